@@ -1,0 +1,65 @@
+# Each target sets up the virtual environment that it needs, from the package index
+# alone. `make PYTHON=python3.13 test` picks another interpreter, `make TESTS=tests/unit
+# test` a part of the tests.
+
+VENV := .venv
+WORKERS := 2
+TESTS := tests
+
+is_new_enough = -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python $(is_new_enough) 2>/dev/null && { echo $$python; break; }; done)
+
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RECIPE := setup.cfg pyproject.toml
+
+# Tests and scripts call `flask` and `ruff` by name.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help demo test lint bench docs clean
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    the sample app on both databases, from nothing to head and back"
+	@echo "make test    all tests, on real servers"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   the measurements"
+	@echo "make docs    the documentation, in docs/_build/html"
+	@echo "make clean   remove what these made"
+
+demo: $(VENV)/.has-embedded
+	@$(BIN)/python -m sample_app.demo
+
+test: $(VENV)/.has-embedded,test
+	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+
+lint: $(VENV)/.has-embedded,test,style,typing
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: $(VENV)/.has-embedded
+	@$(BIN)/python -m bench
+
+docs: $(VENV)/.has-docs
+	@$(BIN)/sphinx-build -W --keep-going -E -q -b html docs docs/_build/html
+	@echo "==> docs/_build/html/index.html"
+
+clean:
+	rm -rf $(VENV) build docs/_build *.egg-info .coverage htmlcov
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(if $(PYTHON),:,false) && $(PYTHON) $(is_new_enough) 2>/dev/null || { \
+		echo "Python 3.11 or newer, with venv, is needed. Name one: make PYTHON=…"; \
+		exit 1; } >&2
+	@echo "==> $(VENV): $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.has-%: $(BIN)/python $(RECIPE)
+	@echo "==> $(VENV): installing Flask-DualMigrate[$*]"
+	@$(INSTALL) --editable ".[$*]"
+	@touch "$@"

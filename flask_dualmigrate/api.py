@@ -1,0 +1,175 @@
+"""The verbs as functions, for the current app: same names and results as the commands.
+
+The first arguments are Flask-Migrate's, in its order. All of them take:
+
+directory: the migrations directory, instead of the app's.
+x_arg: what scripts get from context.get_x_argument().
+backend: "postgres", "mongo" or "both": narrows the run to one of the sides in use.
+
+They raise the errors of `flask_dualmigrate.errors`; none asks a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import commands
+from .environment import Environment
+from .extension import environment_of
+from .results import (
+    CheckResult,
+    CurrentResult,
+    GraphResult,
+    InitResult,
+    PlanResult,
+    RevisionResult,
+    RunResult,
+    ShowResult,
+    StampResult,
+    StatusResult,
+)
+
+
+def _env(
+    directory: str | None,
+    x_arg: Sequence[str] | str | None = None,
+    backend: str | None = None,
+) -> Environment:
+    words = [x_arg] if isinstance(x_arg, str) else list(x_arg or ())
+    return environment_of(directory=directory, x_arg=words, backend=backend)
+
+
+def init(directory: str | None = None) -> InitResult:
+    """Make the migrations directory, or complete one, and rewrite revisions.lock."""
+    return commands.init(_env(directory))
+
+
+def revision(
+    directory: str | None = None,
+    message: str = "",
+    autogenerate: bool = False,
+    *,
+    head: str | Sequence[str] = "head",
+    splice: bool = False,
+    branch_label: str | None = None,
+    depends_on: Sequence[str] = (),
+    rev_id: str | None = None,
+    pair: str | None = None,
+    x_arg: Sequence[str] | str | None = None,
+) -> RevisionResult:
+    """Write a pair of scripts, or with `pair` the missing partner of one."""
+    return commands.revision(
+        _env(directory, x_arg),
+        message,
+        autogenerate=autogenerate,
+        pair=pair,
+        head=head,
+        splice=splice,
+        branch_label=branch_label,
+        depends_on=depends_on,
+        rev_id=rev_id,
+    )
+
+
+def migrate(
+    directory: str | None = None, message: str = "", **more: Any
+) -> RevisionResult:
+    """Write a pair from what the models changed: revision(autogenerate=True)."""
+    return revision(directory, message, True, **more)
+
+
+def edit(directory: str | None = None, revision: str = "head") -> tuple[str, ...]:
+    """Return the paths of both scripts of a revision, to open in an editor."""
+    return commands.script_paths(_env(directory), revision)
+
+
+def upgrade(
+    directory: str | None = None,
+    revision: str = "head",
+    *,
+    dry_run: bool = False,
+    backend: str | None = None,
+    x_arg: Sequence[str] | str | None = None,
+) -> RunResult | PlanResult:
+    """Bring the databases up to a revision, or say what that would do."""
+    env = _env(directory, x_arg, backend)
+    return commands.upgrade(env, revision, dry_run=dry_run)
+
+
+def downgrade(
+    directory: str | None = None,
+    revision: str = "-1",
+    *,
+    dry_run: bool = False,
+    backend: str | None = None,
+    x_arg: Sequence[str] | str | None = None,
+) -> RunResult | PlanResult:
+    """Take the databases down to a revision, or say what that would do."""
+    env = _env(directory, x_arg, backend)
+    return commands.downgrade(env, revision, dry_run=dry_run)
+
+
+def stamp(
+    directory: str | None = None, revision: str = "head", *, backend: str | None = None
+) -> StampResult:
+    """Mark the databases as being at a revision; run nothing."""
+    return commands.stamp(_env(directory, backend=backend), revision)
+
+
+def current(
+    directory: str | None = None, *, backend: str | None = None
+) -> CurrentResult:
+    """Say where the databases stand."""
+    return commands.current(_env(directory, backend=backend))
+
+
+def status(directory: str | None = None, *, backend: str | None = None) -> StatusResult:
+    """Say of each revision how it stands on each side."""
+    return commands.status(_env(directory, backend=backend))
+
+
+def history(
+    directory: str | None = None,
+    rev_range: str | None = None,
+    *,
+    indicate_current: bool = False,
+) -> GraphResult:
+    """List the revisions, newest first; rev_range is FROM:TO."""
+    env = _env(directory)
+    return commands.history(env, rev_range, indicate_current=indicate_current)
+
+
+def show(directory: str | None = None, revision: str = "head") -> ShowResult:
+    """Say all about one revision."""
+    return commands.show(_env(directory), revision)
+
+
+def heads(directory: str | None = None) -> GraphResult:
+    """List the revisions that nothing follows."""
+    return commands.heads(_env(directory))
+
+
+def branches(directory: str | None = None) -> GraphResult:
+    """List the revisions that more than one follows."""
+    return commands.branches(_env(directory))
+
+
+def merge(
+    directory: str | None = None,
+    revisions: str | Sequence[str] = ("heads",),
+    message: str = "",
+    *,
+    branch_label: str | None = None,
+    rev_id: str | None = None,
+) -> RevisionResult:
+    """Write a pair that joins several heads."""
+    names = [revisions] if isinstance(revisions, str) else list(revisions)
+    return commands.merge(
+        _env(directory), names, message, branch_label=branch_label, rev_id=rev_id
+    )
+
+
+def check(directory: str | None = None, *, backend: str | None = None) -> CheckResult:
+    """Look for what is pending, missing, edited or different; `.ok` if nothing is."""
+    return commands.check(_env(directory, backend=backend))

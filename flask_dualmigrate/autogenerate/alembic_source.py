@@ -1,0 +1,216 @@
+"""Writes the source of the Alembic script."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from alembic.autogenerate import render_op_text
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy.types import ARRAY
+
+from .enums import enums_of
+from .header import Header
+from .printer import INDENT, print_block, print_comment
+from .render import assemble
+from .repair import Call, Note, OnTable, Step
+from .types import plain_type
+
+RenderItem = Callable[[str, Any, AutogenContext], str | bool]
+
+
+def render_alembic(
+    header: Header,
+    upgrade: Sequence[Step],
+    downgrade: Sequence[Step],
+    autogen: AutogenContext,
+    *,
+    imports: Sequence[str] = (),
+) -> str:
+    """Return the source of an Alembic script.
+
+    imports: lines that the app's hooks asked for.
+    """
+    bodies = [_body(steps, autogen) for steps in (upgrade, downgrade)]
+    functions = [
+        [f"def {name}() -> None:", *lines]
+        for name, lines in zip(("upgrade", "downgrade"), bodies, strict=True)
+    ]
+    source = "\n".join(line for lines in functions for line in lines)
+    wanted = [*imports, *sorted(autogen.imports)]
+    return assemble(header, import_lines(source, wanted), functions)
+
+
+def _body(steps: Sequence[Step], autogen: AutogenContext) -> list[str]:
+    lines = _steps(steps, autogen, indent=INDENT)
+    only_comments = all(line.lstrip().startswith("#") for line in lines)
+    return [*lines, " " * INDENT + "pass"] if only_comments else lines
+
+
+def _steps(steps: Sequence[Step], autogen: AutogenContext, *, indent: int) -> list[str]:
+    lines: list[str] = []
+    for step in steps:
+        if isinstance(step, Note):
+            lines += print_comment(step.text, indent=indent)
+        elif isinstance(step, Call):
+            source = _with_keywords(render_op_text(autogen, step.op), step.keywords)
+            lines += print_source(source, indent=indent)
+        elif autogen.opts.get("render_as_batch"):
+            lines += _batch(step, autogen, indent=indent)
+        else:
+            lines += _steps(step.steps, autogen, indent=indent)
+    return lines
+
+
+def _batch(step: OnTable, autogen: AutogenContext, *, indent: int) -> list[str]:
+    """Return `with op.batch_alter_table(…) as batch_op:` and what it holds."""
+    lines: list[str] = []
+    head = ""
+    for inner in step.steps:
+        if isinstance(inner, Note):
+            lines += print_comment(inner.text, indent=indent + INDENT)
+            continue
+        alone = ops.ModifyTableOps(
+            step.op.table_name, [inner.op], schema=step.op.schema
+        )
+        head, _, body = render_op_text(autogen, alone).partition("\n")
+        source = _with_keywords(body.rstrip(), inner.keywords)
+        lines += print_source(source, indent=indent + INDENT)
+    if not head:
+        return []
+    return [*print_source(f"{head} pass", indent=indent)[:-1], *lines]
+
+
+def _with_keywords(source: str, keywords: Mapping[str, str]) -> str:
+    """Return the source of a call with further arguments, texts all of them."""
+    if not keywords:
+        return source
+    more = ", ".join(f"{name}={value!r}" for name, value in keywords.items())
+    return f"{source.rstrip().removesuffix(')')}, {more})"
+
+
+def enum_renderer(autogen: AutogenContext) -> RenderItem:
+    """Return a render_item hook that names enum types, and leaves creating them to the
+    script; whatever the app's own hook renders comes first."""
+    users: RenderItem | None = autogen.opts.get("render_item")
+
+    def render_item(kind: str, item: Any, context: AutogenContext) -> str | bool:
+        rendered = users(kind, item, context) if users is not None else False
+        if rendered is not False or kind != "type" or is_array(item, context):
+            return rendered
+        for enum in enums_of(item, context.dialect):
+            context.imports.add("from sqlalchemy.dialects import postgresql")
+            return _enum_source(enum)
+        return False
+
+    return render_item
+
+
+def _enum_source(enum: ENUM) -> str:
+    named = {"name": enum.name, "schema": enum.schema, "create_type": False}
+    parts = [repr(label) for label in enum.enums]
+    parts += [f"{key}={value!r}" for key, value in named.items() if value is not None]
+    return f"postgresql.ENUM({', '.join(parts)})"
+
+
+def is_array(item: Any, context: AutogenContext) -> bool:
+    """True for an array: its item's type is rendered by itself."""
+    return isinstance(plain_type(item, context.dialect), ARRAY)
+
+
+def print_source(source: str, *, indent: int) -> list[str]:
+    """Return the lines of statements given as source; comments before them are kept."""
+    lines: list[str] = []
+    for line in source.splitlines():
+        if not line.lstrip().startswith("#"):
+            break
+        lines.append(" " * indent + line.strip())
+    return lines + print_block(ast.parse(source).body, indent=indent)
+
+
+def import_lines(source: str, wanted: Sequence[str]) -> list[str]:
+    """Return the imports of a script's source, sorted as ruff's isort does.
+
+    wanted: further import lines, taken where the source uses what they bring.
+    """
+    tree = ast.parse(source)
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    bound = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    lines = {"op": "from alembic import op", "sa": "import sqlalchemy as sa"}
+    for line in wanted:
+        for statement in ast.parse(line).body:
+            lines.update(_bindings(statement))
+    found = {line for name, line in lines.items() if name in used}
+    known = {*lines, *bound, *dir(builtins), "upgrade", "downgrade"}
+    found |= {f"import {module}" for module in _modules(tree, used - known)}
+    return _sorted_imports(found)
+
+
+def _bindings(statement: ast.stmt) -> dict[str, str]:
+    """Return the names that an import binds, each with a line for it alone."""
+    if isinstance(statement, ast.Import):
+        return {
+            (item.asname or item.name).partition(".")[0]: ast.unparse(
+                ast.Import([item])
+            )
+            for item in statement.names
+        }
+    if isinstance(statement, ast.ImportFrom):
+        return {
+            item.asname or item.name: ast.unparse(
+                ast.ImportFrom(statement.module, [item], statement.level)
+            )
+            for item in statement.names
+        }
+    return {}
+
+
+def _modules(tree: ast.AST, roots: set[str]) -> set[str]:
+    """Return the modules that dotted names such as `app.types.Money()` need.
+
+    Alembic names a type of the app by its module, and imports nothing.
+    """
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            parts = ast.unparse(node).split(".")
+            while parts and ".".join(parts) not in sys.modules:
+                parts.pop()
+            if parts and parts[0] in roots:
+                found.add(".".join(parts))
+    return {
+        name
+        for name in found
+        if not any(other.startswith(name + ".") for other in found)
+    }
+
+
+def _sorted_imports(lines: set[str]) -> list[str]:
+    """Return imports in sections: standard library, third party, the app's own."""
+    sections: dict[int, list[str]] = {}
+    for line in sorted(lines, key=lambda item: (item.startswith("from "), item)):
+        module = line.split()[1]
+        sections.setdefault(_section(module.partition(".")[0]), []).append(line)
+    found: list[str] = []
+    for key in sorted(sections):
+        found += [*([""] if found else []), *sections[key]]
+    return found
+
+
+def _section(package: str) -> int:
+    if package in sys.stdlib_module_names:
+        return 0
+    spec = importlib.util.find_spec(package)
+    origin = Path(spec.origin).parts if spec is not None and spec.origin else ()
+    return 1 if {"site-packages", "dist-packages"} & set(origin) else 2

@@ -1,0 +1,152 @@
+"""How Alembic compares: its options, and what it must not take for the app's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import JSON, Column, MetaData, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import DefaultClause
+
+from . import sql
+from .defaults import CLOCKS
+from .enums import literal
+from .sql import escape_colons
+from .state import sql_of
+from .types import plain_type
+
+OWN_PREFIX = "dualmigrate_"
+"""What the names of our own tables in PostgreSQL begin with."""
+
+
+def migration_context(
+    connection: Connection,
+    metadata: MetaData | Sequence[MetaData],
+    options: Mapping[str, Any],
+    *,
+    environment: EnvironmentContext | None = None,
+) -> MigrationContext:
+    """Return a context that compares the models with everything but what is ours.
+
+    options: those of Alembic's configure(), as the app gave them.
+    """
+    schemas = _schemas(metadata, connection)
+    opts: dict[str, Any] = {
+        "sqlalchemy_module_prefix": "sa.",
+        "alembic_module_prefix": "op.",
+        "user_module_prefix": None,
+        "render_as_batch": False,
+        "compare_type": True,
+        "compare_server_default": True,
+        "include_schemas": bool(schemas),
+        **options,
+        "target_metadata": metadata,
+    }
+    only = None if "include_schemas" in options else schemas
+    opts["include_object"] = _not_ours_object(opts.get("include_object"))
+    opts["include_name"] = _not_ours_name(opts.get("include_name"), only)
+    is_postgres = connection.dialect.name == "postgresql"
+    if opts["compare_server_default"] is True and is_postgres:
+        opts["compare_server_default"] = _compare_server_default
+    return MigrationContext.configure(
+        connection=connection, environment_context=environment, opts=opts
+    )
+
+
+def _schemas(
+    metadata: MetaData | Sequence[MetaData], connection: Connection
+) -> frozenset[str]:
+    """Return the schemas of the models, the default one left out.
+
+    Alembic looks into them only if it is told to; else it would create their tables
+    in each revision again.
+    """
+    each = [metadata] if isinstance(metadata, MetaData) else metadata
+    named = {table.schema for item in each for table in item.tables.values()}
+    default = connection.dialect.default_schema_name
+    return frozenset(name for name in named if name is not None and name != default)
+
+
+def _not_ours_object(include: Callable[..., bool] | None) -> Callable[..., bool]:
+    def include_object(
+        item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
+    ) -> bool:
+        if kind == "table" and name and name.startswith(OWN_PREFIX):
+            return False
+        return include is None or include(item, name, kind, reflected, compare_to)
+
+    return include_object
+
+
+def _not_ours_name(
+    include: Callable[..., bool] | None, schemas: frozenset[str] | None
+) -> Callable[..., bool]:
+    """schemas: the ones to look into beside the default one; None: in all of them."""
+
+    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+        if kind == "table" and name and name.startswith(OWN_PREFIX):
+            return False
+        looked_into = schemas is None or name is None or name in schemas
+        if kind == "schema" and not looked_into:
+            return False
+        return include is None or include(name, kind, parents)
+
+    return include_name
+
+
+def _compare_server_default(
+    context: MigrationContext,
+    inspected: Column[Any],
+    column: Column[Any],
+    inspected_default: str | None,
+    server_default: Any,
+    _: str | None,
+) -> bool | None:
+    """Return True if the defaults differ; None: Alembic decides.
+
+    Alembic asks PostgreSQL whether the one equals the other, and fails where their
+    types have no = : json, or an integer that becomes a boolean.
+    """
+    if not isinstance(server_default, DefaultClause) or inspected_default is None:
+        return None
+    assert context.connection is not None
+    dialect = context.connection.dialect
+    arg = server_default.arg
+    text_of_model = literal(arg) if isinstance(arg, str) else sql_of(arg, dialect)
+    same = _same_expression(inspected_default, text_of_model)
+    if same is None:
+        same = _same_value(context.connection, inspected_default, text_of_model, column)
+    return not same
+
+
+def _same_expression(one: str, other: str) -> bool | None:
+    """Compare two expressions by what they say; None: only their values can tell."""
+    try:
+        left, right = sql.bare(sql.parse(one)), sql.bare(sql.parse(other))
+    except sql.UnknownSql:
+        return True if one == other else None
+    if left == right:
+        return True
+    calls = {item.name for item in (left, right) if isinstance(item, sql.Call)}
+    return None if calls <= set(CLOCKS) else False
+
+
+def _same_value(
+    connection: Connection, one: str, other: str, column: Column[Any]
+) -> bool:
+    """Compare two defaults as values of the column's type, on the server."""
+    type_ = plain_type(column.type, connection.dialect)
+    name = "jsonb" if isinstance(type_, JSON) else type_.compile(connection.dialect)
+    query = (
+        f"SELECT CAST({one} AS {name})::text IS NOT DISTINCT FROM "
+        f"CAST({other} AS {name})::text"
+    )
+    try:
+        with connection.begin_nested():
+            return bool(connection.scalar(text(escape_colons(query))))
+    except DBAPIError:
+        return False

@@ -1,0 +1,95 @@
+"""What every part of the translation needs to know: names, dialect, validators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column
+from sqlalchemy.engine import Dialect
+
+from .naming import Naming
+from .state import TableState
+from .types import UNKNOWN, Bson, bson_type
+
+
+class Untranslatable(ValueError):
+    """What MongoDB should get cannot be derived; the message says why."""
+
+
+def plain_dialect(dialect: Dialect) -> Dialect:
+    """Return a dialect that writes SQL for scripts: a percent sign is one."""
+    if dialect.paramstyle not in ("format", "pyformat"):
+        return dialect
+    plain = type(dialect)(paramstyle="named")  # type: ignore[call-arg]
+    plain.default_schema_name = dialect.default_schema_name
+    return plain
+
+
+FindColumn = Callable[[str | None, str, str], Column[Any] | None]
+"""Returns a column, by schema, table and name; None: not known."""
+
+
+def find_nothing(schema: str | None, table: str, name: str) -> None:
+    """Know no column."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the translation goes by.
+
+    validators: "off", "warn" or "error"; model: finds a column of the models, for the
+    default that the app itself gives.
+    """
+
+    naming: Naming
+    dialect: Dialect
+    validators: str = "off"
+    model: FindColumn = find_nothing
+
+    def collection(self, table: str) -> str | None:
+        """Return the collection of a table; None: it has no Mongo side.
+
+        Raises Untranslatable for a name that MongoDB does not take.
+        """
+        name = self.naming.collection(table)
+        if name is None:
+            return None
+        reserved = name.startswith(("system.", "_migrations", "_aside_"))
+        if not name or "$" in name or "\0" in name or reserved:
+            raise Untranslatable(
+                f"Table {table}: MongoDB has no collection named {name!r}; choose a "
+                f"name with collections={{{table!r}: …}}"
+            )
+        return name
+
+    def field(self, table: TableState, column: str) -> str:
+        """Return the field of a column.
+
+        Raises Untranslatable for a name that MongoDB does not take.
+        """
+        name = self.naming.field(table.name, column, primary_key=table.primary_key)
+        place = f"{table.name}.{column}"
+        named = self.naming.is_named(table.name, column)
+        parts = name.split(".") if named else [name]
+        if any(not part or part[0] == "$" or "\0" in part for part in parts) or (
+            "." in name and not named
+        ):
+            raise Untranslatable(
+                f"Column {place}: {name!r} is no name for a field; choose one with "
+                f"fields={{{place!r}: …}}"
+            )
+        if name == "_id" and table.primary_key != (column,):
+            raise Untranslatable(
+                f"Column {place} is not the primary key, and cannot be the _id"
+            )
+        return name
+
+    def bson(self, table: TableState, column: str) -> Bson:
+        """Return what a column's values are in a document."""
+        state = table.columns.get(column)
+        return self.bson_of(state.type_) if state else UNKNOWN
+
+    def bson_of(self, type_: Any) -> Bson:
+        return bson_type(type_, self.dialect)

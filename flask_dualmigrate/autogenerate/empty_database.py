@@ -1,0 +1,123 @@
+"""A PostgreSQL that has nothing: SQLAlchemy talks to it, no server is there.
+
+An Alembic script that is recorded may ask its bind whatever it likes, by text, Core, a
+Session or an inspector: every query finds no row. What was asked is kept.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.pool import StaticPool
+
+_QUERIES = ("select", "with", "show", "values", "explain", "table")
+_TRANSACTIONS = ("begin", "savepoint", "release", "rollback", "commit")
+
+
+class EmptyDatabase:
+    """Answers every query with no row.
+
+    on_write: is called with each statement that was to change it; reads: the queries.
+    """
+
+    def __init__(self, on_write: Callable[[str], None]) -> None:
+        self.reads: list[str] = []
+        self._on_write = on_write
+
+    def connect(self) -> Connection:
+        """Return a connection to it."""
+        pool = StaticPool(lambda: _Connection(self))  # type: ignore[arg-type, return-value]
+        engine = Engine(pool, _Dialect(dbapi=_DRIVER), make_url("postgresql://"))
+        event.listen(engine, "before_cursor_execute", _name_columns)
+        return engine.connect()
+
+    def asked(self, statement: str) -> bool:
+        """Take note of a statement; returns True if it is a query."""
+        word = statement.lstrip("( \n\t").partition(" ")[0].lower()
+        if word in _QUERIES:
+            self.reads.append(" ".join(statement.split()))
+        elif word not in _TRANSACTIONS:
+            self._on_write(statement.strip())
+        return word in _QUERIES
+
+
+class _Dialect(PGDialect):
+    """PostgreSQL without a driver, and without the questions on connecting."""
+
+    driver = "nothing"
+    supports_statement_cache = True
+    default_paramstyle = "named"
+    default_schema_name = "public"
+    server_version_info = (18,)
+
+
+class _Connection:
+    """A DBAPI connection that answers with nothing."""
+
+    def __init__(self, database: EmptyDatabase) -> None:
+        self._database = database
+
+    def cursor(self, *_: Any, **__: Any) -> _Cursor:
+        return _Cursor(self._database)
+
+    def commit(self) -> None:
+        """Nothing is to be kept."""
+
+    rollback = close = commit
+
+
+class _Cursor:
+    arraysize = 1
+    rowcount = 0
+
+    def __init__(self, database: EmptyDatabase) -> None:
+        self._database = database
+        self.description: Sequence[tuple[Any, ...]] | None = None
+        self.names: Sequence[str] = ("?column?",)
+
+    def execute(self, statement: str, _: Any = None) -> None:
+        is_query = self._database.asked(statement) or " returning " in statement.lower()
+        columns = [(name, *[None] * 6) for name in self.names]
+        self.description = columns if is_query else None
+
+    executemany = execute
+
+    def fetchone(self) -> None:
+        return None
+
+    def fetchall(self) -> list[Any]:
+        return []
+
+    def fetchmany(self, _: int | None = None) -> list[Any]:
+        return []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _name_columns(
+    connection: Any,
+    cursor: _Cursor,
+    statement: str,
+    parameters: Any,
+    context: Any,
+    executemany: bool,
+) -> None:
+    """Tell the cursor which columns a Core statement expects."""
+    columns = getattr(getattr(context, "compiled", None), "_result_columns", None)
+    if columns:
+        cursor.names = [column.keyname for column in columns]
+
+
+class _Error(Exception):
+    """What a driver raises; nothing here does."""
+
+
+_DRIVER: Any = types.SimpleNamespace(
+    paramstyle="named", Error=_Error, DatabaseError=_Error, Binary=bytes
+)

@@ -1,0 +1,277 @@
+"""PostgreSQL's enum types: created, dropped and changed by the script itself.
+
+Alembic leaves them behind with a dropped table, so that a second upgrade fails, does
+not create them for an added column, and does not see that a label is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from alembic.operations import ops
+from sqlalchemy import MetaData, Table, inspect, text
+from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.types import ARRAY, NullType, TypeEngine
+
+from .types import plain_type
+from .walk import leaves
+
+_USES = """
+SELECT type_schema.nspname, type.typname, table_schema.nspname, relation.relname,
+       attribute.attname
+FROM pg_type type
+JOIN pg_namespace type_schema ON type_schema.oid = type.typnamespace
+JOIN pg_attribute attribute ON attribute.atttypid IN (type.oid, type.typarray)
+JOIN pg_class relation ON relation.oid = attribute.attrelid
+JOIN pg_namespace table_schema ON table_schema.oid = relation.relnamespace
+WHERE type.typtype = 'e' AND relation.relkind IN ('r', 'p') AND NOT attisdropped
+"""
+
+Place = tuple[str, str, str]
+"""A column: schema, table, name."""
+
+
+@dataclass(frozen=True)
+class EnumType:
+    """An enum type; schema: None for the default one."""
+
+    schema: str | None
+    name: str
+    labels: tuple[str, ...] = field(compare=False)
+
+    def of_type(self) -> ENUM:
+        return ENUM(*self.labels, name=self.name, schema=self.schema)
+
+    def sql_name(self, dialect: Dialect) -> str:
+        quote = dialect.identifier_preparer.quote
+        parts = [self.schema, self.name] if self.schema else [self.name]
+        return ".".join(quote(part) for part in parts if part)
+
+    def create(self, dialect: Dialect) -> str:
+        labels = ", ".join(map(literal, self.labels))
+        return f"CREATE TYPE {self.sql_name(dialect)} AS ENUM ({labels})"
+
+    def drop(self, dialect: Dialect) -> str:
+        return f"DROP TYPE {self.sql_name(dialect)}"
+
+
+class ChangeEnumOp(ops.MigrateOperation):
+    """The labels of an enum type change.
+
+    columns: those that have the type, each with its server default as SQL, or None.
+    """
+
+    def __init__(
+        self,
+        old: EnumType,
+        new: EnumType,
+        columns: Sequence[tuple[Place, str | None]],
+    ) -> None:
+        self.old = old
+        self.new = new
+        self.columns = tuple(columns)
+
+    def reverse(self) -> ChangeEnumOp:
+        return ChangeEnumOp(self.new, self.old, self.columns)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("modify_enum", self.old, self.new)
+
+
+@dataclass(frozen=True)
+class EnumPlan:
+    """The enum types that an upgrade brings, and those it leaves without a column."""
+
+    created: tuple[EnumType, ...] = ()
+    dropped: tuple[EnumType, ...] = ()
+
+
+def literal(label: str) -> str:
+    return "'" + label.replace("'", "''") + "'"
+
+
+def enums_of(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[ENUM]:
+    """Yield the enum type that a column's type is, or that its items are."""
+    plain = plain_type(type_, dialect)
+    if isinstance(plain, ARRAY):
+        yield from enums_of(plain.item_type, dialect)
+    elif isinstance(plain, ENUM) and plain.name:
+        yield plain
+
+
+def enum_type(enum: ENUM, dialect: Dialect) -> EnumType:
+    schema = enum.schema if enum.schema != dialect.default_schema_name else None
+    return EnumType(schema, str(enum.name), tuple(map(str, enum.enums)))
+
+
+def existing_enums(connection: Connection) -> dict[EnumType, EnumType]:
+    """Return the enum types of the database, by schema and name."""
+    default = connection.dialect.default_schema_name
+    inspector: Any = inspect(connection)
+    found = [
+        EnumType(
+            None if item["schema"] == default else item["schema"],
+            item["name"],
+            tuple(item["labels"]),
+        )
+        for item in inspector.get_enums(schema="*")
+    ]
+    return {item: item for item in found}
+
+
+def uses(connection: Connection) -> dict[tuple[str, str], set[Place]]:
+    """Return the columns of each enum type of the database, by schema and name."""
+    found: dict[tuple[str, str], set[Place]] = {}
+    for schema, name, *place in connection.execute(text(_USES)):
+        found.setdefault((schema, name), set()).add((place[0], place[1], place[2]))
+    return found
+
+
+def plan_enums(
+    upgrade: Sequence[ops.MigrateOperation],
+    connection: Connection,
+    *,
+    skip: Callable[[TypeEngine[Any]], bool],
+) -> EnumPlan:
+    """Return which enum types an upgrade creates, and which it leaves unused.
+
+    skip: says of a type that the app renders it itself.
+    """
+    dialect = connection.dialect
+    existing = existing_enums(connection)
+    wanted = {
+        enum_type(enum, dialect): enum.create_type
+        for _, type_ in _brought(upgrade, dialect)
+        if not skip(type_)
+        for enum in enums_of(type_, dialect)
+    }
+    created = [
+        enum for enum, create in wanted.items() if create and enum not in existing
+    ]
+    left = uses(connection)
+    gone = list(_taken(upgrade, dialect))
+    removed = {place for place, _ in gone}
+    default = str(dialect.default_schema_name)
+    unused = {
+        existing[enum_type(enum, dialect)]
+        for _, type_ in gone
+        for enum in enums_of(type_, dialect)
+        if enum_type(enum, dialect) in existing
+    }
+    dropped = [
+        enum
+        for enum in unused
+        if enum not in wanted
+        and not left.get((enum.schema or default, enum.name), set()) - removed
+    ]
+    return EnumPlan(_sorted(created), _sorted(dropped))
+
+
+def _sorted(found: Iterable[EnumType]) -> tuple[EnumType, ...]:
+    return tuple(sorted(found, key=lambda item: (item.schema or "", item.name)))
+
+
+def _brought(
+    operations: Sequence[ops.MigrateOperation], dialect: Dialect
+) -> Iterator[tuple[Place, TypeEngine[Any]]]:
+    """Yield the columns that operations add or give another type, with that type."""
+    for op in leaves(operations):
+        if isinstance(op, ops.CreateTableOp):
+            yield from _columns(op.to_table(), dialect)
+        elif isinstance(op, ops.AddColumnOp):
+            yield _place(op, op.column.name, dialect), op.column.type
+        elif isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
+            yield _place(op, op.column_name, dialect), op.modify_type
+
+
+def _taken(
+    operations: Sequence[ops.MigrateOperation], dialect: Dialect
+) -> Iterator[tuple[Place, TypeEngine[Any]]]:
+    """Yield the columns that operations drop or take the type from, with that type."""
+    for op in leaves(operations):
+        if isinstance(op, ops.DropTableOp):
+            yield from _columns(op.to_table(), dialect)
+        elif isinstance(op, ops.DropColumnOp):
+            yield _place(op, op.column_name, dialect), op.to_column().type
+        elif isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
+            type_ = op.existing_type or NullType()
+            yield _place(op, op.column_name, dialect), type_
+
+
+def _columns(table: Table, dialect: Dialect) -> Iterator[tuple[Place, TypeEngine[Any]]]:
+    schema = table.schema or str(dialect.default_schema_name)
+    for column in table.columns:
+        yield (schema, str(table.name), str(column.name)), column.type
+
+
+def _place(op: Any, column: Any, dialect: Dialect) -> Place:
+    schema = op.schema or dialect.default_schema_name
+    return (str(schema), str(op.table_name), str(column))
+
+
+def changed_enums(
+    metadata: Iterable[MetaData],
+    connection: Connection,
+    *,
+    include: Callable[[Table], bool],
+) -> list[ChangeEnumOp]:
+    """Return a change for each enum type whose labels differ from the models'.
+
+    include: says of a table of the models that it is compared.
+    """
+    dialect = connection.dialect
+    existing = existing_enums(connection)
+    wanted: dict[EnumType, EnumType] = {}
+    for table in (table for each in metadata for table in each.tables.values()):
+        if include(table):
+            for column in table.columns:
+                for enum in enums_of(column.type, dialect):
+                    found = enum_type(enum, dialect)
+                    wanted.setdefault(found, found)
+    changed = [
+        (existing[enum], enum)
+        for enum in _sorted(wanted)
+        if enum in existing and set(existing[enum].labels) != set(enum.labels)
+    ]
+    if not changed:
+        return []
+    columns = uses(connection)
+    default = str(dialect.default_schema_name)
+    return [
+        ChangeEnumOp(
+            old,
+            new,
+            _with_defaults(columns.get((new.schema or default, new.name)), connection),
+        )
+        for old, new in changed
+    ]
+
+
+def _with_defaults(
+    places: set[Place] | None, connection: Connection
+) -> list[tuple[Place, str | None]]:
+    inspector = inspect(connection)
+    found = []
+    for schema, table, name in sorted(places or ()):
+        columns = inspector.get_columns(table, schema=schema)
+        defaults: Mapping[str, str | None] = {
+            item["name"]: item["default"] for item in columns
+        }
+        found.append(((schema, table, name), defaults[name]))
+    return found
+
+
+def add_values(op: ChangeEnumOp, dialect: Dialect) -> Iterator[str]:
+    """Yield the statements that add the new labels; none rewrites a table."""
+    labels = op.new.labels
+    known = set(op.old.labels)
+    for at, label in enumerate(labels):
+        if label in known:
+            continue
+        following = next((item for item in labels[at:] if item in known), None)
+        where = "" if following is None else f" BEFORE {literal(following)}"
+        name = op.new.sql_name(dialect)
+        yield f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {literal(label)}{where}"

@@ -1,0 +1,52 @@
+"""The names that PostgreSQL gives to constraints that were given none.
+
+Source: PostgreSQL, makeObjectName and ChooseRelationName in commands/indexcmds.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+MAX_BYTES = 63
+
+
+def primary_key_name(table: str) -> str:
+    return _object_name(table, "", "pkey")
+
+
+def unique_name(
+    table: str, columns: Sequence[str], *, taken: Collection[str] = ()
+) -> str:
+    return _free_name(table, "_".join(columns), "key", taken)
+
+
+def foreign_key_name(
+    table: str, columns: Sequence[str], *, taken: Collection[str] = ()
+) -> str:
+    return _free_name(table, "_".join(columns), "fkey", taken)
+
+
+def _free_name(first: str, second: str, label: str, taken: Collection[str]) -> str:
+    """Return the name with the lowest number after it that makes it a new one."""
+    name, count = _object_name(first, second, label), 0
+    while name in taken:
+        count += 1
+        name = _object_name(first, second, f"{label}{count}")
+    return name
+
+
+def _object_name(first: str, second: str, label: str) -> str:
+    """Join the parts with underscores, the longer of the first two cut to fit."""
+    one, two = first.encode(), second.encode()[:MAX_BYTES]
+    room = MAX_BYTES - len(label) - 1 - (1 if second else 0)
+    lengths = [len(one), len(two)]
+    while sum(lengths) > room:
+        longer = 0 if lengths[0] > lengths[1] else 1
+        lengths[longer] -= 1
+    parts = [_cut(one, lengths[0]), _cut(two, lengths[1]), label]
+    return "_".join(part for part in parts if part)
+
+
+def _cut(text: bytes, length: int) -> str:
+    """Return at most so many bytes of a text, no character cut in two."""
+    return text[:length].decode(errors="ignore")

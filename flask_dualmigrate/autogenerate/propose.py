@@ -1,0 +1,212 @@
+"""What Alembic proposes: the difference between the models and the database."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alembic.autogenerate import produce_migrations
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import (
+    ForeignKeyConstraint,
+    MetaData,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.schema import Constraint
+
+from ..errors import UsageError
+from .comparison import migration_context
+from .enums import ChangeEnumOp, changed_enums
+from .header import Header
+from .ordering import ordered
+from .postgres_names import foreign_key_name, unique_name
+from .walk import leaves
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One difference, both ways.
+
+    upgrade, downgrade: Alembic's operations; tables: those they touch, as the database
+    has them now; script: what process_revision_directives left; autogen: for rendering.
+    """
+
+    upgrade: tuple[ops.MigrateOperation, ...]
+    downgrade: tuple[ops.MigrateOperation, ...]
+    tables: tuple[Table, ...]
+    script: ops.MigrationScript | None
+    autogen: AutogenContext
+
+
+def propose(
+    connection: Connection,
+    metadata: MetaData | Sequence[MetaData],
+    header: Header | None,
+    options: Mapping[str, Any],
+    *,
+    environment: EnvironmentContext | None = None,
+) -> Proposal:
+    """Compare the models with the database.
+
+    header: of the revision that is made; None if none is, and the app's hook
+    process_revision_directives has nothing to process. options: those of Alembic's
+    configure(). Reads the database, and writes nothing.
+    Raises UsageError if process_revision_directives makes more than one revision.
+    """
+    context = migration_context(connection, metadata, options, environment=environment)
+    autogen = AutogenContext(context, metadata=metadata)
+    script = _produce(context, metadata)
+    if connection.dialect.name == "postgresql":
+        _add_enums(script, connection, autogen)
+    hook = context.opts.get("process_revision_directives")
+    made: ops.MigrationScript | None = script
+    if hook is not None and header is not None:
+        made = _process(script, hook, header, autogen)
+    upgrade = _operations(made.upgrade_ops_list if made else (), connection)
+    downgrade = _operations(made.downgrade_ops_list if made else (), connection)
+    tables = _reflect(connection, [*upgrade, *downgrade])
+    if connection.dialect.name == "postgresql":
+        _name_constraints([*upgrade, *downgrade], tables)
+    return Proposal(upgrade, downgrade, tables, made, autogen)
+
+
+def _produce(context: MigrationContext, metadata: Any) -> ops.MigrationScript:
+    with warnings.catch_warnings():
+        # Tables that point to each other: `ordered` sees to them.
+        warnings.filterwarnings("ignore", "Cannot correctly sort tables")
+        return produce_migrations(context, metadata)
+
+
+def _add_enums(
+    script: ops.MigrationScript, connection: Connection, autogen: AutogenContext
+) -> None:
+    """Put the enum types whose labels changed before all the rest."""
+    metadata = autogen.metadata
+    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
+    assert metadata is not None
+    assert upgrade is not None
+    assert downgrade is not None
+    changed = changed_enums(
+        [metadata] if isinstance(metadata, MetaData) else metadata,
+        connection,
+        include=lambda table: autogen.run_object_filters(
+            table, table.name, "table", False, None
+        ),
+    )
+    upgrade.ops[:0] = changed
+    downgrade.ops += [op.reverse() for op in reversed(changed)]
+
+
+def _process(
+    script: ops.MigrationScript, hook: Any, header: Header, autogen: AutogenContext
+) -> ops.MigrationScript | None:
+    """Return what the app's process_revision_directives makes of a script."""
+    script.rev_id, script.message = header.revision, header.message
+    directives = [script]
+    hook(autogen.migration_context, header.down_revision, directives)
+    if len(directives) > 1:
+        raise UsageError(
+            f"process_revision_directives made {len(directives)} revisions of one",
+            hint="Make it leave one, or none.",
+        )
+    return directives[0] if directives else None
+
+
+def _operations(
+    containers: Iterable[ops.UpgradeOps | ops.DowngradeOps], connection: Connection
+) -> tuple[ops.MigrateOperation, ...]:
+    found = [op for container in containers for op in container.ops]
+    return tuple(ordered(found, connection.dialect))
+
+
+def _reflect(
+    connection: Connection, operations: Sequence[ops.MigrateOperation]
+) -> tuple[Table, ...]:
+    """Return the tables that operations touch, as far as the database has them."""
+    metadata = MetaData()
+    found = list(leaves(operations))
+    wanted = {
+        (getattr(op, "schema", None), str(op.table_name))
+        for op in found
+        if getattr(op, "table_name", None)
+    }
+    default = connection.dialect.default_schema_name
+    wanted |= {
+        (None if schema == default else schema, table)
+        for op in found
+        if isinstance(op, ChangeEnumOp)
+        for (schema, table, _), _ in op.columns
+    }
+    for schema, name in sorted(wanted, key=lambda item: (item[0] or "", item[1])):
+        try:
+            Table(
+                name,
+                metadata,
+                schema=schema,
+                autoload_with=connection,
+                resolve_fks=False,
+            )
+        except NoSuchTableError:
+            continue
+    return tuple(metadata.tables.values())
+
+
+def _name_constraints(
+    operations: Sequence[ops.MigrateOperation], tables: Iterable[Table]
+) -> None:
+    """Name the constraints that the models leave unnamed as PostgreSQL would.
+
+    Without a name, Alembic cannot drop what it adds: its downgrade fails.
+    """
+    taken = {
+        (table.schema, table.name): {
+            *(str(constraint.name) for constraint in table.constraints),
+            *(str(index.name) for index in table.indexes),
+        }
+        for table in tables
+    }
+    given: dict[tuple[Any, ...], str] = {}
+    kinds = (ops.AddConstraintOp, ops.DropConstraintOp)
+    for op in leaves(operations):
+        if isinstance(op, kinds) and getattr(op, "constraint_name", "") is None:
+            _name_constraint(op, taken, given)
+
+
+def _name_constraint(
+    op: Any,
+    taken: Mapping[tuple[str | None, str], set[str]],
+    given: dict[tuple[Any, ...], str],
+) -> None:
+    constraint = op.to_constraint()
+    table = constraint.table
+    columns = tuple(constraint.columns.keys())
+    names = taken.get((table.schema, table.name), set())
+    key = (type(constraint), table.schema, table.name, columns)
+    if key not in given:
+        name = _new_name(constraint, table.name, columns, names)
+        if name is None:
+            return
+        given[key] = name
+        names.add(name)
+    op.constraint_name = given[key]
+
+
+def _new_name(
+    constraint: Constraint,
+    table: str,
+    columns: Sequence[str],
+    taken: Collection[str],
+) -> str | None:
+    if isinstance(constraint, ForeignKeyConstraint):
+        return foreign_key_name(table, columns, taken=taken)
+    if isinstance(constraint, UniqueConstraint):
+        return unique_name(table, columns, taken=taken)
+    return None

@@ -1,0 +1,133 @@
+"""Records what an Alembic script does, without a database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import alembic.op
+from alembic.config import Config
+from alembic.operations import BatchOperations, Operations, ops
+from alembic.runtime.environment import EnvironmentContext
+from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
+
+from .empty_database import EmptyDatabase
+
+# alembic.op and alembic.context belong to the process: one script at a time.
+_one_at_a_time = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one function of a script does.
+
+    operations: in order; missed: what could not be recorded, in words.
+    """
+
+    operations: tuple[ops.MigrateOperation, ...]
+    missed: tuple[str, ...]
+
+
+def record(module: ModuleType, function: str) -> Recording:
+    """Call upgrade() or downgrade() of an Alembic script, and return what it does.
+
+    The script's own code runs; it finds an empty database. A script without the
+    function, or with a `pass` in it, does nothing.
+    """
+    recorded: list[ops.MigrateOperation] = []
+    database = EmptyDatabase(lambda text: recorded.append(ops.ExecuteSQLOp(text)))
+    missed: list[str] = []
+    with _one_at_a_time, _recorder(database, recorded):
+        try:
+            getattr(module, function, _nothing)()
+        except Exception as error:  # Whatever a script raises, the rest was recorded.
+            words = f"{type(error).__name__}: {error}".partition("\n")[0]
+            missed.append(f"{function}() could not be recorded to its end: {words}")
+    if database.reads:
+        missed.append(
+            f"{function}() asks the database, and does what depends on the answer: "
+            + database.reads[0]
+        )
+    found = tuple(part for op in recorded for part in _in_parts(op))
+    return Recording(found, tuple(missed))
+
+
+def _nothing() -> None:
+    """Do what a script does that has no such function."""
+
+
+class _Recorder(Operations):
+    """Takes operations down instead of doing them."""
+
+    recorded: list[ops.MigrateOperation]
+
+    def invoke(self, operation: ops.MigrateOperation) -> Any:
+        self.recorded.append(operation)
+        if isinstance(operation, ops.CreateTableOp):
+            return operation.to_table(self.migration_context)
+        return None
+
+    @contextmanager
+    def batch_alter_table(  # type: ignore[override]
+        self, table_name: str, schema: str | None = None, **_: Any
+    ) -> Iterator[BatchOperations]:
+        batch = _BatchRecorder(self.migration_context, impl=_Batch(table_name, schema))
+        batch.recorded = self.recorded
+        yield batch
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What the operations of a batch ask for the table they are on."""
+
+    table_name: str
+    schema: str | None
+
+
+class _BatchRecorder(BatchOperations):
+    recorded: list[ops.MigrateOperation]
+
+    def invoke(self, operation: ops.MigrateOperation) -> Any:
+        self.recorded.append(operation)
+
+
+@contextmanager
+def _recorder(
+    database: EmptyDatabase, recorded: list[ops.MigrateOperation]
+) -> Iterator[None]:
+    """Put a recorder where scripts find `alembic.op`, and take it away again."""
+    proxies = vars(alembic.op)
+    before = proxies.get("_proxy")
+    script: Any = None
+    with (
+        database.connect() as connection,
+        EnvironmentContext(Config(), script) as environment,
+    ):
+        environment.configure(connection=connection)
+        recorder = _Recorder(environment.get_context())
+        recorder.recorded = recorded
+        proxies["_proxy"] = recorder
+        try:
+            yield
+        finally:
+            proxies["_proxy"] = before
+
+
+def _in_parts(op: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
+    """Yield an added column, and the constraints and indexes that come with it."""
+    if not isinstance(op, ops.AddColumnOp):
+        yield op
+        return
+    yield op
+    column = op.column
+    alone: Column[Any] = column if column.table is None else column._copy()
+    table = Table(op.table_name, MetaData(), alone, schema=op.schema)
+    for constraint in table.constraints:
+        if isinstance(constraint, UniqueConstraint | ForeignKeyConstraint):
+            yield ops.AddConstraintOp.from_constraint(constraint)
+    for index in table.indexes:
+        yield ops.CreateIndexOp.from_index(index)

@@ -1,0 +1,94 @@
+"""The protocol that the spine knows a side by."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from .journal import Entry
+from .revision import BackendName, Revision, Step
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What one side has, read without changing anything.
+
+    applied: ids of the revisions that are applied, those that the tree does not know
+    among them. entries: revision id -> the last attempt at it.
+    pair_id: the random id that both sides of a pair hold; None before the first run.
+    """
+
+    applied: frozenset[str]
+    entries: Mapping[str, Entry]
+    pair_id: str | None = None
+
+    def open_entries(self) -> tuple[Entry, ...]:
+        """Return the attempts that were begun and neither finished nor undone."""
+        return tuple(entry for entry in self.entries.values() if entry.open)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedStep:
+    """What one side would do for a step, in words or statements, a line each."""
+
+    backend: BackendName
+    lines: tuple[str, ...]
+
+
+class Backend(Protocol):
+    """One side: its connection, its lock, its journal, and its scripts.
+
+    `atomic` says that a step commits whole or not at all; such a side goes last.
+    """
+
+    name: BackendName
+    atomic: bool
+
+    def check(self) -> None:
+        """Raise DatabaseUnavailable if the server cannot be reached or used."""
+
+    def read(self) -> State:
+        """Return what this side has; change nothing."""
+
+    def lock(
+        self, *, timeout_s: float, on_wait: Callable[[str], None]
+    ) -> AbstractContextManager[None]:
+        """Hold this side's lock; LockTimeout if it is not had in timeout_s seconds.
+
+        on_wait: told once, in words, whom we wait for.
+        """
+
+    def prepare(self) -> None:
+        """Make the journal where there is none; under the lock."""
+
+    def set_pair_id(self, pair_id: str) -> None:
+        """Remember the id that both sides of a pair hold."""
+
+    def preflight(self, steps: Sequence[Step]) -> None:
+        """Raise, before anything is changed, if one of the steps cannot be done."""
+
+    def plan(self, step: Step) -> PlannedStep:
+        """Say what a step would do; touch nothing."""
+
+    def destructive(self, step: Step) -> tuple[str, ...]:
+        """Say what of a step takes something away for good, a line each."""
+
+    def execute(self, step: Step, *, partner: bool) -> None:
+        """Do a step, or carry it on from where it stopped.
+
+        partner: the other side does the same step next, and decides.
+        """
+
+    def revert(self, step: Step, error: str | None) -> str | None:
+        """Undo what `execute` did; return None, or why some of it stays."""
+
+    def settle(self, step: Step) -> None:
+        """Close a step whose partner is done."""
+
+    def stamp(self, revisions: Sequence[Revision]) -> None:
+        """Mark just these revisions as applied, without running them."""
+
+    def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
+        """Return all attempts at a revision, oldest first."""

@@ -1,0 +1,407 @@
+"""One function a verb: (environment, arguments) -> result. Nothing is printed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .autogenerate import (
+    Naming,
+    Pair,
+    differences,
+    empty_pair,
+    empty_partner,
+    generate,
+    pair_from_script,
+)
+from .environment import Environment
+from .errors import IntegrityError, TreeError, UsageError
+from .generate import (
+    header_of,
+    make_header,
+    merge_parents,
+    write_pair,
+    write_partner,
+)
+from .history import list_branches, list_heads, list_history, place, single
+from .lockfile import write_tree
+from .mongo.backend import record
+from .ops import Todo
+from .plan import Plan
+from .postgres.errors import driver_errors
+from .results import (
+    CheckResult,
+    CurrentResult,
+    DoneStep,
+    Finding,
+    GraphResult,
+    InitResult,
+    PlannedRevision,
+    PlanResult,
+    RevisionResult,
+    RunResult,
+    ShowResult,
+    StampResult,
+    StatusResult,
+)
+from .revision import BackendName, Direction
+from .script import ScriptDirectory, versions_folder
+from .status import (
+    deleted_scripts,
+    edited_scripts,
+    make_status,
+    pending,
+)
+
+Confirm = Callable[[Sequence[str]], None]
+"""Asks a person about what would be taken away, a line each; raises to stop."""
+
+_GITIGNORE = ".lock\n.*.pending\n.*.partial\n"
+
+
+def init(env: Environment) -> InitResult:
+    """Make the migrations directory, or complete one, and rewrite revisions.lock."""
+    root = env.config.directory
+    created = []
+    try:
+        for name in env.available:
+            folder = versions_folder(root, name)
+            if not folder.is_dir():
+                folder.mkdir(parents=True)
+                created.append(str(folder))
+        ignore = root / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text(_GITIGNORE, encoding="utf-8")
+            created.append(str(ignore))
+    except OSError as error:
+        raise TreeError(
+            f"The migrations directory cannot be made: {error.strerror}",
+            where=str(root),
+        ) from error
+    directory = env.directory
+    if directory.lock_problems() or not (root / "revisions.lock").exists():
+        write_tree(root, {}, directory.lock_lines())
+        created.append(str(root / "revisions.lock"))
+    return InitResult(str(root), tuple(created))
+
+
+def revision(
+    env: Environment,
+    message: str = "",
+    *,
+    autogenerate: bool = False,
+    pair: str | None = None,
+    **header_arguments: Any,
+) -> RevisionResult:
+    """Write a new pair, or with `pair` the missing partner of a script.
+
+    header_arguments: head, splice, branch_label, depends_on, rev_id, as
+    `generate.make_header` takes them. With autogenerate nothing is written if the
+    models have nothing that the database has not.
+    """
+    if pair is not None:
+        return _write_partner(env, pair)
+    header = make_header(env.directory, message=message, **header_arguments)
+    made = _autogenerate(env, header) if autogenerate else empty_pair(header)
+    if autogenerate and made.empty:
+        return RevisionResult(None)
+    sources = _sources(env, made)
+    files = write_pair(env.directory, header, sources)
+    written = ScriptDirectory(env.config.directory, env.available)
+    return RevisionResult(written.revisions[header.revision], files, made.detected)
+
+
+def _sources(env: Environment, made: Pair) -> dict[BackendName, str]:
+    both = {BackendName.POSTGRES: made.postgres, BackendName.MONGO: made.mongo}
+    return {name: both[name] for name in env.available}
+
+
+def _autogenerate(env: Environment, header: Any) -> Pair:
+    """Compare the models with PostgreSQL, which must be at head."""
+    _require_postgres(env, "revision --autogenerate")
+    _require_at_head(env)
+    with driver_errors("be compared with the models"), env.engine.connect() as link:
+        return generate(
+            link,
+            env.metadata,
+            header,
+            naming=Naming(env.config.collections, env.config.fields),
+            validators=env.config.validators,
+            options=env.alembic_options,
+        )
+
+
+def _require_postgres(env: Environment, verb: str) -> None:
+    if BackendName.POSTGRES not in env.in_scope:
+        raise UsageError(
+            f"`{verb}` compares the models with PostgreSQL, which is not in use here",
+            hint="Run it where active= says 'postgres' or 'both', or write the pair by "
+            "hand: flask db-migrate revision -m …",
+        )
+
+
+def _require_at_head(env: Environment) -> None:
+    states = {BackendName.POSTGRES: env.backends[BackendName.POSTGRES].read()}
+    waiting = pending(env.directory, states)
+    if waiting:
+        raise IntegrityError(
+            f"The PostgreSQL database is not up to date: {waiting[0].id} is pending",
+            hint="Run first: flask db-migrate upgrade",
+        )
+
+
+def _write_partner(env: Environment, identifier: str) -> RevisionResult:
+    directory = env.directory
+    found = single(directory, identifier)
+    missing = [name for name in env.available if not directory.has(name, found.id)]
+    if not missing:
+        raise UsageError(f"Revision {found.id} has both scripts already")
+    header = header_of(directory, found.id)
+    (name,) = missing
+    if name is BackendName.MONGO:
+        source = pair_from_script(
+            directory.script(BackendName.POSTGRES, found.id),
+            header,
+            earlier_scripts=_earlier_scripts(directory, found.id),
+            naming=Naming(env.config.collections, env.config.fields),
+            validators=env.config.validators,
+        )
+    else:
+        source = empty_partner(header, name)
+    files = write_partner(directory, header, name, source)
+    return RevisionResult(found, files)
+
+
+def _earlier_scripts(directory: ScriptDirectory, revision_id: str) -> list[Any]:
+    before = directory.ancestors([revision_id]) - {revision_id}
+    return [
+        directory.script(BackendName.POSTGRES, earlier.id)
+        for earlier in directory.topological()
+        if earlier.id in before and directory.has(BackendName.POSTGRES, earlier.id)
+    ]
+
+
+def merge(
+    env: Environment,
+    revisions: Sequence[str] = ("heads",),
+    message: str = "",
+    **more: Any,
+) -> RevisionResult:
+    """Write a pair that joins several revisions and changes nothing.
+
+    more: branch_label, rev_id.
+    """
+    parents = merge_parents(env.directory, revisions)
+    message = message or f"merge {' and '.join(parents)}"
+    header = make_header(
+        env.directory, message=message, head=parents, splice=True, **more
+    )
+    files = write_pair(env.directory, header, _sources(env, empty_pair(header)))
+    written = ScriptDirectory(env.config.directory, env.available)
+    return RevisionResult(written.revisions[header.revision], files)
+
+
+def script_paths(env: Environment, identifier: str = "head") -> tuple[str, ...]:
+    """Return the files of a revision, for `edit`."""
+    found = single(env.directory, identifier)
+    return tuple(
+        env.directory.script(name, found.id).path
+        for name in env.available
+        if env.directory.has(name, found.id)
+    )
+
+
+def upgrade(
+    env: Environment,
+    target: str = "head",
+    *,
+    dry_run: bool = False,
+    confirm: Confirm | None = None,
+) -> RunResult | PlanResult:
+    """Bring the sides in use up to a target, or say what that would do."""
+    env.directory.require_pairs()
+    return _go(env, target, Direction.UPGRADE, dry_run, confirm)
+
+
+def downgrade(
+    env: Environment,
+    target: str = "-1",
+    *,
+    dry_run: bool = False,
+    confirm: Confirm | None = None,
+) -> RunResult | PlanResult:
+    """Take the sides in use down to a target, or say what that would do."""
+    env.directory.require_pairs()
+    return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
+
+
+def _go(
+    env: Environment,
+    target: str,
+    direction: Direction,
+    dry_run: bool,
+    confirm: Confirm | None,
+) -> RunResult | PlanResult:
+    if dry_run or confirm is not None:
+        env.check_servers()
+        plan = env.plan(target, direction, env.states())
+        env.preflight(plan)
+        if dry_run:
+            return _describe(env, plan)
+        losses = _losses(env, plan)
+        if confirm is not None and losses:
+            confirm(losses)
+    done = env.migrate(target, direction)
+    return RunResult(
+        direction,
+        tuple(
+            DoneStep(
+                result.step.revision.id,
+                result.step.revision.message,
+                result.step.backends,
+                result.duration_ms,
+            )
+            for result in done
+        ),
+    )
+
+
+def _losses(env: Environment, plan: Plan) -> list[str]:
+    return [
+        f"{step.revision.id}  {line}"
+        for step in plan.steps
+        for name in step.backends
+        for line in env.backends[name].destructive(step)
+    ]
+
+
+def _describe(env: Environment, plan: Plan) -> PlanResult:
+    return PlanResult(
+        plan.direction,
+        tuple(
+            PlannedRevision(
+                step.revision.id,
+                step.revision.message,
+                tuple(env.backends[name].plan(step) for name in step.backends),
+            )
+            for step in plan.steps
+        ),
+    )
+
+
+def stamp(env: Environment, target: str = "head") -> StampResult:
+    """Mark a revision and all below it as applied on the sides in use; run nothing."""
+    directory = env.directory
+    directory.require_pairs()
+    heads = (
+        ()
+        if target == "base"
+        else tuple(revision.id for revision in directory.resolve(target))
+    )
+    wanted = directory.ancestors(heads)
+    revisions = [rev for rev in directory.topological() if rev.id in wanted]
+    env.check_servers()
+    with env.locked():
+        for backend in env.backends.values():
+            backend.prepare()
+            backend.stamp(revisions)
+    return StampResult(heads, env.in_scope)
+
+
+def current(env: Environment) -> CurrentResult:
+    """Say where each side in use stands."""
+    directory = env.directory
+    states = env.states()
+    heads = {name: directory.heads_of(state.applied) for name, state in states.items()}
+    return CurrentResult(heads, not pending(directory, states))
+
+
+def status(env: Environment) -> StatusResult:
+    """Say of each revision how it stands on each side, in use or not."""
+    states = env.states()
+    columns = tuple(reversed(env.available))
+    rows = make_status(env.directory, states, columns)
+    return StatusResult(rows, columns, len(pending(env.directory, states)))
+
+
+def history(
+    env: Environment, rev_range: str | None = None, *, indicate_current: bool = False
+) -> GraphResult:
+    """List revisions, newest first; rev_range is `from:to`, either may be left out."""
+    marks = _current_marks(env) if indicate_current else {}
+    return list_history(env.directory, rev_range, marks)
+
+
+def _current_marks(env: Environment) -> dict[str, tuple[BackendName, ...]]:
+    marks: dict[str, tuple[BackendName, ...]] = {}
+    for name, at in current(env).heads.items():
+        for head in at:
+            marks[head] = (*marks.get(head, ()), name)
+    return marks
+
+
+def heads(env: Environment) -> GraphResult:
+    """List the revisions that nothing follows."""
+    return list_heads(env.directory)
+
+
+def branches(env: Environment) -> GraphResult:
+    """List the revisions that more than one follows."""
+    return list_branches(env.directory)
+
+
+def show(env: Environment, identifier: str = "head") -> ShowResult:
+    """Say all about one revision."""
+    directory = env.directory
+    found = single(directory, identifier)
+    files = {
+        name: directory.script(name, found.id).path
+        for name in env.available
+        if directory.has(name, found.id)
+    }
+    attempts = {
+        name: backend.history(found.id) for name, backend in env.backends.items()
+    }
+    return ShowResult(place(directory, found.id), files, attempts)
+
+
+def check(env: Environment) -> CheckResult:
+    """Look for what keeps a deployment from being safe; touches nothing."""
+    directory = env.directory
+    findings = [Finding("pair", text) for text in directory.pair_problems()]
+    findings += [Finding("lock-file", text) for text in directory.lock_problems()]
+    findings += [Finding("todo", text) for text in _todos(env)]
+    states = env.states()
+    findings += [Finding("edited", text) for text in edited_scripts(directory, states)]
+    findings += [Finding("deleted", t) for t in deleted_scripts(directory, states)]
+    waiting = pending(directory, states)
+    findings += [
+        Finding("pending", f"Revision {rev.id} ({rev.message}) is pending")
+        for rev in waiting
+    ]
+    findings += [Finding("models", text) for text in _model_differences(env, waiting)]
+    return CheckResult(tuple(findings))
+
+
+def _todos(env: Environment) -> list[str]:
+    directory = env.directory
+    if BackendName.MONGO not in env.available:
+        return []
+    return [
+        f"Revision {revision_id} has a todo left: {operation.text}"
+        for revision_id in directory.revisions
+        if directory.has(BackendName.MONGO, revision_id)
+        for operation in record(
+            directory.script(BackendName.MONGO, revision_id), Direction.UPGRADE
+        )
+        if isinstance(operation, Todo)
+    ]
+
+
+def _model_differences(env: Environment, waiting: Sequence[Any]) -> Sequence[str]:
+    """Compare the models where PostgreSQL is in use and has nothing pending."""
+    if BackendName.POSTGRES not in env.in_scope or waiting:
+        return ()
+    with driver_errors("be compared with the models"), env.engine.connect() as link:
+        found = differences(link, env.metadata, options=env.alembic_options)
+    return [f"The models differ from the database: {text}" for text in found]

@@ -1,0 +1,119 @@
+"""The settings of one app: arguments of DualMigrate, over DUALMIGRATE_* keys.
+
+Every key has its default and its unit in DEFAULTS; docs/configuration.md says the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from .errors import UsageError
+from .revision import BackendName
+
+Active = str | Callable[[], str]
+CollectionMap = Mapping[str, str | None] | Callable[[str], str | None]
+FieldMap = Mapping[str, str] | Callable[[str], str]
+
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "DUALMIGRATE_LOCK_TIMEOUT_S": 600.0,  # seconds to wait for another migration
+        "DUALMIGRATE_LOCK_LEASE_S": 30.0,  # seconds the MongoDB lock lives unrenewed
+        "DUALMIGRATE_POSTGRES_URI": None,  # a direct URL, past a pooling proxy
+        "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S": 5.0,  # seconds; 0: wait for ever
+        "DUALMIGRATE_VALIDATORS": "off",  # "off" | "warn" | "error"
+    }
+)
+
+VALIDATORS = ("off", "warn", "error")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The settings of one run.
+
+    directory: the migrations directory, absolute.
+    active: which sides this deployment uses, as given; `active_backends` answers it.
+    collections, fields: how tables and columns are named in MongoDB.
+    alembic_options: keyword arguments for Alembic's EnvironmentContext.configure().
+    x_arg: what -x gave, as `context.get_x_argument()` returns it.
+    """
+
+    directory: Path
+    active: Active = "both"
+    collections: CollectionMap | None = None
+    fields: FieldMap | None = None
+    lock_timeout_s: float = 600.0
+    lock_lease_s: float = 30.0
+    postgres_uri: str | None = None
+    postgres_lock_timeout_s: float = 5.0
+    validators: str = "off"
+    alembic_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    x_arg: tuple[str, ...] = ()
+
+    @classmethod
+    def from_mapping(
+        cls, mapping: Mapping[str, Any], *, directory: Path, **given: Any
+    ) -> Config:
+        """Read the DUALMIGRATE_* keys of a Flask config.
+
+        Raises UsageError for a key that is not ours, or a value of the wrong kind.
+        """
+        values = dict(DEFAULTS)
+        for key, value in mapping.items():
+            if key.startswith("DUALMIGRATE_"):
+                if key not in DEFAULTS:
+                    raise UsageError(_unknown(key))
+                values[key] = value
+        validators = values["DUALMIGRATE_VALIDATORS"]
+        if validators not in VALIDATORS:
+            words = ", ".join(map(repr, VALIDATORS))
+            raise UsageError(
+                f"DUALMIGRATE_VALIDATORS is one of {words}, not {validators!r}"
+            )
+        return cls(
+            directory=directory,
+            lock_timeout_s=_seconds(values, "DUALMIGRATE_LOCK_TIMEOUT_S"),
+            lock_lease_s=_seconds(values, "DUALMIGRATE_LOCK_LEASE_S", minimum=1.0),
+            postgres_uri=values["DUALMIGRATE_POSTGRES_URI"],
+            postgres_lock_timeout_s=_seconds(
+                values, "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S"
+            ),
+            validators=validators,
+            **given,
+        )
+
+    def active_backends(
+        self, available: tuple[BackendName, ...]
+    ) -> tuple[BackendName, ...]:
+        """Return the sides in use, of those the app has, MongoDB first."""
+        active = self.active() if callable(self.active) else self.active
+        active = str(active)
+        if active == "both":
+            return available
+        if active not in available:
+            words = ", ".join(repr(str(name)) for name in available)
+            raise UsageError(
+                f"active= says {active!r}, and this app has {words}",
+                hint="It is 'postgres', 'mongo' or 'both', or a callable that says so.",
+            )
+        return (BackendName(active),)
+
+
+def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> float:
+    value = values[key]
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if isinstance(value, bool) or not minimum <= number < float("inf"):
+        raise UsageError(f"{key} is a number of seconds, not {value!r}")
+    return number
+
+
+def _unknown(key: str) -> str:
+    known = ", ".join(sorted(DEFAULTS))
+    return f"{key} is no setting of this version; there are {known}"

@@ -1,0 +1,159 @@
+"""The two servers of a folder, shared by all processes that use it."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from flask_dualmigrate.errors import EmbeddedServerError
+
+from .lease import Lease
+from .wheels import WAY_OUT, require
+
+if TYPE_CHECKING:
+    from .mongo import MongoServer
+    from .postgres import PostgresServer
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """One server of a folder.
+
+    pid: its process id; None where it does not run.
+    uri: where to reach it; None where it does not run.
+    """
+
+    name: str
+    pid: int | None
+    uri: str | None
+
+
+class EmbeddedServers:
+    """PostgreSQL and MongoDB, their data under one folder.
+
+    folder: made when missing. Holds ``postgres/``, ``mongo/``, their logs and locks.
+
+    Each server is started by the first URI asked for, or attached to where it runs
+    already. Both are stopped when the last process that uses the folder calls `stop`,
+    leaves the ``with`` block, or exits. What a killed process left running is attached
+    to by the next one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = Path(folder).resolve()
+        self._lease = Lease(self._folder)
+        self._keep = self._folder / ".servers.keep"
+
+    def postgres_uri(self, database: str = "app") -> str:
+        """The SQLAlchemy URL of a database, which is made when missing.
+
+        Raises EmbeddedServerError where PostgreSQL does not start.
+        """
+        with self._using():
+            server = self._postgres()
+            server.ensure()
+            server.create_database(database)
+            return server.uri(database)
+
+    def mongo_uri(self, database: str = "app") -> str:
+        """The URI of a database on a replica set of one, which takes writes now.
+
+        Raises EmbeddedServerError where mongod does not start.
+        """
+        with self._using():
+            server = self._mongo()
+            server.ensure()
+            return server.uri(database)
+
+    def status(self) -> list[ServerStatus]:
+        """Which of the servers that this folder has data of run now."""
+        found = []
+        for server in self._known():
+            pid = server.pid()
+            uri = server.uri("app") if pid is not None else None
+            found.append(ServerStatus(server.name, pid, uri))
+        return found
+
+    def keep(self, wanted: bool) -> None:
+        """Whether the servers go on when their last user leaves."""
+        with self._using():
+            if wanted:
+                self._keep.touch()
+            else:
+                self._keep.unlink(missing_ok=True)
+
+    def stop(self) -> bool:
+        """Let go of the servers; end them where nobody else uses them.
+
+        Returns whether they are ended. Does nothing when not in use by this object.
+        """
+        if not self._lease.held:
+            return False
+        atexit.unregister(self.stop)
+        try:
+            with self._changing():
+                last = self._lease.is_last() and not self._keep.exists()
+                if last:
+                    for server in self._known():
+                        server.stop()
+                return last
+        finally:
+            self._lease.let_go()
+
+    def __enter__(self) -> Self:
+        with self._using():
+            return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _postgres(self) -> PostgresServer:
+        require("psutil", "psycopg")
+        from .postgres import PostgresServer
+
+        return PostgresServer(self._folder)
+
+    def _mongo(self) -> MongoServer:
+        require("psutil")
+        from .mongo import MongoServer
+
+        return MongoServer(self._folder)
+
+    def _known(self) -> Iterator[PostgresServer | MongoServer]:
+        """The servers that have data here."""
+        if (self._folder / "postgres").exists():
+            yield self._postgres()
+        if (self._folder / "mongo").exists():
+            yield self._mongo()
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        """This process as a user of the folder, alone in starting its servers."""
+        with self._changing():
+            if not self._lease.held:
+                atexit.register(self.stop)
+            self._lease.hold()
+            yield
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with self._lease.changing():
+                yield
+        except OSError as error:
+            raise EmbeddedServerError(
+                f"The servers' folder cannot be used: {error.strerror}",
+                where=str(error.filename or self._folder),
+                hint=f"Use a folder that can be written; or {WAY_OUT}.",
+            ) from error

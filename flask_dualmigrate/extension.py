@@ -1,0 +1,231 @@
+"""DualMigrate: what an app makes, and init_app()."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask, current_app, has_app_context
+from flask.cli import FlaskGroup
+from flask_pymongo import PyMongo
+from flask_sqlalchemy import SQLAlchemy
+
+from .cli import make_group
+from .config import Active, CollectionMap, Config, FieldMap
+from .environment import Environment
+from .errors import IntegrityError, UsageError
+from .revision import Direction
+from .status import pending
+
+log = logging.getLogger(__name__)
+
+EXTENSION = "dualmigrate"
+AUTO_UPGRADE = (True, False, "check")
+_NO_UPGRADE = ("shell", "routes")
+_COMPLETION = re.compile(r"_\w+_COMPLETE")
+
+
+class DualMigrate:
+    """Paired migrations for one or more apps.
+
+    app, db, mongo: as for any Flask extension; without an app call init_app() later.
+        With no `mongo` the app has the SQL side alone.
+    directory: the migrations directory, relative to the app's root_path's parent
+        (where `flask` is run), as in Flask-Migrate.
+    active: "postgres", "mongo", "both", or a callable that says so: the sides that this
+        deployment uses. The other one is never connected to.
+    collections: table name -> collection name, a dict or a callable; None for a table
+        that has no collection. fields: "table.column" -> field name, likewise.
+    auto_upgrade: True upgrades when the app is created; "check" refuses to start when
+        revisions are pending.
+    command: the name of the command group.
+    alembic_options: arguments for Alembic's EnvironmentContext.configure().
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        db: SQLAlchemy | None = None,
+        mongo: PyMongo | None = None,
+        directory: str = "migrations",
+        *,
+        active: Active = "both",
+        collections: CollectionMap | None = None,
+        fields: FieldMap | None = None,
+        auto_upgrade: bool | str = False,
+        command: str = "db-migrate",
+        **alembic_options: Any,
+    ) -> None:
+        self.db = db
+        self.mongo = mongo
+        self._settings: dict[str, Any] = {
+            "directory": str(directory),
+            "active": active,
+            "collections": collections,
+            "fields": fields,
+            "auto_upgrade": auto_upgrade,
+            "command": command,
+        }
+        self._alembic_options = alembic_options
+        if app is not None:
+            self.init_app(app, db, mongo)
+
+    def init_app(
+        self,
+        app: Flask,
+        db: SQLAlchemy | None = None,
+        mongo: PyMongo | None = None,
+        directory: str | None = None,
+        **settings: Any,
+    ) -> None:
+        """Register with an app; what is given here wins over the constructor.
+
+        Call it after db.init_app(app) and mongo.init_app(app).
+        Raises UsageError for a setting that is none; with auto_upgrade, what upgrade()
+        raises.
+        """
+        given = {**self._settings, **_own(settings, self._settings)}
+        if directory is not None:
+            given["directory"] = str(directory)
+        options = {**self._alembic_options, **_others(settings, self._settings)}
+        registered = Registered(app, db or self.db, mongo or self.mongo, given, options)
+        app.extensions[EXTENSION] = registered
+        app.cli.add_command(make_group(given["command"], environment_of))
+        if given["auto_upgrade"] and not _for_a_command(given["command"]):
+            registered.on_start(given["auto_upgrade"])
+
+
+class Registered:
+    """What one app keeps in app.extensions["dualmigrate"]."""
+
+    def __init__(
+        self,
+        app: Flask,
+        db: SQLAlchemy | None,
+        mongo: PyMongo | None,
+        settings: dict[str, Any],
+        alembic_options: dict[str, Any],
+    ) -> None:
+        if db is None:
+            raise UsageError(
+                "DualMigrate has no db", hint="Call init_app(app, db, mongo)."
+            )
+        if settings["auto_upgrade"] not in AUTO_UPGRADE:
+            raise UsageError(
+                f"auto_upgrade= is True, False or 'check', not "
+                f"{settings['auto_upgrade']!r}"
+            )
+        self.app = app
+        self.db = db
+        self.mongo = mongo
+        self.settings = settings
+        self.alembic_options = alembic_options
+
+    def environment(
+        self, *, directory: str | None = None, x_arg: Sequence[str] = (), **more: Any
+    ) -> Environment:
+        """Return the parts for one run. more: as Environment takes them."""
+        config = Config.from_mapping(
+            self.app.config,
+            directory=Path(directory or self.settings["directory"]).absolute(),
+            active=self.settings["active"],
+            collections=self.settings["collections"],
+            fields=self.settings["fields"],
+            alembic_options=self.alembic_options,
+            x_arg=tuple(x_arg),
+        )
+        return Environment(self.app, self.db, self.mongo, config, **more)
+
+    def on_start(self, auto_upgrade: bool | str) -> None:
+        """Upgrade, or check that nothing is pending; already at head takes no lock."""
+        with self.app.app_context():
+            env = self.environment(on_wait=_log_wait)
+            try:
+                if env.at_head():
+                    return
+                if auto_upgrade == "check":
+                    _refuse_pending(env)
+                else:
+                    env.migrate("heads", Direction.UPGRADE)
+            finally:
+                env.dispose()
+
+
+def environment_of(**arguments: Any) -> Environment:
+    """Return the parts for one run of the current app.
+
+    Raises UsageError outside an app context, or if the app has no DualMigrate.
+    """
+    if not has_app_context():
+        raise UsageError(
+            "There is no current app", hint="Use it in `with app.app_context():`."
+        )
+    registered = current_app.extensions.get(EXTENSION)
+    if not isinstance(registered, Registered):
+        raise UsageError(
+            "This app has no DualMigrate", hint="Call dualmigrate.init_app(app, db, …)."
+        )
+    return registered.environment(**arguments)
+
+
+def _refuse_pending(env: Environment) -> None:
+    waiting = pending(env.directory, env.states())
+    if waiting:
+        ids = ", ".join(revision.id for revision in waiting)
+        raise IntegrityError(
+            f"The databases are behind this code: {ids}",
+            hint="Run: flask db-migrate upgrade",
+        )
+
+
+def _log_wait(holder: str) -> None:
+    log.warning("Waiting for another migration: %s", holder)
+
+
+def _for_a_command(command: str) -> bool:
+    """Return whether the `flask` command creates the app for something else than use.
+
+    That is one of our own commands, `shell`, `routes`, `--help`, and the completion of
+    a shell, which makes the app with no context at all.
+    """
+    if any(_COMPLETION.fullmatch(name) for name in os.environ):
+        return True
+    context = click.get_current_context(silent=True)
+    while context is not None and not isinstance(context.command, FlaskGroup):
+        context = context.parent
+    if context is None:
+        return False
+    known = context.invoked_subcommand
+    words = [known] if known else _words_of_the_command()
+    if not words or not set(words).isdisjoint(context.help_option_names):
+        return True
+    return words[0] in (command, *_NO_UPGRADE)
+
+
+def _words_of_the_command() -> list[str]:
+    """Return the command that click looks up right now, and its arguments.
+
+    An app's own command is looked up in the app, which is made for that: before click
+    has told its context which command was asked for. So it is read off the stack.
+    Empty where no command is looked up: `flask --help` lists them.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code is click.Group.resolve_command.__code__:
+            return [str(word) for word in frame.f_locals["args"]]
+        frame = frame.f_back
+    return []
+
+
+def _own(settings: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key in known}
+
+
+def _others(settings: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in known}

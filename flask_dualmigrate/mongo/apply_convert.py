@@ -1,0 +1,209 @@
+"""Converting a field to another BSON type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+
+from ..ops import MISSING, ConvertField
+from .apply_fields import keep_values, name_aside
+from .apply_moves import ID_ONLY
+from .aside import Holds
+from .batches import (
+    Batch,
+    Query,
+    Walk,
+    both,
+    ids_in,
+    refuse_if_any,
+    walk_once,
+    walk_until_none_left,
+)
+from .conversions import LOST, needs_conversion, outcome_of
+from .handler import Handler, refuse_unwritable
+from .paths import Expr, FieldPath
+from .putback import (
+    NOT_PUT_BACK,
+    PUT_BACK,
+    drain,
+    mark,
+    note_leftovers,
+    unmark,
+)
+from .steps import StepRecord
+from .work import Work, as_bytes, same_bson
+
+_HINT = 'Mend them first, or pass on_error="null", on_error="keep" or using=….'
+
+
+class ConvertFieldHandler(Handler[ConvertField]):
+    """In a downgrade, the originals are put back where the conversion still stands."""
+
+    def before(self, operation: ConvertField, work: Work) -> Mapping[str, Any]:
+        refuse_unwritable(work, operation.collection)
+        sources = work.bench.asides.kept_by_upgrade(
+            work.record,
+            Holds.CONVERSIONS,
+            of=operation.collection,
+            field=operation.field,
+        )
+        if not sources:  # what is put back first does not have to survive
+            _refuse_lost(operation, work)
+        found: dict[str, Any] = {"sources": sources}
+        if operation.keep:
+            found["aside"] = name_aside(work, operation.collection, operation.field)
+        return found
+
+    def apply(self, operation: ConvertField, work: Work) -> None:
+        sources = work.before["sources"]
+        for phase, aside in enumerate(sources):
+            _put_originals_back(operation, work, aside, phase)
+        if sources and work.record.checkpoint == {"phase": len(sources)}:
+            _refuse_lost(operation, work)
+        _convert_rest(operation, work, phase=len(sources))
+
+    def why_not(self, operation: ConvertField, record: StepRecord) -> str | None:
+        if operation.keep or not record.documents:
+            return None
+        return "convert_field(…, keep=False) kept nothing to put back"
+
+    def undo(self, operation: ConvertField, work: Work) -> None:
+        aside = work.before.get("aside")
+        if aside is not None:
+            _restore(operation, work, aside)
+        for source in reversed(work.before["sources"]):
+            _take_originals_again(operation, work, source)
+
+
+def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
+    path, aside = FieldPath(operation.field), work.before.get("aside")
+    outcome = _outcome(operation, work)
+    result = {"$ifNull": [{"$arrayElemAt": [outcome, 0]}, None]}
+    if aside is not None:
+        work.bench.asides.enter(
+            aside,
+            work.record,
+            Holds.CONVERSIONS,
+            of=operation.collection,
+            field=operation.field,
+        )
+
+    def write(batch: Batch, session: ClientSession) -> int:
+        if aside is not None:
+            keep_values(work, aside, batch, session)
+        target = work.db[operation.collection]
+        target.update_many(batch.query, path.set_to(result), session=session)
+        return len(batch.ids)
+
+    survives = {"$ne": [outcome, LOST]}
+    convertible = _where(operation, work, survives)
+    whole = _where(operation, work)
+    shape = {"_id": True, "value": path.value, "became": result}
+    walk = Walk(
+        operation.collection,
+        whole if operation.on_error == "null" else convertible,
+        operation.batch_size,
+        shape=shape if aside is not None else ID_ONLY,
+        phase=phase,
+        exempt=tuple(work.before["sources"]),
+    )
+    left = convertible if operation.on_error == "keep" else whole
+    problem = f"still have a {path.text} that is no {operation.to}"
+    walk_until_none_left(work, walk, write, left=left, problem=problem)
+
+
+def _refuse_lost(operation: ConvertField, work: Work) -> None:
+    """With on_error="fail", refuse values that would not survive."""
+    if operation.on_error != "fail":
+        return
+    refuse_if_any(
+        work,
+        operation.collection,
+        _where(operation, work, {"$eq": [_outcome(operation, work), LOST]}),
+        problem=f"have a {operation.field} that cannot become {operation.to} unchanged",
+        field=operation.field,
+        hint=_HINT,
+        exempt=tuple(work.before.get("sources", ())),
+    )
+
+
+def _outcome(operation: ConvertField, work: Work) -> Expr:
+    using = operation.using
+    if using is not MISSING:
+        using = work.native(using)
+    return outcome_of(FieldPath(operation.field).value, operation.to, using=using)
+
+
+def _where(operation: ConvertField, work: Work, condition: Expr = True) -> Query:
+    """Return the filter for the values of another type, on a further condition."""
+    needs = needs_conversion(FieldPath(operation.field), operation.to)
+    return {"$expr": {"$and": [needs, condition]}}
+
+
+def _put_originals_back(
+    operation: ConvertField, work: Work, aside: str, phase: int
+) -> None:
+    def write(batch: Batch, session: ClientSession) -> int:
+        ids = _exchange(operation, work, batch.documents, "became", "value", session)
+        mark(work, aside, ids, 0, session)
+        return len(ids)
+
+    walk_once(work, Walk(aside, NOT_PUT_BACK, operation.batch_size, phase=phase), write)
+    note_leftovers(work, aside, operation.collection, FieldPath(operation.field))
+
+
+def _take_originals_again(operation: ConvertField, work: Work, aside: str) -> None:
+    """Undo `_put_originals_back`."""
+
+    def take(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
+        _exchange(operation, work, documents, "value", "became", session)
+        unmark(work, aside, [document["_id"] for document in documents], session)
+
+    drain(work, aside, take, query=PUT_BACK, batch_size=operation.batch_size)
+
+
+def _restore(operation: ConvertField, work: Work, aside: str) -> None:
+    """Undo the conversion: the originals move from the aside to where they were."""
+
+    def restore(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
+        ids = _exchange(operation, work, documents, "became", "value", session)
+        work.db[aside].delete_many(ids_in(ids), session=session)
+
+    drain(work, aside, restore, batch_size=operation.batch_size)
+    note_leftovers(work, aside, operation.collection, FieldPath(operation.field))
+
+
+def _exchange(
+    operation: ConvertField,
+    work: Work,
+    kept: Sequence[RawBSONDocument],
+    given: str,
+    wanted: str,
+    session: ClientSession,
+) -> list[Any]:
+    """Write one of two kept values where the other still stands.
+
+    given, wanted: "value" and "became", or the other way round.
+    Returns the ids of the documents that were written.
+    """
+    path, target = FieldPath(operation.field), work.db[operation.collection]
+    query = both(ids_in([doc["_id"] for doc in kept]), {"$expr": path.present})
+    found = target.find(query, {"_id": True, "now": path.value}, session=session)
+    now = {as_bytes(document["_id"]): document["now"] for document in found}
+    ready = [
+        document
+        for document in kept
+        if (key := as_bytes(document["_id"])) in now
+        and same_bson(now[key], document[given])
+    ]
+    writes = [
+        UpdateOne({"_id": doc["_id"]}, path.set_to({"$literal": doc[wanted]}))
+        for doc in ready
+    ]
+    if writes:
+        target.bulk_write(writes, ordered=False, session=session)
+    return [document["_id"] for document in ready]

@@ -1,0 +1,354 @@
+"""Updating, transforming, inserting and deleting documents."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import bson
+from bson import DatetimeConversion, ObjectId
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReplaceOne
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+
+from ..errors import DualMigrateError, OperationError
+from ..ops import Delete, Insert, Transform, Update
+from .apply_fields import keep_values
+from .apply_moves import ID_ONLY, note_skipped
+from .aside import Holds
+from .batches import (
+    Batch,
+    Walk,
+    ids_in,
+    undo_batches,
+    walk_once,
+    walk_until_none_left,
+)
+from .failures import shortened
+from .handler import Handler, name_spare, refuse_unwritable, remove_created
+from .putback import drain
+from .steps import StepRecord
+from .views import collection_info, ensure_collection
+from .work import Work, as_bytes
+
+TransformFn = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+_NO_UNDO = "it declares neither undo= nor keep=True"
+
+
+class UpdateHandler(Handler[Update]):
+    """Each batch is one update_many, exactly once, whatever its operators."""
+
+    def before(self, operation: Update, work: Work) -> Mapping[str, Any]:
+        refuse_unwritable(work, operation.collection)
+        for value in (operation.filter, operation.update, operation.undo):
+            work.native(value)
+        return name_images(work, operation)
+
+    def apply(self, operation: Update, work: Work) -> None:
+        enter_images(work, operation)
+        update = work.native(operation.update)
+
+        def write(batch: Batch, session: ClientSession) -> int:
+            target = work.db[operation.collection]
+            keep_images(work, batch, batch.documents, session)
+            target.update_many(batch.query, update, session=session)
+            if operation.undoable:
+                touch(work, operation, batch.ids, session)
+            return len(batch.ids)
+
+        walk_once(work, _walk_of(work, operation, images=operation.keep), write)
+
+    def why_not(self, operation: Update, record: StepRecord) -> str | None:
+        return None if operation.undoable or not record.documents else _NO_UNDO
+
+    def undo(self, operation: Update, work: Work) -> None:
+        if operation.keep:
+            put_images_back(work, operation)
+            return
+        inverse = work.native(operation.undo)
+
+        def update_back(entry: Mapping[str, Any], session: ClientSession) -> int:
+            target = work.db[operation.collection]
+            target.update_many(ids_in(entry["ids"]), inverse, session=session)
+            return 0
+
+        undo_batches(work, update_back)
+
+
+class TransformHandler(Handler[Transform]):
+    """A function of the script per document; what it changed is written in bulk."""
+
+    def before(self, operation: Transform, work: Work) -> Mapping[str, Any]:
+        refuse_unwritable(work, operation.collection)
+        work.native(operation.filter)
+        return name_images(work, operation)
+
+    def apply(self, operation: Transform, work: Work) -> None:
+        enter_images(work, operation)
+
+        def write(batch: Batch, session: ClientSession) -> int:
+            changed = _transform(work, operation, operation.fn, batch.documents)
+            originals = [old for old, _ in changed]
+            keep_images(work, batch, originals, session)
+            replace_all(
+                work, operation.collection, [new for _, new in changed], session
+            )
+            if operation.undoable:
+                ids = [old["_id"] for old in originals]
+                touch(work, operation, ids, session)
+            return len(changed)
+
+        walk_once(work, _walk_of(work, operation, images=True), write)
+
+    def why_not(self, operation: Transform, record: StepRecord) -> str | None:
+        return None if operation.undoable or not record.documents else _NO_UNDO
+
+    def undo(self, operation: Transform, work: Work) -> None:
+        inverse = operation.undo
+        if operation.keep or inverse is None:
+            put_images_back(work, operation)
+            return
+
+        def transform_back(entry: Mapping[str, Any], session: ClientSession) -> int:
+            found = work.db[operation.collection].find(
+                ids_in(entry["ids"]), session=session
+            )
+            changed = _transform(work, operation, inverse, list(found))
+            replace_all(
+                work, operation.collection, [new for _, new in changed], session
+            )
+            return 0
+
+        undo_batches(work, transform_back)
+
+
+class InsertHandler(Handler[Insert]):
+    """The ids that were given are remembered, and are what undoing deletes."""
+
+    batch_size = 1000
+
+    def before(self, operation: Insert, work: Work) -> Mapping[str, Any]:
+        refuse_unwritable(work, operation.collection)
+        work.native(list(operation.documents))
+        if collection_info(work.db, operation.collection) is not None:
+            return {}
+        return {"spare": name_spare(work, operation.collection)}
+
+    def apply(self, operation: Insert, work: Work) -> None:
+        ensure_collection(work.db, operation.collection)
+        if work.record.total is None:
+            work.save(total=len(operation.documents))
+
+        def insert_next(session: ClientSession) -> int:
+            done = work.record.documents
+            documents = [
+                {"_id": ObjectId(), **work.native(document)}
+                for document in operation.documents[done : done + self.batch_size]
+            ]
+            if documents:
+                ids = [document["_id"] for document in documents]
+                target: Collection[Any] = work.db[operation.collection]
+                target.insert_many(documents, session=session)
+                work.bench.touched.add(work.record, ids, session)
+                work.checkpoint(session, {}, documents=len(documents))
+            return len(documents)
+
+        while work.transact(insert_next):
+            pass
+
+    def undo(self, operation: Insert, work: Work) -> None:
+        def delete(entry: Mapping[str, Any], session: ClientSession) -> int:
+            target = work.db[operation.collection]
+            target.delete_many(ids_in(entry["ids"]), session=session)
+            return 0
+
+        undo_batches(work, delete)
+        remove_created(work, operation.collection)
+
+
+class DeleteHandler(Handler[Delete]):
+    """The documents go aside as they are, in the transaction that deletes them."""
+
+    def before(self, operation: Delete, work: Work) -> Mapping[str, Any]:
+        refuse_unwritable(work, operation.collection)
+        work.native(operation.filter)
+        return name_images(work, operation)
+
+    def apply(self, operation: Delete, work: Work) -> None:
+        enter_images(work, operation)
+
+        def write(batch: Batch, session: ClientSession) -> int:
+            keep_images(work, batch, batch.documents, session)
+            work.db[operation.collection].delete_many(batch.query, session=session)
+            return len(batch.ids)
+
+        walk = _walk_of(work, operation, images=operation.keep)
+        walk_until_none_left(work, walk, write, problem="still match the filter")
+
+    def why_not(self, operation: Delete, record: StepRecord) -> str | None:
+        if operation.keep or not record.documents:
+            return None
+        return "delete(…, keep=False) kept nothing to put back"
+
+    def undo(self, operation: Delete, work: Work) -> None:
+        if not operation.keep:
+            return
+        aside = work.before["aside"]
+
+        def insert(kept: Sequence[RawBSONDocument], session: ClientSession) -> None:
+            target = work.db[operation.collection]
+            query = ids_in([document["_id"] for document in kept])
+            found = target.find(query, ID_ONLY, session=session)
+            taken = {as_bytes(document["_id"]) for document in found}
+            back = [doc for doc in kept if as_bytes(doc["_id"]) not in taken]
+            if back:
+                target.insert_many(back, session=session)
+                ids = [document["_id"] for document in back]
+                work.db[aside].delete_many(ids_in(ids), session=session)
+
+        drain(work, aside, insert, batch_size=operation.batch_size)
+        left = work.db[aside].count_documents({})
+        if left:
+            work.note(
+                f"{left} deleted documents of {operation.collection} are there again "
+                f"with other contents: the former ones stay in {aside}"
+            )
+
+
+DocumentOperation = Update | Transform | Delete
+
+
+def _walk_of(work: Work, operation: DocumentOperation, *, images: bool) -> Walk:
+    return Walk(
+        operation.collection,
+        work.native(operation.filter),
+        operation.batch_size,
+        shape=None if images else ID_ONLY,
+    )
+
+
+def name_images(work: Work, operation: DocumentOperation) -> dict[str, Any]:
+    """Choose the aside for the documents as they are before, where they are kept."""
+    if not operation.keep:
+        return {}
+    label = f"{operation.collection}.documents"
+    return {"aside": work.bench.asides.free_name(work.record.revision, label)}
+
+
+def enter_images(work: Work, operation: DocumentOperation) -> None:
+    if operation.keep:
+        work.bench.asides.enter(
+            work.before["aside"],
+            work.record,
+            Holds.DOCUMENTS,
+            of=operation.collection,
+        )
+
+
+def keep_images(
+    work: Work,
+    batch: Batch,
+    documents: Iterable[RawBSONDocument],
+    session: ClientSession,
+) -> None:
+    aside = work.before.get("aside")
+    if aside is not None:
+        keep_values(work, aside, batch, session, list(documents))
+
+
+def touch(
+    work: Work, operation: Update | Transform, ids: list[Any], session: ClientSession
+) -> None:
+    """Remember written documents; with keep=True, what they are after the writing."""
+    details: list[bytes] = []
+    if operation.keep:
+        found = work.db[operation.collection].find(ids_in(ids), session=session)
+        digests = {as_bytes(doc["_id"]): _digest(doc) for doc in found}
+        details = [digests[as_bytes(_id)] for _id in ids]
+    work.bench.touched.add(work.record, ids, session, details=details)
+
+
+def put_images_back(work: Work, operation: Update | Transform) -> None:
+    """Replace the documents by what they were, unless they were written since."""
+
+    def replace(entry: Mapping[str, Any], session: ClientSession) -> int:
+        query, aside = ids_in(entry["ids"]), work.db[work.before["aside"]]
+        found = work.db[operation.collection].find(query, session=session)
+        digests = {as_bytes(doc["_id"]): _digest(doc) for doc in found}
+        unchanged = {
+            as_bytes(_id)
+            for _id, digest in zip(entry["ids"], entry["details"], strict=True)
+            if digests.get(as_bytes(_id)) == digest
+        }
+        kept = aside.find(query, session=session)
+        images = [doc for doc in kept if as_bytes(doc["_id"]) in unchanged]
+        replace_all(work, operation.collection, images, session)
+        ids = [document["_id"] for document in images]
+        aside.delete_many(ids_in(ids), session=session)
+        return len(entry["ids"]) - len(images)
+
+    note_skipped(work, undo_batches(work, replace), operation.collection)
+
+
+def replace_all(
+    work: Work,
+    collection: str,
+    documents: Sequence[RawBSONDocument],
+    session: ClientSession,
+) -> None:
+    if documents:
+        work.db[collection].bulk_write(
+            [ReplaceOne({"_id": doc["_id"]}, doc) for doc in documents],
+            ordered=False,
+            session=session,
+        )
+
+
+def _transform(
+    work: Work,
+    operation: Transform,
+    function: TransformFn,
+    documents: Sequence[RawBSONDocument],
+) -> list[tuple[RawBSONDocument, RawBSONDocument]]:
+    """Return (old, new) of the documents that a function changes."""
+    options = work.bench.app_db.codec_options.with_options(
+        document_class=dict, datetime_conversion=DatetimeConversion.DATETIME_AUTO
+    )
+    changed = []
+    for old in documents:
+        try:
+            result = function(bson.decode(old.raw, codec_options=options))
+        except DualMigrateError:
+            raise
+        except Exception as error:
+            name = getattr(function, "__name__", "the function")
+            raise OperationError(
+                f"{name}() raised {type(error).__name__}: {error}, on the document "
+                f"with _id {shortened(repr(old['_id']))} of {operation.collection}"
+            ) from error
+        if result is None:
+            continue
+        new = work.native(result)
+        _refuse_other_id(operation, old, new)
+        if new.raw != old.raw:
+            changed.append((old, new))
+    return changed
+
+
+def _refuse_other_id(
+    operation: Transform, old: RawBSONDocument, new: RawBSONDocument
+) -> None:
+    if "_id" in new and as_bytes(new["_id"]) == as_bytes(old["_id"]):
+        return
+    raise OperationError(
+        f"transform() of {operation.collection} returned another _id for the document "
+        f"with _id {shortened(repr(old['_id']))}",
+        hint="Return the document that came in, changed, or None to leave it.",
+    )
+
+
+def _digest(document: RawBSONDocument) -> bytes:
+    return hashlib.sha256(document.raw).digest()[:16]

@@ -1,0 +1,254 @@
+"""Adding a field to documents, and dropping one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReplaceOne
+from pymongo.client_session import ClientSession
+
+from ..ops import MISSING, NOW, AddField, DropField
+from .aside import Holds
+from .batches import (
+    Batch,
+    Walk,
+    both,
+    ids_in,
+    undo_batches,
+    walk_once,
+    walk_until_none_left,
+)
+from .handler import Handler, refuse_unwritable
+from .paths import FieldPath
+from .putback import put_values_back, restore_values, take_values_again
+from .steps import StepRecord
+from .work import Work
+
+
+class AddFieldHandler(Handler[AddField]):
+    """In a downgrade, what the upgrade dropped is put back before the default is."""
+
+    def before(self, operation: AddField, work: Work) -> Mapping[str, Any]:
+        refuse_unwritable(work, operation.collection)
+        _value(operation, work)
+        return {"sources": values_of_upgrade(work, operation)}
+
+    def apply(self, operation: AddField, work: Work) -> None:
+        path = FieldPath(operation.field)
+        sources = work.before["sources"]
+        put_all_back(work, operation, path, first_phase=0)
+        if not operation.writes:
+            return
+        value = _value(operation, work)
+
+        def write(batch: Batch, session: ClientSession) -> int:
+            details = [] if path.parent is None else standing_in(batch)
+            work.bench.touched.add(work.record, batch.ids, session, details=details)
+            target = work.db[operation.collection]
+            target.update_many(batch.query, path.set_to(value), session=session)
+            return len(batch.ids)
+
+        walk = Walk(
+            operation.collection,
+            {"$expr": path.absent},
+            operation.batch_size,
+            shape={"_id": True} | ({"standing": path.standing} if path.parent else {}),
+            phase=len(sources),
+        )
+        if operation.using is MISSING:
+            walk_until_none_left(work, walk, write, problem=f"still lack {path.text}")
+        else:
+            walk_once(work, walk, write)
+        note_unfit(work, operation.collection, path)
+
+    def undo(self, operation: AddField, work: Work) -> None:
+        path = FieldPath(operation.field)
+        undo_batches(
+            work,
+            lambda entry, session: take_out_of(
+                work, operation.collection, path, entry, session
+            ),
+        )
+        take_all_again(work, operation, path)
+
+
+class DropFieldHandler(Handler[DropField]):
+    """The values, and where they stood, go aside in the transaction of their batch."""
+
+    def before(self, operation: DropField, work: Work) -> Mapping[str, Any]:
+        refuse_unwritable(work, operation.collection)
+        found: dict[str, Any] = {"sources": values_of_upgrade(work, operation)}
+        if operation.keep:
+            found["aside"] = name_aside(work, operation.collection, operation.field)
+        return found
+
+    def apply(self, operation: DropField, work: Work) -> None:
+        path, aside = FieldPath(operation.field), work.before.get("aside")
+        if aside is not None:
+            enter_values(work, aside, operation.collection, path)
+
+        def write(batch: Batch, session: ClientSession) -> int:
+            if aside is not None:
+                keep_values(work, aside, batch, session)
+            target = work.db[operation.collection]
+            target.update_many(batch.query, [{"$unset": [path.text]}], session=session)
+            return len(batch.ids)
+
+        shape = {"_id": True, "value": path.value, "at": path.position}
+        walk = Walk(
+            operation.collection,
+            {"$expr": path.present},
+            operation.batch_size,
+            shape=shape if aside is not None else {"_id": True},
+        )
+        walk_until_none_left(work, walk, write, problem=f"still have {path.text}")
+        put_all_back(work, operation, path, first_phase=1)
+
+    def why_not(self, operation: DropField, record: StepRecord) -> str | None:
+        if operation.keep or not record.documents:
+            return None
+        return "drop_field(…, keep=False) kept nothing to put back"
+
+    def undo(self, operation: DropField, work: Work) -> None:
+        path = FieldPath(operation.field)
+        take_all_again(work, operation, path)
+        if operation.keep:
+            restore_values(
+                work,
+                work.before["aside"],
+                collection=operation.collection,
+                path=path,
+                batch_size=operation.batch_size,
+            )
+
+
+FieldOperation = Any
+"""One of the operations on fields: they have `collection`, `field` and `batch_size`."""
+
+
+def values_of_upgrade(
+    work: Work, operation: FieldOperation, field: str | None = None
+) -> list[str]:
+    """Return the asides of values that a downgrade's operation gives back."""
+    return work.bench.asides.kept_by_upgrade(
+        work.record,
+        Holds.VALUES,
+        of=operation.collection,
+        field=field or operation.field,
+    )
+
+
+def put_all_back(
+    work: Work, operation: FieldOperation, path: FieldPath, *, first_phase: int
+) -> None:
+    """Put back what the upgrade kept, one aside a phase."""
+    for phase, aside in enumerate(work.before["sources"], start=first_phase):
+        put_values_back(
+            work,
+            aside,
+            collection=operation.collection,
+            path=path,
+            phase=phase,
+            batch_size=operation.batch_size,
+        )
+
+
+def take_all_again(work: Work, operation: FieldOperation, path: FieldPath) -> None:
+    """Undo `put_all_back`."""
+    for aside in reversed(work.before["sources"]):
+        take_values_again(
+            work,
+            aside,
+            collection=operation.collection,
+            path=path,
+            batch_size=operation.batch_size,
+        )
+
+
+def name_aside(work: Work, collection: str, field: str) -> str:
+    return work.bench.asides.free_name(work.record.revision, f"{collection}.{field}")
+
+
+def enter_values(work: Work, aside: str, collection: str, path: FieldPath) -> None:
+    work.bench.asides.enter(
+        aside, work.record, Holds.VALUES, of=collection, field=path.text
+    )
+
+
+def keep_values(
+    work: Work,
+    aside: str,
+    batch: Batch,
+    session: ClientSession,
+    documents: Sequence[RawBSONDocument] | None = None,
+) -> None:
+    """Write a batch's values to an aside; a later round writes over an earlier one."""
+    kept = list(batch.documents if documents is None else documents)
+    if not kept:
+        return
+    if batch.round == 0:
+        work.db[aside].insert_many(kept, session=session)
+        return
+    work.db[aside].bulk_write(
+        [ReplaceOne({"_id": doc["_id"]}, doc, upsert=True) for doc in kept],
+        ordered=False,
+        session=session,
+    )
+
+
+def standing_in(batch: Batch) -> list[int]:
+    return [int(document["standing"]) for document in batch.documents]
+
+
+def take_out_of(
+    work: Work,
+    collection: str,
+    path: FieldPath,
+    entry: Mapping[str, Any],
+    session: ClientSession,
+) -> int:
+    """Remove a field from touched documents; their details are its `standing`."""
+    for depth, ids in by_detail(entry).items():
+        work.db[collection].update_many(
+            both(ids_in(ids), {"$expr": path.present}),
+            path.take_out(depth),
+            session=session,
+        )
+    return 0
+
+
+def by_detail(entry: Mapping[str, Any]) -> dict[int, list[Any]]:
+    """Group the ids of touched documents by a number; 0 where there are no details."""
+    groups: dict[int, list[Any]] = defaultdict(list)
+    for number, _id in zip(
+        entry["details"] or [0] * len(entry["ids"]), entry["ids"], strict=True
+    ):
+        groups[number].append(_id)
+    return groups
+
+
+def note_unfit(work: Work, collection: str, path: FieldPath) -> None:
+    """Note how many documents cannot have an embedded field."""
+    if path.parent is None:
+        return
+    count = work.db[collection].count_documents({"$expr": path.unfit})
+    if count:
+        noun = "document has" if count == 1 else "documents have"
+        work.note(
+            f"{count} {noun} something else than a document at {path.parent}, and were "
+            f"left without {path.text}"
+        )
+
+
+def _value(operation: AddField, work: Work) -> Any:
+    """Return the expression of the value that the field gets."""
+    if operation.using is not MISSING:
+        return work.native(operation.using)
+    if operation.default is NOW:
+        return "$$NOW"
+    if operation.default is MISSING:
+        return None
+    return {"$literal": work.native(operation.default)}

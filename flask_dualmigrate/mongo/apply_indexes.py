@@ -1,0 +1,135 @@
+"""Building and dropping indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo.errors import OperationFailure
+
+from ..errors import OperationError
+from ..ops import CreateIndex, DropIndex
+from .failures import (
+    DUPLICATE_KEY,
+    INDEX_KEY_SPECS_CONFLICT,
+    INDEX_NOT_FOUND,
+    INDEX_OPTIONS_CONFLICT,
+    NAMESPACE_NOT_FOUND,
+    duplicate_of,
+)
+from .handler import Handler, name_spare, remove_created
+from .views import collection_info, command, index_specs
+from .work import Work
+
+
+class CreateIndexHandler(Handler[CreateIndex]):
+    """A build outlives the client that asked for it; asking again joins it."""
+
+    def before(self, operation: CreateIndex, work: Work) -> Mapping[str, Any]:
+        work.native(operation.options)
+        if collection_info(work.db, operation.collection) is None:
+            return {"existed": False, "spare": name_spare(work, operation.collection)}
+        specs = index_specs(work.db, operation.collection)
+        return {"existed": operation.name in specs}
+
+    def apply(self, operation: CreateIndex, work: Work) -> None:
+        spec = {
+            "key": dict(operation.keys),
+            "name": operation.name,
+            **work.native(operation.options),
+        }
+        build(work, operation.collection, spec)
+
+    def undo(self, operation: CreateIndex, work: Work) -> None:
+        if not work.before["existed"]:
+            drop(work, operation.collection, operation.name)
+        remove_created(work, operation.collection)
+
+
+class DropIndexHandler(Handler[DropIndex]):
+    """The full specification is kept in the record, so that undoing rebuilds it."""
+
+    def before(self, operation: DropIndex, work: Work) -> Mapping[str, Any]:
+        if operation.name == "_id_":
+            raise OperationError(
+                f"The index on _id of {operation.collection} cannot be dropped"
+            )
+        spec = index_specs(work.db, operation.collection).get(operation.name)
+        return {} if spec is None else {"spec": spec}
+
+    def apply(self, operation: DropIndex, work: Work) -> None:
+        if work.before:
+            drop(work, operation.collection, operation.name)
+        else:
+            work.note(f"{operation.collection} had no index {operation.name}")
+
+    def undo(self, operation: DropIndex, work: Work) -> None:
+        spec = dict(work.before.get("spec", {}))
+        if spec and collection_info(work.db, operation.collection) is not None:
+            spec.pop("ns", None)  # listed by servers before 4.4, refused by later ones
+            build(work, operation.collection, spec)
+
+
+def build(work: Work, collection: str, spec: Mapping[str, Any]) -> None:
+    """Build an index, or join its build; one that is there already stays as it is.
+
+    Raises OperationError that names the index in the way, or the key that is double.
+    """
+    try:
+        command(work.db, {"createIndexes": collection, "indexes": [spec]})
+    except OperationFailure as error:
+        told = _conflict(work, collection, spec, error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def drop(work: Work, collection: str, name: str) -> None:
+    """Drop an index, its unfinished build too; a missing one is fine."""
+    try:
+        command(work.db, {"dropIndexes": collection, "index": name})
+    except OperationFailure as error:
+        if error.code not in (INDEX_NOT_FOUND, NAMESPACE_NOT_FOUND):
+            raise
+
+
+def _conflict(
+    work: Work, collection: str, spec: Mapping[str, Any], error: OperationFailure
+) -> OperationError | None:
+    name = spec["name"]
+    if error.code == DUPLICATE_KEY:
+        return OperationError(
+            f"The unique index {name} of {collection} cannot be built: two documents "
+            f"or more have {duplicate_of(error)}",
+            hint="Make them differ first, with op.update() or by hand.",
+        )
+    if error.code == INDEX_OPTIONS_CONFLICT:
+        twin = _twin(work, collection, spec)
+        return OperationError(
+            f"The index {name} of {collection} cannot be built: {twin} has the same "
+            "key",
+            hint=f"Drop {twin} first, or use its name in the script.",
+        )
+    if error.code == INDEX_KEY_SPECS_CONFLICT:
+        there = index_specs(work.db, collection).get(name, {})
+        return OperationError(
+            f"{collection} has an index {name} already, with another definition: "
+            f"{_shown(there)}",
+            hint="Drop it first, or give the new one another name.",
+        )
+    return None
+
+
+def _twin(work: Work, collection: str, spec: Mapping[str, Any]) -> str:
+    """Return the name of the index that has the key of another one."""
+    wanted = list(spec["key"].items())
+    for name, there in index_specs(work.db, collection).items():
+        if list(there["key"].items()) == wanted and name != spec["name"]:
+            return name
+    return "another index"
+
+
+def _shown(spec: Mapping[str, Any]) -> str:
+    told = {key: val for key, val in spec.items() if key not in ("v", "name", "ns")}
+    told["key"] = dict(told.get("key", {}))
+    return repr(told)

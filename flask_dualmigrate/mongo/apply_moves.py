@@ -1,0 +1,309 @@
+"""Renaming a field where it stands, and copying one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+
+from ..errors import OperationError
+from ..ops import CopyField, RenameField
+from .apply_fields import (
+    enter_values,
+    keep_values,
+    name_aside,
+    note_unfit,
+    put_all_back,
+    standing_in,
+    take_all_again,
+    take_out_of,
+    values_of_upgrade,
+)
+from .batches import (
+    Batch,
+    Query,
+    Walk,
+    both,
+    ids_in,
+    refuse_if_any,
+    undo_batches,
+    walk_once,
+    walk_until_none_left,
+)
+from .handler import Handler, refuse_unwritable
+from .paths import FieldPath, Stages
+from .work import Work, as_bytes
+
+
+class RenameFieldHandler(Handler[RenameField]):
+    """Within one parent the field keeps its place; else it moves to the new parent."""
+
+    def before(self, operation: RenameField, work: Work) -> Mapping[str, Any]:
+        old, new = FieldPath(operation.field), FieldPath(operation.new_name)
+        refuse_unwritable(work, operation.collection)
+        refuse_overlap(old, new)
+        if not operation.overwrite:
+            refuse_both(work, operation.collection, old, new)
+        refuse_if_any(
+            work,
+            operation.collection,
+            {"$expr": {"$and": [old.present, new.unfit]}},
+            problem=f"have no document that {new.text} could stand in",
+        )
+        found: dict[str, Any] = {"sources": values_of_upgrade(work, operation)}
+        if operation.overwrite:
+            found["aside"] = name_aside(work, operation.collection, new.text)
+        return found
+
+    def apply(self, operation: RenameField, work: Work) -> None:
+        old, new = FieldPath(operation.field), FieldPath(operation.new_name)
+        aside = work.before.get("aside")
+        if aside is not None:
+            enter_values(work, aside, operation.collection, new)
+
+        def write(batch: Batch, session: ClientSession) -> int:
+            if aside is not None:
+                keep_values(work, aside, batch, session, overwritten_in(batch))
+            details = _places_in(batch) if old.parent != new.parent else []
+            work.bench.touched.add(work.record, batch.ids, session, details=details)
+            target = work.db[operation.collection]
+            target.update_many(batch.query, _move(old, new), session=session)
+            return len(batch.ids)
+
+        room = [] if operation.overwrite else [new.absent]
+        walk = Walk(
+            operation.collection,
+            {"$expr": {"$and": [old.present, *room]}},
+            operation.batch_size,
+            shape=_shape(old, new) if aside or old.parent != new.parent else ID_ONLY,
+        )
+        left = {"$expr": old.present}
+        problem = f"still have {old.text}"
+        walk_until_none_left(work, walk, write, left=left, problem=problem)
+        put_all_back(work, operation, old, first_phase=1)
+
+    def undo(self, operation: RenameField, work: Work) -> None:
+        old, new = FieldPath(operation.field), FieldPath(operation.new_name)
+        take_all_again(work, operation, old)
+
+        def move_back(entry: Mapping[str, Any], session: ClientSession) -> int:
+            return _move_back(work, operation.collection, old, new, entry, session)
+
+        note_skipped(work, undo_batches(work, move_back), operation.collection)
+
+
+class CopyFieldHandler(Handler[CopyField]):
+    """What the copy overwrites goes aside."""
+
+    def before(self, operation: CopyField, work: Work) -> Mapping[str, Any]:
+        source, target = FieldPath(operation.field), FieldPath(operation.target)
+        refuse_unwritable(work, operation.collection)
+        refuse_overlap(source, target)
+        if not operation.overwrite:
+            refuse_both(work, operation.collection, source, target)
+            return {}
+        return {"aside": name_aside(work, operation.collection, target.text)}
+
+    def apply(self, operation: CopyField, work: Work) -> None:
+        source, target = FieldPath(operation.field), FieldPath(operation.target)
+        aside = work.before.get("aside")
+        if aside is not None:
+            enter_values(work, aside, operation.collection, target)
+
+        def write(batch: Batch, session: ClientSession) -> int:
+            if aside is not None:
+                keep_values(work, aside, batch, session, overwritten_in(batch))
+            details = standing_in(batch)
+            work.bench.touched.add(work.record, batch.ids, session, details=details)
+            stages = target.set_to(source.value)
+            work.db[operation.collection].update_many(
+                batch.query, stages, session=session
+            )
+            return len(batch.ids)
+
+        walk = Walk(
+            operation.collection,
+            _to_copy(source, target, overwrite=operation.overwrite),
+            operation.batch_size,
+            shape=_shape(source, target),
+        )
+        if operation.overwrite:
+            walk_once(work, walk, write)
+        else:
+            walk_until_none_left(work, walk, write, problem=f"still lack {target.text}")
+        note_unfit(work, operation.collection, target)
+
+    def undo(self, operation: CopyField, work: Work) -> None:
+        path = FieldPath(operation.target)
+
+        def take_out(entry: Mapping[str, Any], session: ClientSession) -> int:
+            kept = _kept(work, entry, session)
+            writes = [
+                UpdateOne({"_id": doc["_id"]}, path.set_to({"$literal": doc["value"]}))
+                for doc in kept.values()
+            ]
+            _write(work, operation.collection, writes, session)
+            _remove_kept(work, kept, session)
+            fresh = _without(entry, kept)
+            return take_out_of(work, operation.collection, path, fresh, session)
+
+        undo_batches(work, take_out)
+
+
+ID_ONLY: Mapping[str, Any] = {"_id": True}
+
+
+def refuse_overlap(old: FieldPath, new: FieldPath) -> None:
+    if old.overlaps(new):
+        raise OperationError(
+            f"{new.text} and {old.text} are one field, or one stands inside the other",
+            hint="Write it with op.transform().",
+        )
+
+
+def refuse_both(work: Work, collection: str, old: FieldPath, new: FieldPath) -> None:
+    """Refuse documents that have both fields, before anything is written."""
+    refuse_if_any(
+        work,
+        collection,
+        {"$expr": {"$and": [old.present, new.present]}},
+        problem=f"have both {old.text} and {new.text}",
+        field=new.text,
+        hint="overwrite=True writes over the second, and keeps its value aside.",
+    )
+
+
+def overwritten_in(batch: Batch) -> list[RawBSONDocument]:
+    """Return those documents of a batch whose target field has a value already."""
+    return [document for document in batch.documents if "value" in document]
+
+
+def note_skipped(work: Work, count: int, collection: str) -> None:
+    if count:
+        noun = "document of" if count == 1 else "documents of"
+        work.note(f"{count} {noun} {collection} changed since, and stayed as they are")
+
+
+def _shape(old: FieldPath, new: FieldPath) -> dict[str, Any]:
+    """What is read of a document: where the two fields stand, what the second holds."""
+    return {
+        "_id": True,
+        "value": new.value,
+        "at": new.position,
+        "standing": new.standing,
+        "from": old.position,
+    }
+
+
+def _places_in(batch: Batch) -> list[list[int]]:
+    return [[int(doc["from"]), int(doc["standing"])] for doc in batch.documents]
+
+
+def _move(old: FieldPath, new: FieldPath) -> Stages:
+    if old.parent == new.parent:
+        return old.rename_to(new.parts[-1])
+    return [*new.set_to(old.value), {"$unset": [old.text]}]
+
+
+def _to_copy(source: FieldPath, target: FieldPath, *, overwrite: bool) -> Query:
+    room: Any = target.absent
+    if overwrite:
+        room = {"$or": [room, target.present]}
+    return {"$expr": {"$and": [source.present, room]}}
+
+
+def _move_back(
+    work: Work,
+    collection: str,
+    old: FieldPath,
+    new: FieldPath,
+    entry: Mapping[str, Any],
+    session: ClientSession,
+) -> int:
+    """Undo the renaming of one batch; return how many documents changed since."""
+    movable = {"$expr": {"$and": [new.present, old.absent]}}
+    query = both(ids_in(entry["ids"]), movable)
+    if not entry["details"] and "aside" not in work.before:
+        stages = new.rename_to(old.parts[-1])
+        done = work.db[collection].update_many(query, stages, session=session)
+        return len(entry["ids"]) - done.matched_count
+    found = work.db[collection].find(query, ID_ONLY, session=session)
+    ready = {as_bytes(document["_id"]) for document in found}
+    kept = _kept(work, entry, session)
+    places = entry["details"] or [None] * len(entry["ids"])
+    writes = [
+        UpdateOne(
+            {"_id": _id},
+            _stages_back(old, new, place, kept.get(as_bytes(_id))),
+        )
+        for _id, place in zip(entry["ids"], places, strict=True)
+        if as_bytes(_id) in ready
+    ]
+    _write(work, collection, writes, session)
+    _remove_kept(work, {key: kept[key] for key in kept if key in ready}, session)
+    return len(entry["ids"]) - len(writes)
+
+
+def _stages_back(
+    old: FieldPath,
+    new: FieldPath,
+    place: list[int] | None,
+    kept: RawBSONDocument | None,
+) -> Stages:
+    """Return the pipeline that undoes the renaming of one document.
+
+    place: the old field's position and the new one's `standing`; None if both have one
+    parent.
+    """
+    if place is None:
+        stages = new.rename_to(old.parts[-1])
+        if kept is not None:
+            stages += new.put({"$literal": kept["value"]}, int(kept["at"]))
+        return stages
+    position, standing = place
+    stages = old.put(new.value, position)
+    if kept is not None:
+        return stages + new.set_to({"$literal": kept["value"]})
+    return stages + new.take_out(standing)
+
+
+def _kept(
+    work: Work, entry: Mapping[str, Any], session: ClientSession
+) -> dict[bytes, RawBSONDocument]:
+    """Return what the aside keeps of a batch's documents, by the key of their `_id`."""
+    aside = work.before.get("aside")
+    if aside is None:
+        return {}
+    found = work.db[aside].find(ids_in(entry["ids"]), session=session)
+    return {as_bytes(document["_id"]): document for document in found}
+
+
+def _remove_kept(
+    work: Work, kept: Mapping[bytes, RawBSONDocument], session: ClientSession
+) -> None:
+    if kept:
+        ids = [document["_id"] for document in kept.values()]
+        work.db[work.before["aside"]].delete_many(ids_in(ids), session=session)
+
+
+def _without(entry: Mapping[str, Any], kept: Mapping[bytes, Any]) -> dict[str, Any]:
+    """Return an entry of touched documents without those that the aside keeps."""
+    pairs = [
+        (_id, detail)
+        for _id, detail in zip(entry["ids"], entry["details"], strict=True)
+        if as_bytes(_id) not in kept
+    ]
+    return {
+        "ids": [_id for _id, _ in pairs],
+        "details": [detail for _, detail in pairs],
+    }
+
+
+def _write(
+    work: Work, collection: str, writes: list[UpdateOne], session: ClientSession
+) -> None:
+    if writes:
+        work.db[collection].bulk_write(writes, ordered=False, session=session)

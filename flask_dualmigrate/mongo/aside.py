@@ -1,0 +1,239 @@
+"""What the operations take away is kept: the asides, and which documents were touched.
+
+An aside is a collection whose name begins with `_aside_`. `_aside_catalog` has one
+entry for each: what it holds, of which revision, direction, step and collection, since
+when, and whether a downgrade may still put it back (`open`). What an aside holds:
+
+    values       {_id, value, at}: a field's value, and its position in its parent
+    conversions  {_id, value, became}: a field's value before and after a conversion
+    documents    the documents themselves
+    collection   a whole collection, renamed: the same UUID, its indexes with it
+
+The first three are keyed by the `_id` of the document that they were taken from. In
+values and conversions, `put_back` marks what a downgrade has put back already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from pymongo.client_session import ClientSession
+
+from ..revision import Direction
+from .steps import StepRecord
+from .views import ExactDatabase, collection_info, ensure_collection, native
+
+CATALOG = "_aside_catalog"
+TOUCHED = "_migrations_touched"
+
+_LONGEST_NAMESPACE = 235
+"""Bytes of `database.collection`; sharded collections have the lower of two limits.
+
+Source: MongoDB manual, Limits and Thresholds.
+"""
+
+
+class Holds(StrEnum):
+    """What an aside holds; see the module's docstring."""
+
+    VALUES = "values"
+    CONVERSIONS = "conversions"
+    DOCUMENTS = "documents"
+    COLLECTION = "collection"
+
+
+class Asides:
+    """The asides of one database, and their catalog."""
+
+    def __init__(self, db: ExactDatabase) -> None:
+        self._db = db
+        self._catalog = native(db, CATALOG)
+
+    def free_name(self, revision: str, label: str) -> str:
+        """Return a name for a new aside: `_aside_<revision>_<label>`.
+
+        label: the collection, with the field where it holds one. Where the name is
+        taken, as by an earlier round of the same revision, a number is added.
+        """
+        taken = set(self._db.list_collection_names(filter={"name": _prefixed("")}))
+        taken |= {entry["_id"] for entry in self._catalog.find({}, {"_id": True})}
+        base, name, number = f"_aside_{revision}_{label}".replace("$", "_"), "", 1
+        while not name or name in taken:
+            suffix = f"_{number}" if number > 1 else ""
+            name, number = self._fitting(base, suffix), number + 1
+        return name
+
+    def _fitting(self, base: str, suffix: str) -> str:
+        """Cut a name to what MongoDB allows; a hash keeps two cut ones apart."""
+        room = _LONGEST_NAMESPACE - len(f"{self._db.name}.{suffix}".encode())
+        if len(base.encode()) <= room:
+            return base + suffix
+        digest = hashlib.sha256(base.encode()).hexdigest()[:12]
+        return f"{base.encode()[: room - 13].decode(errors='ignore')}_{digest}{suffix}"
+
+    def enter(
+        self, name: str, record: StepRecord, holds: Holds, *, of: str, field: str = ""
+    ) -> None:
+        """Write the catalog's entry of an aside, and create it where it is not renamed.
+
+        of: the collection it is taken from; field: the path, for values of a field.
+        """
+        self._catalog.update_one(
+            {"_id": name},
+            {
+                "$set": {
+                    **record.id,
+                    "verb": record.verb,
+                    "holds": str(holds),
+                    "collection": of,
+                    "field": field,
+                    "open": True,
+                },
+                "$currentDate": {"created_at": True},
+            },
+            upsert=True,
+        )
+        if holds is not Holds.COLLECTION:
+            ensure_collection(self._db, name)
+
+    def kept_by_upgrade(
+        self, record: StepRecord, holds: Holds, *, of: str, field: str = ""
+    ) -> list[str]:
+        """Return what the upgrade of a downgrade's revision kept, newest step first.
+
+        Empty for an upgrade: what a downgrade kept is for people, not for the next run.
+        """
+        if record.direction is Direction.UPGRADE:
+            return []
+        found = self._catalog.find(
+            {
+                "revision": record.revision,
+                "direction": str(Direction.UPGRADE),
+                "collection": of,
+                "field": field,
+                "holds": str(holds),
+                "open": True,
+            }
+        )
+        return [entry["_id"] for entry in found.sort("step", -1)]
+
+    def set_aside(self, record: StepRecord, collection: str, name: str) -> None:
+        """Rename a collection aside; done again after a crash, with the same result."""
+        self.enter(name, record, Holds.COLLECTION, of=collection)
+        there = collection_info(self._db, collection) is not None
+        if there and collection_info(self._db, name) is None:
+            self._db[collection].rename(name)
+
+    def retire(self, record: StepRecord, collection: str, name: str) -> bool:
+        """Drop a collection that is empty; return True if it is kept aside, filled.
+
+        It is renamed first: a document that comes in at the same time is not lost.
+        """
+        if collection_info(self._db, collection) is None:
+            return self._drop_if_empty(name)
+        self.set_aside(record, collection, name)
+        return self._drop_if_empty(name)
+
+    def _drop_if_empty(self, name: str) -> bool:
+        if self._db[name].find_one() is not None:
+            self._catalog.update_one({"_id": name}, {"$set": {"open": False}})
+            return True
+        self._db.drop_collection(name)
+        self.forget(name)
+        return False
+
+    def forget(self, name: str) -> None:
+        """Remove the entry of an aside that is no more."""
+        self._catalog.delete_one({"_id": name})
+
+    def close(self, name: str) -> None:
+        """Keep what is left of an aside for people; drop it if nothing is left."""
+        info = collection_info(self._db, name)
+        whole = self._catalog.find_one({"_id": name, "holds": str(Holds.COLLECTION)})
+        if info is not None and (whole or self._db[name].find_one() is not None):
+            self._catalog.update_one({"_id": name}, {"$set": {"open": False}})
+            return
+        self._db.drop_collection(name)
+        self.forget(name)
+
+    def settle(self, revision: str, direction: Direction) -> None:
+        """Tidy up when a revision is complete on both sides.
+
+        After an upgrade the asides wait for the downgrade; empty ones go. After a
+        downgrade, what was put back goes out of them, and the rest is for people.
+        """
+        for entry in list(self._catalog.find({"revision": revision, "open": True})):
+            name, holds = entry["_id"], Holds(entry["holds"])
+            if direction is Direction.DOWNGRADE:
+                if holds in (Holds.VALUES, Holds.CONVERSIONS):
+                    self._remove_put_back(name)
+                self.close(name)
+            elif holds is not Holds.COLLECTION and self._db[name].find_one() is None:
+                self.close(name)
+
+    def _remove_put_back(self, name: str) -> None:
+        aside = self._db[name]
+        if aside.find_one({"put_back": {"$exists": False}}) is None:
+            aside.drop()
+        else:
+            aside.delete_many({"put_back": {"$exists": True}})
+
+
+class Touched:
+    """Which documents an operation wrote, batch by batch, so that it can be undone.
+
+    Undoing takes the entries off again, in the transactions that undo them: what is
+    left in it is what is left to undo.
+    """
+
+    def __init__(self, db: ExactDatabase) -> None:
+        self._db = db
+        self._entries = native(db, TOUCHED)
+
+    def prepare(self) -> None:
+        ensure_collection(self._db, TOUCHED)
+
+    def add(
+        self,
+        record: StepRecord,
+        ids: Sequence[Any],
+        session: ClientSession,
+        *,
+        details: Sequence[Any] = (),
+    ) -> None:
+        """Remember the documents of a batch.
+
+        details: one value a document, in the same order, for the undo to go by.
+        """
+        if ids:
+            key = {**record.id, "batch": record.batches}
+            entry = {"_id": key, "ids": list(ids), "details": list(details)}
+            self._entries.insert_one(entry, session=session)
+
+    def last(
+        self, record: StepRecord, session: ClientSession
+    ) -> Mapping[str, Any] | None:
+        """Return the newest entry of a step, None if there is none left."""
+        lowest = {**record.id, "batch": -1}
+        highest = {**record.id, "batch": 2**62}
+        return self._entries.find_one(
+            {"_id": {"$gt": lowest, "$lt": highest}},
+            sort=[("_id", -1)],
+            session=session,
+        )
+
+    def take_off(self, entry: Mapping[str, Any], session: ClientSession) -> None:
+        self._entries.delete_one({"_id": entry["_id"]}, session=session)
+
+    def remove(self, revision: str, direction: Direction) -> None:
+        """Forget a revision that is complete."""
+        self._entries.delete_many(
+            {"_id.revision": revision, "_id.direction": str(direction)}
+        )
+
+
+def _prefixed(prefix: str) -> dict[str, str]:
+    return {"$regex": f"^_aside_{prefix}"}

@@ -1,0 +1,82 @@
+"""How an operation is applied and undone: the shape of its handler."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from ..errors import OperationError
+from ..ops import Operation
+from .steps import StepRecord
+from .views import collection_info
+from .work import Work
+
+Op = TypeVar("Op", bound=Operation)
+
+
+class Handler(ABC, Generic[Op]):
+    """Applies and undoes one kind of operation. It has no state of its own."""
+
+    def before(self, operation: Op, work: Work) -> Mapping[str, Any]:
+        """Return what is there before the operation; it goes into the step's record.
+
+        Reads only. Raises OperationError where the operation cannot do its work: then
+        nothing was written.
+        """
+        return {}
+
+    @abstractmethod
+    def apply(self, operation: Op, work: Work) -> None:
+        """Do the work, or carry on with it; by `work.before`, which stays the first."""
+
+    def why_not(self, operation: Op, record: StepRecord) -> str | None:
+        """Return why it cannot be undone, None if it can."""
+        return None
+
+    @abstractmethod
+    def undo(self, operation: Op, work: Work) -> None:
+        """Undo what `apply` did, all or part of it; or carry on with undoing."""
+
+    def tidy(self, operation: Op, work: Work) -> None:
+        """Remove what undoing needed."""
+        aside = work.before.get("aside")
+        if aside is not None:
+            work.bench.asides.close(aside)
+
+
+def refuse_unwritable(work: Work, collection: str) -> None:
+    """Raise OperationError for what is no ordinary collection.
+
+    A missing one passes: there is nothing to do in it.
+    """
+    info = collection_info(work.db, collection)
+    if info is None:
+        return
+    if info["type"] != "collection":
+        raise OperationError(
+            f"{collection} is a {info['type']}: its documents cannot be changed in it"
+        )
+    if info["options"].get("capped"):
+        raise OperationError(
+            f"{collection} is a capped collection, which MongoDB does not let "
+            "transactions write to",
+            hint="Write the change as op.run(fn, idempotent=True).",
+        )
+
+
+def name_spare(work: Work, collection: str) -> str:
+    """Choose a name for a collection that an operation creates, should it be undone.
+
+    It goes into the record as `spare`; no `spare` says that the collection was there.
+    """
+    return work.bench.asides.free_name(work.record.revision, collection)
+
+
+def remove_created(work: Work, collection: str) -> None:
+    """Undo the creation of a collection; documents that came in meanwhile are kept."""
+    spare = work.before.get("spare")
+    if spare is None:
+        return
+    if work.bench.asides.retire(work.record, collection, spare):
+        work.note(f"{collection} was filled since: its documents are kept in {spare}")

@@ -1,0 +1,238 @@
+"""`_migrations`: one document a revision, with all attempts at it in `history`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import CodecOptions
+from pymongo import WriteConcern
+from pymongo.database import Database
+from pymongo.read_concern import ReadConcern
+
+from ..journal import Actor, Entry
+from ..revision import Direction, Revision, Status
+
+COLLECTION = "_migrations"
+META = "_migrations_meta"
+_KEPT_ATTEMPTS = 50
+
+Doc = dict[str, Any]
+
+
+def durable(db: Database[Any]) -> Database[Doc]:
+    """Return our own view of a database: majority, journalled, aware datetimes."""
+    return Database(
+        db.client,
+        db.name,
+        codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
+        write_concern=WriteConcern("majority", j=True),
+        read_concern=ReadConcern("majority"),
+    )
+
+
+class MongoJournal:
+    """Reads and writes the entries of one database."""
+
+    def __init__(self, db: Database[Any]) -> None:
+        self._db = durable(db)
+        self._entries = self._db[COLLECTION]
+        self._meta = self._db[META]
+
+    def entries(self) -> dict[str, Entry]:
+        """Return revision id -> the last attempt at it."""
+        without_history = {"history": False}
+        return {
+            doc["_id"]: _entry(doc) for doc in self._entries.find({}, without_history)
+        }
+
+    def pair_id(self) -> str | None:
+        doc = self._meta.find_one({"_id": "pair"})
+        return None if doc is None else str(doc["pair_id"])
+
+    def set_pair_id(self, pair_id: str) -> None:
+        self._meta.update_one(
+            {"_id": "pair"}, {"$setOnInsert": {"pair_id": pair_id}}, upsert=True
+        )
+
+    def begin(
+        self, revision: Revision, direction: Direction, *, checksum: str
+    ) -> datetime:
+        """Write that an attempt runs; return when it began, by the server's clock."""
+        actor = Actor.current()
+        self._entries.update_one(
+            {"_id": revision.id},
+            [
+                {
+                    "$set": {
+                        **_literal(_identity(revision)),
+                        "direction": str(direction),
+                        "status": str(Status.RUNNING),
+                        "checksum": checksum,
+                        "by": {"$literal": f"{actor.user} (pid {actor.pid})"},
+                        "host": {"$literal": actor.host},
+                        "started_at": "$$NOW",
+                        "finished_at": None,
+                        "error": None,
+                        "awaits_partner": False,
+                    }
+                }
+            ],
+            upsert=True,
+        )
+        doc = self._entries.find_one({"_id": revision.id}, {"started_at": True})
+        assert doc is not None
+        started: datetime = doc["started_at"]
+        return started
+
+    def finish(
+        self,
+        revision_id: str,
+        status: Status,
+        *,
+        direction: Direction,
+        duration_ms: int | None = None,
+        awaits_partner: bool = False,
+        partial: bool = False,
+        error: str | None = None,
+    ) -> None:
+        """Write how an attempt ended, and add it to the history.
+
+        status: where the revision stands now. A downgrade that was undone leaves it
+        applied, an upgrade that was undone leaves it failed.
+        """
+        fields: Doc = {
+            "status": str(status),
+            "direction": str(direction),
+            "finished_at": "$$NOW",
+            "awaits_partner": awaits_partner,
+            "partial": partial,
+            "error": {"$literal": error},
+        }
+        if direction is Direction.UPGRADE and status is Status.APPLIED:
+            fields |= {"applied_at": "$$NOW", "duration_ms": duration_ms}
+            fields["stamped"] = False
+        attempt = {
+            "direction": str(direction),
+            "status": str(Status.FAILED if error else status),
+            "started_at": "$started_at",
+            "finished_at": "$$NOW",
+            "duration_ms": duration_ms,
+            "by": "$by",
+            "host": "$host",
+            "error": {"$literal": error},
+        }
+        kept = {
+            "$slice": [
+                {"$concatArrays": [{"$ifNull": ["$history", []]}, [attempt]]},
+                -_KEPT_ATTEMPTS,
+            ]
+        }
+        self._entries.update_one(
+            {"_id": revision_id}, [{"$set": {**fields, "history": kept}}]
+        )
+
+    def settle(self, revision_id: str) -> None:
+        """Write that the partner is done too."""
+        self._entries.update_one(
+            {"_id": revision_id}, {"$set": {"awaits_partner": False}}
+        )
+
+    def restore_applied(self, revision_id: str, *, error: str | None) -> None:
+        """Write that a downgrade was undone: the revision is applied as before."""
+        self.finish(
+            revision_id,
+            Status.APPLIED,
+            direction=Direction.DOWNGRADE,
+            error=error or "undone",
+        )
+        self._entries.update_one(
+            {"_id": revision_id},
+            {"$set": {"direction": str(Direction.UPGRADE), "error": None}},
+        )
+
+    def stamp(self, revisions: dict[str, tuple[Revision, str]]) -> None:
+        """Mark just these revisions as applied: id -> (revision, checksum)."""
+        entries = self.entries()
+        for revision_id, (revision, checksum) in revisions.items():
+            entry = entries.get(revision_id)
+            standing = entry is not None and entry.applied and not entry.open
+            mark = {"checksum": checksum} if standing else _stamp(revision, checksum)
+            self._entries.update_one(
+                {"_id": revision_id},
+                {"$set": mark}
+                if standing
+                else {
+                    "$set": mark,
+                    "$currentDate": {"applied_at": True, "finished_at": True},
+                },
+                upsert=True,
+            )
+        self._entries.update_many(
+            {"_id": {"$nin": list(revisions)}, "status": {"$ne": "rolled_back"}},
+            {
+                "$set": {
+                    "status": str(Status.ROLLED_BACK),
+                    "direction": str(Direction.DOWNGRADE),
+                    "awaits_partner": False,
+                    "partial": False,
+                    "stamped": True,
+                },
+                "$currentDate": {"finished_at": True},
+            },
+        )
+
+    def history(self, revision_id: str) -> tuple[Doc, ...]:
+        """Return all attempts at a revision, oldest first."""
+        doc = self._entries.find_one({"_id": revision_id}, {"history": True})
+        return tuple((doc or {}).get("history", ()))
+
+
+def _identity(revision: Revision) -> Doc:
+    return {
+        "revision": revision.id,
+        "down_revision": list(revision.parents),
+        "description": revision.message,
+    }
+
+
+def _stamp(revision: Revision, checksum: str) -> Doc:
+    actor = Actor.current()
+    return {
+        **_identity(revision),
+        "direction": str(Direction.UPGRADE),
+        "status": str(Status.APPLIED),
+        "checksum": checksum,
+        "by": f"{actor.user} (pid {actor.pid})",
+        "host": actor.host,
+        "duration_ms": None,
+        "stamped": True,
+        "awaits_partner": False,
+        "partial": False,
+        "error": None,
+    }
+
+
+def _literal(fields: Doc) -> Doc:
+    return {key: {"$literal": value} for key, value in fields.items()}
+
+
+def _entry(doc: Doc) -> Entry:
+    return Entry(
+        revision=doc["_id"],
+        direction=Direction(doc.get("direction", "upgrade")),
+        status=Status(doc["status"]),
+        down_revision=tuple(doc.get("down_revision") or ()),
+        description=doc.get("description", ""),
+        started_at=doc.get("started_at"),
+        finished_at=doc.get("finished_at"),
+        applied_at=doc.get("applied_at"),
+        duration_ms=doc.get("duration_ms"),
+        checksum=doc.get("checksum"),
+        by=doc.get("by"),
+        host=doc.get("host"),
+        error=doc.get("error"),
+        stamped=bool(doc.get("stamped", False)),
+        awaits_partner=bool(doc.get("awaits_partner", False)),
+        partial=bool(doc.get("partial", False)),
+    )

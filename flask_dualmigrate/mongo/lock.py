@@ -1,0 +1,172 @@
+"""The lock in MongoDB: a lease on one document, renewed while it is held.
+
+All times are the server's ($$NOW); the holder stops by its own monotonic clock, taken
+before each request, so clocks that differ do no harm. The token grows with each holder
+and stands in whatever a holder writes: one that woke too late is fenced out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+from pymongo import ReturnDocument
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from ..errors import LockLost, LockTimeout
+from ..journal import Actor
+from .errors import driver_errors
+from .journal import Doc, durable
+
+COLLECTION = "_migrations_lock"
+_POLL_S = 0.25
+
+
+class MongoLock:
+    """A lease on the lock document of one database.
+
+    lease_s: seconds that it lives without being renewed.
+    """
+
+    def __init__(self, db: Database[Any], *, lease_s: float) -> None:
+        self._locks = durable(db)[COLLECTION]
+        self._lease_s = lease_s
+        self._owner = uuid4().hex
+        self._deadline = 0.0
+        self._stop = threading.Event()
+        self.token = 0
+
+    @contextmanager
+    def held(
+        self, *, timeout_s: float, on_wait: Callable[[str], None]
+    ) -> Iterator[None]:
+        """Hold the lock; raises LockTimeout, naming the holder."""
+        with driver_errors("take its lock"):
+            self._seed()
+            self._wait(timeout_s, on_wait)
+        self._stop.clear()
+        renewer = threading.Thread(
+            target=self._renew, name="dualmigrate-lease", daemon=True
+        )
+        renewer.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            renewer.join()
+            self._release()
+
+    def require(self) -> None:
+        """Raise LockLost if the lease may have ended."""
+        if time.monotonic() >= self._deadline:
+            raise LockLost(
+                "The lock on MongoDB was lost: it was not renewed in time",
+                hint="Nothing was written after that. Run the same command again.",
+            )
+
+    def _seed(self) -> None:
+        """See that the document is there; $expr in an upsert's filter is refused."""
+        try:
+            self._locks.update_one(
+                {"_id": "lock"},
+                {"$setOnInsert": {"token": 0, "owner": None, "expires_at": None}},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            return  # another worker seeded it at the same moment
+
+    def _wait(self, timeout_s: float, on_wait: Callable[[str], None]) -> None:
+        give_up = time.monotonic() + timeout_s
+        told = False
+        while not self._take():
+            holder = self._holder()
+            if time.monotonic() >= give_up:
+                raise LockTimeout(
+                    f"Another migration holds the lock on MongoDB, and did not let go "
+                    f"in {timeout_s:g} s",
+                    holder=holder,
+                    where=holder,
+                    hint="Wait for it, or raise DUALMIGRATE_LOCK_TIMEOUT_S.",
+                )
+            if not told:
+                on_wait(holder)
+                told = True
+            time.sleep(_POLL_S)
+
+    def _take(self) -> bool:
+        asked = time.monotonic()
+        doc = self._locks.find_one_and_update(
+            {
+                "_id": "lock",
+                "$expr": {
+                    "$or": [
+                        {"$eq": ["$owner", None]},
+                        {"$lte": ["$expires_at", "$$NOW"]},
+                    ]
+                },
+            },
+            [{"$set": self._mark()}],
+            return_document=ReturnDocument.AFTER,
+        )
+        if doc is None:
+            return False
+        self.token = int(doc["token"])
+        self._deadline = asked + self._lease_s
+        return True
+
+    def _mark(self) -> Doc:
+        actor = Actor.current()
+        return {
+            "owner": self._owner,
+            "token": {"$add": ["$token", 1]},
+            "since": "$$NOW",
+            "user": {"$literal": actor.user},
+            "host": {"$literal": actor.host},
+            "pid": actor.pid,
+            "expires_at": self._expiry(),
+        }
+
+    def _expiry(self) -> Doc:
+        return {"$add": ["$$NOW", int(self._lease_s * 1000)]}
+
+    def _renew(self) -> None:
+        """Renew at a third of the lease, and more often after a failed try."""
+        pause = self._lease_s / 3
+        while not self._stop.wait(pause):
+            asked = time.monotonic()
+            try:
+                result = self._locks.update_one(
+                    {"_id": "lock", "owner": self._owner},
+                    [{"$set": {"expires_at": self._expiry()}}],
+                )
+            except PyMongoError:
+                pause = min(1.0, self._lease_s / 10)
+                continue
+            if not result.matched_count:
+                self._deadline = 0.0
+                return
+            self._deadline = asked + self._lease_s
+            pause = self._lease_s / 3
+
+    def _release(self) -> None:
+        try:
+            self._locks.update_one(
+                {"_id": "lock", "owner": self._owner},
+                {"$set": {"owner": None, "expires_at": None}},
+            )
+        except PyMongoError:
+            return  # the lease ends by itself
+
+    def _holder(self) -> str:
+        doc = self._locks.find_one({"_id": "lock"}) or {}
+        if doc.get("owner") is None:
+            return "nobody any more"
+        return (
+            f"{doc.get('user')}@{doc.get('host')} (pid {doc.get('pid')}), "
+            f"since {doc.get('since'):%Y-%m-%d %H:%M:%S} UTC"
+        )

@@ -1,0 +1,141 @@
+"""Aggregation expressions about one field, dots for embedded documents.
+
+MongoDB's own path operators reach into arrays and write over scalars on their way.
+These do not: a path holds only where everything above its leaf is a document, and what
+is taken out can be put back at the position that it had.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+Expr = Any
+Stages = list[dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldPath:
+    """A field's name, such as `status` or `address.city`."""
+
+    text: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(self.text.split("."))
+
+    @property
+    def value(self) -> Expr:
+        return f"${self.text}"
+
+    @property
+    def parent(self) -> str | None:
+        """The path of the document that the field stands in; None for the root."""
+        return ".".join(self.parts[:-1]) or None
+
+    @property
+    def present(self) -> Expr:
+        """True where the field is there, null included."""
+        above = [_is_type(path, "object") for path in self._above]
+        return {"$and": [*above, {"$ne": [{"$type": self.value}, "missing"]}]}
+
+    @property
+    def absent(self) -> Expr:
+        """True where the field is not there, and could be."""
+        inner = _is_type(self.text, "missing")
+        for path in reversed(self._above):
+            inner = {
+                "$or": [
+                    _is_type(path, "missing"),
+                    {"$and": [_is_type(path, "object"), inner]},
+                ]
+            }
+        return inner
+
+    @property
+    def unfit(self) -> Expr:
+        """True where something else than a document stands above the field."""
+        return {"$and": [{"$not": [self.present]}, {"$not": [self.absent]}]}
+
+    @property
+    def standing(self) -> Expr:
+        """How many parts of the path, from the top, are there already.
+
+        For a field that is absent: what writing it creates, and `take_out` removes.
+        """
+        count: Expr = len(self._above)
+        for index in reversed(range(len(self._above))):
+            count = {"$cond": [_is_type(self._above[index], "missing"), index, count]}
+        return {"$literal": 0} if count == 0 else count
+
+    @property
+    def position(self) -> Expr:
+        """Where the field stands among those of its parent, from 0; -1 if absent."""
+        names = {"$map": {"input": self._siblings, "in": "$$this.k"}}
+        return {"$indexOfArray": [names, {"$literal": self.parts[-1]}]}
+
+    def set_to(self, value: Expr) -> Stages:
+        """Give the field a value: where it stands, or as the last one."""
+        return [{"$set": {self.text: value}}]
+
+    def put(self, value: Expr, at: int) -> Stages:
+        """Put an absent field in at a position among those of its parent."""
+        field = {"k": {"$literal": self.parts[-1]}, "v": value}
+        size = {"$max": [{"$size": self._siblings}, 1]}
+        head = [{"$slice": [self._siblings, at]}] if at > 0 else []
+        tail = {"$slice": [self._siblings, max(at, 0), size]}
+        return self._rebuild({"$concatArrays": [*head, [field], tail]})
+
+    def take_out(self, standing: int) -> Stages:
+        """Remove the field, and the empty documents above it that it was made with.
+
+        standing: what `standing` said before the field was written.
+        """
+        stages: Stages = [{"$unset": [self.text]}]
+        for path in reversed(self._above[standing:]):
+            emptied = {"$eq": [f"${path}", {"$literal": {}}]}
+            stages.append(
+                {"$set": {path: {"$cond": [emptied, "$$REMOVE", f"${path}"]}}}
+            )
+        return stages
+
+    def rename_to(self, name: str) -> Stages:
+        """Rename the field where it stands; another one with that name goes."""
+        old, new = {"$literal": self.parts[-1]}, {"$literal": name}
+        others = {
+            "$filter": {"input": self._siblings, "cond": {"$ne": ["$$this.k", new]}}
+        }
+        renamed = {
+            "$cond": [
+                {"$eq": ["$$this.k", old]},
+                {"k": new, "v": "$$this.v"},
+                "$$this",
+            ]
+        }
+        return self._rebuild({"$map": {"input": others, "in": renamed}})
+
+    def overlaps(self, other: FieldPath) -> bool:
+        """True if one of the two is the other, or stands inside it."""
+        shared = min(len(self.parts), len(other.parts))
+        return self.parts[:shared] == other.parts[:shared]
+
+    @property
+    def _above(self) -> list[str]:
+        parts = self.parts
+        return [".".join(parts[: index + 1]) for index in range(len(parts) - 1)]
+
+    @property
+    def _siblings(self) -> Expr:
+        parent = "$$ROOT" if self.parent is None else f"${self.parent}"
+        entries = {"$objectToArray": parent}
+        return entries if self.parent is None else {"$ifNull": [entries, []]}
+
+    def _rebuild(self, entries: Expr) -> Stages:
+        whole = {"$arrayToObject": entries}
+        if self.parent is None:
+            return [{"$replaceWith": whole}]
+        return [{"$set": {self.parent: whole}}]
+
+
+def _is_type(path: str, name: str) -> Expr:
+    return {"$eq": [{"$type": f"${path}"}, name]}

@@ -1,0 +1,179 @@
+"""Putting values back from an aside: a field where it stood in its document.
+
+A value that the app has written since is not written over: it stays in the aside, and
+a note of the run says how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+
+from .batches import (
+    Batch,
+    Query,
+    Walk,
+    after,
+    both,
+    ids_in,
+    read_capped,
+    walk_once,
+)
+from .paths import FieldPath
+from .work import Work, as_bytes
+
+Standing = dict[bytes, int]
+"""Of the documents that can take a field: key of the `_id` -> FieldPath.standing."""
+
+
+def put_values_back(
+    work: Work,
+    aside: str,
+    *,
+    collection: str,
+    path: FieldPath,
+    phase: int,
+    batch_size: int,
+) -> None:
+    """Let a downgrade put back what its upgrade took, where the field is missing.
+
+    The values stay in the aside, marked, until the revision is settled.
+    """
+
+    def write(batch: Batch, session: ClientSession) -> int:
+        standing = fill_in(work, batch.documents, collection, path, session)
+        for depth in sorted(set(standing.values())):
+            ids = [
+                document["_id"]
+                for document in batch.documents
+                if standing.get(as_bytes(document["_id"])) == depth
+            ]
+            mark(work, aside, ids, depth, session)
+        return len(standing)
+
+    walk = Walk(aside, NOT_PUT_BACK, batch_size, phase=phase)
+    walk_once(work, walk, write)
+    note_leftovers(work, aside, collection, path)
+
+
+def take_values_again(
+    work: Work, aside: str, *, collection: str, path: FieldPath, batch_size: int
+) -> None:
+    """Undo `put_values_back`: the fields go, the values are in the aside anyway."""
+
+    def take(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
+        depths = {document["put_back"] for document in documents}
+        for depth in sorted(depths):
+            ids = [doc["_id"] for doc in documents if doc["put_back"] == depth]
+            work.db[collection].update_many(
+                both(ids_in(ids), {"$expr": path.present}),
+                path.take_out(depth),
+                session=session,
+            )
+        unmark(work, aside, [document["_id"] for document in documents], session)
+
+    drain(work, aside, take, query=PUT_BACK, batch_size=batch_size)
+
+
+def restore_values(
+    work: Work, aside: str, *, collection: str, path: FieldPath, batch_size: int
+) -> None:
+    """Undo the taking of values: they move from the aside to where they stood."""
+
+    def restore(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
+        standing = fill_in(work, documents, collection, path, session)
+        ids = [doc["_id"] for doc in documents if as_bytes(doc["_id"]) in standing]
+        work.db[aside].delete_many(ids_in(ids), session=session)
+
+    drain(work, aside, restore, batch_size=batch_size)
+    note_leftovers(work, aside, collection, path)
+
+
+def fill_in(
+    work: Work,
+    kept: Sequence[RawBSONDocument],
+    collection: str,
+    path: FieldPath,
+    session: ClientSession,
+) -> Standing:
+    """Put kept values into those of their documents that lack the field."""
+    target = work.db[collection]
+    query = both(ids_in([doc["_id"] for doc in kept]), {"$expr": path.absent})
+    shape = {"_id": True, "standing": path.standing}
+    standing = {
+        as_bytes(found["_id"]): int(found["standing"])
+        for found in target.find(query, shape, session=session)
+    }
+    writes = [
+        UpdateOne(
+            {"_id": doc["_id"]},
+            path.put({"$literal": doc["value"]}, int(doc["at"])),
+        )
+        for doc in kept
+        if as_bytes(doc["_id"]) in standing
+    ]
+    if writes:
+        target.bulk_write(writes, ordered=False, session=session)
+    return standing
+
+
+def drain(
+    work: Work,
+    aside: str,
+    take: Callable[[Sequence[RawBSONDocument], ClientSession], None],
+    *,
+    query: Query | None = None,
+    batch_size: int,
+) -> None:
+    """Pass over an aside in `_id` order, `take` removing or unmarking what it handled.
+
+    There is no checkpoint: what was handled does not match any more, and the rest is
+    looked at again.
+    """
+    last: list[Any] = []
+
+    def attempt(session: ClientSession) -> list[Any]:
+        where = both(query or {}, after(last[-1]) if last else {})
+        found = work.db[aside].find(
+            where, sort=[("_id", 1)], limit=batch_size, session=session
+        )
+        documents = read_capped(found)
+        if documents:
+            take(documents, session)
+            work.checkpoint(session, {}, documents=0)
+        return [document["_id"] for document in documents]
+
+    while ids := work.transact(attempt):
+        last = ids
+
+
+NOT_PUT_BACK: Query = {"put_back": {"$exists": False}}
+PUT_BACK: Query = {"put_back": {"$exists": True}}
+
+
+def mark(
+    work: Work, aside: str, ids: list[Any], depth: int, session: ClientSession
+) -> None:
+    """Mark values as put back; depth: what FieldPath.standing said before."""
+    update = {"$set": {"put_back": depth}}
+    work.db[aside].update_many(ids_in(ids), update, session=session)
+
+
+def unmark(work: Work, aside: str, ids: list[Any], session: ClientSession) -> None:
+    update = {"$unset": {"put_back": ""}}
+    work.db[aside].update_many(ids_in(ids), update, session=session)
+
+
+def note_leftovers(work: Work, aside: str, collection: str, path: FieldPath) -> None:
+    """Note how many values could not be put back."""
+    count = work.db[aside].count_documents(NOT_PUT_BACK)
+    if count:
+        noun = "document was" if count == 1 else "documents were"
+        work.note(
+            f"{count} {noun} written or deleted since: the former {path.text} of "
+            f"{collection} stays in {aside}"
+        )

@@ -1,0 +1,115 @@
+"""What a run makes of the records that an earlier one left: pure decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import IntegrityError
+from ..ops import Insert, Kind, Operation
+from .failures import shortened
+from .steps import StepRecord, StepStatus
+
+_SUBJECT = (
+    "collection",
+    "field",
+    "new_name",
+    "target",
+    "to",
+    "name",
+    "keep",
+    "overwrite",
+)
+
+
+def subject_of(operation: Operation) -> dict[str, Any]:
+    """Return what an operation is about, and what its undo log depends on."""
+    found = {
+        name: getattr(operation, name) for name in _SUBJECT if hasattr(operation, name)
+    }
+    if hasattr(operation, "undo"):
+        found["undo"] = operation.undo is not None
+    return found
+
+
+def refuse_changed(
+    records: dict[int, StepRecord], operations: Sequence[Operation]
+) -> None:
+    """Raise IntegrityError if the script no longer says what was done or begun."""
+    for step, record in records.items():
+        if record.status is StepStatus.UNDONE:
+            continue
+        operation = operations[step] if step < len(operations) else None
+        if operation is not None and _continues(record, operation):
+            continue
+        what = "was removed from" if operation is None else "was changed in"
+        state = "done" if record.status is StepStatus.DONE else "begun"
+        raise IntegrityError(
+            f"Step {step} of revision {record.revision} ({record.verb}) {what} the "
+            f"script after it was {state}",
+            where=f"revision {record.revision}, step {step}",
+            hint="Put the operation back as it was; add further ones after it.",
+        )
+
+
+def _continues(record: StepRecord, operation: Operation) -> bool:
+    """True if a record is of this operation, or of one that may be edited still.
+
+    A failed one may be: its batches go on from the checkpoint by the new version.
+    """
+    if record.fingerprint == operation.fingerprint():
+        return True
+    if record.status is StepStatus.DONE or not _same_subject(record, operation):
+        return False
+    if record.status is StepStatus.UNDOING:
+        return True
+    if isinstance(operation, Insert):
+        return False
+    return record.kind is Kind.TRANSACTIONAL or record.error is not None
+
+
+def _same_subject(record: StepRecord, operation: Operation) -> bool:
+    return (
+        record.verb == operation.verb
+        and record.kind == operation.kind
+        and dict(record.subject) == subject_of(operation)
+    )
+
+
+def operation_of(record: StepRecord, operations: Sequence[Operation]) -> Operation:
+    """Return the operation that a record is of, to undo it."""
+    if record.step < len(operations):
+        operation = operations[record.step]
+        if _same_subject(record, operation):
+            return operation
+    raise IntegrityError(
+        f"Step {record.step} of revision {record.revision} ({record.verb}) was changed "
+        "in the script after it was begun, so it cannot be undone",
+        where=f"revision {record.revision}, step {record.step}",
+        hint="Put the operation back as it was, and run it again.",
+    )
+
+
+def in_doubt(record: StepRecord) -> bool:
+    """True for an unsafe step that a crash left begun: it may be done or not."""
+    return (
+        record.kind is Kind.UNSAFE
+        and record.status is StepStatus.STARTED
+        and record.error is None
+    )
+
+
+def doubt(record: StepRecord, operation: Operation) -> IntegrityError:
+    began = f"{record.started_at:%Y-%m-%d %H:%M:%S} UTC" if record.started_at else "?"
+    return IntegrityError(
+        f"Step {record.step} of revision {record.revision} is in doubt: it was begun "
+        f"at {began} by {record.by} on {record.host}, and did not say how it ended",
+        where=where_of(operation, record),
+        hint=f"See what it did, then: flask db-migrate repair --step {record.step} "
+        "--done (it did its work) or --retry (call it again).",
+    )
+
+
+def where_of(operation: Operation, record: StepRecord) -> str:
+    described = shortened(operation.describe())
+    return f"revision {record.revision}, step {record.step}: {described}"

@@ -1,0 +1,254 @@
+"""Applying and undoing the operations of one Mongo script, step by step.
+
+Each step has a record, written before its work; a run that was stopped anywhere is
+carried on by the next one, or taken back by `revert`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pymongo.database import Database
+
+from ..errors import IntegrityError, OperationError
+from ..journal import Actor
+from ..ops import Operation, Run, Todo
+from ..revision import Direction
+from .apply_run import refuse_uncallable
+from .aside import Asides, Touched
+from .errors import driver_errors
+from .failures import told_as_operation_errors
+from .handlers import HANDLERS
+from .results import Reverted, RunResult, StepResult
+from .resume import doubt, in_doubt, operation_of, refuse_changed, subject_of, where_of
+from .steps import StepRecord, StepStatus, StepStore
+from .views import exact_view
+from .work import Bench, Progress, Work
+
+__all__ = ["OperationRunner", "Progress", "Reverted", "RunResult", "StepResult"]
+
+
+class OperationRunner:
+    """Runs operations on one database.
+
+    db: any view of it. app_db: what functions of the script get; `db` unless given.
+    token: the fencing token of the lock's holder. on_progress: told after each batch.
+    keep_going: called between batches; raises when the run must stop. uri: the URI of
+    the server, for `op.run` with an async function.
+    """
+
+    def __init__(
+        self,
+        db: Database[Any],
+        *,
+        app_db: Database[Any] | None = None,
+        token: int = 0,
+        on_progress: Callable[[Progress], None] | None = None,
+        keep_going: Callable[[], None] | None = None,
+        uri: str | None = None,
+    ) -> None:
+        app_db = db if app_db is None else app_db
+        # The app's client: a session of another one could not span op.run's work.
+        view = exact_view(app_db.client.get_database(db.name))
+        self._token = token
+        self._bench = Bench(
+            db=view,
+            app_db=app_db,
+            store=StepStore(view, token=token),
+            asides=Asides(view),
+            touched=Touched(view),
+            keep_going=keep_going or (lambda: None),
+            on_progress=on_progress or (lambda progress: None),
+            uri=uri,
+        )
+
+    def run(
+        self,
+        revision: str,
+        direction: Direction,
+        operations: Sequence[Operation],
+    ) -> RunResult:
+        """Apply the operations that are not done yet.
+
+        Raises OperationError for the one that failed; IntegrityError if one that was
+        done or begun has changed since, or is in doubt.
+        """
+        self._refuse_unrunnable(revision, operations)
+        self._claim()
+        records = {record.step: record for record in self.records(revision, direction)}
+        refuse_changed(records, operations)
+        results = []
+        for step, operation in enumerate(operations):
+            self._bench.keep_going()
+            draft = self._draft(revision, direction, step, operation)
+            results.append(self._run_step(operation, draft, records.get(step)))
+        return RunResult(tuple(results))
+
+    def revert(
+        self,
+        revision: str,
+        direction: Direction,
+        operations: Sequence[Operation],
+    ) -> Reverted:
+        """Undo what `run` did, newest first, up to an operation that has no undo."""
+        self._claim()
+        undone: list[int] = []
+        notes: list[str] = []
+        for record in reversed(self.records(revision, direction)):
+            if record.status is StepStatus.UNDONE:
+                continue
+            self._bench.keep_going()
+            operation = operation_of(record, operations)
+            try:
+                notes += self._undo_step(operation, record)
+            except _NoUndo as reason:
+                return Reverted(tuple(undone), record.step, str(reason), tuple(notes))
+            except OperationError as error:
+                return Reverted(tuple(undone), record.step, str(error), tuple(notes))
+            undone.append(record.step)
+        return Reverted(tuple(undone), notes=tuple(notes))
+
+    def settle(self, revision: str, direction: Direction) -> None:
+        """Forget how the operations went: the revision is complete on both sides."""
+        self._claim()
+        with driver_errors("tidy up after the migration"):
+            self._bench.asides.settle(revision, direction)
+            self._bench.touched.remove(revision, direction)
+            self._bench.store.remove(revision, direction)
+
+    def records(self, revision: str, direction: Direction) -> tuple[StepRecord, ...]:
+        """Return the records of the steps that were begun, in their order."""
+        with driver_errors("read the journal of its operations"):
+            return self._bench.store.load(revision, direction)
+
+    def decide(
+        self, revision: str, direction: Direction, step: int, *, done: bool
+    ) -> StepRecord:
+        """Settle a step in doubt: it counts as done, or is to be called again.
+
+        Raises IntegrityError if the step is not in doubt.
+        """
+        self._claim()
+        for record in self.records(revision, direction):
+            if record.step == step and in_doubt(record):
+                changes = (
+                    {"status": str(StepStatus.DONE)}
+                    if done
+                    else {"error": "in doubt; to be called again"}
+                )
+                with driver_errors("write the journal of its operations"):
+                    return self._bench.store.save(record, changes, finished=done)
+        raise IntegrityError(f"Step {step} of revision {revision} is not in doubt")
+
+    def _claim(self) -> None:
+        with driver_errors("write the journal of its operations"):
+            self._bench.store.claim()
+            self._bench.touched.prepare()
+
+    def _run_step(
+        self, operation: Operation, draft: StepRecord, record: StepRecord | None
+    ) -> StepResult:
+        if record is not None and record.status is StepStatus.DONE:
+            return StepResult.of(record, skipped=True)
+        if record is not None and record.status is StepStatus.UNDOING:
+            self._finish_undoing(operation, record)
+            record = None
+        if record is not None and record.status is StepStatus.STARTED:
+            if in_doubt(record):
+                raise doubt(record, operation)
+            draft = record
+        handler = HANDLERS[type(operation)]
+        with self._at(operation, draft), Work(self._bench, draft) as work:
+            if draft is record:
+                _carry_on(work, operation)
+            else:
+                work.begin(handler.before(operation, work))
+            work.report()
+            handler.apply(operation, work)
+            work.save(status=str(StepStatus.DONE), finished=True)
+            return StepResult.of(work.record)
+
+    def _finish_undoing(self, operation: Operation, record: StepRecord) -> None:
+        """Undo the rest of a step whose undoing was stopped, so that it can begin."""
+        try:
+            self._undo_step(operation, record)
+        except _NoUndo as reason:
+            raise IntegrityError(
+                f"Step {record.step} of revision {record.revision} is in doubt: "
+                f"{reason}",
+                where=where_of(operation, record),
+            ) from reason
+
+    def _undo_step(self, operation: Operation, record: StepRecord) -> tuple[str, ...]:
+        """Undo one step; return its notes.
+
+        Raises _NoUndo, with the record as it was, or OperationError.
+        """
+        handler = HANDLERS[type(operation)]
+        why_not = handler.why_not(operation, record)
+        if why_not is not None:
+            raise _NoUndo(why_not)
+        with self._at(operation, record), Work(self._bench, record) as work:
+            work.take_over(status=str(StepStatus.UNDOING), error=None, notes=[])
+            handler.undo(operation, work)
+            handler.tidy(operation, work)
+            work.save(status=str(StepStatus.UNDONE), finished=True)
+            return work.record.notes
+
+    def _draft(
+        self, revision: str, direction: Direction, step: int, operation: Operation
+    ) -> StepRecord:
+        actor = Actor.current()
+        return StepRecord(
+            revision=revision,
+            direction=direction,
+            step=step,
+            verb=operation.verb,
+            fingerprint=operation.fingerprint(),
+            kind=operation.kind,
+            subject=subject_of(operation),
+            status=StepStatus.STARTED,
+            token=self._token,
+            by=f"{actor.user} (pid {actor.pid})",
+            host=actor.host,
+        )
+
+    def _refuse_unrunnable(
+        self, revision: str, operations: Sequence[Operation]
+    ) -> None:
+        for step, operation in enumerate(operations):
+            where = f"revision {revision}, step {step}: {operation.verb}"
+            with told_as_operation_errors(step=step, where=where):
+                if isinstance(operation, Todo):
+                    raise OperationError(f"A todo is left: {operation.text}")
+                if isinstance(operation, Run):
+                    refuse_uncallable(operation, self._bench)
+
+    @contextmanager
+    def _at(self, operation: Operation, record: StepRecord) -> Iterator[None]:
+        where = where_of(operation, record)
+        with told_as_operation_errors(step=record.step, where=where):
+            yield
+
+
+class _NoUndo(Exception):
+    """An operation cannot be undone; the message says why."""
+
+
+def _carry_on(work: Work, operation: Operation) -> None:
+    """Make the record of a step that was begun ours; a changed script is noted."""
+    record, fingerprint = work.record, operation.fingerprint()
+    actor = Actor.current()
+    work.take_over(
+        fingerprint=fingerprint,
+        error=None,
+        by=f"{actor.user} (pid {actor.pid})",
+        host=actor.host,
+    )
+    if record.fingerprint != fingerprint and record.documents:
+        work.note(
+            f"the operation was edited after {record.documents} documents were done; "
+            "the rest went by the new version"
+        )

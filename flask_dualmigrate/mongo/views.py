@@ -1,0 +1,94 @@
+"""An exact view of a database: what is read can be written back byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient, ReadPreference
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from .failures import NAMESPACE_EXISTS
+
+DURABLE = WriteConcern("majority", j=True)
+"""A write that was acknowledged survives the loss of the primary."""
+
+EXACT: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument,
+    tz_aware=True,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+"""Documents stay the bytes that they are, so that they can be put back as they were."""
+
+NATIVE: CodecOptions[dict[str, Any]] = CodecOptions(
+    document_class=dict,
+    tz_aware=True,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+"""For what we write ourselves, and for the answers of commands."""
+
+ExactDatabase = Database[RawBSONDocument]
+
+
+def exact_view(db: Database[Any]) -> ExactDatabase:
+    """Return the same database, read and written byte for byte and durably.
+
+    The app's own options (a secondary as read preference, w=1, a type registry) do not
+    reach into it.
+    """
+    client: MongoClient[RawBSONDocument] = db.client
+    return Database(
+        client,
+        db.name,
+        codec_options=EXACT,
+        read_preference=ReadPreference.PRIMARY,
+        write_concern=DURABLE,
+        read_concern=ReadConcern("majority"),
+    )
+
+
+def native(db: Database[Any], name: str) -> Collection[dict[str, Any]]:
+    """Return a collection of our own, its documents as dicts."""
+    return db.get_collection(name).with_options(codec_options=NATIVE)
+
+
+def command(db: Database[Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a command that writes; wait until its effect survives a lost primary."""
+    durable = {**document, "writeConcern": DURABLE.document}
+    return db.command(durable, codec_options=NATIVE)
+
+
+def collection_info(db: Database[Any], name: str) -> dict[str, Any] | None:
+    """Return the entry of listCollections for a name, None if there is none."""
+    query = {"listCollections": 1, "filter": {"name": name}}
+    found = db.command(query, codec_options=NATIVE)["cursor"]["firstBatch"]
+    return dict(found[0]) if found else None
+
+
+def index_specs(db: Database[Any], collection: str) -> dict[str, dict[str, Any]]:
+    """Return the indexes of a collection, name -> full specification.
+
+    Unfinished builds are among them. A missing collection has none.
+    """
+    if collection_info(db, collection) is None:
+        return {}
+    specs = native(db, collection).list_indexes()
+    return {spec["name"]: dict(spec) for spec in specs}
+
+
+def ensure_collection(db: Database[Any], name: str) -> None:
+    """Create a collection unless it is there.
+
+    Done outside of transactions: creating one inside conflicts with other writers.
+    """
+    try:
+        command(db, {"create": name})
+    except OperationFailure as error:
+        if error.code != NAMESPACE_EXISTS:
+            raise

@@ -1,0 +1,199 @@
+"""What the handlers of operations work with: one step of one revision, under way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import bson
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReadPreference
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+from pymongo.read_concern import ReadConcern
+
+from ..errors import OperationError
+from ..revision import Direction
+from .aside import Asides, Touched
+from .steps import StepRecord, StepStatus, StepStore
+from .transactions import kill_session
+from .views import DURABLE, EXACT, ExactDatabase
+
+Result = TypeVar("Result")
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far an operation is.
+
+    done: documents written; total: documents expected, None if it is not known.
+    """
+
+    revision: str
+    step: int
+    verb: str
+    done: int
+    total: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """What the steps of one run have in common.
+
+    db: the exact view; app_db: what functions of the script get. uri: for async ones,
+    None if it is not at hand. keep_going: raises when the run must stop.
+    """
+
+    db: ExactDatabase
+    app_db: Database[Any]
+    store: StepStore
+    asides: Asides
+    touched: Touched
+    keep_going: Callable[[], None]
+    on_progress: Callable[[Progress], None]
+    uri: str | None = None
+
+
+class Work:
+    """One step under way: its record, its transactions, the tools of its run.
+
+    record: as it was last committed; a draft until `begin`.
+    """
+
+    def __init__(self, bench: Bench, draft: StepRecord) -> None:
+        self.bench = bench
+        self.db = bench.db
+        self.record = draft
+        self._pending: StepRecord | None = None
+        self._session = bench.db.client.start_session(causal_consistency=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._session.end_session()
+
+    @property
+    def before(self) -> Mapping[str, Any]:
+        """What was there before the operation, as its record keeps it."""
+        return self.record.before
+
+    @property
+    def is_downgrade(self) -> bool:
+        return self.record.direction is Direction.DOWNGRADE
+
+    def begin(self, before: Mapping[str, Any]) -> None:
+        """Write the record, with what was there before; the work may start."""
+        record = dataclasses.replace(
+            self.record, before=before, session=dict(self._session.session_id)
+        )
+        self.record = self.bench.store.begin(record, self._session)
+
+    def take_over(self, **changes: Any) -> None:
+        """Make the record of an interrupted run ours, and see how far that one came."""
+        if self.record.session is not None:
+            kill_session(self.db, self.record.session)
+        self.save(session=dict(self._session.session_id), **changes)
+
+    def transact(self, attempt: Callable[[ClientSession], Result]) -> Result:
+        """Commit what `attempt` does, once; it may be called several times.
+
+        What it saves in the record counts when the transaction is committed.
+        """
+
+        def guarded(session: ClientSession) -> Result:
+            self.bench.keep_going()
+            self._pending = None
+            return attempt(session)
+
+        result = self._session.with_transaction(
+            guarded,
+            read_concern=ReadConcern("snapshot"),
+            write_concern=DURABLE,
+            read_preference=ReadPreference.PRIMARY,
+        )
+        if self._pending is not None:
+            self._adopt(self._pending)
+        return result
+
+    def checkpoint(
+        self, session: ClientSession, place: Mapping[str, Any], *, documents: int
+    ) -> None:
+        """Save where the batches stand, in the transaction of the batch."""
+        self._pending = self.bench.store.save(
+            self.record,
+            {"checkpoint": place},
+            documents=documents,
+            batches=1,
+            session=session,
+        )
+
+    def save(self, *, finished: bool = False, **changes: Any) -> None:
+        """Change the record, outside of a transaction."""
+        self.record = self.bench.store.save(self.record, changes, finished=finished)
+
+    def finish(self, status: StepStatus, session: ClientSession | None = None) -> None:
+        """Write how the step ended; in a transaction where its work is in one."""
+        written = self.bench.store.save(
+            self.record, {"status": str(status)}, finished=True, session=session
+        )
+        if session is None:
+            self.record = written
+        else:
+            self._pending = written
+
+    def note(self, text: str) -> None:
+        """Add a remark to what the run reports of this step, once."""
+        if text not in self.record.notes:
+            self.save(notes=[*self.record.notes, text])
+
+    def native(self, value: Any) -> Any:
+        """Return a script's value as BSON has it, by the codec options of the app.
+
+        A UUID, or a type of the app's own registry, becomes what the app would store.
+        Raises OperationError for a value that BSON has no type for.
+        """
+        options = self.bench.app_db.codec_options
+        try:
+            data = bson.encode({"value": value}, codec_options=options)
+        except (BSONError, OverflowError, TypeError, ValueError) as error:
+            raise OperationError(
+                f"The script has a value that MongoDB cannot store: {error}"
+            ) from error
+        return RawBSONDocument(data, codec_options=EXACT)["value"]
+
+    def _adopt(self, record: StepRecord) -> None:
+        grown = record.documents != self.record.documents
+        self.record = record
+        if grown:
+            self.report()
+
+    def report(self) -> None:
+        record = self.record
+        self.bench.on_progress(
+            Progress(
+                revision=record.revision,
+                step=record.step,
+                verb=record.verb,
+                done=record.documents,
+                total=record.total,
+            )
+        )
+
+
+def same_bson(left: Any, right: Any) -> bool:
+    """True if two values are the same bytes; 1 and 1.0 are not."""
+    return as_bytes(left) == as_bytes(right)
+
+
+def as_bytes(value: Any) -> bytes:
+    """Return a value as BSON: a key for a set or a dict, whatever its type."""
+    return bson.encode({"": value}, codec_options=EXACT)

@@ -1,0 +1,43 @@
+"""The language of a Mongo script: frozen operations, and the `op` that records them."""
+
+from __future__ import annotations
+
+from .base import MISSING, NOW, Kind, Missing, Now, Operation
+from .collections import (
+    CreateCollection,
+    DropCollection,
+    RenameCollection,
+    SetValidator,
+)
+from .documents import Delete, Insert, Transform, Update
+from .fields import AddField, ConvertField, CopyField, DropField, RenameField
+from .indexes import CreateIndex, DropIndex
+from .recorder import MongoOperations
+from .run import Run, Todo
+
+__all__ = [
+    "MISSING",
+    "NOW",
+    "AddField",
+    "ConvertField",
+    "CopyField",
+    "CreateCollection",
+    "CreateIndex",
+    "Delete",
+    "DropCollection",
+    "DropField",
+    "DropIndex",
+    "Insert",
+    "Kind",
+    "Missing",
+    "MongoOperations",
+    "Now",
+    "Operation",
+    "RenameCollection",
+    "RenameField",
+    "Run",
+    "SetValidator",
+    "Todo",
+    "Transform",
+    "Update",
+]

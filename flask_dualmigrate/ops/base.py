@@ -1,0 +1,144 @@
+"""What every operation of a Mongo script is: a frozen value that describes itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, ClassVar
+
+
+class Kind(StrEnum):
+    """How an operation survives a crash.
+
+    TRANSACTIONAL: its work and its marker commit together, exactly once.
+    IDEMPOTENT: started, work, done: done again after a crash, with the same result.
+    UNSAFE: if a crash left it started, a person must decide.
+    """
+
+    TRANSACTIONAL = "transactional"
+    IDEMPOTENT = "idempotent"
+    UNSAFE = "unsafe"
+
+
+class Missing:
+    """The type of MISSING: no value given, as apart from None (null)."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __reduce__(self) -> str:
+        return "MISSING"  # there is one: a copy is the value itself
+
+
+MISSING = Missing()
+
+
+class Now:
+    """The type of NOW: the time of the MongoDB server when the batch runs."""
+
+    def __repr__(self) -> str:
+        return "op.now()"
+
+    def __reduce__(self) -> str:
+        return "NOW"  # there is one: a copy is the value itself
+
+
+NOW = Now()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One step of a Mongo script.
+
+    `verb` is the name of the method of `op` that records it. The positional fields of
+    a subclass come first, in the order of that method's arguments; `positional` says
+    how many there are, so that a value can be rendered to source again.
+    """
+
+    verb: ClassVar[str]
+    positional: ClassVar[int] = 1
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.TRANSACTIONAL
+
+    @property
+    def destructive(self) -> bool:
+        """True if it takes something away for good: no aside is kept."""
+        return False
+
+    def describe(self) -> str:
+        """Say in words what it will do, for a plan."""
+        raise NotImplementedError
+
+    def reverse(self) -> Operation | None:
+        """Return the operation that takes this one back.
+
+        None: there is none that can be told from the value alone. Undoing a run that
+        failed does not use it: that goes by what the journal and the asides kept.
+        """
+        return None
+
+    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments that `op.<verb>` takes to record an equal value.
+
+        Arguments that equal their default are left out.
+        """
+        fields = dataclasses.fields(self)
+        own = [field for field in fields if field.name != "options"]
+        args = [getattr(self, field.name) for field in own[: self.positional]]
+        kwargs = {
+            field.name: getattr(self, field.name)
+            for field in own[self.positional :]
+            if not _is_default(field, getattr(self, field.name))
+        }
+        kwargs.update(getattr(self, "options", {}))
+        return args, kwargs
+
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that change when the operation does."""
+        args, kwargs = self.arguments()
+        named = dict(sorted(kwargs.items()))
+        text = f"{self.verb}{_canonical(args)}{_canonical(named)}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    if field.default_factory is not dataclasses.MISSING:
+        return bool(value == field.default_factory())
+    return value is field.default or (
+        type(value) is type(field.default) and value == field.default
+    )
+
+
+def _canonical(value: Any) -> str:
+    """Return a text of a value that is the same in every process."""
+    if isinstance(value, Mapping):
+        inner = (f"{key!r}:{_canonical(item)}" for key, item in value.items())
+        return "{" + ",".join(inner) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    if isinstance(value, functools.partial):
+        return f"partial:{_canonical([value.func, value.args, value.keywords])}"
+    if callable(value) and not isinstance(value, type):
+        return _source_of(value)
+    return f"{type(value).__name__}:{value!r}"
+
+
+def _source_of(function: Callable[..., Any]) -> str:
+    """Return a function's source, or its name where there is no source."""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    try:
+        return name + textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):
+        return name
+
+
+def quoted(value: Any) -> str:
+    """Return a value as a plan shows it: `op.now()` in words, the rest as Python."""
+    return "the server's time" if isinstance(value, Now) else repr(value)

@@ -1,0 +1,103 @@
+"""What a recorded call checks of its arguments; each returns what is recorded."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..errors import ScriptError
+from .documents import Document, UpdateSpec
+from .indexes import Keys
+
+
+def collection_name(collection: Any) -> str:
+    """Check a collection's name by MongoDB's rules, and that it is not one of ours."""
+    if not isinstance(collection, str) or not collection:
+        raise ScriptError(f"A collection's name is a text, not {collection!r}")
+    if "$" in collection or "\0" in collection or collection.startswith("system."):
+        raise ScriptError(
+            f"MongoDB does not take {collection!r} as a collection's name"
+        )
+    if collection.startswith(("_migrations", "_aside_")):
+        raise ScriptError(f"Collection {collection!r} belongs to the migrations")
+    return collection
+
+
+def field_name(field: Any) -> str:
+    """Check a field's name, dots for embedded documents."""
+    if not isinstance(field, str) or not field or "\0" in field:
+        raise ScriptError(f"A field's name is a text, not {field!r}")
+    if any(not part or part.startswith("$") for part in field.split(".")):
+        raise ScriptError(f"MongoDB does not take {field!r} as a field's name")
+    if field.split(".")[0] == "_id":
+        raise ScriptError("The _id of a document cannot be changed")
+    return field
+
+
+def index_name(name: Any) -> str:
+    """Check an index's name: one that dropIndexes takes for that index alone."""
+    if not isinstance(name, str) or name in ("", "*"):
+        raise ScriptError(f"{name!r} is no name of an index")
+    return name
+
+
+def index_keys(keys: Any) -> Keys:
+    """Check the key of an index: a field's name, or pairs of a name and a way."""
+    pairs = [(keys, 1)] if isinstance(keys, str) else list(keys)
+    well_formed = all(
+        isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str)
+        for pair in pairs
+    )
+    if not pairs or not well_formed:
+        raise ScriptError(f"The keys of an index are [(field, 1), …], not {keys!r}")
+    return tuple((field, way) for field, way in pairs)
+
+
+def number_of_documents(batch_size: Any) -> int:
+    """Check the size of a batch."""
+    if type(batch_size) is not int or batch_size < 1:
+        raise ScriptError(f"batch_size is a number of documents, not {batch_size!r}")
+    return batch_size
+
+
+def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
+    """Check an argument that has a few values."""
+    if value not in allowed:
+        words = ", ".join(map(repr, allowed))
+        raise ScriptError(f"{name}= is one of {words}, not {value!r}")
+    return str(value)
+
+
+def function(fn: Any) -> Callable[..., Any]:
+    """Check that an argument can be called."""
+    if not callable(fn):
+        raise ScriptError(f"A function is wanted, not {fn!r}")
+    return fn  # type: ignore[no-any-return]
+
+
+def own(value: Any) -> Any:
+    """Return a copy: what the script does to its value later is not recorded."""
+    return copy.deepcopy(value)
+
+
+def document(name: str, value: Any) -> Document:
+    """Check a document, a filter or the like."""
+    if not isinstance(value, Mapping):
+        raise ScriptError(f"A {name} is a document (dict), not {value!r}")
+    copied: Document = own(value)
+    return copied
+
+
+def update_spec(update: Any) -> UpdateSpec:
+    """Check an update: a document of operators, or a pipeline."""
+    if isinstance(update, Mapping):
+        if not update or not all(str(key).startswith("$") for key in update):
+            raise ScriptError(f"An update has operators such as $set, not {update!r}")
+        return document("update", update)
+    if isinstance(update, str) or not isinstance(update, Sequence):
+        raise ScriptError(f"An update is a document or a pipeline, not {update!r}")
+    for stage in update:
+        if not isinstance(stage, Mapping) or len(stage) != 1:
+            raise ScriptError(f"A stage of a pipeline has one operator, not {stage!r}")
+    return tuple(document("stage", stage) for stage in update)

@@ -1,0 +1,164 @@
+"""Operations on one field of every document of a collection, in batches."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from .base import MISSING, Operation, quoted
+
+BATCH_SIZE = 1000
+"""Documents in a batch, which is one transaction, unless an operation says more."""
+
+CONVERSIONS = (
+    "string",
+    "int",
+    "long",
+    "double",
+    "decimal",
+    "bool",
+    "date",
+    "objectId",
+    "array",
+)
+"""What `convert_field(to=…)` takes: MongoDB's aliases of BSON types."""
+
+ON_ERROR = ("fail", "null", "keep")
+"""What `convert_field(on_error=…)` takes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AddField(Operation):
+    """Give a field to the documents that lack it.
+
+    default: a BSON value, or NOW; using: an aggregation expression over the document.
+    With neither, documents are left as they are (a missing field reads as null).
+    """
+
+    verb: ClassVar[str] = "add_field"
+    positional: ClassVar[int] = 2
+    collection: str
+    field: str
+    default: Any = MISSING
+    using: Any = MISSING
+    batch_size: int = BATCH_SIZE
+
+    @property
+    def writes(self) -> bool:
+        """False if there is no value to write."""
+        return self.default is not MISSING or self.using is not MISSING
+
+    def describe(self) -> str:
+        place = f"{self.collection}.{self.field}"
+        if self.using is not MISSING:
+            return f"add field {place}, computed by {self.using!r}"
+        if self.default is MISSING:
+            return f"add field {place} (no default: documents stay as they are)"
+        return f"add field {place}, {quoted(self.default)} where it is missing"
+
+    def reverse(self) -> Operation:
+        return DropField(self.collection, self.field, batch_size=self.batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class DropField(Operation):
+    """Take a field out of every document; the values go aside unless keep=False."""
+
+    verb: ClassVar[str] = "drop_field"
+    positional: ClassVar[int] = 2
+    collection: str
+    field: str
+    keep: bool = True
+    batch_size: int = BATCH_SIZE
+
+    @property
+    def destructive(self) -> bool:
+        return not self.keep
+
+    def describe(self) -> str:
+        how = "keep the values aside" if self.keep else "for good"
+        return f"drop field {self.collection}.{self.field} ({how})"
+
+    def reverse(self) -> Operation | None:
+        if not self.keep:
+            return None
+        return AddField(self.collection, self.field, batch_size=self.batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class RenameField(Operation):
+    """Rename a field where it stands; its order in the document stays.
+
+    overwrite: a document that has both keeps the old value aside; without it such
+    documents are counted first, and refused.
+    """
+
+    verb: ClassVar[str] = "rename_field"
+    positional: ClassVar[int] = 3
+    collection: str
+    field: str
+    new_name: str
+    overwrite: bool = False
+    batch_size: int = BATCH_SIZE
+
+    def describe(self) -> str:
+        return f"rename field {self.collection}.{self.field} to {self.new_name}"
+
+    def reverse(self) -> Operation:
+        return RenameField(
+            self.collection, self.new_name, self.field, batch_size=self.batch_size
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class CopyField(Operation):
+    """Copy a field to another one, in the documents that have it.
+
+    overwrite: as for RenameField.
+    """
+
+    verb: ClassVar[str] = "copy_field"
+    positional: ClassVar[int] = 3
+    collection: str
+    field: str
+    target: str
+    overwrite: bool = False
+    batch_size: int = BATCH_SIZE
+
+    def describe(self) -> str:
+        return f"copy field {self.collection}.{self.field} to {self.target}"
+
+    def reverse(self) -> Operation:
+        return DropField(self.collection, self.target, batch_size=self.batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertField(Operation):
+    """Convert a field to another BSON type; null and missing stay what they are.
+
+    to: one of CONVERSIONS. using: an aggregation expression that gives the value
+    instead of $convert. on_error: "fail" counts the documents whose value would not
+    survive and refuses before the first write; "null" sets null; "keep" leaves them.
+    The values as they were go aside.
+    """
+
+    verb: ClassVar[str] = "convert_field"
+    positional: ClassVar[int] = 2
+    collection: str
+    field: str
+    to: str
+    on_error: str = "fail"
+    using: Any = MISSING
+    keep: bool = True
+    batch_size: int = BATCH_SIZE
+
+    @property
+    def destructive(self) -> bool:
+        return not self.keep
+
+    def describe(self) -> str:
+        how = "" if self.using is MISSING else f" using {self.using!r}"
+        return (
+            f"convert field {self.collection}.{self.field} to {self.to}{how} "
+            f"(on error: {self.on_error})"
+        )

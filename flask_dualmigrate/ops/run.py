@@ -1,0 +1,61 @@
+"""Operations that no declared one says: run a function; a thing left to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from .base import Kind, Operation
+
+
+@dataclasses.dataclass(frozen=True)
+class Run(Operation):
+    """Call a function with the database.
+
+    fn: `fn(db)`, or `fn(db, session)` with transactional=True: all it does must then go
+    through the session, and commits together with its marker. idempotent=True: it may
+    be called again after a crash. With neither, a crash inside it needs a decision.
+    undo: `undo(db)`, or `undo(db, session)`, takes it back.
+    """
+
+    verb: ClassVar[str] = "run"
+    fn: Callable[..., Any]
+    name: str | None = None
+    undo: Callable[..., Any] | None = None
+    transactional: bool = False
+    idempotent: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        if self.transactional:
+            return Kind.TRANSACTIONAL
+        return Kind.IDEMPOTENT if self.idempotent else Kind.UNSAFE
+
+    @property
+    def label(self) -> str:
+        return self.name or str(getattr(self.fn, "__name__", repr(self.fn)))
+
+    def describe(self) -> str:
+        undo = "" if self.undo is not None else ", cannot be undone"
+        return f"run {self.label}() ({self.kind}{undo})"
+
+    def reverse(self) -> Operation | None:
+        if self.undo is None:
+            return None
+        return dataclasses.replace(self, fn=self.undo, undo=self.fn)
+
+
+@dataclasses.dataclass(frozen=True)
+class Todo(Operation):
+    """What the translator could not translate: refused until a person wrote it."""
+
+    verb: ClassVar[str] = "todo"
+    text: str
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.IDEMPOTENT
+
+    def describe(self) -> str:
+        return f"TODO: {self.text}"

@@ -1,0 +1,194 @@
+"""From what the sides have, and a target, to the steps of a run. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from .backend import State
+from .errors import IntegrityError, UsageError
+from .revision import BackendName, Direction, Revision, Step
+from .script import ScriptDirectory, resolution_errors
+
+States = Mapping[BackendName, State]
+_RELATIVE = re.compile(r"[+-]\d+$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The steps of one run, in order."""
+
+    direction: Direction
+    target: str
+    steps: tuple[Step, ...]
+
+    def within(self, other: Plan) -> Plan:
+        """Return this plan without the revisions that another one does not have."""
+        ids = {step.revision.id for step in other.steps}
+        steps = tuple(step for step in self.steps if step.revision.id in ids)
+        return dataclasses.replace(self, steps=steps)
+
+    @property
+    def fixed_target(self) -> str:
+        """The target as an id: the same however much of the plan is done."""
+        if not self.steps or not _RELATIVE.search(self.target):
+            return self.target
+        last = self.steps[-1].revision
+        if self.direction is Direction.UPGRADE:
+            return last.id
+        return last.parents[0] if last.parents else "base"
+
+
+def make_plan(
+    directory: ScriptDirectory, states: States, target: str, direction: Direction
+) -> Plan:
+    """Return the steps from what the sides have to the target.
+
+    states: of the sides in use, in the order they are worked on. A side that is behind
+    is brought level by the way: each step names the sides that have it still to do.
+    Raises UsageError if the target is none, IntegrityError if a side has a revision
+    that the tree does not know.
+    """
+    require_known(directory, states)
+    if direction is Direction.UPGRADE:
+        revisions = _upgrade_revisions(directory, states, target)
+    else:
+        revisions = _downgrade_revisions(directory, states, target)
+    steps = []
+    for revision in _begun_first(directory, states, revisions, direction):
+        todo = tuple(
+            name for name in states if _to_do(states, name, revision.id, direction)
+        )
+        if todo:
+            steps.append(Step(revision, direction, todo))
+    return Plan(direction, target, tuple(steps))
+
+
+def require_known(directory: ScriptDirectory, states: States) -> None:
+    """Raise IntegrityError if a database has a revision that the tree has not."""
+    for name, state in states.items():
+        begun = {entry.revision for entry in state.open_entries()}
+        unknown = sorted((state.applied | begun) - directory.revisions.keys())
+        if unknown:
+            raise IntegrityError(
+                f"The {name} database is ahead of this code: it has {unknown[0]}, "
+                "and there is no such script",
+                where=str(directory.root),
+                hint="Deploy the code that has it, or restore its scripts.",
+            )
+
+
+def is_applied(states: States, name: BackendName, revision_id: str) -> bool:
+    """Return whether a side needs nothing more for a revision to count as applied."""
+    return not _to_do(states, name, revision_id, Direction.UPGRADE)
+
+
+def _to_do(
+    states: States, name: BackendName, revision_id: str, direction: Direction
+) -> bool:
+    """Return whether a side still has work to do for a revision.
+
+    An attempt that is open counts as work to do: carrying it on is cheap where all of
+    it is done. One that only waits for its partner is open while the partner is in use.
+    """
+    state = states[name]
+    entry = state.entries.get(revision_id)
+    if entry is not None and entry.open and entry.direction is direction:
+        return not entry.awaits_partner or len(states) > 1
+    applied = revision_id in state.applied
+    return not applied if direction is Direction.UPGRADE else applied
+
+
+def _upgrade_revisions(
+    directory: ScriptDirectory, states: States, target: str
+) -> list[Revision]:
+    common = frozenset.intersection(
+        *(
+            frozenset(
+                revision_id
+                for revision_id in directory.revisions
+                if is_applied(states, name, revision_id)
+            )
+            for name in states
+        )
+    )
+    lower = _closed_heads(directory, common)
+    with resolution_errors(directory):
+        walk = directory.graph.iterate_revisions(
+            target, lower, implicit_base=True, assert_relative_length=True
+        )
+        return _revisions(directory, walk)[::-1]
+
+
+def _closed_heads(
+    directory: ScriptDirectory, applied: frozenset[str]
+) -> tuple[str, ...]:
+    """Return the heads of those revisions whose ancestors are applied too.
+
+    A revision that one side skipped lies below others that are applied; the walk must
+    begin under it.
+    """
+    closed: set[str] = set()
+    for revision in directory.topological():
+        if revision.id in applied and directory.below(revision.id) <= closed:
+            closed.add(revision.id)
+    return directory.heads_of(frozenset(closed))
+
+
+def _downgrade_revisions(
+    directory: ScriptDirectory, states: States, target: str
+) -> list[Revision]:
+    if target in ("head", "heads"):
+        raise UsageError(
+            "A downgrade goes down, and head is up",
+            hint="Name a revision, -1 or base.",
+        )
+    union = frozenset(
+        revision_id
+        for name in states
+        for revision_id in directory.revisions
+        if _to_do(states, name, revision_id, Direction.DOWNGRADE)
+    )
+    upper = directory.heads_of(union)
+    if not upper:
+        if not _RELATIVE.search(target):
+            directory.resolve(target)
+        return []
+    if len(upper) > 1 and re.fullmatch(r"-\d+", target):
+        raise UsageError(
+            f"The databases stand at several heads: {', '.join(upper)}",
+            hint=f"Say which branch goes down: flask db-migrate downgrade "
+            f"{upper[0]}@{target}",
+        )
+    with resolution_errors(directory):
+        walk = directory.graph.iterate_revisions(
+            upper, target, select_for_downgrade=True, assert_relative_length=True
+        )
+        return _revisions(directory, walk)
+
+
+def _begun_first(
+    directory: ScriptDirectory,
+    states: States,
+    revisions: list[Revision],
+    direction: Direction,
+) -> list[Revision]:
+    """Put what was begun, and what that needs, before the rest: branches may mix."""
+    begun = {
+        entry.revision
+        for state in states.values()
+        for entry in state.open_entries()
+        if entry.direction is direction
+    }
+    first: Collection[str]
+    if direction is Direction.UPGRADE:
+        first = directory.ancestors(tuple(begun))
+    else:
+        first = [r.id for r in revisions if directory.ancestors([r.id]) & begun]
+    return sorted(revisions, key=lambda revision: revision.id not in first)
+
+
+def _revisions(directory: ScriptDirectory, walk: Iterable[Any]) -> list[Revision]:
+    return [directory.revisions[item.revision] for item in walk]

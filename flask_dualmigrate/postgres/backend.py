@@ -1,0 +1,309 @@
+"""The PostgreSQL side of a run: one transaction a revision, whose COMMIT decides."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.runtime.migration import MigrationContext
+from alembic.script.base import Script
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ..backend import PlannedStep, State
+from ..errors import (
+    DatabaseUnavailable,
+    DualMigrateError,
+    OutcomeUnknown,
+    ScriptError,
+    TreeError,
+)
+from ..journal import Entry
+from ..revision import BackendName, Direction, Revision, Status, Step
+from ..script import ScriptDirectory
+from .destructive import destructive_calls
+from .env import environment, run_script, script_as_sql
+from .errors import connection_lost, driver_errors, first_line, unavailable
+from .journal import PostgresJournal
+from .lock import advisory_lock, lock_key
+
+
+class PostgresBackend:
+    """Applies the Alembic scripts of a tree through one engine.
+
+    options: the app's arguments for Alembic's configure().
+    lock_timeout_s: seconds a statement waits for a table's lock; 0: for ever.
+    """
+
+    name = BackendName.POSTGRES
+    atomic = True
+
+    def __init__(
+        self,
+        engine: Engine,
+        directory: ScriptDirectory,
+        *,
+        options: dict[str, Any],
+        metadata: Any = None,
+        lock_timeout_s: float = 5.0,
+        x_arg: Sequence[str] = (),
+    ) -> None:
+        self.engine = engine
+        self._directory = directory
+        self._options = options
+        self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
+        self._lock_timeout_s = lock_timeout_s
+        self._schema = options.get("version_table_schema")
+        self._journal = PostgresJournal(self._schema)
+
+    @property
+    def _is_postgres(self) -> bool:
+        return self.engine.dialect.name == "postgresql"
+
+    def check(self) -> None:
+        with driver_errors("be reached"), self.engine.connect() as connection:
+            if not self._is_postgres:
+                return
+            query = sa.text("SELECT pg_is_in_recovery()")
+            in_recovery = connection.execute(query).scalar_one()
+        if in_recovery:
+            raise DatabaseUnavailable(
+                "This PostgreSQL server is a replica: it takes no writes",
+                hint="Name the primary in DATABASE_URL or DUALMIGRATE_POSTGRES_URI.",
+            )
+
+    def read(self) -> State:
+        with driver_errors("read its journal"), self.engine.connect() as connection:
+            heads = self._heads(connection)
+            entries = self._journal.entries(connection)
+            pair_id = self._journal.pair_id(connection)
+        return State(self._applied(heads, entries), entries, pair_id)
+
+    def _applied(
+        self, heads: Sequence[str], entries: Mapping[str, Entry]
+    ) -> frozenset[str]:
+        """Return the heads and all below them, by the tree or else by the journal."""
+        below = {
+            parent
+            for head in heads
+            if head not in self._directory.revisions and head in entries
+            for parent in entries[head].down_revision
+        }
+        found = self._directory.ancestors(heads) | frozenset(heads)
+        return found | self._applied(sorted(below), entries) if below else found
+
+    def _heads(self, connection: Connection) -> tuple[str, ...]:
+        with environment(connection, self._directory, **self._environment) as context:
+            return tuple(context.get_context().get_current_heads())
+
+    def lock(
+        self, *, timeout_s: float, on_wait: Callable[[str], None]
+    ) -> AbstractContextManager[None]:
+        """SQLite and its kind lock the whole database by themselves."""
+        if not self._is_postgres:
+            return nullcontext()
+        return advisory_lock(
+            self.engine,
+            key=lock_key(self._schema),
+            timeout_s=timeout_s,
+            on_wait=on_wait,
+        )
+
+    def prepare(self) -> None:
+        with driver_errors("make its journal"), self.engine.begin() as connection:
+            self._journal.create(connection)
+
+    def set_pair_id(self, pair_id: str) -> None:
+        with driver_errors("write its journal"), self.engine.begin() as connection:
+            self._journal.set_pair_id(connection, pair_id)
+
+    def preflight(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            script = self._script(step.revision)
+            if not callable(getattr(script.module, step.direction, None)):
+                raise TreeError(
+                    f"Revision {script.revision} has no {step.direction}() function, "
+                    "so it cannot be taken back",
+                    where=script.path,
+                )
+
+    def plan(self, step: Step) -> PlannedStep:
+        """Return the statements of a step, as offline mode prints them."""
+        buffer = io.StringIO()
+        script = self._script(step.revision)
+        try:
+            script_as_sql(
+                self._directory,
+                script,
+                step.direction,
+                dialect_name=self.engine.dialect.name,
+                buffer=buffer,
+                **self._environment,
+            )
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            line = f"-- cannot be told without a connection: {reason}"
+            return PlannedStep(self.name, (line,))
+        lines = (line.rstrip() for line in buffer.getvalue().splitlines())
+        return PlannedStep(self.name, tuple(line for line in lines if line))
+
+    def destructive(self, step: Step) -> tuple[str, ...]:
+        return destructive_calls(self._script(step.revision), step.direction)
+
+    def execute(self, step: Step, *, partner: bool) -> None:
+        """Run the script, its verify, the version row and the journal row; COMMIT."""
+        started_at, started = datetime.now(UTC), time.monotonic()
+
+        def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
+            assert ctx.connection is not None
+            self._check_constraints(ctx.connection)
+            if step.direction is Direction.UPGRADE:
+                self._verify(step, ctx.connection)
+            self._write(ctx.connection, step, started_at, started)
+
+        try:
+            self._run(step, before_commit)
+        except DualMigrateError:
+            raise
+        except Exception as error:
+            if connection_lost(error) and self._was_committed(step):
+                return
+            raise self._failure(step, error) from error
+
+    def _run(self, step: Step, before_commit: Callable[..., None]) -> None:
+        with self.engine.connect() as connection:
+            run_script(
+                connection,
+                self._directory,
+                self._script(step.revision),
+                step.direction,
+                before_script=lambda: self._limit(connection),
+                before_commit=before_commit,
+                **self._environment,
+            )
+
+    def _limit(self, connection: Connection) -> None:
+        """Bound the wait for a table's lock, so that DDL queues nothing behind it."""
+        if not self._is_postgres:
+            return
+        limit_ms = int(self._lock_timeout_s * 1000)
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {limit_ms}")
+
+    def _check_constraints(self, connection: Connection) -> None:
+        if self._is_postgres:
+            connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def _verify(self, step: Step, connection: Connection) -> None:
+        script = self._script(step.revision)
+        verify = getattr(script.module, "verify", None)
+        if verify is None:
+            return
+        try:
+            verify(connection)
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ScriptError(
+                f"verify(connection) of revision {script.revision} failed: {reason}",
+                where=script.path,
+            ) from error
+
+    def _write(
+        self, connection: Connection, step: Step, started_at: datetime, started: float
+    ) -> None:
+        up = step.direction is Direction.UPGRADE
+        self._journal.write(
+            connection,
+            step.revision,
+            direction=step.direction,
+            status=Status.APPLIED if up else Status.ROLLED_BACK,
+            checksum=self._directory.checksum(self.name, step.revision.id),
+            started_at=started_at,
+            duration_ms=int((time.monotonic() - started) * 1000),
+        )
+
+    def _was_committed(self, step: Step) -> bool:
+        """Ask the version table: a connection lost in COMMIT leaves it unknown.
+
+        Raises OutcomeUnknown if it cannot be asked.
+        """
+        try:
+            applied = step.revision.id in self.read().applied
+        except DatabaseUnavailable as error:
+            raise OutcomeUnknown(
+                f"PostgreSQL went away in the {step.direction} of {step.revision.id}, "
+                "and cannot be asked whether it had committed",
+                hint="When it is back, run the same command again: it looks first.",
+            ) from error
+        return applied is (step.direction is Direction.UPGRADE)
+
+    def _failure(self, step: Step, error: Exception) -> DualMigrateError:
+        script = self._script(step.revision)
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            return unavailable("finish a script", error)
+        if isinstance(error, SQLAlchemyError):
+            said = first_line(error)
+        else:
+            said = f"{type(error).__name__}: {error}"
+        return ScriptError(
+            f"The PostgreSQL script of revision {script.revision} failed: {said}",
+            where=script.path,
+        )
+
+    def revert(self, step: Step, error: str | None) -> str | None:
+        """Write the failure down: the transaction has rolled back by itself."""
+        with suppress(SQLAlchemyError), self.engine.begin() as connection:
+            self._journal.write(
+                connection,
+                step.revision,
+                direction=step.direction,
+                status=Status.FAILED,
+                checksum=None,
+                error=error,
+            )
+        return None
+
+    def settle(self, step: Step) -> None:
+        """Nothing is left open after COMMIT."""
+
+    def stamp(self, revisions: Sequence[Revision]) -> None:
+        """Write the version rows and the journal rows in one transaction."""
+        wanted = {revision.id: revision for revision in revisions}
+        state = self.read()
+        applied = state.applied
+        marked = [
+            (revision, checksum)
+            for revision in revisions
+            for checksum in [self._directory.checksum(self.name, revision.id)]
+            if revision.id not in applied
+            or getattr(state.entries.get(revision.id), "checksum", None) != checksum
+        ]
+        gone = [
+            self._directory.revisions.get(revision_id, Revision(revision_id))
+            for revision_id in sorted(applied - wanted.keys())
+        ]
+        heads = self._directory.heads_of(frozenset(wanted))
+        with driver_errors("be stamped"), self.engine.begin() as connection:
+            self._stamp_version(connection, heads)
+            self._journal.stamp(connection, applied=marked, gone=gone)
+
+    def _stamp_version(self, connection: Connection, heads: Sequence[str]) -> None:
+        with environment(connection, self._directory, **self._environment) as context:
+            migration = context.get_context()
+            migration._ensure_version_table()
+            connection.execute(migration._version.delete())
+            for head in heads:
+                row = migration._version.insert().values(version_num=head)
+                connection.execute(row)
+
+    def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
+        """Return all attempts at a revision, oldest first."""
+        with driver_errors("read its journal"), self.engine.connect() as connection:
+            return self._journal.attempts(connection, revision_id)
+
+    def _script(self, revision: Revision) -> Script:
+        return self._directory.script(self.name, revision.id)

@@ -1,0 +1,143 @@
+"""What an env.py does, without one: run one Alembic script, or record one.
+
+A connection that ran a SELECT before configure() has begun a transaction; Alembic then
+takes it for somebody else's and commits nothing. So each step gets a clean connection.
+`alembic.op` and `alembic.context` are process-global: one script at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from alembic.config import Config as AlembicConfig
+from alembic.operations import Operations
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+from alembic.script.base import Script
+from alembic.script.base import ScriptDirectory as AlembicScripts
+from sqlalchemy import Connection
+
+from ..revision import Direction
+from ..script import ScriptDirectory
+
+_one_at_a_time = threading.RLock()
+Callback = Callable[..., None]
+
+
+@contextmanager
+def environment(
+    connection: Connection | None,
+    tree: ScriptDirectory,
+    *,
+    options: Mapping[str, Any],
+    x_arg: Sequence[str] = (),
+    metadata: Any = None,
+    steps: Callable[[Any, MigrationContext], Sequence[MigrationStep]] | None = None,
+    **configure: Any,
+) -> Iterator[EnvironmentContext]:
+    """Hold an EnvironmentContext, configured as an env.py would.
+
+    options: the app's arguments for configure(); configure: ours, which win.
+    """
+    config = AlembicConfig()
+    config.cmd_opts = _Options(list(x_arg))  # type: ignore[assignment]
+    script = AlembicScripts(str(tree.root))
+    script.revision_map = tree.graph
+    as_sql = connection is None
+    with (
+        _one_at_a_time,
+        EnvironmentContext(config, script, fn=steps, as_sql=as_sql) as context,
+    ):
+        context.configure(
+            connection=connection,
+            target_metadata=metadata,
+            **{**options, **configure},
+        )
+        yield context
+
+
+class _Options:
+    """What context.get_x_argument() reads."""
+
+    def __init__(self, x: list[str]) -> None:
+        self.x = x
+
+
+def revision_step(
+    tree: ScriptDirectory, script: Script, direction: Direction
+) -> RevisionStep:
+    """Return Alembic's step for one script."""
+    if direction is Direction.UPGRADE:
+        return MigrationStep.upgrade_from_script(tree.graph, script)
+    return MigrationStep.downgrade_from_script(tree.graph, script)
+
+
+def run_script(
+    connection: Connection,
+    tree: ScriptDirectory,
+    script: Script,
+    direction: Direction,
+    *,
+    before_script: Callback,
+    before_commit: Callback,
+    **environment_options: Any,
+) -> None:
+    """Run one script in one transaction, the version row with it.
+
+    before_script: called in the transaction, before the script; before_commit: after
+    the script and the version row, as Alembic's on_version_apply callbacks are.
+    """
+
+    def steps(heads: Any, context: MigrationContext) -> Sequence[MigrationStep]:
+        step = revision_step(tree, script, direction)
+        function = step.migration_fn
+
+        def limited(**arguments: Any) -> None:
+            before_script()
+            function(**arguments)
+
+        step.migration_fn = limited
+        return [step]
+
+    with environment(
+        connection,
+        tree,
+        steps=steps,
+        transaction_per_migration=True,
+        on_version_apply=before_commit,
+        **environment_options,
+    ) as context:
+        context.run_migrations()
+
+
+def script_as_sql(
+    tree: ScriptDirectory,
+    script: Script,
+    direction: Direction,
+    *,
+    dialect_name: str,
+    buffer: TextIO,
+    **environment_options: Any,
+) -> None:
+    """Write the statements of one script to a buffer; no connection is used."""
+    step = revision_step(tree, script, direction)
+
+    def steps(heads: Any, context: MigrationContext) -> Sequence[MigrationStep]:
+        return []
+
+    with (
+        environment(
+            None,
+            tree,
+            steps=steps,
+            dialect_name=dialect_name,
+            output_buffer=buffer,
+            literal_binds=True,
+            **environment_options,
+        ) as context,
+        Operations.context(context.get_context()),
+    ):
+        step.migration_fn()

@@ -1,0 +1,181 @@
+"""`dualmigrate_journal`: one row an attempt; the stamp itself is `alembic_version`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from ..journal import Actor, Entry
+from ..revision import Direction, Revision, Status
+
+PREFIX = "dualmigrate_"
+
+
+class PostgresJournal:
+    """Reads and writes the journal tables.
+
+    schema: where they are, beside the version table; None: the default one.
+    """
+
+    def __init__(self, schema: str | None = None) -> None:
+        self._schema = schema
+        self._metadata = sa.MetaData(schema=schema)
+        self._attempts = sa.Table(
+            f"{PREFIX}journal",
+            self._metadata,
+            sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
+            sa.Column("revision", sa.String(32), nullable=False),
+            sa.Column("down_revision", sa.Text, nullable=False),
+            sa.Column("description", sa.Text, nullable=False),
+            sa.Column("direction", sa.String(9), nullable=False),
+            sa.Column("status", sa.String(11), nullable=False),
+            sa.Column("stamped", sa.Boolean, nullable=False),
+            sa.Column("started_at", sa.DateTime(timezone=True)),
+            sa.Column("finished_at", sa.DateTime(timezone=True)),
+            sa.Column("duration_ms", sa.BigInteger),
+            sa.Column("checksum", sa.String(64)),
+            sa.Column("by", sa.Text),
+            sa.Column("host", sa.Text),
+            sa.Column("error", sa.Text),
+        )
+        self._meta = sa.Table(
+            f"{PREFIX}meta",
+            self._metadata,
+            sa.Column("key", sa.String(32), primary_key=True),
+            sa.Column("value", sa.Text, nullable=False),
+        )
+
+    def exists(self, connection: Connection) -> bool:
+        """Return whether the journal tables are there."""
+        inspector = sa.inspect(connection)
+        return inspector.has_table(self._attempts.name, schema=self._schema)
+
+    def create(self, connection: Connection) -> None:
+        """Make the journal tables that are missing."""
+        self._metadata.create_all(connection)
+
+    def entries(self, connection: Connection) -> dict[str, Entry]:
+        """Return revision id -> the last attempt at it."""
+        if not self.exists(connection):
+            return {}
+        rows = connection.execute(sa.select(self._attempts).order_by("id"))
+        found: dict[str, Entry] = {}
+        for row in rows.mappings():
+            found[row["revision"]] = _entry(row, found.get(row["revision"]))
+        return found
+
+    def attempts(
+        self, connection: Connection, revision_id: str
+    ) -> tuple[dict[str, Any], ...]:
+        """Return all attempts at a revision, oldest first."""
+        if not self.exists(connection):
+            return ()
+        query = sa.select(self._attempts).filter_by(revision=revision_id)
+        rows = connection.execute(query.order_by("id")).mappings()
+        return tuple(dict(row) for row in rows)
+
+    def pair_id(self, connection: Connection) -> str | None:
+        if not self.exists(connection):
+            return None
+        query = sa.select(self._meta.c.value).filter_by(key="pair_id")
+        return connection.execute(query).scalar_one_or_none()
+
+    def set_pair_id(self, connection: Connection, pair_id: str) -> None:
+        connection.execute(self._meta.insert().values(key="pair_id", value=pair_id))
+
+    def write(
+        self,
+        connection: Connection,
+        revision: Revision,
+        *,
+        direction: Direction,
+        status: Status,
+        checksum: str | None,
+        started_at: Any = None,
+        duration_ms: int | None = None,
+        error: str | None = None,
+        stamped: bool = False,
+    ) -> None:
+        """Add the row of one attempt; times are the server's, `started_at` is given."""
+        actor = Actor.current()
+        connection.execute(
+            self._attempts.insert().values(
+                revision=revision.id,
+                down_revision=",".join(revision.parents),
+                description=revision.message,
+                direction=str(direction),
+                status=str(status),
+                stamped=stamped,
+                started_at=started_at,
+                finished_at=now_of(connection),
+                duration_ms=duration_ms,
+                checksum=checksum,
+                by=f"{actor.user} (pid {actor.pid})",
+                host=actor.host,
+                error=error,
+            )
+        )
+
+    def stamp(
+        self,
+        connection: Connection,
+        *,
+        applied: Sequence[tuple[Revision, str]],
+        gone: Sequence[Revision],
+    ) -> None:
+        """Write that revisions were marked: as applied with a checksum, or as not."""
+        for revision, checksum in applied:
+            self.write(
+                connection,
+                revision,
+                direction=Direction.UPGRADE,
+                status=Status.APPLIED,
+                checksum=checksum,
+                stamped=True,
+            )
+        for revision in gone:
+            self.write(
+                connection,
+                revision,
+                direction=Direction.DOWNGRADE,
+                status=Status.ROLLED_BACK,
+                checksum=None,
+                stamped=True,
+            )
+
+
+def now_of(connection: Connection) -> Any:
+    """Return the server's time of day, not that of the transaction's begin."""
+    if connection.dialect.name == "postgresql":
+        return sa.func.clock_timestamp()
+    return sa.func.current_timestamp()
+
+
+def _entry(row: Any, before: Entry | None) -> Entry:
+    """Return a row as an entry; a failed downgrade leaves the revision applied."""
+    direction, status = Direction(row["direction"]), Status(row["status"])
+    applied = direction is Direction.UPGRADE and status is Status.APPLIED
+    if direction is Direction.DOWNGRADE and status is Status.FAILED and before:
+        return before
+    if applied and row["stamped"] and before is not None and before.applied:
+        return dataclasses.replace(before, checksum=row["checksum"])
+    return Entry(
+        revision=row["revision"],
+        direction=direction,
+        status=status,
+        down_revision=tuple(filter(None, row["down_revision"].split(","))),
+        description=row["description"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        applied_at=row["finished_at"] if applied else None,
+        duration_ms=row["duration_ms"],
+        checksum=row["checksum"],
+        by=row["by"],
+        host=row["host"],
+        error=row["error"],
+        stamped=row["stamped"],
+    )

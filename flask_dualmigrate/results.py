@@ -1,0 +1,146 @@
+"""What the verbs return: values that the console prints, or shows as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from .backend import PlannedStep
+from .revision import BackendName, Direction, Revision
+from .status import RevisionStatus
+
+
+@dataclasses.dataclass(frozen=True)
+class InitResult:
+    """What `init` made; paths are absolute."""
+
+    directory: str
+    created: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class RevisionResult:
+    """What `revision` and `merge` wrote; nothing, where nothing had changed.
+
+    detected: what autogenerate found, a line each. files: absolute paths.
+    """
+
+    revision: Revision | None
+    files: tuple[str, ...] = ()
+    detected: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedRevision:
+    """One revision of a plan, and what each side would do."""
+
+    revision: str
+    message: str
+    sides: tuple[PlannedStep, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanResult:
+    """What `upgrade --dry-run` and `downgrade --dry-run` say."""
+
+    direction: Direction
+    revisions: tuple[PlannedRevision, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class DoneStep:
+    """One revision that a run completed. duration_ms: both sides together."""
+
+    revision: str
+    message: str
+    backends: tuple[BackendName, ...]
+    duration_ms: int
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """What `upgrade` and `downgrade` did."""
+
+    direction: Direction
+    steps: tuple[DoneStep, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class StampResult:
+    """What `stamp` marked: the heads now, and the sides that were told."""
+
+    heads: tuple[str, ...]
+    backends: tuple[BackendName, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class CurrentResult:
+    """Where each side in use stands: its heads; and whether that is the tree's."""
+
+    heads: Mapping[BackendName, tuple[str, ...]]
+    at_head: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class StatusResult:
+    """All revisions, newest first, and how many wait on some side."""
+
+    rows: tuple[RevisionStatus, ...]
+    backends: tuple[BackendName, ...]
+    pending: int
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphRevision:
+    """A revision with its place in the history."""
+
+    revision: str
+    parents: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    branch_labels: tuple[str, ...]
+    message: str
+    file_name: str
+    is_head: bool
+    is_branch_point: bool
+    is_merge_point: bool
+    children: tuple[str, ...] = ()
+    current: tuple[BackendName, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphResult:
+    """What `history`, `heads` and `branches` list."""
+
+    revisions: tuple[GraphRevision, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ShowResult:
+    """One revision: its place, its files, and all attempts at it on each side."""
+
+    revision: GraphRevision
+    files: Mapping[BackendName, str]
+    attempts: Mapping[BackendName, tuple[dict[str, Any], ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that `check` found.
+
+    kind: pair, lock-file, edited, deleted, todo, pending or models.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckResult:
+    """What `check` found; nothing is good."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings

@@ -1,0 +1,58 @@
+"""What a run is made of: revisions, directions and steps."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from enum import StrEnum
+
+
+class BackendName(StrEnum):
+    """The two sides of a pair; the order is the one they are applied in."""
+
+    MONGO = "mongo"
+    POSTGRES = "postgres"
+
+
+class Direction(StrEnum):
+    UPGRADE = "upgrade"
+    DOWNGRADE = "downgrade"
+
+
+class Status(StrEnum):
+    """How the last attempt at a revision ended on one side."""
+
+    RUNNING = "running"
+    APPLIED = "applied"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+
+
+@dataclasses.dataclass(frozen=True)
+class Revision:
+    """One id, the same on both sides.
+
+    parents: ids of the revisions it follows, () for a base, two or more for a merge.
+    depends_on: ids, labels or prefixes, as the scripts say.
+    file_name: the name of both scripts, with .py.
+    """
+
+    id: str
+    parents: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    branch_labels: tuple[str, ...] = ()
+    message: str = ""
+    file_name: str = ""
+    created_at: datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One revision, in one direction, on the sides that have it still to do.
+
+    backends: in the order they are worked on; the last one decides.
+    """
+
+    revision: Revision
+    direction: Direction
+    backends: tuple[BackendName, ...]

@@ -1,0 +1,340 @@
+"""The migrations directory: load both trees, hold them against each other.
+
+The graph is Alembic's RevisionMap, one for both trees.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic.script.base import Script
+from alembic.script.revision import (
+    CycleDetected,
+    MultipleHeads,
+    RangeNotAncestorError,
+    ResolutionError,
+    RevisionError,
+    RevisionMap,
+)
+
+from .errors import TreeError, UsageError
+from .lockfile import LockLine, finish_writing, read_lock_file
+from .revision import BackendName, Revision
+from .script_file import checksum, load_script
+
+
+class ScriptDirectory:
+    """Both trees under one root, loaded and compared.
+
+    root: the migrations directory. backends: the trees it has.
+    Raises TreeError if it is not there, or a script in it is broken.
+    """
+
+    def __init__(self, root: Path, backends: Sequence[BackendName]) -> None:
+        self.root = root
+        self.backends = tuple(backends)
+        if not root.is_dir():
+            raise TreeError(
+                "There is no migrations directory",
+                where=str(root),
+                hint="Make it with: flask db-migrate init",
+            )
+        finish_writing(root)
+        self._scripts = {name: self._load(name) for name in self.backends}
+        self.revisions = self._revisions()
+        self.graph = self._graph()
+
+    def versions(self, backend: BackendName) -> Path:
+        """Return the folder of one side's scripts."""
+        return versions_folder(self.root, backend)
+
+    def script(self, backend: BackendName, revision_id: str) -> Script:
+        """Return one side's script; TreeError if it is missing."""
+        try:
+            return self._scripts[backend][revision_id]
+        except KeyError:
+            raise TreeError(
+                self._missing_partner(backend, revision_id),
+                where=str(self.versions(backend)),
+                hint=f"Write it with: flask db-migrate revision --pair {revision_id}",
+            ) from None
+
+    def has(self, backend: BackendName, revision_id: str) -> bool:
+        return revision_id in self._scripts[backend]
+
+    def checksum(self, backend: BackendName, revision_id: str) -> str:
+        """Return the SHA-256 of a script, as hex; line ends and a BOM do not count."""
+        return checksum(Path(self.script(backend, revision_id).path).read_bytes())
+
+    def resolve(self, *identifiers: str) -> tuple[Revision, ...]:
+        """Return the revisions that ids, prefixes, labels or `heads` stand for."""
+        found: list[Revision] = []
+        with resolution_errors(self):
+            for identifier in identifiers:
+                for item in self.graph.get_revisions(identifier):
+                    if isinstance(item, Script):
+                        found.append(self.revisions[item.revision])
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return tuple(self.graph.heads)
+
+    def topological(self) -> tuple[Revision, ...]:
+        """Return all revisions, parents first."""
+        with resolution_errors(self):
+            walk = self.graph.iterate_revisions("heads", "base")
+            return tuple(self.revisions[rev.revision] for rev in walk)[::-1]
+
+    def ancestors(self, heads: Sequence[str]) -> frozenset[str]:
+        """Return the ids of revisions and of all that they follow or depend on."""
+        seen: set[str] = set()
+        todo = [head for head in heads if head in self.revisions]
+        while todo:
+            revision_id = todo.pop()
+            if revision_id not in seen:
+                seen.add(revision_id)
+                todo.extend(self.below(revision_id))
+        return frozenset(seen)
+
+    def heads_of(self, applied: frozenset[str]) -> tuple[str, ...]:
+        """Return those of a set of revisions that no other of the set follows."""
+        below: set[str] = set()
+        for revision_id in applied & self.revisions.keys():
+            below |= self.below(revision_id)
+        return tuple(sorted(applied - below))
+
+    def below(self, revision_id: str) -> frozenset[str]:
+        """Return the ids that a revision follows or depends on, next below it."""
+        node: Any = self.graph.get_revision(revision_id)
+        return frozenset(node._all_down_revisions)
+
+    def pair_problems(self) -> tuple[str, ...]:
+        """Return, a line each, what keeps the two trees from being a pair."""
+        found = []
+        for revision_id in self.revisions:
+            sides = [name for name in self.backends if self.has(name, revision_id)]
+            for name in self.backends:
+                if name not in sides:
+                    found.append(self._missing_partner(name, revision_id))
+            if len(sides) == 2:
+                found.extend(self._differences(revision_id))
+        return tuple(found)
+
+    def require_pairs(self) -> None:
+        """Raise TreeError with the first thing that is no pair, or not listed."""
+        problems = self.pair_problems()
+        if problems:
+            revision_id = problems[0].split()[1]
+            raise TreeError(
+                problems[0],
+                where=str(self.root),
+                hint=f"See `flask db-migrate check`, or write a missing script with: "
+                f"flask db-migrate revision --pair {revision_id}",
+            )
+        self.require_lock_file()
+
+    def require_lock_file(self) -> None:
+        """Raise TreeError if revisions.lock does not list just these scripts."""
+        problems = self.lock_problems()
+        if problems:
+            raise TreeError(
+                problems[0],
+                where=str(self.root / "revisions.lock"),
+                hint="Look at the scripts, then rewrite it with: flask db-migrate init",
+            )
+
+    def lock_problems(self) -> tuple[str, ...]:
+        """Return, a line each, where revisions.lock and the scripts differ."""
+        listed = read_lock_file(self.root)
+        if listed is None:
+            return ("There is no revisions.lock",) if self.revisions else ()
+        mine = {line.id: line for line in self.lock_lines()}
+        theirs = {line.id: line for line in listed}
+        missing = [
+            f"revisions.lock does not list {key}" for key in mine.keys() - theirs
+        ]
+        gone = [
+            f"revisions.lock lists {key}, and there is no such script"
+            for key in theirs.keys() - mine
+        ]
+        other = [
+            f"revisions.lock says otherwise than the scripts of {key}"
+            for key in mine.keys() & theirs
+            if mine[key] != theirs[key]
+        ]
+        return tuple(sorted(missing + gone + other))
+
+    def lock_lines(self) -> tuple[LockLine, ...]:
+        """Return what revisions.lock should say."""
+        return tuple(
+            LockLine(rev.id, rev.parents, rev.depends_on, rev.file_name)
+            for rev in self.topological()
+        )
+
+    def _missing_partner(self, backend: BackendName, revision_id: str) -> str:
+        title = {"mongo": "Mongo", "postgres": "PostgreSQL"}[backend]
+        return f"Revision {revision_id} has no {title} script"
+
+    def _differences(self, revision_id: str) -> Iterator[str]:
+        postgres, mongo = (self._scripts[name][revision_id] for name in self.backends)
+        for attribute, word in (
+            ("_versioned_down_revisions", "parents"),
+            ("dependencies", "dependencies"),
+            ("_orig_branch_labels", "branch labels"),
+        ):
+            one, other = getattr(postgres, attribute), getattr(mongo, attribute)
+            if set(_tuple(one)) != set(_tuple(other)):
+                yield f"Revision {revision_id} has other {word} in its two scripts"
+        if Path(postgres.path).name != Path(mongo.path).name:
+            yield f"Revision {revision_id} has another file name in its two scripts"
+
+    def _load(self, backend: BackendName) -> dict[str, Script]:
+        folder = self.versions(backend)
+        if not folder.is_dir():
+            raise TreeError(
+                f"The migrations directory has no {backend} scripts",
+                where=str(folder),
+                hint="Complete it with: flask db-migrate init",
+            )
+        found: dict[str, Script] = {}
+        for path in sorted(folder.glob("*.py")):
+            if path.name.startswith((".", "__init__")):
+                continue
+            script = load_script(path)
+            twin = found.setdefault(script.revision, script)
+            if twin is not script:
+                raise TreeError(
+                    f"Two scripts have the revision id {script.revision}",
+                    where=f"{twin.path} and {path}",
+                    hint="Give one of them another id, in both trees.",
+                )
+        return found
+
+    def _merged(self) -> dict[str, Script]:
+        """Return one script a revision; Alembic's own, where there are both.
+
+        The graph marks the scripts that it is made of, and Alembic's steps need that.
+        """
+        merged: dict[str, Script] = {}
+        for name in self.backends:
+            merged.update(self._scripts[name])
+        return merged
+
+    def _revisions(self) -> Mapping[str, Revision]:
+        return {key: _describe(script) for key, script in self._merged().items()}
+
+    def _graph(self) -> RevisionMap:
+        merged = self._merged()
+        names = {*merged, *_labels(merged)}
+        for script in merged.values():
+            parents = script._versioned_down_revisions
+            _refuse_dangling(script, "follows", parents, merged)
+            _refuse_dangling(script, "depends on", _tuple(script.dependencies), names)
+        graph = RevisionMap(lambda: merged.values())
+        with resolution_errors(self):
+            graph._revision_map  # noqa: B018  (built here, so that errors come here)
+        return graph
+
+
+def _labels(scripts: Mapping[str, Script]) -> dict[str, Script]:
+    """Return branch label -> its script; TreeError for one that is taken."""
+    labels: dict[str, Script] = {}
+    for script in scripts.values():
+        for label in script._orig_branch_labels:
+            if label in scripts or labels.setdefault(label, script) is not script:
+                raise TreeError(
+                    f"The branch label {label} is taken",
+                    where=script.path,
+                    hint="A label is unlike all ids and all other labels. Change it, "
+                    "in both scripts.",
+                )
+    return labels
+
+
+def _refuse_dangling(
+    script: Script, verb: str, links: Sequence[str], known: Collection[str]
+) -> None:
+    """Raise TreeError for a link to a revision that is not there."""
+    for link in links:
+        if link not in known:
+            raise TreeError(
+                f"Revision {script.revision} {verb} {link}, "
+                "and there is no such revision",
+                where=script.path,
+                hint="Restore its scripts, or mend down_revision and depends_on.",
+            )
+
+
+def versions_folder(root: Path, backend: BackendName) -> Path:
+    """Return the folder of one side's scripts under a migrations directory."""
+    return root / backend / "versions"
+
+
+def _describe(script: Script) -> Revision:
+    return Revision(
+        id=script.revision,
+        parents=tuple(script._versioned_down_revisions),
+        depends_on=_tuple(script.dependencies),
+        branch_labels=_tuple(script._orig_branch_labels),
+        message=script.doc,
+        file_name=Path(script.path).name,
+    )
+
+
+def _tuple(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+@contextmanager
+def resolution_errors(directory: ScriptDirectory) -> Iterator[None]:
+    """Turn the errors of Alembic's graph into ours, with what to do next."""
+    try:
+        yield
+    except MultipleHeads as error:
+        heads = ", ".join(error.heads)
+        raise UsageError(
+            f"There are several heads: {heads}",
+            hint="Name one, say `heads`, or join them: flask db-migrate merge heads",
+        ) from error
+    except CycleDetected as error:
+        circle = ", ".join(error.revisions)
+        raise TreeError(
+            f"The revisions follow each other in a circle: {circle}",
+            where=str(directory.root),
+            hint="Mend a down_revision or a depends_on, in both scripts.",
+        ) from error
+    except RangeNotAncestorError as error:
+        raise UsageError(
+            "One of these revisions does not lie below the other in the history",
+            hint="See it with: flask db-migrate history",
+        ) from error
+    except ResolutionError as error:
+        raise UsageError(
+            str(error).rstrip("."), hint=_nearest(error.argument, directory)
+        ) from error
+    except AssertionError as error:  # of Alembic: `rev+9`, `rev-9` beyond the ends
+        raise UsageError(
+            "That is further than the history goes",
+            hint="See it with: flask db-migrate history",
+        ) from error
+    except (RevisionError, KeyError) as error:
+        raise UsageError(
+            str(error).rstrip("."), hint="See them with: flask db-migrate history"
+        ) from error
+
+
+def _nearest(argument: str, directory: ScriptDirectory) -> str:
+    names = {name for name in directory.revisions if name.startswith(argument)}
+    if len(names) > 1:
+        return "Give more of the id. See the revisions with: flask db-migrate history"
+    near = difflib.get_close_matches(argument, directory.revisions, n=1, cutoff=0.4)
+    if near:
+        return f"Did you mean {near[0]}? See `flask db-migrate history`."
+    return "See the revisions with: flask db-migrate history"

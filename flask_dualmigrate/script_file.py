@@ -1,0 +1,111 @@
+"""One script: read, compiled, run, and hashed.
+
+Not by Alembic, so that an error names the file and the line, and a broken file is found
+before any database is touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from types import ModuleType
+
+from alembic.script.base import Script
+from alembic.script.revision import CycleDetected
+
+from .errors import TreeError
+
+ID_PATTERN = re.compile(r"[a-z0-9_]{1,32}")
+"""What a revision id looks like; alembic_version holds 32 characters."""
+
+
+def load_script(path: Path) -> Script:
+    """Read, compile and run one script.
+
+    Raises TreeError naming the file, and the line or the byte where it can.
+    """
+    source = _decode(path)
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    try:
+        # Not ours, the `annotations` of this module: they would break a dataclass.
+        code = compile(source, str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        raise TreeError(
+            f"A script does not compile: {getattr(error, 'msg', error)}",
+            where=f"{path}:{line}" if line else str(path),
+        ) from error
+    try:
+        exec(code, module.__dict__)
+    except Exception as error:
+        raise TreeError(
+            f"A script cannot be loaded: {type(error).__name__}: {error}",
+            where=f"{path}{_line_in(path, error)}",
+        ) from error
+    return _as_script(module, path)
+
+
+def _as_script(module: ModuleType, path: Path) -> Script:
+    revision_id = getattr(module, "revision", None)
+    if not isinstance(revision_id, str) or not hasattr(module, "down_revision"):
+        raise TreeError(
+            "A file in the tree is no migration script: it has no revision",
+            where=str(path),
+            hint="Move it elsewhere, or say revision and down_revision in it.",
+        )
+    if not ID_PATTERN.fullmatch(revision_id):
+        raise TreeError(
+            f"{revision_id!r} is no revision id: 1 to 32 of a-z, 0-9 and _",
+            where=str(path),
+        )
+    if not callable(getattr(module, "upgrade", None)):
+        raise TreeError("A script has no upgrade() function", where=str(path))
+    try:
+        return Script(module, revision_id, str(path))
+    except CycleDetected as error:
+        raise TreeError(
+            f"Revision {revision_id} follows itself, or depends on itself",
+            where=str(path),
+            hint="Mend its down_revision or its depends_on, in both scripts.",
+        ) from error
+    except TypeError as error:
+        raise TreeError(
+            "down_revision, depends_on and branch_labels are a text, a tuple of texts "
+            "or None",
+            where=str(path),
+        ) from error
+
+
+def _decode(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TreeError(
+            f"A script is not UTF-8: byte {error.start} is not",
+            where=str(path),
+            hint="Save it as UTF-8.",
+        ) from error
+    except OSError as error:
+        raise TreeError(
+            f"A script cannot be read: {error.strerror}", where=str(path)
+        ) from error
+
+
+def _line_in(path: Path, error: BaseException) -> str:
+    """Return ``:line`` of the innermost frame of a traceback inside the script."""
+    line = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == str(path):
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return f":{line}" if line else ""
+
+
+def checksum(source: bytes) -> str:
+    """Return the SHA-256 of a script, as hex; line ends and a BOM do not count."""
+    text = source.removeprefix(b"\xef\xbb\xbf")
+    text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return hashlib.sha256(text).hexdigest()

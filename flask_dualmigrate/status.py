@@ -1,0 +1,136 @@
+"""What a person wants to know of both sides: pure functions over their states."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from .backend import State
+from .errors import IntegrityError
+from .journal import Entry
+from .plan import States, is_applied
+from .revision import BackendName, Direction, Revision, Status
+from .script import ScriptDirectory
+
+NOT_USED = "not used here"
+PENDING = "pending"
+
+
+@dataclasses.dataclass(frozen=True)
+class SideStatus:
+    """How one revision stands on one side.
+
+    state: applied, pending, failed, running, or "not used here".
+    duration_ms: milliseconds; None for a stamp.
+    """
+
+    state: str
+    applied_at: datetime | None = None
+    duration_ms: int | None = None
+    by: str | None = None
+    host: str | None = None
+    stamped: bool = False
+    error: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RevisionStatus:
+    """One row of `status`."""
+
+    revision: str
+    message: str
+    sides: Mapping[BackendName, SideStatus]
+
+
+def make_status(
+    directory: ScriptDirectory, states: States, backends: Sequence[BackendName]
+) -> tuple[RevisionStatus, ...]:
+    """Return a row a revision, newest first; `backends` are the columns."""
+    return tuple(
+        RevisionStatus(
+            revision.id,
+            revision.message,
+            {name: _side(states, name, revision.id) for name in backends},
+        )
+        for revision in reversed(directory.topological())
+    )
+
+
+def _side(states: States, name: BackendName, revision_id: str) -> SideStatus:
+    if name not in states:
+        return SideStatus(NOT_USED)
+    state = states[name]
+    entry = state.entries.get(revision_id)
+    if entry is None:
+        return SideStatus("applied" if revision_id in state.applied else PENDING)
+    return SideStatus(
+        _word(state, entry),
+        entry.applied_at if revision_id in state.applied else None,
+        entry.duration_ms if revision_id in state.applied else None,
+        entry.by,
+        entry.host,
+        entry.stamped,
+        entry.error,
+    )
+
+
+def _word(state: State, entry: Entry) -> str:
+    if entry.status is Status.RUNNING:
+        return "running"
+    if entry.partial:
+        return "failed"
+    if entry.revision in state.applied:
+        return "applied"
+    failed = entry.status is Status.FAILED and entry.direction is Direction.UPGRADE
+    return "failed" if failed else PENDING
+
+
+def pending(directory: ScriptDirectory, states: States) -> tuple[Revision, ...]:
+    """Return the revisions that some side in use still needs, oldest first."""
+    return tuple(
+        revision
+        for revision in directory.topological()
+        if not all(is_applied(states, name, revision.id) for name in states)
+    )
+
+
+def edited_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:
+    """Yield a line for each applied script that is not what was applied."""
+    for name, state in states.items():
+        for revision_id in sorted(state.applied & directory.revisions.keys()):
+            entry = state.entries.get(revision_id)
+            if entry is None or entry.open or not entry.checksum:
+                continue
+            if not directory.has(name, revision_id):
+                continue
+            if directory.checksum(name, revision_id) != entry.checksum:
+                yield f"The {name} script of {revision_id} was edited after it was run"
+
+
+def refuse_edited(directory: ScriptDirectory, states: States) -> None:
+    """Raise IntegrityError naming the first applied script that was edited."""
+    for name, state in states.items():
+        for text in edited_scripts(directory, {name: state}):
+            raise IntegrityError(
+                text,
+                where=str(directory.root),
+                hint="Restore it, and say the change in a new revision"
+                + _way_to_accept(directory, name, state),
+            )
+
+
+def _way_to_accept(directory: ScriptDirectory, name: BackendName, state: State) -> str:
+    """Say how to take edited scripts as they are: stamp what the side stands at."""
+    heads = directory.heads_of(state.applied)
+    if len(heads) != 1:
+        return "."
+    command = f"flask db-migrate stamp --backend {name} {heads[0]}"
+    return f"; or accept it as it is now, with: {command}"
+
+
+def deleted_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:
+    """Yield a line for each applied revision that the tree has no more."""
+    for name, state in states.items():
+        for revision_id in sorted(state.applied - directory.revisions.keys()):
+            yield f"The {name} database has {revision_id}, and its script is gone"

@@ -1,0 +1,135 @@
+"""An app of two databases, and a tree whose scripts a test writes itself."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_pymongo import PyMongo
+from flask_sqlalchemy import SQLAlchemy
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from flask_dualmigrate import DualMigrate, init
+
+MakeApp = Callable[..., Flask]
+NOWHERE = "mongodb://127.0.0.1:9/nowhere?serverSelectionTimeoutMS=30000"
+
+
+class Tree:
+    """A migrations directory; `add` writes a pair by hand, after the last one."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.ids: list[str] = []
+
+    def path(self, backend: str, revision_id: str) -> Path:
+        return self.root / backend / "versions" / f"{revision_id}.py"
+
+    def add(
+        self,
+        revision_id: str,
+        *,
+        postgres: str = "pass",
+        postgres_down: str = "pass",
+        mongo: str = "pass",
+        mongo_down: str = "pass",
+        postgres_more: str = "",
+        mongo_more: str = "",
+    ) -> str:
+        """Write both scripts; each argument is the body of one function."""
+        parent = repr(self.ids[-1]) if self.ids else "None"
+        head = (
+            f'"""{revision_id}"""\n\nfrom alembic import op\nimport sqlalchemy as sa\n'
+            f"revision = {revision_id!r}\ndown_revision = {parent}\n"
+            "branch_labels = None\ndepends_on = None\n\n"
+        )
+        self._write("postgres", revision_id, head, postgres, postgres_down, "()")
+        head = head.replace("from alembic import op\nimport sqlalchemy as sa\n", "")
+        self._write("mongo", revision_id, head, mongo, mongo_down, "(op)")
+        for backend, more in (("postgres", postgres_more), ("mongo", mongo_more)):
+            with self.path(backend, revision_id).open("a") as file:
+                file.write(textwrap.dedent(more))
+        self.ids.append(revision_id)
+        return revision_id
+
+    def _write(
+        self, backend: str, revision_id: str, head: str, up: str, down: str, args: str
+    ) -> None:
+        body = "".join(
+            f"def {name}{args}:\n{textwrap.indent(textwrap.dedent(code), '    ')}\n\n"
+            for name, code in (("upgrade", up), ("downgrade", down))
+        )
+        self.path(backend, revision_id).write_text(head + body)
+
+
+@pytest.fixture
+def make_app(postgres_url: str, mongo_url: str, tmp_path: Path) -> Iterator[MakeApp]:
+    """Return a function that makes an app; its engines and clients are closed."""
+    made: list[tuple[Flask, SQLAlchemy | None, PyMongo]] = []
+
+    def make(
+        *,
+        db: SQLAlchemy | None = None,
+        active: str = "both",
+        urls: dict[str, str] | None = None,
+        config: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> Flask:
+        app = Flask("an_app", root_path=str(tmp_path))
+        urls = {"postgres": postgres_url, "mongo": mongo_url, **(urls or {})}
+        app.config.update(config or {})
+        app.config["SQLALCHEMY_DATABASE_URI"] = urls["postgres"]
+        app.config["MONGO_URI"] = urls["mongo"]
+        db, mongo = db or SQLAlchemy(), PyMongo()
+        made.append((app, db, mongo))
+        if "sqlalchemy" not in app.extensions:
+            db.init_app(app)
+        mongo.init_app(app)
+        settings.setdefault("directory", str(tmp_path / "migrations"))
+        DualMigrate(app, db, mongo, active=active, **settings)
+        return app
+
+    yield make
+    for app, db, mongo in made:
+        with app.app_context():
+            if db is not None:
+                for engine in db.engines.values():
+                    engine.dispose()
+        assert mongo.cx is not None
+        mongo.cx.close()
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Iterator[Flask]:
+    """An app on both databases, its context pushed, its tree made and empty."""
+    app = make_app()
+    with app.app_context():
+        init()
+        yield app
+
+
+@pytest.fixture
+def tree(app: Flask, tmp_path: Path) -> Tree:
+    """The tree of `app`; `init()` lists in revisions.lock what was added."""
+    return Tree(tmp_path / "migrations")
+
+
+@pytest.fixture
+def engine(postgres_url: str) -> Iterator[sa.Engine]:
+    """An engine of the test's own, to look at what was done."""
+    engine = sa.create_engine(postgres_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def mongo_db(mongo_url: str) -> Iterator[Database[dict[str, Any]]]:
+    """A database of the test's own, to look at what was done."""
+    with MongoClient[dict[str, Any]](mongo_url) as client:
+        yield client.get_default_database()

@@ -1,0 +1,414 @@
+"""A table of all operations on MongoDB: what is there, what each does, its way back.
+
+The seeds hold what makes undoing hard: `_id`s of every type in one collection, fields
+in different orders, null beside missing, numbers of four types, embedded documents.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from bson import Binary, Decimal128, Int64, ObjectId, Timestamp
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+
+from flask_dualmigrate.ops import (
+    AddField,
+    ConvertField,
+    CopyField,
+    CreateCollection,
+    CreateIndex,
+    Delete,
+    DropCollection,
+    DropField,
+    DropIndex,
+    Insert,
+    Operation,
+    RenameCollection,
+    RenameField,
+    Run,
+    SetValidator,
+    Transform,
+    Update,
+)
+
+Doc = dict[str, Any]
+Db = Database[Any]
+BATCH = 4
+
+IDS: tuple[Any, ...] = (
+    None,
+    -3,
+    1.5,
+    Int64(2**40),
+    Decimal128("7.25"),
+    "a",
+    "b",
+    {"x": 1, "y": "é"},
+    {"y": 1},
+    Binary(b"\x00\x01"),
+    Binary.from_uuid(UUID(int=7)),
+    ObjectId("0123456789abcdef01234567"),
+    False,
+    True,
+    datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC),
+    Timestamp(5, 1),
+)
+"""One `_id` of each type, in MongoDB's order."""
+
+
+def item(number: int, _id: Any) -> Doc:
+    """Return a document; its fields' order, types and presence vary with the number."""
+    doc: Doc = {"_id": _id, "name": f"n{number}", "price": str(number), "n": number}
+    if number % 2:
+        doc["note"] = None if number % 3 else {"b": [1, {"c": number}], "a": 1.0}
+    doc["address"] = {"zip": Int64(number), "city": f"c{number}", "x": None}
+    if number % 4 == 0:
+        doc = {"_id": _id, "old": number, **{k: doc[k] for k in reversed(doc)}}
+        doc = {"_id": doc.pop("_id"), **doc}
+    if number % 5 == 0:
+        del doc["address"]
+    doc["last"] = Decimal128("1.50")
+    return doc
+
+
+def seed(db: Db) -> None:
+    db.item.insert_many([item(number, _id) for number, _id in enumerate(IDS)])
+    db.item.create_index([("name", 1)], name="ix_name", hidden=True)
+    db.item.create_index(
+        [("price", 1)],
+        name="ux_price",
+        unique=True,
+        partialFilterExpression={"price": {"$exists": True}},
+    )
+    db.item.create_index(
+        [("address.city", 1), ("n", -1)],
+        name="ix_city",
+        partialFilterExpression={"n": {"$gt": 3}},
+        collation={"locale": "de", "strength": 2},
+    )
+    db.item.create_index([("name", "text"), ("note", "text")], name="ix_text")
+    db.log.insert_many([{"_id": number, "at": number} for number in range(3)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """An operation, and the one that a downgrade script has for it.
+
+    check: asserts what the operation did. exact: the reverse gives back every byte.
+    """
+
+    id: str
+    operation: Operation
+    check: Callable[[Db], None]
+    reverse: Operation | None = None
+    exact: bool = True
+
+    def __str__(self) -> str:
+        return self.id
+
+
+def check_count(collection: str, query: Doc, count: int) -> Callable[[Db], None]:
+    def check(db: Db) -> None:
+        assert db[collection].count_documents(query) == count
+
+    return check
+
+
+def check_collections(*, there: str = "", gone: str = "") -> Callable[[Db], None]:
+    def check(db: Db) -> None:
+        names = set(db.list_collection_names())
+        assert set(there.split()) <= names
+        assert not names & set(gone.split())
+
+    return check
+
+
+def check_indexes(*, there: str = "", gone: str = "") -> Callable[[Db], None]:
+    def check(db: Db) -> None:
+        names = set(db.item.index_information())
+        assert set(there.split()) <= names
+        assert not names & set(gone.split())
+
+    return check
+
+
+def check_validator(db: Db) -> None:
+    (info,) = db.list_collections(filter={"name": "item"})
+    assert info["options"]["validator"] == {"n": {"$gte": 0}}
+    assert info["options"]["validationLevel"] == "moderate"
+
+
+def check_renamed_in_place(db: Db) -> None:
+    for number, _id in enumerate(IDS):
+        names = ["title" if name == "name" else name for name in item(number, _id)]
+        (doc,) = db.item.aggregate([{"$match": {"_id": _id}}])
+        assert list(doc) == names
+
+
+def raise_price(doc: Doc) -> Doc | None:
+    """Change two documents of three."""
+    if doc["n"] % 3 == 0:
+        return None
+    doc["price"] = {"was": doc["price"], "note": doc.get("note")}
+    return doc
+
+
+def mark(db: Db) -> None:
+    db.item.update_many({}, {"$set": {"marked": True}})
+
+
+def unmark(db: Db) -> None:
+    db.item.update_many({}, {"$unset": {"marked": ""}})
+
+
+def count_up(db: Db, session: ClientSession) -> None:
+    db.item.update_many({}, {"$inc": {"n": 100}}, session=session)
+
+
+def count_down(db: Db, session: ClientSession) -> None:
+    db.item.update_many({}, {"$inc": {"n": -100}}, session=session)
+
+
+TWICE = {"$multiply": ["$n", 2]}
+
+
+def item_operations() -> list[Case]:
+    """Operations on documents and fields, batch by batch."""
+    small = {"batch_size": BATCH}
+    total = len(IDS)
+    with_note = sum("note" in item(n, 0) for n in range(total))
+    with_address = sum("address" in item(n, 0) for n in range(total))
+    return [
+        Case(
+            "add_field",
+            AddField("item", "status", default="new", **small),
+            check_count("item", {"status": "new"}, total),
+            DropField("item", "status", **small),
+        ),
+        Case(
+            "add_field to some",
+            AddField("item", "note", default=["x"], **small),
+            check_count("item", {"note": {"$exists": True}}, total),
+            None,
+        ),
+        Case(
+            "add_field computed",
+            AddField("item", "twice", using=TWICE, **small),
+            check_count("item", {"$expr": {"$eq": ["$twice", TWICE]}}, total),
+            DropField("item", "twice", **small),
+        ),
+        Case(
+            "add_field embedded",
+            AddField("item", "address.country.code", default="at", **small),
+            check_count("item", {"address.country": {"code": "at"}}, total),
+            None,
+        ),
+        Case(
+            "drop_field",
+            DropField("item", "note", **small),
+            check_count("item", {"note": {"$exists": True}}, 0),
+            AddField("item", "note", **small),
+        ),
+        Case(
+            "drop_field embedded",
+            DropField("item", "address.city", **small),
+            check_count("item", {"address.city": {"$exists": True}}, 0),
+            AddField("item", "address.city", **small),
+        ),
+        Case(
+            "rename_field",
+            RenameField("item", "name", "title", **small),
+            check_renamed_in_place,
+            RenameField("item", "title", "name", **small),
+        ),
+        Case(
+            "rename_field embedded",
+            RenameField("item", "address.city", "address.town", **small),
+            check_count("item", {"address.town": {"$exists": True}}, with_address),
+            RenameField("item", "address.town", "address.city", **small),
+        ),
+        Case(
+            "rename_field over another",
+            RenameField("item", "note", "last", overwrite=True, **small),
+            check_count("item", {"note": {"$exists": True}}, 0),
+            None,
+        ),
+        Case(
+            "rename_field into a document",
+            RenameField("item", "name", "address.name", **small),
+            check_count("item", {"address.name": {"$exists": True}}, total),
+            None,
+        ),
+        Case(
+            "rename_field out of a document over another",
+            RenameField("item", "address.zip", "last", overwrite=True, **small),
+            check_count("item", {"last": {"$type": "long"}}, with_address),
+            None,
+        ),
+        Case(
+            "copy_field",
+            CopyField("item", "note", "remark", **small),
+            check_count("item", {"remark": {"$exists": True}}, with_note),
+            DropField("item", "remark", **small),
+        ),
+        Case(
+            "copy_field over another",
+            CopyField("item", "note", "name", overwrite=True, **small),
+            check_count("item", {"name": {"$type": "string"}}, total - with_note),
+            None,
+        ),
+        Case(
+            "convert_field",
+            ConvertField("item", "price", to="int", **small),
+            check_count("item", {"price": {"$type": "int"}}, total),
+            ConvertField("item", "price", to="string", **small),
+        ),
+        Case(
+            "convert_field embedded",
+            ConvertField("item", "address.zip", to="string", **small),
+            check_count("item", {"address.zip": {"$type": "string"}}, with_address),
+            ConvertField("item", "address.zip", to="int", **small),
+        ),
+        Case(
+            "convert_field with nulls",
+            ConvertField("item", "name", to="int", on_error="null", **small),
+            check_count("item", {"name": None}, total),
+            ConvertField("item", "name", to="string", **small),
+        ),
+        Case(
+            "update with undo",
+            Update(
+                "item",
+                {"n": {"$gte": 2}},
+                {"$inc": {"n": 10}},
+                undo={"$inc": {"n": -10}},
+                **small,
+            ),
+            check_count("item", {"n": {"$gte": 12}}, total - 2),
+            Update("item", {"n": {"$gte": 12}}, {"$inc": {"n": -10}}, **small),
+        ),
+        Case(
+            "update with keep",
+            Update(
+                "item",
+                {},
+                ({"$replaceWith": {"_id": "$_id", "name": "$name"}},),
+                keep=True,
+                **small,
+            ),
+            check_count("item", {"n": {"$exists": False}}, total),
+            None,
+        ),
+        Case(
+            "transform with keep",
+            Transform("item", raise_price, keep=True, **small),
+            check_count("item", {"price.was": {"$exists": True}}, 10),
+            None,
+        ),
+        Case(
+            "insert",
+            Insert("item", tuple(item(n, n) for n in range(100, 110))),
+            check_count("item", {"_id": {"$gte": 100, "$lt": 110}}, 10),
+            Delete("item", {"_id": {"$gte": 100, "$lt": 110}}, **small),
+        ),
+        Case(
+            "insert into a new collection",
+            Insert("fresh", ({"_id": "x", "a": 1},)),
+            check_count("fresh", {}, 1),
+            DropCollection("fresh"),
+        ),
+        Case(
+            "delete",
+            Delete("item", {"note": {"$exists": True}}, **small),
+            check_count("item", {}, total - with_note),
+            None,
+        ),
+        Case(
+            "run in a transaction",
+            Run(count_up, undo=count_down, transactional=True),
+            check_count("item", {"n": {"$gte": 100}}, total),
+            Run(count_down, transactional=True),
+        ),
+    ]
+
+
+def collection_operations() -> list[Case]:
+    """Operations that are done again after a crash, with the same result."""
+    return [
+        Case(
+            "create_collection",
+            CreateCollection("made", {"capped": True, "size": 4096}),
+            check_collections(there="made"),
+            DropCollection("made"),
+        ),
+        Case(
+            "create_collection that is there",
+            CreateCollection("item"),
+            check_collections(there="item"),
+            None,
+        ),
+        Case(
+            "drop_collection",
+            DropCollection("item"),
+            check_collections(gone="item"),
+            CreateCollection("item"),
+        ),
+        Case(
+            "rename_collection",
+            RenameCollection("item", "article"),
+            check_collections(there="article", gone="item"),
+            RenameCollection("article", "item"),
+        ),
+        Case(
+            "set_validator",
+            SetValidator("item", {"n": {"$gte": 0}}, level="moderate"),
+            check_validator,
+            SetValidator("item", None),
+        ),
+        Case(
+            "create_index",
+            CreateIndex("item", (("n", 1), ("name", -1)), "ix_n", {"sparse": True}),
+            check_indexes(there="ix_n"),
+            DropIndex("item", "ix_n"),
+        ),
+        Case(
+            "create_index on a new collection",
+            CreateIndex("fresh", (("n", 1),), "ix_n", {"unique": True}),
+            check_collections(there="fresh"),
+            DropCollection("fresh"),
+        ),
+        Case(
+            "drop_index",
+            DropIndex("item", "ix_city"),
+            check_indexes(there="ix_name", gone="ix_city"),
+            CreateIndex(
+                "item",
+                (("address.city", 1), ("n", -1)),
+                "ix_city",
+                {
+                    "partialFilterExpression": {"n": {"$gt": 3}},
+                    "collation": {"locale": "de", "strength": 2},
+                },
+            ),
+        ),
+        Case(
+            "drop_index of text",
+            DropIndex("item", "ix_text"),
+            check_indexes(gone="ix_text"),
+            CreateIndex("item", (("name", "text"), ("note", "text")), "ix_text"),
+        ),
+        Case(
+            "run again",
+            Run(mark, undo=unmark, idempotent=True),
+            check_count("item", {"marked": True}, len(IDS)),
+            Run(unmark, idempotent=True),
+        ),
+    ]
+
+
+CASES = {case.id: case for case in [*item_operations(), *collection_operations()]}

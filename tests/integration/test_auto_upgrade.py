@@ -1,0 +1,246 @@
+"""auto_upgrade: when the app is created, and when not; the locks behind it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pymongo.database import Database
+from sqlalchemy import event
+
+from flask_dualmigrate import IntegrityError, LockTimeout, UsageError, init, upgrade
+from flask_dualmigrate.mongo.lock import MongoLock
+from flask_dualmigrate.postgres.lock import advisory_lock, lock_key
+
+from .conftest import MakeApp, Tree
+from .snapshots import stamps
+
+FACTORY = """
+from flask import Flask
+from flask_pymongo import PyMongo
+from flask_sqlalchemy import SQLAlchemy
+from flask_dualmigrate import DualMigrate
+
+
+def create_app():
+    app = Flask(__name__)
+    db, mongo = SQLAlchemy(), PyMongo()
+    app.config["SQLALCHEMY_DATABASE_URI"] = {postgres!r}
+    app.config["MONGO_URI"] = {mongo!r}
+    db.init_app(app)
+    mongo.init_app(app)
+    DualMigrate(app, db, mongo, auto_upgrade={auto_upgrade!r})
+
+    @app.cli.command("say-hello")
+    def say_hello():
+        print("hello")
+
+    return app
+"""
+
+
+def nobody(holder: str) -> None:
+    raise AssertionError(f"waited for {holder}")
+
+
+@pytest.fixture
+def two(make_app: MakeApp, tmp_path: Path) -> Tree:
+    """A tree of two revisions, not applied."""
+    with make_app().app_context():
+        init()
+        tree = Tree(tmp_path / "migrations")
+        tree.add("r1", postgres='op.create_table("t", sa.Column("a", sa.Integer))')
+        tree.add("r2", mongo='op.create_collection("c")')
+        init()
+    return tree
+
+
+@pytest.fixture
+def flask_command(two: Tree, tmp_path: Path, postgres_url: str, mongo_url: str) -> Any:
+    """Return a function that runs `flask …` on an app that upgrades by itself."""
+    source = FACTORY.format(postgres=postgres_url, mongo=mongo_url, auto_upgrade=True)
+    (tmp_path / "factory.py").write_text(source)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "factory", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_the_app_is_at_head_when_it_has_been_created(
+    two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    make_app(auto_upgrade=True)
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("db-migrate", "heads"),
+        ("db-migrate", "--help"),
+        ("db-migrate", "upgrade", "--dry-run"),
+        ("shell",),
+        ("routes",),
+        ("--help",),
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_only_looks_does_not_upgrade(
+    flask_command: Any,
+    engine: sa.Engine,
+    mongo_db: Database[Any],
+    words: tuple[str, ...],
+) -> None:
+    done = flask_command(*words)
+    assert done.returncode == 0, done.stderr
+    assert stamps(engine, mongo_db) == ([], [])
+
+
+def test_a_command_of_the_app_finds_the_databases_upgraded(
+    flask_command: Any, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    done = flask_command("say-hello")
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
+
+
+def test_check_refuses_to_start_while_revisions_are_pending(
+    two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    with pytest.raises(IntegrityError, match="r1, r2"):
+        make_app(auto_upgrade="check")
+    assert stamps(engine, mongo_db) == ([], [])
+    make_app(auto_upgrade=True)
+    make_app(auto_upgrade="check")
+
+
+def test_an_auto_upgrade_that_is_none_of_the_three_is_refused(
+    make_app: MakeApp,
+) -> None:
+    with pytest.raises(UsageError, match="auto_upgrade"):
+        make_app(auto_upgrade="yes")
+
+
+def test_an_app_at_head_starts_without_taking_a_lock(
+    two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    make_app(auto_upgrade=True)
+    lock = advisory_lock(engine, key=lock_key(None), timeout_s=0, on_wait=nobody)
+    mongo_lock = MongoLock(mongo_db, lease_s=30)
+    with lock, mongo_lock.held(timeout_s=0, on_wait=nobody):
+        make_app(auto_upgrade=True, config={"DUALMIGRATE_LOCK_TIMEOUT_S": 0})
+
+
+def test_workers_that_start_at_once_run_each_revision_once(
+    two: Tree, tmp_path: Path, flask_command: Any, mongo_db: Database[Any]
+) -> None:
+    two.add("r3", mongo='op.insert("c", [{"from": "r3"}])')
+    lines = (two.root / "revisions.lock").read_text()
+    (two.root / "revisions.lock").write_text(f"{lines}r3 r2 r3.py\n")
+    results: list[int] = []
+    threads = [
+        threading.Thread(
+            target=lambda: results.append(flask_command("say-hello").returncode)
+        )
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [0] * 6
+    assert mongo_db.c.count_documents({}) == 1
+
+
+@pytest.mark.parametrize("held", ["postgres", "mongo"])
+def test_a_lock_that_is_not_had_in_time_names_its_holder(
+    two: Tree,
+    make_app: MakeApp,
+    engine: sa.Engine,
+    mongo_db: Database[Any],
+    held: str,
+) -> None:
+    app = make_app(config={"DUALMIGRATE_LOCK_TIMEOUT_S": 0.3})
+    lock: Any = advisory_lock(engine, key=lock_key(None), timeout_s=0, on_wait=nobody)
+    if held == "mongo":
+        lock = MongoLock(mongo_db, lease_s=30).held(timeout_s=0, on_wait=nobody)
+    with lock, app.app_context(), pytest.raises(LockTimeout, match="pid") as caught:
+        upgrade()
+    assert caught.value.exit_code == 5
+    assert caught.value.holder
+    assert stamps(engine, mongo_db) == ([], [])
+
+
+def test_a_lease_whose_holder_was_killed_is_had_when_it_ends(
+    mongo_db: Database[Any],
+) -> None:
+    dead = MongoLock(mongo_db, lease_s=1)
+    dead._seed()
+    assert dead._take()
+    token = dead.token
+    alive = MongoLock(mongo_db, lease_s=1)
+    with alive.held(timeout_s=5, on_wait=lambda holder: None):
+        assert alive.token == token + 1
+
+
+def test_a_lease_is_renewed_while_it_is_held(mongo_db: Database[Any]) -> None:
+    lock = MongoLock(mongo_db, lease_s=1)
+    with lock.held(timeout_s=0, on_wait=nobody):
+        other = MongoLock(mongo_db, lease_s=1)
+        waiting = other.held(timeout_s=2.5, on_wait=lambda holder: None)
+        with pytest.raises(LockTimeout):
+            waiting.__enter__()
+        lock.require()
+
+
+def test_a_failing_auto_upgrade_lets_no_app_start(
+    two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    path = two.path("postgres", "r2")
+    path.write_text(path.read_text().replace("pass", "raise RuntimeError('boom')", 1))
+    with pytest.raises(Exception, match="boom"):
+        make_app(auto_upgrade=True)
+    assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+
+
+def test_no_connection_is_left_in_the_pool_after_an_auto_upgrade(
+    two: Tree, make_app: MakeApp
+) -> None:
+    app = make_app(auto_upgrade=True)
+    with app.app_context():
+        pool = app.extensions["sqlalchemy"].engine.pool
+        assert pool.checkedin() == 0
+
+
+def test_at_head_costs_no_statement_that_writes(
+    two: Tree, make_app: MakeApp, engine: sa.Engine
+) -> None:
+    make_app(auto_upgrade=True)
+    said: list[str] = []
+
+    def listen(conn: Any, cursor: Any, statement: str, *more: Any) -> None:
+        said.append(statement)
+
+    event.listen(sa.Engine, "before_cursor_execute", listen)
+    try:
+        make_app(auto_upgrade=True)
+    finally:
+        event.remove(sa.Engine, "before_cursor_execute", listen)
+    assert said
+    assert not [text for text in said if not text.lstrip().startswith("SELECT")]

@@ -1,0 +1,186 @@
+"""kill -9 in the middle: the next run carries on, nothing is lost or done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from pymongo.database import Database
+
+from flask_dualmigrate import IntegrityError, downgrade, init, status, upgrade
+
+from .conftest import Tree
+from .snapshots import stamps
+
+APP = """
+from flask import Flask
+from flask_pymongo import PyMongo
+from flask_sqlalchemy import SQLAlchemy
+from flask_dualmigrate import DualMigrate
+
+db, mongo = SQLAlchemy(), PyMongo()
+app = Flask(__name__)
+app.config["SQLALCHEMY_DATABASE_URI"] = {postgres!r}
+app.config["MONGO_URI"] = {mongo!r}
+app.config["DUALMIGRATE_LOCK_LEASE_S"] = 1
+db.init_app(app)
+mongo.init_app(app)
+DualMigrate(app, db, mongo)
+"""
+KILL_ONCE = """
+def kill_once():
+    import os, pathlib, signal
+    marker = pathlib.Path(__file__).with_suffix(".killed")
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def killed_cli(tmp_path: Path, postgres_url: str, mongo_url: str, tree: Tree) -> Any:
+    """Return a function that runs `flask db-migrate …` in a process of its own."""
+    source = APP.format(postgres=postgres_url, mongo=mongo_url)
+    (tmp_path / "app.py").write_text(source)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "app", "db-migrate", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def run_killed_and_again(killed_cli: Any, *words: str) -> str:
+    """Run a command that kills itself, and again; returns what the second said."""
+    first = killed_cli(*words)
+    assert first.returncode == -signal.SIGKILL, first.stderr
+    second = killed_cli(*words)
+    assert second.returncode == 0, second.stderr
+    return str(second.stdout)
+
+
+@pytest.fixture
+def numbers(tree: Tree, mongo_db: Database[Any]) -> Tree:
+    """One revision applied, and 2,500 documents with `n` = 0."""
+    tree.add("r1", mongo='op.create_collection("numbers")')
+    init()
+    upgrade()
+    mongo_db.numbers.insert_many([{"_id": i, "n": 0} for i in range(2500)])
+    return tree
+
+
+INC = 'op.update("numbers", {}, {"$inc": {"n": 1}}, batch_size=100)'
+
+
+def test_upgrade_resumes_after_a_kill_between_mongo_and_postgres(
+    numbers: Tree, killed_cli: Any, mongo_db: Database[Any], engine: sa.Engine
+) -> None:
+    numbers.add("r2", mongo=INC, postgres="kill_once()", postgres_more=KILL_ONCE)
+    init()
+    run_killed_and_again(killed_cli, "upgrade")
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
+    assert mongo_db.numbers.distinct("n") == [1]
+
+
+def test_upgrade_resumes_after_a_kill_in_the_middle_of_a_backfill(
+    numbers: Tree, killed_cli: Any, mongo_db: Database[Any], engine: sa.Engine
+) -> None:
+    transform = """
+def add_one(doc):
+    if doc["_id"] == 1234:
+        kill_once()
+    doc["n"] += 1
+    return doc
+"""
+    numbers.add(
+        "r2",
+        mongo=f'{INC}\nop.transform("numbers", add_one, batch_size=100)',
+        mongo_more=KILL_ONCE + transform,
+    )
+    init()
+    run_killed_and_again(killed_cli, "upgrade")
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
+    assert mongo_db.numbers.distinct("n") == [2]
+
+
+def test_downgrade_resumes_after_a_kill_between_mongo_and_postgres(
+    numbers: Tree, killed_cli: Any, mongo_db: Database[Any], engine: sa.Engine
+) -> None:
+    numbers.add(
+        "r2",
+        mongo=INC,
+        mongo_down=INC.replace("1}}", "-1}}"),
+        postgres_down="kill_once()",
+        postgres_more=KILL_ONCE,
+    )
+    init()
+    upgrade()
+    run_killed_and_again(killed_cli, "downgrade", "r1", "--yes")
+    assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+    assert mongo_db.numbers.distinct("n") == [0]
+
+
+def test_downgrade_undoes_an_upgrade_that_was_killed_half_way(
+    numbers: Tree, killed_cli: Any, mongo_db: Database[Any], engine: sa.Engine
+) -> None:
+    with_undo = INC.replace("batch_size", 'undo={"$inc": {"n": -1}}, batch_size')
+    numbers.add("r2", mongo=with_undo, postgres="kill_once()", postgres_more=KILL_ONCE)
+    init()
+    assert killed_cli("upgrade").returncode == -signal.SIGKILL
+    assert mongo_db.numbers.distinct("n") == [1]
+    downgrade(revision="r1")
+    assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+    assert mongo_db.numbers.distinct("n") == [0]
+
+
+def test_an_unsafe_step_that_a_crash_left_started_needs_a_decision(
+    numbers: Tree, killed_cli: Any
+) -> None:
+    numbers.add("r2", mongo="op.run(step)", mongo_more=KILL_ONCE + "step = kill_once\n")
+    path = numbers.path("mongo", "r2")
+    path.write_text(path.read_text().replace("def kill_once()", "def kill_once(db)"))
+    init()
+    assert killed_cli("upgrade").returncode == -signal.SIGKILL
+    again = killed_cli("upgrade")
+    assert again.returncode == 3
+    assert "step" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+def test_an_edit_of_what_is_done_is_refused_when_the_run_carries_on(
+    numbers: Tree, killed_cli: Any, app: Flask
+) -> None:
+    numbers.add("r2", mongo=INC, postgres="kill_once()", postgres_more=KILL_ONCE)
+    init()
+    assert killed_cli("upgrade").returncode == -signal.SIGKILL
+    path = numbers.path("mongo", "r2")
+    path.write_text(path.read_text().replace('"n": 1', '"n": 5'))
+    with pytest.raises(IntegrityError, match="r2"):
+        upgrade()
+
+
+def test_status_says_running_while_a_killed_run_waits_to_be_carried_on(
+    numbers: Tree, killed_cli: Any
+) -> None:
+    numbers.add("r2", mongo="kill()", mongo_more="kill = None\n")
+    path = numbers.path("mongo", "r2")
+    source = path.read_text().replace("kill()", "op.run(kill_once, idempotent=True)")
+    path.write_text(source + KILL_ONCE.replace("kill_once()", "kill_once(db)"))
+    init()
+    assert killed_cli("upgrade").returncode == -signal.SIGKILL
+    states = {str(name): s.state for name, s in status().rows[0].sides.items()}
+    assert states == {"mongo": "running", "postgres": "pending"}
