@@ -78,7 +78,7 @@ class Backend(Protocol):
     def execute(self, step: Step, *, partner: bool) -> None:
         """Do a step, or carry it on from where it stopped.
 
-        partner: the other side does the same step next, and decides.
+        partner: it is not final yet, and stays open until `settle`.
         """
 
     def revert(self, step: Step, error: str | None) -> str | None:

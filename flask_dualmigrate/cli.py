@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -178,20 +179,18 @@ def _say_wait(holder: str) -> None:
 
 
 class _Progress:
-    """Says on stderr how far an operation is; at most once a second."""
+    """Says on stderr how far a long operation is; once a second, from the first on."""
 
     def __init__(self) -> None:
-        self._last_s = 0.0
+        self._last_s = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
-        import time
-
         now = time.monotonic()
-        if now - self._last_s < 1.0:
+        if now - self._last_s < 1.0 or not progress.done:
             return
         self._last_s = now
-        total = f" of {progress.total}" if progress.total is not None else ""
-        click.echo(f"  {progress.verb}: {progress.done}{total} documents", err=True)
+        total = f" of {progress.total:,}" if progress.total is not None else ""
+        click.echo(f"  {progress.verb}: {progress.done:,}{total} documents", err=True)
 
 
 def _target(context: click.Context, parameter: click.Parameter, value: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from functools import singledispatch
+from pathlib import Path
 from typing import Any
 
 from .results import (
@@ -66,18 +67,19 @@ def _lines(result: Any) -> Iterator[str]:
 @_lines.register
 def _(result: InitResult) -> Iterator[str]:
     if not result.created:
-        yield f"{result.directory} is complete."
+        yield f"{_path(result.directory)} is complete."
     for path in result.created:
-        yield f"Created {path}"
+        yield f"Created {_path(path)}"
 
 
 @_lines.register
 def _(result: RevisionResult) -> Iterator[str]:
-    yield from result.detected
+    for line in result.detected:
+        yield f"Detected: {line}"
     if result.revision is None:
         yield "The models have nothing that the database has not; nothing was written."
     for path in result.files:
-        yield f"Wrote {path}"
+        yield f"Wrote {_path(path)}"
 
 
 @_lines.register
@@ -160,7 +162,7 @@ def _(result: ShowResult) -> Iterator[str]:
     if revision.branch_labels:
         yield f"Labels:   {', '.join(revision.branch_labels)}"
     for name, path in sorted(result.files.items(), reverse=True):
-        yield f"{TITLES[name] + ':':<12}{path}"
+        yield f"{TITLES[name] + ':':<12}{_path(path)}"
     yield ""
     yield revision.message
     for name, attempts in sorted(result.attempts.items(), reverse=True):
@@ -238,6 +240,14 @@ def _duration(duration_ms: int) -> str:
         return f"{duration_ms} ms"
     seconds = duration_ms / 1000
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def _path(path: str) -> str:
+    """Return a path as seen from where the command runs, if it lies below."""
+    here = Path.cwd()
+    return (
+        str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
+    )
 
 
 def _one_line(message: str) -> str:

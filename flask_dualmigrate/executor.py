@@ -98,10 +98,15 @@ class Executor:
         return changed
 
     def _partner_decided(self, states: States, name: BackendName, entry: Entry) -> bool:
-        """Return whether the partner has committed what this side waits with."""
-        partners = [state for other, state in states.items() if other != name]
-        if not entry.awaits_partner or not partners:
+        """Return whether what this side waits with is final.
+
+        That is so if the partner has committed it; alone, a side waits for nobody.
+        """
+        if not entry.awaits_partner:
             return False
+        partners = [state for other, state in states.items() if other != name]
+        if not partners:
+            return True
         applied = entry.revision in partners[0].applied
         return applied is (entry.direction is Direction.UPGRADE)
 
@@ -153,9 +158,11 @@ class Executor:
         done: list[Backend] = []
         for name in step.backends:
             backend = self._backends[name]
-            last = name == step.backends[-1]
+            # Until it is settled, its undo log is there, and would be taken for work
+            # that is done: so it stays open, even if no partner comes after it.
+            decides = backend.atomic and name == step.backends[-1]
             try:
-                backend.execute(step, partner=not last)
+                backend.execute(step, partner=not decides)
             except OutcomeUnknown:
                 raise
             except Exception as error:

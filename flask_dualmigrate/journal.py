@@ -34,7 +34,8 @@ class Entry:
     duration_ms: milliseconds; None while it runs, and for a stamp.
     checksum: SHA-256 of the script that was applied; None for a stamp without one.
     stamped: True if the revision was marked, not run.
-    awaits_partner: this side is done, and the other had not been told to commit yet.
+    awaits_partner: this side is done, and was not told yet that it is final: that the
+        other side has committed too, where there is one.
     partial: it failed, and some of it could not be undone.
     """
 

@@ -60,6 +60,7 @@ def _as_script(module: ModuleType, path: Path) -> Script:
             f"{revision_id!r} is no revision id: 1 to 32 of a-z, 0-9 and _",
             where=str(path),
         )
+    _check_names(module, path)
     if not callable(getattr(module, "upgrade", None)):
         raise TreeError("A script has no upgrade() function", where=str(path))
     try:
@@ -70,12 +71,17 @@ def _as_script(module: ModuleType, path: Path) -> Script:
             where=str(path),
             hint="Mend its down_revision or its depends_on, in both scripts.",
         ) from error
-    except TypeError as error:
-        raise TreeError(
-            "down_revision, depends_on and branch_labels are a text, a tuple of texts "
-            "or None",
-            where=str(path),
-        ) from error
+
+
+def _check_names(module: ModuleType, path: Path) -> None:
+    for name in ("down_revision", "depends_on", "branch_labels"):
+        value = getattr(module, name, None)
+        names = value if isinstance(value, list | tuple | set) else (value or "",)
+        if not all(isinstance(item, str) for item in names):
+            raise TreeError(
+                f"{name} is a text, several of them, or None; not {value!r}",
+                where=str(path),
+            )
 
 
 def _decode(path: Path) -> str:

@@ -46,7 +46,8 @@ def using(
         case ("enum", "enum"):
             return f"{name}::text::{type_name}"
         case ("array", "array"):
-            return f"{name}::{type_name}"
+            same = plain.compile(dialect=dialect) == type_name
+            return f"{name}::{'text[]::' if same else ''}{type_name}"
         case (one, other) if one == other and one != "other":
             return None
         case (_, "text"):

@@ -275,7 +275,7 @@ def _change_nullable(
 def _default_of(op: ops.AlterColumnOp, column: ColumnState, context: Context) -> Any:
     if column.server_default is not None:
         return server_value(column.server_default, column.type_, context.dialect)
-    model = context.model(op.schema, op.table_name, column.name)
+    model = context.models.column(op.schema, op.table_name, column.name)
     if model is None:
         raise NoValue("there is no model of it")
     return client_value(model, context.dialect)

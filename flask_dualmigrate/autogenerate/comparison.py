@@ -12,10 +12,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import DefaultClause
 
-from . import sql
+from . import sql, sql_tokens
 from .defaults import CLOCKS
 from .enums import literal
-from .sql import escape_colons
+from .sql_tokens import escape_colons
 from .state import sql_of
 from .types import plain_type
 
@@ -127,7 +127,7 @@ def _same_expression(one: str, other: str) -> bool | None:
     """Compare two expressions by what they say; None: only their values can tell."""
     try:
         left, right = sql.bare(sql.parse(one)), sql.bare(sql.parse(other))
-    except sql.UnknownSql:
+    except sql_tokens.UnknownSql:
         return True if one == other else None
     if left == right:
         return True

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column
 from sqlalchemy.engine import Dialect
 
+from .lookup import Tables
 from .naming import Naming
 from .state import TableState
 from .types import UNKNOWN, Bson, bson_type
@@ -27,26 +26,18 @@ def plain_dialect(dialect: Dialect) -> Dialect:
     return plain
 
 
-FindColumn = Callable[[str | None, str, str], Column[Any] | None]
-"""Returns a column, by schema, table and name; None: not known."""
-
-
-def find_nothing(schema: str | None, table: str, name: str) -> None:
-    """Know no column."""
-
-
 @dataclass(frozen=True)
 class Context:
     """What the translation goes by.
 
-    validators: "off", "warn" or "error"; model: finds a column of the models, for the
-    default that the app itself gives.
+    validators: "off", "warn" or "error"; models: the tables of the app, for the
+    defaults that it gives itself.
     """
 
     naming: Naming
     dialect: Dialect
     validators: str = "off"
-    model: FindColumn = find_nothing
+    models: Tables = field(default_factory=Tables)
 
     def collection(self, table: str) -> str | None:
         """Return the collection of a table; None: it has no Mongo side.

@@ -18,7 +18,7 @@ from sqlalchemy.schema import DefaultClause
 from sqlalchemy.types import Enum, TypeEngine
 
 from ..ops.base import NOW
-from . import sql
+from . import sql, sql_tokens
 from .types import Bson, bson_type, plain_type
 
 _TRUE = ("t", "true", "y", "yes", "on", "1")
@@ -76,7 +76,7 @@ def server_value(default: Any, type_: TypeEngine[Any], dialect: Dialect) -> Any:
         return value_of(sql.Text(str(default.arg)), bson)
     try:
         return value_of(sql.parse(text), bson)
-    except sql.UnknownSql as error:
+    except sql_tokens.UnknownSql as error:
         raise NoValue(f"{text} is computed by the server") from error
 
 

@@ -31,8 +31,9 @@ class EmptyDatabase:
 
     def connect(self) -> Connection:
         """Return a connection to it."""
-        pool = StaticPool(lambda: _Connection(self))  # type: ignore[arg-type, return-value]
-        engine = Engine(pool, _Dialect(dbapi=_DRIVER), make_url("postgresql://"))
+        pool = StaticPool(lambda: _Connection(self))  # type: ignore[arg-type]
+        dialect: Any = _Dialect
+        engine = Engine(pool, dialect(dbapi=_DRIVER), make_url("postgresql://"))
         event.listen(engine, "before_cursor_execute", _name_columns)
         return engine.connect()
 

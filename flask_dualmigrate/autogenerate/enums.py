@@ -7,7 +7,7 @@ not create them for an added column, and does not see that a label is new.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alembic.operations import ops
@@ -21,7 +21,7 @@ from .walk import leaves
 
 _USES = """
 SELECT type_schema.nspname, type.typname, table_schema.nspname, relation.relname,
-       attribute.attname
+       attribute.attname, attribute.atttypid = type.typarray
 FROM pg_type type
 JOIN pg_namespace type_schema ON type_schema.oid = type.typnamespace
 JOIN pg_attribute attribute ON attribute.atttypid IN (type.oid, type.typarray)
@@ -32,6 +32,15 @@ WHERE type.typtype = 'e' AND relation.relkind IN ('r', 'p') AND NOT attisdropped
 
 Place = tuple[str, str, str]
 """A column: schema, table, name."""
+
+
+@dataclass(frozen=True)
+class EnumColumn:
+    """A column of an enum type, or of an array of it; default: SQL, None if none."""
+
+    place: Place
+    is_array: bool
+    default: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,14 +70,14 @@ class EnumType:
 class ChangeEnumOp(ops.MigrateOperation):
     """The labels of an enum type change.
 
-    columns: those that have the type, each with its server default as SQL, or None.
+    columns: those that have the type.
     """
 
     def __init__(
         self,
         old: EnumType,
         new: EnumType,
-        columns: Sequence[tuple[Place, str | None]],
+        columns: Sequence[EnumColumn],
     ) -> None:
         self.old = old
         self.new = new
@@ -87,6 +96,9 @@ class EnumPlan:
 
     created: tuple[EnumType, ...] = ()
     dropped: tuple[EnumType, ...] = ()
+
+    def reverse(self) -> EnumPlan:
+        return EnumPlan(self.dropped, self.created)
 
 
 def literal(label: str) -> str:
@@ -122,11 +134,12 @@ def existing_enums(connection: Connection) -> dict[EnumType, EnumType]:
     return {item: item for item in found}
 
 
-def uses(connection: Connection) -> dict[tuple[str, str], set[Place]]:
+def uses(connection: Connection) -> dict[tuple[str, str], set[EnumColumn]]:
     """Return the columns of each enum type of the database, by schema and name."""
-    found: dict[tuple[str, str], set[Place]] = {}
-    for schema, name, *place in connection.execute(text(_USES)):
-        found.setdefault((schema, name), set()).add((place[0], place[1], place[2]))
+    found: dict[tuple[str, str], set[EnumColumn]] = {}
+    for schema, name, *place, is_array in connection.execute(text(_USES)):
+        column = EnumColumn((place[0], place[1], place[2]), is_array)
+        found.setdefault((schema, name), set()).add(column)
     return found
 
 
@@ -165,7 +178,9 @@ def plan_enums(
         enum
         for enum in unused
         if enum not in wanted
-        and not left.get((enum.schema or default, enum.name), set()) - removed
+        and removed.issuperset(
+            column.place for column in left.get((enum.schema or default, enum.name), ())
+        )
     ]
     return EnumPlan(_sorted(created), _sorted(dropped))
 
@@ -251,16 +266,17 @@ def changed_enums(
 
 
 def _with_defaults(
-    places: set[Place] | None, connection: Connection
-) -> list[tuple[Place, str | None]]:
+    columns: set[EnumColumn] | None, connection: Connection
+) -> list[EnumColumn]:
     inspector = inspect(connection)
     found = []
-    for schema, table, name in sorted(places or ()):
-        columns = inspector.get_columns(table, schema=schema)
+    for column in sorted(columns or (), key=lambda item: item.place):
+        schema, table, name = column.place
         defaults: Mapping[str, str | None] = {
-            item["name"]: item["default"] for item in columns
+            item["name"]: item["default"]
+            for item in inspector.get_columns(table, schema=schema)
         }
-        found.append(((schema, table, name), defaults[name]))
+        found.append(replace(column, default=defaults[name]))
     return found
 
 

@@ -9,10 +9,15 @@ from typing import Any
 from alembic.operations import ops
 from sqlalchemy.dialects.postgresql import ARRAY, ENUM
 from sqlalchemy.engine import Dialect
-from sqlalchemy.schema import CheckConstraint
+from sqlalchemy.schema import (
+    CheckConstraint,
+    DefaultClause,
+    FetchedValue,
+    Identity,
+)
 from sqlalchemy.types import NullType, TypeEngine
 
-from . import sql
+from . import sql_tokens
 from .enums import ChangeEnumOp, enum_type, enums_of
 from .state import (
     ColumnState,
@@ -70,20 +75,23 @@ def _drop_column(table: TableState, op: ops.DropColumnOp, _: Dialect) -> TableSt
         indexes={
             name: index
             for name, index in table.indexes.items()
-            if not _index_mentions(index, gone)
+            if not index_mentions(index, gone)
         },
         checks={
             name: text
             for name, text in table.checks.items()
-            if not sql.mentions(text, gone)
+            if not sql_tokens.mentions(text, gone)
         },
     )
 
 
-def _index_mentions(index: IndexState, column: str) -> bool:
+def index_mentions(index: IndexState, column: str) -> bool:
+    """Return True if an index is on a column, or its condition names it."""
     texts = [key.expression for key in index.keys if key.expression is not None]
     texts += [index.where] if index.where is not None else []
-    return column in index.columns or any(sql.mentions(text, column) for text in texts)
+    return column in index.columns or any(
+        sql_tokens.mentions(text, column) for text in texts
+    )
 
 
 def _alter_column(table: TableState, op: ops.AlterColumnOp, _: Dialect) -> TableState:
@@ -95,7 +103,7 @@ def _alter_column(table: TableState, op: ops.AlterColumnOp, _: Dialect) -> Table
     if op.modify_nullable is not None:
         column = replace(column, nullable=op.modify_nullable)
     if op.modify_server_default is not False:
-        column = replace(column, server_default=op.modify_server_default)
+        column = replace(column, server_default=_default(op.modify_server_default))
     new_name = str(op.modify_name or name)
     columns = {**table.columns, name: replace(column, name=new_name)}
     if new_name == name:
@@ -108,9 +116,17 @@ def _alter_column(table: TableState, op: ops.AlterColumnOp, _: Dialect) -> Table
             for key, index in table.indexes.items()
         },
         checks={
-            key: sql.rename(text, name, new_name) for key, text in table.checks.items()
+            key: sql_tokens.rename(text, name, new_name)
+            for key, text in table.checks.items()
         },
     )
+
+
+def _default(default: Any) -> Any:
+    """Return a server default as a column has it: a script may give a plain text."""
+    if default is None or isinstance(default, FetchedValue | Identity):
+        return default
+    return DefaultClause(default)
 
 
 def column_of(table: TableState, op: ops.AlterColumnOp) -> ColumnState:
@@ -123,13 +139,13 @@ def column_of(table: TableState, op: ops.AlterColumnOp) -> ColumnState:
         str(op.column_name),
         type_() if isinstance(type_, type) else type_,
         op.existing_nullable is not False,
-        op.existing_server_default or None,
+        _default(op.existing_server_default or None),
     )
 
 
 def _rename_in_index(index: IndexState, old: str, new: str) -> IndexState:
     keys = tuple(_rename_in_key(key, old, new) for key in index.keys)
-    where = None if index.where is None else sql.rename(index.where, old, new)
+    where = None if index.where is None else sql_tokens.rename(index.where, old, new)
     return replace(index, keys=keys, where=where)
 
 
@@ -138,7 +154,7 @@ def _rename_in_key(key: Key, old: str, new: str) -> Key:
         return replace(key, column=new)
     if key.expression is None:
         return key
-    return replace(key, expression=sql.rename(key.expression, old, new))
+    return replace(key, expression=sql_tokens.rename(key.expression, old, new))
 
 
 def _add_index(table: TableState, index: IndexState) -> TableState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -11,22 +11,24 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import CreateTableOp
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script.base import Script
-from sqlalchemy import Column, MetaData, Table, inspect
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import MetaData, inspect
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Connection, Dialect
 
 from ..ops import Todo
 from ..revision import BackendName
 from .alembic_source import enum_renderer, render_alembic
-from .context import Context, FindColumn, find_nothing, plain_dialect
-from .enums import EnumPlan, plan_enums
+from .context import Context, plain_dialect
+from .enums import plan_enums
 from .header import Header
+from .lookup import Tables
 from .naming import Naming
 from .propose import Proposal, propose
 from .record import record
 from .render import assemble, render_mongo
-from .repair import Repair, plain_steps
+from .repair import Repair
 from .state import Schema, schema_of
+from .steps import Scope, plain_steps
 from .translate import replay, translate
 from .words import describe_all
 
@@ -68,7 +70,7 @@ def generate(
         naming,
         plain_dialect(connection.dialect),
         validators,
-        _finder(proposal.autogen.table_key_to_table.values()),
+        _models(proposal, connection),
     )
     return Pair(
         postgres=_postgres_source(header, proposal, connection),
@@ -92,7 +94,7 @@ def differences(
 def _mongo_source(header: Header, proposal: Proposal, context: Context) -> str:
     before = schema_of(proposal.tables, context.dialect)
     upgrade, after = translate(proposal.upgrade, before, context)
-    backwards = replace(context, model=find_nothing)
+    backwards = replace(context, models=Tables())
     downgrade, _ = translate(proposal.downgrade, after, backwards)
     return render_mongo(header, upgrade, downgrade)
 
@@ -105,19 +107,21 @@ def _postgres_source(header: Header, proposal: Proposal, connection: Connection)
         skip = _rendered_by_the_app(autogen)
         plan = plan_enums(proposal.upgrade, connection, skip=skip)
         autogen.opts["render_item"] = enum_renderer(autogen)
-        dialect = plain_dialect(connection.dialect)
-        upgrade = Repair(
-            dialect,
-            _finder(autogen.table_key_to_table.values()),
-            plan,
-            _missing_schemas(proposal, connection),
-        ).steps(proposal.upgrade)
-        downgrade = Repair(
-            dialect, _finder(proposal.tables), EnumPlan(plan.dropped, plan.created)
-        ).steps(proposal.downgrade)
+        models = _models(proposal, connection)
+        there = Tables.of(proposal.tables, connection.dialect)
+        up = Scope(plain_dialect(connection.dialect), there, models, there)
+        down = replace(up, found=models, left=there)
+        schemas = _missing_schemas(proposal, connection)
+        upgrade = Repair(up, plan, schemas).steps(proposal.upgrade)
+        downgrade = Repair(down, plan.reverse()).steps(proposal.downgrade)
     script = proposal.script
     imports = sorted(script.imports) if script is not None else []
     return render_alembic(header, upgrade, downgrade, proposal.autogen, imports=imports)
+
+
+def _models(proposal: Proposal, connection: Connection) -> Tables:
+    tables = proposal.autogen.table_key_to_table.values()
+    return Tables.of(tables, connection.dialect)
 
 
 def _rendered_by_the_app(autogen: AutogenContext) -> Callable[[Any], bool]:
@@ -130,19 +134,6 @@ def _rendered_by_the_app(autogen: AutogenContext) -> Callable[[Any], bool]:
         )
 
     return is_rendered
-
-
-def _finder(tables: Iterable[Table]) -> FindColumn:
-    """Return what finds a column by schema, table and name among some tables."""
-    known = {(table.schema, str(table.name)): table for table in tables}
-
-    def find(schema: str | None, table: str, name: str) -> Column[Any] | None:
-        found = known.get((schema, table))
-        if found is None:
-            return None
-        return next((column for column in found.columns if column.name == name), None)
-
-    return find
 
 
 def _missing_schemas(proposal: Proposal, connection: Connection) -> tuple[str, ...]:
@@ -186,7 +177,8 @@ def pair_from_script(
     translated. earlier_scripts: those before it, oldest first, whose tables it finds.
     What cannot be recorded or translated becomes op.todo().
     """
-    context = Context(naming, dialect or postgresql.dialect(paramstyle="named"))
+    make_dialect: Any = PGDialect
+    context = Context(naming, dialect or make_dialect(paramstyle="named"))
     before: Schema = {}
     for earlier in earlier_scripts:
         done = record(_module(earlier), "upgrade")

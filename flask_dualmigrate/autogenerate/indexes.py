@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ops.indexes import Keys
-from . import sql
+from . import sql, sql_tokens
 from .context import Context, Untranslatable
 from .predicates import Filter, join, partial_filter
 from .state import IndexState, Key, TableState
@@ -150,7 +150,7 @@ def _path(expression: sql.Expr | None, table: TableState) -> tuple[str, ...] | N
 def _parsed(key: Key) -> sql.Expr | None:
     try:
         return sql.parse(key.expression or "")
-    except sql.UnknownSql:
+    except sql_tokens.UnknownSql:
         return None
 
 

@@ -19,6 +19,22 @@ from .postgres_names import foreign_key_name
 from .state import final_name
 from .walk import table_of
 
+# What goes first on a table: an index would be in the way of a change of type.
+_LAST = 9
+_RANKS: dict[type[Any], int] = {
+    ops.DropConstraintOp: 1,
+    ops.DropIndexOp: 1,
+    ops.AddColumnOp: 2,
+    ops.AlterColumnOp: 3,
+    ops.CreateTableCommentOp: 4,
+    ops.DropTableCommentOp: 4,
+    ops.CreateUniqueConstraintOp: 5,
+    ops.CreateCheckConstraintOp: 5,
+    ops.CreatePrimaryKeyOp: 5,
+    ops.CreateIndexOp: 5,
+    ops.DropColumnOp: 6,
+    ops.CreateForeignKeyOp: _LAST,
+}
 _KNOWN = (ops.CreateTableOp, ops.DropTableOp, ops.ModifyTableOps)
 
 
@@ -59,11 +75,42 @@ def _ordered(
         return list(operations)
     groups = _by_table(operations, dialect)
     changes = [op for op in operations if _name(op, dialect) not in create | drop]
+    changes, keys_first, keys_last = _keys_aside(changes)
     created, late = _create(
         [groups[name] for name in groups if name in create], dialect
     )
     dropped, early = _drop([groups[name] for name in groups if name in drop], dialect)
-    return [*created, *late, *changes, *early, *dropped]
+    return [*keys_first, *created, *late, *changes, *keys_last, *early, *dropped]
+
+
+def _keys_aside(
+    changes: list[ops.MigrateOperation],
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Return the changes of tables, each in order; the foreign keys to drop before
+    all of them, and those to create after."""
+    middle, first, last = [], [], []
+    for op in changes:
+        assert isinstance(op, ops.ModifyTableOps)
+        parts: dict[int, list[ops.MigrateOperation]] = {}
+        for inner in op.ops:
+            parts.setdefault(_rank(inner), []).append(inner)
+        if None in map(_RANKS.get, map(type, op.ops)):
+            middle.append(op)  # An app's own operation knows where it stands.
+            continue
+        for rank, found in (
+            (first, parts.pop(0, [])),
+            (last, parts.pop(_LAST, [])),
+            (middle, [inner for key in sorted(parts) for inner in parts[key]]),
+        ):
+            if found:
+                rank.append(ops.ModifyTableOps(op.table_name, found, schema=op.schema))
+    return middle, first, last
+
+
+def _rank(op: ops.MigrateOperation) -> int:
+    if isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey":
+        return 0
+    return _RANKS.get(type(op), _LAST)
 
 
 def _is(op: ops.MigrateOperation, kind: type[Any]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..ops.base import NOW
-from . import sql
+from . import sql, sql_tokens
 from .context import Context, Untranslatable
 from .defaults import TODAY, NoValue, value_of
 from .state import TableState
@@ -35,7 +35,7 @@ def partial_filter(text: str, table: TableState, context: Context) -> Filter:
     """
     try:
         return _Reader(table, context).read(sql.parse(text))
-    except (sql.UnknownSql, NoValue) as error:
+    except (sql_tokens.UnknownSql, NoValue) as error:
         raise Untranslatable(f"the condition {text}") from error
 
 
@@ -86,7 +86,7 @@ class _Reader:
                 return {self._field(value): {"$type": self._bson(value).partial}}
             case sql.Cast() | sql.Name() if self._bson(expression).name == "bool":
                 return {self._field(expression): True}
-        raise sql.UnknownSql(str(expression))
+        raise sql_tokens.UnknownSql(str(expression))
 
     def _either(self, expression: sql.Expr) -> list[Filter]:
         found = self.read(expression)
@@ -108,14 +108,14 @@ class _Reader:
                 return self._compare(_NEGATED[operator], left, right)
             case sql.Name() if self._bson(expression).name == "bool":
                 return {self._field(expression): False}
-        raise sql.UnknownSql(str(expression))
+        raise sql_tokens.UnknownSql(str(expression))
 
     def _compare(self, operator: str, left: sql.Expr, right: sql.Expr) -> Filter:
         if not isinstance(_bare(left), sql.Name):
             operator, left, right = _FLIPPED[operator], right, left
         field, bson = self._field(left), self._bson(left)
         if bson.name in ("json", "array", "object", "unknown"):
-            raise sql.UnknownSql(field)
+            raise sql_tokens.UnknownSql(field)
         value = self._value(right, left)
         if operator == "=":
             return {field: value}
@@ -131,7 +131,7 @@ class _Reader:
     def _value(self, expression: sql.Expr, column: sql.Expr) -> Any:
         value = value_of(expression, self._bson(column))
         if value is None or value is NOW or value is TODAY:
-            raise sql.UnknownSql(str(expression))
+            raise sql_tokens.UnknownSql(str(expression))
         return value
 
     def _bson(self, expression: sql.Expr) -> Any:
@@ -143,7 +143,7 @@ class _Reader:
     def _name(self, expression: sql.Expr) -> str:
         bare = _bare(expression)
         if not isinstance(bare, sql.Name) or bare.name not in self._table.columns:
-            raise sql.UnknownSql(str(expression))
+            raise sql_tokens.UnknownSql(str(expression))
         return bare.name
 
 

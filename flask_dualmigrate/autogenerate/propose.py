@@ -143,7 +143,7 @@ def _reflect(
         (None if schema == default else schema, table)
         for op in found
         if isinstance(op, ChangeEnumOp)
-        for (schema, table, _), _ in op.columns
+        for schema, table, _ in (column.place for column in op.columns)
     }
     for schema, name in sorted(wanted, key=lambda item: (item[0] or "", item[1])):
         try:

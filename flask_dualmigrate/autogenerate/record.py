@@ -48,9 +48,11 @@ def record(module: ModuleType, function: str) -> Recording:
             words = f"{type(error).__name__}: {error}".partition("\n")[0]
             missed.append(f"{function}() could not be recorded to its end: {words}")
     if database.reads:
+        query = database.reads[0]
+        what = "what there is" if "pg_catalog" in query else query
         missed.append(
-            f"{function}() asks the database, and does what depends on the answer: "
-            + database.reads[0]
+            f"{function}() asks the database ({what}), and may do what depends on the "
+            "answer: see that all of it is here."
         )
     found = tuple(part for op in recorded for part in _in_parts(op))
     return Recording(found, tuple(missed))
@@ -75,7 +77,8 @@ class _Recorder(Operations):
     def batch_alter_table(  # type: ignore[override]
         self, table_name: str, schema: str | None = None, **_: Any
     ) -> Iterator[BatchOperations]:
-        batch = _BatchRecorder(self.migration_context, impl=_Batch(table_name, schema))
+        table: Any = _Batch(table_name, schema)
+        batch = _BatchRecorder(self.migration_context, impl=table)
         batch.recorded = self.recorded
         yield batch
 
@@ -124,7 +127,8 @@ def _in_parts(op: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
         return
     yield op
     column = op.column
-    alone: Column[Any] = column if column.table is None else column._copy()
+    has_table = getattr(column, "table", None) is not None
+    alone: Column[Any] = column._copy() if has_table else column
     table = Table(op.table_name, MetaData(), alone, schema=op.schema)
     for constraint in table.constraints:
         if isinstance(constraint, UniqueConstraint | ForeignKeyConstraint):

@@ -12,6 +12,7 @@ from bson import Binary, Decimal128, Int64
 
 from ..ops.base import Now, Operation
 from .header import Header, render_header
+from .imports import sorted_imports
 from .printer import INDENT, print_comment, print_expression, quote
 
 
@@ -34,7 +35,7 @@ def render_mongo(
         [f"def {name}(op):", *_body(statements, imports)]
         for name, statements in (("upgrade", upgrade), ("downgrade", downgrade))
     ]
-    return assemble(header, sorted(imports, key=_import_order), functions)
+    return assemble(header, sorted_imports(imports), functions)
 
 
 def assemble(
@@ -130,7 +131,3 @@ def _datetime(value: datetime.datetime) -> str:
     while len(parts) > 3 and parts[-1] == 0:
         parts.pop()
     return f"datetime({', '.join(map(str, parts))}, tzinfo=UTC)"
-
-
-def _import_order(line: str) -> tuple[int, str]:
-    return (int(line.startswith("from bson")), line)

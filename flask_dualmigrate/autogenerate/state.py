@@ -17,7 +17,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ClauseElement, UnaryExpression
 from sqlalchemy.types import TypeEngine
 
-from . import postgres_names, sql
+from . import postgres_names, sql, sql_tokens
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def _key_of_text(text: str, descending: bool) -> Key:
     descending = descending or (suffix.get("way") or "").lower() == "desc"
     try:
         expression = sql.parse(body)
-    except sql.UnknownSql:
+    except sql_tokens.UnknownSql:
         return Key(None, body.strip(), descending, suffix.get("opclass"))
     if isinstance(expression, sql.Name):
         return Key(expression.name, None, descending, suffix.get("opclass"))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Any
 
 from alembic.operations import ops
-from bson import Binary, Decimal128
 
-from ..ops import Delete, Insert, Todo, Update
-from . import sql
+from ..ops import NOW, Delete, Insert, Todo, Update
+from . import sql, sql_tokens
 from .context import Context, Untranslatable
-from .defaults import NoValue, python_value, server_value, value_of
+from .defaults import TODAY, NoValue, python_value, server_value, value_of
 from .predicates import partial_filter
 from .render import Comment, Statement
 from .state import Schema, TableState, full_name
@@ -25,19 +23,6 @@ _NOT_FOR_MONGO = re.compile(
     | lock\s+table\b | reindex\b | select\s+(?:pg_catalog\.)?(?:setval|set_config)\b
     """,
     re.IGNORECASE | re.VERBOSE,
-)
-_CONSTANTS = (
-    str
-    | bool
-    | int
-    | float
-    | bytes
-    | list
-    | dict
-    | datetime
-    | Binary
-    | Decimal128
-    | None
 )
 _NAME = r'(?:(?:"(?:[^"]|"")+"|\w+)\.)?(?:"(?:[^"]|"")+"|\w+)'
 _UPDATE = re.compile(
@@ -60,7 +45,7 @@ def translate_sql(text: Any, schema: Schema, context: Context) -> list[Statement
             match = pattern.fullmatch(statement)
             if match is not None:
                 return translate(match, schema, context)
-    except (Untranslatable, NoValue, sql.UnknownSql):
+    except (Untranslatable, NoValue, sql_tokens.UnknownSql):
         pass
     return [Todo(f"Write what stands for the SQL: {statement}")]
 
@@ -121,11 +106,13 @@ def _delete(match: re.Match[str], schema: Schema, context: Context) -> list[Stat
 
 def _table(name: str, schema: Schema) -> TableState:
     parts = [
-        sql.identifier(token) for token in sql.tokens(name) if token.kind != "operator"
+        sql_tokens.identifier(token)
+        for token in sql_tokens.tokens(name)
+        if token.kind != "operator"
     ]
     table = schema.get(".".join(part for part in parts if part))
     if table is None:
-        raise sql.UnknownSql(name)
+        raise sql_tokens.UnknownSql(name)
     return table
 
 
@@ -141,11 +128,11 @@ def _assignments(
         left, _, right = part.partition("=")
         name = sql.parse(left)
         if not isinstance(name, sql.Name) or name.name not in table.columns:
-            raise sql.UnknownSql(part)
+            raise sql_tokens.UnknownSql(part)
         field = context.field(table, name.name)
         value = _value(right.strip(), table, name.name, context)
-        if field == "_id" or not isinstance(value, _CONSTANTS):
-            raise sql.UnknownSql(part)
+        if field == "_id" or value is NOW or value is TODAY:
+            raise sql_tokens.UnknownSql(part)
         found.append((field, value))
     return found
 
@@ -160,7 +147,7 @@ def _value(text: str, table: TableState, column: str, context: Context) -> Any:
 def _at_commas(text: str) -> list[str]:
     """Return the parts of a text between the commas outside of brackets."""
     parts, depth = [""], 0
-    for token in sql.tokens(text):
+    for token in sql_tokens.tokens(text):
         depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(token.text, 0)
         if token.text == "," and depth == 0:
             parts.append("")

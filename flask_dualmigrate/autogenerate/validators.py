@@ -18,7 +18,7 @@ from ..ops import (
     SetValidator,
     Update,
 )
-from . import sql
+from . import sql, sql_tokens
 from .context import Context, Untranslatable
 from .predicates import OPERATORS, Filter, partial_filter
 from .render import Statement
@@ -141,13 +141,13 @@ def check_filter(text: str, table: TableState, context: Context) -> Filter:
     """
     try:
         condition = _compare_columns(text, table, context)
-    except sql.UnknownSql as error:
+    except sql_tokens.UnknownSql as error:
         raise Untranslatable(text) from error
     condition = condition or partial_filter(text, table, context)
     nullable = [
         {context.field(table, column.name): None}
         for column in table.columns.values()
-        if column.nullable and sql.mentions(text, column.name)
+        if column.nullable and sql_tokens.mentions(text, column.name)
     ]
     return {"$or": [condition, *nullable]} if nullable else condition
 

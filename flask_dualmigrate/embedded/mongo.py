@@ -83,9 +83,9 @@ class MongoServer:
 
     def stop(self) -> None:
         """End the server and leave its data consistent."""
-        pid = self.pid()
-        if pid is not None:
+        if (pid := self.pid()) is not None:
             process.end(pid, signal.SIGTERM)
+        process.end_all(self._data, "mongod")
 
     def _start(self, port: int) -> int:
         program = mongod_program(self._folder)

@@ -91,9 +91,10 @@ class PostgresServer:
 
     def stop(self) -> None:
         """End the server, its connections too, and leave its data consistent."""
-        pid, socket_folder = self.pid(), self._socket_folder()
-        if pid is not None:
+        socket_folder = self._socket_folder()
+        if (pid := self.pid()) is not None:
             process.end(pid, signal.SIGINT)
+        process.end_all(self._data, "postgres")
         _remove_short(socket_folder)
 
     def _start(self) -> int:

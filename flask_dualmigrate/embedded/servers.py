@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,7 @@ class EmbeddedServers:
         self._folder = Path(folder).resolve()
         self._lease = Lease(self._folder)
         self._keep = self._folder / ".servers.keep"
+        self._asked: dict[str, PostgresServer | MongoServer] = {}
 
     def postgres_uri(self, database: str = "app") -> str:
         """The SQLAlchemy URL of a database, which is made when missing.
@@ -56,6 +57,7 @@ class EmbeddedServers:
         """
         with self._using():
             server = self._postgres()
+            self._asked[server.name] = server
             server.ensure()
             server.create_database(database)
             return server.uri(database)
@@ -67,6 +69,7 @@ class EmbeddedServers:
         """
         with self._using():
             server = self._mongo()
+            self._asked[server.name] = server
             server.ensure()
             return server.uri(database)
 
@@ -96,12 +99,12 @@ class EmbeddedServers:
             return False
         atexit.unregister(self.stop)
         try:
+            if not self._folder.exists():
+                # Deleted below its servers, which now are of use to nobody.
+                return _stop_all(self._asked.values())
             with self._changing():
                 last = self._lease.is_last() and not self._keep.exists()
-                if last:
-                    for server in self._known():
-                        server.stop()
-                return last
+                return last and _stop_all(self._known())
         finally:
             self._lease.let_go()
 
@@ -157,3 +160,9 @@ class EmbeddedServers:
                 where=str(error.filename or self._folder),
                 hint=f"Use a folder that can be written; or {WAY_OUT}.",
             ) from error
+
+
+def _stop_all(servers: Iterable[PostgresServer | MongoServer]) -> bool:
+    for server in servers:
+        server.stop()
+    return True

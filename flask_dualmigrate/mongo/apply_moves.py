@@ -183,8 +183,11 @@ def overwritten_in(batch: Batch) -> list[RawBSONDocument]:
 
 def note_skipped(work: Work, count: int, collection: str) -> None:
     if count:
-        noun = "document of" if count == 1 else "documents of"
-        work.note(f"{count} {noun} {collection} changed since, and stayed as they are")
+        how = "was changed since, and stays so"
+        noun = "document"
+        if count > 1:
+            noun, how = "documents", "were changed since, and stay so"
+        work.note(f"{count} {noun} of {collection} {how}")
 
 
 def _shape(old: FieldPath, new: FieldPath) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from ..backend import PlannedStep, State
 from ..errors import DatabaseUnavailable, DualMigrateError, ScriptError, TreeError
-from ..ops import Kind, MongoOperations, Operation, Todo
+from ..ops import MongoOperations, Operation, Todo
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from .errors import driver_errors
@@ -81,15 +81,15 @@ class MongoBackend:
             self._journal.set_pair_id(pair_id)
 
     def preflight(self, steps: Sequence[Step]) -> None:
-        needs_transactions = False
-        for step in steps:
-            for operation in self._operations(step):
-                self._refuse_todo(step, operation)
-                needs_transactions |= operation.kind is Kind.TRANSACTIONAL
-        if needs_transactions and not supports_transactions(self._db):
+        operations = [
+            (step, operation) for step in steps for operation in self._operations(step)
+        ]
+        for step, operation in operations:
+            self._refuse_todo(step, operation)
+        if operations and not supports_transactions(self._db):
             raise DatabaseUnavailable(
-                "These revisions need transactions, and this MongoDB is a standalone "
-                "server",
+                "The journal of operations needs transactions, and this MongoDB is a "
+                "standalone server",
                 hint="Start it as a replica set (one member is enough).",
             )
 
@@ -188,6 +188,9 @@ class MongoBackend:
             revision.id: (revision, self._directory.checksum(self.name, revision.id))
             for revision in revisions
         }
+        for entry in self.read().open_entries():
+            # Its records would be taken for work that is done, by a later run.
+            self._runner().settle(entry.revision, entry.direction)
         with driver_errors("write its journal"):
             self._journal.stamp(marks)
 

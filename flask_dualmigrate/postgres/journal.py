@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -169,9 +170,9 @@ def _entry(row: Any, before: Entry | None) -> Entry:
         status=status,
         down_revision=tuple(filter(None, row["down_revision"].split(","))),
         description=row["description"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        applied_at=row["finished_at"] if applied else None,
+        started_at=_aware(row["started_at"]),
+        finished_at=_aware(row["finished_at"]),
+        applied_at=_aware(row["finished_at"]) if applied else None,
         duration_ms=row["duration_ms"],
         checksum=row["checksum"],
         by=row["by"],
@@ -179,3 +180,10 @@ def _entry(row: Any, before: Entry | None) -> Entry:
         error=row["error"],
         stamped=row["stamped"],
     )
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """Return a time with its zone: SQLite and its kind keep none, and mean UTC."""
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=UTC)

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from bson import Binary, Decimal128, Int64, ObjectId, Timestamp
+from pymongo import IndexModel
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
@@ -77,21 +78,26 @@ def item(number: int, _id: Any) -> Doc:
 
 
 def seed(db: Db) -> None:
+    # The indexes first: on an empty collection they are there at once.
+    db.item.create_indexes(
+        [
+            IndexModel([("name", 1)], name="ix_name", hidden=True),
+            IndexModel(
+                [("price", 1)],
+                name="ux_price",
+                unique=True,
+                partialFilterExpression={"price": {"$exists": True}},
+            ),
+            IndexModel(
+                [("address.city", 1), ("n", -1)],
+                name="ix_city",
+                partialFilterExpression={"n": {"$gt": 3}},
+                collation={"locale": "de", "strength": 2},
+            ),
+            IndexModel([("name", "text"), ("note", "text")], name="ix_text"),
+        ]
+    )
     db.item.insert_many([item(number, _id) for number, _id in enumerate(IDS)])
-    db.item.create_index([("name", 1)], name="ix_name", hidden=True)
-    db.item.create_index(
-        [("price", 1)],
-        name="ux_price",
-        unique=True,
-        partialFilterExpression={"price": {"$exists": True}},
-    )
-    db.item.create_index(
-        [("address.city", 1), ("n", -1)],
-        name="ix_city",
-        partialFilterExpression={"n": {"$gt": 3}},
-        collation={"locale": "de", "strength": 2},
-    )
-    db.item.create_index([("name", "text"), ("note", "text")], name="ix_text")
     db.log.insert_many([{"_id": number, "at": number} for number in range(3)])
 
 

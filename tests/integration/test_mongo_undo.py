@@ -216,9 +216,7 @@ class TestWrittenSince:
             {"_id": 1, "a": 11, "seen": True},
             {"_id": 2, "a": 2},
         ]
-        assert reverted.notes == (
-            "1 document of t changed since, and stayed as they are",
-        )
+        assert reverted.notes == ("1 document of t was changed since, and stays so",)
 
     def test_a_deleted_document_that_is_there_again_stays(self, mongo_db: Db) -> None:
         mongo_db.t.insert_many([{"_id": 1, "a": 1}, {"_id": 2, "a": 2}])
