@@ -40,7 +40,7 @@ lint: $(VENV)/.has-embedded,test,style,typing
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-bench: $(VENV)/.has-embedded
+bench: $(VENV)/.has-bench
 	@$(BIN)/python -m bench
 
 docs: $(VENV)/.has-docs

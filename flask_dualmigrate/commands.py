@@ -321,7 +321,9 @@ def status(env: Environment) -> StatusResult:
     states = env.states()
     columns = tuple(reversed(env.available))
     rows = make_status(env.directory, states, columns)
-    return StatusResult(rows, columns, len(pending(env.directory, states)))
+    problems = (*env.directory.pair_problems(), *env.directory.lock_problems())
+    waiting = len(pending(env.directory, states))
+    return StatusResult(rows, columns, waiting, problems)
 
 
 def history(

@@ -110,7 +110,8 @@ def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> fl
     except (TypeError, ValueError):
         number = -1.0
     if isinstance(value, bool) or not minimum <= number < float("inf"):
-        raise UsageError(f"{key} is a number of seconds, not {value!r}")
+        at_least = f", {minimum:g} or more" if minimum else ""
+        raise UsageError(f"{key} is a number of seconds{at_least}, not {value!r}")
     return number
 
 

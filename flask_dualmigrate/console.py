@@ -137,6 +137,8 @@ def _(result: StatusResult) -> Iterator[str]:
         rows.append([row.revision, _one_line(row.message), *sides])
     yield from _table(rows)
     yield ""
+    for problem in result.problems:
+        yield f"{problem}. See: flask db-migrate check"
     if result.pending:
         noun = "revision is" if result.pending == 1 else "revisions are"
         yield f"{result.pending} {noun} pending. Run: flask db-migrate upgrade"

@@ -84,11 +84,15 @@ class CurrentResult:
 
 @dataclasses.dataclass(frozen=True)
 class StatusResult:
-    """All revisions, newest first, and how many wait on some side."""
+    """All revisions, newest first, and how many wait on some side.
+
+    problems: what is wrong with the tree, a line each, as `check` has them.
+    """
 
     rows: tuple[RevisionStatus, ...]
     backends: tuple[BackendName, ...]
     pending: int
+    problems: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -325,8 +325,11 @@ def resolution_errors(directory: ScriptDirectory) -> Iterator[None]:
             hint="See it with: flask db-migrate history",
         ) from error
     except (RevisionError, KeyError) as error:
+        said = str(error).rstrip(".")
+        if said == "Ambiguous walk":
+            said = "Several revisions lie that way: a relative target names none of them"
         raise UsageError(
-            str(error).rstrip("."), hint="See them with: flask db-migrate history"
+            said, hint="Name a revision; see them with: flask db-migrate history"
         ) from error
 
 

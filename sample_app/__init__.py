@@ -24,8 +24,10 @@ __all__ = ["create_app", "db", "dualmigrate", "models", "mongo"]
 MAX_REQUEST_BYTES = 1_000_000  # a document holds 16 MB at most
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Make the app, with its database at head.
+def create_app(
+    config: Mapping[str, Any] | None = None, *, auto_upgrade: bool = True
+) -> Flask:
+    """Make the app, with its database at head unless auto_upgrade is False.
 
     Only the database in use is initialised: the other one need not exist.
     """
@@ -48,7 +50,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         active=get_db_type,
         collections=COLLECTIONS,
         fields=FIELDS,
-        auto_upgrade=True,
+        auto_upgrade=auto_upgrade,
     )
     api.init_app(app, repositories_for(db_type))
     return app

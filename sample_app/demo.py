@@ -8,25 +8,31 @@ demonstration with exit code 1. Run it again: then there is nothing to upgrade.
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import re
 import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
 
+import flask_dualmigrate
+from flask_dualmigrate import DualMigrateError
 from flask_dualmigrate.embedded import configure
+from flask_dualmigrate.results import StatusResult
 
 from . import create_app, db, mongo
 from .config import DbType, instance_path
 
 COMMAND = ("--app", "sample_app", "db-migrate")
 SIDES: tuple[DbType, ...] = ("postgres", "mongo")
+TITLES = {"postgres": "PostgreSQL", "mongo": "MongoDB"}
+URLS = {"postgres": "DATABASE_URL", "mongo": "MONGO_URI"}
 
 Json = dict[str, Any]
 
@@ -51,6 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DemoError as error:
         print(f"\nFAILED: {error}", file=sys.stderr)
         return 1
+    except DualMigrateError as error:
+        print(f"\nError: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -58,16 +70,17 @@ def demonstrate() -> None:
     """Walk through the whole of it. Raises DemoError at the first false claim."""
     start_servers()
     upgraded = upgrade_to_head()
-    flask("status")
+    title("An item on each database, through the app's API")
     items = {side: add_item(side) for side in SIDES}
     go_down_and_up()
     for side, item in items.items():
         compare_item(side, item)
     flask("check")
+    way = f"{upgraded} up, one down, one up" if upgraded else "one down, one up"
     print(
-        f"\n{upgraded} revisions applied at first, then one taken back and applied "
-        "again, on both databases;\nan item on each came through unharmed. "
-        "The servers stop now, and their data stays."
+        f"\nDone: both databases went the same way together ({way}), and\n"
+        "the item on each came through unharmed. The servers stop now, and their data\n"
+        "stays: run this again, and there is nothing to upgrade."
     )
 
 
@@ -76,13 +89,17 @@ def start_servers() -> None:
 
     Only a bare app is made here: the real one would upgrade its database at once.
     """
-    print("$ export DB_TYPE=both", flush=True)
+    title("Two databases")
     os.environ["DB_TYPE"] = "both"
     app = Flask(__package__, instance_path=instance_path())
-    configure(app, active="both")
-    for title, variable in (("PostgreSQL", "DATABASE_URL"), ("MongoDB", "MONGO_URI")):
-        own = f"the one that {variable} names" if os.environ.get(variable) else None
-        print(f"# {title}: {own or f'started here, its data in {app.instance_path}'}")
+    for side in SIDES:
+        if not os.environ.get(URLS[side]):
+            print(f"Starting {TITLES[side]} ... ", end="", flush=True)
+        configure(app, active=side)
+        if os.environ.get(URLS[side]):
+            print(f"{TITLES[side]}: the one that {URLS[side]} names")
+        else:
+            print(f"it runs, its data in {Path(app.instance_path, side)}")
 
 
 def upgrade_to_head() -> int:
@@ -90,26 +107,30 @@ def upgrade_to_head() -> int:
 
     With none, nothing in either journal may have changed: not a time, not a duration.
     """
+    title("Up to head")
+    print("\n$ export DB_TYPE=both")
     before = status()
     flask("upgrade", "--yes")
     after = status()
-    expect(not after["pending"], "no revision is pending on either side")
-    if not before["pending"]:
+    expect(not after.pending, "no revision is pending on either side")
+    if not before.pending:
         expect(after == before, "there was nothing to upgrade, and nothing changed")
-    return int(before["pending"])
+    flask("status")
+    return before.pending
 
 
 def go_down_and_up() -> None:
     """Take the last revision back on both sides, and apply it again."""
-    flask("downgrade", "--yes", "--", "-1")
-    expect(status()["pending"] == 1, "both databases are one revision lower")
+    title("One revision down, and up again")
+    flask("downgrade", "-1", "--yes")
+    expect(status().pending == 1, "both databases are one revision lower")
     flask("upgrade", "--yes")
-    expect(not status()["pending"], "both databases are at head again")
+    expect(not status().pending, "both databases are at head again")
 
 
 def add_item(side: DbType) -> Json:
     """Add an item on one database, move it, like it, and return what is known of it."""
-    print(f"\n# An item through the app's API, DB_TYPE={side}")
+    print(f"\n# DB_TYPE={side}")
     with client_of(side) as client:
         user = find_or_add(client, "users", {"name": "Ada"})
         kind = find_or_add(client, "types", {"name": "Instrument"})
@@ -136,7 +157,7 @@ def compare_item(side: DbType, before: Json) -> None:
     item = before["item"]
     with client_of(side) as client:
         after = read_item(client, item["id"], item["serial_number"])
-    expect(after == before, f"{side}: {item['name']}, {item['price']} is what it was")
+    expect(after == before, f"{TITLES[side]}: {item['name']!r} is as it was")
 
 
 def read_item(client: FlaskClient, item_id: str, serial_number: str) -> Json:
@@ -164,7 +185,8 @@ def send(
     """Send a request, and return the JSON of the answer. Raises DemoError for a 4xx."""
     answer = client.open(address, method=method, json=body)
     if method != "GET":
-        print(f"{method} {address} -> {answer.status}")
+        short = re.sub(r"[0-9a-f]{26}(?=[0-9a-f]{6})", "…", address)
+        print(f"{method:<4} {short} -> {answer.status}")
     if answer.status_code >= 400:
         raise DemoError(f"{method} {address}: {answer.status}: {answer.text}")
     return dict(answer.json or {})
@@ -181,46 +203,52 @@ def client_of(side: DbType) -> Iterator[FlaskClient]:
     try:
         yield app.test_client()
     finally:
-        close(app, side)
+        close(app)
 
 
-def close(app: Flask, side: DbType) -> None:
-    """Give back an app's connections: an open one would hold up the next command."""
-    if side == "mongo" and mongo.cx is not None:
+def close(app: Flask) -> None:
+    """Give back an app's connections."""
+    if mongo.cx is not None:
         mongo.cx.close()
-    if side == "postgres":
+    if "sqlalchemy" in app.extensions:
         with app.app_context():
             db.engine.dispose()
 
 
-def status() -> Json:
-    """Return what `status --json` says, without a word on the terminal."""
-    return dict(json.loads(run("status", "--json").stdout))
+def status() -> StatusResult:
+    """Return what `flask db-migrate status` says, without a word on the terminal."""
+    app = create_app(auto_upgrade=False)
+    try:
+        with app.app_context():
+            return flask_dualmigrate.status()
+    finally:
+        close(app)
 
 
 def flask(*arguments: str) -> None:
-    """Show a command and what it prints. Raises DemoError if it fails."""
-    print(f"\n$ flask {' '.join((*COMMAND, *arguments))}", flush=True)
-    result = run(*arguments)
-    print(result.stderr + result.stdout, end="", flush=True)
+    """Show one of our commands and its result; progress, on stderr, is left out.
 
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one of our commands in a process of its own.
-
-    Raises DemoError with what it printed, if its exit code is not 0.
+    Raises DemoError with all that it printed, if its exit code is not 0.
     """
+    command = " ".join(("flask", *COMMAND, *arguments))
+    print(f"\n$ {command}", flush=True)
     result = subprocess.run(
         [sys.executable, "-m", "flask", *COMMAND, *arguments],
         capture_output=True,
         encoding="utf-8",
+        env={**os.environ, "PYTHONUTF8": "1"},
     )
     if result.returncode:
         raise DemoError(
-            f"`flask {' '.join((*COMMAND, *arguments))}` ended with exit code "
-            f"{result.returncode}:\n{result.stderr}{result.stdout}"
+            f"`{command}` ended with exit code {result.returncode}:\n"
+            f"{result.stderr}{result.stdout}"
         )
-    return result
+    print(result.stdout, end="", flush=True)
+
+
+def title(text: str) -> None:
+    """Begin a part of the demonstration."""
+    print(f"\n== {text}")
 
 
 def expect(holds: bool, claim: str) -> None:

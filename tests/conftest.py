@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         # Not below pytest's own folders: their names are too long for a unix socket.
         folder = Path(tempfile.mkdtemp(prefix="dualmigrate-tests-", dir="/tmp"))
+        # A session that runs out of time ends as with Ctrl-C, servers and all.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.stash[_folder] = folder
     config.stash[_session_servers] = EmbeddedServers(folder).__enter__()
 

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from .generate import (
-    Pair,
-    differences,
-    empty_pair,
-    empty_partner,
-    generate,
-    pair_from_script,
-)
+from .generate import differences, generate
 from .header import Header, clean_message
 from .naming import Naming
+from .pair import Pair, empty_pair, empty_partner, pair_from_script
 
 __all__ = [
     "Header",

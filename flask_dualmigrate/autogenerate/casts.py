@@ -63,6 +63,11 @@ def using(
     raise NoCast(f"{plain.compile(dialect=dialect)} to {type_name}")
 
 
+def both_text(old: TypeEngine[Any], new: TypeEngine[Any], dialect: Dialect) -> bool:
+    """Return True if both types are texts, of any length."""
+    return {_kind(plain_type(type_, dialect)) for type_ in (old, new)} == {"text"}
+
+
 def _item(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
     assert isinstance(type_, sa.ARRAY)
     return plain_type(type_.item_type, dialect)

@@ -11,6 +11,7 @@ from sqlalchemy import JSON, Column, MetaData, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import DefaultClause
+from sqlalchemy.types import ARRAY, TypeEngine
 
 from . import sql, sql_tokens
 from .defaults import CLOCKS
@@ -50,6 +51,8 @@ def migration_context(
     opts["include_object"] = _not_ours_object(opts.get("include_object"))
     opts["include_name"] = _not_ours_name(opts.get("include_name"), only)
     is_postgres = connection.dialect.name == "postgresql"
+    if opts["compare_type"] is True and is_postgres:
+        opts["compare_type"] = _compare_type
     if opts["compare_server_default"] is True and is_postgres:
         opts["compare_server_default"] = _compare_server_default
     return MigrationContext.configure(
@@ -96,6 +99,22 @@ def _not_ours_name(
         return include is None or include(name, kind, parents)
 
     return include_name
+
+
+def _compare_type(
+    context: MigrationContext,
+    inspected: Column[Any],
+    column: Column[Any],
+    inspected_type: TypeEngine[Any],
+    type_: TypeEngine[Any],
+) -> bool | None:
+    """Return True if only one of two types is an array; None: Alembic decides.
+
+    Alembic takes VARCHAR[] for a VARCHAR.
+    """
+    one_is_array = isinstance(inspected_type, ARRAY)
+    other_is_array = isinstance(plain_type(type_, context.dialect), ARRAY)
+    return True if one_is_array != other_is_array else None
 
 
 def _compare_server_default(

@@ -31,13 +31,15 @@ class Context:
     """What the translation goes by.
 
     validators: "off", "warn" or "error"; models: the tables of the app, for the
-    defaults that it gives itself.
+    defaults that it gives itself; others: the names of tables that are there beside
+    those of the script.
     """
 
     naming: Naming
     dialect: Dialect
     validators: str = "off"
     models: Tables = field(default_factory=Tables)
+    others: frozenset[str] = frozenset()
 
     def collection(self, table: str) -> str | None:
         """Return the collection of a table; None: it has no Mongo side.

@@ -1,50 +1,32 @@
-"""The two sources of a revision, made together."""
+"""The two sources of a revision, made together from one difference."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import ModuleType
+from dataclasses import replace
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import CreateTableOp
 from alembic.runtime.environment import EnvironmentContext
-from alembic.script.base import Script
 from sqlalchemy import MetaData, inspect
-from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Connection
 
-from ..ops import Todo
-from ..revision import BackendName
 from .alembic_source import enum_renderer, render_alembic
 from .context import Context, plain_dialect
 from .enums import plan_enums
 from .header import Header
 from .lookup import Tables
 from .naming import Naming
+from .pair import Pair, empty_pair
 from .propose import Proposal, propose
-from .record import record
-from .render import assemble, render_mongo
+from .render import render_mongo
 from .repair import Repair
-from .state import Schema, schema_of
+from .state import full_name, schema_of
 from .steps import Scope, plain_steps
-from .translate import replay, translate
+from .translate import translate
+from .walk import table_of
 from .words import describe_all
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Both sources of one revision.
-
-    detected: what the models have that the database has not, one line each. empty: the
-    two are alike, and there is nothing to write.
-    """
-
-    postgres: str
-    mongo: str
-    detected: tuple[str, ...]
-    empty: bool
 
 
 def generate(
@@ -66,17 +48,14 @@ def generate(
     proposal = propose(connection, metadata, header, options, environment=environment)
     if not proposal.upgrade and not proposal.downgrade:
         return empty_pair(header)
-    context = Context(
-        naming,
-        plain_dialect(connection.dialect),
-        validators,
-        _models(proposal, connection),
-    )
+    header = _header(header, proposal)
+    context = Context(naming, plain_dialect(connection.dialect), validators)
     return Pair(
         postgres=_postgres_source(header, proposal, connection),
         mongo=_mongo_source(header, proposal, context),
         detected=describe_all(proposal.upgrade, connection.dialect),
         empty=False,
+        header=header,
     )
 
 
@@ -91,37 +70,54 @@ def differences(
     return describe_all(proposal.upgrade, connection.dialect)
 
 
+def _header(header: Header, proposal: Proposal) -> Header:
+    """Return the header with the id and the message that the app's hook gave."""
+    script = proposal.script
+    if script is None:
+        return header
+    return replace(
+        header,
+        revision=script.rev_id or header.revision,
+        message=script.message or header.message,
+    )
+
+
 def _mongo_source(header: Header, proposal: Proposal, context: Context) -> str:
-    before = schema_of(proposal.tables, context.dialect)
-    upgrade, after = translate(proposal.upgrade, before, context)
-    backwards = replace(context, models=Tables())
-    downgrade, _ = translate(proposal.downgrade, after, backwards)
+    dialect = context.dialect
+    models = proposal.models
+    others = frozenset(full_name(item.name, item.schema, dialect) for item in models)
+    created = {
+        table_of(op, dialect)
+        for op in proposal.upgrade
+        if isinstance(op, CreateTableOp)
+    }
+    before = schema_of(proposal.tables, dialect)
+    up = replace(context, models=Tables.of(models, dialect), others=others)
+    down = replace(context, others=others - created)
+    upgrade, after = translate(proposal.upgrade, before, up)
+    downgrade, _ = translate(proposal.downgrade, after, down)
     return render_mongo(header, upgrade, downgrade)
 
 
 def _postgres_source(header: Header, proposal: Proposal, connection: Connection) -> str:
     upgrade = plain_steps(proposal.upgrade)
     downgrade = plain_steps(proposal.downgrade)
+    autogen = proposal.autogen
     if connection.dialect.name == "postgresql":
-        autogen = proposal.autogen
         skip = _rendered_by_the_app(autogen)
         plan = plan_enums(proposal.upgrade, connection, skip=skip)
         autogen.opts["render_item"] = enum_renderer(autogen)
-        models = _models(proposal, connection)
-        there = Tables.of(proposal.tables, connection.dialect)
-        up = Scope(plain_dialect(connection.dialect), there, models, there)
+        dialect = plain_dialect(connection.dialect)
+        models = Tables.of(proposal.models, dialect)
+        there = Tables.of(proposal.tables, dialect)
+        up = Scope(dialect, found=there, left=models, database=there)
         down = replace(up, found=models, left=there)
         schemas = _missing_schemas(proposal, connection)
         upgrade = Repair(up, plan, schemas).steps(proposal.upgrade)
         downgrade = Repair(down, plan.reverse()).steps(proposal.downgrade)
     script = proposal.script
     imports = sorted(script.imports) if script is not None else []
-    return render_alembic(header, upgrade, downgrade, proposal.autogen, imports=imports)
-
-
-def _models(proposal: Proposal, connection: Connection) -> Tables:
-    tables = proposal.autogen.table_key_to_table.values()
-    return Tables.of(tables, connection.dialect)
+    return render_alembic(header, upgrade, downgrade, autogen, imports=imports)
 
 
 def _rendered_by_the_app(autogen: AutogenContext) -> Callable[[Any], bool]:
@@ -140,59 +136,3 @@ def _missing_schemas(proposal: Proposal, connection: Connection) -> tuple[str, .
     wanted = {op.schema for op in proposal.upgrade if isinstance(op, CreateTableOp)}
     there = set(inspect(connection).get_schema_names())
     return tuple(sorted(name for name in wanted if name and name not in there))
-
-
-def empty_pair(header: Header) -> Pair:
-    """Return a pair that does nothing yet, to be filled by hand."""
-    return Pair(
-        postgres=empty_partner(header, BackendName.POSTGRES),
-        mongo=empty_partner(header, BackendName.MONGO),
-        detected=(),
-        empty=True,
-    )
-
-
-def empty_partner(header: Header, backend: BackendName | str) -> str:
-    """Return a script of one side that does nothing yet."""
-    if BackendName(backend) is BackendName.MONGO:
-        return render_mongo(header, (), ())
-    functions = [
-        [f"def {name}() -> None:", "    pass"] for name in ("upgrade", "downgrade")
-    ]
-    return assemble(header, [], functions)
-
-
-def pair_from_script(
-    script: Script | ModuleType,
-    header: Header,
-    *,
-    earlier_scripts: Sequence[Script | ModuleType] = (),
-    naming: Naming,
-    validators: str = "off",
-    dialect: Dialect | None = None,
-) -> str:
-    """Make the Mongo partner of an Alembic script that there is.
-
-    Both of its functions are run on a database that is not there, and what they do is
-    translated. earlier_scripts: those before it, oldest first, whose tables it finds.
-    What cannot be recorded or translated becomes op.todo().
-    """
-    make_dialect: Any = PGDialect
-    context = Context(naming, dialect or make_dialect(paramstyle="named"))
-    before: Schema = {}
-    for earlier in earlier_scripts:
-        done = record(_module(earlier), "upgrade")
-        before = replay(done.operations, before, context)
-    context = replace(context, validators=validators)
-    up, down = (record(_module(script), way) for way in ("upgrade", "downgrade"))
-    upgrade, after = translate(up.operations, before, context)
-    downgrade, _ = translate(down.operations, after, context)
-    return render_mongo(
-        header,
-        [*upgrade, *map(Todo, up.missed)],
-        [*downgrade, *map(Todo, down.missed)],
-    )
-
-
-def _module(script: Script | ModuleType) -> ModuleType:
-    return script if isinstance(script, ModuleType) else script.module

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 
 from ..errors import UsageError
-from .printer import WIDTH, print_expression, quote, width_of
+from .printer import WIDTH, print_expression, quote, width_of, wrap
 
 
 @dataclass(frozen=True)
@@ -78,13 +77,10 @@ def _message_literal(message: str) -> str:
     Every quote and backslash is escaped, so that no message ends the docstring. What
     is too long goes on after a backslash and a line end, which Python leaves out.
     """
-    if width_of(message) + len('"""') <= WIDTH:
+    if width_of(_escape(message)) + len('"""') <= WIDTH:
         return _escape(message)
     width = WIDTH - len('"""') - len(" \\")
-    pieces = textwrap.wrap(
-        message, width, break_on_hyphens=False, break_long_words=False
-    )
-    return " \\\n".join(map(_escape, pieces))
+    return " \\\n".join(wrap(_escape(message), width))
 
 
 def _escape(text: str) -> str:

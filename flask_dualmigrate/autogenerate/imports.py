@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from .printer import WIDTH, width_of
+
 
 def import_lines(source: str, wanted: Sequence[str]) -> list[str]:
     """Return the imports of a script's source, sorted as ruff's isort does.
@@ -74,13 +76,46 @@ def _modules(tree: ast.AST, roots: set[str]) -> set[str]:
 def sorted_imports(lines: Iterable[str]) -> list[str]:
     """Return imports in sections: standard library, third party, the app's own."""
     sections: dict[int, list[str]] = {}
-    for line in sorted(lines, key=lambda item: (item.startswith("from "), item)):
+    for line in sorted(_merged(lines), key=_order):
         module = line.split()[1]
         sections.setdefault(_section(module.partition(".")[0]), []).append(line)
     found: list[str] = []
     for key in sorted(sections):
         found += [*([""] if found else []), *sections[key]]
     return found
+
+
+def _order(line: str) -> tuple[bool, str]:
+    return (line.startswith("from "), line.lower())
+
+
+def _merged(lines: Iterable[str]) -> list[str]:
+    """Return one import for all the names of a module."""
+    plain: list[str] = []
+    names: dict[str, list[str]] = {}
+    for line in sorted(set(lines)):
+        if line.startswith("from "):
+            head, _, name = line.partition(" import ")
+            names.setdefault(head, []).append(name)
+        else:
+            plain.append(line)
+    return [*plain, *(_from(head, found) for head, found in names.items())]
+
+
+def _from(head: str, names: list[str]) -> str:
+    """Return `from module import A, b`: constants, then classes, then the rest."""
+    ordered = sorted(names, key=lambda name: (_rank(name), name.lower()))
+    line = f"{head} import {', '.join(ordered)}"
+    if width_of(line) <= WIDTH:
+        return line
+    body = "".join(f"    {name},\n" for name in ordered)
+    return f"{head} import (\n{body})"
+
+
+def _rank(name: str) -> int:
+    if name.isupper() and len(name) > 1:
+        return 0
+    return 1 if name[0].isupper() else 2
 
 
 def _section(package: str) -> int:

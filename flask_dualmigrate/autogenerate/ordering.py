@@ -88,7 +88,9 @@ def _keys_aside(
 ) -> tuple[list[Any], list[Any], list[Any]]:
     """Return the changes of tables, each in order; the foreign keys to drop before
     all of them, and those to create after."""
-    middle, first, last = [], [], []
+    middle: list[Any] = []
+    first: list[Any] = []
+    last: list[Any] = []
     for op in changes:
         assert isinstance(op, ops.ModifyTableOps)
         parts: dict[int, list[ops.MigrateOperation]] = {}

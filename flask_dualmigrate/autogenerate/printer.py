@@ -47,14 +47,18 @@ def print_expression(source: str, *, indent: int = 0, head: str = "") -> list[st
 def print_comment(text: str, *, indent: int = 0) -> list[str]:
     """Return the lines of a comment, wrapped at the line width."""
     pad = " " * indent
-    folded = " ".join(text.split())
-    lines = textwrap.wrap(
-        folded,
-        WIDTH - indent - 2,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [f"{pad}# {line}" for line in lines]
+    return [f"{pad}# {line}" for line in wrap(text, WIDTH - indent - 2)]
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Return a text in lines of at most so many columns, longer words on their own."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and width_of(lines[-1]) + 1 + width_of(word) <= width:
+            lines[-1] += " " + word
+        else:
+            lines.append(word)
+    return lines
 
 
 def width_of(text: str) -> int:

@@ -45,6 +45,11 @@ class Proposal:
     script: ops.MigrationScript | None
     autogen: AutogenContext
 
+    @property
+    def models(self) -> tuple[Table, ...]:
+        """The tables of the models."""
+        return tuple(self.autogen.table_key_to_table.values())
+
 
 def propose(
     connection: Connection,
@@ -173,6 +178,9 @@ def _name_constraints(
         }
         for table in tables
     }
+    for op in leaves(operations):
+        if isinstance(op, ops.DropConstraintOp) and op.constraint_name is not None:
+            taken.get((op.schema, op.table_name), set()).discard(op.constraint_name)
     given: dict[tuple[Any, ...], str] = {}
     kinds = (ops.AddConstraintOp, ops.DropConstraintOp)
     for op in leaves(operations):

@@ -9,7 +9,7 @@ from alembic.operations import ops
 from sqlalchemy import Column, ColumnDefault, Index, text
 from sqlalchemy.schema import DefaultClause
 
-from .casts import NoCast, using
+from .casts import NoCast, both_text, using
 from .evolve import index_mentions
 from .state import final_name, index_state
 from .steps import Call, Note, Scope, execute
@@ -59,23 +59,42 @@ def alter_column(op: ops.AlterColumnOp, scope: Scope) -> Iterator[Call | Note]:
             )
         except NoCast as error:
             yield Note(f"PostgreSQL cannot cast {error}: say postgresql_using=.")
-    if expression is None and op.modify_nullable is not False:
-        yield Call(op)
-        return
-    default = op.modify_server_default
-    if expression is None:
+    default = _default_after(op, scope)
+    if expression is not None:
+        yield from _retype(op, default, expression, scope)
+    elif op.modify_nullable is False or default is not op.modify_server_default:
         yield from _in_order(op, default, {}, scope)
-        return
+    else:
+        yield Call(op)
+
+
+def _default_after(op: ops.AlterColumnOp, scope: Scope) -> Any:
+    """Return the default to set; False: it stays as it is.
+
+    The default of the old type would stay as an expression of that type.
+    """
+    default = op.modify_server_default
+    existing = op.existing_server_default
+    if default is not False or not isinstance(existing, DefaultClause):
+        return default
+    old, new = op.existing_type, op.modify_type
+    if old is None or new is None or both_text(old, new, scope.dialect):
+        return False
+    column = scope.left.column(op.schema, op.table_name, op.column_name)
+    return False if column is None else column.server_default
+
+
+def _retype(
+    op: ops.AlterColumnOp, default: Any, expression: str, scope: Scope
+) -> Iterator[Call | Note]:
+    """Change the type by an expression, out of the way of default and indexes."""
     if isinstance(op.existing_server_default, DefaultClause):
         # It would have to be cast along, and cannot.
         yield Call(_default_only(op, None))
-        if default is False:
-            column = scope.left.column(op.schema, op.table_name, op.column_name)
-            default = None if column is None else column.server_default
+        default = False if default is None else default
     indexes = list(_indexes_in_the_way(op, scope))
     for index, _ in indexes:
         yield Call(ops.DropIndexOp.from_index(index))
-    default = False if default is None else default
     yield from _in_order(op, default, {"postgresql_using": expression}, scope)
     for _, index in indexes:
         yield Call(ops.CreateIndexOp.from_index(index))

@@ -14,6 +14,7 @@ from alembic.operations import ops
 from sqlalchemy.engine import Dialect
 
 from ..ops import CreateCollection, CreateIndex, DropIndex, Operation, Todo
+from .change import Change
 from .changes import changes
 from .context import Context, Untranslatable
 from .evolve import evolve
@@ -87,7 +88,8 @@ def _statements(
         collections = [context.collection(table) for table in (name, new_name) if table]
         if collections and not any(collections):
             return [Comment(f"Table {name} has no Mongo side.")]
-        own = changes(op, old, new, after, context)
+        empty = TableState(name or "")
+        own = changes(Change(op, old or empty, new or empty, after, context))
     except Untranslatable as error:
         return [Todo(str(error))]
     drops, creates = _index_changes(op, old, new, context)

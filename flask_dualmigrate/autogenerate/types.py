@@ -125,25 +125,27 @@ class Conversion:
 
 NO_CONVERSION = Conversion(None)
 
-_NUMBERS = ("int", "long", "double", "decimal")
-# What $convert does as PostgreSQL's cast, or refuses where it would lose something.
+_TO_NUMBER = {
+    "int": "$toInt",
+    "long": "$toLong",
+    "double": "$toDouble",
+    "decimal": "$toDecimal",
+}
+# What convert_field does as the cast of PostgreSQL, or refuses where it would lose.
 _CONVERT = {
     ("int", "double"),
     ("int", "decimal"),
     ("int", "bool"),
+    ("string", "bool"),
     ("double", "int"),
     ("double", "decimal"),
     ("decimal", "int"),
     ("decimal", "double"),
     ("decimal", "bool"),
     ("double", "bool"),
-    ("bool", "int"),
-    ("bool", "double"),
-    ("bool", "decimal"),
     *((number, "string") for number in ("int", "double", "decimal", "bool")),
     *(("string", number) for number in ("int", "double", "decimal")),
     ("datetime", "string"),
-    ("date", "string"),
     ("string", "datetime"),
     ("string", "date"),
 }
@@ -167,8 +169,12 @@ def conversion(old: Bson, new: Bson, field: str) -> Conversion | None:
     if (old, new) == (DATETIME, DATE):
         trunc = {"$dateTrunc": {"date": f"${field}", "unit": "day"}}
         return Conversion("date", trunc)
-    if (old, new) == (STRING, BOOL):
-        return Conversion("bool", _text_to_bool(field))
+    if (old, new) == (DATE, STRING):
+        text = {"$dateToString": {"date": f"${field}", "format": "%Y-%m-%d"}}
+        return Conversion("string", text)
+    if old == BOOL and new.name in _TO_NUMBER:
+        # convert_field refuses to take true for 1; PostgreSQL does it.
+        return Conversion(new.to, {_TO_NUMBER[new.name]: f"${field}"})
     if new.name == "array" and new.item is not None and new.item.name == old.name:
         return Conversion("array", [f"${field}"])
     if (_short(old), _short(new)) in _CONVERT:
@@ -191,13 +197,3 @@ def _convert_items(old: Bson, new: Bson, field: str) -> Conversion | None:
         each = {"$convert": {"input": "$$item", "to": inner.to}}
     each = {"$map": {"input": f"${field}", "as": "item", "in": each}}
     return Conversion("array", each)
-
-
-def _text_to_bool(field: str) -> dict[str, Any]:
-    """Return what PostgreSQL's cast does: $toBool takes every text for true."""
-    word = {"$toLower": {"$trim": {"input": f"${field}"}}}
-    branches = [
-        {"case": {"$in": [word, ["true", "t", "yes", "y", "on", "1"]]}, "then": True},
-        {"case": {"$in": [word, ["false", "f", "no", "n", "off", "0"]]}, "then": False},
-    ]
-    return {"$switch": {"branches": branches}}

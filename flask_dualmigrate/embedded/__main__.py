@@ -12,6 +12,9 @@ from flask_dualmigrate.errors import DualMigrateError
 from .servers import EmbeddedServers
 
 _FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+_KNOWN_FOLDER = click.argument(
+    "folder", type=click.Path(path_type=Path, file_okay=False, exists=True)
+)
 
 
 @click.group()
@@ -42,7 +45,7 @@ def start(folder: Path, active: str) -> None:
 
 
 @embedded.command()
-@_FOLDER
+@_KNOWN_FOLDER
 def status(folder: Path) -> None:
     """Show which servers of FOLDER run."""
     servers = EmbeddedServers(folder).status()
@@ -54,7 +57,7 @@ def status(folder: Path) -> None:
 
 
 @embedded.command()
-@_FOLDER
+@_KNOWN_FOLDER
 def stop(folder: Path) -> None:
     """Stop the servers of FOLDER, or let them go when their last user leaves."""
     servers = EmbeddedServers(folder)

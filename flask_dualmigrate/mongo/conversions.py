@@ -113,16 +113,19 @@ def _if_any(result: Expr) -> Expr:
 
 
 def _decimal_from_text(value: Expr) -> Expr:
-    digits = {
-        "$regexFind": {"input": _trimmed(value), "regex": r"^[+-]?0*([0-9]*\.?[0-9]*)"}
-    }
-    length = {"$strLenCP": {"$first": f"{_AS_FOUND}.captures"}}
-    fits = {"$lte": [length, _DECIMAL_DIGITS + 1]}
+    """A text of more digits than a decimal has would be rounded."""
+    regex = r"^[+-]?0*([0-9]*)\.?([0-9]*)"
+    digits = {"$regexFind": {"input": _trimmed(value), "regex": regex}}
+    length = {"$strLenCP": {"$concat": _captured(0) + _captured(1)}}
+    fits = {"$lte": [length, _DECIMAL_DIGITS]}
     outcome = _from_text("decimal", _FLOAT, _NOT_FINITE)(value)
     return _let("found", digits, _if(fits, outcome))
 
 
-_AS_FOUND = "$$found"
+def _captured(group: int) -> list[Expr]:
+    """Return what a group of `$$found` matched; nothing where it took no part."""
+    part = {"$arrayElemAt": ["$$found.captures", group]}
+    return [{"$ifNull": [part, ""]}]
 
 
 def _double_from_decimal(value: Expr) -> Expr:
@@ -223,9 +226,8 @@ def _without_zeros(decimal: Expr) -> Expr:
     """Return a decimal as text, without the zeros at the end of its digits."""
     regex = r"^(-?[0-9]+(?:\.[0-9]*[1-9])?)(?:\.?0*)(E.*)?$"
     found = {"$regexFind": {"input": {"$toString": decimal}, "regex": regex}}
-    parts = f"{_AS_FOUND}.captures"
-    exponent = {"$toLower": {"$ifNull": [{"$arrayElemAt": [parts, 1]}, ""]}}
-    return _let("found", found, {"$concat": [{"$arrayElemAt": [parts, 0]}, exponent]})
+    exponent = [{"$toLower": text} for text in _captured(1)]
+    return _let("found", found, {"$concat": _captured(0) + exponent})
 
 
 def _date_from_text(value: Expr) -> Expr:

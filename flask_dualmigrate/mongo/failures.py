@@ -75,7 +75,7 @@ def _sentence(error: Exception) -> tuple[str, str | None]:
     if not isinstance(error, PyMongoError):
         return f"A value cannot be stored in MongoDB: {shortened(str(error))}", None
     details = _details(error)
-    message = shortened(str(details.get("errmsg") or first_line(error)))
+    message = shortened(str(details.get("errmsg") or first_line(error))).rstrip(".")
     match code_of(error):
         case code if code == DUPLICATE_KEY:
             return (

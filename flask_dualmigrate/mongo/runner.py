@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from ..errors import IntegrityError, OperationError
@@ -76,15 +77,17 @@ class OperationRunner:
         done or begun has changed since, or is in doubt.
         """
         self._refuse_unrunnable(revision, operations)
-        self._claim()
-        records = {record.step: record for record in self.records(revision, direction)}
-        refuse_changed(records, operations)
-        results = []
-        for step, operation in enumerate(operations):
-            self._bench.keep_going()
-            draft = self._draft(revision, direction, step, operation)
-            results.append(self._run_step(operation, draft, records.get(step)))
-        return RunResult(tuple(results))
+        with self._claimed() as session:
+            found = self.records(revision, direction)
+            records = {record.step: record for record in found}
+            refuse_changed(records, operations)
+            results = []
+            for step, operation in enumerate(operations):
+                self._bench.keep_going()
+                draft = self._draft(revision, direction, step, operation)
+                record = records.get(step)
+                results.append(self._run_step(operation, draft, record, session))
+            return RunResult(tuple(results))
 
     def revert(
         self,
@@ -93,27 +96,25 @@ class OperationRunner:
         operations: Sequence[Operation],
     ) -> Reverted:
         """Undo what `run` did, newest first, up to an operation that has no undo."""
-        self._claim()
         undone: list[int] = []
         notes: list[str] = []
-        for record in reversed(self.records(revision, direction)):
-            if record.status is StepStatus.UNDONE:
-                continue
-            self._bench.keep_going()
-            operation = operation_of(record, operations)
-            try:
-                notes += self._undo_step(operation, record)
-            except _NoUndo as reason:
-                return Reverted(tuple(undone), record.step, str(reason), tuple(notes))
-            except OperationError as error:
-                return Reverted(tuple(undone), record.step, str(error), tuple(notes))
-            undone.append(record.step)
+        with self._claimed() as session:
+            for record in reversed(self.records(revision, direction)):
+                if record.status is StepStatus.UNDONE:
+                    continue
+                self._bench.keep_going()
+                operation = operation_of(record, operations)
+                try:
+                    notes += self._undo_step(operation, record, session)
+                except (_NoUndo, OperationError) as reason:
+                    why = str(reason)
+                    return Reverted(tuple(undone), record.step, why, tuple(notes))
+                undone.append(record.step)
         return Reverted(tuple(undone), notes=tuple(notes))
 
     def settle(self, revision: str, direction: Direction) -> None:
         """Forget how the operations went: the revision is complete on both sides."""
-        self._claim()
-        with driver_errors("tidy up after the migration"):
+        with self._claimed(), driver_errors("tidy up after the migration"):
             self._bench.asides.settle(revision, direction)
             self._bench.touched.remove(revision, direction)
             self._bench.store.remove(revision, direction)
@@ -130,37 +131,45 @@ class OperationRunner:
 
         Raises IntegrityError if the step is not in doubt.
         """
-        self._claim()
-        for record in self.records(revision, direction):
-            if record.step == step and in_doubt(record):
-                changes = (
-                    {"status": str(StepStatus.DONE)}
-                    if done
-                    else {"error": "in doubt; to be called again"}
-                )
-                with driver_errors("write the journal of its operations"):
+        changes = {"error": "in doubt; to be called again"}
+        if done:
+            changes = {"status": str(StepStatus.DONE)}
+        with self._claimed(), driver_errors("write the journal of its operations"):
+            for record in self.records(revision, direction):
+                if record.step == step and in_doubt(record):
                     return self._bench.store.save(record, changes, finished=done)
         raise IntegrityError(f"Step {step} of revision {revision} is not in doubt")
 
-    def _claim(self) -> None:
+    @contextmanager
+    def _claimed(self) -> Iterator[ClientSession]:
+        """Shut out the runs before this one; the session is for all transactions."""
         with driver_errors("write the journal of its operations"):
-            self._bench.store.claim()
-            self._bench.touched.prepare()
+            session = self._bench.db.client.start_session(causal_consistency=False)
+        with session:
+            with driver_errors("write the journal of its operations"):
+                self._bench.store.claim(session.session_id)
+                self._bench.touched.prepare()
+            yield session
 
     def _run_step(
-        self, operation: Operation, draft: StepRecord, record: StepRecord | None
+        self,
+        operation: Operation,
+        draft: StepRecord,
+        record: StepRecord | None,
+        session: ClientSession,
     ) -> StepResult:
         if record is not None and record.status is StepStatus.DONE:
             return StepResult.of(record, skipped=True)
         if record is not None and record.status is StepStatus.UNDOING:
-            self._finish_undoing(operation, record)
+            self._finish_undoing(operation, record, session)
             record = None
         if record is not None and record.status is StepStatus.STARTED:
             if in_doubt(record):
                 raise doubt(record, operation)
             draft = record
         handler = HANDLERS[type(operation)]
-        with self._at(operation, draft), Work(self._bench, draft) as work:
+        work = Work(self._bench, draft, session)
+        with self._at(operation, draft):
             if draft is record:
                 _carry_on(work, operation)
             else:
@@ -168,12 +177,14 @@ class OperationRunner:
             work.report()
             handler.apply(operation, work)
             work.save(status=str(StepStatus.DONE), finished=True)
-            return StepResult.of(work.record)
+        return StepResult.of(work.record)
 
-    def _finish_undoing(self, operation: Operation, record: StepRecord) -> None:
+    def _finish_undoing(
+        self, operation: Operation, record: StepRecord, session: ClientSession
+    ) -> None:
         """Undo the rest of a step whose undoing was stopped, so that it can begin."""
         try:
-            self._undo_step(operation, record)
+            self._undo_step(operation, record, session)
         except _NoUndo as reason:
             raise IntegrityError(
                 f"Step {record.step} of revision {record.revision} is in doubt: "
@@ -181,7 +192,9 @@ class OperationRunner:
                 where=where_of(operation, record),
             ) from reason
 
-    def _undo_step(self, operation: Operation, record: StepRecord) -> tuple[str, ...]:
+    def _undo_step(
+        self, operation: Operation, record: StepRecord, session: ClientSession
+    ) -> tuple[str, ...]:
         """Undo one step; return its notes.
 
         Raises _NoUndo, with the record as it was, or OperationError.
@@ -190,12 +203,13 @@ class OperationRunner:
         why_not = handler.why_not(operation, record)
         if why_not is not None:
             raise _NoUndo(why_not)
-        with self._at(operation, record), Work(self._bench, record) as work:
-            work.take_over(status=str(StepStatus.UNDOING), error=None, notes=[])
+        work = Work(self._bench, record, session)
+        with self._at(operation, record):
+            work.save(status=str(StepStatus.UNDOING), error=None, notes=[])
             handler.undo(operation, work)
             handler.tidy(operation, work)
             work.save(status=str(StepStatus.UNDONE), finished=True)
-            return work.record.notes
+        return work.record.notes
 
     def _draft(
         self, revision: str, direction: Direction, step: int, operation: Operation
@@ -241,7 +255,7 @@ def _carry_on(work: Work, operation: Operation) -> None:
     """Make the record of a step that was begun ours; a changed script is noted."""
     record, fingerprint = work.record, operation.fingerprint()
     actor = Actor.current()
-    work.take_over(
+    work.save(
         fingerprint=fingerprint,
         error=None,
         by=f"{actor.user} (pid {actor.pid})",

@@ -20,6 +20,7 @@ from pymongo.errors import DuplicateKeyError
 from ..errors import LockLost
 from ..ops import Kind
 from ..revision import Direction
+from .transactions import kill_session
 from .views import ensure_collection, native
 
 STEPS = "_migrations_steps"
@@ -45,7 +46,6 @@ class StepRecord:
     batches: how many transactions were committed for it.
     subject: what the operation is about; a script that failed may be edited, not this.
     before: what was there before, as far as undoing needs it.
-    session: id of the server session that its transactions run in.
     error: what a function of the script raised; None after a crash.
     """
 
@@ -60,7 +60,6 @@ class StepRecord:
     by: str
     host: str
     subject: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    session: Mapping[str, Any] | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     checkpoint: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -116,13 +115,21 @@ class StepStore:
     def _ours(self) -> dict[str, Any]:
         return {"$lte": self._token}
 
-    def claim(self) -> None:
-        """Shut out the holders before us; raise LockLost if there is one after us."""
+    def claim(self, session_id: Mapping[str, Any] | None = None) -> None:
+        """Shut out the runs before us; raise LockLost if there is one after us.
+
+        session_id: the server session of our transactions. The one of the run before
+        is ended: killed in a transaction, it would hold up our writes for a minute.
+        """
         ensure_collection(self._db, STEPS)
+        fence = self._records.find_one({"_id": _FENCE, "token": self._ours}) or {}
+        former = fence.get("session")
+        if former is not None and former != session_id:
+            kill_session(self._db, former)
         try:
             self._records.update_one(
                 {"_id": _FENCE, "token": self._ours},
-                {"$set": {"token": self._token}},
+                {"$set": {"token": self._token, "session": session_id}},
                 upsert=True,
             )
         except DuplicateKeyError as error:

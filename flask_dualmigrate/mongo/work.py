@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import bson
 from bson.errors import BSONError
@@ -18,8 +17,7 @@ from pymongo.read_concern import ReadConcern
 from ..errors import OperationError
 from ..revision import Direction
 from .aside import Asides, Touched
-from .steps import StepRecord, StepStatus, StepStore
-from .transactions import kill_session
+from .steps import StepRecord, StepStore
 from .views import DURABLE, EXACT, ExactDatabase
 
 Result = TypeVar("Result")
@@ -63,23 +61,12 @@ class Work:
     record: as it was last committed; a draft until `begin`.
     """
 
-    def __init__(self, bench: Bench, draft: StepRecord) -> None:
+    def __init__(self, bench: Bench, draft: StepRecord, session: ClientSession) -> None:
         self.bench = bench
         self.db = bench.db
         self.record = draft
+        self._session = session
         self._pending: StepRecord | None = None
-        self._session = bench.db.client.start_session(causal_consistency=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._session.end_session()
 
     @property
     def before(self) -> Mapping[str, Any]:
@@ -92,16 +79,8 @@ class Work:
 
     def begin(self, before: Mapping[str, Any]) -> None:
         """Write the record, with what was there before; the work may start."""
-        record = dataclasses.replace(
-            self.record, before=before, session=dict(self._session.session_id)
-        )
+        record = dataclasses.replace(self.record, before=before)
         self.record = self.bench.store.begin(record, self._session)
-
-    def take_over(self, **changes: Any) -> None:
-        """Make the record of an interrupted run ours, and see how far that one came."""
-        if self.record.session is not None:
-            kill_session(self.db, self.record.session)
-        self.save(session=dict(self._session.session_id), **changes)
 
     def transact(self, attempt: Callable[[ClientSession], Result]) -> Result:
         """Commit what `attempt` does, once; it may be called several times.
@@ -139,16 +118,6 @@ class Work:
     def save(self, *, finished: bool = False, **changes: Any) -> None:
         """Change the record, outside of a transaction."""
         self.record = self.bench.store.save(self.record, changes, finished=finished)
-
-    def finish(self, status: StepStatus, session: ClientSession | None = None) -> None:
-        """Write how the step ended; in a transaction where its work is in one."""
-        written = self.bench.store.save(
-            self.record, {"status": str(status)}, finished=True, session=session
-        )
-        if session is None:
-            self.record = written
-        else:
-            self._pending = written
 
     def note(self, text: str) -> None:
         """Add a remark to what the run reports of this step, once."""

@@ -139,6 +139,13 @@ def _source_of(function: Callable[..., Any]) -> str:
         return name
 
 
+def name_of(function: Callable[..., Any]) -> str:
+    """Return what a function is called, without an address."""
+    if isinstance(function, functools.partial):
+        return name_of(function.func)
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
 def quoted(value: Any) -> str:
     """Return a value as a plan shows it: `op.now()` in words, the rest as Python."""
     return "the server's time" if isinstance(value, Now) else repr(value)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from .base import Operation
+from .base import Operation, name_of
 from .fields import BATCH_SIZE
 
 Document = Mapping[str, Any]
@@ -65,7 +65,7 @@ class Transform(Operation):
     def describe(self) -> str:
         which = f" where {dict(self.filter)!r}" if self.filter else ""
         undo = "" if self.undoable else " (cannot be undone)"
-        name = getattr(self.fn, "__name__", repr(self.fn))
+        name = name_of(self.fn)
         return f"transform {self.collection}{which} with {name}(){undo}"
 
 

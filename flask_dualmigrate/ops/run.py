@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from .base import Kind, Operation
+from .base import Kind, Operation, name_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Run(Operation):
 
     @property
     def label(self) -> str:
-        return self.name or str(getattr(self.fn, "__name__", repr(self.fn)))
+        return self.name or name_of(self.fn)
 
     def describe(self) -> str:
         undo = "" if self.undo is not None else ", cannot be undone"

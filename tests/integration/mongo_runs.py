@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
+from bson import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate.mongo.runner import OperationRunner, Reverted, RunResult
 from flask_dualmigrate.ops import Operation
 from flask_dualmigrate.revision import Direction
-
-from .snapshots import mongo_snapshot
 
 REVISION = "r1"
 UP, DOWN = Direction.UPGRADE, Direction.DOWNGRADE
@@ -84,15 +85,25 @@ def image(db: Db) -> dict[str, Any]:
     collMod cannot take the level and the action of a validator away again: without a
     validator they say nothing.
     """
-    found = mongo_snapshot(db)
-    for name, (options, indexes, documents) in found.items():
+    raw = CodecOptions(document_class=RawBSONDocument)
+    found = {}
+    for info in db.list_collections():
+        name, options, is_view = info["name"], info["options"], info["type"] == "view"
+        if name.startswith(("_migrations", "_aside_", "system.")):
+            continue
         if not options.get("validator"):
             options = {
                 key: value
                 for key, value in options.items()
                 if not key.startswith("validat")
             }
-        found[name] = (options, indexes, documents)
+        indexes = [] if is_view else [dict(spec) for spec in db[name].list_indexes()]
+        documents = db.get_collection(name, codec_options=raw).find().sort("_id")
+        found[name] = (
+            options,
+            sorted(indexes, key=itemgetter("name")),
+            [document.raw for document in documents],
+        )
     return found
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from bson import Int64
+from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate.errors import OperationError
@@ -186,10 +188,6 @@ def test_names_with_dollars_and_dots_survive_a_rename(mongo_db: Db) -> None:
 
 
 def test_a_transform_sees_the_documents_as_the_app_does(mongo_url: str) -> None:
-    from uuid import uuid4
-
-    from pymongo import MongoClient
-
     with MongoClient[Any](mongo_url, uuidRepresentation="standard") as client:
         db, key = client.get_default_database(), uuid4()
         db.t.insert_one({"_id": 1, "key": key})

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.ops import (
     AddField,
     ConvertField,
@@ -21,6 +22,7 @@ from flask_dualmigrate.ops import (
 from .mongo_cases import BATCH, CASES, Case, seed
 from .mongo_runs import (
     DOWN,
+    UP,
     complete,
     image,
     our_asides,
@@ -130,7 +132,8 @@ def test_the_second_round_gives_back_what_the_second_upgrade_took(
     seed(mongo_db)
     complete(mongo_db, up)
     complete(mongo_db, down, direction=DOWN)
-    mongo_db.item.update_many({}, [{"$set": {"n": -7, "price": {"$toString": "$_id"}}}])
+    other = {"n": -7, "price": {"$concat": ["9", "$price"]}}
+    mongo_db.item.update_many({}, [{"$set": other}])
     mongo_db.item.delete_many({"_id": {"$in": ["a", None]}})
     before = image(mongo_db)
     complete(mongo_db, up)
@@ -250,14 +253,11 @@ def test_an_upgrade_takes_nothing_from_an_earlier_downgrade(mongo_db: Db) -> Non
 
 
 def test_two_revisions_keep_their_asides_apart(mongo_db: Db) -> None:
-    from flask_dualmigrate.mongo.runner import OperationRunner
-    from flask_dualmigrate.revision import Direction
-
     runner = OperationRunner(mongo_db)
     mongo_db.t.insert_one({"_id": 1, "a": 1})
     for revision, value in (("r1", 2), ("r2", 3)):
-        runner.run(revision, Direction.UPGRADE, [DropField("t", "a")])
-        runner.settle(revision, Direction.UPGRADE)
+        runner.run(revision, UP, [DropField("t", "a")])
+        runner.settle(revision, UP)
         mongo_db.t.update_one({"_id": 1}, {"$set": {"a": value}})
     mongo_db.t.update_one({"_id": 1}, {"$unset": {"a": ""}})
     runner.run("r2", DOWN, [AddField("t", "a")])

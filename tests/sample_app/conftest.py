@@ -139,14 +139,13 @@ def app_maker() -> Iterator[MakeApp]:
     """Give a function that makes the app in an environment; close what it made."""
     made: list[tuple[Flask, MongoClient[dict[str, Any]] | None]] = []
 
-    def make(db_type: str, **urls: str) -> Flask:
+    def make(db_type: str, *, auto_upgrade: bool = True, **urls: str) -> Flask:
         mongo.cx = mongo.db = None
         with pytest.MonkeyPatch.context() as environment:
             for name, value in {**NOWHERE, **urls, "DB_TYPE": db_type}.items():
                 environment.setenv(name, value)
-            app = create_app()
+            app = create_app(auto_upgrade=auto_upgrade)
             made.append((app, mongo.cx))
-            build_schema(app, db_type)
         return app
 
     yield make
@@ -171,26 +170,3 @@ def clear(app: Flask) -> None:
         for name in tables:
             collection = COLLECTIONS.get(name, name)
             client.get_default_database()[collection].delete_many({})
-
-
-def build_schema(app: Flask, db_type: str) -> None:
-    """Stand in for `flask_dualmigrate.upgrade()` until the revisions are there."""
-    if db_type != "mongo":
-        with app.app_context():
-            db.create_all()
-    if db_type != "postgres" and mongo.db is not None:
-        text = {"$type": "string"}
-        mongo.db["item"].create_index(
-            "serial_number",
-            unique=True,
-            partialFilterExpression={"serial_number": text},
-        )
-        mongo.db["user"].create_index(
-            "email", unique=True, partialFilterExpression={"email": text}
-        )
-        mongo.db["type"].create_index("name", unique=True)
-        mongo.db["location"].create_index(
-            [("floor", 1), ("room", 1), ("zone", 1)], unique=True
-        )
-        for name, other in (("favorites", "user_id"), ("related_items", "related_id")):
-            mongo.db[name].create_index([("item_id", 1), (other, 1)], unique=True)

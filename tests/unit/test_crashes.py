@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from flask_dualmigrate.revision import BackendName, Direction
 
 from .fakes import DOWN, UP, Calls, Killed
 from .rehearsal import Rehearsal
-from .trees import MONGO, POSTGRES
+from .trees import BOTH, MONGO, POSTGRES
 
 IDS = ("aaaa", "bbbb", "cccc")
 
@@ -24,19 +24,24 @@ def stage(tmp_path: Path) -> Rehearsal:
 
 
 def _killed_everywhere(
-    stage: Rehearsal, target: str, direction: Direction, **failing: Exception
+    stage: Rehearsal,
+    target: str,
+    direction: Direction,
+    *,
+    sides: Sequence[BackendName] = BOTH,
+    failing: Mapping[str, Exception] | None = None,
 ) -> Iterator[int]:
     """Yield after each crash of a run: one that dies a call later than the last one.
 
-    The stores are put back before each.
+    The stores are put back before each. failing: place -> what is raised there.
     """
     before = copy.deepcopy(stage.stores)
-    fail_at = {place.replace("__", " "): error for place, error in failing.items()}
     at = 0
     while True:
         stage.stores = copy.deepcopy(before)
         try:
-            stage.run(target, direction, Calls(kill_at=at, fail_at=fail_at))
+            calls = Calls(kill_at=at, fail_at=failing or {})
+            stage.run(target, direction, calls, sides=sides)
         except Killed:
             yield at
         except PartialFailure:
@@ -121,13 +126,14 @@ def test_a_run_that_takes_back_may_be_killed_too(stage: Rehearsal) -> None:
 
 
 @pytest.mark.parametrize("direction", Direction)
-@pytest.mark.parametrize("place", ["mongo.bbbb.1", "mongo.verify__bbbb"])
+@pytest.mark.parametrize("place", ["mongo.bbbb.1", "mongo.verify bbbb"])
 def test_an_undo_that_is_killed_is_carried_on(
     place: str, direction: Direction, stage: Rehearsal
 ) -> None:
     _reach(stage, direction)
     target = "bbbb" if direction is UP else "aaaa"
-    for _ in _killed_everywhere(stage, target, direction, **{place: ScriptError("x")}):
+    failing = {place: ScriptError("x")}
+    for _ in _killed_everywhere(stage, target, direction, failing=failing):
         stage.run(target, direction)
 
         ids = IDS[:2] if direction is UP else IDS[:1]
@@ -141,8 +147,8 @@ def test_an_undo_of_both_sides_that_is_killed_is_carried_on(
 ) -> None:
     _reach(stage, direction)
     target = "bbbb" if direction is UP else "aaaa"
-    error = {"postgres.commit__bbbb": ScriptError("x")}
-    for _ in _killed_everywhere(stage, target, direction, **error):
+    failing = {"postgres.commit bbbb": ScriptError("x")}
+    for _ in _killed_everywhere(stage, target, direction, failing=failing):
         stage.run(target, direction)
 
         ids = IDS[:2] if direction is UP else IDS[:1]
@@ -182,3 +188,37 @@ def test_after_a_crash_one_side_may_be_carried_on_alone(
 
         assert stage.snapshot() == stage.expected(*IDS)
         assert stage.open() == []
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("side", BOTH)
+def test_a_side_that_is_alone_is_carried_on_and_goes_both_ways_again(
+    side: BackendName, direction: Direction, stage: Rehearsal
+) -> None:
+    """What a run left in its undo log must not pass for work of a later one."""
+    alone = [side]
+    stage.run("aaaa" if direction is UP else "bbbb", UP, sides=alone)
+    target = "bbbb" if direction is UP else "aaaa"
+    for _ in _killed_everywhere(stage, target, direction, sides=alone):
+        stage.run(target, direction, sides=alone)
+        assert stage.open() == []
+
+        stage.run("base", DOWN, sides=alone)
+        assert stage.snapshot()[side] == stage.expected()[side]
+        stage.run("head", UP, sides=alone)
+        assert stage.snapshot()[side] == stage.expected(*IDS)[side]
+
+
+def test_what_a_side_went_on_from_alone_is_not_undone_under_it(
+    stage: Rehearsal,
+) -> None:
+    stage.run("aaaa", UP)
+    stage.kill("head", UP, at="postgres.statements bbbb")
+    stage.run("head", UP, sides=[MONGO])
+
+    failing = {"postgres.statements bbbb": ScriptError("no such column")}
+    with pytest.raises(PartialFailure):
+        stage.run("head", UP, Calls(fail_at=failing))
+
+    assert stage.snapshot()[MONGO] == stage.expected(*IDS)[MONGO]
+    assert stage.snapshot()[POSTGRES] == stage.expected("aaaa")[POSTGRES]

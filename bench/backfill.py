@@ -1,0 +1,180 @@
+"""One field of many documents changed: batched and checkpointed, or otherwise."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bson import ObjectId
+from pymongo import UpdateOne
+from pymongo.collection import Collection
+
+from flask_dualmigrate import init, stamp, upgrade
+
+from .apps import Parts, Urls, a_migrated_app, an_app
+from .databases import Databases
+from .measure import Act, Comparison, Contender, Timing, take_turns
+from .memory import peak_growth
+
+COLLECTION = "item"
+BATCH_SIZES = (1_000, 10_000)
+_SHARE = 100
+_BULK = 1_000
+
+Documents = Collection[dict[str, Any]]
+
+_MONGO_SCRIPT = """\
+revision = "backfill"
+down_revision = None
+
+
+def upgrade(op):
+    op.update("item", {{}}, {{"$inc": {{"n": 1}}}}, batch_size={batch_size})
+"""
+_ALEMBIC_SCRIPT = """\
+revision = "backfill"
+down_revision = None
+
+
+def upgrade():
+    pass
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the documents are; root: the folder of the migrations directories."""
+
+    urls: Urls
+    root: Path
+    documents: int
+
+    def tree(self, batch_size: int) -> Path:
+        return self.root / f"batches_of_{batch_size}"
+
+
+def run(databases: Databases, *, quick: bool) -> Iterator[Comparison]:
+    """Compare speed and memory over one collection."""
+    documents, rounds = (10_000, 2) if quick else (100_000, 4)
+    with databases.mongo() as mongo_uri:
+        place = Place(Urls(mongo=mongo_uri), databases.new_folder(), documents)
+        _fill(place)
+        contenders = _contenders(place)
+        timings = take_turns(contenders, rounds=rounds)
+        job = f"$inc on {documents:,} documents of 300 bytes"
+        measured = tuple(map(_with_growth, timings, contenders))
+        yield Comparison("backfill", job, measured, documents)
+
+
+def a_document(number: int) -> dict[str, Any]:
+    """Return a document of 300 bytes."""
+    return {
+        "_id": ObjectId(),
+        "name": f"item {number:08}",
+        "n": 0,
+        "price": 12.5,
+        "tags": ["new", "used"],
+        "place": {"floor": 1, "room": 12},
+        "text": "x" * 149,
+    }
+
+
+def _fill(place: Place) -> None:
+    with an_app(place.urls) as parts:
+        for first in range(0, place.documents, _BULK):
+            numbers = range(first, first + _BULK)
+            parts.mongo_db[COLLECTION].insert_many(map(a_document, numbers))
+    for batch_size in BATCH_SIZES:
+        root = place.tree(batch_size)
+        with a_migrated_app(root, place.urls):
+            init()
+            _write(root, "mongo", _MONGO_SCRIPT.format(batch_size=batch_size))
+            _write(root, "postgres", _ALEMBIC_SCRIPT)
+            init()
+
+
+def _write(root: Path, side: str, source: str) -> None:
+    (root / side / "versions" / "backfill.py").write_text(source)
+
+
+def _contenders(place: Place) -> list[Contender]:
+    ours = [
+        Contender(
+            f"DualMigrate, op.update, batch_size={size:,}",
+            partial(_by_operation, place, size),
+            ours=True,
+        )
+        for size in BATCH_SIZES
+    ]
+    return [
+        *ours,
+        Contender("one bare update_many", partial(_by_driver, place, _update_many)),
+        Contender(f"bulk_write of {_BULK:,}", partial(_by_driver, place, _bulk_write)),
+        Contender(
+            f"find + update_one ({_SHARE}th part, scaled up)",
+            partial(_by_driver, place, _update_each, share=_SHARE),
+            share=1 / _SHARE,
+        ),
+    ]
+
+
+def _with_growth(timing: Timing, contender: Contender) -> Timing:
+    return dataclasses.replace(timing, growth_bytes=peak_growth(contender.arrange))
+
+
+@contextmanager
+def _by_operation(place: Place, batch_size: int) -> Iterator[Act]:
+    root = place.tree(batch_size)
+    with a_migrated_app(root, place.urls) as parts:
+        stamp(revision="base")
+        with _seen_to_be_done(parts, place.documents):
+            yield upgrade
+
+
+@contextmanager
+def _by_driver(place: Place, update: Any, *, share: int = 1) -> Iterator[Act]:
+    with an_app(place.urls) as parts:
+        count = place.documents // share
+        with _seen_to_be_done(parts, count):
+            yield partial(update, parts.mongo_db[COLLECTION], count)
+
+
+@contextmanager
+def _seen_to_be_done(parts: Parts, count: int) -> Iterator[None]:
+    """See that the sum of `n` grew by one a document: none left out, none twice."""
+    documents = parts.mongo_db[COLLECTION]
+    before = _sum(documents)
+    yield
+    grown = _sum(documents) - before
+    if grown != count:
+        raise RuntimeError(f"{grown} documents were updated, not {count}")
+
+
+def _sum(documents: Documents) -> int:
+    group = {"_id": None, "sum": {"$sum": "$n"}}
+    return sum(int(found["sum"]) for found in documents.aggregate([{"$group": group}]))
+
+
+def _update_many(documents: Documents, count: int) -> None:
+    documents.update_many({}, {"$inc": {"n": 1}})
+
+
+def _update_each(documents: Documents, count: int) -> None:
+    for document in documents.find().limit(count):
+        documents.update_one({"_id": document["_id"]}, {"$inc": {"n": 1}})
+
+
+def _bulk_write(documents: Documents, count: int) -> None:
+    updates: list[UpdateOne] = []
+    for document in documents.find({}, {"_id": True}):
+        updates.append(UpdateOne({"_id": document["_id"]}, {"$inc": {"n": 1}}))
+        if len(updates) == _BULK:
+            documents.bulk_write(updates, ordered=False)
+            updates = []
+    if updates:
+        documents.bulk_write(updates, ordered=False)

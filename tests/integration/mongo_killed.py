@@ -1,0 +1,123 @@
+"""Runs in processes of their own, to be killed with SIGKILL.
+
+The processes are forked by a server that holds no client of its own: cheap enough to
+kill one at every single command.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from multiprocessing.connection import Connection
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
+
+from flask_dualmigrate.mongo.runner import OperationRunner, Progress
+from flask_dualmigrate.ops import Operation
+
+from .mongo_cases import CASES
+from .mongo_runs import REVISION, UP
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([__name__])
+
+
+class KillAt(CommandListener):
+    """Kills its own process before it sends one more than `commands` commands."""
+
+    def __init__(self, commands: int) -> None:
+        self.left = commands
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.left -= 1
+        if self.left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: CommandFailedEvent) -> None: ...
+
+
+def run_killed(url: str, case_id: str, commands: int) -> bool:
+    """Run a case of the table until its process sends that many commands.
+
+    Returns True if it was killed, False if it came to its end before.
+    """
+    return _killed(_run_case, url, case_id, commands)
+
+
+def revert_killed(url: str, case_id: str, commands: int) -> bool:
+    """Undo a case until its process sends that many commands."""
+    return _killed(_revert_case, url, case_id, commands)
+
+
+def _killed(target: Any, url: str, case_id: str, commands: int) -> bool:
+    process = _processes.Process(target=target, args=(url, case_id, commands))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode != 0
+
+
+def _run_case(url: str, case_id: str, commands: int) -> None:
+    with MongoClient[Any](url, event_listeners=[KillAt(commands)]) as client:
+        runner = OperationRunner(client.get_default_database())
+        runner.run(REVISION, UP, [CASES[case_id].operation])
+
+
+def _revert_case(url: str, case_id: str, commands: int) -> None:
+    with MongoClient[Any](url, event_listeners=[KillAt(commands)]) as client:
+        runner = OperationRunner(client.get_default_database())
+        runner.revert(REVISION, UP, [CASES[case_id].operation])
+
+
+class Life:
+    """A process that runs or undoes operations, and tells each of its batches."""
+
+    def __init__(self, url: str, *operations: Operation, undo: bool = False) -> None:
+        self._told, telling = _processes.Pipe(duplex=False)
+        self.process = _processes.Process(
+            target=_live, args=(telling, url, operations, undo)
+        )
+        self.process.start()
+        telling.close()
+
+    def sees(self, batches: int) -> bool:
+        """Wait for so many batches; return False if it came to its end before."""
+        try:
+            for _ in range(batches):
+                self._told.recv()
+        except EOFError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self._told.close()
+
+    def end(self) -> None:
+        """Wait for a process that came to its end; it must have gone well."""
+        self.process.join()
+        self._told.close()
+        assert self.process.exitcode == 0
+
+
+def _live(
+    telling: Connection, url: str, operations: tuple[Operation, ...], undo: bool
+) -> None:
+    def tell(progress: Progress) -> None:
+        telling.send(progress.done)
+
+    with MongoClient[Any](url) as client:
+        runner = OperationRunner(client.get_default_database(), on_progress=tell)
+        work = runner.revert if undo else runner.run
+        work(REVISION, UP, operations)

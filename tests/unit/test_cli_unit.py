@@ -1,0 +1,368 @@
+"""`flask db-migrate …` without a server: options, exit codes, and what is printed."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import Any
+
+import click
+import pytest
+
+from flask_dualmigrate.cli import make_group
+from flask_dualmigrate.errors import (
+    DatabaseUnavailable,
+    DualMigrateError,
+    IntegrityError,
+    LockTimeout,
+    PartialFailure,
+    ScriptError,
+    UsageError,
+)
+from flask_dualmigrate.results import (
+    CheckResult,
+    CurrentResult,
+    Finding,
+    RunResult,
+)
+from flask_dualmigrate.revision import Direction, Revision, Step
+
+from .terminal import PutVerb, Terminal
+from .trees import BOTH, MONGO
+
+COMMANDS = [
+    *("branches", "check", "current", "downgrade", "edit", "heads", "history", "init"),
+    *("merge", "migrate", "revision", "show", "stamp", "status", "upgrade"),
+]
+NOTHING = RunResult(Direction.UPGRADE, ())
+
+
+def test_help_lists_the_commands_that_work_and_no_others(flask: Terminal) -> None:
+    assert flask("--help") == 0
+
+    listed = flask.out.partition("Commands:")[2].strip().splitlines()
+    assert [line.split()[0] for line in listed] == COMMANDS
+    assert all(len(line.split()) > 2 for line in listed)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_and_its_options(
+    command: str, flask: Terminal
+) -> None:
+    assert flask(command, "--help") == 0
+
+    for option in ("-d, --directory", "-x, --x-arg", "--json", "--debug"):
+        assert option in flask.out
+
+
+@pytest.mark.parametrize(
+    ("option", "takers"),
+    [
+        ("--yes", {"upgrade", "downgrade"}),
+        ("--dry-run", {"upgrade", "downgrade"}),
+        (
+            "--backend",
+            {"upgrade", "downgrade", "stamp", "current", "status", "check"},
+        ),
+        ("--head", {"revision", "migrate"}),
+        ("--splice", {"revision", "migrate"}),
+        ("--depends-on", {"revision", "migrate"}),
+        ("--branch-label", {"revision", "migrate", "merge"}),
+        ("--rev-id", {"revision", "migrate", "merge"}),
+        ("--message", {"revision", "migrate", "merge"}),
+        ("--autogenerate", {"revision"}),
+        ("--pair", {"revision"}),
+        ("--rev-range", {"history"}),
+        ("--indicate-current", {"history"}),
+    ],
+)
+def test_an_option_is_taken_where_it_has_a_meaning(
+    option: str, takers: set[str]
+) -> None:
+    group = make_group("db-migrate", lambda: None)  # type: ignore[arg-type,return-value]
+    having = {
+        name
+        for name, command in group.commands.items()
+        for parameter in command.params
+        if option in parameter.opts
+    }
+
+    assert having == takers
+
+
+@pytest.mark.parametrize(
+    ("args", "name", "target"),
+    [
+        (["upgrade"], "upgrade", "head"),
+        (["upgrade", "heads"], "upgrade", "heads"),
+        (["upgrade", "+2"], "upgrade", "+2"),
+        (["upgrade", "left@head"], "upgrade", "left@head"),
+        (["downgrade"], "downgrade", "-1"),
+        (["downgrade", "-1"], "downgrade", "-1"),
+        (["downgrade", "-12", "--yes"], "downgrade", "-12"),
+        (["downgrade", "-y", "-1"], "downgrade", "-1"),
+        (["downgrade", "-d", "other", "-2"], "downgrade", "-2"),
+        (["downgrade", "left@-1"], "downgrade", "left@-1"),
+        (["downgrade", "base"], "downgrade", "base"),
+    ],
+    ids=" ".join,
+)
+def test_a_target_is_taken_as_alembic_takes_it(
+    args: list[str],
+    name: str,
+    target: str,
+    flask: Terminal,
+    verb: PutVerb,
+) -> None:
+    asked = verb(name, NOTHING)
+
+    assert flask(*args) == 0
+    assert asked[0]["target"] == target
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["upgrade", "--sideways"], "--sideways"),
+        (["downgrade", "--sideways"], "--sideways"),
+        (["downgrade", "-z"], "-z"),
+        (["downgrade", "-1", "-2"], "-2"),
+        (["upgrade", "head", "more"], "more"),
+        (["upgrade", "--backend", "sqlite"], "sqlite"),
+        (["status", "--yes"], "--yes"),
+        (["sideways"], "sideways"),
+        (["stamp", "a", "b"], "b"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_no_option_is_wrong_usage(
+    args: list[str], said: str, flask: Terminal, verb: PutVerb
+) -> None:
+    for name in ("upgrade", "downgrade", "status", "stamp"):
+        verb(name, NOTHING)
+
+    assert flask(*args) == 2
+    assert said in flask.err
+    assert flask.out == ""
+
+
+def test_the_common_options_reach_the_environment(
+    flask: Terminal, verb: PutVerb
+) -> None:
+    verb("upgrade", NOTHING)
+
+    flask("upgrade", "-d", "other", "-x", "a=1", "-x", "b", "--backend", "mongo")
+
+    given = flask.environment
+    assert (given["directory"], given["backend"]) == ("other", "mongo")
+    assert given["x_arg"] == ("a=1", "b")
+
+
+def test_yes_asks_no_question(flask: Terminal, verb: PutVerb) -> None:
+    asked = verb("upgrade", NOTHING)
+
+    flask("upgrade")
+    flask("upgrade", "--yes")
+
+    assert asked[0]["confirm"] is not None
+    assert asked[1]["confirm"] is None
+
+
+def test_a_merge_joins_the_heads_unless_it_is_told_which(
+    flask: Terminal, verb: PutVerb
+) -> None:
+    asked = verb("merge", "merged")
+
+    flask("merge")
+    flask("merge", "ab12", "cd34", "-m", "join")
+
+    assert tuple(asked[0]["revisions"]) == ("heads",)
+    assert tuple(asked[1]["revisions"]) == ("ab12", "cd34")
+    assert asked[1]["message"] == "join"
+
+
+def test_migrate_is_a_revision_from_the_models(flask: Terminal, verb: PutVerb) -> None:
+    asked = verb("revision", "written")
+
+    flask("migrate", "-m", "add status")
+
+    assert asked[0]["autogenerate"] is True
+    assert asked[0]["message"] == "add status"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ScriptError("It broke"), 1),
+        (UsageError("It broke"), 2),
+        (IntegrityError("It broke"), 3),
+        (DatabaseUnavailable("It broke"), 4),
+        (LockTimeout("It broke"), 5),
+        (ValueError("It broke"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_is_said_on_stderr_with_its_exit_code(
+    error: BaseException, code: int, flask: Terminal, verb: PutVerb
+) -> None:
+    verb("heads", error)
+
+    assert flask("heads") == code
+    assert flask.out == ""
+    assert "Traceback" not in flask.err
+    assert ("It broke" in flask.err) is not isinstance(error, KeyboardInterrupt)
+
+
+SECRET = "postgresql://app:s3cret@db/x"
+
+
+def _failure() -> DualMigrateError:
+    cause = OSError(SECRET)
+    return PartialFailure(
+        f"The upgrade failed at {SECRET}",
+        applied=["ab12"],
+        failed="cd34",
+        untouched=[],
+        error=cause,
+        hint="Mend it.",
+    )
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--debug"]], ids=" ".join)
+def test_no_password_is_printed(
+    options: list[str], flask: Terminal, verb: PutVerb
+) -> None:
+    error = _failure()
+    error.add_note(f"On {SECRET} some of it stays")
+    error.__cause__ = OSError(SECRET)
+    verb("heads", error)
+
+    assert flask("heads", *options) == 1
+    assert "s3cret" not in flask.out + flask.err
+    assert "app:***@db" in flask.err
+
+
+def test_what_an_error_knows_is_json_on_stdout(flask: Terminal, verb: PutVerb) -> None:
+    verb("heads", _failure())
+
+    flask("heads", "--json")
+
+    assert json.loads(flask.out) == {
+        "type": "PartialFailure",
+        "what": "The upgrade failed at postgresql://app:***@db/x",
+        "hint": "Mend it.",
+        "applied": ["ab12"],
+        "failed": "cd34",
+        "error": "postgresql://app:***@db/x",
+    }
+    assert flask.err.startswith("Error: The upgrade failed")
+
+
+def test_what_was_noted_on_an_error_is_said_too(flask: Terminal, verb: PutVerb) -> None:
+    error = DatabaseUnavailable("MongoDB is gone")
+    error.add_note("Done before it: ab12.")
+    verb("heads", error)
+
+    flask("heads")
+
+    assert flask.err == "Error: MongoDB is gone.\nDone before it: ab12.\n"
+
+
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(
+    flask: Terminal, verb: PutVerb
+) -> None:
+    verb("heads", IntegrityError("It broke"))
+
+    assert flask("heads", "--debug") == 3
+    assert "Traceback" in flask.err
+    assert flask.err.endswith("Error: It broke.\n")
+
+
+def test_check_exits_with_3_when_it_finds_something(
+    flask: Terminal, verb: PutVerb
+) -> None:
+    verb("check", CheckResult((Finding("todo", "one is left"),)))
+
+    assert flask("check") == 3
+    assert flask.out == "todo: one is left\n1 problem found.\n"
+
+
+def test_check_exits_with_0_when_it_finds_nothing(
+    flask: Terminal, verb: PutVerb
+) -> None:
+    verb("check", CheckResult(()))
+
+    assert flask("check", "--json") == 0
+    assert json.loads(flask.out)["ok"] is True
+
+
+def test_results_go_to_stdout_and_progress_to_stderr(
+    flask: Terminal, verb: PutVerb
+) -> None:
+    step = Step(Revision("ab12", message="add status"), Direction.UPGRADE, BOTH)
+
+    def run(asked: dict[str, Any]) -> RunResult:
+        asked["env"]["on_step"](step)
+        asked["env"]["on_wait"]("ann@web1 (pid 7)")
+        return NOTHING
+
+    verb("upgrade", run)
+
+    assert flask("upgrade") == 0
+    assert flask.out == "Nothing to do.\n"
+    assert flask.err == (
+        "Upgrading ab12 (add status) on PostgreSQL and MongoDB\n"
+        "Waiting for another migration: ann@web1 (pid 7)\n"
+    )
+
+
+def test_json_is_the_whole_of_stdout(flask: Terminal, verb: PutVerb) -> None:
+    verb("current", CurrentResult({MONGO: ("ab12",)}, at_head=True))
+
+    flask("current", "--json")
+
+    assert json.loads(flask.out) == {"heads": {"mongo": ["ab12"]}, "at_head": True}
+
+
+def test_the_group_is_named_as_the_app_says() -> None:
+    group = make_group("db", lambda: None)  # type: ignore[arg-type,return-value]
+
+    assert isinstance(group, click.Group)
+    assert group.name == "db"
+
+
+@pytest.fixture
+def losing(verb: PutVerb) -> None:
+    """An upgrade that takes something away, and asks before."""
+
+    def run(asked: dict[str, Any]) -> RunResult:
+        if asked["confirm"] is not None:
+            asked["confirm"](["ab12  drop field item.status (for good)"])
+        return NOTHING
+
+    verb("upgrade", run)
+
+
+@pytest.mark.usefixtures("losing")
+def test_what_takes_something_away_needs_a_terminal_or_yes(flask: Terminal) -> None:
+    assert flask("upgrade") == 2
+    assert "  ab12  drop field item.status (for good)\n" in flask.err
+    assert "Nothing was changed." in flask.err
+    assert "--yes" in flask.err
+
+    assert flask("upgrade", "--yes") == 0
+
+
+@pytest.mark.usefixtures("losing")
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 2), ("\n", 2)])
+def test_a_person_is_asked_and_no_is_the_default(
+    answer: str, code: int, flask: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyboard = io.StringIO(answer)
+    monkeypatch.setattr(keyboard, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", keyboard)
+
+    assert flask("upgrade") == code
+    assert "Go on?" in flask.err

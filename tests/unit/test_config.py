@@ -1,0 +1,105 @@
+"""The settings: DUALMIGRATE_* keys, their kinds, and which sides are in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_dualmigrate.config import DEFAULTS, Active, Config
+from flask_dualmigrate.errors import UsageError
+from flask_dualmigrate.revision import BackendName
+
+from .trees import BOTH, MONGO, POSTGRES
+
+HERE = Path("migrations")
+
+
+def _config(**keys: Any) -> Config:
+    named = {f"DUALMIGRATE_{key}": value for key, value in keys.items()}
+    return Config.from_mapping({"SECRET_KEY": "x", **named}, directory=HERE)
+
+
+def test_without_keys_the_defaults_hold() -> None:
+    assert _config() == Config(HERE)
+
+
+def test_the_documented_defaults_are_those_of_the_config() -> None:
+    for key, value in DEFAULTS.items():
+        name = key.removeprefix("DUALMIGRATE_").lower()
+        assert getattr(Config(HERE), name) == value
+
+
+def test_keys_are_read() -> None:
+    config = _config(
+        LOCK_TIMEOUT_S="12.5",
+        LOCK_LEASE_S=10,
+        POSTGRES_URI="postgresql://db/x",
+        POSTGRES_LOCK_TIMEOUT_S=0,
+        VALIDATORS="warn",
+    )
+
+    assert config.lock_timeout_s == 12.5
+    assert config.lock_lease_s == 10.0
+    assert config.postgres_uri == "postgresql://db/x"
+    assert config.postgres_lock_timeout_s == 0.0
+    assert config.validators == "warn"
+
+
+def test_a_key_that_is_none_of_ours_is_refused_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match=r"LOCK_TIMEOUT is no setting.*LOCK_TIMEOUT_S"):
+        _config(LOCK_TIMEOUT=3)
+
+
+@pytest.mark.parametrize(
+    "value", ["soon", None, -1, float("inf"), float("nan"), True, [3]], ids=repr
+)
+def test_seconds_are_a_number_of_seconds(value: Any) -> None:
+    with pytest.raises(UsageError, match=r"LOCK_TIMEOUT_S is a number of seconds"):
+        _config(LOCK_TIMEOUT_S=value)
+
+
+def test_a_lease_has_at_least_a_second() -> None:
+    with pytest.raises(UsageError, match=r"LEASE_S .* seconds, 1 or more, not 0\.5"):
+        _config(LOCK_LEASE_S=0.5)
+
+
+def test_validators_are_one_of_three_words() -> None:
+    with pytest.raises(UsageError, match="'off', 'warn', 'error', not True"):
+        _config(VALIDATORS=True)
+
+
+@pytest.mark.parametrize(
+    ("active", "available", "expected"),
+    [
+        ("both", BOTH, BOTH),
+        ("both", (POSTGRES,), (POSTGRES,)),
+        ("mongo", BOTH, (MONGO,)),
+        ("postgres", BOTH, (POSTGRES,)),
+        (BackendName.MONGO, BOTH, (MONGO,)),
+        (lambda: "postgres", BOTH, (POSTGRES,)),
+        (lambda: "both", BOTH, BOTH),
+    ],
+    ids=[
+        *("both", "both-of-one", "mongo", "postgres", "enum", "callable"),
+        "callable-both",
+    ],
+)
+def test_active_says_which_sides_are_in_use(
+    active: Active,
+    available: tuple[BackendName, ...],
+    expected: tuple[BackendName, ...],
+) -> None:
+    assert Config(HERE, active=active).active_backends(available) == expected
+
+
+@pytest.mark.parametrize("active", ["Postgres", "sqlite", None, lambda: "none"])
+def test_active_that_names_no_side_is_refused(active: Any) -> None:
+    with pytest.raises(UsageError, match=r"this app has 'mongo', 'postgres'"):
+        Config(HERE, active=active).active_backends(BOTH)
+
+
+def test_active_may_not_name_a_side_that_the_app_has_not() -> None:
+    with pytest.raises(UsageError, match=r"says 'mongo', and this app has 'postgres'"):
+        Config(HERE, active="mongo").active_backends((POSTGRES,))

@@ -1,0 +1,259 @@
+"""Results as a person reads them, and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from flask_dualmigrate import results
+from flask_dualmigrate.backend import PlannedStep
+from flask_dualmigrate.console import as_json, as_text
+from flask_dualmigrate.results import (
+    CheckResult,
+    CurrentResult,
+    DoneStep,
+    Finding,
+    GraphResult,
+    GraphRevision,
+    InitResult,
+    PlannedRevision,
+    PlanResult,
+    RevisionResult,
+    RunResult,
+    ShowResult,
+    StampResult,
+    StatusResult,
+)
+from flask_dualmigrate.revision import Direction, Revision
+from flask_dualmigrate.status import RevisionStatus, SideStatus
+
+from .trees import BOTH, MONGO, POSTGRES
+
+UP, DOWN = Direction.UPGRADE, Direction.DOWNGRADE
+NOON = datetime(2026, 11, 21, 12, 30, 1, tzinfo=UTC)
+DONE = DoneStep("ab12", "add status", BOTH, 41)
+PLACE = GraphRevision(
+    "ab12", ("9c1d",), (), ("shop",), "add status", "x_ab12.py", True, False, False
+)
+ATTEMPT = {
+    "direction": "upgrade",
+    "status": "applied",
+    "started_at": NOON,
+    "finished_at": NOON,
+    "duration_ms": 41,
+    "by": "ann (pid 7)",
+    "host": "web1",
+    "error": None,
+}
+STATUS = StatusResult(
+    (
+        RevisionStatus(
+            "ab12",
+            "add status",
+            {POSTGRES: SideStatus("pending"), MONGO: SideStatus("applied", NOON, 41)},
+        ),
+        RevisionStatus(
+            "9c1d",
+            "make items",
+            {
+                POSTGRES: SideStatus("applied", NOON, stamped=True),
+                MONGO: SideStatus("applied", NOON, 61_500),
+            },
+        ),
+    ),
+    (POSTGRES, MONGO),
+    pending=1,
+)
+
+TEXTS = [
+    (InitResult("/m", ()), "/m is complete."),
+    (InitResult("/m", ("/m/a", "/m/b")), "Created /m/a\nCreated /m/b"),
+    (
+        RevisionResult(None),
+        "The models have nothing that the database has not; nothing was written.",
+    ),
+    (
+        RevisionResult(Revision("ab12"), ("/m/a.py",), ("add column items.status",)),
+        "Detected: add column items.status\nWrote /m/a.py",
+    ),
+    (RunResult(UP, ()), "Nothing to do."),
+    (
+        RunResult(UP, (DONE,)),
+        "Upgraded ab12  add status  (PostgreSQL and MongoDB, 41 ms)",
+    ),
+    (
+        RunResult(DOWN, (DoneStep("ab12", "add\n  status", (MONGO,), 12_345),)),
+        "Downgraded ab12  add status  (MongoDB, 12.3 s)",
+    ),
+    (PlanResult(UP, ()), "Nothing to do."),
+    (
+        PlanResult(
+            UP,
+            (
+                PlannedRevision(
+                    "ab12",
+                    "add status",
+                    (
+                        PlannedStep(MONGO, ("add field item.status",)),
+                        PlannedStep(POSTGRES, ()),
+                    ),
+                ),
+            ),
+        ),
+        "-- upgrade ab12  add status\n"
+        "   MongoDB:\n"
+        "     add field item.status\n"
+        "   PostgreSQL:\n"
+        "     nothing to do\n"
+        "Nothing was touched.",
+    ),
+    (StampResult(("ab12",), BOTH), "Stamped PostgreSQL and MongoDB at ab12."),
+    (StampResult((), (MONGO,)), "Stamped MongoDB at base."),
+    (
+        CurrentResult({MONGO: ("ab12",), POSTGRES: ("ab12",)}, at_head=True),
+        "PostgreSQL: ab12 (head)\nMongoDB: ab12 (head)",
+    ),
+    (CurrentResult({MONGO: ()}, at_head=False), "MongoDB: base"),
+    (
+        STATUS,
+        f"Revision  Message     {'PostgreSQL':<38}  MongoDB\n"
+        f"--------  ----------  {'-' * 38}  {'-' * 35}\n"
+        f"ab12      add status  {'pending':<38}  applied 2026-11-21 12:30:01Z 41 ms\n"
+        "9c1d      make items  applied 2026-11-21 12:30:01Z (stamped)  "
+        "applied 2026-11-21 12:30:01Z 61.5 s\n"
+        "\n"
+        "1 revision is pending. Run: flask db-migrate upgrade",
+    ),
+    (dataclasses.replace(STATUS, rows=()), "There are no revisions."),
+    (GraphResult(()), "There are none."),
+    (GraphResult((PLACE,)), "9c1d -> ab12 (shop) (head), add status"),
+    (
+        GraphResult(
+            (
+                dataclasses.replace(
+                    PLACE,
+                    parents=(),
+                    branch_labels=(),
+                    is_head=False,
+                    is_branch_point=True,
+                    current=(MONGO,),
+                    message="m" * 80,
+                ),
+            )
+        ),
+        f"base -> ab12 (branchpoint) (current: MongoDB), {'m' * 59}…",
+    ),
+    (
+        ShowResult(PLACE, {MONGO: "/m/x.py"}, {MONGO: (ATTEMPT,), POSTGRES: ()}),
+        "Revision: ab12 (head)\n"
+        "Parents:  9c1d\n"
+        "Labels:   shop\n"
+        "MongoDB:    /m/x.py\n"
+        "\n"
+        "add status\n"
+        "\n"
+        "On PostgreSQL: never run\n"
+        "\n"
+        "On MongoDB:\n"
+        "  upgrade  applied  2026-11-21 12:30:01Z  41 ms  by ann (pid 7) on web1",
+    ),
+    (CheckResult(()), "No problem found."),
+    (
+        CheckResult((Finding("todo", "one"),)),
+        "todo: one\n1 problem found.",
+    ),
+    (
+        CheckResult((Finding("todo", "one"), Finding("pair", "two"))),
+        "todo: one\npair: two\n2 problems found.",
+    ),
+]
+
+
+def _id(value: Any) -> str:
+    return type(value).__name__ if dataclasses.is_dataclass(value) else ""
+
+
+@pytest.mark.parametrize(("result", "text"), TEXTS, ids=_id)
+def test_a_result_is_said_in_words(result: Any, text: str) -> None:
+    assert as_text(result) == text
+
+
+def test_several_pending_revisions_are_said_in_the_plural() -> None:
+    text = as_text(dataclasses.replace(STATUS, pending=2))
+
+    assert text.endswith("\n2 revisions are pending. Run: flask db-migrate upgrade")
+    assert as_text(dataclasses.replace(STATUS, pending=0)).endswith("\nUp to date.")
+
+
+def test_a_status_names_what_is_wrong_with_the_tree() -> None:
+    problem = "Revision ab12 has no Mongo script"
+
+    assert problem in as_text(dataclasses.replace(STATUS, problems=(problem,)))
+
+
+def test_every_result_has_words_of_its_own() -> None:
+    made = {type(result) for result, _ in TEXTS}
+    parts = {PlannedRevision, DoneStep, GraphRevision, Finding}
+    classes = {
+        value
+        for value in vars(results).values()
+        if isinstance(value, type) and value.__module__ == results.__name__
+    }
+
+    assert classes - parts == made
+
+
+@pytest.mark.parametrize(("result", "_text"), TEXTS, ids=_id)
+def test_a_result_is_json_with_all_of_its_fields(result: Any, _text: str) -> None:
+    parsed = json.loads(as_json(result))
+
+    assert set(parsed) >= {field.name for field in dataclasses.fields(result)}
+
+
+def test_json_has_plain_names_and_times_with_their_zone() -> None:
+    parsed = json.loads(as_json(STATUS))
+
+    assert parsed["backends"] == ["postgres", "mongo"]
+    assert parsed["rows"][0]["sides"]["mongo"] == {
+        "state": "applied",
+        "applied_at": "2026-11-21T12:30:01+00:00",
+        "duration_ms": 41,
+        "by": None,
+        "host": None,
+        "stamped": False,
+        "error": None,
+    }
+
+
+def test_json_of_a_check_says_whether_all_is_well() -> None:
+    assert json.loads(as_json(CheckResult(()))) == {"ok": True, "findings": []}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        NOON,
+        NOON.astimezone(timezone(timedelta(hours=5))),
+        NOON.replace(tzinfo=None),  # as SQLite gives it
+    ],
+    ids=["utc", "elsewhere", "without-a-zone"],
+)
+def test_times_are_said_in_utc(
+    moment: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    side = SideStatus("applied", moment)
+    row = RevisionStatus("ab12", "m", {MONGO: side})
+
+    text = as_text(StatusResult((row,), (MONGO,), 0))
+
+    assert "2026-11-21 12:30:01Z" in text
+    assert json.loads(as_json(side))["applied_at"] == "2026-11-21T12:30:01+00:00"
+
+
+def test_text_that_is_not_ascii_stays_readable_in_json() -> None:
+    assert "größe 数量" in as_json(Finding("todo", "größe 数量"))
