@@ -80,7 +80,7 @@ def a_document(number: int) -> dict[str, Any]:
         "price": 12.5,
         "tags": ["new", "used"],
         "place": {"floor": 1, "room": 12},
-        "text": "x" * 149,
+        "text": "x" * 154,
     }
 
 

@@ -85,14 +85,14 @@ def _sentences(comparison: Comparison) -> Iterator[str]:
     for mine in comparison.ours:
         for peer in comparison.timings:
             if not peer.ours:
-                yield f"  = {mine.name}: {_relation(comparison, mine, peer)}"
+                yield f"  {mine.name} {_relation(comparison, mine, peer)}"
 
 
 def _relation(comparison: Comparison, mine: Timing, peer: Timing) -> str:
     times = ratio(mine, peer)
     if comparison.documents is not None:
-        return f"{1 / times:.2f} of the throughput of {peer.name}"
-    return f"{times:.2f} of the time of {peer.name}"
+        return f"has {1 / times:.2f} times the throughput of {peer.name}"
+    return f"takes {times:.2f} times as long as {peer.name}"
 
 
 def seconds(value: float) -> str:

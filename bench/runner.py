@@ -26,38 +26,42 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line names, all by default; return the exit code."""
-    options = _parser().parse_args(arguments)
-    names = options.name or list(BENCHMARKS)
+    options = _options(arguments)
     started = time.monotonic()
     try:
         with databases() as servers:
             about = machine(servers.versions())
             if not options.json:
                 print(", ".join(f"{key} {value}" for key, value in about.items()))
-            found = list(_run(servers, names, quick=options.quick, json=options.json))
+            found = list(
+                _run(servers, options.names, quick=options.quick, json=options.json)
+            )
     except DualMigrateError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
     if options.json:
         print(as_json(found, about))
-    print(f"Took {seconds(time.monotonic() - started)}.", file=sys.stderr)
+    print(f"\nTook {seconds(time.monotonic() - started)}.", file=sys.stderr)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; exits with 2 for what is wrong with it."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    known = ", ".join(BENCHMARKS)
     parser.add_argument(
-        "name",
-        nargs="*",
-        choices=[*BENCHMARKS, []],
-        metavar="NAME",
-        help=f"one of: {', '.join(BENCHMARKS)} (default: all of them)",
+        "names", nargs="*", metavar="NAME", help=f"of {known}; all of them by default"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON, at the end")
     parser.add_argument(
         "--quick", action="store_true", help="small sizes, few rounds: does it run?"
     )
-    return parser
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if name not in BENCHMARKS:
+            parser.error(f"there is no {name!r}; there are {known}")
+    options.names = options.names or list(BENCHMARKS)
+    return options
 
 
 def _run(

@@ -177,23 +177,41 @@ class Environment:
     def migrate(self, target: str, direction: Direction) -> tuple[StepResult, ...]:
         """Bring the sides of this run to a target; returns the steps that were done.
 
+        Where nothing is to do no lock is taken, and nothing is written.
         Raises what the sides raise; PartialFailure where a script failed.
         """
         self.directory.require_pairs()
         self.check_servers()
+        states = self.states()
+        foreseen = self._checked_plan(target, direction, states)
+        if not foreseen.steps and not any(map(State.open_entries, states.values())):
+            return ()
         with self.locked():
-            executor = Executor(self.backends, on_step=self._on_step)
-            states = self.states()
-            require_pair(states)
-            plan = self.plan(target, direction, states)
-            self.preflight(plan)
-            for backend in self.backends.values():
-                backend.prepare()
-            executor.pair(states)
-            if executor.recover(states, direction, self._revision_of):
-                # What was undone is part of the way: -1 must not go one further.
-                plan = self.plan(target, direction, self.states()).within(plan)
-            return executor.run(plan)
+            return self._migrate(target, direction, foreseen)
+
+    def _migrate(
+        self, target: str, direction: Direction, foreseen: Plan
+    ) -> tuple[StepResult, ...]:
+        """Do the steps that are still to do, now that the locks are held.
+
+        Another run may have done some of them while we waited, and a recovery undoes
+        some; -1 must not go one further for that.
+        """
+        executor = Executor(self.backends, on_step=self._on_step)
+        states = self.states()
+        plan = self._checked_plan(target, direction, states).within(foreseen)
+        for backend in self.backends.values():
+            backend.prepare()
+        executor.pair(states)
+        if executor.recover(states, direction, self._revision_of):
+            plan = self.plan(target, direction, self.states()).within(plan)
+        return executor.run(plan)
+
+    def _checked_plan(self, target: str, direction: Direction, states: States) -> Plan:
+        require_pair(states)
+        plan = self.plan(target, direction, states)
+        self.preflight(plan)
+        return plan
 
     def _revision_of(self, entry: Any) -> Revision:
         return self.directory.revisions.get(entry.revision, Revision(entry.revision))

@@ -327,7 +327,7 @@ def resolution_errors(directory: ScriptDirectory) -> Iterator[None]:
     except (RevisionError, KeyError) as error:
         said = str(error).rstrip(".")
         if said == "Ambiguous walk":
-            said = "Several revisions lie that way: a relative target names none of them"
+            said = "Several revisions lie that way, and a number names none of them"
         raise UsageError(
             said, hint="Name a revision; see them with: flask db-migrate history"
         ) from error

@@ -58,16 +58,15 @@ def render_header(header: Header, *, imports: list[str]) -> str:
 
 
 def _docstring(header: Header) -> list[str]:
-    parents = ", ".join(header.down_revision)
     lines = [
         f'"""{_message_literal(clean_message(header.message))}',
         "",
         f"Revision ID: {header.revision}",
-        f"Revises: {parents}" if parents else "Revises:",
+        *wrap(f"Revises: {', '.join(header.down_revision)}", WIDTH),
         f"Create Date: {header.created_at.isoformat(sep=' ', timespec='seconds')}",
     ]
     if header.depends_on:
-        lines.append(f"Depends On: {', '.join(header.depends_on)}")
+        lines += wrap(f"Depends On: {', '.join(header.depends_on)}", WIDTH)
     return [*lines, '"""']
 
 

@@ -8,9 +8,11 @@ is printed on one line by `ast.unparse`.
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import AnyStr
 
 WIDTH = 88
 INDENT = 4
@@ -125,6 +127,8 @@ def _layout(node: ast.expr, indent: int, first: int, last: int) -> str:
             return "*" + _layout(value, indent, first + 1, last)
         case ast.Constant(str() as text):
             return _split_text(text, indent, first, last)
+        case ast.Constant(bytes() as data):
+            return _split_text(data, indent, first, last)
     return flat
 
 
@@ -234,40 +238,32 @@ def _escape(inner: str, mark: str) -> str:
     return inner.replace(mark, "\\" + mark)
 
 
-def _split_text(text: str, indent: int, first: int, last: int) -> str:
+def _split_text(text: AnyStr, indent: int, first: int, last: int) -> str:
     """Return a long text as literals on lines of their own, cut after spaces."""
-    parts: list[str] = []
-    line = ""
-    room = WIDTH - first
-    for word in _words(text):
-        if line and width_of(quote(line + word)) > room:
+    empty = text[:0]
+    parts: list[AnyStr] = []
+    line, room = empty, WIDTH - first - last
+    for piece in _pieces(text, WIDTH - indent - last):
+        if line and width_of(quote(line + piece)) > room:
             parts.append(line)
-            line, room = "", WIDTH - indent
-        line += word
-    if line and parts and width_of(quote(line)) + last > room:
-        head, _, _ = line.rstrip(" ").rpartition(" ")
-        if head:
-            parts.append(head + " ")
-            line = line[len(head) + 1 :]
+            line, room = empty, WIDTH - indent - last
+        line += piece
     parts.append(line)
     return ("\n" + " " * indent).join(map(quote, parts))
 
 
-def _words(text: str) -> list[str]:
-    """Return the words of a text, each with the spaces that follow it."""
-    words: list[str] = []
-    for piece in text.split(" "):
-        if piece or not words:
-            words.append(piece + " ")
-        else:
-            words[-1] += " "
-    if words:
-        words[-1] = words[-1][:-1]
-    return words
+def _pieces(text: AnyStr, room: int) -> list[AnyStr]:
+    """Return a text in words, spaces after them; what is too long in characters."""
+    if isinstance(text, bytes):
+        return [text[at : at + 1] for at in range(len(text))]
+    found: list[AnyStr] = []
+    for word in re.findall(r"\S+ *|\s", text):
+        found += [word] if width_of(quote(word)) <= room else list(word)
+    return found
 
 
 def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
 
 
 def _is_fluent(node: ast.expr) -> bool:

@@ -12,7 +12,6 @@ from ..ops import (
     RenameCollection,
     SetValidator,
 )
-from .aside import Holds
 from .handler import Handler, name_spare, remove_created
 from .steps import StepRecord
 from .views import collection_info, command, ensure_collection
@@ -38,7 +37,7 @@ class CreateCollectionHandler(Handler[CreateCollection]):
     def before(self, operation: CreateCollection, work: Work) -> Mapping[str, Any]:
         name = operation.collection
         sources = work.bench.asides.kept_by_upgrade(
-            work.record, Holds.COLLECTION, of=name
+            work.record, DropCollection.verb, of=name
         )
         info = collection_info(work.db, name)
         if info is not None:

@@ -47,7 +47,7 @@ class ConvertFieldHandler(Handler[ConvertField]):
         refuse_unwritable(work, operation.collection)
         sources = work.bench.asides.kept_by_upgrade(
             work.record,
-            Holds.CONVERSIONS,
+            ConvertField.verb,
             of=operation.collection,
             field=operation.field,
         )

@@ -10,7 +10,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
-from ..ops import MISSING, NOW, AddField, DropField
+from ..ops import MISSING, NOW, AddField, CopyField, DropField
 from .aside import Holds
 from .batches import (
     Batch,
@@ -34,7 +34,7 @@ class AddFieldHandler(Handler[AddField]):
     def before(self, operation: AddField, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
         _value(operation, work)
-        return {"sources": values_of_upgrade(work, operation)}
+        return {"sources": values_of_upgrade(work, operation, DropField.verb)}
 
     def apply(self, operation: AddField, work: Work) -> None:
         path = FieldPath(operation.field)
@@ -80,7 +80,8 @@ class DropFieldHandler(Handler[DropField]):
 
     def before(self, operation: DropField, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
-        found: dict[str, Any] = {"sources": values_of_upgrade(work, operation)}
+        sources = values_of_upgrade(work, operation, CopyField.verb)
+        found: dict[str, Any] = {"sources": sources}
         if operation.keep:
             found["aside"] = name_aside(work, operation.collection, operation.field)
         return found
@@ -129,15 +130,13 @@ FieldOperation = Any
 """One of the operations on fields: they have `collection`, `field` and `batch_size`."""
 
 
-def values_of_upgrade(
-    work: Work, operation: FieldOperation, field: str | None = None
-) -> list[str]:
-    """Return the asides of values that a downgrade's operation gives back."""
+def values_of_upgrade(work: Work, operation: FieldOperation, verb: str) -> list[str]:
+    """Return the asides of values that a downgrade's operation gives back.
+
+    verb: of the upgrade's operation that kept them.
+    """
     return work.bench.asides.kept_by_upgrade(
-        work.record,
-        Holds.VALUES,
-        of=operation.collection,
-        field=field or operation.field,
+        work.record, verb, of=operation.collection, field=operation.field
     )
 
 

@@ -53,7 +53,8 @@ class RenameFieldHandler(Handler[RenameField]):
             {"$expr": {"$and": [old.present, new.unfit]}},
             problem=f"have no document that {new.text} could stand in",
         )
-        found: dict[str, Any] = {"sources": values_of_upgrade(work, operation)}
+        sources = values_of_upgrade(work, operation, RenameField.verb)
+        found: dict[str, Any] = {"sources": sources}
         if operation.overwrite:
             found["aside"] = name_aside(work, operation.collection, new.text)
         return found

@@ -100,11 +100,12 @@ class Asides:
             ensure_collection(self._db, name)
 
     def kept_by_upgrade(
-        self, record: StepRecord, holds: Holds, *, of: str, field: str = ""
+        self, record: StepRecord, verb: str, *, of: str, field: str = ""
     ) -> list[str]:
         """Return what the upgrade of a downgrade's revision kept, newest step first.
 
-        Empty for an upgrade: what a downgrade kept is for people, not for the next run.
+        verb: of the operation that kept it. Empty for an upgrade: what a downgrade
+        kept is for people, not for the next run.
         """
         if record.direction is Direction.UPGRADE:
             return []
@@ -114,7 +115,7 @@ class Asides:
                 "direction": str(Direction.UPGRADE),
                 "collection": of,
                 "field": field,
-                "holds": str(holds),
+                "verb": verb,
                 "open": True,
             }
         )

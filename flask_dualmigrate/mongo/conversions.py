@@ -195,7 +195,7 @@ def _text_from_double(value: Expr) -> Expr:
 
 def _digits_of_double(value: Expr) -> Expr:
     """Return the shortest rounding of a double's exact value that reads back."""
-    power = {"$subtract": [52, {"$floor": {"$log": [{"$abs": value}, 2]}}]}
+    power = {"$subtract": [53, {"$floor": {"$log": [{"$abs": value}, 2]}}]}
     # Times a power of two a double stays exact, and becomes a whole number.
     mantissa = {"$toLong": {"$multiply": [value, {"$pow": [2.0, "$$power"]}]}}
     two = {"$toDecimal": 2}

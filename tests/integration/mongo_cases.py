@@ -185,106 +185,107 @@ TWICE = {"$multiply": ["$n", 2]}
 
 def item_operations() -> list[Case]:
     """Operations on documents and fields, batch by batch."""
-    small = {"batch_size": BATCH}
     total = len(IDS)
     with_note = sum("note" in item(n, 0) for n in range(total))
     with_address = sum("address" in item(n, 0) for n in range(total))
     return [
         Case(
             "add_field",
-            AddField("item", "status", default="new", **small),
+            AddField("item", "status", default="new", batch_size=BATCH),
             check_count("item", {"status": "new"}, total),
-            DropField("item", "status", **small),
+            DropField("item", "status", batch_size=BATCH),
         ),
         Case(
             "add_field to some",
-            AddField("item", "note", default=["x"], **small),
+            AddField("item", "note", default=["x"], batch_size=BATCH),
             check_count("item", {"note": {"$exists": True}}, total),
             None,
         ),
         Case(
             "add_field computed",
-            AddField("item", "twice", using=TWICE, **small),
+            AddField("item", "twice", using=TWICE, batch_size=BATCH),
             check_count("item", {"$expr": {"$eq": ["$twice", TWICE]}}, total),
-            DropField("item", "twice", **small),
+            DropField("item", "twice", batch_size=BATCH),
         ),
         Case(
             "add_field embedded",
-            AddField("item", "address.country.code", default="at", **small),
+            AddField("item", "address.country.code", default="at", batch_size=BATCH),
             check_count("item", {"address.country": {"code": "at"}}, total),
             None,
         ),
         Case(
             "drop_field",
-            DropField("item", "note", **small),
+            DropField("item", "note", batch_size=BATCH),
             check_count("item", {"note": {"$exists": True}}, 0),
-            AddField("item", "note", **small),
+            AddField("item", "note", batch_size=BATCH),
         ),
         Case(
             "drop_field embedded",
-            DropField("item", "address.city", **small),
+            DropField("item", "address.city", batch_size=BATCH),
             check_count("item", {"address.city": {"$exists": True}}, 0),
-            AddField("item", "address.city", **small),
+            AddField("item", "address.city", batch_size=BATCH),
         ),
         Case(
             "rename_field",
-            RenameField("item", "name", "title", **small),
+            RenameField("item", "name", "title", batch_size=BATCH),
             check_renamed_in_place,
-            RenameField("item", "title", "name", **small),
+            RenameField("item", "title", "name", batch_size=BATCH),
         ),
         Case(
             "rename_field embedded",
-            RenameField("item", "address.city", "address.town", **small),
+            RenameField("item", "address.city", "address.town", batch_size=BATCH),
             check_count("item", {"address.town": {"$exists": True}}, with_address),
-            RenameField("item", "address.town", "address.city", **small),
+            RenameField("item", "address.town", "address.city", batch_size=BATCH),
         ),
         Case(
             "rename_field over another",
-            RenameField("item", "note", "last", overwrite=True, **small),
+            RenameField("item", "note", "last", overwrite=True, batch_size=BATCH),
             check_count("item", {"note": {"$exists": True}}, 0),
             None,
         ),
         Case(
             "rename_field into a document",
-            RenameField("item", "name", "address.name", **small),
+            RenameField("item", "name", "address.name", batch_size=BATCH),
             check_count("item", {"address.name": {"$exists": True}}, total),
             None,
         ),
         Case(
             "rename_field out of a document over another",
-            RenameField("item", "address.zip", "last", overwrite=True, **small),
+            RenameField(
+                "item", "address.zip", "last", overwrite=True, batch_size=BATCH
+            ),
             check_count("item", {"last": {"$type": "long"}}, with_address),
             None,
         ),
         Case(
             "copy_field",
-            CopyField("item", "note", "remark", **small),
+            CopyField("item", "note", "remark", batch_size=BATCH),
             check_count("item", {"remark": {"$exists": True}}, with_note),
-            DropField("item", "remark", **small),
+            DropField("item", "remark", batch_size=BATCH),
         ),
         Case(
             "copy_field over another",
-            CopyField("item", "note", "name", overwrite=True, **small),
+            CopyField("item", "note", "name", overwrite=True, batch_size=BATCH),
             check_count("item", {"name": {"$type": "string"}}, total - with_note),
             None,
         ),
         Case(
             "convert_field",
-            ConvertField("item", "price", to="int", **small),
+            ConvertField("item", "price", to="int", batch_size=BATCH),
             check_count("item", {"price": {"$type": "int"}}, total),
-            ConvertField("item", "price", to="string", **small),
+            ConvertField("item", "price", to="string", batch_size=BATCH),
         ),
         Case(
             "convert_field embedded",
-            ConvertField("item", "address.zip", to="string", **small),
+            ConvertField("item", "address.zip", to="string", batch_size=BATCH),
             check_count("item", {"address.zip": {"$type": "string"}}, with_address),
-            ConvertField("item", "address.zip", to="int", **small),
+            ConvertField("item", "address.zip", to="int", batch_size=BATCH),
         ),
         Case(
             "convert_field with nulls",
-            ConvertField("item", "name", to="int", on_error="null", **small),
+            ConvertField("item", "name", to="int", on_error="null", batch_size=BATCH),
             check_count("item", {"name": None}, total),
-            ConvertField("item", "name", to="string", **small),
+            ConvertField("item", "name", to="string", batch_size=BATCH),
         ),
         Case(
             "update with undo",
@@ -293,10 +294,10 @@ def item_operations() -> list[Case]:
                 {"n": {"$gte": 2}},
                 {"$inc": {"n": 10}},
                 undo={"$inc": {"n": -10}},
-                **small,
+                batch_size=BATCH,
             ),
             check_count("item", {"n": {"$gte": 12}}, total - 2),
-            Update("item", {"n": {"$gte": 12}}, {"$inc": {"n": -10}}, **small),
+            Update("item", {"n": {"$gte": 12}}, {"$inc": {"n": -10}}, batch_size=BATCH),
         ),
         Case(
             "update with keep",
@@ -305,14 +306,14 @@ def item_operations() -> list[Case]:
                 {},
                 ({"$replaceWith": {"_id": "$_id", "name": "$name"}},),
                 keep=True,
-                **small,
+                batch_size=BATCH,
             ),
             check_count("item", {"n": {"$exists": False}}, total),
             None,
         ),
         Case(
             "transform with keep",
-            Transform("item", raise_price, keep=True, **small),
+            Transform("item", raise_price, keep=True, batch_size=BATCH),
             check_count("item", {"price.was": {"$exists": True}}, 10),
             None,
         ),
@@ -320,7 +321,7 @@ def item_operations() -> list[Case]:
             "insert",
             Insert("item", tuple(item(n, n) for n in range(100, 110))),
             check_count("item", {"_id": {"$gte": 100, "$lt": 110}}, 10),
-            Delete("item", {"_id": {"$gte": 100, "$lt": 110}}, **small),
+            Delete("item", {"_id": {"$gte": 100, "$lt": 110}}, batch_size=BATCH),
         ),
         Case(
             "insert into a new collection",
@@ -330,7 +331,7 @@ def item_operations() -> list[Case]:
         ),
         Case(
             "delete",
-            Delete("item", {"note": {"$exists": True}}, **small),
+            Delete("item", {"note": {"$exists": True}}, batch_size=BATCH),
             check_count("item", {}, total - with_note),
             None,
         ),

@@ -9,10 +9,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from multiprocessing.connection import Connection
 from typing import Any
 
 from pymongo import MongoClient
+from pymongo.database import Database
 from pymongo.monitoring import (
     CommandFailedEvent,
     CommandListener,
@@ -77,6 +79,12 @@ def _revert_case(url: str, case_id: str, commands: int) -> None:
     with MongoClient[Any](url, event_listeners=[KillAt(commands)]) as client:
         runner = OperationRunner(client.get_default_database())
         runner.revert(REVISION, UP, [CASES[case_id].operation])
+
+
+def hang(db: Database[Any]) -> None:
+    """A function of a script that does half its work, and no more."""
+    db.log.insert_one({"_id": "half"})
+    time.sleep(60)
 
 
 class Life:

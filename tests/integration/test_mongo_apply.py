@@ -11,7 +11,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate.errors import OperationError
-from flask_dualmigrate.mongo.runner import HANDLERS, OperationRunner, Progress
+from flask_dualmigrate.mongo.handlers import HANDLERS
+from flask_dualmigrate.mongo.runner import OperationRunner, Progress
 from flask_dualmigrate.ops import (
     NOW,
     AddField,
@@ -225,7 +226,11 @@ def test_a_collection_that_is_there_and_of_another_kind_is_refused(
 def test_a_collection_that_is_there_with_the_options_asked_for_is_fine(
     mongo_db: Db,
 ) -> None:
-    options = {"capped": True, "size": 1000, "collation": {"locale": "de"}}
+    options: dict[str, Any] = {
+        "capped": True,
+        "size": 1000,
+        "collation": {"locale": "de"},
+    }
     mongo_db.create_collection("made", **options)
     run(mongo_db, CreateCollection("made", options))
     assert mongo_db.made.options()["capped"]

@@ -183,7 +183,7 @@ def cast_by_postgresql(engine: sa.Engine, text: str, cast: str) -> Any:
 
 def _same(found: Any, expected: Any) -> bool:
     if isinstance(found, Decimal128):
-        return found.to_decimal() == expected
+        return bool(found.to_decimal() == expected)
     if isinstance(expected, datetime):
         return bool(found == expected.astimezone(UTC).replace(tzinfo=None))
     return repr(found) == repr(expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -14,10 +15,10 @@ from bson import Binary, Int64, ObjectId
 from pymongo.database import Database
 
 from flask_dualmigrate.errors import IntegrityError
-from flask_dualmigrate.ops import Update
+from flask_dualmigrate.ops import Run, Update
 
 from .mongo_cases import CASES, Case, seed
-from .mongo_killed import Life, revert_killed, run_killed
+from .mongo_killed import Life, hang, revert_killed, run_killed
 from .mongo_runs import REVISION, clear, image, image_after, revert, run
 
 Db = Database[Any]
@@ -28,13 +29,26 @@ ADD_ONE = Update(
 )
 
 
+STRIDE = 11
+"""Each case is killed at every so many commands, from another one on; 1 tries all."""
+
+every_case = pytest.mark.parametrize(
+    ("first", "case"), list(enumerate(CASES.values())), ids=list(CASES)
+)
+
+
+def moments(first: int) -> Iterator[int]:
+    """Return the numbers of commands after which to kill."""
+    return count(first % STRIDE, STRIDE)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES.values(), ids=str)
+@every_case
 def test_a_run_killed_at_any_command_is_carried_on(
-    mongo_db: Db, mongo_url: str, case: Case
+    mongo_db: Db, mongo_url: str, first: int, case: Case
 ) -> None:
     expected = image_after(mongo_db, seed, case.operation)
-    for commands in count():
+    for commands in moments(first):
         clear(mongo_db)
         seed(mongo_db)
         killed = run_killed(mongo_url, case.id, commands)
@@ -45,11 +59,11 @@ def test_a_run_killed_at_any_command_is_carried_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES.values(), ids=str)
+@every_case
 def test_a_run_killed_at_any_command_is_taken_back(
-    mongo_db: Db, mongo_url: str, case: Case
+    mongo_db: Db, mongo_url: str, first: int, case: Case
 ) -> None:
-    for commands in count():
+    for commands in moments(first):
         clear(mongo_db)
         seed(mongo_db)
         before = image(mongo_db)
@@ -61,11 +75,11 @@ def test_a_run_killed_at_any_command_is_taken_back(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES.values(), ids=str)
+@every_case
 def test_an_undoing_killed_at_any_command_is_carried_on(
-    mongo_db: Db, mongo_url: str, case: Case
+    mongo_db: Db, mongo_url: str, first: int, case: Case
 ) -> None:
-    for commands in count():
+    for commands in moments(first):
         clear(mongo_db)
         seed(mongo_db)
         before = image(mongo_db)
@@ -79,7 +93,7 @@ def test_an_undoing_killed_at_any_command_is_carried_on(
 
 def fill(db: Db, documents: int) -> None:
     """Insert documents with `_id`s of seven types, so many in all."""
-    kinds = [
+    kinds: list[Callable[[int], Any]] = [
         lambda n: n,
         lambda n: n + 0.5,
         lambda n: Int64(2**40 + n),
@@ -135,7 +149,8 @@ def test_the_undoing_of_an_increment_killed_thirty_times_is_made_once(
 
 
 def test_a_function_that_was_killed_is_in_doubt(mongo_db: Db, mongo_url: str) -> None:
-    seed(mongo_db)
-    assert run_killed(mongo_url, "run unsafe", 12)
+    life = Life(mongo_url, Run(hang))
+    assert life.sees(1)
+    life.kill()
     with pytest.raises(IntegrityError, match=f"Step 0 of revision {REVISION} is in"):
-        run(mongo_db, CASES["run unsafe"].operation)
+        run(mongo_db, Run(hang))

@@ -11,7 +11,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate.errors import DatabaseUnavailable, OperationError
-from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.mongo.runner import OperationRunner, Progress
 from flask_dualmigrate.mongo.transactions import supports_transactions
 from flask_dualmigrate.ops import (
     AddField,
@@ -35,7 +35,7 @@ from flask_dualmigrate.ops import (
 from .mongo_runs import REVISION, UP, image, revert, run
 
 Db = Database[Any]
-Seed = Callable[[Db], Any]
+Seed = Callable[[Db], None]
 
 
 def two(db: Db) -> None:
@@ -45,6 +45,16 @@ def two(db: Db) -> None:
 def two_and_an_index(db: Db) -> None:
     two(db)
     db.t.create_index("a", name="ix_a")
+
+
+def two_and_another(db: Db) -> None:
+    two(db)
+    db.create_collection("u")
+
+
+def two_and_a_validator(db: Db) -> None:
+    two(db)
+    db.command("collMod", "t", validator={"b": {"$lt": 9}})
 
 
 def a_view(db: Db) -> None:
@@ -94,7 +104,7 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
     ),
     (
         "rename onto another collection",
-        lambda db: (two(db), db.create_collection("u")),
+        two_and_another,
         RenameCollection("t", "u"),
         "t cannot be renamed to u: there is a collection u",
     ),
@@ -136,7 +146,7 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
     ),
     (
         "update against the validator",
-        lambda db: (two(db), db.command("collMod", "t", validator={"b": {"$lt": 9}})),
+        two_and_a_validator,
         Update("t", {}, {"$inc": {"b": 8}}),
         "The validator refused the document with _id 1",
     ),
@@ -235,14 +245,12 @@ def test_an_error_shows_five_samples_of_many(mongo_db: Db) -> None:
 
 def test_values_that_come_in_during_a_conversion_are_told(mongo_db: Db) -> None:
     mongo_db.t.insert_many([{"_id": n, "a": str(n)} for n in range(6)])
-    runner = OperationRunner(
-        mongo_db,
-        on_progress=lambda progress: (
+
+    def app_writes(progress: Progress) -> None:
+        if progress.done == 4:
             mongo_db.t.update_one({"_id": 0}, {"$set": {"a": "bad"}})
-            if progress.done == 4
-            else None
-        ),
-    )
+
+    runner = OperationRunner(mongo_db, on_progress=app_writes)
     with pytest.raises(OperationError, match="1 document of t still have a a that is"):
         runner.run(REVISION, UP, [ConvertField("t", "a", to="int", batch_size=2)])
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.mongo.steps import StepStatus
 from flask_dualmigrate.ops import (
     AddField,
@@ -28,7 +29,6 @@ from .mongo_cases import BATCH, CASES, Case, mark, seed
 from .mongo_runs import (
     REVISION,
     UP,
-    OperationRunner,
     clear,
     image,
     our_asides,

@@ -2,42 +2,172 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from flask import Flask
 
+from flask_dualmigrate import show, status
+from flask_dualmigrate.revision import BackendName
 from sample_app import mongo
 from sample_app.config import get_db_type
 
-MakeApp = Callable[..., Flask]
+from .conftest import MakeApp
 
+SIDES = ("postgres", "mongo")
+VARIABLES = {"postgres": "DATABASE_URL", "mongo": "MONGO_URI"}
 QUICK_S = 10.0  # far under the 30 s that PyMongo waits for a server
+SERVE = """
+from sample_app.wsgi import app
+print(app.test_client().get("/api/items").status_code)
+"""
 
 
-def test_on_postgres_mongo_is_never_touched(
+class Deaf:
+    """A server that lets connect whoever will, and never says a word."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.setblocking(False)
+        host = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self.urls = {
+            "postgres": f"postgresql://nobody@{host}/nowhere",
+            "mongo": f"mongodb://{host}/nowhere",
+        }
+
+    def was_called(self) -> bool:
+        """Say whether anybody has connected."""
+        try:
+            self._socket.accept()[0].close()
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def deaf() -> Iterator[Deaf]:
+    """Where the database that is not in use is said to be."""
+    server = Deaf()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=SIDES)
+def one_sided(
+    request: pytest.FixtureRequest,
+    make_app: MakeApp,
+    deaf: Deaf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Flask:
+    """The app on one database, the other one deaf."""
+    side: str = request.param
+    monkeypatch.setenv("DB_TYPE", side)
+    url = request.getfixturevalue(f"{side}_url")
+    urls = {VARIABLES[name]: deaf.urls[name] for name in SIDES}
+    return make_app(side, **{**urls, VARIABLES[side]: url})
+
+
+def test_on_one_database_the_other_is_never_connected_to(
+    one_sided: Flask, deaf: Deaf
+) -> None:
+    assert one_sided.test_client().get("/api/items").status_code == 200
+    assert not deaf.was_called()
+
+
+def test_on_postgres_mongo_is_not_initialised(
     make_app: MakeApp, postgres_url: str
+) -> None:
+    make_app("postgres", DATABASE_URL=postgres_url)
+
+    assert mongo.db is None
+
+
+def test_on_mongo_postgres_is_not_initialised(
+    make_app: MakeApp, mongo_url: str
+) -> None:
+    app = make_app("mongo", MONGO_URI=mongo_url)
+
+    assert "sqlalchemy" not in app.extensions
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "status",
+        "current",
+        "check",
+        "show",
+        "history -i",
+        "upgrade",
+        "upgrade --dry-run",
+        "downgrade -1 --yes",
+        "stamp base",
+    ],
+)
+def test_every_command_works_on_one_database_alone(
+    one_sided: Flask, deaf: Deaf, command: str
 ) -> None:
     start = time.monotonic()
 
-    app = make_app("postgres", DATABASE_URL=postgres_url)
+    done = one_sided.test_cli_runner().invoke(args=["db-migrate", *command.split()])
 
-    assert app.test_client().get("/api/items").status_code == 200
-    assert mongo.db is None
+    assert done.exit_code == 0, done.output
+    assert not deaf.was_called()
     assert time.monotonic() - start < QUICK_S
 
 
-def test_on_mongo_postgres_is_never_touched(make_app: MakeApp, mongo_url: str) -> None:
-    start = time.monotonic()
+def test_a_deployment_on_one_database_applies_its_side_only(one_sided: Flask) -> None:
+    with one_sided.app_context():
+        rows = status().rows
 
-    app = make_app("mongo", MONGO_URI=mongo_url)
+    states = {side: {row.sides[side].state for row in rows} for side in BackendName}
+    used = BackendName(os.environ["DB_TYPE"])
+    assert states.pop(used) == {"applied"}
+    assert list(states.values()) == [{"not used here"}]
 
-    assert app.test_client().get("/api/items").status_code == 200
-    assert "sqlalchemy" not in app.extensions
-    assert time.monotonic() - start < QUICK_S
+
+def test_a_migration_command_leaves_the_upgrade_to_whoever_calls_it(
+    postgres_url: str, mongo_url: str
+) -> None:
+    urls = {"DATABASE_URL": postgres_url, "MONGO_URI": mongo_url, "DB_TYPE": "both"}
+    command = ["-m", "flask", "--app", "sample_app", "db-migrate", "status", "--json"]
+
+    done = start(command, urls)
+    output, errors = done.communicate()
+
+    assert done.returncode == 0, errors
+    facts = json.loads(output)
+    assert facts["pending"] == len(facts["rows"]) > 0
+
+
+@pytest.mark.parametrize("db_type", [*SIDES, "both"])
+def test_of_processes_that_start_at_once_one_migrates_and_all_serve(
+    make_app: MakeApp,
+    monkeypatch: pytest.MonkeyPatch,
+    postgres_url: str,
+    mongo_url: str,
+    db_type: str,
+) -> None:
+    urls = {"DATABASE_URL": postgres_url, "MONGO_URI": mongo_url, "DB_TYPE": db_type}
+
+    processes = [start(["-W", "error", "-c", SERVE], urls) for _ in range(4)]
+    answers = [process.communicate() for process in processes]
+
+    assert [output for output, _ in answers] == ["200\n"] * 4, answers
+    monkeypatch.setenv("DB_TYPE", db_type)
+    with make_app(urls.pop("DB_TYPE"), **urls).app_context():
+        for row in status().rows:
+            for attempts in show(revision=row.revision).attempts.values():
+                assert [attempt["status"] for attempt in attempts] == ["applied"]
 
 
 @pytest.mark.parametrize(
@@ -83,3 +213,16 @@ def test_an_unknown_database_is_refused_with_what_is_known(
 
     with pytest.raises(ValueError, match=r"mysql.*postgres, mongo, both"):
         get_db_type()
+
+
+def start(
+    arguments: Sequence[str], environment: Mapping[str, str]
+) -> subprocess.Popen[str]:
+    """Start Python in an environment."""
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

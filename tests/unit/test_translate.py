@@ -43,7 +43,8 @@ def test_a_created_table_is_a_collection_and_says_what_mongo_has_not() -> None:
 
     assert body(create(made)) == (
         'op.create_collection("items")\n'
-        "# Foreign key items.owner_id -> users.id (ON DELETE CASCADE): MongoDB has none.\n"
+        "# Foreign key items.owner_id -> users.id (ON DELETE CASCADE): MongoDB has "
+        "none.\n"
         "# Check of items, price > 0: MongoDB has none.\n"
         "# Comment of table items: MongoDB has none."
     )
