@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -25,10 +26,16 @@ class Plan:
     steps: tuple[Step, ...]
 
     def within(self, other: Plan) -> Plan:
-        """Return this plan without the revisions that another one does not have."""
+        """Return this plan up to the first revision that another one does not have.
+
+        An earlier plan for a target such as -1, which has moved on since; a target that
+        is an id stays where it is, and so its plan stays whole.
+        """
+        if not _RELATIVE.search(self.target):
+            return self
         ids = {step.revision.id for step in other.steps}
-        steps = tuple(step for step in self.steps if step.revision.id in ids)
-        return dataclasses.replace(self, steps=steps)
+        steps = itertools.takewhile(lambda step: step.revision.id in ids, self.steps)
+        return dataclasses.replace(self, steps=tuple(steps))
 
     @property
     def fixed_target(self) -> str:

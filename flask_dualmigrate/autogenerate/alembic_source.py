@@ -17,6 +17,7 @@ from .header import Header
 from .imports import import_lines
 from .printer import INDENT, print_block, print_comment
 from .render import assemble
+from .sql_tokens import escape_colons
 from .steps import Call, Note, OnTable, Step
 from .types import plain_type
 
@@ -129,4 +130,31 @@ def print_source(source: str, *, indent: int) -> list[str]:
         if not line.lstrip().startswith("#"):
             break
         lines.append(" " * indent + line.strip())
-    return lines + print_block(ast.parse(source).body, indent=indent)
+    tree = _ColonEscaper().visit(ast.parse(source))
+    return lines + print_block(tree.body, indent=indent)
+
+
+class _ColonEscaper(ast.NodeTransformer):
+    """Escapes the colons of SQL that would become parameters when the script runs.
+
+    Alembic renders the SQL as the database gets it.
+    """
+
+    _SQL_FIRST = ("text", "CheckConstraint", "Computed")
+    _SQL_LAST = ("create_check_constraint",)
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        self.generic_visit(node)
+        name = getattr(node.func, "attr", "")
+        at = {**dict.fromkeys(self._SQL_FIRST, 0), **dict.fromkeys(self._SQL_LAST, -1)}
+        if name in at and node.args:
+            _escape(node.args[at[name]])
+        for keyword in node.keywords:
+            if keyword.arg == "postgresql_where":
+                _escape(keyword.value)
+        return node
+
+
+def _escape(node: ast.expr) -> None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        node.value = escape_colons(node.value)

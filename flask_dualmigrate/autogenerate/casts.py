@@ -63,6 +63,11 @@ def using(
     raise NoCast(f"{plain.compile(dialect=dialect)} to {type_name}")
 
 
+def same_kind(old: TypeEngine[Any], new: TypeEngine[Any], dialect: Dialect) -> bool:
+    """Return True if both types are numbers, or both texts, …"""
+    return len({_kind(plain_type(type_, dialect)) for type_ in (old, new)}) == 1
+
+
 def both_text(old: TypeEngine[Any], new: TypeEngine[Any], dialect: Dialect) -> bool:
     """Return True if both types are texts, of any length."""
     return {_kind(plain_type(type_, dialect)) for type_ in (old, new)} == {"text"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from alembic.runtime.environment import EnvironmentContext
@@ -14,6 +15,7 @@ from sqlalchemy.schema import DefaultClause
 from sqlalchemy.types import ARRAY, TypeEngine
 
 from . import sql, sql_tokens
+from .context import plain_dialect
 from .defaults import CLOCKS
 from .enums import literal
 from .sql_tokens import escape_colons
@@ -35,7 +37,23 @@ def migration_context(
 
     options: those of Alembic's configure(), as the app gave them.
     """
-    schemas = _schemas(metadata, connection)
+    opts = _options(options, _schemas(metadata, connection))
+    opts["target_metadata"] = metadata
+    is_postgres = connection.dialect.name == "postgresql"
+    if opts["compare_type"] is True and is_postgres:
+        opts["compare_type"] = _compare_type
+    context = MigrationContext.configure(
+        connection=connection, environment_context=environment, opts=opts
+    )
+    if opts["compare_server_default"] is True and is_postgres:
+        # Not by the option: Alembic calls that for identities too, and fails on them.
+        impl: Any = context.impl
+        impl.compare_server_default = _DefaultComparison(impl)
+    return context
+
+
+def _options(options: Mapping[str, Any], schemas: frozenset[str]) -> dict[str, Any]:
+    """Return the app's options on top of the defaults, what is ours filtered out."""
     opts: dict[str, Any] = {
         "sqlalchemy_module_prefix": "sa.",
         "alembic_module_prefix": "op.",
@@ -45,19 +63,11 @@ def migration_context(
         "compare_server_default": True,
         "include_schemas": bool(schemas),
         **options,
-        "target_metadata": metadata,
     }
     only = None if "include_schemas" in options else schemas
     opts["include_object"] = _not_ours_object(opts.get("include_object"))
     opts["include_name"] = _not_ours_name(opts.get("include_name"), only)
-    is_postgres = connection.dialect.name == "postgresql"
-    if opts["compare_type"] is True and is_postgres:
-        opts["compare_type"] = _compare_type
-    if opts["compare_server_default"] is True and is_postgres:
-        opts["compare_server_default"] = _compare_server_default
-    return MigrationContext.configure(
-        connection=connection, environment_context=environment, opts=opts
-    )
+    return opts
 
 
 def _schemas(
@@ -117,29 +127,34 @@ def _compare_type(
     return True if one_is_array != other_is_array else None
 
 
-def _compare_server_default(
-    context: MigrationContext,
-    inspected: Column[Any],
-    column: Column[Any],
-    inspected_default: str | None,
-    server_default: Any,
-    _: str | None,
-) -> bool | None:
-    """Return True if the defaults differ; None: Alembic decides.
+class _DefaultComparison:
+    """Tells whether two server defaults differ, in place of Alembic's PostgresqlImpl.
 
-    Alembic asks PostgreSQL whether the one equals the other, and fails where their
-    types have no = : json, or an integer that becomes a boolean.
+    That asks PostgreSQL whether the one equals the other, and fails where their types
+    have no = : json, or an integer that becomes a boolean.
     """
-    if not isinstance(server_default, DefaultClause) or inspected_default is None:
-        return None
-    assert context.connection is not None
-    dialect = context.connection.dialect
-    arg = server_default.arg
-    text_of_model = literal(arg) if isinstance(arg, str) else sql_of(arg, dialect)
-    same = _same_expression(inspected_default, text_of_model)
-    if same is None:
-        same = _same_value(context.connection, inspected_default, text_of_model, column)
-    return not same
+
+    def __init__(self, impl: Any) -> None:
+        self._connection: Connection = impl.connection
+        self._alembics = impl.compare_server_default
+
+    def __call__(
+        self,
+        inspected: Column[Any],
+        column: Column[Any],
+        rendered: str | None,
+        inspected_default: str | None,
+    ) -> bool:
+        server_default = column.server_default
+        if not isinstance(server_default, DefaultClause) or inspected_default is None:
+            return bool(self._alembics(inspected, column, rendered, inspected_default))
+        arg = server_default.arg
+        dialect = plain_dialect(self._connection.dialect)
+        default = literal(arg) if isinstance(arg, str) else sql_of(arg, dialect)
+        same = _same_expression(inspected_default, default)
+        if same is None:
+            same = _same_value(self._connection, inspected_default, default, column)
+        return not same
 
 
 def _same_expression(one: str, other: str) -> bool | None:
@@ -164,8 +179,10 @@ def _same_value(
         f"SELECT CAST({one} AS {name})::text IS NOT DISTINCT FROM "
         f"CAST({other} AS {name})::text"
     )
+    in_transaction = not getattr(connection.connection, "autocommit", False)
     try:
-        with connection.begin_nested():
+        # A savepoint: what fails would take the rest of the comparison with it.
+        with connection.begin_nested() if in_transaction else nullcontext():
             return bool(connection.scalar(text(escape_colons(query))))
     except DBAPIError:
         return False

@@ -164,25 +164,36 @@ def plan_enums(
     created = [
         enum for enum, create in wanted.items() if create and enum not in existing
     ]
-    left = uses(connection)
-    gone = list(_taken(upgrade, dialect))
-    removed = {place for place, _ in gone}
-    default = str(dialect.default_schema_name)
-    unused = {
+    gone = dict(_taken(upgrade, dialect))
+    freed = {
         existing[enum_type(enum, dialect)]
-        for _, type_ in gone
+        for type_ in gone.values()
         for enum in enums_of(type_, dialect)
         if enum_type(enum, dialect) in existing
     }
-    dropped = [
+    unused = freed - set(wanted) - _in_use(freed, set(gone), connection)
+    return EnumPlan(_sorted(created), _sorted(unused))
+
+
+def _in_use(
+    enums: set[EnumType], gone: set[Place], connection: Connection
+) -> set[EnumType]:
+    """Return the enum types that have a column which does not go."""
+    columns = uses(connection)
+    return {
         enum
-        for enum in unused
-        if enum not in wanted
-        and removed.issuperset(
-            column.place for column in left.get((enum.schema or default, enum.name), ())
-        )
-    ]
-    return EnumPlan(_sorted(created), _sorted(dropped))
+        for enum in enums
+        if {column.place for column in _columns_of(enum, columns, connection)} - gone
+    }
+
+
+def _columns_of(
+    enum: EnumType,
+    columns: Mapping[tuple[str, str], set[EnumColumn]],
+    connection: Connection,
+) -> set[EnumColumn]:
+    schema = enum.schema or str(connection.dialect.default_schema_name)
+    return columns.get((schema, enum.name), set())
 
 
 def _sorted(found: Iterable[EnumType]) -> tuple[EnumType, ...]:
@@ -251,26 +262,21 @@ def changed_enums(
         for enum in _sorted(wanted)
         if enum in existing and set(existing[enum].labels) != set(enum.labels)
     ]
-    if not changed:
-        return []
-    columns = uses(connection)
-    default = str(dialect.default_schema_name)
+    columns = uses(connection) if changed else {}
     return [
         ChangeEnumOp(
-            old,
-            new,
-            _with_defaults(columns.get((new.schema or default, new.name)), connection),
+            old, new, _with_defaults(_columns_of(new, columns, connection), connection)
         )
         for old, new in changed
     ]
 
 
 def _with_defaults(
-    columns: set[EnumColumn] | None, connection: Connection
+    columns: set[EnumColumn], connection: Connection
 ) -> list[EnumColumn]:
     inspector = inspect(connection)
     found = []
-    for column in sorted(columns or (), key=lambda item: item.place):
+    for column in sorted(columns, key=lambda item: item.place):
         schema, table, name = column.place
         defaults: Mapping[str, str | None] = {
             item["name"]: item["default"]

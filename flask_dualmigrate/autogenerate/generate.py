@@ -53,7 +53,7 @@ def generate(
     return Pair(
         postgres=_postgres_source(header, proposal, connection),
         mongo=_mongo_source(header, proposal, context),
-        detected=describe_all(proposal.upgrade, connection.dialect),
+        detected=describe_all(proposal.upgrade, plain_dialect(connection.dialect)),
         empty=False,
         header=header,
     )
@@ -67,7 +67,7 @@ def differences(
 ) -> tuple[str, ...]:
     """Return what the models have that the database has not, in words."""
     proposal = propose(connection, metadata, None, options)
-    return describe_all(proposal.upgrade, connection.dialect)
+    return describe_all(proposal.upgrade, plain_dialect(connection.dialect))
 
 
 def _header(header: Header, proposal: Proposal) -> Header:
@@ -108,6 +108,8 @@ def _postgres_source(header: Header, proposal: Proposal, connection: Connection)
         plan = plan_enums(proposal.upgrade, connection, skip=skip)
         autogen.opts["render_item"] = enum_renderer(autogen)
         dialect = plain_dialect(connection.dialect)
+        # Alembic would double each percent sign, as for a driver's parameters.
+        autogen.migration_context.impl.dialect = dialect
         models = Tables.of(proposal.models, dialect)
         there = Tables.of(proposal.tables, dialect)
         up = Scope(dialect, found=there, left=models, database=there)

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Dialect
 from .enums import ChangeEnumOp
 from .postgres_names import foreign_key_name
 from .state import final_name
-from .walk import table_of
+from .walk import foreign_key_op, table_of
 
 # What goes first on a table: an index would be in the way of a change of type.
 _LAST = 9
@@ -228,10 +228,8 @@ def _without_keys(
 def _add_key(
     op: ops.CreateTableOp, key: ForeignKeyConstraint, dialect: Dialect
 ) -> ops.CreateForeignKeyOp:
-    made = ops.CreateForeignKeyOp.from_constraint(key)
-    assert isinstance(made, ops.CreateForeignKeyOp)
+    made = foreign_key_op(op.table_name, op.schema, key)
     made.constraint_name = _key_name(op.table_name, key, dialect)
-    made.kw.pop("use_alter", None)
     return made
 
 

@@ -137,20 +137,7 @@ def _reflect(
 ) -> tuple[Table, ...]:
     """Return the tables that operations touch, as far as the database has them."""
     metadata = MetaData()
-    found = list(leaves(operations))
-    wanted = {
-        (getattr(op, "schema", None), str(op.table_name))
-        for op in found
-        if getattr(op, "table_name", None)
-    }
-    default = connection.dialect.default_schema_name
-    wanted |= {
-        (None if schema == default else schema, table)
-        for op in found
-        if isinstance(op, ChangeEnumOp)
-        for schema, table, _ in (column.place for column in op.columns)
-    }
-    for schema, name in sorted(wanted, key=lambda item: (item[0] or "", item[1])):
+    for schema, name in _touched(operations, connection):
         try:
             Table(
                 name,
@@ -162,6 +149,21 @@ def _reflect(
         except NoSuchTableError:
             continue
     return tuple(metadata.tables.values())
+
+
+def _touched(
+    operations: Sequence[ops.MigrateOperation], connection: Connection
+) -> list[tuple[str | None, str]]:
+    """Return schema and name of the tables that operations are about."""
+    default = connection.dialect.default_schema_name
+    found: set[tuple[str | None, str]] = set()
+    for op in leaves(operations):
+        if isinstance(op, ChangeEnumOp):
+            for schema, table, _ in (column.place for column in op.columns):
+                found.add((None if schema == default else schema, table))
+        elif getattr(op, "table_name", None):
+            found.add((getattr(op, "schema", None), str(op.table_name)))
+    return sorted(found, key=lambda item: (item[0] or "", item[1]))
 
 
 def _name_constraints(

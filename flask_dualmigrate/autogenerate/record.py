@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -13,9 +13,17 @@ import alembic.op
 from alembic.config import Config
 from alembic.operations import BatchOperations, Operations, ops
 from alembic.runtime.environment import EnvironmentContext
-from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    Table,
+    UniqueConstraint,
+)
 
 from .empty_database import EmptyDatabase
+from .walk import foreign_key_op
 
 # alembic.op and alembic.context belong to the process: one script at a time.
 _one_at_a_time = threading.RLock()
@@ -68,10 +76,13 @@ class _Recorder(Operations):
     recorded: list[ops.MigrateOperation]
 
     def invoke(self, operation: ops.MigrateOperation) -> Any:
-        self.recorded.append(operation)
-        if isinstance(operation, ops.CreateTableOp):
-            return operation.to_table(self.migration_context)
-        return None
+        if not isinstance(operation, ops.CreateTableOp):
+            self.recorded.append(operation)
+            return None
+        table = operation.to_table(self.migration_context)
+        self.recorded.append(ops.CreateTableOp.from_table(table))
+        self.recorded += map(ops.CreateIndexOp.from_index, _by_name(table.indexes))
+        return table
 
     @contextmanager
     def batch_alter_table(  # type: ignore[override]
@@ -131,7 +142,13 @@ def _in_parts(op: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
     alone: Column[Any] = column._copy() if has_table else column
     table = Table(op.table_name, MetaData(), alone, schema=op.schema)
     for constraint in table.constraints:
-        if isinstance(constraint, UniqueConstraint | ForeignKeyConstraint):
-            yield ops.AddConstraintOp.from_constraint(constraint)
+        if isinstance(constraint, UniqueConstraint):
+            yield ops.CreateUniqueConstraintOp.from_constraint(constraint)
+        elif isinstance(constraint, ForeignKeyConstraint):
+            yield foreign_key_op(op.table_name, op.schema, constraint)
     for index in table.indexes:
         yield ops.CreateIndexOp.from_index(index)
+
+
+def _by_name(indexes: Iterable[Index]) -> list[Index]:
+    return sorted(indexes, key=lambda index: str(index.name))

@@ -73,27 +73,16 @@ def value_source(value: Any, imports: set[str]) -> str:
     match value:
         case Now():
             return "op.now()"
-        case None | bool():
-            return repr(value)
-        case Int64():
-            imports.add("from bson import Int64")
-            return f"Int64({int(value)})"
         case float() if not math.isfinite(value):
             return f'float("{value}")'
-        case int() | float():
-            return repr(value)
         case str():
             return quote(value)
-        case Decimal128():
-            imports.add("from bson import Decimal128")
-            return f"Decimal128({quote(str(value))})"
-        case Binary():
-            return _binary(value, imports)
+        case Int64() | Decimal128() | Binary() | datetime.datetime():
+            return _object(value, imports)
         case bytes():
             return quote(value)
-        case datetime.datetime():
-            imports.add("from datetime import UTC, datetime")
-            return _datetime(value)
+        case None | bool() | int() | float():
+            return repr(value)
         case Mapping():
             items = (
                 f"{quote(key)}: {value_source(item, imports)}"
@@ -103,6 +92,21 @@ def value_source(value: Any, imports: set[str]) -> str:
         case tuple() | list():
             return _sequence(value, imports)
     raise TypeError(f"{value!r} cannot be written in a script")
+
+
+def _object(
+    value: Int64 | Decimal128 | Binary | datetime.datetime, imports: set[str]
+) -> str:
+    """Return the call that makes a value of a class; adds the class's import."""
+    if isinstance(value, datetime.datetime):
+        imports.add("from datetime import UTC, datetime")
+        return _datetime(value)
+    imports.add(f"from bson import {type(value).__name__}")
+    if isinstance(value, Binary):
+        return _binary(value, imports)
+    if isinstance(value, Decimal128):
+        return f"Decimal128({quote(str(value))})"
+    return f"Int64({int(value)})"
 
 
 def _sequence(value: Iterable[Any], imports: set[str]) -> str:
@@ -116,7 +120,6 @@ def _sequence(value: Iterable[Any], imports: set[str]) -> str:
 
 
 def _binary(value: Binary, imports: set[str]) -> str:
-    imports.add("from bson import Binary")
     if value.subtype == 4:
         imports.add("from uuid import UUID")
         return f"Binary.from_uuid(UUID({quote(str(value.as_uuid()))}))"

@@ -9,7 +9,7 @@ from alembic.operations import ops
 from sqlalchemy import Column, ColumnDefault, Index, text
 from sqlalchemy.schema import DefaultClause
 
-from .casts import NoCast, both_text, using
+from .casts import NoCast, both_text, same_kind, using
 from .evolve import index_mentions
 from .state import final_name, index_state
 from .steps import Call, Note, Scope, execute
@@ -60,12 +60,19 @@ def alter_column(op: ops.AlterColumnOp, scope: Scope) -> Iterator[Call | Note]:
         except NoCast as error:
             yield Note(f"PostgreSQL cannot cast {error}: say postgresql_using=.")
     default = _default_after(op, scope)
-    if expression is not None:
+    if expression is not None or _changes_kind(op, scope):
         yield from _retype(op, default, expression, scope)
     elif op.modify_nullable is False or default is not op.modify_server_default:
         yield from _in_order(op, default, {}, scope)
     else:
         yield Call(op)
+
+
+def _changes_kind(op: ops.AlterColumnOp, scope: Scope) -> bool:
+    old, new = op.existing_type, op.modify_type
+    if old is None or new is None:
+        return False
+    return not same_kind(old, new, scope.dialect)
 
 
 def _default_after(op: ops.AlterColumnOp, scope: Scope) -> Any:
@@ -85,17 +92,21 @@ def _default_after(op: ops.AlterColumnOp, scope: Scope) -> Any:
 
 
 def _retype(
-    op: ops.AlterColumnOp, default: Any, expression: str, scope: Scope
+    op: ops.AlterColumnOp, default: Any, expression: str | None, scope: Scope
 ) -> Iterator[Call | Note]:
-    """Change the type by an expression, out of the way of default and indexes."""
-    if isinstance(op.existing_server_default, DefaultClause):
+    """Change the type, out of the way of default and indexes.
+
+    expression: for USING; None: PostgreSQL needs none.
+    """
+    if expression is not None and isinstance(op.existing_server_default, DefaultClause):
         # It would have to be cast along, and cannot.
         yield Call(_default_only(op, None))
         default = False if default is None else default
     indexes = list(_indexes_in_the_way(op, scope))
     for index, _ in indexes:
         yield Call(ops.DropIndexOp.from_index(index))
-    yield from _in_order(op, default, {"postgresql_using": expression}, scope)
+    keywords = {} if expression is None else {"postgresql_using": expression}
+    yield from _in_order(op, default, keywords, scope)
     for _, index in indexes:
         yield Call(ops.CreateIndexOp.from_index(index))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from alembic.operations import ops
@@ -10,7 +10,14 @@ from sqlalchemy.engine import Dialect
 
 from .enums import ChangeEnumOp
 from .evolve import dropped_name
-from .state import IndexState, Key, constraint_index, full_name, index_state
+from .state import (
+    IndexState,
+    Key,
+    constraint_index,
+    final_name,
+    full_name,
+    index_state,
+)
 from .walk import leaves, table_of
 
 
@@ -23,54 +30,14 @@ def describe_all(
 
 def describe(op: Any, dialect: Dialect) -> str:
     """Return an operation in words."""
-    table = table_of(op, dialect)
-    match op:
-        case ops.CreateTableOp():
-            return f"add table {table}"
-        case ops.DropTableOp():
-            return f"remove table {table}"
-        case ops.AddColumnOp():
-            return f"add column {table}.{op.column.name}"
-        case ops.DropColumnOp():
-            return f"remove column {table}.{op.column_name}"
-        case ops.AlterColumnOp():
-            return f"change {_aspects(op)} of column {table}.{op.column_name}"
-        case ops.CreateIndexOp():
-            return f"add {_index(index_state(op.to_index(), dialect), table)}"
-        case ops.DropIndexOp():
-            return f"remove index {dropped_name(op, dialect)} of {table}"
-        case ops.CreateUniqueConstraintOp():
-            constraint = op.to_constraint()
-            index = constraint_index(constraint, constraint.table, dialect)
-            return f"add unique constraint {index.name} on {table}{_columns(index)}"
-        case ops.CreateForeignKeyOp():
-            columns = ", ".join(op.local_cols)
-            schema = op.kw.get("referent_schema")
-            target = full_name(op.referent_table, schema, dialect)
-            return f"add foreign key {table}({columns}) -> {target}"
-        case ops.DropConstraintOp():
-            kind = {"foreignkey": "foreign key"}.get(
-                op.constraint_type or "", f"{op.constraint_type or ''} constraint"
-            )
-            name = dropped_name(op, dialect)
-            return f"remove {kind.strip()} {name} of {table}"
-        case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
-            return f"change comment of table {table}"
-        case ChangeEnumOp():
-            return f"change labels of enum {op.new.name}: {_labels(op)}"
-        case ops.ExecuteSQLOp():
-            return f"run SQL {op.sqltext}"
-    return f"{type(op).__name__} {table or ''}".strip()
+    table = table_of(op, dialect) or ""
+    words = _WORDS.get(type(op))
+    if words is None:
+        return f"{type(op).__name__} {table}".strip()
+    return words(op, table, dialect)
 
 
-def _labels(op: ChangeEnumOp) -> str:
-    old, new = op.old.labels, op.new.labels
-    added = [f"add {label!r}" for label in new if label not in old]
-    removed = [f"remove {label!r}" for label in old if label not in new]
-    return ", ".join(added + removed)
-
-
-def _aspects(op: ops.AlterColumnOp) -> str:
+def _alter_column(op: ops.AlterColumnOp, table: str, _: Dialect) -> str:
     aspects = [
         ("name", op.modify_name is not None),
         ("type", op.modify_type is not None),
@@ -78,12 +45,55 @@ def _aspects(op: ops.AlterColumnOp) -> str:
         ("server default", op.modify_server_default is not False),
         ("comment", op.modify_comment is not False),
     ]
-    return ", ".join(word for word, changed in aspects if changed) or "options"
+    changed = ", ".join(word for word, is_changed in aspects if is_changed)
+    return f"change {changed or 'options'} of column {table}.{op.column_name}"
 
 
-def _index(index: IndexState, table: str | None) -> str:
+def _create_index(op: ops.CreateIndexOp, table: str, dialect: Dialect) -> str:
+    index = index_state(op.to_index(), dialect)
     unique = "unique " if index.unique else ""
-    return f"{unique}index {index.name} on {table}{_columns(index)}"
+    return f"add {unique}index {index.name} on {table}{_columns(index)}"
+
+
+def _create_unique(
+    op: ops.CreateUniqueConstraintOp, table: str, dialect: Dialect
+) -> str:
+    constraint = op.to_constraint()
+    index = constraint_index(constraint, constraint.table, dialect)
+    return f"add unique constraint {index.name} on {table}{_columns(index)}"
+
+
+def _create_constraint(kind: str) -> Callable[[Any, str, Dialect], str]:
+    def words(op: Any, table: str, dialect: Dialect) -> str:
+        name = final_name(op.constraint_name, dialect)
+        return f"add {kind} {name or 'without a name'} on {table}"
+
+    return words
+
+
+def _create_foreign_key(
+    op: ops.CreateForeignKeyOp, table: str, dialect: Dialect
+) -> str:
+    schema = op.kw.get("referent_schema")
+    target = full_name(op.referent_table, schema, dialect)
+    return f"add foreign key {table}({', '.join(op.local_cols)}) -> {target}"
+
+
+def _drop_constraint(op: ops.DropConstraintOp, table: str, dialect: Dialect) -> str:
+    kinds = {"foreignkey": "foreign key", "primary": "primary key", None: "constraint"}
+    kind = kinds.get(op.constraint_type, f"{op.constraint_type} constraint")
+    return f"remove {kind} {dropped_name(op, dialect)} of {table}"
+
+
+def _change_enum(op: ChangeEnumOp, _: str, __: Dialect) -> str:
+    old, new = op.old.labels, op.new.labels
+    changes = [f"add {label!r}" for label in new if label not in old]
+    changes += [f"remove {label!r}" for label in old if label not in new]
+    return f"change labels of enum {op.new.name}: {', '.join(changes)}"
+
+
+def _comment(_: Any, table: str, __: Dialect) -> str:
+    return f"change comment of table {table}"
 
 
 def _columns(index: IndexState) -> str:
@@ -92,3 +102,26 @@ def _columns(index: IndexState) -> str:
 
 def _key(key: Key) -> str:
     return f"{key.column or key.expression}{' DESC' if key.descending else ''}"
+
+
+_WORDS: dict[type[Any], Callable[[Any, str, Dialect], str]] = {
+    ops.CreateTableOp: lambda op, table, _: f"add table {table}",
+    ops.DropTableOp: lambda op, table, _: f"remove table {table}",
+    ops.RenameTableOp: lambda op, table, _: f"rename {table} to {op.new_table_name}",
+    ops.AddColumnOp: lambda op, table, _: f"add column {table}.{op.column.name}",
+    ops.DropColumnOp: lambda op, table, _: f"remove column {table}.{op.column_name}",
+    ops.AlterColumnOp: _alter_column,
+    ops.CreateIndexOp: _create_index,
+    ops.DropIndexOp: lambda op, table, dialect: (
+        f"remove index {dropped_name(op, dialect)} of {table}"
+    ),
+    ops.CreateUniqueConstraintOp: _create_unique,
+    ops.CreateForeignKeyOp: _create_foreign_key,
+    ops.CreateCheckConstraintOp: _create_constraint("check constraint"),
+    ops.CreatePrimaryKeyOp: _create_constraint("primary key"),
+    ops.DropConstraintOp: _drop_constraint,
+    ops.CreateTableCommentOp: _comment,
+    ops.DropTableCommentOp: _comment,
+    ops.ExecuteSQLOp: lambda op, _, __: f"run SQL {op.sqltext}",
+    ChangeEnumOp: _change_enum,
+}

@@ -81,8 +81,6 @@ class ConvertFieldHandler(Handler[ConvertField]):
 
 def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
     path, aside = FieldPath(operation.field), work.before.get("aside")
-    outcome = _outcome(operation, work)
-    result = {"$ifNull": [{"$arrayElemAt": [outcome, 0]}, None]}
     if aside is not None:
         work.bench.asides.enter(
             aside,
@@ -91,6 +89,7 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
             of=operation.collection,
             field=operation.field,
         )
+    result = {"$ifNull": [{"$arrayElemAt": [_outcome(operation, work), 0]}, None]}
 
     def write(batch: Batch, session: ClientSession) -> int:
         if aside is not None:
@@ -99,21 +98,31 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
         target.update_many(batch.query, path.set_to(result), session=session)
         return len(batch.ids)
 
-    survives = {"$ne": [outcome, LOST]}
-    convertible = _where(operation, work, survives)
-    whole = _where(operation, work)
     shape = {"_id": True, "value": path.value, "became": result}
+    to_convert, to_be_gone = _queries(operation, work)
     walk = Walk(
         operation.collection,
-        whole if operation.on_error == "null" else convertible,
+        to_convert,
         operation.batch_size,
         shape=shape if aside is not None else ID_ONLY,
         phase=phase,
         exempt=tuple(work.before["sources"]),
     )
-    left = convertible if operation.on_error == "keep" else whole
     problem = f"still have a {path.text} that is no {operation.to}"
-    walk_until_none_left(work, walk, write, left=left, problem=problem)
+    walk_until_none_left(work, walk, write, left=to_be_gone, problem=problem)
+
+
+def _queries(operation: ConvertField, work: Work) -> tuple[Query, Query]:
+    """Return which documents to convert, and which must not be left at the end."""
+    other_type = _where(operation, work)
+    convertible = _where(operation, work, {"$ne": [_outcome(operation, work), LOST]})
+    match operation.on_error:
+        case "null":
+            return other_type, other_type
+        case "keep":
+            return convertible, convertible
+        case _:
+            return convertible, other_type
 
 
 def _refuse_lost(operation: ConvertField, work: Work) -> None:

@@ -38,31 +38,10 @@ class AddFieldHandler(Handler[AddField]):
 
     def apply(self, operation: AddField, work: Work) -> None:
         path = FieldPath(operation.field)
-        sources = work.before["sources"]
         put_all_back(work, operation, path, first_phase=0)
-        if not operation.writes:
-            return
-        value = _value(operation, work)
-
-        def write(batch: Batch, session: ClientSession) -> int:
-            details = [] if path.parent is None else standing_in(batch)
-            work.bench.touched.add(work.record, batch.ids, session, details=details)
-            target = work.db[operation.collection]
-            target.update_many(batch.query, path.set_to(value), session=session)
-            return len(batch.ids)
-
-        walk = Walk(
-            operation.collection,
-            {"$expr": path.absent},
-            operation.batch_size,
-            shape={"_id": True} | ({"standing": path.standing} if path.parent else {}),
-            phase=len(sources),
-        )
-        if operation.using is MISSING:
-            walk_until_none_left(work, walk, write, problem=f"still lack {path.text}")
-        else:
-            walk_once(work, walk, write)
-        note_unfit(work, operation.collection, path)
+        if operation.writes:
+            _fill(operation, work, path, phase=len(work.before["sources"]))
+            note_unfit(work, operation.collection, path)
 
     def undo(self, operation: AddField, work: Work) -> None:
         path = FieldPath(operation.field)
@@ -73,6 +52,30 @@ class AddFieldHandler(Handler[AddField]):
             ),
         )
         take_all_again(work, operation, path)
+
+
+def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> None:
+    """Give the documents that lack the field its value."""
+    value = _value(operation, work)
+
+    def write(batch: Batch, session: ClientSession) -> int:
+        details = [] if path.parent is None else standing_in(batch)
+        work.bench.touched.add(work.record, batch.ids, session, details=details)
+        target = work.db[operation.collection]
+        target.update_many(batch.query, path.set_to(value), session=session)
+        return len(batch.ids)
+
+    walk = Walk(
+        operation.collection,
+        {"$expr": path.absent},
+        operation.batch_size,
+        shape={"_id": True} | ({"standing": path.standing} if path.parent else {}),
+        phase=phase,
+    )
+    if operation.using is MISSING:
+        walk_until_none_left(work, walk, write, problem=f"still lack {path.text}")
+    else:
+        walk_once(work, walk, write)
 
 
 class DropFieldHandler(Handler[DropField]):

@@ -74,10 +74,9 @@ class RenameFieldHandler(Handler[RenameField]):
             target.update_many(batch.query, _move(old, new), session=session)
             return len(batch.ids)
 
-        room = [] if operation.overwrite else [new.absent]
         walk = Walk(
             operation.collection,
-            {"$expr": {"$and": [old.present, *room]}},
+            _with_room(old, new, overwrite=operation.overwrite),
             operation.batch_size,
             shape=_shape(old, new) if aside or old.parent != new.parent else ID_ONLY,
         )
@@ -127,7 +126,7 @@ class CopyFieldHandler(Handler[CopyField]):
 
         walk = Walk(
             operation.collection,
-            _to_copy(source, target, overwrite=operation.overwrite),
+            _with_room(source, target, overwrite=operation.overwrite),
             operation.batch_size,
             shape=_shape(source, target),
         )
@@ -212,7 +211,8 @@ def _move(old: FieldPath, new: FieldPath) -> Stages:
     return [*new.set_to(old.value), {"$unset": [old.text]}]
 
 
-def _to_copy(source: FieldPath, target: FieldPath, *, overwrite: bool) -> Query:
+def _with_room(source: FieldPath, target: FieldPath, *, overwrite: bool) -> Query:
+    """Return the filter for documents whose first field can go where the second is."""
     room: Any = target.absent
     if overwrite:
         room = {"$or": [room, target.present]}

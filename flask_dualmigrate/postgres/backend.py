@@ -146,9 +146,9 @@ class PostgresBackend:
                 **self._environment,
             )
         except Exception as error:
+            # A query, say, whose answer the script goes on with: here there is none.
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            line = f"-- cannot be told without a connection: {reason}"
-            return PlannedStep(self.name, (line,))
+            buffer.write(f"\n-- the rest cannot be told without a connection: {reason}")
         lines = (line.rstrip() for line in buffer.getvalue().splitlines())
         return PlannedStep(self.name, tuple(line for line in lines if line))
 

@@ -218,9 +218,17 @@ def test_documents_get_what_rows_get(
     assert log["level"] == 20
 
 
+@pytest.mark.parametrize("validators", ["off", "error"])
 def test_up_down_up_gives_the_same(
-    evolution: Evolution, engine: sa.Engine, mongo_db: Mongo
+    make_app: Callable[..., Flask],
+    engine: sa.Engine,
+    mongo_db: Mongo,
+    validators: str,
 ) -> None:
+    config = {"DUALMIGRATE_VALIDATORS": validators}
+    evolution = Evolution(
+        make_app, collections=COLLECTIONS, fields=FIELDS, config=config
+    )
     evolution.to(first_state())
     first = mongo_snapshot(mongo_db), postgres_snapshot(engine)
     evolution.to(second_state())
@@ -231,6 +239,34 @@ def test_up_down_up_gives_the_same(
     assert postgres_snapshot(engine) == first[1]
     evolution.up(second_state())
     assert mongo_snapshot(mongo_db) == second[0]
+    assert postgres_snapshot(engine) == second[1]
+
+
+def documents(db: Mongo) -> dict[str, list[Any]]:
+    """Return the documents of each collection, whatever the order of their fields."""
+    names = (name for name in db.list_collection_names() if name[0] != "_")
+    return {name: list(db[name].find().sort("_id")) for name in names}
+
+
+@pytest.mark.parametrize("validators", ["off", "error"])
+def test_rows_and_documents_are_the_same_after_down_and_up(
+    make_app: Callable[..., Flask],
+    engine: sa.Engine,
+    mongo_db: Mongo,
+    validators: str,
+) -> None:
+    config = {"DUALMIGRATE_VALIDATORS": validators}
+    evolution = Evolution(
+        make_app, collections=COLLECTIONS, fields=FIELDS, config=config
+    )
+    evolution.to(first_state())
+    insert_first_rows(engine, mongo_db)
+    evolution.to(second_state())
+    second = documents(mongo_db), postgres_snapshot(engine)
+
+    evolution.down(second_state())
+    evolution.up(second_state())
+    assert documents(mongo_db) == second[0]
     assert postgres_snapshot(engine) == second[1]
 
 

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
@@ -22,7 +21,6 @@ from .conftest import MakeApp
 
 SIDES = ("postgres", "mongo")
 VARIABLES = {"postgres": "DATABASE_URL", "mongo": "MONGO_URI"}
-QUICK_S = 10.0  # far under the 30 s that PyMongo waits for a server
 SERVE = """
 from sample_app.wsgi import app
 print(app.test_client().get("/api/items").status_code)
@@ -116,13 +114,10 @@ def test_on_mongo_postgres_is_not_initialised(
 def test_every_command_works_on_one_database_alone(
     one_sided: Flask, deaf: Deaf, command: str
 ) -> None:
-    start = time.monotonic()
-
     done = one_sided.test_cli_runner().invoke(args=["db-migrate", *command.split()])
 
     assert done.exit_code == 0, done.output
     assert not deaf.was_called()
-    assert time.monotonic() - start < QUICK_S
 
 
 def test_a_deployment_on_one_database_applies_its_side_only(one_sided: Flask) -> None:

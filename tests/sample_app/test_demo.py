@@ -7,15 +7,42 @@ import subprocess
 import sys
 from pathlib import Path
 
+THERE_AND_BACK = [
+    "both databases are one revision lower",
+    "both databases are at head again",
+    "PostgreSQL: 'Oszilloskop Größe M' is as it was",
+    "MongoDB: 'Oszilloskop Größe M' is as it was",
+]
+
 
 def test_the_demo_runs_and_a_second_one_has_nothing_to_upgrade(folder: Path) -> None:
     first = demo(folder)
     second = demo(folder)
 
-    assert first.returncode == 0, first.stderr
-    assert "nothing to upgrade" not in first.stdout
-    assert second.returncode == 0, second.stderr
-    assert "ok  there was nothing to upgrade, and nothing changed" in second.stdout
+    assert (first.returncode, first.stderr) == (0, "")
+    assert seen(first) == ["no revision is pending on either side", *THERE_AND_BACK]
+    assert (second.returncode, second.stderr) == (0, "")
+    assert seen(second) == [
+        "no revision is pending on either side",
+        "there was nothing to upgrade, and nothing changed",
+        *THERE_AND_BACK,
+    ]
+
+
+def test_a_demo_whose_servers_do_not_start_says_why_in_one_line(folder: Path) -> None:
+    (folder / "file").touch()
+
+    failed = demo(folder / "file")
+
+    assert failed.returncode == 4
+    assert failed.stderr.strip().splitlines()[0].startswith("Error: ")
+    assert len(failed.stderr.strip().splitlines()) == 1
+
+
+def seen(run: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return what a demonstration found to be so."""
+    lines = run.stdout.splitlines()
+    return [line.removeprefix("ok  ") for line in lines if line.startswith("ok  ")]
 
 
 def demo(folder: Path) -> subprocess.CompletedProcess[str]:

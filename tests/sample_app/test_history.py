@@ -13,6 +13,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate import check, downgrade, status, upgrade
+from flask_dualmigrate.results import PlanResult
+from flask_dualmigrate.revision import BackendName
 from sample_app import db
 from sample_app.config import FIELDS, MIGRATIONS
 from sample_app.repositories import Repositories
@@ -199,6 +201,23 @@ def test_all_items_are_found_by_their_text_at_head(
     documents = history.mongo_db["item"].find()
     assert {row.id: row.search_text for row in rows} == texts
     assert {item["_id"]: item["search_text"] for item in documents} == texts
+
+
+def test_a_dry_run_tells_of_the_backfill_what_it_can_without_rows(
+    history: History,
+) -> None:
+    plan = upgrade(dry_run=True)
+
+    assert isinstance(plan, PlanResult)
+    assert [planned.revision for planned in plan.revisions] == [
+        id for id, _ in REVISIONS
+    ]
+    sides = {side.backend: side.lines for side in plan.revisions[-1].sides}
+    first, *_, last = sides[BackendName.POSTGRES]
+    assert first.startswith("ALTER TABLE items ADD COLUMN search_text")
+    assert last.startswith("-- the rest cannot be told without a connection")
+    assert sides[BackendName.MONGO] == ("transform item with add_search_text()",)
+    assert history.snapshot() == {"postgres": {}, "mongo": {}}
 
 
 def test_the_models_equal_the_migrated_database(history: History) -> None:

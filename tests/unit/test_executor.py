@@ -146,6 +146,19 @@ def test_a_failure_tells_what_was_done_what_failed_and_how_to_go_on(
     )
 
 
+def test_what_failed_is_undone_newest_first(stage: Rehearsal) -> None:
+    failing = Calls(fail_at={"postgres.statements bbbb": ScriptError("no")})
+
+    with pytest.raises(PartialFailure):
+        stage.run("head", UP, failing)
+
+    place = failing.log.index("mongo.finish bbbb")
+    assert failing.log[place + 1 :] == [
+        *("postgres.failed bbbb", "mongo.undo bbbb.1", "mongo.undo bbbb.0"),
+        "mongo.undone bbbb",
+    ]
+
+
 def test_a_failure_lists_what_was_not_begun(stage: Rehearsal) -> None:
     failing = Calls(fail_at={"postgres.statements bbbb": ScriptError("no")})
 

@@ -308,6 +308,15 @@ def test_what_a_dead_writer_hid_is_thrown_away_if_it_is_not_listed(root: Path) -
     assert _names(root) == FIRST
 
 
+def test_what_is_hidden_does_not_take_the_place_of_a_script(root: Path) -> None:
+    (root / "mongo/versions/.a1_first.py.pending").write_text("another one")
+
+    finish_writing(root)
+
+    assert (root / "mongo/versions/a1_first.py").read_text() == SOURCES["mongo"]
+    assert _names(root) == FIRST
+
+
 def test_a_tree_with_nothing_hidden_is_read_without_a_lock(root: Path) -> None:
     (root / ".lock").unlink(missing_ok=True)
 

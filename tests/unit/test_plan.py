@@ -332,9 +332,30 @@ def test_the_fixed_target_is_the_same_when_part_of_the_plan_is_done(
     assert make_plan(line, states, target, direction).fixed_target == fixed
 
 
-def test_a_plan_within_another_has_its_revisions_only(line: ScriptDirectory) -> None:
-    before = make_plan(line, both("abc"), "-1", DOWN)
-    after = make_plan(line, both("ab"), "-1", DOWN)
+@pytest.mark.parametrize(
+    ("target", "direction", "first", "then", "expected"),
+    [
+        ("-1", DOWN, "abc", "ab", ""),
+        ("-2", DOWN, "abc", "ab", "b"),
+        ("-2", DOWN, "abc", "abcd", ""),
+        ("+1", UP, "a", "ab", ""),
+        ("+2", UP, "a", "ab", "c"),
+        ("+1", UP, "ab", "a", ""),
+        ("bbbb", DOWN, "abc", "abcd", "d c"),
+        ("dddd", UP, "abc", "ab", "c d"),
+        ("head", UP, "abc", "abcd", ""),
+    ],
+    ids=lambda value: value,
+)
+def test_a_relative_target_does_not_move_on_with_what_is_done_meanwhile(
+    target: str,
+    direction: Direction,
+    first: str,
+    then: str,
+    expected: str,
+    line: ScriptDirectory,
+) -> None:
+    before = make_plan(line, both(first), target, direction)
+    after = make_plan(line, both(then), target, direction)
 
-    assert (steps(before), steps(after)) == ("c", "b")
-    assert after.within(before).steps == ()
+    assert steps(after.within(before)) == expected

@@ -138,8 +138,34 @@ def test_the_tables_of_earlier_scripts_are_known() -> None:
             'op.get_bind().execute(sa.text("UPDATE items SET n = 2"))',
             'op.update("items", {}, {"$set": {"n": 2}}, keep=True)',
         ),
+        (
+            'op.add_column("items", sa.Column("owner_id", sa.Integer, '
+            'sa.ForeignKey("users.id")))',
+            'op.add_field("items", "owner_id")\n'
+            "# Foreign key items.owner_id -> users.id: MongoDB has none.",
+        ),
+        (
+            'kind = sa.Enum("a", name="kind")\n'
+            "kind.create(op.get_bind(), checkfirst=True)\n"
+            'op.add_column("items", sa.Column("kind", kind))',
+            "# CREATE TYPE kind AS ENUM ('a'): nothing to do in MongoDB.\n"
+            'op.add_field("items", "kind")',
+        ),
+        (
+            'op.create_check_constraint("ck", "items", "n > 1")',
+            "# Check of items, n > 1: MongoDB has none.\npass",
+        ),
+        (
+            'op.drop_constraint("fk", "items", type_="foreignkey")',
+            "# Foreign key fk of items: MongoDB has none.\npass",
+        ),
+        (
+            'op.create_table("a", sa.Column("b", sa.ForeignKey("items.id")))',
+            'op.create_collection("a")\n'
+            "# Foreign key a.b -> items.id: MongoDB has none.",
+        ),
     ],
-    ids=range(13),
+    ids=range(18),
 )
 def test_what_a_script_does_is_translated(code: str, expected: str) -> None:
     source = partner(code)

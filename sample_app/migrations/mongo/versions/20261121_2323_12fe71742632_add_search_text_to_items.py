@@ -12,9 +12,9 @@ depends_on = None
 
 
 def upgrade(op):
-    # Computed by Python, as on the other side and in the app: $toLower knows ASCII
-    # only.
-    op.transform("item", with_search_text, undo=without_search_text)
+    # Computed by Python, as on the other side and in the app: MongoDB's $toLower
+    # knows ASCII only.
+    op.transform("item", add_search_text, undo=remove_search_text)
 
 
 def downgrade(op):
@@ -25,10 +25,10 @@ def verify(db):
     assert db.item.count_documents({"search_text": {"$in": [None, ""]}}) == 0
 
 
-def with_search_text(item):
+def add_search_text(item):
     text = f"{item['name']} {item['description']} {item['serial_number'] or ''}"
     return {**item, "search_text": " ".join(text.casefold().split())}
 
 
-def without_search_text(item):
+def remove_search_text(item):
     return {name: value for name, value in item.items() if name != "search_text"}

@@ -1,0 +1,46 @@
+"""Runs what `generate` writes for PostgreSQL, without a tree around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+
+from flask_dualmigrate.autogenerate import Header, Naming, Pair, generate
+
+HEADER = Header("abc", (), (), (), "a step", datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def pair(
+    engine: sa.Engine,
+    metadata: sa.MetaData,
+    *,
+    options: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Pair:
+    """Return the pair that brings a database to these models."""
+    naming = Naming(settings.pop("collections", None), settings.pop("fields", None))
+    with engine.connect() as connection:
+        return generate(
+            connection,
+            metadata,
+            HEADER,
+            naming=naming,
+            options=options or {},
+            **settings,
+        )
+
+
+def run(engine: sa.Engine, source: str, function: str = "upgrade") -> None:
+    """Run upgrade() or downgrade() of an Alembic script in one transaction."""
+    module = ModuleType("a_script")
+    exec(compile(source, "a_script", "exec"), vars(module))
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            getattr(module, function)()
