@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from . import commands
+from . import authoring, commands
 from .environment import Environment
 from .extension import environment_of
 from .results import (
@@ -42,7 +42,7 @@ def _env(
 
 def init(directory: str | None = None) -> InitResult:
     """Make the migrations directory, or complete one, and rewrite revisions.lock."""
-    return commands.init(_env(directory))
+    return authoring.init(_env(directory))
 
 
 def revision(
@@ -59,7 +59,7 @@ def revision(
     x_arg: Sequence[str] | str | None = None,
 ) -> RevisionResult:
     """Write a pair of scripts, or with `pair` the missing partner of one."""
-    return commands.revision(
+    return authoring.revision(
         _env(directory, x_arg),
         message,
         autogenerate=autogenerate,
@@ -81,7 +81,7 @@ def migrate(
 
 def edit(directory: str | None = None, revision: str = "head") -> tuple[str, ...]:
     """Return the paths of both scripts of a revision, to open in an editor."""
-    return commands.script_paths(_env(directory), revision)
+    return authoring.script_paths(_env(directory), revision)
 
 
 def upgrade(
@@ -165,7 +165,7 @@ def merge(
 ) -> RevisionResult:
     """Write a pair that joins several heads."""
     names = [revisions] if isinstance(revisions, str) else list(revisions)
-    return commands.merge(
+    return authoring.merge(
         _env(directory), names, message, branch_label=branch_label, rev_id=rev_id
     )
 

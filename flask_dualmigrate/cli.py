@@ -12,7 +12,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from . import commands
+from . import authoring, commands
 from .console import TITLES, as_json, as_text
 from .environment import Environment
 from .errors import DualMigrateError, UsageError, redact
@@ -224,7 +224,7 @@ _DRY_RUN = _option(
 @_command("init")
 def _init(env: Environment) -> Any:
     """Make the migrations directory, or complete one."""
-    return commands.init(env)
+    return authoring.init(env)
 
 
 @_command(
@@ -236,7 +236,7 @@ def _init(env: Environment) -> Any:
 )
 def _revision(env: Environment, **options: Any) -> Any:
     """Write a new revision: an Alembic script and a Mongo script."""
-    return commands.revision(env, **options)
+    return authoring.revision(env, **options)
 
 
 @_command(
@@ -244,13 +244,13 @@ def _revision(env: Environment, **options: Any) -> Any:
 )
 def _migrate(env: Environment, **options: Any) -> Any:
     """Write a revision from the models (`revision --autogenerate`)."""
-    return commands.revision(env, autogenerate=True, **options)
+    return authoring.revision(env, autogenerate=True, **options)
 
 
 @_command("edit", _argument("revision", "head"))
 def _edit(env: Environment, revision: str) -> Any:
     """Open both scripts of a revision in $EDITOR."""
-    paths = commands.script_paths(env, revision)
+    paths = authoring.script_paths(env, revision)
     for path in paths:
         click.edit(filename=path)
     return "\n".join(f"Edited {path}" for path in paths)
@@ -331,7 +331,7 @@ def _branches(env: Environment) -> Any:
 )
 def _merge(env: Environment, revisions: tuple[str, ...], **options: Any) -> Any:
     """Write a revision that joins several heads."""
-    return commands.merge(env, revisions or ("heads",), **options)
+    return authoring.merge(env, revisions or ("heads",), **options)
 
 
 @_command("check", scope=True)

@@ -6,25 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .autogenerate import (
-    Naming,
-    Pair,
     differences,
-    empty_pair,
-    empty_partner,
-    generate,
-    pair_from_script,
 )
 from .environment import Environment
-from .errors import IntegrityError, TreeError, UsageError
-from .generate import (
-    header_of,
-    make_header,
-    merge_parents,
-    write_pair,
-    write_partner,
-)
 from .history import list_branches, list_heads, list_history, place, single
-from .lockfile import write_tree
 from .mongo.backend import record
 from .ops import Todo
 from .plan import Plan
@@ -35,17 +20,14 @@ from .results import (
     DoneStep,
     Finding,
     GraphResult,
-    InitResult,
     PlannedRevision,
     PlanResult,
-    RevisionResult,
     RunResult,
     ShowResult,
     StampResult,
     StatusResult,
 )
 from .revision import BackendName, Direction
-from .script import ScriptDirectory, versions_folder
 from .status import (
     deleted_scripts,
     edited_scripts,
@@ -55,160 +37,6 @@ from .status import (
 
 Confirm = Callable[[Sequence[str]], None]
 """Asks a person about what would be taken away, a line each; raises to stop."""
-
-_GITIGNORE = ".lock\n.*.pending\n.*.partial\n"
-
-
-def init(env: Environment) -> InitResult:
-    """Make the migrations directory, or complete one, and rewrite revisions.lock."""
-    root = env.config.directory
-    created = []
-    try:
-        for name in env.available:
-            folder = versions_folder(root, name)
-            if not folder.is_dir():
-                folder.mkdir(parents=True)
-                created.append(str(folder))
-        ignore = root / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text(_GITIGNORE, encoding="utf-8")
-            created.append(str(ignore))
-    except OSError as error:
-        raise TreeError(
-            f"The migrations directory cannot be made: {error.strerror}",
-            where=str(root),
-        ) from error
-    directory = env.directory
-    if directory.lock_problems() or not (root / "revisions.lock").exists():
-        write_tree(root, {}, directory.lock_lines())
-        created.append(str(root / "revisions.lock"))
-    return InitResult(str(root), tuple(created))
-
-
-def revision(
-    env: Environment,
-    message: str = "",
-    *,
-    autogenerate: bool = False,
-    pair: str | None = None,
-    **header_arguments: Any,
-) -> RevisionResult:
-    """Write a new pair, or with `pair` the missing partner of a script.
-
-    header_arguments: head, splice, branch_label, depends_on, rev_id, as
-    `generate.make_header` takes them. With autogenerate nothing is written if the
-    models have nothing that the database has not.
-    """
-    if pair is not None:
-        return _write_partner(env, pair)
-    header = make_header(env.directory, message=message, **header_arguments)
-    made = _autogenerate(env, header) if autogenerate else empty_pair(header)
-    if autogenerate and made.empty:
-        return RevisionResult(None)
-    sources = _sources(env, made)
-    files = write_pair(env.directory, header, sources)
-    written = ScriptDirectory(env.config.directory, env.available)
-    return RevisionResult(written.revisions[header.revision], files, made.detected)
-
-
-def _sources(env: Environment, made: Pair) -> dict[BackendName, str]:
-    both = {BackendName.POSTGRES: made.postgres, BackendName.MONGO: made.mongo}
-    return {name: both[name] for name in env.available}
-
-
-def _autogenerate(env: Environment, header: Any) -> Pair:
-    """Compare the models with PostgreSQL, which must be at head."""
-    _require_postgres(env, "revision --autogenerate")
-    _require_at_head(env)
-    with driver_errors("be compared with the models"), env.engine.connect() as link:
-        return generate(
-            link,
-            env.metadata,
-            header,
-            naming=Naming(env.config.collections, env.config.fields),
-            validators=env.config.validators,
-            options=env.alembic_options,
-        )
-
-
-def _require_postgres(env: Environment, verb: str) -> None:
-    if BackendName.POSTGRES not in env.in_scope:
-        raise UsageError(
-            f"`{verb}` compares the models with PostgreSQL, which is not in use here",
-            hint="Run it where active= says 'postgres' or 'both', or write the pair by "
-            "hand: flask db-migrate revision -m …",
-        )
-
-
-def _require_at_head(env: Environment) -> None:
-    states = {BackendName.POSTGRES: env.backends[BackendName.POSTGRES].read()}
-    waiting = pending(env.directory, states)
-    if waiting:
-        raise IntegrityError(
-            f"The PostgreSQL database is not up to date: {waiting[0].id} is pending",
-            hint="Run first: flask db-migrate upgrade",
-        )
-
-
-def _write_partner(env: Environment, identifier: str) -> RevisionResult:
-    directory = env.directory
-    found = single(directory, identifier)
-    missing = [name for name in env.available if not directory.has(name, found.id)]
-    if not missing:
-        raise UsageError(f"Revision {found.id} has both scripts already")
-    header = header_of(directory, found.id)
-    (name,) = missing
-    if name is BackendName.MONGO:
-        source = pair_from_script(
-            directory.script(BackendName.POSTGRES, found.id),
-            header,
-            earlier_scripts=_earlier_scripts(directory, found.id),
-            naming=Naming(env.config.collections, env.config.fields),
-            validators=env.config.validators,
-        )
-    else:
-        source = empty_partner(header, name)
-    files = write_partner(directory, header, name, source)
-    return RevisionResult(found, files)
-
-
-def _earlier_scripts(directory: ScriptDirectory, revision_id: str) -> list[Any]:
-    before = directory.ancestors([revision_id]) - {revision_id}
-    return [
-        directory.script(BackendName.POSTGRES, earlier.id)
-        for earlier in directory.topological()
-        if earlier.id in before and directory.has(BackendName.POSTGRES, earlier.id)
-    ]
-
-
-def merge(
-    env: Environment,
-    revisions: Sequence[str] = ("heads",),
-    message: str = "",
-    **more: Any,
-) -> RevisionResult:
-    """Write a pair that joins several revisions and changes nothing.
-
-    more: branch_label, rev_id.
-    """
-    parents = merge_parents(env.directory, revisions)
-    message = message or f"merge {' and '.join(parents)}"
-    header = make_header(
-        env.directory, message=message, head=parents, splice=True, **more
-    )
-    files = write_pair(env.directory, header, _sources(env, empty_pair(header)))
-    written = ScriptDirectory(env.config.directory, env.available)
-    return RevisionResult(written.revisions[header.revision], files)
-
-
-def script_paths(env: Environment, identifier: str = "head") -> tuple[str, ...]:
-    """Return the files of a revision, for `edit`."""
-    found = single(env.directory, identifier)
-    return tuple(
-        env.directory.script(name, found.id).path
-        for name in env.available
-        if env.directory.has(name, found.id)
-    )
 
 
 def upgrade(

@@ -38,7 +38,7 @@ def make_header(
     """
     if not message.strip():
         raise UsageError("A revision wants a message", hint='Give one with: -m "…"')
-    revision_id = _check_id(directory, rev_id or new_id())
+    revision_id = check_id(directory, rev_id or new_id())
     return Header(
         revision=revision_id,
         down_revision=_parents(directory, head, splice=splice),
@@ -114,7 +114,7 @@ def slug_of(message: str) -> str:
     return slug
 
 
-def _check_id(directory: ScriptDirectory, revision_id: str) -> str:
+def check_id(directory: ScriptDirectory, revision_id: str) -> str:
     if not ID_PATTERN.fullmatch(revision_id):
         raise UsageError(
             f"{revision_id!r} is no revision id",

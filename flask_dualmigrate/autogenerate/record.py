@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,11 +21,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from ..process_lock import one_script_at_a_time
 from .empty_database import EmptyDatabase
 from .walk import foreign_key_op
-
-# alembic.op and alembic.context belong to the process: one script at a time.
-_one_at_a_time = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ def record(module: ModuleType, function: str) -> Recording:
     recorded: list[ops.MigrateOperation] = []
     database = EmptyDatabase(lambda text: recorded.append(ops.ExecuteSQLOp(text)))
     missed: list[str] = []
-    with _one_at_a_time, _recorder(database, recorded):
+    with one_script_at_a_time, _recorder(database, recorded):
         try:
             getattr(module, function, _nothing)()
         except Exception as error:  # Whatever a script raises, the rest was recorded.

@@ -60,6 +60,7 @@ class MongoJournal:
     ) -> datetime:
         """Write that an attempt runs; return when it began, by the server's clock."""
         actor = Actor.current()
+        up = direction is Direction.UPGRADE
         self._entries.update_one(
             {"_id": revision.id},
             [
@@ -68,7 +69,8 @@ class MongoJournal:
                         **_literal(_identity(revision)),
                         "direction": str(direction),
                         "status": str(Status.RUNNING),
-                        "checksum": checksum,
+                        # A downgrade that is undone must not hide an edit.
+                        **({"checksum": checksum} if up else {}),
                         "by": {"$literal": f"{actor.user} (pid {actor.pid})"},
                         "host": {"$literal": actor.host},
                         "started_at": "$$NOW",

@@ -7,7 +7,6 @@ takes it for somebody else's and commits nothing. So each step gets a clean conn
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -20,10 +19,10 @@ from alembic.script.base import Script
 from alembic.script.base import ScriptDirectory as AlembicScripts
 from sqlalchemy import Connection
 
+from ..process_lock import one_script_at_a_time
 from ..revision import Direction
 from ..script import ScriptDirectory
 
-_one_at_a_time = threading.RLock()
 Callback = Callable[..., None]
 
 
@@ -48,7 +47,7 @@ def environment(
     script.revision_map = tree.graph
     as_sql = connection is None
     with (
-        _one_at_a_time,
+        one_script_at_a_time,
         EnvironmentContext(config, script, fn=steps, as_sql=as_sql) as context,
     ):
         context.configure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
-from flask_dualmigrate import check
+from flask_dualmigrate import check, revision
 
-from .evolution import Evolution
+from .evolution import Evolution, ruff_complaints
 from .snapshots import mongo_snapshot, postgres_snapshot
 from .twelve_tables import COLLECTIONS, FIELDS, first_state, second_state
 
@@ -292,3 +293,22 @@ def test_a_nullable_unique_column_takes_many_nulls_and_no_double(
     users.insert_one({"name": "d", "email": "d@x"})
     with pytest.raises(DuplicateKeyError):
         users.insert_one({"name": "e", "email": "d@x"})
+
+
+def test_a_missing_partner_is_made_from_the_alembic_script(
+    evolution: Evolution, engine: sa.Engine, mongo_db: Mongo
+) -> None:
+    files = evolution.generate(first_state()).files
+    (lost,) = (Path(path) for path in files if "mongo" in Path(path).parts[-3:])
+    lost.unlink()
+    with evolution.app(first_state()):
+        (written,) = (
+            path for path in revision(pair="s1").files if path.endswith(".py")
+        )
+    evolution.up(first_state())
+
+    assert Path(written) == lost
+    assert ruff_complaints(lost) == ""
+    wanted, there = plain_indexes(engine), mongo_indexes(mongo_db)
+    missing = {key: value for key, value in wanted.items() if there.get(key) != value}
+    assert set(missing) <= TWINS

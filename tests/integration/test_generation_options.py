@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from alembic.operations import ops
-from flask import Flask
 from sqlalchemy import Column, MetaData, Table
 
 from flask_dualmigrate.autogenerate import differences
@@ -255,9 +253,7 @@ def test_nothing_is_written_to_the_database(engine: sa.Engine) -> None:
     assert inspector.get_enums() == []  # type: ignore[attr-defined]
 
 
-def test_sqlite_gets_an_ordinary_alembic_script(
-    make_app: Callable[..., Flask],
-) -> None:
+def test_sqlite_gets_an_ordinary_alembic_script() -> None:
     engine = sa.create_engine("sqlite://")
     made = pair(engine, models(Column("a", sa.Enum("x", name="letter"))))
     engine.dispose()

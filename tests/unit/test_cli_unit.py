@@ -182,6 +182,18 @@ def test_a_merge_joins_the_heads_unless_it_is_told_which(
     assert asked[1]["message"] == "join"
 
 
+@pytest.mark.parametrize(
+    "more",
+    [("-m", "x"), ("--autogenerate",), ("--head", "ab12"), ("--rev-id", "ab12")],
+    ids=" ".join,
+)
+def test_a_partner_takes_no_option_that_would_be_ignored(
+    more: tuple[str, ...], flask: Terminal
+) -> None:
+    assert flask("revision", "--pair", "ab12", *more) == 2
+    assert "--pair takes no other option" in flask.err
+
+
 def test_migrate_is_a_revision_from_the_models(flask: Terminal, verb: PutVerb) -> None:
     asked = verb("revision", "written")
 

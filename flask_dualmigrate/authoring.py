@@ -1,0 +1,210 @@
+"""The verbs that write the tree: (environment, arguments) -> result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .autogenerate import (
+    Header,
+    Naming,
+    Pair,
+    empty_pair,
+    empty_partner,
+    generate,
+    pair_from_script,
+)
+from .environment import Environment
+from .errors import IntegrityError, TreeError, UsageError
+from .generate import (
+    check_id,
+    header_of,
+    make_header,
+    merge_parents,
+    write_pair,
+    write_partner,
+)
+from .history import single
+from .lockfile import write_tree
+from .postgres.errors import driver_errors
+from .results import InitResult, RevisionResult
+from .revision import BackendName
+from .script import ScriptDirectory, versions_folder
+from .status import pending
+
+_GITIGNORE = ".lock\n.*.pending\n.*.partial\n"
+
+
+def init(env: Environment) -> InitResult:
+    """Make the migrations directory, or complete one, and rewrite revisions.lock."""
+    root = env.config.directory
+    created = []
+    try:
+        for name in env.available:
+            folder = versions_folder(root, name)
+            if not folder.is_dir():
+                folder.mkdir(parents=True)
+                created.append(str(folder))
+        ignore = root / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text(_GITIGNORE, encoding="utf-8")
+            created.append(str(ignore))
+    except OSError as error:
+        raise TreeError(
+            f"The migrations directory cannot be made: {error.strerror}",
+            where=str(root),
+        ) from error
+    directory = env.directory
+    if directory.lock_problems() or not (root / "revisions.lock").exists():
+        write_tree(root, {}, directory.lock_lines())
+        created.append(str(root / "revisions.lock"))
+    return InitResult(str(root), tuple(created))
+
+
+def revision(
+    env: Environment,
+    message: str = "",
+    *,
+    autogenerate: bool = False,
+    pair: str | None = None,
+    **header_arguments: Any,
+) -> RevisionResult:
+    """Write a new pair, or with `pair` the missing partner of a script.
+
+    header_arguments: head, splice, branch_label, depends_on, rev_id, as
+    `generate.make_header` takes them. With autogenerate nothing is written if the
+    models have nothing that the database has not.
+    """
+    if pair is not None:
+        _refuse_beside_pair(message, autogenerate, header_arguments)
+        return _write_partner(env, pair)
+    header = make_header(env.directory, message=message, **header_arguments)
+    made = _autogenerate(env, header) if autogenerate else empty_pair(header)
+    if autogenerate and made.empty:
+        return RevisionResult(None)
+    return _write(env, made)
+
+
+def _write(env: Environment, made: Pair) -> RevisionResult:
+    files = write_pair(env.directory, made.header, _sources(env, made))
+    written = ScriptDirectory(env.config.directory, env.available)
+    found = written.revisions[made.header.revision]
+    return RevisionResult(found, files, made.detected)
+
+
+def _refuse_beside_pair(
+    message: str, autogenerate: bool, header_arguments: dict[str, Any]
+) -> None:
+    """A partner takes all of its header from the script that is there."""
+    given = {key for key, value in header_arguments.items() if value}
+    if header_arguments.get("head") == "head":
+        given.discard("head")
+    if message or autogenerate or given:
+        raise UsageError(
+            "--pair takes no other option: the partner is headed as its script is",
+            hint="Say: flask db-migrate revision --pair REVISION",
+        )
+
+
+def _sources(env: Environment, made: Pair) -> dict[BackendName, str]:
+    both = {BackendName.POSTGRES: made.postgres, BackendName.MONGO: made.mongo}
+    return {name: both[name] for name in env.available}
+
+
+def _autogenerate(env: Environment, header: Header) -> Pair:
+    """Compare the models with PostgreSQL, which must be at head.
+
+    The app's process_revision_directives may have given the revision another id.
+    """
+    _require_postgres(env, "revision --autogenerate")
+    _require_at_head(env)
+    with driver_errors("be compared with the models"), env.engine.connect() as link:
+        made = generate(
+            link,
+            env.metadata,
+            header,
+            naming=Naming(env.config.collections, env.config.fields),
+            validators=env.config.validators,
+            options=env.alembic_options,
+        )
+    if made.header.revision != header.revision:
+        check_id(env.directory, made.header.revision)
+    return made
+
+
+def _require_postgres(env: Environment, verb: str) -> None:
+    if BackendName.POSTGRES not in env.in_scope:
+        raise UsageError(
+            f"`{verb}` compares the models with PostgreSQL, which is not in use here",
+            hint="Run it where active= says 'postgres' or 'both', or write the pair by "
+            "hand: flask db-migrate revision -m …",
+        )
+
+
+def _require_at_head(env: Environment) -> None:
+    states = {BackendName.POSTGRES: env.backends[BackendName.POSTGRES].read()}
+    waiting = pending(env.directory, states)
+    if waiting:
+        raise IntegrityError(
+            f"The PostgreSQL database is not up to date: {waiting[0].id} is pending",
+            hint="Run first: flask db-migrate upgrade",
+        )
+
+
+def _write_partner(env: Environment, identifier: str) -> RevisionResult:
+    directory = env.directory
+    found = single(directory, identifier)
+    missing = [name for name in env.available if not directory.has(name, found.id)]
+    if not missing:
+        raise UsageError(f"Revision {found.id} has both scripts already")
+    header = header_of(directory, found.id)
+    (name,) = missing
+    if name is BackendName.MONGO:
+        source = pair_from_script(
+            directory.script(BackendName.POSTGRES, found.id),
+            header,
+            earlier_scripts=_earlier_scripts(directory, found.id),
+            naming=Naming(env.config.collections, env.config.fields),
+            validators=env.config.validators,
+        )
+    else:
+        source = empty_partner(header, name)
+    files = write_partner(directory, header, name, source)
+    return RevisionResult(found, files)
+
+
+def _earlier_scripts(directory: ScriptDirectory, revision_id: str) -> list[Any]:
+    before = directory.ancestors([revision_id]) - {revision_id}
+    return [
+        directory.script(BackendName.POSTGRES, earlier.id)
+        for earlier in directory.topological()
+        if earlier.id in before and directory.has(BackendName.POSTGRES, earlier.id)
+    ]
+
+
+def merge(
+    env: Environment,
+    revisions: Sequence[str] = ("heads",),
+    message: str = "",
+    **more: Any,
+) -> RevisionResult:
+    """Write a pair that joins several revisions and changes nothing.
+
+    more: branch_label, rev_id.
+    """
+    parents = merge_parents(env.directory, revisions)
+    message = message or f"merge {' and '.join(parents)}"
+    header = make_header(
+        env.directory, message=message, head=parents, splice=True, **more
+    )
+    return _write(env, empty_pair(header))
+
+
+def script_paths(env: Environment, identifier: str = "head") -> tuple[str, ...]:
+    """Return the files of a revision, for `edit`."""
+    found = single(env.directory, identifier)
+    return tuple(
+        env.directory.script(name, found.id).path
+        for name in env.available
+        if env.directory.has(name, found.id)
+    )
