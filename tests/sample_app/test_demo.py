@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 THERE_AND_BACK = [
     "both databases are one revision lower",
     "both databases are at head again",
@@ -15,6 +17,7 @@ THERE_AND_BACK = [
 ]
 
 
+@pytest.mark.slow
 def test_the_demo_runs_and_a_second_one_has_nothing_to_upgrade(folder: Path) -> None:
     first = demo(folder)
     second = demo(folder)
