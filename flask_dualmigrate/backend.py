@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from .graph import RevisionGraph
 from .journal import Entry
 from .revision import BackendName, Revision, Step
 
@@ -49,8 +50,11 @@ class Backend(Protocol):
     def check(self) -> None:
         """Raise DatabaseUnavailable if the server cannot be reached or used."""
 
-    def read(self) -> State:
-        """Return what this side has; change nothing."""
+    def read(self, graph: RevisionGraph | None = None) -> State:
+        """Return what this side has; change nothing.
+
+        graph: what follows what, where that is known without loading the scripts.
+        """
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[str], None]

@@ -20,6 +20,7 @@ from .backend import Backend, State
 from .config import Config
 from .errors import DatabaseUnavailable, UsageError
 from .executor import Executor, StepResult, require_pair
+from .graph import RevisionGraph
 from .lockfile import read_lock_file
 from .mongo.backend import MongoBackend
 from .mongo.runner import Progress
@@ -99,7 +100,7 @@ class Environment:
         assert self.mongo is not None
         return MongoBackend(
             self.mongo.db,
-            self.directory,
+            lambda: self.directory,
             lease_s=self.config.lock_lease_s,
             on_progress=self._on_progress,
         )
@@ -107,7 +108,7 @@ class Environment:
     def _postgres_backend(self) -> PostgresBackend:
         return PostgresBackend(
             self.engine,
-            self.directory,
+            lambda: self.directory,
             options=self.alembic_options,
             metadata=self.metadata,
             lock_timeout_s=self.config.postgres_lock_timeout_s,
@@ -151,13 +152,15 @@ class Environment:
 
     def at_head(self) -> bool:
         """Say whether nothing is to do, without a lock and without running a script."""
-        lines = read_lock_file(self.config.directory)
+        root = self.config.directory
+        lines = read_lock_file(root)
         if lines is None:
             return False
-        listed = {line.id for line in lines}
+        graph = RevisionGraph.of_lock_file(root, lines)
+        states = (backend.read(graph) for backend in self.backends.values())
         return all(
-            state.applied == listed and not state.open_entries()
-            for state in self.states().values()
+            state.applied == graph.revisions.keys() and not state.open_entries()
+            for state in states
         )
 
     @contextmanager

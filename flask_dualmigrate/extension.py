@@ -35,7 +35,8 @@ class DualMigrate:
     """Paired migrations for one or more apps.
 
     app, db, mongo: as for any Flask extension; without an app call init_app() later.
-        With no `mongo` the app has the SQL side alone.
+        With no `mongo` the app has the SQL side alone; a text in its place is the
+        directory, as for Flask-Migrate.
     directory: the migrations directory, relative to the app's root_path's parent
         (where `flask` is run), as in Flask-Migrate.
     active: "postgres", "mongo", "both", or a callable that says so: the sides that this
@@ -52,7 +53,7 @@ class DualMigrate:
         self,
         app: Flask | None = None,
         db: SQLAlchemy | None = None,
-        mongo: PyMongo | None = None,
+        mongo: PyMongo | str | None = None,
         directory: str = "migrations",
         *,
         active: Active = "both",
@@ -62,6 +63,8 @@ class DualMigrate:
         command: str = "db-migrate",
         **alembic_options: Any,
     ) -> None:
+        if isinstance(mongo, str):
+            directory, mongo = mongo, None
         self.db = db
         self.mongo = mongo
         self._settings: dict[str, Any] = {

@@ -13,9 +13,10 @@ from alembic.util import rev_id as new_id
 
 from .autogenerate import Header
 from .errors import UsageError
+from .graph import resolution_errors
 from .lockfile import LockLine, write_tree
 from .revision import BackendName
-from .script import ScriptDirectory, resolution_errors, versions_folder
+from .script import ScriptDirectory, versions_folder
 from .script_file import ID_PATTERN
 
 _SLUG_LENGTH = 40
@@ -36,7 +37,7 @@ def make_header(
     Raises UsageError for an empty message, an id that is none or is taken, a parent
     that is no head (without splice), and several heads.
     """
-    if not message.strip():
+    if not (message or "").strip():
         raise UsageError("A revision wants a message", hint='Give one with: -m "…"')
     revision_id = check_id(directory, rev_id or new_id())
     return Header(

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import UsageError
+from .graph import RevisionGraph, resolution_errors
 from .results import GraphResult, GraphRevision
 from .revision import BackendName, Revision
-from .script import ScriptDirectory, resolution_errors
 
 Marks = Mapping[str, tuple[BackendName, ...]]
 """Revision id -> the sides that stand there."""
 
 
 def list_history(
-    directory: ScriptDirectory, rev_range: str | None, marks: Marks
+    directory: RevisionGraph, rev_range: str | None, marks: Marks
 ) -> GraphResult:
     """List revisions, newest first; rev_range is `from:to`, either may be left out."""
     base, head = _range(rev_range)
@@ -27,19 +27,19 @@ def list_history(
     return GraphResult(tuple(place(directory, key, marks) for key in ids))
 
 
-def list_heads(directory: ScriptDirectory) -> GraphResult:
+def list_heads(directory: RevisionGraph) -> GraphResult:
     """List the revisions that nothing follows."""
     return GraphResult(tuple(place(directory, key) for key in directory.heads))
 
 
-def list_branches(directory: ScriptDirectory) -> GraphResult:
+def list_branches(directory: RevisionGraph) -> GraphResult:
     """List the revisions that more than one follows."""
     places = (place(directory, rev.id) for rev in directory.topological())
     return GraphResult(tuple(item for item in places if item.is_branch_point))
 
 
 def place(
-    directory: ScriptDirectory, revision_id: str, marks: Marks | None = None
+    directory: RevisionGraph, revision_id: str, marks: Marks | None = None
 ) -> GraphRevision:
     """Return a revision with its place in the history."""
     node: Any = directory.graph.get_revision(revision_id)
@@ -59,7 +59,7 @@ def place(
     )
 
 
-def single(directory: ScriptDirectory, identifier: str) -> Revision:
+def single(directory: RevisionGraph, identifier: str) -> Revision:
     """Return the one revision that an id, a prefix or `head` names.
 
     Raises UsageError if it names none, or several.

@@ -95,13 +95,6 @@ def _parse(line: str, where: str) -> LockLine:
     )
 
 
-def heads_of_lock_file(lines: Iterable[LockLine]) -> frozenset[str]:
-    """Return the ids that no line names as a parent."""
-    listed = tuple(lines)
-    parents = {parent for line in listed for parent in line.parents}
-    return frozenset(line.id for line in listed) - parents
-
-
 def write_tree(
     root: Path, files: Mapping[Path, str], lines: Sequence[LockLine]
 ) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from .backend import State
 from .errors import IntegrityError, UsageError
+from .graph import RevisionGraph, resolution_errors
 from .revision import BackendName, Direction, Revision, Step
-from .script import ScriptDirectory, resolution_errors
 
 States = Mapping[BackendName, State]
 _RELATIVE = re.compile(r"[+-]\d+$")
@@ -49,7 +49,7 @@ class Plan:
 
 
 def make_plan(
-    directory: ScriptDirectory, states: States, target: str, direction: Direction
+    directory: RevisionGraph, states: States, target: str, direction: Direction
 ) -> Plan:
     """Return the steps from what the sides have to the target.
 
@@ -73,7 +73,7 @@ def make_plan(
     return Plan(direction, target, tuple(steps))
 
 
-def require_known(directory: ScriptDirectory, states: States) -> None:
+def require_known(directory: RevisionGraph, states: States) -> None:
     """Raise IntegrityError if a database has a revision that the tree has not."""
     for name, state in states.items():
         begun = {entry.revision for entry in state.open_entries()}
@@ -109,7 +109,7 @@ def _to_do(
 
 
 def _upgrade_revisions(
-    directory: ScriptDirectory, states: States, target: str
+    directory: RevisionGraph, states: States, target: str
 ) -> list[Revision]:
     common = frozenset.intersection(
         *(
@@ -129,9 +129,7 @@ def _upgrade_revisions(
         return _revisions(directory, walk)[::-1]
 
 
-def _closed_heads(
-    directory: ScriptDirectory, applied: frozenset[str]
-) -> tuple[str, ...]:
+def _closed_heads(directory: RevisionGraph, applied: frozenset[str]) -> tuple[str, ...]:
     """Return the heads of those revisions whose ancestors are applied too.
 
     A revision that one side skipped lies below others that are applied; the walk must
@@ -145,7 +143,7 @@ def _closed_heads(
 
 
 def _downgrade_revisions(
-    directory: ScriptDirectory, states: States, target: str
+    directory: RevisionGraph, states: States, target: str
 ) -> list[Revision]:
     if target in ("head", "heads"):
         raise UsageError(
@@ -177,7 +175,7 @@ def _downgrade_revisions(
 
 
 def _begun_first(
-    directory: ScriptDirectory,
+    directory: RevisionGraph,
     states: States,
     revisions: list[Revision],
     direction: Direction,
@@ -197,5 +195,5 @@ def _begun_first(
     return sorted(revisions, key=lambda revision: revision.id not in first)
 
 
-def _revisions(directory: ScriptDirectory, walk: Iterable[Any]) -> list[Revision]:
+def _revisions(directory: RevisionGraph, walk: Iterable[Any]) -> list[Revision]:
     return [directory.revisions[item.revision] for item in walk]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime
 from enum import StrEnum
 
 
@@ -43,7 +42,6 @@ class Revision:
     branch_labels: tuple[str, ...] = ()
     message: str = ""
     file_name: str = ""
-    created_at: datetime | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,29 +5,20 @@ The graph is Alembic's RevisionMap, one for both trees.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from alembic.script.base import Script
-from alembic.script.revision import (
-    CycleDetected,
-    MultipleHeads,
-    RangeNotAncestorError,
-    ResolutionError,
-    RevisionError,
-    RevisionMap,
-)
 
-from .errors import TreeError, UsageError
+from .errors import TreeError
+from .graph import RevisionGraph
 from .lockfile import LockLine, finish_writing, read_lock_file
 from .revision import BackendName, Revision
 from .script_file import checksum, load_script
 
 
-class ScriptDirectory:
+class ScriptDirectory(RevisionGraph):
     """Both trees under one root, loaded and compared.
 
     root: the migrations directory. backends: the trees it has.
@@ -35,7 +26,6 @@ class ScriptDirectory:
     """
 
     def __init__(self, root: Path, backends: Sequence[BackendName]) -> None:
-        self.root = root
         self.backends = tuple(backends)
         if not root.is_dir():
             raise TreeError(
@@ -44,9 +34,13 @@ class ScriptDirectory:
                 hint="Make it with: flask db-migrate init",
             )
         finish_writing(root)
-        self._scripts = {name: self._load(name) for name in self.backends}
-        self.revisions = self._revisions()
-        self.graph = self._graph()
+        self._scripts = {
+            name: _load(versions_folder(root, name), name) for name in self.backends
+        }
+        merged = self._merged()
+        _refuse_loose_ends(merged)
+        revisions = {key: _describe(script) for key, script in merged.items()}
+        super().__init__(root, revisions, merged)
 
     def versions(self, backend: BackendName) -> Path:
         """Return the folder of one side's scripts."""
@@ -69,49 +63,6 @@ class ScriptDirectory:
     def checksum(self, backend: BackendName, revision_id: str) -> str:
         """Return the SHA-256 of a script, as hex; line ends and a BOM do not count."""
         return checksum(Path(self.script(backend, revision_id).path).read_bytes())
-
-    def resolve(self, *identifiers: str) -> tuple[Revision, ...]:
-        """Return the revisions that ids, prefixes, labels or `heads` stand for."""
-        found: list[Revision] = []
-        with resolution_errors(self):
-            for identifier in identifiers:
-                for item in self.graph.get_revisions(identifier):
-                    if isinstance(item, Script):
-                        found.append(self.revisions[item.revision])
-        return tuple(dict.fromkeys(found))
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        return tuple(self.graph.heads)
-
-    def topological(self) -> tuple[Revision, ...]:
-        """Return all revisions, parents first."""
-        with resolution_errors(self):
-            walk = self.graph.iterate_revisions("heads", "base")
-            return tuple(self.revisions[rev.revision] for rev in walk)[::-1]
-
-    def ancestors(self, heads: Sequence[str]) -> frozenset[str]:
-        """Return the ids of revisions and of all that they follow or depend on."""
-        seen: set[str] = set()
-        todo = [head for head in heads if head in self.revisions]
-        while todo:
-            revision_id = todo.pop()
-            if revision_id not in seen:
-                seen.add(revision_id)
-                todo.extend(self.below(revision_id))
-        return frozenset(seen)
-
-    def heads_of(self, applied: frozenset[str]) -> tuple[str, ...]:
-        """Return those of a set of revisions that no other of the set follows."""
-        below: set[str] = set()
-        for revision_id in applied & self.revisions.keys():
-            below |= self.below(revision_id)
-        return tuple(sorted(applied - below))
-
-    def below(self, revision_id: str) -> frozenset[str]:
-        """Return the ids that a revision follows or depends on, next below it."""
-        node: Any = self.graph.get_revision(revision_id)
-        return frozenset(node._all_down_revisions)
 
     def pair_problems(self) -> tuple[str, ...]:
         """Return, a line each, what keeps the two trees from being a pair."""
@@ -193,28 +144,6 @@ class ScriptDirectory:
         if Path(postgres.path).name != Path(mongo.path).name:
             yield f"Revision {revision_id} has another file name in its two scripts"
 
-    def _load(self, backend: BackendName) -> dict[str, Script]:
-        folder = self.versions(backend)
-        if not folder.is_dir():
-            raise TreeError(
-                f"The migrations directory has no {backend} scripts",
-                where=str(folder),
-                hint="Complete it with: flask db-migrate init",
-            )
-        found: dict[str, Script] = {}
-        for path in sorted(folder.glob("*.py")):
-            if path.name.startswith((".", "__init__")):
-                continue
-            script = load_script(path)
-            twin = found.setdefault(script.revision, script)
-            if twin is not script:
-                raise TreeError(
-                    f"Two scripts have the revision id {script.revision}",
-                    where=f"{twin.path} and {path}",
-                    hint="Give one of them another id, in both trees.",
-                )
-        return found
-
     def _merged(self) -> dict[str, Script]:
         """Return one script a revision; Alembic's own, where there are both.
 
@@ -225,20 +154,36 @@ class ScriptDirectory:
             merged.update(self._scripts[name])
         return merged
 
-    def _revisions(self) -> Mapping[str, Revision]:
-        return {key: _describe(script) for key, script in self._merged().items()}
 
-    def _graph(self) -> RevisionMap:
-        merged = self._merged()
-        names = {*merged, *_labels(merged)}
-        for script in merged.values():
-            parents = script._versioned_down_revisions
-            _refuse_dangling(script, "follows", parents, merged)
-            _refuse_dangling(script, "depends on", _tuple(script.dependencies), names)
-        graph = RevisionMap(lambda: merged.values())
-        with resolution_errors(self):
-            graph._revision_map  # noqa: B018  (built here, so that errors come here)
-        return graph
+def _load(folder: Path, backend: BackendName) -> dict[str, Script]:
+    if not folder.is_dir():
+        raise TreeError(
+            f"The migrations directory has no {backend} scripts",
+            where=str(folder),
+            hint="Complete it with: flask db-migrate init",
+        )
+    found: dict[str, Script] = {}
+    for path in sorted(folder.glob("*.py")):
+        if path.name.startswith((".", "__init__")):
+            continue
+        script = load_script(path)
+        twin = found.setdefault(script.revision, script)
+        if twin is not script:
+            raise TreeError(
+                f"Two scripts have the revision id {script.revision}",
+                where=f"{twin.path} and {path}",
+                hint="Give one of them another id, in both trees.",
+            )
+    return found
+
+
+def _refuse_loose_ends(scripts: Mapping[str, Script]) -> None:
+    """Raise TreeError for a parent, a dependency or a label that is not right."""
+    names = {*scripts, *_labels(scripts)}
+    for script in scripts.values():
+        parents = script._versioned_down_revisions
+        _refuse_dangling(script, "follows", parents, scripts)
+        _refuse_dangling(script, "depends on", _tuple(script.dependencies), names)
 
 
 def _labels(scripts: Mapping[str, Script]) -> dict[str, Script]:
@@ -290,54 +235,3 @@ def _tuple(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value)
-
-
-@contextmanager
-def resolution_errors(directory: ScriptDirectory) -> Iterator[None]:
-    """Turn the errors of Alembic's graph into ours, with what to do next."""
-    try:
-        yield
-    except MultipleHeads as error:
-        heads = ", ".join(error.heads)
-        raise UsageError(
-            f"There are several heads: {heads}",
-            hint="Name one, say `heads`, or join them: flask db-migrate merge heads",
-        ) from error
-    except CycleDetected as error:
-        circle = ", ".join(error.revisions)
-        raise TreeError(
-            f"The revisions follow each other in a circle: {circle}",
-            where=str(directory.root),
-            hint="Mend a down_revision or a depends_on, in both scripts.",
-        ) from error
-    except RangeNotAncestorError as error:
-        raise UsageError(
-            "One of these revisions does not lie below the other in the history",
-            hint="See it with: flask db-migrate history",
-        ) from error
-    except ResolutionError as error:
-        raise UsageError(
-            str(error).rstrip("."), hint=_nearest(error.argument, directory)
-        ) from error
-    except AssertionError as error:  # of Alembic: `rev+9`, `rev-9` beyond the ends
-        raise UsageError(
-            "That is further than the history goes",
-            hint="See it with: flask db-migrate history",
-        ) from error
-    except (RevisionError, KeyError) as error:
-        said = str(error).rstrip(".")
-        if said == "Ambiguous walk":
-            said = "Several revisions lie that way, and a number names none of them"
-        raise UsageError(
-            said, hint="Name a revision; see them with: flask db-migrate history"
-        ) from error
-
-
-def _nearest(argument: str, directory: ScriptDirectory) -> str:
-    names = {name for name in directory.revisions if name.startswith(argument)}
-    if len(names) > 1:
-        return "Give more of the id. See the revisions with: flask db-migrate history"
-    near = difflib.get_close_matches(argument, directory.revisions, n=1, cutoff=0.4)
-    if near:
-        return f"Did you mean {near[0]}? See `flask db-migrate history`."
-    return "See the revisions with: flask db-migrate history"

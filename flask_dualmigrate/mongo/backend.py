@@ -12,6 +12,7 @@ from pymongo.database import Database
 
 from ..backend import PlannedStep, State
 from ..errors import DatabaseUnavailable, DualMigrateError, ScriptError, TreeError
+from ..graph import RevisionGraph
 from ..ops import MongoOperations, Operation, Todo
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
@@ -35,7 +36,7 @@ class MongoBackend:
     def __init__(
         self,
         db: Database[Any] | None,
-        directory: ScriptDirectory,
+        load: Callable[[], ScriptDirectory],
         *,
         lease_s: float = 30.0,
         on_progress: Callable[[Progress], None] | None = None,
@@ -46,10 +47,14 @@ class MongoBackend:
                 hint="Call mongo.init_app(app) with a MONGO_URI that names a database.",
             )
         self._db = db
-        self._directory = directory
+        self._load = load
         self._journal = MongoJournal(db)
         self._lock = MongoLock(db, lease_s=lease_s)
         self._on_progress = on_progress
+
+    @property
+    def _directory(self) -> ScriptDirectory:
+        return self._load()
 
     def check(self) -> None:
         with driver_errors("be reached"):
@@ -61,7 +66,7 @@ class MongoBackend:
                 "driver finds the primary.",
             )
 
-    def read(self) -> State:
+    def read(self, graph: RevisionGraph | None = None) -> State:
         with driver_errors("read its journal"):
             entries = self._journal.entries()
             pair_id = self._journal.pair_id()

@@ -23,6 +23,7 @@ from ..errors import (
     ScriptError,
     TreeError,
 )
+from ..graph import RevisionGraph
 from ..journal import Entry
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
@@ -46,7 +47,7 @@ class PostgresBackend:
     def __init__(
         self,
         engine: Engine,
-        directory: ScriptDirectory,
+        load: Callable[[], ScriptDirectory],
         *,
         options: dict[str, Any],
         metadata: Any = None,
@@ -54,12 +55,16 @@ class PostgresBackend:
         x_arg: Sequence[str] = (),
     ) -> None:
         self.engine = engine
-        self._directory = directory
+        self._load = load
         self._options = options
         self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
         self._lock_timeout_s = lock_timeout_s
         self._schema = options.get("version_table_schema")
         self._journal = PostgresJournal(self._schema)
+
+    @property
+    def _directory(self) -> ScriptDirectory:
+        return self._load()
 
     @property
     def _is_postgres(self) -> bool:
@@ -77,29 +82,14 @@ class PostgresBackend:
                 hint="Name the primary in DATABASE_URL or DUALMIGRATE_POSTGRES_URI.",
             )
 
-    def read(self) -> State:
+    def read(self, graph: RevisionGraph | None = None) -> State:
+        graph = graph or self._directory
         with driver_errors("read its journal"), self.engine.connect() as connection:
-            heads = self._heads(connection)
+            with environment(connection, graph, **self._environment) as context:
+                heads = tuple(context.get_context().get_current_heads())
             entries = self._journal.entries(connection)
             pair_id = self._journal.pair_id(connection)
-        return State(self._applied(heads, entries), entries, pair_id)
-
-    def _applied(
-        self, heads: Sequence[str], entries: Mapping[str, Entry]
-    ) -> frozenset[str]:
-        """Return the heads and all below them, by the tree or else by the journal."""
-        below = {
-            parent
-            for head in heads
-            if head not in self._directory.revisions and head in entries
-            for parent in entries[head].down_revision
-        }
-        found = self._directory.ancestors(heads) | frozenset(heads)
-        return found | self._applied(sorted(below), entries) if below else found
-
-    def _heads(self, connection: Connection) -> tuple[str, ...]:
-        with environment(connection, self._directory, **self._environment) as context:
-            return tuple(context.get_context().get_current_heads())
+        return State(applied_below(heads, graph, entries), entries, pair_id)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[str], None]
@@ -307,3 +297,17 @@ class PostgresBackend:
 
     def _script(self, revision: Revision) -> Script:
         return self._directory.script(self.name, revision.id)
+
+
+def applied_below(
+    heads: Sequence[str], graph: RevisionGraph, entries: Mapping[str, Entry]
+) -> frozenset[str]:
+    """Return the heads and all below them, by the tree or else by the journal."""
+    below = {
+        parent
+        for head in heads
+        if head not in graph.revisions and head in entries
+        for parent in entries[head].down_revision
+    }
+    found = graph.ancestors(heads) | frozenset(heads)
+    return found | applied_below(sorted(below), graph, entries) if below else found

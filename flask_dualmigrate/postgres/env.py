@@ -19,9 +19,9 @@ from alembic.script.base import Script
 from alembic.script.base import ScriptDirectory as AlembicScripts
 from sqlalchemy import Connection
 
+from ..graph import RevisionGraph
 from ..process_lock import one_script_at_a_time
 from ..revision import Direction
-from ..script import ScriptDirectory
 
 Callback = Callable[..., None]
 
@@ -29,7 +29,7 @@ Callback = Callable[..., None]
 @contextmanager
 def environment(
     connection: Connection | None,
-    tree: ScriptDirectory,
+    tree: RevisionGraph,
     *,
     options: Mapping[str, Any],
     x_arg: Sequence[str] = (),
@@ -66,7 +66,7 @@ class _Options:
 
 
 def revision_step(
-    tree: ScriptDirectory, script: Script, direction: Direction
+    tree: RevisionGraph, script: Script, direction: Direction
 ) -> RevisionStep:
     """Return Alembic's step for one script."""
     if direction is Direction.UPGRADE:
@@ -76,7 +76,7 @@ def revision_step(
 
 def run_script(
     connection: Connection,
-    tree: ScriptDirectory,
+    tree: RevisionGraph,
     script: Script,
     direction: Direction,
     *,
@@ -113,7 +113,7 @@ def run_script(
 
 
 def script_as_sql(
-    tree: ScriptDirectory,
+    tree: RevisionGraph,
     script: Script,
     direction: Direction,
     *,

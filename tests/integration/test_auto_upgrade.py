@@ -244,3 +244,12 @@ def test_at_head_costs_no_statement_that_writes(
         event.remove(sa.Engine, "before_cursor_execute", listen)
     assert said
     assert not [text for text in said if not text.lstrip().startswith("SELECT")]
+
+
+def test_at_head_is_told_without_running_a_script(
+    two: Tree, make_app: MakeApp, tmp_path: Path
+) -> None:
+    make_app(auto_upgrade=True)
+    for path in two.root.glob("*/versions/*.py"):
+        path.write_text("raise RuntimeError('a script was run')\n")
+    make_app(auto_upgrade=True)

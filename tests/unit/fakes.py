@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from flask_dualmigrate.backend import PlannedStep, State
+from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.journal import Entry
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
 
@@ -83,7 +84,7 @@ class FakeSide:
     def check(self) -> None:
         pass
 
-    def read(self) -> State:
+    def read(self, graph: RevisionGraph | None = None) -> State:
         entries = dict(self.store.entries)
         applied = frozenset(key for key, entry in entries.items() if entry.applied)
         return State(applied, entries, self.store.pair_id)

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.cli import ScriptInfo
 
-from flask_dualmigrate import commands
+from flask_dualmigrate import authoring, commands
 from flask_dualmigrate.cli import make_group
 
 Asked = list[dict[str, Any]]
@@ -44,7 +44,8 @@ def put_verb(patch: pytest.MonkeyPatch, name: str, answer: object) -> Asked:
     answer: what it returns, or raises, or a function of the arguments that says so.
     """
     asked: Asked = []
-    real = getattr(commands, name)
+    module = authoring if hasattr(authoring, name) else commands
+    real = getattr(module, name)
 
     def fake(*args: Any, **kwargs: Any) -> Any:
         arguments = inspect.signature(real).bind(*args, **kwargs).arguments
@@ -53,5 +54,5 @@ def put_verb(patch: pytest.MonkeyPatch, name: str, answer: object) -> Asked:
             raise answer
         return answer(arguments) if callable(answer) else answer
 
-    patch.setattr(commands, name, fake)
+    patch.setattr(module, name, fake)
     return asked

@@ -28,6 +28,7 @@ ROOT = Path(flask_dualmigrate.__file__).parent
 STAIR = (
     ("errors", "revision"),
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
+    ("graph",),
     ("backend", "script", "embedded"),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("status", "generate"),
@@ -45,7 +46,7 @@ STEP = {name: number for number, names in enumerate(STAIR) for name in names}
 WINGS = {"autogenerate", "postgres", "mongo"}
 SPINE = (
     *("errors", "revision"),
-    *("config", "journal", "lockfile", "script_file", "backend", "script"),
+    *("config", "journal", "lockfile", "script_file", "graph", "backend", "script"),
     *("plan", "status", "generate", "results", "executor", "history", "console"),
 )
 DRIVERS = {"pymongo", "bson", "psycopg", "flask_pymongo", "flask_sqlalchemy"}

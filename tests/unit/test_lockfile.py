@@ -17,7 +17,6 @@ from flask_dualmigrate.errors import TreeError
 from flask_dualmigrate.lockfile import (
     LockLine,
     finish_writing,
-    heads_of_lock_file,
     read_lock_file,
     write_tree,
 )
@@ -92,12 +91,6 @@ def test_line_ends_and_a_bom_of_an_editor_do_not_count(root: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
 
     assert read_lock_file(root) == (A,)
-
-
-def test_heads_are_the_ids_that_no_line_follows() -> None:
-    other = LockLine("c3", ("a1",), (), "c3_other.py")
-
-    assert heads_of_lock_file([A, B, other]) == {"b2", "c3"}
 
 
 @pytest.mark.parametrize(
