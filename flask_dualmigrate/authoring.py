@@ -25,7 +25,7 @@ from .generate import (
     write_partner,
 )
 from .history import single
-from .lockfile import write_tree
+from .lockfile import LOCK_FILE, write_tree
 from .postgres.errors import driver_errors
 from .results import InitResult, RevisionResult
 from .revision import BackendName
@@ -54,11 +54,14 @@ def init(env: Environment) -> InitResult:
             f"The migrations directory cannot be made: {error.strerror}",
             where=str(root),
         ) from error
-    directory = env.directory
-    if directory.lock_problems() or not (root / "revisions.lock").exists():
-        write_tree(root, {}, directory.lock_lines())
-        created.append(str(root / "revisions.lock"))
-    return InitResult(str(root), tuple(created))
+    directory, lock_file = env.directory, root / LOCK_FILE
+    there = lock_file.exists()
+    if there and not directory.lock_problems():
+        return InitResult(str(root), tuple(created))
+    write_tree(root, {}, directory.lock_lines())
+    if there:
+        return InitResult(str(root), tuple(created), (str(lock_file),))
+    return InitResult(str(root), (*created, str(lock_file)))
 
 
 def revision(

@@ -13,7 +13,7 @@ import click
 from flask.cli import with_appcontext
 
 from . import authoring, commands
-from .console import TITLES, as_json, as_text
+from .console import as_json, as_text
 from .environment import Environment
 from .errors import DualMigrateError, UsageError, redact
 from .mongo.runner import Progress
@@ -167,7 +167,7 @@ def _facts(error: DualMigrateError) -> dict[str, Any]:
 
 
 def _say_step(step: Step) -> None:
-    sides = " and ".join(TITLES[name] for name in reversed(step.backends))
+    sides = " and ".join(name.label for name in reversed(step.backends))
     verb = "Upgrading" if step.direction == "upgrade" else "Downgrading"
     click.echo(
         f"{verb} {step.revision.id} ({step.revision.message}) on {sides}", err=True

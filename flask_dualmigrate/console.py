@@ -27,8 +27,6 @@ from .results import (
 from .revision import Direction
 from .status import SideStatus
 
-TITLES = {"postgres": "PostgreSQL", "mongo": "MongoDB"}
-
 
 def as_json(result: Any) -> str:
     """Return a result as one JSON object; times are ISO 8601 with their offset."""
@@ -66,10 +64,12 @@ def _lines(result: Any) -> Iterator[str]:
 
 @_lines.register
 def _(result: InitResult) -> Iterator[str]:
-    if not result.created:
+    if not result.created and not result.rewritten:
         yield f"{_path(result.directory)} is complete."
     for path in result.created:
         yield f"Created {_path(path)}"
+    for path in result.rewritten:
+        yield f"Rewrote {_path(path)}"
 
 
 @_lines.register
@@ -89,7 +89,7 @@ def _(result: RunResult) -> Iterator[str]:
         return
     verb = "Upgraded" if result.direction is Direction.UPGRADE else "Downgraded"
     for step in result.steps:
-        sides = " and ".join(TITLES[name] for name in reversed(step.backends))
+        sides = " and ".join(name.label for name in reversed(step.backends))
         duration = _duration(step.duration_ms)
         message = _one_line(step.message)
         yield f"{verb} {step.revision}  {message}  ({sides}, {duration})"
@@ -104,7 +104,7 @@ def _(result: PlanResult) -> Iterator[str]:
         message = _one_line(planned.message)
         yield f"-- {result.direction} {planned.revision}  {message}"
         for side in planned.sides:
-            yield f"   {TITLES[side.backend]}:"
+            yield f"   {side.backend.label}:"
             if not side.lines:
                 yield "     nothing to do"
             for line in side.lines:
@@ -114,7 +114,7 @@ def _(result: PlanResult) -> Iterator[str]:
 
 @_lines.register
 def _(result: StampResult) -> Iterator[str]:
-    where = " and ".join(TITLES[name] for name in reversed(result.backends))
+    where = " and ".join(name.label for name in reversed(result.backends))
     yield f"Stamped {where} at {', '.join(result.heads) or 'base'}."
 
 
@@ -122,7 +122,7 @@ def _(result: StampResult) -> Iterator[str]:
 def _(result: CurrentResult) -> Iterator[str]:
     for name, heads in sorted(result.heads.items(), reverse=True):
         suffix = " (head)" if result.at_head and heads else ""
-        yield f"{TITLES[name]}: {', '.join(heads) or 'base'}{suffix}"
+        yield f"{name.label}: {', '.join(heads) or 'base'}{suffix}"
 
 
 @_lines.register
@@ -130,7 +130,7 @@ def _(result: StatusResult) -> Iterator[str]:
     if not result.rows:
         yield "There are no revisions."
         return
-    titles = [TITLES[name] for name in result.backends]
+    titles = [name.label for name in result.backends]
     rows = [["Revision", "Message", *titles]]
     for row in result.rows:
         sides = [_side_text(row.sides[name]) for name in result.backends]
@@ -164,12 +164,12 @@ def _(result: ShowResult) -> Iterator[str]:
     if revision.branch_labels:
         yield f"Labels:   {', '.join(revision.branch_labels)}"
     for name, path in sorted(result.files.items(), reverse=True):
-        yield f"{TITLES[name] + ':':<12}{_path(path)}"
+        yield f"{name.label + ':':<12}{_path(path)}"
     yield ""
     yield revision.message
     for name, attempts in sorted(result.attempts.items(), reverse=True):
         yield ""
-        yield f"On {TITLES[name]}:" if attempts else f"On {TITLES[name]}: never run"
+        yield f"On {name.label}:" if attempts else f"On {name.label}: never run"
         for attempt in attempts:
             yield f"  {_attempt(attempt)}"
 
@@ -200,7 +200,7 @@ def _attempt(attempt: Mapping[str, Any]) -> str:
 
 def _graph_line(revision: GraphRevision) -> str:
     parents = ", ".join(revision.parents) or "base"
-    current = "".join(f" (current: {TITLES[name]})" for name in revision.current)
+    current = "".join(f" (current: {name.label})" for name in revision.current)
     labels = f" ({', '.join(revision.branch_labels)})" if revision.branch_labels else ""
     marks = f"{labels}{_marks(revision)}{current}"
     return f"{parents} -> {revision.revision}{marks}, {_one_line(revision.message)}"

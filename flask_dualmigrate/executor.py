@@ -192,7 +192,7 @@ class Executor:
                 # Whatever it was: the other side must be undone all the same.
                 why = _reason(undo_error)
             if why is not None:
-                error.add_note(f"On {backend.name} some of it stays: {why}")
+                error.add_note(f"On {backend.name.label} some of it stays: {why}")
 
     def _failure(
         self, plan: Plan, results: list[StepResult], step: Step, error: Exception

@@ -80,8 +80,8 @@ def require_known(directory: RevisionGraph, states: States) -> None:
         unknown = sorted((state.applied | begun) - directory.revisions.keys())
         if unknown:
             raise IntegrityError(
-                f"The {name} database is ahead of this code: it has {unknown[0]}, "
-                "and there is no such script",
+                f"The {name.label} database is ahead of this code: it has "
+                f"{unknown[0]}, and there is no such script",
                 where=str(directory.root),
                 hint="Deploy the code that has it, or restore its scripts.",
             )

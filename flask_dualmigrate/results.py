@@ -13,10 +13,11 @@ from .status import RevisionStatus
 
 @dataclasses.dataclass(frozen=True)
 class InitResult:
-    """What `init` made; paths are absolute."""
+    """What `init` made, and what it wrote anew; paths are absolute."""
 
     directory: str
     created: tuple[str, ...]
+    rewritten: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

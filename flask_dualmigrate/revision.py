@@ -12,6 +12,11 @@ class BackendName(StrEnum):
     MONGO = "mongo"
     POSTGRES = "postgres"
 
+    @property
+    def label(self) -> str:
+        """The name that a person reads."""
+        return "MongoDB" if self is BackendName.MONGO else "PostgreSQL"
+
 
 class Direction(StrEnum):
     UPGRADE = "upgrade"

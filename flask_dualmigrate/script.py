@@ -128,8 +128,7 @@ class ScriptDirectory(RevisionGraph):
         )
 
     def _missing_partner(self, backend: BackendName, revision_id: str) -> str:
-        title = {"mongo": "Mongo", "postgres": "PostgreSQL"}[backend]
-        return f"Revision {revision_id} has no {title} script"
+        return f"Revision {revision_id} has no {backend.label} script"
 
     def _differences(self, revision_id: str) -> Iterator[str]:
         postgres, mongo = (self._scripts[name][revision_id] for name in self.backends)

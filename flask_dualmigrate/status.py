@@ -105,7 +105,8 @@ def edited_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:
             if not directory.has(name, revision_id):
                 continue
             if directory.checksum(name, revision_id) != entry.checksum:
-                yield f"The {name} script of {revision_id} was edited after it was run"
+                text = f"The {name.label} script of {revision_id} was edited"
+                yield f"{text} after it was run"
 
 
 def refuse_edited(directory: ScriptDirectory, states: States) -> None:
@@ -133,4 +134,4 @@ def deleted_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]
     """Yield a line for each applied revision that the tree has no more."""
     for name, state in states.items():
         for revision_id in sorted(state.applied - directory.revisions.keys()):
-            yield f"The {name} database has {revision_id}, and its script is gone"
+            yield f"The {name.label} database has {revision_id}, and its script is gone"

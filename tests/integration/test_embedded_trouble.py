@@ -110,11 +110,21 @@ class HangUp(ThreadingTCPServer):
     allow_reuse_address = True
 
 
+def hang_up_at(port: int) -> HangUp:
+    """Take a port that another process has just left; the kernel may linger."""
+    for _ in range(50):
+        try:
+            return HangUp(("127.0.0.1", port), BaseRequestHandler)
+        except OSError:
+            time.sleep(0.1)
+    return HangUp(("127.0.0.1", port), BaseRequestHandler)
+
+
 @pytest.fixture
 def occupied(used: Path) -> Iterator[int]:
     """The port of the folder's mongod, taken by another program."""
     port = int((used / "mongo.port").read_text())
-    with HangUp(("127.0.0.1", port), BaseRequestHandler) as server:
+    with hang_up_at(port) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         yield port

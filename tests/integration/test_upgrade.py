@@ -222,7 +222,7 @@ def test_an_edited_applied_script_stops_the_next_upgrade(three: Tree) -> None:
     upgrade(revision="r2")
     path = three.path("mongo", "r1")
     path.write_text(path.read_text() + "# more\n")
-    with pytest.raises(IntegrityError, match="mongo script of r1 was edited"):
+    with pytest.raises(IntegrityError, match="MongoDB script of r1 was edited"):
         upgrade()
     kinds = {finding.kind for finding in check().findings}
     assert kinds == {"edited", "pending"}

@@ -192,7 +192,7 @@ def test_several_pending_revisions_are_said_in_the_plural() -> None:
 
 
 def test_a_status_names_what_is_wrong_with_the_tree() -> None:
-    problem = "Revision ab12 has no Mongo script"
+    problem = "Revision ab12 has no MongoDB script"
 
     assert problem in as_text(dataclasses.replace(STATUS, problems=(problem,)))
 

@@ -177,7 +177,7 @@ def test_what_cannot_be_undone_is_told_and_the_next_run_carries_on(
     with pytest.raises(PartialFailure) as caught:
         stage.run("head", UP, failing, cannot_undo="bbbb.0")
 
-    assert "On mongo some of it stays: bbbb.0 has no undo" in str(caught.value)
+    assert "On MongoDB some of it stays: bbbb.0 has no undo" in str(caught.value)
     assert "carry on with: flask db-migrate upgrade head" in str(caught.value)
     assert stage.stands() == {MONGO: {"aaaa"}, POSTGRES: {"aaaa"}}
     calls = Calls()

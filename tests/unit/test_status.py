@@ -188,7 +188,7 @@ def test_an_applied_revision_without_scripts_is_told(
 ) -> None:
     (text,) = deleted_scripts(directory, {MONGO: applied("aaaa", "gone")})
 
-    assert text == "The mongo database has gone, and its script is gone"
+    assert text == "The MongoDB database has gone, and its script is gone"
 
 
 def test_an_actor_is_user_host_and_process() -> None:
