@@ -307,7 +307,7 @@ def test_a_revision_that_the_tree_has_not_is_told(
 ) -> None:
     states = {MONGO: applied("aaaa"), POSTGRES: state}
 
-    with pytest.raises(IntegrityError, match=r"postgres database .* ffff") as caught:
+    with pytest.raises(IntegrityError, match=r"PostgreSQL database .* ffff") as caught:
         make_plan(line, states, "base", direction)
     assert isinstance(caught.value, DualMigrateError)
     assert caught.value.exit_code == 3

@@ -157,7 +157,7 @@ def test_an_applied_script_that_was_edited_is_told(
     _edit(directory, name)
 
     (text,) = edited_scripts(directory, states)
-    assert text == f"The {name} script of bbbb was edited after it was run"
+    assert text == f"The {name.label} script of bbbb was edited after it was run"
     with pytest.raises(IntegrityError, match=rf"stamp --backend {name} bbbb"):
         refuse_edited(directory, states)
 
