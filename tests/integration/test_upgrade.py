@@ -149,7 +149,7 @@ def test_a_destructive_step_needs_yes_where_there_is_no_terminal(
     upgrade()
     said = cli(app, "downgrade", "base")
     assert said.exit_code == 2
-    assert "drop_table" in said.stderr
+    assert "drop_table" in said.output
     assert stamps(engine, mongo_db) == (["r3"], ["r1", "r2", "r3"])
     assert cli(app, "downgrade", "base", "--yes").exit_code == 0
     assert stamps(engine, mongo_db) == ([], [])

@@ -27,8 +27,9 @@ class PostgresLinks:
             return self._change(link, Log(Action.FAVORITED, item_id, by, user_id))
 
     def unfavorite(self, item_id: str, user_id: str, *, by: str | None = None) -> bool:
-        link = delete(models.Favorite).where(
-            models.Favorite.user_id == user_id, models.Favorite.item_id == item_id
+        favorite = table_of(models.Favorite)
+        link = delete(favorite).where(
+            favorite.c.user_id == user_id, favorite.c.item_id == item_id
         )
         with self._store.transaction(by=by):
             self._store.demand("item", models.Item, item_id)
@@ -53,8 +54,8 @@ class PostgresLinks:
 
     def unrelate(self, item_id: str, other_id: str, *, by: str | None = None) -> bool:
         first, second = in_order(item_id, other_id)
-        pair = models.RelatedItem
-        link = delete(pair).where(pair.item_id == first, pair.related_id == second)
+        pair = table_of(models.RelatedItem)
+        link = delete(pair).where(pair.c.item_id == first, pair.c.related_id == second)
         with self._store.transaction(by=by):
             self._store.demand("item", models.Item, item_id)
             return self._change(link, Log(Action.UNRELATED, item_id, by, other_id))
