@@ -20,7 +20,7 @@ class PostgresLinks:
 
     def favorite(self, item_id: str, user_id: str, *, by: str | None = None) -> bool:
         row = {"user_id": user_id, "item_id": item_id, "created_at": utc_now()}
-        link = insert(models.Favorite).values(row).on_conflict_do_nothing()
+        link = insert(table_of(models.Favorite)).values(row).on_conflict_do_nothing()
         with self._store.transaction(by=by):
             self._store.demand("item", models.Item, item_id)
             self._store.demand("user", models.User, user_id)
@@ -46,7 +46,7 @@ class PostgresLinks:
     def relate(self, item_id: str, other_id: str, *, by: str | None = None) -> bool:
         first, second = in_order(item_id, other_id)
         row = {"item_id": first, "related_id": second}
-        link = insert(models.RelatedItem).values(row).on_conflict_do_nothing()
+        link = insert(table_of(models.RelatedItem)).values(row).on_conflict_do_nothing()
         with self._store.transaction(by=by):
             self._store.demand("item", models.Item, item_id)
             self._store.demand("item", models.Item, other_id)
