@@ -17,7 +17,7 @@ def flask_migrate_tree(parts: Parts, root: Path, scripts: Path) -> None:
     scripts: the folder they are in. Its alembic.ini logs warnings only: writing a line
     a revision to a terminal is not what is measured.
     """
-    import flask_migrate
+    import flask_migrate  # not needed by the other measurements
 
     flask_migrate.Migrate(parts.app, parts.db)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -29,8 +29,7 @@ def flask_migrate_tree(parts: Parts, root: Path, scripts: Path) -> None:
 
 def flask_migrate_upgrade(parts: Parts, root: Path, **options: Any) -> None:
     """Register it with an app, and upgrade to head. options: of Alembic's configure."""
-    # Only here, so that the other measurements need no Flask-Migrate.
-    import flask_migrate
+    import flask_migrate  # not needed by the other measurements
 
     flask_migrate.Migrate(parts.app, parts.db, str(root), **options)
     flask_migrate.upgrade()
