@@ -7,6 +7,7 @@ import functools
 import hashlib
 import inspect
 import textwrap
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -52,7 +53,7 @@ NOW = Now()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Operation:
+class Operation(ABC):
     """One step of a Mongo script.
 
     `verb` is the name of the method of `op` that records it. The positional fields of
@@ -72,9 +73,9 @@ class Operation:
         """True if it takes something away for good: no aside is kept."""
         return False
 
+    @abstractmethod
     def describe(self) -> str:
         """Say in words what it will do, for a plan."""
-        raise NotImplementedError
 
     def reverse(self) -> Operation | None:
         """Return the operation that takes this one back.
