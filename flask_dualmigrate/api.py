@@ -23,6 +23,7 @@ from .results import (
     GraphResult,
     InitResult,
     PlanResult,
+    RepairResult,
     RevisionResult,
     RunResult,
     ShowResult,
@@ -115,6 +116,13 @@ def stamp(
 ) -> StampResult:
     """Mark the databases as being at a revision; run nothing."""
     return commands.stamp(_env(directory, backend=backend), revision)
+
+
+def repair(
+    directory: str | None = None, *, revision: str, step: int, done: bool
+) -> RepairResult:
+    """Decide a step that a crash left in doubt: done, or to be called again."""
+    return commands.repair(_env(directory), revision, step, done=done)
 
 
 def current(

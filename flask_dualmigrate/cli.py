@@ -282,6 +282,20 @@ def _stamp(env: Environment, revision: str) -> Any:
     return commands.stamp(env, revision)
 
 
+@_command(
+    "repair",
+    _argument("revision"),
+    _option("--step", type=click.IntRange(min=0), required=True, help="Its number."),
+    _option("--done", is_flag=True, help="It did its work."),
+    _option("--retry", is_flag=True, help="Call it again."),
+)
+def _repair(env: Environment, revision: str, step: int, done: bool, retry: bool) -> Any:
+    """Decide a step that a crash left in doubt."""
+    if done is retry:
+        raise UsageError("Say --done or --retry", hint="Look first at what it did.")
+    return commands.repair(env, revision, step, done=done)
+
+
 @_command("current", scope=True)
 def _current(env: Environment) -> Any:
     """Say where the databases stand."""

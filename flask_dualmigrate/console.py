@@ -18,6 +18,7 @@ from .results import (
     GraphRevision,
     InitResult,
     PlanResult,
+    RepairResult,
     RevisionResult,
     RunResult,
     ShowResult,
@@ -116,6 +117,12 @@ def _(result: PlanResult) -> Iterator[str]:
 def _(result: StampResult) -> Iterator[str]:
     where = " and ".join(name.label for name in reversed(result.backends))
     yield f"Stamped {where} at {', '.join(result.heads) or 'base'}."
+
+
+@_lines.register
+def _(result: RepairResult) -> Iterator[str]:
+    what = "counts as done" if result.done else "is called again"
+    yield f"Step {result.step} of {result.revision} {what} when the run carries on."
 
 
 @_lines.register

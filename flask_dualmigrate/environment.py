@@ -216,6 +216,18 @@ class Environment:
         self.preflight(plan)
         return plan
 
+    def decide(self, revision_id: str, step: int, *, done: bool) -> None:
+        """Settle a step of a Mongo script that a crash left in doubt.
+
+        Raises UsageError if MongoDB is not in use, IntegrityError if it is in no doubt.
+        """
+        backend = self.backends.get(BackendName.MONGO)
+        if not isinstance(backend, MongoBackend):
+            raise UsageError("Only steps of MongoDB can be in doubt; it is not in use")
+        self.check_servers()
+        with self.locked():
+            backend.decide(revision_id, step, done=done)
+
     def _revision_of(self, entry: Any) -> Revision:
         return self.directory.revisions.get(entry.revision, Revision(entry.revision))
 

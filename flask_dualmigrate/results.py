@@ -76,6 +76,15 @@ class StampResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class RepairResult:
+    """What `repair` decided of a step: that it is done, or is to be called again."""
+
+    revision: str
+    step: int
+    done: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class CurrentResult:
     """Where each side in use stands: its heads; and whether that is the tree's."""
 

@@ -11,7 +11,13 @@ from alembic.script.base import Script
 from pymongo.database import Database
 
 from ..backend import PlannedStep, State
-from ..errors import DatabaseUnavailable, DualMigrateError, ScriptError, TreeError
+from ..errors import (
+    DatabaseUnavailable,
+    DualMigrateError,
+    IntegrityError,
+    ScriptError,
+    TreeError,
+)
 from ..graph import RevisionGraph
 from ..ops import MongoOperations, Operation, Todo
 from ..revision import BackendName, Direction, Revision, Status, Step
@@ -198,6 +204,19 @@ class MongoBackend:
             self._runner().settle(entry.revision, entry.direction)
         with driver_errors("write its journal"):
             self._journal.stamp(marks)
+
+    def decide(self, revision_id: str, step: int, *, done: bool) -> None:
+        """Settle a step in doubt: it did its work, or is to be called again.
+
+        Raises IntegrityError if no crash left that step of the revision begun.
+        """
+        entry = self.read().entries.get(revision_id)
+        if entry is None or not entry.open:
+            raise IntegrityError(
+                f"Nothing of revision {revision_id} is half done on MongoDB",
+                hint="See `flask db-migrate status`.",
+            )
+        self._runner().decide(revision_id, entry.direction, step, done=done)
 
     def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
         """Return all attempts at a revision, oldest first."""

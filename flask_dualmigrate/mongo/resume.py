@@ -105,8 +105,8 @@ def doubt(record: StepRecord, operation: Operation) -> IntegrityError:
         f"Step {record.step} of revision {record.revision} is in doubt: it was begun "
         f"at {began} by {record.by} on {record.host}, and did not say how it ended",
         where=where_of(operation, record),
-        hint=f"See what it did, then: flask db-migrate repair --step {record.step} "
-        "--done (it did its work) or --retry (call it again).",
+        hint="See what it did, then say --done (it did its work) or --retry (call it "
+        f"again): flask db-migrate repair {record.revision} --step {record.step} …",
     )
 
 

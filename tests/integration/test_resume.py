@@ -157,8 +157,24 @@ def test_an_unsafe_step_that_a_crash_left_started_needs_a_decision(
     assert killed_cli("upgrade").returncode == -signal.SIGKILL
     again = killed_cli("upgrade")
     assert again.returncode == 3
-    assert "step" in again.stderr
+    assert "repair r2 --step 0" in again.stderr
     assert "Traceback" not in again.stderr
+
+
+@pytest.mark.parametrize(("decision", "calls"), [("--done", 1), ("--retry", 2)])
+def test_a_step_in_doubt_is_decided_by_repair(
+    numbers: Tree, killed_cli: Any, mongo_db: Database[Any], decision: str, calls: int
+) -> None:
+    step = "def step(db):\n    db.calls.insert_one({})\n    kill_once()\n"
+    numbers.add("r2", mongo="op.run(step)", mongo_more=KILL_ONCE + step)
+    init()
+    assert killed_cli("upgrade").returncode == -signal.SIGKILL
+    assert killed_cli("repair", "r2", "--step", "0").returncode == 2
+    repaired = killed_cli("repair", "r2", "--step", "0", decision)
+    assert repaired.returncode == 0, repaired.stderr
+    assert killed_cli("upgrade").returncode == 0
+    assert mongo_db.calls.count_documents({}) == calls
+    assert killed_cli("repair", "r2", "--step", "0", decision).returncode == 3
 
 
 def test_an_edit_of_what_is_done_is_refused_when_the_run_carries_on(

@@ -33,7 +33,7 @@ from .trees import BOTH, MONGO
 
 COMMANDS = [
     *("branches", "check", "current", "downgrade", "edit", "heads", "history", "init"),
-    *("merge", "migrate", "revision", "show", "stamp", "status", "upgrade"),
+    *("merge", "migrate", "repair", "revision", "show", "stamp", "status", "upgrade"),
 ]
 NOTHING = RunResult(Direction.UPGRADE, ())
 

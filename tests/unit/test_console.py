@@ -24,6 +24,7 @@ from flask_dualmigrate.results import (
     InitResult,
     PlannedRevision,
     PlanResult,
+    RepairResult,
     RevisionResult,
     RunResult,
     ShowResult,
@@ -112,6 +113,14 @@ TEXTS = [
         "   PostgreSQL:\n"
         "     nothing to do\n"
         "Nothing was touched.",
+    ),
+    (
+        RepairResult("ab12", 3, True),
+        "Step 3 of ab12 counts as done when the run carries on.",
+    ),
+    (
+        RepairResult("ab12", 0, False),
+        "Step 0 of ab12 is called again when the run carries on.",
     ),
     (StampResult(("ab12",), BOTH), "Stamped PostgreSQL and MongoDB at ab12."),
     (StampResult((), (MONGO,)), "Stamped MongoDB at base."),
