@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import time
 import traceback
@@ -251,6 +252,11 @@ def _migrate(env: Environment, **options: Any) -> Any:
 def _edit(env: Environment, revision: str) -> Any:
     """Open both scripts of a revision in $EDITOR."""
     paths = authoring.script_paths(env, revision)
+    named = any(os.environ.get(key) for key in ("VISUAL", "EDITOR"))
+    if not named and not sys.stdin.isatty():
+        raise UsageError(
+            "There is no terminal to open an editor in", hint="Set EDITOR to one."
+        )
     for path in paths:
         click.edit(filename=path)
     return "\n".join(f"Edited {path}" for path in paths)

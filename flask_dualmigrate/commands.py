@@ -8,11 +8,12 @@ from typing import Any
 from .autogenerate import (
     differences,
 )
+from .backend import PlannedStep
 from .environment import Environment
 from .history import list_branches, list_heads, list_history, place, single
 from .mongo.backend import record
 from .ops import Todo
-from .plan import Plan
+from .plan import Plan, States, refuse_half_done
 from .postgres.errors import driver_errors
 from .results import (
     CheckResult,
@@ -73,10 +74,11 @@ def _go(
 ) -> RunResult | PlanResult:
     if dry_run or confirm is not None:
         env.check_servers()
-        plan = env.plan(target, direction, env.states())
+        states = env.states()
+        plan = env.plan(target, direction, states)
         env.preflight(plan)
         if dry_run:
-            return _describe(env, plan)
+            return _describe(env, plan, states)
         losses = _losses(env, plan)
         if confirm is not None and losses:
             confirm(losses)
@@ -104,17 +106,35 @@ def _losses(env: Environment, plan: Plan) -> list[str]:
     ]
 
 
-def _describe(env: Environment, plan: Plan) -> PlanResult:
+def _describe(env: Environment, plan: Plan, states: States) -> PlanResult:
+    taken_back = (
+        PlannedRevision(
+            entry.revision,
+            entry.description,
+            (
+                PlannedStep(
+                    name, (f"undo the {entry.direction} that stopped half-way",)
+                ),
+            ),
+        )
+        for name, state in states.items()
+        for entry in state.open_entries()
+        if entry.direction is not plan.direction
+    )
     return PlanResult(
         plan.direction,
-        tuple(
-            PlannedRevision(
-                step.revision.id,
-                step.revision.message,
-                tuple(env.backends[name].plan(step) for name in step.backends),
-            )
-            for step in plan.steps
-        ),
+        (*taken_back, *_described(env, plan)),
+    )
+
+
+def _described(env: Environment, plan: Plan) -> tuple[PlannedRevision, ...]:
+    return tuple(
+        PlannedRevision(
+            step.revision.id,
+            step.revision.message,
+            tuple(env.backends[name].plan(step) for name in step.backends),
+        )
+        for step in plan.steps
     )
 
 
@@ -131,6 +151,7 @@ def stamp(env: Environment, target: str = "head") -> StampResult:
     revisions = [rev for rev in directory.topological() if rev.id in wanted]
     env.check_servers()
     with env.locked():
+        refuse_half_done(env.states())
         for backend in env.backends.values():
             backend.prepare()
             backend.stamp(revisions)

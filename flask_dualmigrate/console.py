@@ -149,7 +149,7 @@ def _(result: StatusResult) -> Iterator[str]:
     if result.pending:
         noun = "revision is" if result.pending == 1 else "revisions are"
         yield f"{result.pending} {noun} pending. Run: flask db-migrate upgrade"
-    else:
+    elif not result.problems:
         yield "Up to date."
 
 

@@ -208,7 +208,7 @@ class Environment:
         executor.pair(states)
         if executor.recover(states, direction, self._revision_of):
             plan = self.plan(target, direction, self.states()).within(plan)
-        return executor.run(plan)
+        return (*executor.undone, *executor.run(plan))
 
     def _checked_plan(self, target: str, direction: Direction, states: States) -> Plan:
         require_pair(states)

@@ -51,11 +51,13 @@ class Executor:
 
     backends: in the order they are worked on, the deciding one last.
     on_step: told each step before it begins.
+    undone: the half-done steps of earlier runs that recover() took back.
     """
 
     def __init__(
         self, backends: Backends, *, on_step: Callable[[Step], None] | None = None
     ) -> None:
+        self.undone: list[StepResult] = []
         self._backends = backends
         self._on_step = on_step or (lambda step: None)
 
@@ -111,7 +113,9 @@ class Executor:
         return applied is (entry.direction is Direction.UPGRADE)
 
     def _undo_open(self, name: BackendName, step: Step) -> None:
+        started = time.monotonic()
         why = self._backends[name].revert(step, None)
+        self.undone.append(StepResult(step, int((time.monotonic() - started) * 1000)))
         if why is not None:
             raise IntegrityError(
                 f"The {step.direction} of {step.revision.id} stopped half-way, and "

@@ -87,6 +87,20 @@ def require_known(directory: RevisionGraph, states: States) -> None:
             )
 
 
+def refuse_half_done(states: States) -> None:
+    """Raise IntegrityError if an attempt is open: a stamp would forget its undo log."""
+    for name, state in states.items():
+        for entry in state.open_entries():
+            if entry.awaits_partner and len(states) == 1:
+                continue
+            raise IntegrityError(
+                f"The {entry.direction} of {entry.revision} is half done on "
+                f"{name.label}, and a stamp would forget what",
+                hint="Carry it on with `flask db-migrate upgrade`, or undo it with "
+                "`flask db-migrate downgrade`.",
+            )
+
+
 def is_applied(states: States, name: BackendName, revision_id: str) -> bool:
     """Return whether a side needs nothing more for a revision to count as applied."""
     return not _to_do(states, name, revision_id, Direction.UPGRADE)
@@ -106,6 +120,12 @@ def _to_do(
         return not entry.awaits_partner or len(states) > 1
     applied = revision_id in state.applied
     return not applied if direction is Direction.UPGRADE else applied
+
+
+def _is_begun(state: State, revision_id: str) -> bool:
+    """Return whether an upgrade stopped half-way: undoing it is one step down."""
+    entry = state.entries.get(revision_id)
+    return entry is not None and entry.open and entry.direction is Direction.UPGRADE
 
 
 def _upgrade_revisions(
@@ -155,6 +175,7 @@ def _downgrade_revisions(
         for name in states
         for revision_id in directory.revisions
         if _to_do(states, name, revision_id, Direction.DOWNGRADE)
+        or _is_begun(states[name], revision_id)
     )
     upper = directory.heads_of(union)
     if not upper:

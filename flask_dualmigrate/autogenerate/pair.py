@@ -38,6 +38,13 @@ class Pair:
     header: Header
 
 
+_BY_HAND = (
+    "import sqlalchemy as sa  # noqa: F401",
+    "from alembic import op  # noqa: F401",
+)
+"""What a script that is filled by hand begins with: it will use one or both."""
+
+
 def empty_pair(header: Header) -> Pair:
     """Return a pair that does nothing yet, to be filled by hand."""
     return Pair(
@@ -56,7 +63,7 @@ def empty_partner(header: Header, backend: BackendName | str) -> str:
     functions = [
         [f"def {name}() -> None:", "    pass"] for name in ("upgrade", "downgrade")
     ]
-    return assemble(header, [], functions)
+    return assemble(header, list(_BY_HAND), functions)
 
 
 def pair_from_script(

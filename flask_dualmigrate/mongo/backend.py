@@ -26,7 +26,13 @@ from .errors import driver_errors
 from .journal import MongoJournal
 from .lock import MongoLock
 from .runner import OperationRunner, Progress
+from .steps import StepStatus
 from .transactions import supports_transactions
+
+_MARKS = {
+    StepStatus.DONE: " - done already",
+    StepStatus.STARTED: " - begun, is carried on",
+}
 
 
 class MongoBackend:
@@ -113,10 +119,15 @@ class MongoBackend:
             )
 
     def plan(self, step: Step) -> PlannedStep:
-        operations = self._operations(step)
+        with driver_errors("read its journal"):
+            records = self._runner().records(step.revision.id, step.direction)
+        marks = {record.step: _MARKS.get(record.status, "") for record in records}
         return PlannedStep(
             self.name,
-            tuple(operation.describe() for operation in operations),
+            tuple(
+                f"{operation.describe()}{marks.get(number, '')}"
+                for number, operation in enumerate(self._operations(step))
+            ),
         )
 
     def destructive(self, step: Step) -> tuple[str, ...]:

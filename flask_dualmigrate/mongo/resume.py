@@ -48,8 +48,18 @@ def refuse_changed(
             f"Step {step} of revision {record.revision} ({record.verb}) {what} the "
             f"script after it was {state}",
             where=f"revision {record.revision}, step {step}",
-            hint="Put the operation back as it was; add further ones after it.",
+            hint=_way_out(record),
         )
+
+
+def _way_out(record: StepRecord) -> str:
+    if record.verb == "run" and record.error is not None:
+        return (
+            "What a failing run() calls may be mended, its name stays. Or put it back, "
+            "write further operations after it, and give it up with: flask db-migrate "
+            f"repair {record.revision} --step {record.step} --done"
+        )
+    return "Put the operation back as it was; add further ones after it."
 
 
 def _continues(record: StepRecord, operation: Operation) -> bool:
@@ -88,6 +98,11 @@ def operation_of(record: StepRecord, operations: Sequence[Operation]) -> Operati
         where=f"revision {record.revision}, step {record.step}",
         hint="Put the operation back as it was, and run it again.",
     )
+
+
+def may_be_decided(record: StepRecord) -> bool:
+    """True for an unsafe step that is in doubt, or that failed and may have worked."""
+    return record.kind is Kind.UNSAFE and record.status is StepStatus.STARTED
 
 
 def in_doubt(record: StepRecord) -> bool:

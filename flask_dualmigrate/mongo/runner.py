@@ -23,7 +23,15 @@ from .errors import driver_errors
 from .failures import told_as_operation_errors
 from .handlers import HANDLERS
 from .results import Reverted, RunResult, StepResult
-from .resume import doubt, in_doubt, operation_of, refuse_changed, subject_of, where_of
+from .resume import (
+    doubt,
+    in_doubt,
+    may_be_decided,
+    operation_of,
+    refuse_changed,
+    subject_of,
+    where_of,
+)
 from .steps import StepRecord, StepStatus, StepStore
 from .views import exact_view
 from .work import Bench, Progress, Work
@@ -127,7 +135,8 @@ class OperationRunner:
     def decide(
         self, revision: str, direction: Direction, step: int, *, done: bool
     ) -> StepRecord:
-        """Settle a step in doubt: it counts as done, or is to be called again.
+        """Settle a step in doubt, or a `run` that failed: it counts as done, or is
+        to be called again.
 
         Raises IntegrityError if the step is not in doubt.
         """
@@ -136,7 +145,7 @@ class OperationRunner:
             changes = {"status": str(StepStatus.DONE)}
         with self._claimed(), driver_errors("write the journal of its operations"):
             for record in self.records(revision, direction):
-                if record.step == step and in_doubt(record):
+                if record.step == step and may_be_decided(record):
                     return self._bench.store.save(record, changes, finished=done)
         raise IntegrityError(f"Step {step} of revision {revision} is not in doubt")
 

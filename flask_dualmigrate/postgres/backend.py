@@ -135,6 +135,8 @@ class PostgresBackend:
                 buffer=buffer,
                 **self._environment,
             )
+        except (NameError, ImportError) as error:
+            raise self._failure(step, error) from error
         except Exception as error:
             # A query, say, whose answer the script goes on with: here there is none.
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -255,7 +257,9 @@ class PostgresBackend:
                 checksum=None,
                 error=error,
             )
-        return None
+        if self._is_postgres or error is None:
+            return None
+        return f"{self.engine.dialect.name} may have kept what the script had done"
 
     def settle(self, step: Step) -> None:
         """Nothing is left open after COMMIT."""

@@ -14,7 +14,14 @@ import sqlalchemy as sa
 from flask import Flask
 from pymongo.database import Database
 
-from flask_dualmigrate import IntegrityError, downgrade, init, status, upgrade
+from flask_dualmigrate import (
+    IntegrityError,
+    downgrade,
+    init,
+    stamp,
+    status,
+    upgrade,
+)
 
 from .conftest import Tree
 from .snapshots import stamps
@@ -145,6 +152,66 @@ def test_downgrade_undoes_an_upgrade_that_was_killed_half_way(
     downgrade(revision="r1")
     assert stamps(engine, mongo_db) == (["r1"], ["r1"])
     assert mongo_db.numbers.distinct("n") == [0]
+
+
+HALF_WAY = """
+def add_one(doc):
+    if doc["_id"] == 1234:
+        kill_once()
+    return {**doc, "n": doc["n"] + 1}
+
+def take_one(doc):
+    return {**doc, "n": doc["n"] - 1}
+"""
+
+
+@pytest.fixture
+def half_done(numbers: Tree, killed_cli: Any) -> Tree:
+    """The upgrade to r2, killed in the middle of its transform."""
+    step = 'op.transform("numbers", add_one, undo=take_one, batch_size=100)'
+    numbers.add("r2", mongo=step, mongo_more=KILL_ONCE + HALF_WAY)
+    init()
+    assert killed_cli("upgrade").returncode == -signal.SIGKILL
+    return numbers
+
+
+def test_one_step_down_undoes_what_is_half_done_and_no_more(
+    half_done: Tree, mongo_db: Database[Any], engine: sa.Engine
+) -> None:
+    plan = downgrade(dry_run=True)
+    done = downgrade()
+    assert [item.revision for item in plan.revisions] == ["r2"]  # type: ignore[union-attr]
+    assert [item.revision for item in done.steps] == ["r2"]  # type: ignore[union-attr]
+    assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+    assert mongo_db.numbers.distinct("n") == [0]
+
+
+def test_a_dry_run_says_what_is_done_already(half_done: Tree) -> None:
+    plan = upgrade(dry_run=True)
+    (mongo, _) = plan.revisions[0].sides  # type: ignore[union-attr]
+    assert mongo.lines[0].endswith("begun, is carried on")
+
+
+def test_a_stamp_is_refused_while_a_revision_is_half_done(
+    half_done: Tree, mongo_db: Database[Any], engine: sa.Engine
+) -> None:
+    with pytest.raises(IntegrityError, match="half done"):
+        stamp()
+    upgrade()
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
+    assert mongo_db.numbers.distinct("n") == [1]
+
+
+def test_a_run_that_always_fails_can_be_given_up(
+    numbers: Tree, killed_cli: Any, mongo_db: Database[Any], engine: sa.Engine
+) -> None:
+    fails = "def step(db):\n    raise RuntimeError('never')\n"
+    numbers.add("r2", mongo="op.run(step)", mongo_more=fails)
+    init()
+    assert killed_cli("upgrade").returncode == 1
+    assert killed_cli("repair", "r2", "--step", "0", "--done").returncode == 0
+    assert killed_cli("upgrade").returncode == 0
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
 
 
 def test_an_unsafe_step_that_a_crash_left_started_needs_a_decision(

@@ -13,6 +13,7 @@ from pymongo.database import Database
 
 from flask_dualmigrate import (
     IntegrityError,
+    ScriptError,
     TreeError,
     UsageError,
     check,
@@ -133,6 +134,13 @@ def test_dry_run_shows_sql_and_operations_and_touches_nothing(
     assert postgres_snapshot(engine) == {}
     assert sa.inspect(engine).get_table_names() == []
     assert mongo_db.list_collection_names() == []
+
+
+def test_dry_run_refuses_a_script_that_names_what_there_is_not(tree: Tree) -> None:
+    tree.add("r1", postgres="nothing_of_that_name()")
+    init()
+    with pytest.raises(ScriptError, match="nothing_of_that_name"):
+        upgrade(dry_run=True)
 
 
 def test_dry_run_of_a_downgrade_shows_the_way_down(three: Tree, app: Flask) -> None:

@@ -262,7 +262,7 @@ def test_the_opposite_direction_undoes_what_was_begun(
 
     results = stage.run("bbbb", DOWN)
 
-    assert results == ()
+    assert [result.step.revision.id for result in results] == ["cccc"]
     assert stage.snapshot() == before
     assert stage.open() == []
 
