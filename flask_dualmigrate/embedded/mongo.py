@@ -146,6 +146,13 @@ class MongoServer:
         )
 
 
+_ENGINE = (
+    "log=(prealloc=false),"  # Else 300 MB of journal before the first document.
+    # In seconds; else idle files stay open for ten minutes.
+    "file_manager=(close_idle_time=5,close_scan_interval=2,close_handle_minimum=100)"
+)
+
+
 def _settings(port: int) -> list[str]:
     return [
         *("--bind_ip", _HOST),
@@ -154,8 +161,11 @@ def _settings(port: int) -> list[str]:
         *("--replSet", _SET),
         *("--oplogSize", "1024"),  # MB; else a share of the disk, up to 50 GB.
         *("--wiredTigerCacheSizeGB", "1"),  # Else half of the memory.
-        # Else 300 MB of journal before the first document.
-        *("--wiredTigerEngineConfigString", "log=(prealloc=false)"),
+        *("--wiredTigerEngineConfigString", _ENGINE),
+        # Seconds; else the files of what was dropped stay open for minutes: a suite of
+        # tests ran into the limit of open files, where mongod aborts.
+        *("--syncdelay", "5"),
+        *("--setParameter", "minSnapshotHistoryWindowInSeconds=1"),
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
     ]
 
