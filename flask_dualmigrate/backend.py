@@ -38,6 +38,20 @@ class PlannedStep:
     lines: tuple[str, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far an operation is.
+
+    done: documents written; total: documents expected, None if it is not known.
+    """
+
+    revision: str
+    step: int
+    verb: str
+    done: int
+    total: int | None
+
+
 class Backend(Protocol):
     """One side: its connection, its lock, its journal, and its scripts.
 

@@ -16,14 +16,13 @@ from flask import Flask
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
-from .backend import Backend, State
+from .backend import Backend, Progress, State
 from .config import Config
 from .errors import DatabaseUnavailable, UsageError
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
 from .lockfile import read_lock_file
 from .mongo.backend import MongoBackend
-from .mongo.runner import Progress
 from .plan import Plan, States, make_plan
 from .postgres.backend import PostgresBackend
 from .revision import BackendName, Direction, Revision, Step

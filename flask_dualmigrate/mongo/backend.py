@@ -10,7 +10,7 @@ from typing import Any
 from alembic.script.base import Script
 from pymongo.database import Database
 
-from ..backend import PlannedStep, State
+from ..backend import PlannedStep, Progress, State
 from ..errors import (
     DatabaseUnavailable,
     DualMigrateError,
@@ -25,7 +25,7 @@ from ..script import ScriptDirectory
 from .errors import driver_errors
 from .journal import MongoJournal
 from .lock import MongoLock
-from .runner import OperationRunner, Progress
+from .runner import OperationRunner
 from .steps import StepStatus
 from .transactions import supports_transactions
 

@@ -13,6 +13,7 @@ from typing import Any
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
+from ..backend import Progress
 from ..errors import IntegrityError, OperationError
 from ..journal import Actor
 from ..ops import Operation, Run, Todo
@@ -34,9 +35,9 @@ from .resume import (
 )
 from .steps import StepRecord, StepStatus, StepStore
 from .views import exact_view
-from .work import Bench, Progress, Work
+from .work import Bench, Work
 
-__all__ = ["OperationRunner", "Progress", "Reverted", "RunResult", "StepResult"]
+__all__ = ["OperationRunner", "Reverted", "RunResult", "StepResult"]
 
 
 class OperationRunner:

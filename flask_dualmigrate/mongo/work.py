@@ -14,6 +14,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
+from ..backend import Progress
 from ..errors import OperationError
 from ..revision import Direction
 from .aside import Asides, Touched
@@ -21,20 +22,6 @@ from .steps import StepRecord, StepStore
 from .views import DURABLE, EXACT, ExactDatabase
 
 Result = TypeVar("Result")
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """How far an operation is.
-
-    done: documents written; total: documents expected, None if it is not known.
-    """
-
-    revision: str
-    step: int
-    verb: str
-    done: int
-    total: int | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,8 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-from flask_dualmigrate.mongo.runner import OperationRunner, Progress
+from flask_dualmigrate.backend import Progress
+from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.ops import Operation
 
 from .mongo_cases import CASES

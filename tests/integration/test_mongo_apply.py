@@ -10,9 +10,10 @@ from bson import Int64
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from flask_dualmigrate.backend import Progress
 from flask_dualmigrate.errors import OperationError
 from flask_dualmigrate.mongo.handlers import HANDLERS
-from flask_dualmigrate.mongo.runner import OperationRunner, Progress
+from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.ops import (
     NOW,
     AddField,

@@ -53,7 +53,6 @@ DRIVERS = {"pymongo", "bson", "psycopg", "flask_pymongo", "flask_sqlalchemy"}
 
 # What reaches into a wing besides environment.py. It may shrink, and must not grow.
 INTO_THE_WINGS = {
-    ("cli", "mongo.runner"),
     ("authoring", "autogenerate"),
     ("authoring", "postgres.errors"),
     ("commands", "autogenerate"),
@@ -164,7 +163,7 @@ def test_the_language_of_a_mongo_script_has_no_driver_in_it(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", SPINE)
+@pytest.mark.parametrize("name", [n for n in MODULES if _part(n) in SPINE])
 def test_the_spine_has_no_driver_in_it(name: str) -> None:
     assert _foreign_imports(name).isdisjoint({*DRIVERS, "sqlalchemy", "flask"})
 
@@ -198,7 +197,7 @@ def test_only_the_extension_and_the_cli_touch_the_current_app() -> None:
         if isinstance(node, ast.Name) and node.id == "current_app"
     }
 
-    assert touching <= {"extension", "cli"}
+    assert {_part(name) for name in touching} <= {"extension", "cli"}
 
 
 def test_only_the_cli_prints_and_exits() -> None:
@@ -210,4 +209,4 @@ def test_only_the_cli_prints_and_exits() -> None:
         and ast.unparse(node.func) in ("print", "click.echo", "click.secho", "sys.exit")
     }
 
-    assert speaking <= {"cli", "embedded.__main__"}
+    assert {n for n in speaking if _part(n) != "cli"} <= {"embedded.__main__"}

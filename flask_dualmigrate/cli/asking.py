@@ -1,0 +1,24 @@
+"""Asking a person before something is taken away."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ..errors import UsageError
+
+
+def ask(losses: Sequence[str]) -> None:
+    """Show what would be gone for good, and ask; never without a terminal."""
+    click.echo("This takes away, for good:", err=True)
+    for line in losses:
+        click.echo(f"  {line}", err=True)
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "It takes something away, and there is no terminal to ask at",
+            hint="Nothing was changed. To go on without a question, say --yes.",
+        )
+    if not click.confirm("Go on?", err=True):
+        raise UsageError("You said no; nothing was changed")

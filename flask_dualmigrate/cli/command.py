@@ -1,0 +1,173 @@
+"""What each command has in common: its options, its result, its errors."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from ..console import as_json, as_text
+from ..environment import Environment
+from ..errors import DualMigrateError, redact
+from .progress import ProgressLines, say_step, say_wait
+
+MakeEnvironment = Callable[..., Environment]
+Verb = Callable[..., Any]
+
+
+def command(
+    path: str, *params: click.Parameter, asks: bool = False, scope: bool = False
+) -> Callable[[Verb], Callable[[MakeEnvironment], click.Command]]:
+    """Make a command of a verb `(env, **options) -> result`.
+
+    path: its name, with that of its group before it, as in "index list".
+    asks: it takes --yes. scope: it takes --backend.
+    """
+
+    def decorate(verb: Verb) -> Callable[[MakeEnvironment], click.Command]:
+        def build(make_environment: MakeEnvironment) -> click.Command:
+            options = [*params, *_common(asks=asks, scope=scope)]
+            callback = _callback(verb, make_environment)
+            command = click.Command(
+                path.split()[-1], params=options, callback=callback, help=verb.__doc__
+            )
+            # So that -1 is a target, and not an option; see target().
+            command.ignore_unknown_options = path in ("upgrade", "downgrade")
+            return command
+
+        COMMANDS[path] = build
+        return build
+
+    return decorate
+
+
+COMMANDS: dict[str, Callable[[MakeEnvironment], click.Command]] = {}
+"""Path of a command -> what makes it; see `command`."""
+
+
+def _common(*, asks: bool, scope: bool) -> list[click.Parameter]:
+    options: list[click.Parameter] = []
+    if asks:
+        options.append(
+            click.Option(["--yes", "-y"], is_flag=True, help="Ask no question.")
+        )
+    if scope:
+        options.append(
+            click.Option(
+                ["--backend"],
+                type=click.Choice(["postgres", "mongo", "both"]),
+                help="Work on one side only, of those in use.",
+            )
+        )
+    return [
+        *options,
+        click.Option(
+            ["-d", "--directory"], help='The migrations directory ("migrations").'
+        ),
+        click.Option(
+            ["-x", "--x-arg"],
+            multiple=True,
+            help="An argument for the scripts: context.get_x_argument().",
+        ),
+        click.Option(["--json", "json_"], is_flag=True, help="Print JSON."),
+        click.Option(["--quiet", "-q"], is_flag=True, help="Show no progress."),
+        click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
+    ]
+
+
+def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., None]:
+    @with_appcontext
+    @functools.wraps(verb)
+    def callback(
+        *,
+        directory: str | None,
+        x_arg: tuple[str, ...],
+        json_: bool,
+        quiet: bool,
+        debug: bool,
+        backend: str | None = None,
+        **options: Any,
+    ) -> None:
+        try:
+            env = make_environment(
+                directory=directory,
+                x_arg=x_arg,
+                backend=backend,
+                on_step=None if quiet else say_step,
+                on_progress=None if quiet else ProgressLines(),
+                on_wait=say_wait,
+            )
+            result = verb(env, **options)
+        except DualMigrateError as error:
+            _fail(error, json_=json_, debug=debug)
+        except KeyboardInterrupt:
+            click.echo(_INTERRUPTED, err=True)
+            sys.exit(130)
+        except (click.ClickException, click.Abort):
+            raise
+        except Exception as error:
+            if debug:
+                raise
+            click.secho(f"Error: {_unforeseen(error)}", fg="red", err=True)
+            sys.exit(1)
+        else:
+            click.echo(as_json(result) if json_ else as_text(result))
+            if not getattr(result, "ok", True):
+                sys.exit(3)
+
+    return callback
+
+
+_INTERRUPTED = (
+    "Interrupted. What was begun stands in the journal; the same command carries it on."
+)
+
+
+def _unforeseen(error: Exception) -> str:
+    text = redact(str(error)).strip() or "no message"
+    return (
+        f"{type(error).__name__}: {text.splitlines()[0]}. "
+        "For the traceback, run it again with --debug."
+    )
+
+
+def _fail(error: DualMigrateError, *, json_: bool, debug: bool) -> None:
+    """Say an error in one paragraph on stderr, and leave with its exit code."""
+    if debug:
+        click.echo(redact("".join(traceback.format_exception(error))), err=True)
+    if json_:
+        click.echo(as_json(_facts(error)))
+    click.secho(f"Error: {redact(str(error))}", fg="red", err=True)
+    for note in getattr(error, "__notes__", ()):
+        click.echo(redact(note), err=True)
+    sys.exit(error.exit_code)
+
+
+def _facts(error: DualMigrateError) -> dict[str, Any]:
+    """Return what an error knows, for a program: no password, and nothing empty."""
+    facts: dict[str, Any] = {"type": type(error).__name__}
+    for key, value in vars(error).items():
+        if value and not key.startswith("_"):
+            is_text = isinstance(value, str | BaseException)
+            facts[key] = redact(str(value)) if is_text else value
+    return facts
+
+
+def target(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Refuse an option that is none, which click took for the target."""
+    if value.startswith("-") and not value[1:].isdigit():
+        raise click.NoSuchOption(value, ctx=context)
+    return value
+
+
+def argument(name: str, default: str | None = None) -> click.Argument:
+    return click.Argument([name], required=default is None, default=default)
+
+
+def option(*names: str, **more: Any) -> click.Option:
+    return click.Option(list(names), **more)

@@ -1,0 +1,58 @@
+"""The commands that change databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .. import commands
+from ..environment import Environment
+from ..errors import UsageError
+from .asking import ask
+from .command import argument, command, option, target
+
+_TARGET_UP = click.Argument(["target"], default="head", callback=target)
+_DRY_RUN = option(
+    "--dry-run", is_flag=True, help="Say what it would do, and touch nothing."
+)
+
+
+@command("upgrade", _TARGET_UP, _DRY_RUN, asks=True, scope=True)
+def _upgrade(env: Environment, target: str, dry_run: bool, yes: bool) -> Any:
+    """Bring the databases up to a revision (head)."""
+    confirm = None if yes else ask
+    return commands.upgrade(env, target, dry_run=dry_run, confirm=confirm)
+
+
+@command(
+    "downgrade",
+    click.Argument(["target"], default="-1", callback=target),
+    _DRY_RUN,
+    asks=True,
+    scope=True,
+)
+def _downgrade(env: Environment, target: str, dry_run: bool, yes: bool) -> Any:
+    """Take the databases down to a revision (-1: one below)."""
+    confirm = None if yes else ask
+    return commands.downgrade(env, target, dry_run=dry_run, confirm=confirm)
+
+
+@command("stamp", argument("revision", "head"), scope=True)
+def _stamp(env: Environment, revision: str) -> Any:
+    """Mark the databases as being at a revision; run nothing."""
+    return commands.stamp(env, revision)
+
+
+@command(
+    "repair",
+    argument("revision"),
+    option("--step", type=click.IntRange(min=0), required=True, help="Its number."),
+    option("--done", is_flag=True, help="It did its work."),
+    option("--retry", is_flag=True, help="Call it again."),
+)
+def _repair(env: Environment, revision: str, step: int, done: bool, retry: bool) -> Any:
+    """Decide a step that a crash left in doubt."""
+    if done is retry:
+        raise UsageError("Say --done or --retry", hint="Look first at what it did.")
+    return commands.repair(env, revision, step, done=done)
