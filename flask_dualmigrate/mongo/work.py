@@ -17,8 +17,10 @@ from pymongo.read_concern import ReadConcern
 from ..backend import Progress
 from ..errors import OperationError
 from ..revision import Direction
-from .aside import Asides, Touched
+from .aside import Asides
+from .replication import Replication
 from .steps import StepRecord, StepStore
+from .touched import Touched
 from .views import DURABLE, EXACT, ExactDatabase
 
 Result = TypeVar("Result")
@@ -30,6 +32,7 @@ class Bench:
 
     db: the exact view; app_db: what functions of the script get. uri: for async ones,
     None if it is not at hand. keep_going: raises when the run must stop.
+    batch_seconds: how long a batch may take; 0: its size does not adapt.
     """
 
     db: ExactDatabase
@@ -37,8 +40,10 @@ class Bench:
     store: StepStore
     asides: Asides
     touched: Touched
+    replication: Replication
     keep_going: Callable[[], None]
     on_progress: Callable[[Progress], None]
+    batch_seconds: float = 0.5
     uri: str | None = None
 
 
@@ -69,14 +74,25 @@ class Work:
         record = dataclasses.replace(self.record, before=before)
         self.record = self.bench.store.begin(record, self._session)
 
-    def transact(self, attempt: Callable[[ClientSession], Result]) -> Result:
+    def transact(
+        self,
+        attempt: Callable[[ClientSession], Result],
+        *,
+        on_retry: Callable[[], None] = lambda: None,
+    ) -> Result:
         """Commit what `attempt` does, once; it may be called several times.
 
         What it saves in the record counts when the transaction is committed.
+        on_retry: called before it is called again.
         """
+        calls = 0
 
         def guarded(session: ClientSession) -> Result:
+            nonlocal calls
             self.bench.keep_going()
+            if calls:
+                on_retry()
+            calls += 1
             self._pending = None
             return attempt(session)
 
@@ -91,20 +107,25 @@ class Work:
         return result
 
     def checkpoint(
-        self, session: ClientSession, place: Mapping[str, Any], *, documents: int
+        self,
+        session: ClientSession,
+        place: Mapping[str, Any],
+        *,
+        documents: int,
+        batches: int = 1,
     ) -> None:
         """Save where the batches stand, in the transaction of the batch."""
         self._pending = self.bench.store.save(
             self.record,
             {"checkpoint": place},
             documents=documents,
-            batches=1,
+            batches=batches,
             session=session,
         )
 
-    def save(self, *, finished: bool = False, **changes: Any) -> None:
+    def save(self, *, stamp: str | None = None, **changes: Any) -> None:
         """Change the record, outside of a transaction."""
-        self.record = self.bench.store.save(self.record, changes, finished=finished)
+        self.record = self.bench.store.save(self.record, changes, stamp=stamp)
 
     def note(self, text: str) -> None:
         """Add a remark to what the run reports of this step, once."""
