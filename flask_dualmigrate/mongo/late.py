@@ -7,7 +7,9 @@ bounds, matches, and was not seen, came later.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pymongo.client_session import ClientSession
@@ -20,6 +22,15 @@ from .work import Work
 _ROUNDS = 10
 """Rounds over what was walked at most: an app that never stops inserting."""
 
+
+@dataclasses.dataclass(frozen=True)
+class _Tile:
+    """A range of `_id`s that one batch walked over. key: of its entry in Touched."""
+
+    key: Mapping[str, Any]
+    reach: Query
+
+
 Write = Callable[[Work, Batch, ClientSession], int]
 
 
@@ -29,41 +40,60 @@ def catch_up(work: Work, walk: Walk, write: Write, *, go_on: Callable[[], int]) 
     go_on: walks on from where the walk ended; returns how many documents it wrote.
     """
     for _ in range(_ROUNDS):
-        found = sum(_catch_up_in(work, walk, write, tile) for tile in _tiles(work))
+        found = sum(
+            _catch_up_in(work, walk, write, tile) for tile in _incomplete(work, walk)
+        )
         if not found + go_on():
             return
 
 
-def _tiles(work: Work) -> Iterator[tuple[Any, Query]]:
-    """Yield the key of each batch of the walk, and the range since the one before it.
+def _incomplete(work: Work, walk: Walk) -> Iterator[_Tile]:
+    """Yield the ranges that have documents which were not seen.
 
-    Together they cover all `_id`s up to the last one, in order.
+    Most have none, which is found out without a transaction, and by several workers.
+    """
+
+    def look(tile: _Tile) -> bool:
+        work.bench.keep_going()
+        query = both(tile.reach, walk.query, _unseen(work, tile.key))
+        target = work.db[walk.collection]
+        newest = target.with_options(read_concern=ReadConcern("local"))
+        return newest.find_one(query, {"_id": True}) is not None
+
+    tiles = list(_tiles(work))
+    with ThreadPoolExecutor(walk.workers) as pool:
+        for tile, is_incomplete in zip(tiles, pool.map(look, tiles), strict=True):
+            if is_incomplete:
+                yield tile
+
+
+def _tiles(work: Work) -> Iterator[_Tile]:
+    """Yield the ranges between the bounds of the walk's batches, in order.
+
+    Together they cover all `_id`s up to the last one.
     """
     place: dict[str, Any] = {}
     for key, last in work.bench.touched.bounds(work.record):
-        place["until"] = last
-        yield key, range_of(place)
+        yield _Tile(key, range_of({**place, "until": last}))
         place = {"last": last}
 
 
-def _catch_up_in(work: Work, walk: Walk, write: Write, tile: tuple[Any, Query]) -> int:
+def _catch_up_in(work: Work, walk: Walk, write: Write, tile: _Tile) -> int:
     """Write the documents of one range that were not seen; return how many."""
-    key, reach = tile
-    size, written = walk.batch_size or BATCH_SIZE, 0
+    size, caught_up = walk.batch_size or BATCH_SIZE, 0
 
     def attempt(session: ClientSession) -> int:
-        query = both(reach, walk.query, _unseen(work, key, session))
-        batch = read_some(work, walk, query, of=key, size=size, session=session)
+        query = both(tile.reach, walk.query, _unseen(work, tile.key, session))
+        batch = read_some(work, walk, query, of=tile.key, size=size, session=session)
         if batch is None:
             return 0
         documents = write(work, batch, session)
         work.checkpoint(session, work.record.checkpoint, documents=documents)
         return len(batch.ids)
 
-    work.bench.keep_going()
-    while _has_any(work, walk, both(reach, walk.query, _unseen(work, key))):
-        written += work.transact(attempt)
-    return written
+    while count := work.transact(attempt):
+        caught_up += count
+    return caught_up
 
 
 def _unseen(
@@ -71,9 +101,3 @@ def _unseen(
 ) -> Query:
     seen = work.bench.touched.seen(key, session)
     return {"_id": {"$nin": seen}}
-
-
-def _has_any(work: Work, walk: Walk, query: Query) -> bool:
-    """Look without a transaction, which most ranges do not need."""
-    target = work.db[walk.collection].with_options(read_concern=ReadConcern("local"))
-    return target.find_one(query, {"_id": True}) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -156,14 +157,20 @@ class _Tally:
     def __init__(self, work: Work, parts: Sequence[StepRecord]) -> None:
         self._work = work
         self._done = {part.part: part.documents for part in parts}
+        self._began_s, self._began_at = time.monotonic(), sum(self._done.values())
         self._lock = threading.Lock()
 
     def count(self, part: int | None, progress: Progress) -> None:
         with self._lock:
             self._done[part] = progress.done
-            done = self._work.record.documents + sum(self._done.values())
-            total = self._work.record.total
-            whole = dataclasses.replace(progress, done=done, total=total)
+            done, record = sum(self._done.values()), self._work.record
+            elapsed_s = time.monotonic() - self._began_s
+            whole = dataclasses.replace(
+                progress,
+                done=record.documents + done,
+                total=record.total,
+                rate=(done - self._began_at) / elapsed_s if elapsed_s else None,
+            )
             self._work.bench.on_progress(whole)
 
 

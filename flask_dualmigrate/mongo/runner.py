@@ -206,6 +206,7 @@ class OperationRunner:
             work.report()
             handler.apply(operation, work)
             work.save(status=str(StepStatus.DONE), stamp="finished_at")
+            work.report(ended=True)
         return StepResult.of(work.record)
 
     def _finish_undoing(

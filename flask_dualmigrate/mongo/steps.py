@@ -202,25 +202,17 @@ class StepStore:
         self._records.delete_many(query, session=session)
 
     def gather(self, record: StepRecord, session: ClientSession) -> None:
-        """Count what a step's parts wrote as the step's own; their places stay."""
+        """Count what a step's parts wrote as the step's own.
+
+        Their places stay, and the numbers of their batches, which are keys.
+        """
 
         def attempt(inner: ClientSession) -> None:
             parts = self.load_parts(record, inner)
             for part in parts:
-                self.save(
-                    part,
-                    {},
-                    documents=-part.documents,
-                    batches=-part.batches,
-                    session=inner,
-                )
-            self.save(
-                record,
-                {},
-                documents=sum(part.documents for part in parts),
-                batches=sum(part.batches for part in parts),
-                session=inner,
-            )
+                self.save(part, {}, documents=-part.documents, session=inner)
+            documents = sum(part.documents for part in parts)
+            self.save(record, {}, documents=documents, session=inner)
 
         session.with_transaction(attempt)
 

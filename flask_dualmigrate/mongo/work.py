@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -59,6 +60,7 @@ class Work:
         self.record = draft
         self._session = session
         self._pending: StepRecord | None = None
+        self._began_s, self._began_at = time.monotonic(), draft.documents
 
     @property
     def before(self) -> Mapping[str, Any]:
@@ -153,17 +155,25 @@ class Work:
         if grown:
             self.report()
 
-    def report(self) -> None:
-        record = self.record
-        self.bench.on_progress(
-            Progress(
-                revision=record.revision,
-                step=record.step,
-                verb=record.verb,
-                done=record.documents,
-                total=record.total,
-            )
-        )
+    def report(self, *, ended: bool = False) -> None:
+        """Tell how far the step is."""
+        elapsed_s = time.monotonic() - self._began_s
+        progress = progress_of(self.record, elapsed_s, since=self._began_at)
+        self.bench.on_progress(dataclasses.replace(progress, ended=ended))
+
+
+def progress_of(record: StepRecord, elapsed_s: float, *, since: int) -> Progress:
+    """Return how far a step is. since: documents when the elapsed time began."""
+    rate = (record.documents - since) / elapsed_s if elapsed_s > 0 else 0.0
+    return Progress(
+        revision=record.revision,
+        step=record.step,
+        verb=record.verb,
+        subject=record.subject.get("collection"),
+        done=record.documents,
+        total=record.total,
+        rate=rate if rate > 0 else None,
+    )
 
 
 def same_bson(left: Any, right: Any) -> bool:
