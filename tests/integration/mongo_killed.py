@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
 import time
 from multiprocessing.connection import Connection
 from typing import Any
 
+from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.monitoring import (
@@ -130,3 +132,42 @@ def _live(
         runner = OperationRunner(client.get_default_database(), on_progress=tell)
         work = runner.revert if undo else runner.run
         work(REVISION, UP, operations)
+
+
+class Writer:
+    """A process that inserts documents with `_id`s of all types, and updates some.
+
+    What it inserts has `n` 0; each of its updates adds 1 to `theirs`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._told, telling = _processes.Pipe(duplex=False)
+        self._ending = _processes.Event()
+        self._process = _processes.Process(
+            target=_write, args=(telling, url, self._ending)
+        )
+        self._process.start()
+        telling.close()
+
+    def end(self) -> tuple[int, int]:
+        """Stop it; return how many documents it inserted, and how often it updated."""
+        self._ending.set()
+        counts: tuple[int, int] = self._told.recv()
+        self._process.join()
+        self._told.close()
+        return counts
+
+
+def _write(telling: Connection, url: str, ending: Any) -> None:
+    chance, inserted, updated = random.Random(7), 0, 0
+    with MongoClient[Any](url) as client:
+        item = client.get_default_database().item
+        while not ending.is_set():
+            number = chance.randint(10**6, 10**9)
+            ids = [number + 0.25, f"{number}w", {"n": number}, ObjectId(), -number]
+            item.insert_one({"_id": chance.choice(ids), "n": 0})
+            inserted += 1
+            some = {"_id": 8 * chance.randrange(5000)}
+            updated += item.update_one(some, {"$inc": {"theirs": 1}}).matched_count
+            time.sleep(0.002)
+    telling.send((inserted, updated))

@@ -1,0 +1,137 @@
+"""A replica set of three members, whose primary steps down, or is killed."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import AutoReconnect, PyMongoError
+
+from flask_dualmigrate.embedded.wheels import mongod_program
+
+_HOST = "127.0.0.1"
+_WAIT_S = 60.0
+
+
+class Member:
+    """One mongod of the set."""
+
+    def __init__(self, folder: Path, number: int, port: int) -> None:
+        self.port = port
+        self._data = folder / f"member{number}"
+        self._data.mkdir()
+        self._command = [
+            str(mongod_program(folder)),
+            *("--bind_ip", _HOST, "--port", str(port), "--dbpath", str(self._data)),
+            *("--replSet", "three", "--nounixsocket", "--oplogSize", "256"),
+            *("--wiredTigerCacheSizeGB", "0.5"),
+            *("--setParameter", "enableTestCommands=1"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        log = (self._data / "log").open("ab")
+        with log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        until(self._listens)
+
+    def kill(self) -> None:
+        """End it as a loss of power does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def client(self) -> MongoClient[dict[str, Any]]:
+        return MongoClient(
+            _HOST, self.port, directConnection=True, serverSelectionTimeoutMS=500
+        )
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((_HOST, self.port)) == 0
+
+
+class ReplicaSet:
+    """Three members."""
+
+    def __init__(self, folder: Path) -> None:
+        self.members = [Member(folder, n, _free_port()) for n in range(3)]
+
+    def uri(self, database: str) -> str:
+        hosts = ",".join(f"{_HOST}:{member.port}" for member in self.members)
+        return f"mongodb://{hosts}/{database}?replicaSet=three"
+
+    def start(self) -> None:
+        for member in self.members:
+            member.start()
+        config = {
+            "_id": "three",
+            "members": [
+                {"_id": number, "host": f"{_HOST}:{member.port}"}
+                for number, member in enumerate(self.members)
+            ],
+            "settings": {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200},
+        }
+        with self.members[0].client() as client:
+            client.admin.command("replSetInitiate", config)
+        until(lambda: self.primary() is not None)
+
+    def primary(self) -> Member | None:
+        for member in self.members:
+            with suppress(PyMongoError), member.client() as client:
+                if client.admin.command("hello")["isWritablePrimary"]:
+                    return member
+        return None
+
+    def wait_for_primary(self) -> Member:
+        until(lambda: self.primary() is not None)
+        found = self.primary()
+        assert found is not None
+        return found
+
+    def step_down(self) -> None:
+        """Let another member become the primary, caught up or not."""
+        primary = self.wait_for_primary()
+        with primary.client() as client, suppress(AutoReconnect):
+            client.admin.command(
+                "replSetStepDown", 3, secondaryCatchUpPeriodSecs=1, force=True
+            )
+        self.wait_for_primary()
+
+    def stop(self) -> None:
+        for member in self.members:
+            with suppress(AssertionError):
+                member.kill()
+
+
+@contextmanager
+def replica_set(folder: Path) -> Iterator[ReplicaSet]:
+    """Start the three members; they are killed at the end."""
+    members = ReplicaSet(folder)
+    try:
+        members.start()
+        yield members
+    finally:
+        members.stop()
+
+
+def until(condition: Any) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + _WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "It did not come about in a minute"
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
