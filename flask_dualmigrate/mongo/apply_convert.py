@@ -26,8 +26,9 @@ from .putback import (
     unmark,
 )
 from .steps import StepRecord
+from .views import as_bytes, same_bson
 from .walk import Batch, Query, Reads, Walk, both, ids_in
-from .work import Work, as_bytes, same_bson
+from .work import Work
 
 _HINT = 'Mend them first, or pass on_error="null", on_error="keep" or using=….'
 

@@ -24,9 +24,9 @@ from .failures import shortened
 from .handler import Handler, name_spare, refuse_unwritable, remove_created
 from .putback import drain
 from .steps import StepRecord
-from .views import collection_info, ensure_collection
+from .views import as_bytes, collection_info, ensure_collection
 from .walk import Batch, Reads, Walk, ids_in
-from .work import Work, as_bytes
+from .work import Work
 
 TransformFn = Callable[[dict[str, Any]], dict[str, Any] | None]
 
@@ -51,10 +51,11 @@ class UpdateHandler(Handler[Update]):
 
         def write(work: Work, batch: Batch, session: ClientSession) -> int:
             keep_images(work, batch, batch.documents, session)
-            done = work.db[operation.collection].update_many(
-                batch.query, update, session=session
-            )
-            if remembers:
+            target = work.db[operation.collection]
+            if remembers and not operation.keep:
+                touch(work, batch, session)  # first, where no transaction joins them
+            done = target.update_many(batch.query, update, session=session)
+            if operation.keep:
                 remember(work, operation, batch, batch.ids, session)
             return done.matched_count
 
@@ -154,15 +155,29 @@ class InsertHandler(Handler[Insert]):
                 for document in operation.documents[done : done + self.batch_size]
             ]
             if documents:
-                ids = [document["_id"] for document in documents]
-                target: Collection[Any] = work.db[operation.collection]
-                target.insert_many(documents, session=session)
-                work.bench.touched.add(work.record, ids, session)
+                self._insert(work, operation.collection, documents, session)
                 work.checkpoint(session, {}, documents=len(documents))
             return len(documents)
 
         while work.transact(insert_next):
             pass
+
+    def _insert(
+        self, work: Work, collection: str, documents: list[Any], session: ClientSession
+    ) -> None:
+        """Insert a batch; or the rest of it, on a server without transactions."""
+        target: Collection[Any] = work.db[collection]
+        ids = work.bench.touched.of_batch(work.record)
+        if not ids:
+            ids = [document["_id"] for document in documents]
+            work.bench.touched.add(work.record, ids, session)
+        given = zip(ids, documents, strict=True)
+        wanted = [{**document, "_id": _id} for _id, document in given]
+        if not work.bench.transactions:
+            there = {as_bytes(doc["_id"]) for doc in target.find(ids_in(ids), ID_ONLY)}
+            wanted = [doc for doc in wanted if as_bytes(doc["_id"]) not in there]
+        if wanted:
+            target.insert_many(wanted, session=session)
 
     def undo(self, operation: Insert, work: Work) -> None:
         def delete(entry: Mapping[str, Any], session: ClientSession) -> int:

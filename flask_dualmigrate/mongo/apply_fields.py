@@ -190,7 +190,7 @@ def keep_values(
     kept = list(batch.documents if documents is None else documents)
     if not kept:
         return
-    if batch.round == 0:
+    if batch.round == 0 and work.bench.transactions:
         work.db[aside].insert_many(kept, session=session)
         return
     work.db[aside].bulk_write(

@@ -26,8 +26,9 @@ from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
 from .conform import refuse_if_any
 from .handler import Handler, refuse_unwritable
 from .paths import FieldPath, Stages
+from .views import as_bytes
 from .walk import Batch, Query, Reads, Walk, both, ids_in
-from .work import Work, as_bytes
+from .work import Work
 
 
 class RenameFieldHandler(Handler[RenameField]):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from alembic.script.base import Script
@@ -28,6 +29,7 @@ from .errors import driver_errors
 from .journal import MongoJournal
 from .lock import MongoLock
 from .runner import OperationRunner
+from .standalone import why_not_standalone
 from .steps import StepStatus
 from .transactions import supports_transactions
 from .work import progress_of
@@ -111,11 +113,23 @@ class MongoBackend:
         ]
         for step, operation in operations:
             self._refuse_todo(step, operation)
-        if operations and not supports_transactions(self._db):
+            if not self._has_transactions:
+                self._refuse_without_transactions(step, operation)
+
+    @cached_property
+    def _has_transactions(self) -> bool:
+        with driver_errors("be reached"):
+            return supports_transactions(self._db)
+
+    def _refuse_without_transactions(self, step: Step, operation: Operation) -> None:
+        why = why_not_standalone(operation)
+        if why is not None:
             raise DatabaseUnavailable(
-                "The journal of operations needs transactions, and this MongoDB is a "
-                "standalone server",
-                hint="Start it as a replica set (one member is enough).",
+                "This MongoDB is a standalone server, without transactions, and "
+                f"revision {step.revision.id} has an operation that needs them "
+                f"({operation.describe()}): {why}",
+                where=self._script(step.revision).path,
+                hint="Start it as a replica set; one member is enough.",
             )
 
     def _refuse_todo(self, step: Step, operation: Operation) -> None:
@@ -258,6 +272,7 @@ class MongoBackend:
             token=self._lock.token,
             on_progress=self._on_progress,
             keep_going=self._lock.require,
+            transactions=self._has_transactions,
             batch_seconds=self._batch_seconds,
             replication_lag_s=self._replication_lag_s,
         )

@@ -17,8 +17,9 @@ from .conform import count_left, refuse_if_any
 from .late import catch_up
 from .pace import Pace
 from .parts import join_parts, walk_in_parts
+from .views import as_bytes
 from .walk import Batch, Query, Walk, read
-from .work import Work, as_bytes
+from .work import Work
 
 Write = Callable[[Work, Batch, ClientSession], int]
 """Does the work of a batch in its transaction; returns how many documents it wrote.

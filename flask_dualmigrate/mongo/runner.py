@@ -50,7 +50,7 @@ class OperationRunner:
     keep_going: called between batches; raises when the run must stop. uri: the URI of
     the server, for `op.run` with an async function. batch_seconds: how long a batch may
     take, 0: batches keep their size. replication_lag_s: how far behind the secondaries
-    may be, 0: they are not waited for.
+    may be, 0: they are not waited for. transactions: False on a standalone server.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class OperationRunner:
         uri: str | None = None,
         batch_seconds: float = 0.5,
         replication_lag_s: float = 10.0,
+        transactions: bool = True,
     ) -> None:
         app_db = db if app_db is None else app_db
         # The app's client: a session of another one could not span op.run's work.
@@ -72,13 +73,14 @@ class OperationRunner:
         self._bench = Bench(
             db=view,
             app_db=app_db,
-            store=StepStore(view, token=token),
+            store=StepStore(view, token=token, transactions=transactions),
             asides=Asides(view),
-            touched=Touched(view),
+            touched=Touched(view, transactions=transactions),
             replication=Replication(view, bound_s=replication_lag_s),
             keep_going=keep_going or (lambda: None),
             on_progress=on_progress or (lambda progress: None),
             batch_seconds=batch_seconds,
+            transactions=transactions,
             uri=uri,
         )
 

@@ -20,7 +20,7 @@ from pymongo.errors import DuplicateKeyError
 from ..errors import LockLost
 from ..ops import Kind
 from ..revision import Direction
-from .transactions import kill_sessions
+from .transactions import kill_sessions, transact
 from .views import ensure_collection, native
 
 STEPS = "_migrations_steps"
@@ -113,11 +113,15 @@ class StepStore:
     """Reads and writes the records of one database, for one holder of the lock.
 
     token: the holder's fencing token; a record that a later holder wrote is not ours.
+    transactions: False on a standalone server.
     """
 
-    def __init__(self, db: Database[Any], *, token: int) -> None:
+    def __init__(
+        self, db: Database[Any], *, token: int, transactions: bool = True
+    ) -> None:
         self._db = db
         self._token = token
+        self._transactions = transactions
         self._records = native(db, STEPS)
 
     @property
@@ -214,7 +218,7 @@ class StepStore:
             documents = sum(part.documents for part in parts)
             self.save(record, {}, documents=documents, session=inner)
 
-        session.with_transaction(attempt)
+        transact(session, attempt, supported=self._transactions)
 
     def begin(self, record: StepRecord, session: ClientSession) -> StepRecord:
         """Write the record of an operation that was not begun, or was undone.
@@ -226,7 +230,7 @@ class StepStore:
             self._hold_fence(inner)
             return self._insert(record, inner)
 
-        return session.with_transaction(attempt)
+        return transact(session, attempt, supported=self._transactions)
 
     def _hold_fence(self, session: ClientSession) -> None:
         # Counting makes it a write: an update without a change conflicts with none.

@@ -13,7 +13,7 @@ from pymongo.client_session import ClientSession
 
 from ..revision import Direction
 from .steps import StepRecord
-from .views import ExactDatabase, command, native
+from .views import ExactDatabase, as_bytes, command, native
 
 TOUCHED = "_migrations_touched"
 
@@ -27,8 +27,9 @@ class Touched:
     up, the key of the batch that walked over their range.
     """
 
-    def __init__(self, db: ExactDatabase) -> None:
+    def __init__(self, db: ExactDatabase, *, transactions: bool = True) -> None:
         self._db = db
+        self._transactions = transactions
         self._entries = native(db, TOUCHED)
 
     def prepare(self) -> None:
@@ -46,9 +47,30 @@ class Touched:
         **more: Any,
     ) -> None:
         """Remember the documents of a batch. more: as in the docstring of the class."""
-        key = {**_step(record), "batch": record.batches, "part": record.part or 0}
-        entry = {"_id": key, "ids": list(ids), "details": list(details), **more}
-        self._entries.insert_one(entry, session=session)
+        key = _batch(record)
+        if self._transactions:
+            entry = {"_id": key, "ids": list(ids), "details": list(details), **more}
+            self._entries.insert_one(entry, session=session)
+            return
+        # A crash may have left the entry of this batch, whose rest is done now.
+        there = set(map(as_bytes, self.of_batch(record)))
+        new = [n for n, _id in enumerate(ids) if as_bytes(_id) not in there]
+        push = {"ids": {"$each": [ids[n] for n in new]}}
+        push["details"] = {"$each": [details[n] for n in new] if details else []}
+        update: dict[str, Any] = {"$push": push}
+        if more:
+            update["$set"] = more
+        self._entries.update_one({"_id": key}, update, upsert=True, session=session)
+
+    def of_batch(self, record: StepRecord) -> list[Any]:
+        """Return the `_id`s that the batch after the checkpoint remembered already.
+
+        None but on a standalone server, after a crash.
+        """
+        if self._transactions:
+            return []
+        entry = self._entries.find_one({"_id": _batch(record)}, {"ids": True})
+        return [] if entry is None else list(entry["ids"])
 
     def last(
         self, record: StepRecord, session: ClientSession
@@ -96,6 +118,10 @@ def _step(record: StepRecord) -> dict[str, Any]:
         "direction": str(record.direction),
         "step": record.step,
     }
+
+
+def _batch(record: StepRecord) -> dict[str, Any]:
+    return {**_step(record), "batch": record.batches, "part": record.part or 0}
 
 
 def _entries_of(record: StepRecord) -> dict[str, Any]:

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
+
+Result = TypeVar("Result")
 
 
 def supports_transactions(db: Database[Any]) -> bool:
     """Return True for a replica set or a sharded cluster, False for a standalone."""
     hello = db.client.admin.command("hello")
     return "setName" in hello or hello.get("msg") == "isdbgrid"
+
+
+def transact(
+    session: ClientSession,
+    attempt: Callable[[ClientSession], Result],
+    *,
+    supported: bool,
+    **options: Any,
+) -> Result:
+    """Commit what `attempt` does, once; it may be called several times.
+
+    supported: False on a standalone server, where its writes stand one by one.
+    options: as with_transaction takes them.
+    """
+    if not supported:
+        return attempt(session)
+    return session.with_transaction(attempt, **options)
 
 
 def kill_sessions(db: Database[Any], session_ids: Sequence[Mapping[str, Any]]) -> None:

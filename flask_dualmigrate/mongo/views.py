@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, ReadPreference
@@ -92,3 +93,13 @@ def ensure_collection(db: Database[Any], name: str) -> None:
     except OperationFailure as error:
         if error.code != NAMESPACE_EXISTS:
             raise
+
+
+def same_bson(left: Any, right: Any) -> bool:
+    """True if two values are the same bytes; 1 and 1.0 are not."""
+    return as_bytes(left) == as_bytes(right)
+
+
+def as_bytes(value: Any) -> bytes:
+    """Return a value as BSON: a key for a set or a dict, whatever its type."""
+    return bson.encode({"": value}, codec_options=EXACT)

@@ -16,7 +16,8 @@ from pymongo.client_session import ClientSession
 from pymongo.cursor import Cursor
 
 from ..ops import MISSING
-from .work import Work, as_bytes
+from .views import as_bytes
+from .work import Work
 
 Query = Mapping[str, Any]
 

@@ -22,6 +22,7 @@ from .aside import Asides
 from .replication import Replication
 from .steps import StepRecord, StepStore
 from .touched import Touched
+from .transactions import transact
 from .views import DURABLE, EXACT, ExactDatabase
 
 Result = TypeVar("Result")
@@ -34,6 +35,7 @@ class Bench:
     db: the exact view; app_db: what functions of the script get. uri: for async ones,
     None if it is not at hand. keep_going: raises when the run must stop.
     batch_seconds: how long a batch may take; 0: its size does not adapt.
+    transactions: False on a standalone server.
     """
 
     db: ExactDatabase
@@ -45,6 +47,7 @@ class Bench:
     keep_going: Callable[[], None]
     on_progress: Callable[[Progress], None]
     batch_seconds: float = 0.5
+    transactions: bool = True
     uri: str | None = None
 
 
@@ -98,8 +101,10 @@ class Work:
             self._pending = None
             return attempt(session)
 
-        result = self._session.with_transaction(
+        result = transact(
+            self._session,
             guarded,
+            supported=self.bench.transactions,
             read_concern=ReadConcern("snapshot"),
             write_concern=DURABLE,
             read_preference=ReadPreference.PRIMARY,
@@ -174,13 +179,3 @@ def progress_of(record: StepRecord, elapsed_s: float, *, since: int) -> Progress
         total=record.total,
         rate=rate if rate > 0 else None,
     )
-
-
-def same_bson(left: Any, right: Any) -> bool:
-    """True if two values are the same bytes; 1 and 1.0 are not."""
-    return as_bytes(left) == as_bytes(right)
-
-
-def as_bytes(value: Any) -> bytes:
-    """Return a value as BSON: a key for a set or a dict, whatever its type."""
-    return bson.encode({"": value}, codec_options=EXACT)

@@ -26,6 +26,7 @@ from pymongo.monitoring import (
 
 from flask_dualmigrate.backend import Progress
 from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.mongo.transactions import supports_transactions
 from flask_dualmigrate.ops import Operation
 
 from .mongo_cases import CASES
@@ -74,13 +75,15 @@ def _killed(target: Any, url: str, case_id: str, commands: int) -> bool:
 
 def _run_case(url: str, case_id: str, commands: int) -> None:
     with MongoClient[Any](url, event_listeners=[KillAt(commands)]) as client:
-        runner = OperationRunner(client.get_default_database())
+        db = client.get_default_database()
+        runner = OperationRunner(db, transactions=supports_transactions(db))
         runner.run(REVISION, UP, [CASES[case_id].operation])
 
 
 def _revert_case(url: str, case_id: str, commands: int) -> None:
     with MongoClient[Any](url, event_listeners=[KillAt(commands)]) as client:
-        runner = OperationRunner(client.get_default_database())
+        db = client.get_default_database()
+        runner = OperationRunner(db, transactions=supports_transactions(db))
         runner.revert(REVISION, UP, [CASES[case_id].operation])
 
 

@@ -20,16 +20,19 @@ _WAIT_S = 60.0
 
 
 class Member:
-    """One mongod of the set."""
+    """One mongod of a set; a standalone server without one."""
 
-    def __init__(self, folder: Path, number: int, port: int) -> None:
+    def __init__(
+        self, folder: Path, number: int, port: int, *, of_set: str | None = "three"
+    ) -> None:
         self.port = port
         self._data = folder / f"member{number}"
         self._data.mkdir()
         self._command = [
             str(mongod_program(folder)),
             *("--bind_ip", _HOST, "--port", str(port), "--dbpath", str(self._data)),
-            *("--replSet", "three", "--nounixsocket", "--oplogSize", "256"),
+            *(("--replSet", of_set, "--oplogSize", "256") if of_set else ()),
+            "--nounixsocket",
             *("--wiredTigerCacheSizeGB", "0.5"),
             *("--setParameter", "enableTestCommands=1"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
@@ -120,6 +123,17 @@ def replica_set(folder: Path) -> Iterator[ReplicaSet]:
         yield members
     finally:
         members.stop()
+
+
+@contextmanager
+def standalone(folder: Path) -> Iterator[str]:
+    """Start a server that is no member of a set; yields the URI of a database."""
+    server = Member(folder, 0, _free_port(), of_set=None)
+    server.start()
+    try:
+        yield f"mongodb://{_HOST}:{server.port}/alone"
+    finally:
+        server.kill()
 
 
 def until(condition: Any) -> None:
