@@ -28,6 +28,12 @@ from .batches import (
 )
 from .failures import shortened
 from .handler import Handler, name_spare, refuse_unwritable, remove_created
+from .put_documents import (
+    deleted_by_upgrade,
+    put_documents_back,
+    take_documents_again,
+    without_those_back,
+)
 from .putback import drain
 from .steps import StepRecord
 from .views import collection_info, ensure_collection
@@ -126,41 +132,50 @@ class TransformHandler(Handler[Transform]):
 
 
 class InsertHandler(Handler[Insert]):
-    """The ids that were given are remembered, and are what undoing deletes."""
+    """The ids that were given are remembered, and are what undoing deletes.
+
+    In a downgrade, what the upgrade deleted from the collection comes back first.
+    """
 
     batch_size = 1000
 
     def before(self, operation: Insert, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
         work.native(list(operation.documents))
-        if collection_info(work.db, operation.collection) is not None:
-            return {}
-        return {"spare": name_spare(work, operation.collection)}
+        found: dict[str, Any] = {"sources": deleted_by_upgrade(work, operation)}
+        if collection_info(work.db, operation.collection) is None:
+            found["spare"] = name_spare(work, operation.collection)
+        return found
 
     def apply(self, operation: Insert, work: Work) -> None:
         ensure_collection(work.db, operation.collection)
+        put_documents_back(work, operation.collection)
         if work.record.total is None:
             work.save(total=len(operation.documents))
 
         def insert_next(session: ClientSession) -> int:
             done = work.record.documents
-            documents = [
+            given = [
                 {"_id": ObjectId(), **work.native(document)}
                 for document in operation.documents[done : done + self.batch_size]
             ]
+            documents = without_those_back(work, operation.collection, given, session)
             if documents:
                 ids = [document["_id"] for document in documents]
                 target: Collection[Any] = work.db[operation.collection]
                 target.insert_many(documents, session=session)
                 work.bench.touched.add(work.record, ids, session)
-                work.checkpoint(session, {}, documents=len(documents))
-            return len(documents)
+            if given:
+                work.checkpoint(session, {}, documents=len(given))
+            return len(given)
 
         while work.transact(insert_next):
             pass
 
     def undo(self, operation: Insert, work: Work) -> None:
         def delete(entry: Mapping[str, Any], session: ClientSession) -> int:
+            if entry["details"]:
+                return take_documents_again(work, operation.collection, entry, session)
             target = work.db[operation.collection]
             target.delete_many(ids_in(entry["ids"]), session=session)
             return 0

@@ -1,0 +1,89 @@
+"""Putting documents back that an upgrade deleted, and taking them away again.
+
+A document whose `_id` is taken again is not written over: it stays in the aside, and a
+note of the run says how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo.client_session import ClientSession
+
+from ..ops import Delete, Insert
+from .batches import ids_in
+from .putback import drain
+from .work import Work, as_bytes
+
+_BATCH_SIZE = 1000
+_ID_ONLY = {"_id": True}
+
+
+def deleted_by_upgrade(work: Work, operation: Insert) -> list[str]:
+    """Return the asides of documents that a downgrade's insert gives back."""
+    return work.bench.asides.kept_by_upgrade(
+        work.record, Delete.verb, of=operation.collection
+    )
+
+
+def put_documents_back(work: Work, collection: str) -> None:
+    """Move the documents of the sources back; what they are is remembered for undo."""
+    for source in work.before.get("sources", ()):
+        _put_back(work, collection, source)
+
+
+def take_documents_again(
+    work: Work, collection: str, entry: Mapping[str, Any], session: ClientSession
+) -> int:
+    """Undo one batch of `put_documents_back`: they move to the aside as they are now.
+
+    Returns how many documents there were, since they are not among those inserted.
+    """
+    source = entry["details"][0]
+    found = list(work.db[collection].find(ids_in(entry["ids"]), session=session))
+    if found:
+        work.db[source].insert_many(found, session=session)
+        work.db[collection].delete_many(ids_in(entry["ids"]), session=session)
+    return len(entry["ids"])
+
+
+def without_those_back(
+    work: Work,
+    collection: str,
+    given: Sequence[dict[str, Any]],
+    session: ClientSession,
+) -> list[dict[str, Any]]:
+    """Return the documents to insert: where some came back, those not there yet.
+
+    A script that says again what it deleted gets the former documents.
+    """
+    if not work.before.get("sources"):
+        return list(given)
+    query = ids_in([document["_id"] for document in given])
+    found = work.db[collection].find(query, _ID_ONLY, session=session)
+    there = {as_bytes(document["_id"]) for document in found}
+    return [doc for doc in given if as_bytes(doc["_id"]) not in there]
+
+
+def _put_back(work: Work, collection: str, source: str) -> None:
+    def insert(kept: Sequence[RawBSONDocument], session: ClientSession) -> None:
+        query = ids_in([document["_id"] for document in kept])
+        there = work.db[collection].find(query, _ID_ONLY, session=session)
+        taken = {as_bytes(document["_id"]) for document in there}
+        back = [doc for doc in kept if as_bytes(doc["_id"]) not in taken]
+        if back:
+            ids = [document["_id"] for document in back]
+            work.db[collection].insert_many(back, session=session)
+            work.db[source].delete_many(ids_in(ids), session=session)
+            work.bench.touched.add(work.record, ids, session, details=[source])
+
+    drain(work, source, insert, batch_size=_BATCH_SIZE)
+    left = work.db[source].count_documents({})
+    if left:
+        noun = "document" if left == 1 else "documents"
+        work.note(
+            f"{left} deleted {noun} of {collection}: the _id is taken again, "
+            f"the former one stays in {source}"
+        )
