@@ -20,10 +20,12 @@ from ..errors import (
     TreeError,
 )
 from ..graph import RevisionGraph
-from ..ops import MongoOperations, Operation, Todo
+from ..ops import MongoOperations, Operation, Run, Todo
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
+from .apply_run import refuse_uncallable
 from .errors import driver_errors
+from .failures import told_as_operation_errors
 from .journal import MongoJournal
 from .kept import KeptAsides
 from .lock import MongoLock
@@ -104,10 +106,16 @@ class MongoBackend:
 
     def preflight(self, steps: Sequence[Step]) -> None:
         operations = [
-            (step, operation) for step in steps for operation in self._operations(step)
+            (step, number, operation)
+            for step in steps
+            for number, operation in enumerate(self._operations(step))
         ]
-        for step, operation in operations:
+        for step, number, operation in operations:
             self._refuse_todo(step, operation)
+            if isinstance(operation, Run):
+                where = f"revision {step.revision.id}, step {number}: run"
+                with told_as_operation_errors(step=number, where=where):
+                    refuse_uncallable(operation, self._db)
         if operations and not supports_transactions(self._db):
             raise DatabaseUnavailable(
                 "The journal of operations needs transactions, and this MongoDB is a "

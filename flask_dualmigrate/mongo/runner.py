@@ -45,8 +45,7 @@ class OperationRunner:
 
     db: any view of it. app_db: what functions of the script get; `db` unless given.
     token: the fencing token of the lock's holder. on_progress: told after each batch.
-    keep_going: called between batches; raises when the run must stop. uri: the URI of
-    the server, for `op.run` with an async function.
+    keep_going: called between batches; raises when the run must stop.
     """
 
     def __init__(
@@ -57,7 +56,6 @@ class OperationRunner:
         token: int = 0,
         on_progress: Callable[[Progress], None] | None = None,
         keep_going: Callable[[], None] | None = None,
-        uri: str | None = None,
     ) -> None:
         app_db = db if app_db is None else app_db
         # The app's client: a session of another one could not span op.run's work.
@@ -71,7 +69,6 @@ class OperationRunner:
             touched=Touched(view),
             keep_going=keep_going or (lambda: None),
             on_progress=on_progress or (lambda progress: None),
-            uri=uri,
         )
 
     def run(
@@ -248,7 +245,7 @@ class OperationRunner:
                 if isinstance(operation, Todo):
                     raise OperationError(f"A todo is left: {operation.text}")
                 if isinstance(operation, Run):
-                    refuse_uncallable(operation, self._bench)
+                    refuse_uncallable(operation, self._bench.app_db)
 
     @contextmanager
     def _at(self, operation: Operation, record: StepRecord) -> Iterator[None]:

@@ -28,8 +28,8 @@ Result = TypeVar("Result")
 class Bench:
     """What the steps of one run have in common.
 
-    db: the exact view; app_db: what functions of the script get. uri: for async ones,
-    None if it is not at hand. keep_going: raises when the run must stop.
+    db: the exact view; app_db: what functions of the script get. keep_going: raises
+    when the run must stop.
     """
 
     db: ExactDatabase
@@ -39,7 +39,6 @@ class Bench:
     touched: Touched
     keep_going: Callable[[], None]
     on_progress: Callable[[Progress], None]
-    uri: str | None = None
 
 
 class Work:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ScriptError
@@ -74,6 +74,19 @@ def function(fn: Any) -> Callable[..., Any]:
     if not callable(fn):
         raise ScriptError(f"A function is wanted, not {fn!r}")
     return fn  # type: ignore[no-any-return]
+
+
+def beanie_models(models: Any) -> tuple[Any, ...]:
+    """Check a list of Beanie documents: classes, or dotted paths."""
+    if isinstance(models, str | type) or not isinstance(models, Iterable):
+        raise ScriptError(f"op.beanie() takes a list of documents, not {models!r}")
+    found = tuple(models)
+    for model in found:
+        if not isinstance(model, str | type):
+            raise ScriptError(f"op.beanie() takes classes, not {model!r}")
+    if not found:
+        raise ScriptError("op.beanie() takes one document or more")
+    return found
 
 
 def own(value: Any) -> Any:
