@@ -32,6 +32,7 @@ from .put_documents import (
     deleted_by_upgrade,
     put_documents_back,
     take_documents_again,
+    taken_ids,
     without_those_back,
 )
 from .putback import drain
@@ -215,9 +216,7 @@ class DeleteHandler(Handler[Delete]):
 
         def insert(kept: Sequence[RawBSONDocument], session: ClientSession) -> None:
             target = work.db[operation.collection]
-            query = ids_in([document["_id"] for document in kept])
-            found = target.find(query, ID_ONLY, session=session)
-            taken = {as_bytes(document["_id"]) for document in found}
+            taken = taken_ids(work, operation.collection, kept, session)
             back = [doc for doc in kept if as_bytes(doc["_id"]) not in taken]
             if back:
                 target.insert_many(back, session=session)

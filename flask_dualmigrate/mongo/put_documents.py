@@ -61,17 +61,36 @@ def without_those_back(
     """
     if not work.before.get("sources"):
         return list(given)
-    query = ids_in([document["_id"] for document in given])
-    found = work.db[collection].find(query, _ID_ONLY, session=session)
-    there = {as_bytes(document["_id"]) for document in found}
+    there = taken_ids(work, collection, given, session)
     return [doc for doc in given if as_bytes(doc["_id"]) not in there]
+
+
+def taken_ids(
+    work: Work,
+    collection: str,
+    documents: Sequence[Mapping[str, Any]],
+    session: ClientSession,
+) -> set[bytes]:
+    """Return the keys of those `_id`s that documents of a collection have now.
+
+    By the collation of the collection: in a lax one an `A` takes the place of an `a`.
+    """
+    target = work.db[collection]
+    ids = {as_bytes(document["_id"]): document["_id"] for document in documents}
+    found = target.find(ids_in(list(ids.values())), _ID_ONLY, session=session)
+    taken = {as_bytes(document["_id"]) for document in found}
+    if taken <= ids.keys():
+        return taken
+    return {
+        key
+        for key, _id in ids.items()
+        if target.find_one({"_id": {"$eq": _id}}, _ID_ONLY, session=session)
+    }
 
 
 def _put_back(work: Work, collection: str, source: str) -> None:
     def insert(kept: Sequence[RawBSONDocument], session: ClientSession) -> None:
-        query = ids_in([document["_id"] for document in kept])
-        there = work.db[collection].find(query, _ID_ONLY, session=session)
-        taken = {as_bytes(document["_id"]) for document in there}
+        taken = taken_ids(work, collection, kept, session)
         back = [doc for doc in kept if as_bytes(doc["_id"]) not in taken]
         if back:
             ids = [document["_id"] for document in back]

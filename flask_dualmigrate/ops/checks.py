@@ -19,6 +19,11 @@ def collection_name(collection: Any) -> str:
         raise ScriptError(
             f"MongoDB does not take {collection!r} as a collection's name"
         )
+    if collection.startswith(".") or collection.endswith(".") or ".." in collection:
+        raise ScriptError(
+            f"MongoDB does not take {collection!r} as a collection's name: a dot "
+            "stands between two words"
+        )
     if collection.startswith(("_migrations", "_aside_")):
         raise ScriptError(f"Collection {collection!r} belongs to the migrations")
     return collection
@@ -37,7 +42,7 @@ def field_name(field: Any) -> str:
 
 def index_name(name: Any) -> str:
     """Check an index's name: one that dropIndexes takes for that index alone."""
-    if not isinstance(name, str) or name in ("", "*"):
+    if not isinstance(name, str) or name in ("", "*") or "\0" in name:
         raise ScriptError(f"{name!r} is no name of an index")
     return name
 
@@ -49,6 +54,8 @@ def index_keys(keys: Any) -> Keys:
         isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str)
         for pair in pairs
     )
+    if well_formed and any(not field or "\0" in field for field, _ in pairs):
+        raise ScriptError(f"MongoDB does not take the keys {keys!r} of an index")
     if not pairs or not well_formed:
         raise ScriptError(f"The keys of an index are [(field, 1), …], not {keys!r}")
     return tuple((field, way) for field, way in pairs)
