@@ -41,7 +41,7 @@ def aside_line(aside: Aside) -> str:
     noun = "document" if aside.documents == 1 else "documents"
     line = f"{aside.name}: {aside.documents:,} {noun}, {size(aside.size_bytes)}"
     if aside.for_downgrade:
-        line += f"; a downgrade of {aside.revision} cannot put that back then"
+        line += f"; a downgrade of {aside.revision} cannot put that back"
     return line
 
 
