@@ -154,6 +154,9 @@ class MongoBackend:
         if step.direction is Direction.UPGRADE:
             return ()
         with driver_errors("read its asides"):
+            entry = self._journal.entries().get(step.revision.id)
+            if entry is not None and entry.open:
+                return ()  # begun already: what is missing may have been put back
             return KeptAsides(self._db).lost(step.revision.id)
 
     def asides(self) -> tuple[Aside, ...]:

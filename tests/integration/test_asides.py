@@ -15,6 +15,7 @@ from flask_dualmigrate import UsageError, asides, downgrade, init, upgrade
 from flask_dualmigrate.asides import age_in_seconds
 from flask_dualmigrate.mongo.kept import KeptAsides
 from flask_dualmigrate.ops import Delete, Insert
+from flask_dualmigrate.postgres.backend import PostgresBackend
 from flask_dualmigrate.results import AsidesResult, PurgeResult
 
 from .conftest import NOWHERE, MakeApp, Tree
@@ -176,8 +177,7 @@ def test_a_purge_drops_what_is_old_enough_and_no_more(
     said = cli(app, "asides", "--purge-older-than", "30d", "--yes")
     assert said.exit_code == 0, said.output
     assert said.stdout == (
-        f"Dropped {LOG}: 2 documents, 28 B; a downgrade of r1 cannot put that back "
-        "then\n"
+        f"Dropped {LOG}: 2 documents, 28 B; a downgrade of r1 cannot put that back\n"
     )
     assert our_asides(mongo_db) == [OLD, NOTE, ITEM_PRICE]
     assert LOG not in listed()
@@ -283,6 +283,23 @@ def test_after_that_downgrade_the_purge_is_forgotten(
     assert mongo_db["_aside_catalog"].find_one({"purged_at": {"$exists": True}}) is None
     upgrade()
     assert cli(app, "downgrade").exit_code == 0
+
+
+def test_what_a_half_done_downgrade_has_put_back_is_not_missed(
+    kept: Tree, app: Flask, mongo_db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when MongoDB is done, and PostgreSQL is not."""
+
+    def killed(*arguments: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresBackend, "execute", killed)
+        assert cli(app, "downgrade", "--yes").exit_code == 130
+    assert LOG not in mongo_db.list_collection_names()
+    said = cli(app, "downgrade")
+    assert said.exit_code == 0, said.output
+    assert mongo_db.log.count_documents({}) == 2
 
 
 def test_an_aside_that_somebody_dropped_is_missed_like_a_purged_one(
