@@ -7,7 +7,7 @@ undone, and taken back by a downgrade, byte for byte.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from flask import Flask
 from pymongo.database import Database
 
 from flask_dualmigrate import init
-from flask_dualmigrate.errors import OperationError, ScriptError
+from flask_dualmigrate.errors import OperationError
 from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.ops import (
     AddField,
@@ -30,7 +30,6 @@ from flask_dualmigrate.ops import (
     DropField,
     DropIndex,
     Insert,
-    MongoOperations,
     Operation,
     RenameCollection,
     RenameField,
@@ -376,161 +375,3 @@ def test_the_batches_of_large_documents_go_by_their_size(mongo_db: Db) -> None:
     revert(mongo_db, Delete("fs.chunks", {}))
     stored = gridfs.GridFSBucket(mongo_db).open_download_stream_by_name("large")
     assert stored.read() == content
-
-
-# A lax collation: to it, `a` and `A` are one text.
-
-MIXED_IDS: list[Any] = ["a", "B", "Ab", "á", "z", "Z0", 1, 2.5, None, "10", "9"]
-
-
-@pytest.fixture(
-    params=[LAX, {"locale": "en", "numericOrdering": True}, {"locale": "sv"}],
-    ids=["strength 2", "numeric ordering", "Swedish"],
-)
-def collated(request: pytest.FixtureRequest, mongo_db: Db) -> Db:
-    """A collection `c` of ids that a collation orders in its own way."""
-    mongo_db.create_collection("c", collation=request.param)
-    mongo_db.c.insert_many([{"_id": each, "n": 0} for each in MIXED_IDS])
-    return mongo_db
-
-
-def test_a_walk_meets_each_document_of_a_collated_collection_once(
-    collated: Db,
-) -> None:
-    run(collated, Update("c", {}, {"$inc": {"n": 1}}, keep=True, batch_size=2))
-    assert collated.c.distinct("n") == [1]
-    assert collated.c.count_documents({}) == len(MIXED_IDS)
-
-
-NAMES = {"A": 1, "a": 2, "b": 3, "Z": 4}
-RENAMES: dict[str, tuple[Operation, list[str]]] = {
-    "drop": (DropField("c", "a"), ["A", "b", "Z"]),
-    "rename": (RenameField("c", "a", "z"), ["A", "z", "b", "Z"]),
-    "move": (RenameField("c", "a", "in.a"), ["A", "b", "Z", "in"]),
-    "copy": (CopyField("c", "a", "z"), ["A", "a", "b", "Z", "z"]),
-    "add": (AddField("c", "B", default=1), ["A", "a", "b", "Z", "B"]),
-}
-
-
-@pytest.mark.parametrize("case", RENAMES)
-def test_fields_that_differ_by_case_are_kept_apart(mongo_db: Db, case: str) -> None:
-    operation, names = RENAMES[case]
-    mongo_db.create_collection("c", collation=LAX)
-    mongo_db.c.insert_one({"_id": 1, **NAMES})
-    before = image(mongo_db)
-    run(mongo_db, operation)
-    (document,) = mongo_db.c.find()
-    assert list(document) == ["_id", *names]
-    revert(mongo_db, operation)
-    assert image(mongo_db) == before
-
-
-@pytest.mark.parametrize("direction", ["undo", "downgrade"])
-def test_a_deleted_document_stays_aside_where_another_takes_its_id_by_collation(
-    mongo_db: Db, direction: str
-) -> None:
-    mongo_db.create_collection("c", collation=LAX)
-    mongo_db.c.insert_many([{"_id": "a"}, {"_id": "b"}])
-    if direction == "undo":
-        run(mongo_db, Delete("c", {}))
-    else:
-        complete(mongo_db, Delete("c", {}))
-    mongo_db.c.insert_one({"_id": "A"})
-    if direction == "undo":
-        assert revert(mongo_db, Delete("c", {})).stuck is None
-    else:
-        run(mongo_db, Insert("c", ()), direction=DOWN)
-    assert sorted(mongo_db.c.distinct("_id")) == ["A", "b"]
-    (aside,) = our_asides(mongo_db)
-    assert mongo_db[aside].distinct("_id") == ["a"]
-
-
-def test_a_lax_collation_makes_no_other_text_true(mongo_db: Db) -> None:
-    mongo_db.create_collection("c", collation={"locale": "en", "strength": 1})
-    mongo_db.c.insert_one({"_id": 1, "a": "trüe"})
-    with pytest.raises(OperationError, match="cannot become bool unchanged"):
-        run(mongo_db, ConvertField("c", "a", to="bool"))
-
-
-# Names.
-
-op = MongoOperations()
-ON_A_NAME: dict[str, Callable[[str], Any]] = {
-    "create_collection": op.create_collection,
-    "drop_collection": op.drop_collection,
-    "rename_collection": lambda name: op.rename_collection(name, "d"),
-    "rename_collection to": lambda name: op.rename_collection("c", name),
-    "set_validator": lambda name: op.set_validator(name, None),
-    "add_field": lambda name: op.add_field(name, "a"),
-    "drop_field": lambda name: op.drop_field(name, "a"),
-    "rename_field": lambda name: op.rename_field(name, "a", "b"),
-    "copy_field": lambda name: op.copy_field(name, "a", "b"),
-    "convert_field": lambda name: op.convert_field(name, "a", to="int"),
-    "create_index": lambda name: op.create_index(name, "a", name="ix"),
-    "drop_index": lambda name: op.drop_index(name, "ix"),
-    "update": lambda name: op.update(name, {}, {"$inc": {"n": 1}}),
-    "transform": lambda name: op.transform(name, increase),
-    "insert": lambda name: op.insert(name, {}),
-    "delete": lambda name: op.delete(name, {}),
-}
-BAD_NAMES = [
-    *("system.views", "system.js", "system.buckets.c", "a$b", "$cmd", "a\0b", ""),
-    *(".a", "a.", "a..b"),
-]
-
-
-@pytest.mark.parametrize("verb", ON_A_NAME)
-@pytest.mark.parametrize("name", BAD_NAMES, ids=repr)
-def test_a_name_that_mongodb_does_not_take_is_refused_when_it_is_said(
-    verb: str, name: str
-) -> None:
-    with pytest.raises(ScriptError, match="name"):
-        ON_A_NAME[verb](name)
-
-
-def test_such_a_name_in_a_script_is_refused_before_anything_is_touched(
-    tree: Tree, app: Flask, mongo_db: Db
-) -> None:
-    tree.add("r1", mongo='op.create_collection("fine")')
-    tree.add("r2", mongo='op.insert("system.js", {})')
-    init()
-    said = app.test_cli_runner().invoke(args=["db-migrate", "upgrade"])
-    assert said.exit_code == 1
-    assert "MongoDB does not take 'system.js' as a collection's name" in said.output
-    assert mongo_db.list_collection_names() == []
-
-
-@pytest.mark.parametrize("name", ["systems", "fs.files", "a.b.c", "ä-ö", "_own"])
-def test_a_name_that_only_looks_odd_is_taken(mongo_db: Db, name: str) -> None:
-    complete(mongo_db, CreateCollection(name), AddField(name, "a", default=1))
-    assert name in mongo_db.list_collection_names()
-
-
-LONG = "x" * 250
-TOO_LONG: tuple[Operation, ...] = (
-    CreateCollection(LONG),
-    RenameCollection("c", LONG),
-    SetValidator(LONG, {}),
-    CreateIndex(LONG, (("a", 1),), "ix"),
-    Insert(LONG, ({},)),
-)
-
-
-@pytest.mark.parametrize("operation", TOO_LONG, ids=lambda each: each.verb)
-def test_a_name_that_is_too_long_is_refused_before_anything_is_written(
-    mongo_db: Db, operation: Operation
-) -> None:
-    mongo_db.create_collection("c")
-    error = refused(mongo_db, operation)
-    assert error.what.startswith(f"The name {'x' * 40}… is too long")
-
-
-@pytest.mark.parametrize("keys", ["", "a\0b", [("a", 1), ("", 1)]], ids=repr)
-def test_index_keys_that_mongodb_does_not_take_are_refused(keys: Any) -> None:
-    with pytest.raises(ScriptError, match="does not take the keys"):
-        op.create_index("c", keys, name="ix")
-
-
-def test_an_index_name_with_nul_is_refused() -> None:
-    with pytest.raises(ScriptError, match="no name of an index"):
-        op.create_index("c", "a", name="a\0b")
