@@ -43,14 +43,26 @@ class PlannedStep:
 class Progress:
     """How far an operation is.
 
-    done: documents written; total: documents expected, None if it is not known.
+    subject: the collection that it works on, if it works on one. done: documents
+    written; total: documents expected; rate: documents a second of this run; None if it
+    is not known. ended: the operation is done.
     """
 
     revision: str
     step: int
     verb: str
+    subject: str | None
     done: int
     total: int | None
+    rate: float | None = None
+    ended: bool = False
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds to go at this rate; None if that cannot be told."""
+        if not self.rate or self.total is None or self.total < self.done:
+            return None
+        return (self.total - self.done) / self.rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +141,9 @@ class Backend(Protocol):
 
         partner: it is not final yet, and stays open until `settle`.
         """
+
+    def progress(self, entry: Entry) -> Progress | None:
+        """Say how far an attempt is that is open, by its journal; None if unknown."""
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo what `execute` did; return None, or why some of it stays."""

@@ -31,6 +31,7 @@ from .results import (
 )
 from .revision import BackendName, Direction
 from .status import (
+    OpenProgress,
     deleted_scripts,
     edited_scripts,
     make_status,
@@ -181,10 +182,19 @@ def status(env: Environment) -> StatusResult:
     """Say of each revision how it stands on each side, in use or not."""
     states = env.states()
     columns = tuple(reversed(env.available))
-    rows = make_status(env.directory, states, columns)
+    rows = make_status(env.directory, states, columns, _open_progress(env, states))
     problems = (*env.directory.pair_problems(), *env.directory.lock_problems())
     waiting = len(pending(env.directory, states))
     return StatusResult(rows, columns, waiting, problems)
+
+
+def _open_progress(env: Environment, states: States) -> OpenProgress:
+    found = {
+        (name, entry.revision): env.backends[name].progress(entry)
+        for name, state in states.items()
+        for entry in state.open_entries()
+    }
+    return {key: progress for key, progress in found.items() if progress is not None}
 
 
 def history(

@@ -24,6 +24,8 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_LOCK_LEASE_S": 30.0,  # seconds the MongoDB lock lives unrenewed
         "DUALMIGRATE_POSTGRES_URI": None,  # a direct URL, past a pooling proxy
         "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S": 5.0,  # seconds; 0: wait for ever
+        "DUALMIGRATE_BATCH_SECONDS": 0.5,  # a batch's time; 0: its size stays
+        "DUALMIGRATE_REPLICATION_LAG_S": 10.0,  # seconds; 0: do not wait for it
         "DUALMIGRATE_VALIDATORS": "off",  # "off" | "warn" | "error"
     }
 )
@@ -50,6 +52,8 @@ class Config:
     lock_lease_s: float = 30.0
     postgres_uri: str | None = None
     postgres_lock_timeout_s: float = 5.0
+    batch_seconds: float = 0.5
+    replication_lag_s: float = 10.0
     validators: str = "off"
     alembic_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     x_arg: tuple[str, ...] = ()
@@ -82,6 +86,8 @@ class Config:
             postgres_lock_timeout_s=_seconds(
                 values, "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S"
             ),
+            batch_seconds=_seconds(values, "DUALMIGRATE_BATCH_SECONDS"),
+            replication_lag_s=_seconds(values, "DUALMIGRATE_REPLICATION_LAG_S"),
             validators=validators,
             **given,
         )

@@ -112,6 +112,8 @@ class Environment:
             lambda: self.directory,
             lease_s=self.config.lock_lease_s,
             on_progress=self._on_progress,
+            batch_seconds=self.config.batch_seconds,
+            replication_lag_s=self.config.replication_lag_s,
         )
 
     def _postgres_backend(self) -> PostgresBackend:

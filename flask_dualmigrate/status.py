@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
-from .backend import State
+from .backend import Progress, State
 from .errors import IntegrityError
 from .journal import Entry
 from .plan import States, is_applied
 from .revision import BackendName, Direction, Revision, Status
 from .script import ScriptDirectory
+
+OpenProgress = Mapping[tuple[BackendName, str], Progress]
+"""Side and revision id -> how far an open attempt is, where that is known."""
 
 NOT_USED = "not used here"
 PENDING = "pending"
@@ -22,7 +26,8 @@ class SideStatus:
     """How one revision stands on one side.
 
     state: applied, pending, failed, running, or "not used here".
-    duration_ms: milliseconds; None for a stamp.
+    duration_ms: milliseconds; None for a stamp. progress: of the operation that is
+    under way, by the journal.
     """
 
     state: str
@@ -32,6 +37,7 @@ class SideStatus:
     host: str | None = None
     stamped: bool = False
     error: str | None = None
+    progress: Progress | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,20 +50,25 @@ class RevisionStatus:
 
 
 def make_status(
-    directory: ScriptDirectory, states: States, backends: Sequence[BackendName]
+    directory: ScriptDirectory,
+    states: States,
+    backends: Sequence[BackendName],
+    progress: OpenProgress = MappingProxyType({}),
 ) -> tuple[RevisionStatus, ...]:
     """Return a row a revision, newest first; `backends` are the columns."""
     return tuple(
         RevisionStatus(
             revision.id,
             revision.message,
-            {name: _side(states, name, revision.id) for name in backends},
+            {name: _side(states, name, revision.id, progress) for name in backends},
         )
         for revision in reversed(directory.topological())
     )
 
 
-def _side(states: States, name: BackendName, revision_id: str) -> SideStatus:
+def _side(
+    states: States, name: BackendName, revision_id: str, progress: OpenProgress
+) -> SideStatus:
     if name not in states:
         return SideStatus(NOT_USED)
     state = states[name]
@@ -72,6 +83,7 @@ def _side(states: States, name: BackendName, revision_id: str) -> SideStatus:
         entry.host,
         entry.stamped,
         entry.error,
+        progress.get((name, revision_id)),
     )
 
 

@@ -14,7 +14,7 @@ from flask.cli import with_appcontext
 from ..console import as_json, as_text
 from ..environment import Environment
 from ..errors import DualMigrateError, redact
-from .progress import ProgressLines, say_step, say_wait
+from .progress import Display
 
 MakeEnvironment = Callable[..., Environment]
 Verb = Callable[..., Any]
@@ -94,15 +94,16 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
         **options: Any,
     ) -> None:
         try:
-            env = make_environment(
-                directory=directory,
-                x_arg=x_arg,
-                backend=backend,
-                on_step=None if quiet else say_step,
-                on_progress=None if quiet else ProgressLines(),
-                on_wait=say_wait,
-            )
-            result = verb(env, **options)
+            with Display(quiet=quiet) as display:
+                env = make_environment(
+                    directory=directory,
+                    x_arg=x_arg,
+                    backend=backend,
+                    on_step=display.step,
+                    on_progress=display.progress,
+                    on_wait=display.wait,
+                )
+                result = verb(env, **options)
         except DualMigrateError as error:
             _fail(error, json_=json_, debug=debug)
         except KeyboardInterrupt:

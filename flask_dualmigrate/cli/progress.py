@@ -2,36 +2,102 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..backend import Progress
+from ..console.text import how_far
 from ..revision import Step
 
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
 
-def say_step(step: Step) -> None:
-    sides = " and ".join(name.label for name in reversed(step.backends))
-    verb = "Upgrading" if step.direction == "upgrade" else "Downgrading"
-    click.echo(
-        f"{verb} {step.revision.id} ({step.revision.message}) on {sides}", err=True
-    )
+_FIRST_S = 1.0
+"""Seconds that an operation may take before it is spoken of."""
 
-
-def say_wait(holder: str) -> None:
-    click.echo(f"Waiting for another migration: {holder}", err=True)
+_EVERY_S = 5.0
+"""Seconds between two lines where stderr is no terminal."""
 
 
-class ProgressLines:
-    """Says on stderr how far a long operation is; once a second, from the first on."""
+class Display:
+    """Tells the steps of a run, and how far its long operations are.
 
-    def __init__(self) -> None:
-        self._last_s = time.monotonic()
+    A bar on a terminal; lines elsewhere. quiet: only whom it waits for.
+    """
 
-    def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if now - self._last_s < 1.0 or not progress.done:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bar: ProgressBar[Any] | None = None
+        self._of: tuple[str, int] | None = None
+        self._next_s = 0.0
+        self._spoken = False
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def step(self, step: Step) -> None:
+        """Say which revision begins."""
+        if self._quiet:
             return
-        self._last_s = now
-        total = f" of {progress.total:,}" if progress.total is not None else ""
-        click.echo(f"  {progress.verb}: {progress.done:,}{total} documents", err=True)
+        self._close()
+        sides = " and ".join(name.label for name in reversed(step.backends))
+        verb = "Upgrading" if step.direction == "upgrade" else "Downgrading"
+        revision = step.revision
+        click.echo(f"{verb} {revision.id} ({revision.message}) on {sides}", err=True)
+
+    def wait(self, holder: str) -> None:
+        """Say whom the run waits for."""
+        self._close()
+        click.echo(f"Waiting for another migration: {holder}", err=True)
+
+    def progress(self, progress: Progress) -> None:
+        """Show how far an operation is, if it takes longer than a moment."""
+        if self._quiet:
+            return
+        now, of = time.monotonic(), (progress.revision, progress.step)
+        if of != self._of:
+            self._close()
+            self._of, self._next_s, self._spoken = of, now + _FIRST_S, False
+        if progress.ended:
+            if self._spoken:
+                self._show(progress)
+            self._close()
+        elif now >= self._next_s and progress.done:
+            self._show(progress)
+            self._next_s = now + (0.0 if sys.stderr.isatty() else _EVERY_S)
+
+    def _show(self, progress: Progress) -> None:
+        self._spoken = True
+        subject = f" {progress.subject}" if progress.subject else ""
+        label = f"  {progress.verb}{subject}"
+        if not sys.stderr.isatty():
+            click.echo(f"{label}: {how_far(progress)}", err=True)
+            return
+        if self._bar is None:
+            self._bar = click.progressbar(
+                length=max(progress.total or 0, progress.done),
+                label=label,
+                file=sys.stderr,
+                show_percent=False,
+                show_eta=False,
+                item_show_func=lambda item: item,
+            )
+            self._bar.__enter__()
+        self._bar.update(progress.done - self._bar.pos, how_far(progress))
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None

@@ -21,7 +21,7 @@ from ..results import (
 )
 from ..revision import Direction
 from ..status import SideStatus
-from .text import duration, lines, one_line, short_path, table, when
+from .text import duration, how_far, lines, one_line, short_path, table, when
 
 
 @lines.register
@@ -105,6 +105,7 @@ def _(result: StatusResult) -> Iterator[str]:
         rows.append([row.revision, one_line(row.message), *sides])
     yield from table(rows)
     yield ""
+    yield from _under_way(result)
     for problem in result.problems:
         yield f"{problem}. See: flask db-migrate check"
     if result.pending:
@@ -181,6 +182,14 @@ def _marks(revision: GraphRevision) -> str:
         (revision.is_merge_point, " (mergepoint)"),
     )
     return "".join(mark for holds, mark in marks if holds)
+
+
+def _under_way(result: StatusResult) -> Iterator[str]:
+    for row in result.rows:
+        for name, side in row.sides.items():
+            if (at := side.progress) is not None:
+                what = f"step {at.step}, {at.verb} {at.subject or ''}".rstrip()
+                yield f"{row.revision} on {name.label}: {what}: {how_far(at)}"
 
 
 def _side_text(side: SideStatus) -> str:

@@ -8,6 +8,8 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
+from ..backend import Progress
+
 
 @singledispatch
 def lines(result: Any) -> Iterator[str]:
@@ -31,6 +33,27 @@ def duration(duration_ms: int) -> str:
         return f"{duration_ms} ms"
     seconds = duration_ms / 1000
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def how_far(progress: Progress) -> str:
+    """Return the numbers of an operation: done of total, rate, time left."""
+    parts = [f"{progress.done:,} documents"]
+    if progress.total:
+        share = min(100, 100 * progress.done // progress.total)
+        parts = [f"{progress.done:,} of {progress.total:,} documents ({share} %)"]
+    if progress.rate:
+        parts.append(f"{progress.rate:,.0f}/s")
+    if progress.left_s is not None and not progress.ended:
+        parts.append(f"{_roughly(progress.left_s)} left")
+    return ", ".join(parts)
+
+
+def _roughly(seconds: float) -> str:
+    """Return a time to go, no finer than it is known."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def short_path(path: str) -> str:

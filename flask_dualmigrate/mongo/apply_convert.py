@@ -11,18 +11,9 @@ from pymongo.client_session import ClientSession
 
 from ..ops import MISSING, ConvertField
 from .apply_fields import keep_values, name_aside
-from .apply_moves import ID_ONLY
 from .aside import Holds
-from .batches import (
-    Batch,
-    Query,
-    Walk,
-    both,
-    ids_in,
-    refuse_if_any,
-    walk_once,
-    walk_until_none_left,
-)
+from .batches import walk_once, walk_until_none_left
+from .conform import refuse_if_any
 from .conversions import LOST, needs_conversion, outcome_of
 from .handler import Handler, refuse_unwritable
 from .paths import Expr, FieldPath
@@ -35,6 +26,7 @@ from .putback import (
     unmark,
 )
 from .steps import StepRecord
+from .walk import Batch, Query, Reads, Walk, both, ids_in
 from .work import Work, as_bytes, same_bson
 
 _HINT = 'Mend them first, or pass on_error="null", on_error="keep" or using=….'
@@ -91,22 +83,25 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
         )
     result = {"$ifNull": [{"$arrayElemAt": [_outcome(operation, work), 0]}, None]}
 
-    def write(batch: Batch, session: ClientSession) -> int:
+    def write(work: Work, batch: Batch, session: ClientSession) -> int:
         if aside is not None:
             keep_values(work, aside, batch, session)
         target = work.db[operation.collection]
-        target.update_many(batch.query, path.set_to(result), session=session)
-        return len(batch.ids)
+        stages = path.set_to(result)
+        return target.update_many(batch.query, stages, session=session).matched_count
 
     shape = {"_id": True, "value": path.value, "became": result}
+    exempt = tuple(work.before["sources"])
     to_convert, to_be_gone = _queries(operation, work)
     walk = Walk(
         operation.collection,
         to_convert,
         operation.batch_size,
-        shape=shape if aside is not None else ID_ONLY,
+        Reads.DOCUMENTS if aside is not None or exempt else Reads.BOUNDS,
+        shape=shape,
         phase=phase,
-        exempt=tuple(work.before["sources"]),
+        exempt=exempt,
+        workers=operation.workers,
     )
     problem = f"still have a {path.text} that is no {operation.to}"
     walk_until_none_left(work, walk, write, left=to_be_gone, problem=problem)
@@ -156,12 +151,13 @@ def _where(operation: ConvertField, work: Work, condition: Expr = True) -> Query
 def _put_originals_back(
     operation: ConvertField, work: Work, aside: str, phase: int
 ) -> None:
-    def write(batch: Batch, session: ClientSession) -> int:
+    def write(work: Work, batch: Batch, session: ClientSession) -> int:
         ids = _exchange(operation, work, batch.documents, "became", "value", session)
         mark(work, aside, ids, 0, session)
         return len(ids)
 
-    walk_once(work, Walk(aside, NOT_PUT_BACK, operation.batch_size, phase=phase), write)
+    walk = Walk(aside, NOT_PUT_BACK, operation.batch_size, Reads.DOCUMENTS, phase=phase)
+    walk_once(work, walk, write)
     note_leftovers(work, aside, operation.collection, FieldPath(operation.field))
 
 

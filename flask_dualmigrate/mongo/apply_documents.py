@@ -16,16 +16,10 @@ from pymongo.collection import Collection
 from ..errors import DualMigrateError, OperationError
 from ..ops import Delete, Insert, Transform, Update
 from .apply_fields import keep_values
-from .apply_moves import ID_ONLY, note_skipped
+from .apply_moves import note_skipped
 from .aside import Holds
-from .batches import (
-    Batch,
-    Walk,
-    ids_in,
-    undo_batches,
-    walk_once,
-    walk_until_none_left,
-)
+from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
+from .exclusion import excludes_itself
 from .failures import shortened
 from .handler import Handler, name_spare, refuse_unwritable, remove_created
 from .put_documents import (
@@ -38,10 +32,12 @@ from .put_documents import (
 from .putback import drain
 from .steps import StepRecord
 from .views import collection_info, ensure_collection
+from .walk import Batch, Reads, Walk, ids_in
 from .work import Work, as_bytes
 
 TransformFn = Callable[[dict[str, Any]], dict[str, Any] | None]
 
+_STILL_MATCH = "still match the filter"
 _NO_UNDO = "it declares neither undo= nor keep=True"
 
 
@@ -57,16 +53,25 @@ class UpdateHandler(Handler[Update]):
     def apply(self, operation: Update, work: Work) -> None:
         enter_images(work, operation)
         update = work.native(operation.update)
+        until_none_left = _excludes_itself(operation, work)
+        remembers = operation.undoable or not until_none_left
 
-        def write(batch: Batch, session: ClientSession) -> int:
-            target = work.db[operation.collection]
+        def write(work: Work, batch: Batch, session: ClientSession) -> int:
             keep_images(work, batch, batch.documents, session)
-            target.update_many(batch.query, update, session=session)
-            if operation.undoable:
-                touch(work, operation, batch.ids, session)
-            return len(batch.ids)
+            done = work.db[operation.collection].update_many(
+                batch.query, update, session=session
+            )
+            if remembers:
+                remember(work, operation, batch, batch.ids, session)
+            return done.matched_count
 
-        walk_once(work, _walk_of(work, operation, images=operation.keep), write)
+        reads = Reads.IDS if remembers else Reads.BOUNDS
+        walk = _walk_of(work, operation, Reads.DOCUMENTS if operation.keep else reads)
+        if until_none_left:
+            walk_until_none_left(work, walk, write, problem=_STILL_MATCH)
+        else:
+            walk_each_once(work, walk, write)
+        forget_if_final(work, operation)
 
     def why_not(self, operation: Update, record: StepRecord) -> str | None:
         return None if operation.undoable or not record.documents else _NO_UNDO
@@ -96,19 +101,19 @@ class TransformHandler(Handler[Transform]):
     def apply(self, operation: Transform, work: Work) -> None:
         enter_images(work, operation)
 
-        def write(batch: Batch, session: ClientSession) -> int:
+        def write(work: Work, batch: Batch, session: ClientSession) -> int:
             changed = _transform(work, operation, operation.fn, batch.documents)
             originals = [old for old, _ in changed]
             keep_images(work, batch, originals, session)
             replace_all(
                 work, operation.collection, [new for _, new in changed], session
             )
-            if operation.undoable:
-                ids = [old["_id"] for old in originals]
-                touch(work, operation, ids, session)
+            ids = [old["_id"] for old in originals]
+            remember(work, operation, batch, ids, session)
             return len(changed)
 
-        walk_once(work, _walk_of(work, operation, images=True), write)
+        walk_each_once(work, _walk_of(work, operation, Reads.DOCUMENTS), write)
+        forget_if_final(work, operation)
 
     def why_not(self, operation: Transform, record: StepRecord) -> str | None:
         return None if operation.undoable or not record.documents else _NO_UNDO
@@ -196,13 +201,14 @@ class DeleteHandler(Handler[Delete]):
     def apply(self, operation: Delete, work: Work) -> None:
         enter_images(work, operation)
 
-        def write(batch: Batch, session: ClientSession) -> int:
+        def write(work: Work, batch: Batch, session: ClientSession) -> int:
             keep_images(work, batch, batch.documents, session)
-            work.db[operation.collection].delete_many(batch.query, session=session)
-            return len(batch.ids)
+            target = work.db[operation.collection]
+            return target.delete_many(batch.query, session=session).deleted_count
 
-        walk = _walk_of(work, operation, images=operation.keep)
-        walk_until_none_left(work, walk, write, problem="still match the filter")
+        reads = Reads.DOCUMENTS if operation.keep else Reads.BOUNDS
+        walk = _walk_of(work, operation, reads)
+        walk_until_none_left(work, walk, write, problem=_STILL_MATCH)
 
     def why_not(self, operation: Delete, record: StepRecord) -> str | None:
         if operation.keep or not record.documents:
@@ -235,13 +241,20 @@ class DeleteHandler(Handler[Delete]):
 DocumentOperation = Update | Transform | Delete
 
 
-def _walk_of(work: Work, operation: DocumentOperation, *, images: bool) -> Walk:
+def _walk_of(work: Work, operation: DocumentOperation, reads: Reads) -> Walk:
     return Walk(
         operation.collection,
         work.native(operation.filter),
         operation.batch_size,
-        shape=None if images else ID_ONLY,
+        reads,
+        workers=operation.workers,
     )
+
+
+def _excludes_itself(operation: Update, work: Work) -> bool:
+    info = collection_info(work.db, operation.collection)
+    simple = info is None or "collation" not in info["options"]
+    return simple and excludes_itself(operation.filter, operation.update)
 
 
 def name_images(work: Work, operation: DocumentOperation) -> dict[str, Any]:
@@ -273,8 +286,12 @@ def keep_images(
         keep_values(work, aside, batch, session, list(documents))
 
 
-def touch(
-    work: Work, operation: Update | Transform, ids: list[Any], session: ClientSession
+def remember(
+    work: Work,
+    operation: Update | Transform,
+    batch: Batch,
+    ids: list[Any],
+    session: ClientSession,
 ) -> None:
     """Remember written documents; with keep=True, what they are after the writing."""
     details: list[bytes] = []
@@ -282,7 +299,13 @@ def touch(
         found = work.db[operation.collection].find(ids_in(ids), session=session)
         digests = {as_bytes(doc["_id"]): _digest(doc) for doc in found}
         details = [digests[as_bytes(_id)] for _id in ids]
-    work.bench.touched.add(work.record, ids, session, details=details)
+    touch(work, batch, session, ids=ids, details=details)
+
+
+def forget_if_final(work: Work, operation: Update | Transform) -> None:
+    """Forget which documents were written, where that can undo nothing."""
+    if not operation.undoable:
+        work.bench.touched.forget(work.record)
 
 
 def put_images_back(work: Work, operation: Update | Transform) -> None:

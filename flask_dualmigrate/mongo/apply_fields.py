@@ -12,19 +12,12 @@ from pymongo.client_session import ClientSession
 
 from ..ops import MISSING, NOW, AddField, CopyField, DropField
 from .aside import Holds
-from .batches import (
-    Batch,
-    Walk,
-    both,
-    ids_in,
-    undo_batches,
-    walk_once,
-    walk_until_none_left,
-)
+from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
 from .handler import Handler, refuse_unwritable
 from .paths import FieldPath
 from .putback import put_values_back, restore_values, take_values_again
 from .steps import StepRecord
+from .walk import Batch, Reads, Walk, both, ids_in
 from .work import Work
 
 
@@ -58,9 +51,9 @@ def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> No
     """Give the documents that lack the field its value."""
     value = _value(operation, work)
 
-    def write(batch: Batch, session: ClientSession) -> int:
+    def write(work: Work, batch: Batch, session: ClientSession) -> int:
         details = [] if path.parent is None else standing_in(batch)
-        work.bench.touched.add(work.record, batch.ids, session, details=details)
+        touch(work, batch, session, details=details)
         target = work.db[operation.collection]
         target.update_many(batch.query, path.set_to(value), session=session)
         return len(batch.ids)
@@ -69,13 +62,15 @@ def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> No
         operation.collection,
         {"$expr": path.absent},
         operation.batch_size,
-        shape={"_id": True} | ({"standing": path.standing} if path.parent else {}),
+        Reads.DOCUMENTS if path.parent else Reads.IDS,
+        shape={"_id": True, "standing": path.standing},
         phase=phase,
+        workers=operation.workers,
     )
     if operation.using is MISSING:
         walk_until_none_left(work, walk, write, problem=f"still lack {path.text}")
     else:
-        walk_once(work, walk, write)
+        walk_each_once(work, walk, write)
 
 
 class DropFieldHandler(Handler[DropField]):
@@ -94,19 +89,23 @@ class DropFieldHandler(Handler[DropField]):
         if aside is not None:
             enter_values(work, aside, operation.collection, path)
 
-        def write(batch: Batch, session: ClientSession) -> int:
+        def write(work: Work, batch: Batch, session: ClientSession) -> int:
             if aside is not None:
                 keep_values(work, aside, batch, session)
             target = work.db[operation.collection]
-            target.update_many(batch.query, [{"$unset": [path.text]}], session=session)
-            return len(batch.ids)
+            stages = [{"$unset": [path.text]}]
+            return target.update_many(
+                batch.query, stages, session=session
+            ).matched_count
 
         shape = {"_id": True, "value": path.value, "at": path.position}
         walk = Walk(
             operation.collection,
             {"$expr": path.present},
             operation.batch_size,
-            shape=shape if aside is not None else {"_id": True},
+            Reads.BOUNDS if aside is None else Reads.DOCUMENTS,
+            shape=shape,
+            workers=operation.workers,
         )
         walk_until_none_left(work, walk, write, problem=f"still have {path.text}")
         put_all_back(work, operation, path, first_phase=1)

@@ -22,19 +22,11 @@ from .apply_fields import (
     take_out_of,
     values_of_upgrade,
 )
-from .batches import (
-    Batch,
-    Query,
-    Walk,
-    both,
-    ids_in,
-    refuse_if_any,
-    undo_batches,
-    walk_once,
-    walk_until_none_left,
-)
+from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
+from .conform import refuse_if_any
 from .handler import Handler, refuse_unwritable
 from .paths import FieldPath, Stages
+from .walk import Batch, Query, Reads, Walk, both, ids_in
 from .work import Work, as_bytes
 
 
@@ -65,11 +57,11 @@ class RenameFieldHandler(Handler[RenameField]):
         if aside is not None:
             enter_values(work, aside, operation.collection, new)
 
-        def write(batch: Batch, session: ClientSession) -> int:
+        def write(work: Work, batch: Batch, session: ClientSession) -> int:
             if aside is not None:
                 keep_values(work, aside, batch, session, overwritten_in(batch))
             details = _places_in(batch) if old.parent != new.parent else []
-            work.bench.touched.add(work.record, batch.ids, session, details=details)
+            touch(work, batch, session, details=details)
             target = work.db[operation.collection]
             target.update_many(batch.query, _move(old, new), session=session)
             return len(batch.ids)
@@ -78,7 +70,9 @@ class RenameFieldHandler(Handler[RenameField]):
             operation.collection,
             _with_room(old, new, overwrite=operation.overwrite),
             operation.batch_size,
-            shape=_shape(old, new) if aside or old.parent != new.parent else ID_ONLY,
+            Reads.DOCUMENTS if aside or old.parent != new.parent else Reads.IDS,
+            shape=_shape(old, new),
+            workers=operation.workers,
         )
         left = {"$expr": old.present}
         problem = f"still have {old.text}"
@@ -113,11 +107,11 @@ class CopyFieldHandler(Handler[CopyField]):
         if aside is not None:
             enter_values(work, aside, operation.collection, target)
 
-        def write(batch: Batch, session: ClientSession) -> int:
+        def write(work: Work, batch: Batch, session: ClientSession) -> int:
             if aside is not None:
                 keep_values(work, aside, batch, session, overwritten_in(batch))
             details = standing_in(batch)
-            work.bench.touched.add(work.record, batch.ids, session, details=details)
+            touch(work, batch, session, details=details)
             stages = target.set_to(source.value)
             work.db[operation.collection].update_many(
                 batch.query, stages, session=session
@@ -128,10 +122,12 @@ class CopyFieldHandler(Handler[CopyField]):
             operation.collection,
             _with_room(source, target, overwrite=operation.overwrite),
             operation.batch_size,
+            Reads.DOCUMENTS,
             shape=_shape(source, target),
+            workers=operation.workers,
         )
         if operation.overwrite:
-            walk_once(work, walk, write)
+            walk_each_once(work, walk, write)
         else:
             walk_until_none_left(work, walk, write, problem=f"still lack {target.text}")
         note_unfit(work, operation.collection, target)

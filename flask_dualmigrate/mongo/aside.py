@@ -1,4 +1,4 @@
-"""What the operations take away is kept: the asides, and which documents were touched.
+"""What the operations take away is kept: the asides.
 
 An aside is a collection whose name begins with `_aside_`. `_aside_catalog` has one
 entry for each: what it holds, of which revision, direction, step and collection, since
@@ -17,18 +17,13 @@ values and conversions, `put_back` marks what a downgrade has put back already.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
-
-from pymongo.client_session import ClientSession
 
 from ..revision import Direction
 from .steps import StepRecord
 from .views import ExactDatabase, collection_info, ensure_collection, native
 
 CATALOG = "_aside_catalog"
-TOUCHED = "_migrations_touched"
 
 _LONGEST_NAMESPACE = 235
 """Bytes of `database.collection`; sharded collections have the lower of two limits.
@@ -184,59 +179,6 @@ class Asides:
             aside.drop()
         else:
             aside.delete_many({"put_back": {"$exists": True}})
-
-
-class Touched:
-    """Which documents an operation wrote, batch by batch, so that it can be undone.
-
-    Undoing takes the entries off again, in the transactions that undo them: what is
-    left in it is what is left to undo.
-    """
-
-    def __init__(self, db: ExactDatabase) -> None:
-        self._db = db
-        self._entries = native(db, TOUCHED)
-
-    def prepare(self) -> None:
-        ensure_collection(self._db, TOUCHED)
-
-    def add(
-        self,
-        record: StepRecord,
-        ids: Sequence[Any],
-        session: ClientSession,
-        *,
-        details: Sequence[Any] = (),
-    ) -> None:
-        """Remember the documents of a batch.
-
-        details: one value a document, in the same order, for the undo to go by.
-        """
-        if ids:
-            key = {**record.id, "batch": record.batches}
-            entry = {"_id": key, "ids": list(ids), "details": list(details)}
-            self._entries.insert_one(entry, session=session)
-
-    def last(
-        self, record: StepRecord, session: ClientSession
-    ) -> Mapping[str, Any] | None:
-        """Return the newest entry of a step, None if there is none left."""
-        lowest = {**record.id, "batch": -1}
-        highest = {**record.id, "batch": 2**62}
-        return self._entries.find_one(
-            {"_id": {"$gt": lowest, "$lt": highest}},
-            sort=[("_id", -1)],
-            session=session,
-        )
-
-    def take_off(self, entry: Mapping[str, Any], session: ClientSession) -> None:
-        self._entries.delete_one({"_id": entry["_id"]}, session=session)
-
-    def remove(self, revision: str, direction: Direction) -> None:
-        """Forget a revision that is complete."""
-        self._entries.delete_many(
-            {"_id.revision": revision, "_id.direction": str(direction)}
-        )
 
 
 def _prefixed(prefix: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any
 
 from alembic.script.base import Script
@@ -20,6 +21,7 @@ from ..errors import (
     TreeError,
 )
 from ..graph import RevisionGraph
+from ..journal import Entry
 from ..ops import MongoOperations, Operation, Run, Todo
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
@@ -33,6 +35,7 @@ from .results import StepResult
 from .runner import OperationRunner
 from .steps import StepStatus
 from .transactions import supports_transactions
+from .work import progress_of
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,8 @@ class MongoBackend:
     """Applies the Mongo scripts of a tree to one database.
 
     db: the app's own `mongo.db`. lease_s: seconds the lock lives unrenewed.
-    on_progress: told after each batch.
+    on_progress: told after each batch. batch_seconds, replication_lag_s: as
+    OperationRunner takes them.
     """
 
     name = BackendName.MONGO
@@ -59,6 +63,8 @@ class MongoBackend:
         *,
         lease_s: float = 30.0,
         on_progress: Callable[[Progress], None] | None = None,
+        batch_seconds: float = 0.5,
+        replication_lag_s: float = 10.0,
     ) -> None:
         if db is None:
             raise DatabaseUnavailable(
@@ -70,6 +76,8 @@ class MongoBackend:
         self._journal = MongoJournal(db)
         self._lock = MongoLock(db, lease_s=lease_s)
         self._on_progress = on_progress
+        self._batch_seconds = batch_seconds
+        self._replication_lag_s = replication_lag_s
 
     @property
     def _directory(self) -> ScriptDirectory:
@@ -220,6 +228,15 @@ class MongoBackend:
                 where=script.path,
             ) from error
 
+    def progress(self, entry: Entry) -> Progress | None:
+        with driver_errors("read its journal"):
+            now = self._db.client.admin.command("hello")["localTime"]
+        for record in self._runner().records(entry.revision, entry.direction):
+            if record.status is StepStatus.STARTED and record.run_at is not None:
+                elapsed_s = (_aware(now) - record.run_at).total_seconds()
+                return progress_of(record, elapsed_s, since=record.run_documents)
+        return None
+
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo the operations newest first; return None, or why some stay done."""
         revision_id, direction = step.revision.id, step.direction
@@ -285,6 +302,8 @@ class MongoBackend:
             token=self._lock.token,
             on_progress=self._on_progress,
             keep_going=self._lock.require,
+            batch_seconds=self._batch_seconds,
+            replication_lag_s=self._replication_lag_s,
         )
 
     def _script(self, revision: Revision) -> Script:
@@ -310,6 +329,11 @@ def _tell_notes(step: Step, results: Sequence[StepResult]) -> None:
                     "step": result.step,
                 },
             )
+
+
+def _aware(moment: datetime) -> datetime:
+    """Return a time of the server as UTC, whatever the app's client makes of it."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def record(script: Script, direction: Direction) -> tuple[Operation, ...]:

@@ -13,8 +13,8 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
 from ..ops import Delete, Insert
-from .batches import ids_in
 from .putback import drain
+from .walk import ids_in
 from .work import Work, as_bytes
 
 _BATCH_SIZE = 1000

@@ -13,17 +13,10 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
-from .batches import (
-    Batch,
-    Query,
-    Walk,
-    after,
-    both,
-    ids_in,
-    read_capped,
-    walk_once,
-)
+from ..ops import BATCH_SIZE
+from .batches import walk_once
 from .paths import FieldPath
+from .walk import Batch, Query, Reads, Walk, both, ids_in, range_of, read_capped
 from .work import Work, as_bytes
 
 Standing = dict[bytes, int]
@@ -37,14 +30,14 @@ def put_values_back(
     collection: str,
     path: FieldPath,
     phase: int,
-    batch_size: int,
+    batch_size: int | None,
 ) -> None:
     """Let a downgrade put back what its upgrade took, where the field is missing.
 
     The values stay in the aside, marked, until the revision is settled.
     """
 
-    def write(batch: Batch, session: ClientSession) -> int:
+    def write(work: Work, batch: Batch, session: ClientSession) -> int:
         standing = fill_in(work, batch.documents, collection, path, session)
         for depth in sorted(set(standing.values())):
             ids = [
@@ -55,13 +48,13 @@ def put_values_back(
             mark(work, aside, ids, depth, session)
         return len(standing)
 
-    walk = Walk(aside, NOT_PUT_BACK, batch_size, phase=phase)
+    walk = Walk(aside, NOT_PUT_BACK, batch_size, Reads.DOCUMENTS, phase=phase)
     walk_once(work, walk, write)
     note_leftovers(work, aside, collection, path)
 
 
 def take_values_again(
-    work: Work, aside: str, *, collection: str, path: FieldPath, batch_size: int
+    work: Work, aside: str, *, collection: str, path: FieldPath, batch_size: int | None
 ) -> None:
     """Undo `put_values_back`: the fields go, the values are in the aside anyway."""
 
@@ -80,7 +73,7 @@ def take_values_again(
 
 
 def restore_values(
-    work: Work, aside: str, *, collection: str, path: FieldPath, batch_size: int
+    work: Work, aside: str, *, collection: str, path: FieldPath, batch_size: int | None
 ) -> None:
     """Undo the taking of values: they move from the aside to where they stood."""
 
@@ -127,7 +120,7 @@ def drain(
     take: Callable[[Sequence[RawBSONDocument], ClientSession], None],
     *,
     query: Query | None = None,
-    batch_size: int,
+    batch_size: int | None,
 ) -> None:
     """Pass over an aside in `_id` order, `take` removing or unmarking what it handled.
 
@@ -137,9 +130,9 @@ def drain(
     last: list[Any] = []
 
     def attempt(session: ClientSession) -> list[Any]:
-        where = both(query or {}, after(last[-1]) if last else {})
+        where = both(query or {}, range_of({"last": last[-1]}) if last else {})
         found = work.db[aside].find(
-            where, sort=[("_id", 1)], limit=batch_size, session=session
+            where, sort=[("_id", 1)], limit=batch_size or BATCH_SIZE, session=session
         )
         documents = read_capped(found)
         if documents:

@@ -19,10 +19,11 @@ from ..journal import Actor
 from ..ops import Operation, Run, Todo
 from ..revision import Direction
 from .apply_run import refuse_uncallable
-from .aside import Asides, Touched
+from .aside import Asides
 from .errors import driver_errors
 from .failures import told_as_operation_errors
 from .handlers import HANDLERS
+from .replication import Replication
 from .results import Reverted, RunResult, StepResult
 from .resume import (
     doubt,
@@ -34,6 +35,7 @@ from .resume import (
     where_of,
 )
 from .steps import StepRecord, StepStatus, StepStore
+from .touched import Touched
 from .views import exact_view
 from .work import Bench, Work
 
@@ -46,6 +48,8 @@ class OperationRunner:
     db: any view of it. app_db: what functions of the script get; `db` unless given.
     token: the fencing token of the lock's holder. on_progress: told after each batch.
     keep_going: called between batches; raises when the run must stop.
+    batch_seconds: how long a batch may take, 0: batches keep their size.
+    replication_lag_s: how far behind the secondaries may be, 0: not waited for.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class OperationRunner:
         token: int = 0,
         on_progress: Callable[[Progress], None] | None = None,
         keep_going: Callable[[], None] | None = None,
+        batch_seconds: float = 0.5,
+        replication_lag_s: float = 10.0,
     ) -> None:
         app_db = db if app_db is None else app_db
         # The app's client: a session of another one could not span op.run's work.
@@ -67,8 +73,10 @@ class OperationRunner:
             store=StepStore(view, token=token),
             asides=Asides(view),
             touched=Touched(view),
+            replication=Replication(view, bound_s=replication_lag_s),
             keep_going=keep_going or (lambda: None),
             on_progress=on_progress or (lambda progress: None),
+            batch_seconds=batch_seconds,
         )
 
     def run(
@@ -84,7 +92,7 @@ class OperationRunner:
         """
         self._refuse_unrunnable(revision, operations)
         with self._claimed() as session:
-            found = self.records(revision, direction)
+            found = self._gathered(revision, direction, session)
             records = {record.step: record for record in found}
             refuse_changed(records, operations)
             results = []
@@ -105,7 +113,7 @@ class OperationRunner:
         undone: list[int] = []
         notes: list[str] = []
         with self._claimed() as session:
-            for record in reversed(self.records(revision, direction)):
+            for record in reversed(self._gathered(revision, direction, session)):
                 if record.status is StepStatus.UNDONE:
                     continue
                 self._bench.keep_going()
@@ -130,6 +138,16 @@ class OperationRunner:
         with driver_errors("read the journal of its operations"):
             return self._bench.store.load(revision, direction)
 
+    def _gathered(
+        self, revision: str, direction: Direction, session: ClientSession
+    ) -> tuple[StepRecord, ...]:
+        """Return the records, what their parts wrote counted as their own."""
+        for record in self.records(revision, direction):
+            if "parts" in record.checkpoint:
+                with driver_errors("write the journal of its operations"):
+                    self._bench.store.gather(record, session)
+        return self.records(revision, direction)
+
     def decide(
         self, revision: str, direction: Direction, step: int, *, done: bool
     ) -> StepRecord:
@@ -144,7 +162,8 @@ class OperationRunner:
         with self._claimed(), driver_errors("write the journal of its operations"):
             for record in self.records(revision, direction):
                 if record.step == step and may_be_decided(record):
-                    return self._bench.store.save(record, changes, finished=done)
+                    stamp = "finished_at" if done else None
+                    return self._bench.store.save(record, changes, stamp=stamp)
         raise IntegrityError(f"Step {step} of revision {revision} is not in doubt")
 
     @contextmanager
@@ -183,7 +202,8 @@ class OperationRunner:
                 work.begin(handler.before(operation, work))
             work.report()
             handler.apply(operation, work)
-            work.save(status=str(StepStatus.DONE), finished=True)
+            work.save(status=str(StepStatus.DONE), stamp="finished_at")
+            work.report(ended=True)
         return StepResult.of(work.record)
 
     def _finish_undoing(
@@ -213,9 +233,10 @@ class OperationRunner:
         work = Work(self._bench, record, session)
         with self._at(operation, record):
             work.save(status=str(StepStatus.UNDOING), error=None, notes=[])
+            self._bench.store.remove_parts(record)
             handler.undo(operation, work)
             handler.tidy(operation, work)
-            work.save(status=str(StepStatus.UNDONE), finished=True)
+            work.save(status=str(StepStatus.UNDONE), stamp="finished_at")
         return work.record.notes
 
     def _draft(
@@ -267,6 +288,8 @@ def _carry_on(work: Work, operation: Operation) -> None:
         error=None,
         by=f"{actor.user} (pid {actor.pid})",
         host=actor.host,
+        run_documents=record.documents,
+        stamp="run_at",
     )
     if record.fingerprint != fingerprint and record.documents:
         work.note(

@@ -7,7 +7,7 @@ conditional on its fencing token, so that a run that lost its lock writes nothin
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -20,7 +20,7 @@ from pymongo.errors import DuplicateKeyError
 from ..errors import LockLost
 from ..ops import Kind
 from ..revision import Direction
-from .transactions import kill_session
+from .transactions import kill_sessions
 from .views import ensure_collection, native
 
 STEPS = "_migrations_steps"
@@ -44,6 +44,9 @@ class StepRecord:
     checkpoint: where the batches stand, native BSON: phase, round, last `_id`.
     documents: how many were written; total: how many were expected, None if unknown.
     batches: how many transactions were committed for it.
+    part: for a part of a step whose `_id` range is walked side by side, its number.
+    run_at, run_documents: when the run that is at work took it up, and how many
+    documents were written by then.
     subject: what the operation is about; a script that failed may be edited, not this.
     before: what was there before, as far as undoing needs it.
     error: what a function of the script raised; None after a crash.
@@ -69,19 +72,25 @@ class StepRecord:
     before: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     error: str | None = None
+    part: int | None = None
+    run_at: datetime | None = None
+    run_documents: int = 0
 
     @property
     def id(self) -> dict[str, Any]:
+        part = {} if self.part is None else {"part": self.part}
         return {
             "revision": self.revision,
             "direction": str(self.direction),
             "step": self.step,
+            **part,
         }
 
     def to_document(self) -> dict[str, Any]:
         """Return the fields as they are stored, without `_id` and times."""
         names = {field.name for field in dataclasses.fields(self)}
-        names -= {"revision", "direction", "step", "started_at", "finished_at"}
+        names -= {"revision", "direction", "step", "part"}
+        names -= {"started_at", "finished_at", "run_at"}
         document = {name: getattr(self, name) for name in sorted(names)}
         return document | {
             "kind": str(self.kind),
@@ -118,27 +127,94 @@ class StepStore:
     def claim(self, session_id: Mapping[str, Any] | None = None) -> None:
         """Shut out the runs before us; raise LockLost if there is one after us.
 
-        session_id: the server session of our transactions. The one of the run before
-        is ended: killed in a transaction, it would hold up our writes for a minute.
+        session_id: the server session of our transactions. Those of the run before are
+        ended: killed in a transaction, they would hold up our writes for a minute.
         """
         ensure_collection(self._db, STEPS)
         fence = self._records.find_one({"_id": _FENCE, "token": self._ours}) or {}
-        former = fence.get("session")
-        if former is not None and former != session_id:
-            kill_session(self._db, former)
+        former = [each for each in fence.get("sessions", ()) if each != session_id]
+        if former:
+            kill_sessions(self._db, former)
         try:
             self._records.update_one(
                 {"_id": _FENCE, "token": self._ours},
-                {"$set": {"token": self._token, "session": session_id}},
+                {"$set": {"token": self._token, "sessions": [session_id]}},
                 upsert=True,
             )
         except DuplicateKeyError as error:
             raise self._lost() from error
 
+    def enlist(self, session_ids: Sequence[Mapping[str, Any]]) -> None:
+        """Add server sessions to those that the run after us has to end."""
+        held = self._records.update_one(
+            {"_id": _FENCE, "token": self._ours},
+            {"$push": {"sessions": {"$each": list(session_ids)}}},
+        )
+        if not held.matched_count:
+            raise self._lost()
+
     def load(self, revision: str, direction: Direction) -> tuple[StepRecord, ...]:
-        """Return the records of a revision in one direction, in the order of steps."""
-        found = self._records.find(_of(revision, direction)).sort("_id.step", 1)
-        return tuple(map(StepRecord.from_document, found))
+        """Return the records of a revision in one direction, in the order of steps.
+
+        What the parts of a step wrote is in its count of documents.
+        """
+        found = self._records.find(_of(revision, direction)).sort("_id", 1)
+        records: dict[int, StepRecord] = {}
+        for record in map(StepRecord.from_document, found):
+            if record.part is None:
+                records[record.step] = record
+                continue
+            whole = records[record.step]
+            documents = whole.documents + record.documents
+            records[record.step] = dataclasses.replace(whole, documents=documents)
+        return tuple(records.values())
+
+    def load_parts(
+        self, record: StepRecord, session: ClientSession | None = None
+    ) -> tuple[StepRecord, ...]:
+        """Return the records of a step's parts, in the order of their ranges."""
+        found = self._records.find(_parts_of(record), session=session)
+        return tuple(map(StepRecord.from_document, found.sort("_id.part", 1)))
+
+    def add_parts(
+        self,
+        record: StepRecord,
+        places: Sequence[Mapping[str, Any]],
+        session: ClientSession,
+    ) -> None:
+        """Write a record for each part of a step, with the range that it has."""
+        self.remove_parts(record, session)
+        parts = [
+            dataclasses.replace(
+                record, part=number, documents=0, batches=0, checkpoint=place
+            )
+            for number, place in enumerate(places)
+        ]
+        self._records.insert_many(
+            [{"_id": part.id, **part.to_document()} for part in parts],
+            session=session,
+        )
+
+    def remove_parts(
+        self, record: StepRecord, session: ClientSession | None = None
+    ) -> None:
+        query = _parts_of(record) | {"token": self._ours}
+        self._records.delete_many(query, session=session)
+
+    def gather(self, record: StepRecord, session: ClientSession) -> None:
+        """Count what a step's parts wrote as the step's own.
+
+        Their places stay, and the numbers of their batches, which are keys.
+        """
+
+        def attempt(inner: ClientSession) -> None:
+            parts = self.load_parts(record, inner)
+            for part in parts:
+                self.save(part, {}, documents=-part.documents, session=inner)
+            documents = sum(part.documents for part in parts)
+            self.save(record, {}, documents=documents, session=inner)
+
+        session.with_transaction(attempt)
 
     def begin(self, record: StepRecord, session: ClientSession) -> StepRecord:
         """Write the record of an operation that was not begun, or was undone.
@@ -169,7 +245,7 @@ class StepStore:
                 {
                     "$set": record.to_document(),
                     "$unset": {"finished_at": ""},
-                    "$currentDate": {"started_at": True},
+                    "$currentDate": {"started_at": True, "run_at": True},
                 },
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
@@ -187,20 +263,21 @@ class StepStore:
         *,
         documents: int = 0,
         batches: int = 0,
-        finished: bool = False,
+        stamp: str | None = None,
         session: ClientSession | None = None,
     ) -> StepRecord:
         """Change a record, on the condition that no later holder of the lock did.
 
-        documents, batches: added to the counts. finished: stamp the server's time.
+        documents, batches: added to the counts. stamp: a field that gets the server's
+        time.
         Returns the record as it is now. Raises LockLost.
         """
         update: dict[str, Any] = {
             "$set": {**changes, "token": self._token},
             "$inc": {"documents": documents, "batches": batches},
         }
-        if finished:
-            update["$currentDate"] = {"finished_at": True}
+        if stamp is not None:
+            update["$currentDate"] = {stamp: True}
         written = self._records.find_one_and_update(
             {"_id": record.id, "token": self._ours},
             update,
@@ -221,6 +298,11 @@ class StepStore:
             where=f"fencing token {self._token}",
             hint="Nothing was written after that; see flask db-migrate status.",
         )
+
+
+def _parts_of(record: StepRecord) -> dict[str, Any]:
+    of_step = {"_id.step": record.step, "_id.part": {"$exists": True}}
+    return _of(record.revision, record.direction) | of_step
 
 
 def _of(revision: str, direction: Direction) -> dict[str, Any]:

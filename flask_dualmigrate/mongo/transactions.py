@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo.database import Database
@@ -14,11 +14,11 @@ def supports_transactions(db: Database[Any]) -> bool:
     return "setName" in hello or hello.get("msg") == "isdbgrid"
 
 
-def kill_session(db: Database[Any], session_id: Mapping[str, Any]) -> None:
-    """End what a session still does on the server, its open transaction included.
+def kill_sessions(db: Database[Any], session_ids: Sequence[Mapping[str, Any]]) -> None:
+    """End what sessions still do on the server, their open transactions included.
 
     A client that was killed leaves its transaction open for up to 60 seconds; whoever
     writes the same documents meanwhile meets a write conflict.
     Source: MongoDB manual, killSessions.
     """
-    db.client.admin.command("killSessions", [dict(session_id)])
+    db.client.admin.command("killSessions", list(map(dict, session_ids)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -17,8 +18,10 @@ from pymongo.read_concern import ReadConcern
 from ..backend import Progress
 from ..errors import OperationError
 from ..revision import Direction
-from .aside import Asides, Touched
+from .aside import Asides
+from .replication import Replication
 from .steps import StepRecord, StepStore
+from .touched import Touched
 from .views import DURABLE, EXACT, ExactDatabase
 
 Result = TypeVar("Result")
@@ -29,7 +32,8 @@ class Bench:
     """What the steps of one run have in common.
 
     db: the exact view; app_db: what functions of the script get. keep_going: raises
-    when the run must stop.
+    when the run must stop. batch_seconds: how long a batch may take; 0: its size does
+    not adapt.
     """
 
     db: ExactDatabase
@@ -37,8 +41,10 @@ class Bench:
     store: StepStore
     asides: Asides
     touched: Touched
+    replication: Replication
     keep_going: Callable[[], None]
     on_progress: Callable[[Progress], None]
+    batch_seconds: float = 0.5
 
 
 class Work:
@@ -53,6 +59,7 @@ class Work:
         self.record = draft
         self._session = session
         self._pending: StepRecord | None = None
+        self._began_s, self._began_at = time.monotonic(), draft.documents
 
     @property
     def before(self) -> Mapping[str, Any]:
@@ -68,14 +75,25 @@ class Work:
         record = dataclasses.replace(self.record, before=before)
         self.record = self.bench.store.begin(record, self._session)
 
-    def transact(self, attempt: Callable[[ClientSession], Result]) -> Result:
+    def transact(
+        self,
+        attempt: Callable[[ClientSession], Result],
+        *,
+        on_retry: Callable[[], None] = lambda: None,
+    ) -> Result:
         """Commit what `attempt` does, once; it may be called several times.
 
         What it saves in the record counts when the transaction is committed.
+        on_retry: called before it is called again.
         """
+        calls = 0
 
         def guarded(session: ClientSession) -> Result:
+            nonlocal calls
             self.bench.keep_going()
+            if calls:
+                on_retry()
+            calls += 1
             self._pending = None
             return attempt(session)
 
@@ -90,20 +108,25 @@ class Work:
         return result
 
     def checkpoint(
-        self, session: ClientSession, place: Mapping[str, Any], *, documents: int
+        self,
+        session: ClientSession,
+        place: Mapping[str, Any],
+        *,
+        documents: int,
+        batches: int = 1,
     ) -> None:
         """Save where the batches stand, in the transaction of the batch."""
         self._pending = self.bench.store.save(
             self.record,
             {"checkpoint": place},
             documents=documents,
-            batches=1,
+            batches=batches,
             session=session,
         )
 
-    def save(self, *, finished: bool = False, **changes: Any) -> None:
+    def save(self, *, stamp: str | None = None, **changes: Any) -> None:
         """Change the record, outside of a transaction."""
-        self.record = self.bench.store.save(self.record, changes, finished=finished)
+        self.record = self.bench.store.save(self.record, changes, stamp=stamp)
 
     def note(self, text: str) -> None:
         """Add a remark to what the run reports of this step, once."""
@@ -131,17 +154,25 @@ class Work:
         if grown:
             self.report()
 
-    def report(self) -> None:
-        record = self.record
-        self.bench.on_progress(
-            Progress(
-                revision=record.revision,
-                step=record.step,
-                verb=record.verb,
-                done=record.documents,
-                total=record.total,
-            )
-        )
+    def report(self, *, ended: bool = False) -> None:
+        """Tell how far the step is."""
+        elapsed_s = time.monotonic() - self._began_s
+        progress = progress_of(self.record, elapsed_s, since=self._began_at)
+        self.bench.on_progress(dataclasses.replace(progress, ended=ended))
+
+
+def progress_of(record: StepRecord, elapsed_s: float, *, since: int) -> Progress:
+    """Return how far a step is. since: documents when the elapsed time began."""
+    rate = (record.documents - since) / elapsed_s if elapsed_s > 0 else 0.0
+    return Progress(
+        revision=record.revision,
+        step=record.step,
+        verb=record.verb,
+        subject=record.subject.get("collection"),
+        done=record.documents,
+        total=record.total,
+        rate=rate if rate > 0 else None,
+    )
 
 
 def same_bson(left: Any, right: Any) -> bool:

@@ -10,12 +10,20 @@ from .collections import (
     SetValidator,
 )
 from .documents import Delete, Insert, Transform, Update
-from .fields import AddField, ConvertField, CopyField, DropField, RenameField
+from .fields import (
+    BATCH_SIZE,
+    AddField,
+    ConvertField,
+    CopyField,
+    DropField,
+    RenameField,
+)
 from .indexes import CreateIndex, DropIndex
 from .recorder import MongoOperations
 from .run import Run, Todo
 
 __all__ = [
+    "BATCH_SIZE",
     "MISSING",
     "NOW",
     "AddField",

@@ -10,6 +10,9 @@ from ..errors import ScriptError
 from .documents import Document, UpdateSpec
 from .indexes import Keys
 
+MOST_WORKERS = 64
+"""Each holds a connection of the app's pool, which has 100 unless told otherwise."""
+
 
 def collection_name(collection: Any) -> str:
     """Check a collection's name by MongoDB's rules, and that it is not one of ours."""
@@ -61,11 +64,22 @@ def index_keys(keys: Any) -> Keys:
     return tuple((field, way) for field, way in pairs)
 
 
-def number_of_documents(batch_size: Any) -> int:
-    """Check the size of a batch."""
+def number_of_documents(batch_size: Any) -> int | None:
+    """Check the size of a batch; None: it adapts."""
+    if batch_size is None:
+        return None
     if type(batch_size) is not int or batch_size < 1:
         raise ScriptError(f"batch_size is a number of documents, not {batch_size!r}")
     return batch_size
+
+
+def number_of_workers(workers: Any) -> int:
+    """Check how many batches are worked on side by side."""
+    if type(workers) is not int or not 1 <= workers <= MOST_WORKERS:
+        raise ScriptError(
+            f"workers is a number from 1 to {MOST_WORKERS}, not {workers!r}"
+        )
+    return workers
 
 
 def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from .base import Operation, name_of
-from .fields import BATCH_SIZE
 
 Document = Mapping[str, Any]
 UpdateSpec = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
@@ -29,7 +28,8 @@ class Update(Operation):
     update: UpdateSpec
     undo: UpdateSpec | None = None
     keep: bool = False
-    batch_size: int = BATCH_SIZE
+    batch_size: int | None = None
+    workers: int = 1
 
     @property
     def undoable(self) -> bool:
@@ -56,7 +56,8 @@ class Transform(Operation):
     filter: Document = dataclasses.field(default_factory=dict)
     undo: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None
     keep: bool = False
-    batch_size: int = BATCH_SIZE
+    batch_size: int | None = None
+    workers: int = 1
 
     @property
     def undoable(self) -> bool:
@@ -99,7 +100,8 @@ class Delete(Operation):
     collection: str
     filter: Document
     keep: bool = True
-    batch_size: int = BATCH_SIZE
+    batch_size: int | None = None
+    workers: int = 1
 
     @property
     def destructive(self) -> bool:

@@ -1,4 +1,10 @@
-"""Operations on one field of every document of a collection, in batches."""
+"""Operations on one field of every document of a collection, in batches.
+
+All that work in batches have two fields in common. batch_size: documents in a batch,
+which is one transaction, at most; None: it begins with BATCH_SIZE, and adapts to the
+time that a batch may take. workers: in how many parts the collection is worked on side
+by side.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ from typing import Any, ClassVar
 from .base import MISSING, Operation, quoted
 
 BATCH_SIZE = 1000
-"""Documents in a batch, which is one transaction, unless an operation says more."""
+"""Documents in the first batch of an operation that does not say how many."""
 
 CONVERSIONS = (
     "string",
@@ -41,7 +47,8 @@ class AddField(Operation):
     field: str
     default: Any = MISSING
     using: Any = MISSING
-    batch_size: int = BATCH_SIZE
+    batch_size: int | None = None
+    workers: int = 1
 
     @property
     def writes(self) -> bool:
@@ -57,7 +64,7 @@ class AddField(Operation):
         return f"add field {place}, {quoted(self.default)} where it is missing"
 
     def reverse(self) -> Operation:
-        return DropField(self.collection, self.field, batch_size=self.batch_size)
+        return DropField(self.collection, self.field, **_pace_of(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +76,8 @@ class DropField(Operation):
     collection: str
     field: str
     keep: bool = True
-    batch_size: int = BATCH_SIZE
+    batch_size: int | None = None
+    workers: int = 1
 
     @property
     def destructive(self) -> bool:
@@ -82,7 +90,7 @@ class DropField(Operation):
     def reverse(self) -> Operation | None:
         if not self.keep:
             return None
-        return AddField(self.collection, self.field, batch_size=self.batch_size)
+        return AddField(self.collection, self.field, **_pace_of(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,15 +107,14 @@ class RenameField(Operation):
     field: str
     new_name: str
     overwrite: bool = False
-    batch_size: int = BATCH_SIZE
+    batch_size: int | None = None
+    workers: int = 1
 
     def describe(self) -> str:
         return f"rename field {self.collection}.{self.field} to {self.new_name}"
 
     def reverse(self) -> Operation:
-        return RenameField(
-            self.collection, self.new_name, self.field, batch_size=self.batch_size
-        )
+        return RenameField(self.collection, self.new_name, self.field, **_pace_of(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,13 +130,14 @@ class CopyField(Operation):
     field: str
     target: str
     overwrite: bool = False
-    batch_size: int = BATCH_SIZE
+    batch_size: int | None = None
+    workers: int = 1
 
     def describe(self) -> str:
         return f"copy field {self.collection}.{self.field} to {self.target}"
 
     def reverse(self) -> Operation:
-        return DropField(self.collection, self.target, batch_size=self.batch_size)
+        return DropField(self.collection, self.target, **_pace_of(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +158,8 @@ class ConvertField(Operation):
     on_error: str = "fail"
     using: Any = MISSING
     keep: bool = True
-    batch_size: int = BATCH_SIZE
+    batch_size: int | None = None
+    workers: int = 1
 
     @property
     def destructive(self) -> bool:
@@ -162,3 +171,9 @@ class ConvertField(Operation):
             f"convert field {self.collection}.{self.field} to {self.to}{how} "
             f"(on error: {self.on_error})"
         )
+
+
+def _pace_of(
+    operation: AddField | DropField | RenameField | CopyField,
+) -> dict[str, Any]:
+    return {"batch_size": operation.batch_size, "workers": operation.workers}

@@ -1,7 +1,9 @@
 """`op`, as a Mongo script's upgrade(op) and downgrade(op) get it: it records.
 
 Nothing touches a database while a script's function runs. Each call checks its
-arguments, appends one frozen operation to the list, and returns it.
+arguments, appends one frozen operation to the list, and returns it. What works on many
+documents takes batch_size= (documents in a transaction at most; it adapts to the time
+that a batch may take unless given) and workers= (parts worked on side by side).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from .checks import (
     index_keys,
     index_name,
     number_of_documents,
+    number_of_workers,
     one_of,
     own,
     update_spec,
@@ -32,7 +35,6 @@ from .collections import (
 )
 from .documents import Delete, Document, Insert, Transform, Update
 from .fields import (
-    BATCH_SIZE,
     CONVERSIONS,
     ON_ERROR,
     AddField,
@@ -105,7 +107,8 @@ class MongoOperations:
         *,
         default: Any = MISSING,
         using: Any = MISSING,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
+        workers: int = 1,
     ) -> AddField:
         """Give a field to the documents that lack it.
 
@@ -120,6 +123,7 @@ class MongoOperations:
                 default=own(default),
                 using=own(using),
                 batch_size=number_of_documents(batch_size),
+                workers=number_of_workers(workers),
             )
         )
 
@@ -129,7 +133,8 @@ class MongoOperations:
         field: str,
         *,
         keep: bool = True,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
+        workers: int = 1,
     ) -> DropField:
         """Take a field out of every document; keep=False drops the values for good."""
         return self._record(
@@ -138,6 +143,7 @@ class MongoOperations:
                 field_name(field),
                 keep=keep,
                 batch_size=number_of_documents(batch_size),
+                workers=number_of_workers(workers),
             )
         )
 
@@ -148,7 +154,8 @@ class MongoOperations:
         new_name: str,
         *,
         overwrite: bool = False,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
+        workers: int = 1,
     ) -> RenameField:
         """Rename a field where it stands in each document."""
         return self._record(
@@ -158,6 +165,7 @@ class MongoOperations:
                 field_name(new_name),
                 overwrite=overwrite,
                 batch_size=number_of_documents(batch_size),
+                workers=number_of_workers(workers),
             )
         )
 
@@ -168,7 +176,8 @@ class MongoOperations:
         target: str,
         *,
         overwrite: bool = False,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
+        workers: int = 1,
     ) -> CopyField:
         """Copy a field to another one, in the documents that have it."""
         return self._record(
@@ -178,6 +187,7 @@ class MongoOperations:
                 field_name(target),
                 overwrite=overwrite,
                 batch_size=number_of_documents(batch_size),
+                workers=number_of_workers(workers),
             )
         )
 
@@ -190,7 +200,8 @@ class MongoOperations:
         on_error: str = "fail",
         using: Any = MISSING,
         keep: bool = True,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
+        workers: int = 1,
     ) -> ConvertField:
         """Convert a field to another BSON type, by $convert or by `using`."""
         one_of("to", to, CONVERSIONS)
@@ -204,6 +215,7 @@ class MongoOperations:
                 using=own(using),
                 keep=keep,
                 batch_size=number_of_documents(batch_size),
+                workers=number_of_workers(workers),
             )
         )
 
@@ -237,7 +249,8 @@ class MongoOperations:
         *,
         undo: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         keep: bool = False,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
+        workers: int = 1,
     ) -> Update:
         """Update the documents that match, on the server, in batches.
 
@@ -252,6 +265,7 @@ class MongoOperations:
                 undo=None if undo is None else update_spec(undo),
                 keep=keep,
                 batch_size=number_of_documents(batch_size),
+                workers=number_of_workers(workers),
             )
         )
 
@@ -263,7 +277,8 @@ class MongoOperations:
         filter: Document | None = None,
         undo: TransformFn | None = None,
         keep: bool = False,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
+        workers: int = 1,
     ) -> Transform:
         """Pass every document that matches through a Python function."""
         return self._record(
@@ -274,6 +289,7 @@ class MongoOperations:
                 undo=None if undo is None else function(undo),
                 keep=keep,
                 batch_size=number_of_documents(batch_size),
+                workers=number_of_workers(workers),
             )
         )
 
@@ -291,7 +307,8 @@ class MongoOperations:
         filter: Document,
         *,
         keep: bool = True,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
+        workers: int = 1,
     ) -> Delete:
         """Delete the documents that match; keep=False deletes them for good."""
         return self._record(
@@ -300,6 +317,7 @@ class MongoOperations:
                 document("filter", filter),
                 keep=keep,
                 batch_size=number_of_documents(batch_size),
+                workers=number_of_workers(workers),
             )
         )
 

@@ -15,7 +15,7 @@ from alembic.script.base import Script
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from ..backend import PlannedStep, State
+from ..backend import PlannedStep, Progress, State
 from ..errors import (
     DatabaseUnavailable,
     DualMigrateError,
@@ -245,6 +245,10 @@ class PostgresBackend:
             f"The PostgreSQL script of revision {script.revision} failed: {said}",
             where=script.path,
         )
+
+    def progress(self, entry: Entry) -> Progress | None:
+        """Nothing is known before the commit."""
+        return None
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 from uuid import uuid4
 
@@ -113,8 +114,9 @@ def test_progress_is_told_batch_by_batch(mongo_db: Db) -> None:
     told: list[Progress] = []
     runner = OperationRunner(mongo_db, on_progress=told.append)
     runner.run(REVISION, UP, [AddField("item", "a", default=1, batch_size=BATCH)])
-    assert [progress.done for progress in told][-4:] == [4, 8, 12, 16]
-    assert told[-1] == Progress(REVISION, 0, "add_field", 16, len(IDS))
+    assert [progress.done for progress in told][-5:] == [4, 8, 12, 16, 16]
+    last = dataclasses.replace(told[-1], rate=None)
+    assert last == Progress(REVISION, 0, "add_field", "item", 16, len(IDS), ended=True)
 
 
 def test_the_documents_of_every_type_of_id_are_walked(mongo_db: Db) -> None:

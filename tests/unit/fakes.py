@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from flask_dualmigrate.backend import PlannedStep, State
+from flask_dualmigrate.backend import PlannedStep, Progress, State
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.journal import Entry
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
@@ -143,6 +143,9 @@ class FakeMongo(FakeSide):
             lambda: self.store.close(step, done, awaits_partner=partner),
         )
 
+    def progress(self, entry: Entry) -> Progress | None:
+        return None
+
     def revert(self, step: Step, error: str | None) -> str | None:
         key = step.revision.id
         for number in list(reversed(self.store.done.get(key, []))):
@@ -215,6 +218,9 @@ class FakePostgres(FakeSide):
         self._change(f"commit {key}", commit)
         if self.unknown_after_commit:
             self._change(f"unknown {key}", lambda: None)
+
+    def progress(self, entry: Entry) -> Progress | None:
+        return None
 
     def revert(self, step: Step, error: str | None) -> str | None:
         if step.direction is UP:

@@ -301,6 +301,7 @@ def test_json_has_plain_names_and_times_with_their_zone() -> None:
         "host": None,
         "stamped": False,
         "error": None,
+        "progress": None,
     }
 
 

@@ -1,0 +1,92 @@
+"""Counting what does not conform, with a few samples for the error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+
+from ..errors import OperationError
+from .failures import shortened
+from .walk import Query
+from .work import Work
+
+_SAMPLES = 5
+
+
+def refuse_if_any(
+    work: Work,
+    collection: str,
+    query: Query,
+    *,
+    problem: str,
+    field: str | None = None,
+    hint: str | None = None,
+    exempt: Sequence[str] = (),
+) -> None:
+    """Raise OperationError if documents match, with their number and a few of them.
+
+    field: a path whose values are shown beside the `_id`s. exempt: as in Walk.
+    """
+    shape = {"_id": True} | ({"value": f"${field}"} if field else {})
+    samples = _samples(work, collection, query, shape, exempt)
+    if not samples:
+        return
+    count = count_left(work, collection, query, exempt)
+    noun = "document" if count == 1 else "documents"
+    shown = ", ".join(map(_sample, samples))
+    more = ", …" if count > len(samples) else ""
+    raise OperationError(
+        f"{count} {noun} of {collection} {problem}: {shown}{more}", hint=hint
+    )
+
+
+def count_left(
+    work: Work, collection: str, query: Query, exempt: Sequence[str] = ()
+) -> int:
+    """Return how many documents match. exempt: as in Walk."""
+    target = work.db[collection]
+    if not exempt:
+        return target.count_documents(query)
+    stages = [*_not_exempt(query, {"_id": True}, exempt), {"$count": "count"}]
+    return sum(int(found["count"]) for found in target.aggregate(stages))
+
+
+def _samples(
+    work: Work,
+    collection: str,
+    query: Query,
+    shape: Mapping[str, Any],
+    exempt: Sequence[str],
+) -> list[RawBSONDocument]:
+    target = work.db[collection]
+    if not exempt:
+        return list(target.find(query, shape, limit=_SAMPLES))
+    stages = [*_not_exempt(query, shape, exempt), {"$limit": _SAMPLES}]
+    return list(target.aggregate(stages))
+
+
+def _not_exempt(
+    query: Query, shape: Mapping[str, Any], exempt: Sequence[str]
+) -> list[Mapping[str, Any]]:
+    """Return the pipeline for documents that were not put back from an aside."""
+    stages: list[Mapping[str, Any]] = [{"$match": query}, {"$project": shape}]
+    for aside in exempt:
+        found = {"from": aside, "localField": "_id", "foreignField": "_id"}
+        stages += [
+            {"$lookup": {**found, "as": "aside"}},
+            {"$match": {"aside.put_back": {"$exists": False}}},
+        ]
+    return stages
+
+
+def _sample(document: RawBSONDocument) -> str:
+    text = shortened(repr(_plain(document["_id"])))
+    if "value" in document:
+        text += f" ({shortened(repr(_plain(document['value'])))})"
+    return text
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, RawBSONDocument) else value

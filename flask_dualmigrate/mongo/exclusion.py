@@ -1,0 +1,53 @@
+"""Whether an update takes its documents out of its own filter, told from its form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bson import ObjectId
+
+_WRITERS = (
+    *("$set", "$inc", "$mul", "$min", "$max"),
+    *("$push", "$addToSet", "$currentDate"),
+)
+"""Operators after which a field is there."""
+
+_SCALARS = (bool, int, str, ObjectId)
+
+
+def excludes_itself(query: Mapping[str, Any], update: Any) -> bool:
+    """True if no document that was updated can match the filter any more.
+
+    query: a filter; update: operators, or a pipeline, of which nothing is told.
+    Compares plain values only, so it holds under the simple collation alone.
+    """
+    if not isinstance(update, Mapping):
+        return False
+    return any(_excludes(field, test, update) for field, test in query.items())
+
+
+def _excludes(field: str, test: Any, update: Mapping[str, Any]) -> bool:
+    if field == "$and":
+        return any(excludes_itself(query, update) for query in test)
+    if field.startswith("$") or "." in field:  # a dot may reach into an array
+        return False
+    if field in update.get("$unset", {}):
+        return bool(test == {"$exists": True}) or type(test) in _SCALARS
+    if test == {"$exists": False}:
+        return any(field in update.get(writer, {}) for writer in _WRITERS)
+    written = update.get("$set", {})
+    return field in written and _differs(test, written[field])
+
+
+def _differs(test: Any, value: Any) -> bool:
+    """True if a value that is written fails a test of the filter."""
+    if type(value) not in _SCALARS:
+        return False
+    if test is None:
+        return True
+    if type(test) is type(value):
+        return bool(test != value)
+    if isinstance(test, Mapping) and len(test) == 1 and "$ne" in test:
+        return type(test["$ne"]) is type(value) and bool(test["$ne"] == value)
+    return False

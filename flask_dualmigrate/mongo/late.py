@@ -1,0 +1,103 @@
+"""Catching up what the app inserts behind a walk, each document once.
+
+A walk goes by `_id`, and an app may insert below where it has come to. Each batch of
+the walk remembers the `_id`s that it saw (Touched); what stands between two of its
+bounds, matches, and was not seen, came later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pymongo.client_session import ClientSession
+from pymongo.read_concern import ReadConcern
+
+from ..ops import BATCH_SIZE
+from .walk import Batch, Query, Walk, both, range_of, read_some
+from .work import Work
+
+_ROUNDS = 10
+"""Rounds over what was walked at most: an app that never stops inserting."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tile:
+    """A range of `_id`s that one batch walked over. key: of its entry in Touched."""
+
+    key: Mapping[str, Any]
+    reach: Query
+
+
+Write = Callable[[Work, Batch, ClientSession], int]
+
+
+def catch_up(work: Work, walk: Walk, write: Write, *, go_on: Callable[[], int]) -> None:
+    """Go over the walked range until a round finds nothing; once at least.
+
+    go_on: walks on from where the walk ended; returns how many documents it wrote.
+    """
+    for _ in range(_ROUNDS):
+        found = sum(
+            _catch_up_in(work, walk, write, tile) for tile in _incomplete(work, walk)
+        )
+        if not found + go_on():
+            return
+
+
+def _incomplete(work: Work, walk: Walk) -> Iterator[_Tile]:
+    """Yield the ranges that have documents which were not seen.
+
+    Most have none, which is found out without a transaction, and by several workers.
+    """
+
+    def look(tile: _Tile) -> bool:
+        work.bench.keep_going()
+        query = both(tile.reach, walk.query, _unseen(work, tile.key))
+        target = work.db[walk.collection]
+        newest = target.with_options(read_concern=ReadConcern("local"))
+        return newest.find_one(query, {"_id": True}) is not None
+
+    tiles = list(_tiles(work))
+    with ThreadPoolExecutor(walk.workers) as pool:
+        for tile, is_incomplete in zip(tiles, pool.map(look, tiles), strict=True):
+            if is_incomplete:
+                yield tile
+
+
+def _tiles(work: Work) -> Iterator[_Tile]:
+    """Yield the ranges between the bounds of the walk's batches, in order.
+
+    Together they cover all `_id`s up to the last one.
+    """
+    place: dict[str, Any] = {}
+    for key, last in work.bench.touched.bounds(work.record):
+        yield _Tile(key, range_of({**place, "until": last}))
+        place = {"last": last}
+
+
+def _catch_up_in(work: Work, walk: Walk, write: Write, tile: _Tile) -> int:
+    """Write the documents of one range that were not seen; return how many."""
+    size, caught_up = walk.batch_size or BATCH_SIZE, 0
+
+    def attempt(session: ClientSession) -> int:
+        query = both(tile.reach, walk.query, _unseen(work, tile.key, session))
+        batch = read_some(work, walk, query, of=tile.key, size=size, session=session)
+        if batch is None:
+            return 0
+        documents = write(work, batch, session)
+        work.checkpoint(session, work.record.checkpoint, documents=documents)
+        return len(batch.ids)
+
+    while count := work.transact(attempt):
+        caught_up += count
+    return caught_up
+
+
+def _unseen(
+    work: Work, key: Mapping[str, Any], session: ClientSession | None = None
+) -> Query:
+    seen = work.bench.touched.seen(key, session)
+    return {"_id": {"$nin": seen}}

@@ -1,0 +1,56 @@
+"""Pausing while the secondaries are too far behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from .views import NATIVE
+
+_NOT_TOLD = (13, 20, 59, 76)
+"""Codes of a server that does not tell: no privilege, standalone, mongos."""
+
+
+class Replication:
+    """Waits while the secondaries are too far behind.
+
+    bound_s: seconds that a secondary may be behind the primary; 0: never wait.
+    A member that is down is not waited for. Without the privilege to ask
+    (clusterMonitor), or on a server that has no members, there is no waiting: each
+    batch is written with a write concern of majority anyway.
+    """
+
+    def __init__(self, db: Database[Any], *, bound_s: float) -> None:
+        self._admin = db.client.admin
+        self._bound_s = bound_s
+        self._next_s = 0.0
+
+    def wait(self, keep_going: Callable[[], None]) -> None:
+        """Return when the secondaries are near enough. Asks once a second at most."""
+        while self._bound_s and time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + 1.0
+            if self._lag_s() <= self._bound_s:
+                return
+            keep_going()
+            time.sleep(1.0)
+
+    def _lag_s(self) -> float:
+        """Return how many seconds the slowest secondary is behind."""
+        try:
+            status = self._admin.command("replSetGetStatus", codec_options=NATIVE)
+        except OperationFailure as error:
+            if error.code not in _NOT_TOLD:
+                raise
+            self._bound_s = 0.0
+            return 0.0
+        optimes: dict[str, list[Any]] = {"PRIMARY": [], "SECONDARY": []}
+        for member in status["members"]:
+            optimes.get(member["stateStr"], []).append(member["optimeDate"])
+        if not optimes["PRIMARY"] or not optimes["SECONDARY"]:
+            return 0.0
+        behind = optimes["PRIMARY"][0] - min(optimes["SECONDARY"])
+        return float(behind.total_seconds())

@@ -1,0 +1,104 @@
+"""Which documents an operation wrote, batch by batch.
+
+Undoing takes the entries off again, in the transactions that undo them: what is left
+in it is what is left to undo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pymongo.client_session import ClientSession
+
+from ..revision import Direction
+from .steps import StepRecord
+from .views import ExactDatabase, command, native
+
+TOUCHED = "_migrations_touched"
+
+
+class Touched:
+    """The entries of one database; an entry is a batch.
+
+    ids: the documents written. details: one value a document, in the same order, for
+    the undo to go by. others: documents that were seen, and not written. last: the
+    `_id` that the walk had come to; of: instead of it, for documents that were caught
+    up, the key of the batch that walked over their range.
+    """
+
+    def __init__(self, db: ExactDatabase) -> None:
+        self._db = db
+        self._entries = native(db, TOUCHED)
+
+    def prepare(self) -> None:
+        """Make the collection, outside of a transaction, with the index on `of`."""
+        index = {"key": {"of": 1}, "name": "of", "sparse": True}
+        command(self._db, {"createIndexes": TOUCHED, "indexes": [index]})
+
+    def add(
+        self,
+        record: StepRecord,
+        ids: Sequence[Any],
+        session: ClientSession,
+        *,
+        details: Sequence[Any] = (),
+        **more: Any,
+    ) -> None:
+        """Remember the documents of a batch. more: as in the docstring of the class."""
+        key = {**_step(record), "batch": record.batches, "part": record.part or 0}
+        entry = {"_id": key, "ids": list(ids), "details": list(details), **more}
+        self._entries.insert_one(entry, session=session)
+
+    def last(
+        self, record: StepRecord, session: ClientSession
+    ) -> Mapping[str, Any] | None:
+        """Return the newest entry of a step, None if there is none left."""
+        return self._entries.find_one(
+            _entries_of(record), sort=[("_id", -1)], session=session
+        )
+
+    def take_off(self, entry: Mapping[str, Any], session: ClientSession) -> None:
+        self._entries.delete_one({"_id": entry["_id"]}, session=session)
+
+    def bounds(self, record: StepRecord) -> Iterator[tuple[Mapping[str, Any], Any]]:
+        """Yield the key and `last` of a step's batches, in the order of `last`."""
+        walked = {**_entries_of(record), "last": {"$exists": True}}
+        found = list(self._entries.find(walked, {"last": True}).sort("last", 1))
+        for entry in found:
+            yield entry["_id"], entry["last"]
+
+    def seen(
+        self, key: Mapping[str, Any], session: ClientSession | None = None
+    ) -> list[Any]:
+        """Return the `_id`s seen in the range of a batch, those caught up too."""
+        query = {"$or": [{"_id": key}, {"of": key}]}
+        shape = {"ids": True, "others": True}
+        ids = []
+        for entry in self._entries.find(query, shape, session=session):
+            ids += [*entry["ids"], *entry.get("others", ())]
+        return ids
+
+    def forget(self, record: StepRecord) -> None:
+        """Remove the entries of a step that is done, and cannot be undone anyway."""
+        self._entries.delete_many(_entries_of(record))
+
+    def remove(self, revision: str, direction: Direction) -> None:
+        """Forget a revision that is complete."""
+        self._entries.delete_many(
+            {"_id.revision": revision, "_id.direction": str(direction)}
+        )
+
+
+def _step(record: StepRecord) -> dict[str, Any]:
+    return {
+        "revision": record.revision,
+        "direction": str(record.direction),
+        "step": record.step,
+    }
+
+
+def _entries_of(record: StepRecord) -> dict[str, Any]:
+    lowest = {**_step(record), "batch": -1}
+    highest = {**_step(record), "batch": 2**62}
+    return {"_id": {"$gt": lowest, "$lt": highest}}

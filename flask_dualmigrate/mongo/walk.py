@@ -1,0 +1,225 @@
+"""Reading a collection in `_id` order, a batch at a time.
+
+The order goes through `$expr`, which compares all BSON types; `{_id: {$gt: x}}`
+compares within the type of x and loses the documents of the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo.client_session import ClientSession
+from pymongo.cursor import Cursor
+
+from ..ops import MISSING
+from .work import Work, as_bytes
+
+Query = Mapping[str, Any]
+
+MOST_BYTES = 8 * 1024 * 1024
+"""A batch of documents ends here, before its size: large documents make small ones."""
+
+
+class Reads(Enum):
+    """What a walk has to know of the documents that it passes.
+
+    BOUNDS: how far a batch goes, which is the cheapest. IDS: their `_id`s.
+    DOCUMENTS: the documents, or a projection of them.
+    """
+
+    BOUNDS = "bounds"
+    IDS = "ids"
+    DOCUMENTS = "documents"
+
+
+@dataclasses.dataclass(frozen=True)
+class Walk:
+    """Which documents to pass over, and what to read of them.
+
+    query: a filter as `find` takes it. batch_size: documents in a batch at most; None:
+    as many as the time of a batch allows. shape: a projection, expressions allowed, for
+    Reads.DOCUMENTS; None reads them whole. phase: walks of one operation are numbered
+    in their order. exempt: asides; documents that were put back from them are passed
+    over. workers: how many parts of the `_id` range are walked side by side.
+    """
+
+    collection: str
+    query: Query
+    batch_size: int | None
+    reads: Reads = Reads.IDS
+    shape: Mapping[str, Any] | None = None
+    phase: int = 0
+    exempt: tuple[str, ...] = ()
+    workers: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """The documents of a walk between two `_id`s.
+
+    ids: sorted; empty with Reads.BOUNDS. documents: for Reads.DOCUMENTS, in the shape
+    that the walk asked for, in the order of ids. round: from 0; a later one finds what
+    the app wrote behind the walk. last: the `_id` that the walk has come to.
+    query: finds just these documents, in the same transaction. of: for documents that
+    are caught up, the key of the batch that walked over their range.
+    """
+
+    walk: Walk
+    ids: list[Any]
+    documents: tuple[RawBSONDocument, ...]
+    round: int
+    last: Any
+    query: Query
+    of: Mapping[str, Any] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True if all that was read is passed over."""
+        return self.walk.reads is not Reads.BOUNDS and not self.ids
+
+
+def read(
+    work: Work,
+    walk: Walk,
+    place: Mapping[str, Any],
+    *,
+    size: int,
+    session: ClientSession,
+) -> Batch | None:
+    """Return the next batch; None if the walk has come to its end.
+
+    place: `last`, the `_id` that the walk has come to, and `until`, where it ends; both
+    may be missing.
+    """
+    reach = range_of(place)
+    query = both(reach, walk.query)
+    if walk.reads is Reads.BOUNDS:
+        ids: list[Any] = []
+        documents: tuple[RawBSONDocument, ...] = ()
+        last = _bound(work, walk, query, size, session)
+    else:
+        ids, documents = _contents(work, walk, query, size, session)
+        last = ids[-1] if ids else MISSING
+    if last is MISSING:
+        return None
+    within = both(reach, range_of({"until": last}), walk.query)
+    if walk.exempt:
+        documents = _without_put_back(work, walk.exempt, documents, session)
+        ids = [document["_id"] for document in documents]
+        within = both(ids_in(ids), walk.query)
+    return Batch(walk, ids, documents, place.get("round", 0), last, within)
+
+
+def read_some(
+    work: Work,
+    walk: Walk,
+    query: Query,
+    *,
+    of: Mapping[str, Any],
+    size: int,
+    session: ClientSession,
+) -> Batch | None:
+    """Return up to `size` documents that match, as a batch of a later round."""
+    ids, documents = _contents(work, walk, query, size, session)
+    if not ids:
+        return None
+    within = both(ids_in(ids), walk.query)
+    return Batch(walk, ids, documents, 1, ids[-1], within, of)
+
+
+def _bound(
+    work: Work, walk: Walk, query: Query, size: int, session: ClientSession
+) -> Any:
+    """Return the `_id` that a batch ends at, without reading those before it.
+
+    MISSING if nothing is left.
+    """
+    target, only_id = work.db[walk.collection], {"_id": True}
+    found = target.find(
+        query, only_id, sort=[("_id", 1)], skip=size - 1, limit=1, session=session
+    )
+    for document in found:
+        return document["_id"]
+    end = target.find_one(query, only_id, sort=[("_id", -1)], session=session)
+    return MISSING if end is None else end["_id"]
+
+
+def _contents(
+    work: Work, walk: Walk, query: Query, size: int, session: ClientSession
+) -> tuple[list[Any], tuple[RawBSONDocument, ...]]:
+    """Return the `_id`s of a batch, and its documents where the walk reads them."""
+    if walk.reads is not Reads.DOCUMENTS:
+        return _ids(work, walk, query, size, session), ()
+    cursor = work.db[walk.collection].find(
+        query, walk.shape, sort=[("_id", 1)], limit=size, session=session
+    )
+    documents = read_capped(cursor)
+    return [document["_id"] for document in documents], documents
+
+
+def _ids(
+    work: Work, walk: Walk, query: Query, size: int, session: ClientSession
+) -> list[Any]:
+    """Return the `_id`s of a batch, sorted.
+
+    In one document: decoding one of many `_id`s is quicker than many of one.
+    """
+    stages: list[Mapping[str, Any]] = [
+        {"$match": query},
+        {"$sort": {"_id": 1}},
+        {"$limit": size},
+        {"$group": {"_id": None, "ids": {"$push": "$_id"}}},
+    ]
+    found = list(work.db[walk.collection].aggregate(stages, session=session))
+    return list(found[0]["ids"]) if found else []
+
+
+def _without_put_back(
+    work: Work,
+    asides: Sequence[str],
+    documents: tuple[RawBSONDocument, ...],
+    session: ClientSession,
+) -> tuple[RawBSONDocument, ...]:
+    for aside in asides:
+        ids = [document["_id"] for document in documents]
+        query = both(ids_in(ids), {"put_back": {"$exists": True}})
+        found = work.db[aside].find(query, {"_id": True}, session=session)
+        back = {as_bytes(document["_id"]) for document in found}
+        documents = tuple(doc for doc in documents if as_bytes(doc["_id"]) not in back)
+    return documents
+
+
+def read_capped(cursor: Cursor[RawBSONDocument]) -> tuple[RawBSONDocument, ...]:
+    """Read a cursor up to MOST_BYTES, one document at least if there is one."""
+    documents, size_bytes = [], 0
+    with cursor:
+        for document in cursor:
+            documents.append(document)
+            size_bytes += len(document.raw)
+            if size_bytes >= MOST_BYTES:
+                break
+    return tuple(documents)
+
+
+def both(*queries: Query) -> Query:
+    """Return the filter for documents that match all of these."""
+    filled = [query for query in queries if query]
+    return {"$and": filled} if len(filled) > 1 else (filled or [{}])[0]
+
+
+def range_of(place: Mapping[str, Any]) -> Query:
+    """Return the filter for the `_id`s after `last` and up to `until`."""
+    tests = []
+    if "last" in place:
+        tests.append({"$gt": ["$_id", {"$literal": place["last"]}]})
+    if "until" in place:
+        tests.append({"$lte": ["$_id", {"$literal": place["until"]}]})
+    return {"$expr": {"$and": tests}} if tests else {}
+
+
+def ids_in(ids: list[Any]) -> Query:
+    return {"_id": {"$in": ids}}
