@@ -32,10 +32,10 @@ help:
 demo: $(VENV)/.has-embedded
 	@$(BIN)/python -m sample_app.demo
 
-test: $(VENV)/.has-embedded,test
+test: $(VENV)/.has-beanie,embedded,test
 	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
-lint: $(VENV)/.has-embedded,test,style,typing
+lint: $(VENV)/.has-beanie,embedded,test,style,typing
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .api import (
+    asides,
     branches,
     check,
     current,
@@ -46,6 +47,7 @@ __all__ = [
     "ScriptError",
     "TreeError",
     "UsageError",
+    "asides",
     "branches",
     "check",
     "current",

@@ -14,15 +14,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from . import asides as asides_verb
 from . import authoring, commands
 from .environment import Environment
 from .extension import environment_of
 from .results import (
+    AsidesResult,
     CheckResult,
     CurrentResult,
     GraphResult,
     InitResult,
     PlanResult,
+    PurgeResult,
     RepairResult,
     RevisionResult,
     RunResult,
@@ -123,6 +126,16 @@ def repair(
 ) -> RepairResult:
     """Decide a step that a crash left in doubt: done, or to be called again."""
     return commands.repair(_env(directory), revision, step, done=done)
+
+
+def asides(
+    directory: str | None = None, *, purge_older_than: str | None = None
+) -> AsidesResult | PurgeResult:
+    """List what is kept aside in MongoDB, or drop what is as old as, say, "30d"."""
+    env = _env(directory)
+    if purge_older_than is None:
+        return asides_verb.asides(env)
+    return asides_verb.purge_asides(env, purge_older_than)
 
 
 def current(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any, Protocol
 
 from .graph import RevisionGraph
 from .journal import Entry
-from .revision import BackendName, Revision, Step
+from .revision import BackendName, Direction, Revision, Step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +63,36 @@ class Progress:
         if not self.rate or self.total is None or self.total < self.done:
             return None
         return (self.total - self.done) / self.rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Aside:
+    """What one operation on MongoDB took away, kept in a collection of its own.
+
+    holds: "values" or "conversions" of a field, "documents", or a whole "collection".
+    collection, field: what it was taken from; field is None unless values are held.
+    revision, direction, step, verb: of the operation.
+    size_bytes: of its documents, before the server compresses them.
+    since: when it was made; age_s: seconds since then, by the server's clock.
+    for_downgrade: a downgrade of the revision would put it back; the others are what
+        could not be put back, or what a downgrade took.
+    needed: the revision is half done, and cannot go on without it.
+    """
+
+    name: str
+    holds: str
+    collection: str
+    field: str | None
+    revision: str
+    direction: Direction
+    step: int
+    verb: str
+    documents: int
+    size_bytes: int
+    since: datetime
+    age_s: float
+    for_downgrade: bool
+    needed: bool
 
 
 class Backend(Protocol):

@@ -95,6 +95,16 @@ class Environment:
         }
         return {name: make[name]() for name in self.in_scope}
 
+    def mongo_side(self, why: str) -> MongoBackend:
+        """Return the MongoDB side, not yet connected.
+
+        Raises UsageError if it is not in use; why: the first half of its sentence.
+        """
+        backend = self.backends.get(BackendName.MONGO)
+        if not isinstance(backend, MongoBackend):
+            raise UsageError(f"{why}; it is not in use here")
+        return backend
+
     def _mongo_backend(self) -> MongoBackend:
         assert self.mongo is not None
         return MongoBackend(
@@ -222,9 +232,7 @@ class Environment:
 
         Raises UsageError if MongoDB is not in use, IntegrityError if it is in no doubt.
         """
-        backend = self.backends.get(BackendName.MONGO)
-        if not isinstance(backend, MongoBackend):
-            raise UsageError("Only steps of MongoDB can be in doubt; it is not in use")
+        backend = self.mongo_side("Only steps of MongoDB can be in doubt")
         self.check_servers()
         with self.locked():
             backend.decide(revision_id, step, done=done)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from .backend import PlannedStep
+from .backend import Aside, PlannedStep
 from .revision import BackendName, Direction, Revision
 from .status import RevisionStatus
 
@@ -82,6 +82,24 @@ class RepairResult:
     revision: str
     step: int
     done: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class AsidesResult:
+    """What `asides` lists, oldest first."""
+
+    asides: tuple[Aside, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PurgeResult:
+    """What `asides --purge-older-than` dropped.
+
+    spared: asides that are old enough, and that a half-done revision needs.
+    """
+
+    dropped: tuple[Aside, ...]
+    spared: tuple[Aside, ...]
 
 
 @dataclasses.dataclass(frozen=True)

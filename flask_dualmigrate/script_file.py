@@ -20,6 +20,10 @@ ID_PATTERN = re.compile(r"[a-z0-9_]{1,32}")
 """What a revision id looks like; alembic_version holds 32 characters."""
 
 
+_EXTRAS = {"beanie": 'Install it with: pip install "Flask-DualMigrate[beanie]"'}
+"""Name of a module that scripts import -> what to do where it is missing."""
+
+
 def load_script(path: Path) -> Script:
     """Read, compile and run one script.
 
@@ -43,6 +47,7 @@ def load_script(path: Path) -> Script:
         raise TreeError(
             f"A script cannot be loaded: {type(error).__name__}: {error}",
             where=f"{path}{_line_in(path, error)}",
+            hint=_EXTRAS.get(str(getattr(error, "name", ""))),
         ) from error
     return _as_script(module, path)
 

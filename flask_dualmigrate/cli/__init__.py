@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from . import looking, running, writing
+from . import asides, looking, running, writing
 from .command import COMMANDS, MakeEnvironment
 
-__all__ = ["looking", "make_group", "running", "writing"]
+__all__ = ["asides", "looking", "make_group", "running", "writing"]
 
 
 _GROUPS: dict[str, str] = {}

@@ -13,6 +13,7 @@ from ..ops import (
     SetValidator,
 )
 from .handler import Handler, name_spare, remove_created
+from .special import kind_of, refuse_long_name, refuse_renaming, refuse_validator
 from .steps import StepRecord
 from .views import collection_info, command, ensure_collection
 from .work import Work
@@ -73,7 +74,11 @@ class CreateCollectionHandler(Handler[CreateCollection]):
 
     def _drop_unrenamable(self, work: Work, name: str, kind: str) -> None:
         if kind != "view" and "spare" in work.before and work.db[name].find_one():
-            raise OperationError(f"The {kind} collection {name} was filled since")
+            raise OperationError(
+                f"The {kind} collection {name} was filled since, and MongoDB cannot "
+                "rename it, to keep it aside",
+                hint=f"Move what {name} holds, drop it, and run it again.",
+            )
         if "spare" in work.before:
             work.db.drop_collection(name)
 
@@ -92,7 +97,7 @@ class DropCollectionHandler(Handler[DropCollection]):
             return {"gone": True}
         if info["type"] != "collection":
             raise OperationError(
-                f"{name} is a {info['type']} collection, which MongoDB cannot rename, "
+                f"{name} is a {kind_of(info)}, which MongoDB cannot rename, "
                 "so it cannot be kept aside",
                 hint="keep=False drops it for good.",
             )
@@ -135,10 +140,8 @@ class RenameCollectionHandler(Handler[RenameCollection]):
         info = collection_info(work.db, old)
         if info is None:
             return {"renamed": False}
-        if info["type"] != "collection":
-            raise OperationError(
-                f"{old} is a {info['type']}, which MongoDB cannot rename"
-            )
+        refuse_renaming(old, info)
+        refuse_long_name(work.db, new)
         if collection_info(work.db, new) is not None:
             raise OperationError(
                 f"{old} cannot be renamed to {new}: there is a collection {new}",
@@ -177,10 +180,7 @@ class SetValidatorHandler(Handler[SetValidator]):
         info = collection_info(work.db, operation.collection)
         if info is None:
             return {"spare": name_spare(work, operation.collection)}
-        if info["type"] != "collection":
-            raise OperationError(
-                f"{operation.collection} is a {info['type']}, which has no validator"
-            )
+        refuse_validator(operation.collection, info)
         previous = {
             name: info["options"].get(name, default)
             for name, default in _VALIDATION.items()

@@ -1,4 +1,4 @@
-"""Updating, transforming, inserting and deleting documents."""
+"""Updating, transforming and deleting documents."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import bson
-from bson import DatetimeConversion, ObjectId
+from bson import DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
 
 from ..errors import DualMigrateError, OperationError
-from ..ops import Delete, Insert, Transform, Update
+from ..ops import Delete, Transform, Update
 from .apply_fields import keep_values
-from .apply_moves import ID_ONLY, note_skipped
+from .apply_moves import note_skipped
 from .aside import Holds
 from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
 from .exclusion import excludes_itself
 from .failures import shortened
-from .handler import Handler, name_spare, refuse_unwritable, remove_created
+from .handler import Handler, refuse_unwritable
+from .put_documents import (
+    taken_ids,
+)
 from .putback import drain
 from .steps import StepRecord
-from .views import as_bytes, collection_info, ensure_collection
+from .views import as_bytes, collection_info
 from .walk import Batch, Reads, Walk, ids_in
 from .work import Work
 
@@ -131,64 +133,6 @@ class TransformHandler(Handler[Transform]):
         undo_batches(work, transform_back)
 
 
-class InsertHandler(Handler[Insert]):
-    """The ids that were given are remembered, and are what undoing deletes."""
-
-    batch_size = 1000
-
-    def before(self, operation: Insert, work: Work) -> Mapping[str, Any]:
-        refuse_unwritable(work, operation.collection)
-        work.native(list(operation.documents))
-        if collection_info(work.db, operation.collection) is not None:
-            return {}
-        return {"spare": name_spare(work, operation.collection)}
-
-    def apply(self, operation: Insert, work: Work) -> None:
-        ensure_collection(work.db, operation.collection)
-        if work.record.total is None:
-            work.save(total=len(operation.documents))
-
-        def insert_next(session: ClientSession) -> int:
-            done = work.record.documents
-            documents = [
-                {"_id": ObjectId(), **work.native(document)}
-                for document in operation.documents[done : done + self.batch_size]
-            ]
-            if documents:
-                self._insert(work, operation.collection, documents, session)
-                work.checkpoint(session, {}, documents=len(documents))
-            return len(documents)
-
-        while work.transact(insert_next):
-            pass
-
-    def _insert(
-        self, work: Work, collection: str, documents: list[Any], session: ClientSession
-    ) -> None:
-        """Insert a batch; or the rest of it, on a server without transactions."""
-        target: Collection[Any] = work.db[collection]
-        ids = work.bench.touched.of_batch(work.record)
-        if not ids:
-            ids = [document["_id"] for document in documents]
-            work.bench.touched.add(work.record, ids, session)
-        given = zip(ids, documents, strict=True)
-        wanted = [{**document, "_id": _id} for _id, document in given]
-        if not work.bench.transactions:
-            there = {as_bytes(doc["_id"]) for doc in target.find(ids_in(ids), ID_ONLY)}
-            wanted = [doc for doc in wanted if as_bytes(doc["_id"]) not in there]
-        if wanted:
-            target.insert_many(wanted, session=session)
-
-    def undo(self, operation: Insert, work: Work) -> None:
-        def delete(entry: Mapping[str, Any], session: ClientSession) -> int:
-            target = work.db[operation.collection]
-            target.delete_many(ids_in(entry["ids"]), session=session)
-            return 0
-
-        undo_batches(work, delete)
-        remove_created(work, operation.collection)
-
-
 class DeleteHandler(Handler[Delete]):
     """The documents go aside as they are, in the transaction that deletes them."""
 
@@ -221,9 +165,7 @@ class DeleteHandler(Handler[Delete]):
 
         def insert(kept: Sequence[RawBSONDocument], session: ClientSession) -> None:
             target = work.db[operation.collection]
-            query = ids_in([document["_id"] for document in kept])
-            found = target.find(query, ID_ONLY, session=session)
-            taken = {as_bytes(document["_id"]) for document in found}
+            taken = taken_ids(work, operation.collection, kept, session)
             back = [doc for doc in kept if as_bytes(doc["_id"]) not in taken]
             if back:
                 target.insert_many(back, session=session)

@@ -18,6 +18,7 @@ from .failures import (
     duplicate_of,
 )
 from .handler import Handler, name_spare, remove_created
+from .special import refuse_index, refuse_indexes
 from .views import collection_info, command, index_specs
 from .work import Work
 
@@ -27,8 +28,10 @@ class CreateIndexHandler(Handler[CreateIndex]):
 
     def before(self, operation: CreateIndex, work: Work) -> Mapping[str, Any]:
         work.native(operation.options)
-        if collection_info(work.db, operation.collection) is None:
+        info = collection_info(work.db, operation.collection)
+        if info is None:
             return {"existed": False, "spare": name_spare(work, operation.collection)}
+        refuse_index(operation, info, work.db)
         specs = index_specs(work.db, operation.collection)
         return {"existed": operation.name in specs}
 
@@ -54,7 +57,15 @@ class DropIndexHandler(Handler[DropIndex]):
             raise OperationError(
                 f"The index on _id of {operation.collection} cannot be dropped"
             )
+        info = collection_info(work.db, operation.collection)
+        if info is not None:
+            refuse_indexes(operation.collection, info)
         spec = index_specs(work.db, operation.collection).get(operation.name)
+        if spec is not None and spec.get("clustered"):
+            raise OperationError(
+                f"{operation.name} is the clustered index of {operation.collection}, "
+                "which cannot be dropped"
+            )
         return {} if spec is None else {"spec": spec}
 
     def apply(self, operation: DropIndex, work: Work) -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-from bson.codec_options import CodecOptions
-from pymongo import AsyncMongoClient
 from pymongo.client_session import ClientSession
+from pymongo.database import Database
 from pymongo.errors import ConnectionFailure, PyMongoError
 
 from ..errors import DualMigrateError, OperationError
 from ..ops import Kind, Run
+from .async_run import call_async, is_async, options_of, refuse_models
 from .handler import Handler
 from .steps import StepRecord, StepStatus
-from .work import Bench, Work
+from .work import Work
 
 
 class RunHandler(Handler[Run]):
@@ -47,21 +46,22 @@ class RunHandler(Handler[Run]):
             _call(work, operation, operation.undo)
 
 
-def refuse_uncallable(operation: Run, bench: Bench) -> None:
-    """Raise OperationError for an async function that cannot be called here."""
+def refuse_uncallable(operation: Run, app_db: Database[Any]) -> None:
+    """Raise OperationError for an async function that cannot be called here.
+
+    Raises UsageError if what it needs of Beanie is not there.
+    """
     functions = [fn for fn in (operation.fn, operation.undo) if fn is not None]
-    if not any(map(inspect.iscoroutinefunction, functions)):
+    if not any(map(is_async, functions)):
         return
     if operation.transactional:
         raise OperationError(
             f"run({operation.label}) is async, which transactional=True does not take",
             hint="Write the function with the pymongo database, without async.",
         )
-    if bench.uri is None:
-        raise OperationError(
-            f"run({operation.label}) is async, and the URI of MongoDB is not known",
-            hint="Set MONGO_URI, or write the function without async.",
-        )
+    options_of(app_db.client)
+    if operation.models:
+        refuse_models(operation.models)
 
 
 def _call_in_transaction(
@@ -85,11 +85,10 @@ def _call(work: Work, operation: Run, fn: Callable[..., Any]) -> None:
     Without that note the step is in doubt: a crash cannot write it.
     """
     try:
-        if inspect.iscoroutinefunction(fn):
-            options = work.bench.app_db.codec_options
-            asyncio.run(_call_async(fn, work.bench.uri, work.db.name, options))
+        if is_async(fn):
+            call_async(fn, work.bench.app_db, models=operation.models)
         else:
-            fn(work.bench.app_db)
+            _refuse_coroutine(operation, fn(work.bench.app_db))
     except ConnectionFailure:
         raise  # what the function had done by then is not known
     except Exception as error:
@@ -100,12 +99,16 @@ def _call(work: Work, operation: Run, fn: Callable[..., Any]) -> None:
         raise told from error
 
 
-async def _call_async(
-    fn: Callable[..., Any], uri: str | None, name: str, options: CodecOptions[Any]
-) -> None:
-    client: AsyncMongoClient[Any] = AsyncMongoClient(uri)
-    async with client:
-        await fn(client.get_database(name, codec_options=options))
+def _refuse_coroutine(operation: Run, result: Any) -> None:
+    """Raise OperationError for a result that nobody awaits: nothing was done."""
+    if not inspect.isawaitable(result):
+        return
+    if inspect.iscoroutine(result):
+        result.close()
+    raise OperationError(
+        f"run({operation.label}) returned a coroutine, which did nothing yet",
+        hint="Write the function as `async def fn(db)`, and await it in there.",
+    )
 
 
 def _raised(operation: Run, error: Exception) -> OperationError:

@@ -2,7 +2,8 @@
 
 An aside is a collection whose name begins with `_aside_`. `_aside_catalog` has one
 entry for each: what it holds, of which revision, direction, step and collection, since
-when, and whether a downgrade may still put it back (`open`). What an aside holds:
+when, and whether a downgrade may still put it back (`open`). One that was purged before
+has an entry and no collection. What an aside holds:
 
     values       {_id, value, at}: a field's value, and its position in its parent
     conversions  {_id, value, became}: a field's value before and after a conversion
@@ -114,7 +115,9 @@ class Asides:
                 "open": True,
             }
         )
-        return [entry["_id"] for entry in found.sort("step", -1)]
+        names = [entry["_id"] for entry in found.sort("step", -1)]
+        # What was purged is told before a downgrade begins: see kept.py.
+        return [name for name in names if collection_info(self._db, name) is not None]
 
     def set_aside(self, record: StepRecord, collection: str, name: str) -> None:
         """Rename a collection aside; done again after a crash, with the same result."""

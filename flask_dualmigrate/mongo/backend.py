@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -12,7 +13,7 @@ from typing import Any
 from alembic.script.base import Script
 from pymongo.database import Database
 
-from ..backend import PlannedStep, Progress, State
+from ..backend import Aside, PlannedStep, Progress, State
 from ..errors import (
     DatabaseUnavailable,
     DualMigrateError,
@@ -22,17 +23,23 @@ from ..errors import (
 )
 from ..graph import RevisionGraph
 from ..journal import Entry
-from ..ops import MongoOperations, Operation, Todo
+from ..ops import MongoOperations, Operation, Run, Todo
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
+from .apply_run import refuse_uncallable
 from .errors import driver_errors
+from .failures import told_as_operation_errors
 from .journal import MongoJournal
+from .kept import KeptAsides
 from .lock import MongoLock
+from .results import StepResult
 from .runner import OperationRunner
 from .standalone import why_not_standalone
 from .steps import StepStatus
 from .transactions import supports_transactions
 from .work import progress_of
+
+log = logging.getLogger(__name__)
 
 _MARKS = {
     StepStatus.DONE: " - done already",
@@ -109,10 +116,16 @@ class MongoBackend:
 
     def preflight(self, steps: Sequence[Step]) -> None:
         operations = [
-            (step, operation) for step in steps for operation in self._operations(step)
+            (step, number, operation)
+            for step in steps
+            for number, operation in enumerate(self._operations(step))
         ]
-        for step, operation in operations:
+        for step, number, operation in operations:
             self._refuse_todo(step, operation)
+            if isinstance(operation, Run):
+                where = f"revision {step.revision.id}, step {number}: run"
+                with told_as_operation_errors(step=number, where=where):
+                    refuse_uncallable(operation, self._db)
             if not self._has_transactions:
                 self._refuse_without_transactions(step, operation)
 
@@ -149,12 +162,42 @@ class MongoBackend:
             tuple(
                 f"{operation.describe()}{marks.get(number, '')}"
                 for number, operation in enumerate(self._operations(step))
-            ),
+            )
+            + self._lost(step),
         )
 
     def destructive(self, step: Step) -> tuple[str, ...]:
         operations = self._operations(step)
-        return tuple(op.describe() for op in operations if op.destructive)
+        taken = tuple(op.describe() for op in operations if op.destructive)
+        return taken + self._lost(step)
+
+    def _lost(self, step: Step) -> tuple[str, ...]:
+        """Say what of its upgrade a downgrade cannot put back: it was purged."""
+        if step.direction is Direction.UPGRADE:
+            return ()
+        with driver_errors("read its asides"):
+            entry = self._journal.entries().get(step.revision.id)
+            if entry is not None and entry.open:
+                return ()  # begun already: what is missing may have been put back
+            return KeptAsides(self._db).lost(step.revision.id)
+
+    def asides(self) -> tuple[Aside, ...]:
+        """Return what the operations keep aside, oldest first."""
+        unfinished = {entry.revision for entry in self.read().open_entries()}
+        with driver_errors("read its asides"):
+            return KeptAsides(self._db).all(frozenset(unfinished))
+
+    def purge_aside(self, aside: Aside) -> None:
+        """Drop an aside; the caller holds the lock, and `asides` has just named it."""
+        self._lock.require()
+        with driver_errors("drop an aside"):
+            KeptAsides(self._db).purge(aside)
+
+    def forget_leftovers(self) -> None:
+        """Tidy up after a purge that was killed."""
+        self._lock.require()
+        with driver_errors("tidy up its asides"):
+            KeptAsides(self._db).forget_leftovers()
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the operations, then verify(db), then write that it is done."""
@@ -167,7 +210,8 @@ class MongoBackend:
                 direction,
                 checksum=self._directory.checksum(self.name, revision_id),
             )
-        self._runner().run(revision_id, direction, operations)
+        result = self._runner().run(revision_id, direction, operations)
+        _tell_notes(step, result.steps)
         if direction is Direction.UPGRADE:
             self._verify(step)
         self._lock.require()
@@ -282,6 +326,24 @@ class MongoBackend:
 
     def _operations(self, step: Step) -> tuple[Operation, ...]:
         return record(self._script(step.revision), step.direction)
+
+
+def _tell_notes(step: Step, results: Sequence[StepResult]) -> None:
+    """Log what a person must know of a run, such as what was not put back."""
+    for result in results:
+        for note in result.notes:
+            log.warning(
+                "%s, step %d (%s): %s",
+                step.revision.id,
+                result.step,
+                result.verb,
+                note,
+                extra={
+                    "event": "note",
+                    "revision": step.revision.id,
+                    "step": result.step,
+                },
+            )
 
 
 def _aware(moment: datetime) -> datetime:

@@ -29,8 +29,9 @@ _OBJECT_ID = r"^[0-9a-fA-F]{24}$"
 _ZONE = r" ?([Zz]|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?"
 _DATE = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9:]{{5,8}}(\.[0-9]+)?{_ZONE})?$"
 
-_TRUE = ["t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"]
-_FALSE = ["f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"]
+# By patterns: `$in` compares by the collation of the collection, which may be lax.
+_TRUE = "^(t|tr|tru|true|y|ye|yes|on|1)$"
+_FALSE = "^(f|fa|fal|fals|false|n|no|of|off|0)$"
 
 _DECIMAL_DIGITS = 34
 
@@ -149,9 +150,9 @@ def _bool_from_text(value: Expr) -> Expr:
         {"$toLower": _trimmed(value)},
         {
             "$cond": [
-                {"$in": ["$$text", _TRUE]},
+                _matches("$$text", _TRUE),
                 [True],
-                _if({"$in": ["$$text", _FALSE]}, [False]),
+                _if(_matches("$$text", _FALSE), [False]),
             ]
         },
     )

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from ..errors import OperationError
 from ..ops import Operation
+from .special import refuse_long_name, refuse_writes
 from .steps import StepRecord
 from .views import collection_info
 from .work import Work
@@ -51,25 +51,17 @@ def refuse_unwritable(work: Work, collection: str) -> None:
     A missing one passes: there is nothing to do in it.
     """
     info = collection_info(work.db, collection)
-    if info is None:
-        return
-    if info["type"] != "collection":
-        raise OperationError(
-            f"{collection} is a {info['type']}: its documents cannot be changed in it"
-        )
-    if info["options"].get("capped"):
-        raise OperationError(
-            f"{collection} is a capped collection, which MongoDB does not let "
-            "transactions write to",
-            hint="Write the change as op.run(fn, idempotent=True).",
-        )
+    if info is not None:
+        refuse_writes(collection, info)
 
 
 def name_spare(work: Work, collection: str) -> str:
     """Choose a name for a collection that an operation creates, should it be undone.
 
     It goes into the record as `spare`; no `spare` says that the collection was there.
+    Raises OperationError if the collection's own name is too long.
     """
+    refuse_long_name(work.db, collection)
     return work.bench.asides.free_name(work.record.revision, collection)
 
 

@@ -32,12 +32,12 @@ from .apply_collections import (
 from .apply_convert import ConvertFieldHandler
 from .apply_documents import (
     DeleteHandler,
-    InsertHandler,
     TransformHandler,
     UpdateHandler,
 )
 from .apply_fields import AddFieldHandler, DropFieldHandler
 from .apply_indexes import CreateIndexHandler, DropIndexHandler
+from .apply_insert import InsertHandler
 from .apply_moves import CopyFieldHandler, RenameFieldHandler
 from .apply_run import RunHandler
 from .handler import Handler

@@ -16,6 +16,7 @@ from pymongo.client_session import ClientSession
 from pymongo.read_concern import ReadConcern
 
 from ..ops import BATCH_SIZE
+from .views import collection_info
 from .walk import Batch, Query, Walk, both, range_of, read_some
 from .work import Work
 
@@ -60,20 +61,22 @@ def _incomplete(work: Work, walk: Walk) -> Iterator[_Tile]:
         newest = target.with_options(read_concern=ReadConcern("local"))
         return newest.find_one(query, {"_id": True}) is not None
 
-    tiles = list(_tiles(work))
+    tiles = list(_tiles(work, walk))
     with ThreadPoolExecutor(walk.workers) as pool:
         for tile, is_incomplete in zip(tiles, pool.map(look, tiles), strict=True):
             if is_incomplete:
                 yield tile
 
 
-def _tiles(work: Work) -> Iterator[_Tile]:
+def _tiles(work: Work, walk: Walk) -> Iterator[_Tile]:
     """Yield the ranges between the bounds of the walk's batches, in order.
 
     Together they cover all `_id`s up to the last one.
     """
     place: dict[str, Any] = {}
-    for key, last in work.bench.touched.bounds(work.record):
+    info = collection_info(work.db, walk.collection) or {"options": {}}
+    collation = info["options"].get("collation")
+    for key, last in work.bench.touched.bounds(work.record, collation):
         yield _Tile(key, range_of({**place, "until": last}))
         place = {"last": last}
 

@@ -71,8 +71,8 @@ class FieldPath:
     @property
     def position(self) -> Expr:
         """Where the field stands among those of its parent, from 0; -1 if absent."""
-        names = {"$map": {"input": self._siblings, "in": "$$this.k"}}
-        return {"$indexOfArray": [names, {"$literal": self.parts[-1]}]}
+        hits = {"$map": {"input": self._siblings, "in": _is_named(self.parts[-1])}}
+        return {"$indexOfArray": [hits, True]}
 
     def set_to(self, value: Expr) -> Stages:
         """Give the field a value: where it stands, or as the last one."""
@@ -101,14 +101,13 @@ class FieldPath:
 
     def rename_to(self, name: str) -> Stages:
         """Rename the field where it stands; another one with that name goes."""
-        old, new = {"$literal": self.parts[-1]}, {"$literal": name}
         others = {
-            "$filter": {"input": self._siblings, "cond": {"$ne": ["$$this.k", new]}}
+            "$filter": {"input": self._siblings, "cond": {"$not": [_is_named(name)]}}
         }
         renamed = {
             "$cond": [
-                {"$eq": ["$$this.k", old]},
-                {"k": new, "v": "$$this.v"},
+                _is_named(self.parts[-1]),
+                {"k": {"$literal": name}, "v": "$$this.v"},
                 "$$this",
             ]
         }
@@ -135,6 +134,19 @@ class FieldPath:
         if self.parent is None:
             return [{"$replaceWith": whole}]
         return [{"$set": {self.parent: whole}}]
+
+
+def _is_named(name: str) -> Expr:
+    """True where `$$this` is the field of that name, byte for byte.
+
+    `$eq` compares by the collation of the collection, to which `a` and `A` may be one.
+    """
+    return {
+        "$and": [
+            {"$eq": [{"$strLenBytes": "$$this.k"}, len(name.encode())]},
+            {"$eq": [{"$indexOfBytes": ["$$this.k", {"$literal": name}]}, 0]},
+        ]
+    }
 
 
 def _is_type(path: str, name: str) -> Expr:

@@ -47,10 +47,10 @@ class OperationRunner:
 
     db: any view of it. app_db: what functions of the script get; `db` unless given.
     token: the fencing token of the lock's holder. on_progress: told after each batch.
-    keep_going: called between batches; raises when the run must stop. uri: the URI of
-    the server, for `op.run` with an async function. batch_seconds: how long a batch may
-    take, 0: batches keep their size. replication_lag_s: how far behind the secondaries
-    may be, 0: they are not waited for. transactions: False on a standalone server.
+    keep_going: called between batches; raises when the run must stop.
+    batch_seconds: how long a batch may take, 0: batches keep their size.
+    replication_lag_s: how far behind the secondaries may be, 0: not waited for.
+    transactions: False on a standalone server.
     """
 
     def __init__(
@@ -61,7 +61,6 @@ class OperationRunner:
         token: int = 0,
         on_progress: Callable[[Progress], None] | None = None,
         keep_going: Callable[[], None] | None = None,
-        uri: str | None = None,
         batch_seconds: float = 0.5,
         replication_lag_s: float = 10.0,
         transactions: bool = True,
@@ -81,7 +80,6 @@ class OperationRunner:
             on_progress=on_progress or (lambda progress: None),
             batch_seconds=batch_seconds,
             transactions=transactions,
-            uri=uri,
         )
 
     def run(
@@ -271,7 +269,7 @@ class OperationRunner:
                 if isinstance(operation, Todo):
                     raise OperationError(f"A todo is left: {operation.text}")
                 if isinstance(operation, Run):
-                    refuse_uncallable(operation, self._bench)
+                    refuse_uncallable(operation, self._bench.app_db)
 
     @contextmanager
     def _at(self, operation: Operation, record: StepRecord) -> Iterator[None]:

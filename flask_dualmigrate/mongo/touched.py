@@ -53,7 +53,7 @@ class Touched:
             self._entries.insert_one(entry, session=session)
             return
         # A crash may have left the entry of this batch, whose rest is done now.
-        there = set(map(as_bytes, self.of_batch(record)))
+        there = set(map(as_bytes, self.seen(key)))
         new = [n for n, _id in enumerate(ids) if as_bytes(_id) not in there]
         push = {"ids": {"$each": [ids[n] for n in new]}}
         push["details"] = {"$each": [details[n] for n in new] if details else []}
@@ -61,16 +61,6 @@ class Touched:
         if more:
             update["$set"] = more
         self._entries.update_one({"_id": key}, update, upsert=True, session=session)
-
-    def of_batch(self, record: StepRecord) -> list[Any]:
-        """Return the `_id`s that the batch after the checkpoint remembered already.
-
-        None but on a standalone server, after a crash.
-        """
-        if self._transactions:
-            return []
-        entry = self._entries.find_one({"_id": _batch(record)}, {"ids": True})
-        return [] if entry is None else list(entry["ids"])
 
     def last(
         self, record: StepRecord, session: ClientSession
@@ -83,11 +73,16 @@ class Touched:
     def take_off(self, entry: Mapping[str, Any], session: ClientSession) -> None:
         self._entries.delete_one({"_id": entry["_id"]}, session=session)
 
-    def bounds(self, record: StepRecord) -> Iterator[tuple[Mapping[str, Any], Any]]:
-        """Yield the key and `last` of a step's batches, in the order of `last`."""
+    def bounds(
+        self, record: StepRecord, collation: Mapping[str, Any] | None
+    ) -> Iterator[tuple[Mapping[str, Any], Any]]:
+        """Yield the key and `last` of a step's batches, in the order of `last`.
+
+        collation: of the collection that was walked, which orders its `_id`s.
+        """
         walked = {**_entries_of(record), "last": {"$exists": True}}
-        found = list(self._entries.find(walked, {"last": True}).sort("last", 1))
-        for entry in found:
+        found = self._entries.find(walked, {"last": True}).sort("last", 1)
+        for entry in list(found.collation(collation) if collation else found):
             yield entry["_id"], entry["last"]
 
     def seen(

@@ -32,10 +32,9 @@ Result = TypeVar("Result")
 class Bench:
     """What the steps of one run have in common.
 
-    db: the exact view; app_db: what functions of the script get. uri: for async ones,
-    None if it is not at hand. keep_going: raises when the run must stop.
-    batch_seconds: how long a batch may take; 0: its size does not adapt.
-    transactions: False on a standalone server.
+    db: the exact view; app_db: what functions of the script get. keep_going: raises
+    when the run must stop. batch_seconds: how long a batch may take; 0: its size does
+    not adapt. transactions: False on a standalone server.
     """
 
     db: ExactDatabase
@@ -48,7 +47,6 @@ class Bench:
     on_progress: Callable[[Progress], None]
     batch_seconds: float = 0.5
     transactions: bool = True
-    uri: str | None = None
 
 
 class Work:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ScriptError
@@ -21,6 +21,11 @@ def collection_name(collection: Any) -> str:
     if "$" in collection or "\0" in collection or collection.startswith("system."):
         raise ScriptError(
             f"MongoDB does not take {collection!r} as a collection's name"
+        )
+    if collection.startswith(".") or collection.endswith(".") or ".." in collection:
+        raise ScriptError(
+            f"MongoDB does not take {collection!r} as a collection's name: a dot "
+            "stands between two words"
         )
     if collection.startswith(("_migrations", "_aside_")):
         raise ScriptError(f"Collection {collection!r} belongs to the migrations")
@@ -40,7 +45,7 @@ def field_name(field: Any) -> str:
 
 def index_name(name: Any) -> str:
     """Check an index's name: one that dropIndexes takes for that index alone."""
-    if not isinstance(name, str) or name in ("", "*"):
+    if not isinstance(name, str) or name in ("", "*") or "\0" in name:
         raise ScriptError(f"{name!r} is no name of an index")
     return name
 
@@ -52,6 +57,8 @@ def index_keys(keys: Any) -> Keys:
         isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str)
         for pair in pairs
     )
+    if well_formed and any(not field or "\0" in field for field, _ in pairs):
+        raise ScriptError(f"MongoDB does not take the keys {keys!r} of an index")
     if not pairs or not well_formed:
         raise ScriptError(f"The keys of an index are [(field, 1), …], not {keys!r}")
     return tuple((field, way) for field, way in pairs)
@@ -88,6 +95,19 @@ def function(fn: Any) -> Callable[..., Any]:
     if not callable(fn):
         raise ScriptError(f"A function is wanted, not {fn!r}")
     return fn  # type: ignore[no-any-return]
+
+
+def beanie_models(models: Any) -> tuple[Any, ...]:
+    """Check a list of Beanie documents: classes, or dotted paths."""
+    if isinstance(models, str | type) or not isinstance(models, Iterable):
+        raise ScriptError(f"op.beanie() takes a list of documents, not {models!r}")
+    found = tuple(models)
+    for model in found:
+        if not isinstance(model, str | type):
+            raise ScriptError(f"op.beanie() takes classes, not {model!r}")
+    if not found:
+        raise ScriptError("op.beanie() takes one document or more")
+    return found
 
 
 def own(value: Any) -> Any:

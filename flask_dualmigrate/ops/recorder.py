@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ..errors import ScriptError
 from .base import MISSING, NOW, Now, Operation
 from .checks import (
+    beanie_models,
     collection_name,
     document,
     field_name,
@@ -54,6 +55,7 @@ class MongoOperations:
 
     def __init__(self) -> None:
         self._operations: list[Operation] = []
+        self._models: tuple[Any, ...] = ()
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -328,7 +330,10 @@ class MongoOperations:
         transactional: bool = False,
         idempotent: bool = False,
     ) -> Run:
-        """Call `fn(db)`, or `fn(db, session)` with transactional=True."""
+        """Call `fn(db)`, or `fn(db, session)` with transactional=True.
+
+        An `async def fn(db)` gets the database of an AsyncMongoClient.
+        """
         if transactional and idempotent:
             raise ScriptError("run() takes transactional= or idempotent=, not both")
         return self._record(
@@ -338,8 +343,16 @@ class MongoOperations:
                 undo=None if undo is None else function(undo),
                 transactional=transactional,
                 idempotent=idempotent,
+                models=self._models,
             )
         )
+
+    def beanie(self, models: Iterable[Any]) -> None:
+        """Let async functions of a `run` that follows use Beanie documents.
+
+        models: their classes, or dotted paths. It is no operation: nothing is done.
+        """
+        self._models += beanie_models(models)
 
     def todo(self, text: str) -> Todo:
         """Say what is left to write; upgrade refuses a script that has one."""

@@ -17,6 +17,9 @@ class Run(Operation):
     through the session, and commits together with its marker. idempotent=True: it may
     be called again after a crash. With neither, a crash inside it needs a decision.
     undo: `undo(db)`, or `undo(db, session)`, takes it back.
+    Both may be async: they get the async database. models: Beanie documents that
+    op.beanie() named before; they are initialised for an async function. How a function
+    works is no argument of its call: they are no part of the fingerprint.
     """
 
     verb: ClassVar[str] = "run"
@@ -25,6 +28,12 @@ class Run(Operation):
     undo: Callable[..., Any] | None = None
     transactional: bool = False
     idempotent: bool = False
+    models: tuple[Any, ...] = ()
+
+    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        args, kwargs = super().arguments()
+        kwargs.pop("models", None)
+        return args, kwargs
 
     @property
     def kind(self) -> Kind:

@@ -185,7 +185,8 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
         "documents of a time series",
         a_time_series,
         Delete("s", {}),
-        "s is a timeseries: its documents cannot be changed in it",
+        "s is a time-series collection, which MongoDB does not let transactions "
+        "write to",
     ),
     (
         "documents of a capped collection",
@@ -197,7 +198,7 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
         "keeping a time series",
         a_time_series,
         DropCollection("s"),
-        "s is a timeseries collection, which MongoDB cannot rename, so it cannot be "
+        "s is a time-series collection, which MongoDB cannot rename, so it cannot be "
         "kept aside",
     ),
     (

@@ -108,7 +108,7 @@ def test_an_async_function_gets_an_async_database(mongo_db: Db, mongo_url: str) 
     async def fill(db: AsyncDatabase[Any]) -> None:
         await db.t.insert_one({"_id": 1, "name": db.name})
 
-    runner = OperationRunner(mongo_db, uri=mongo_url)
+    runner = OperationRunner(mongo_db)
     runner.run(REVISION, UP, [Run(fill)])
     assert mongo_db.t.find_one() == {"_id": 1, "name": mongo_db.name}
 
@@ -119,7 +119,7 @@ def test_what_an_async_function_raises_is_told_like_any_other(
     async def fails(db: AsyncDatabase[Any]) -> None:
         raise ValueError("later")
 
-    runner = OperationRunner(mongo_db, uri=mongo_url)
+    runner = OperationRunner(mongo_db)
     with pytest.raises(OperationError, match=r"run\(fails\) raised ValueError: later"):
         runner.run(REVISION, UP, [Run(fails)])
 

@@ -32,7 +32,17 @@ from .terminal import PutVerb, Terminal
 from .trees import BOTH, MONGO
 
 COMMANDS = [
-    *("branches", "check", "current", "downgrade", "edit", "heads", "history", "init"),
+    *(
+        "asides",
+        "branches",
+        "check",
+        "current",
+        "downgrade",
+        "edit",
+        "heads",
+        "history",
+        "init",
+    ),
     *("merge", "migrate", "repair", "revision", "show", "stamp", "status", "upgrade"),
 ]
 NOTHING = RunResult(Direction.UPGRADE, ())
@@ -59,7 +69,8 @@ def test_every_command_explains_itself_and_its_options(
 @pytest.mark.parametrize(
     ("option", "takers"),
     [
-        ("--yes", {"upgrade", "downgrade"}),
+        ("--yes", {"upgrade", "downgrade", "asides"}),
+        ("--purge-older-than", {"asides"}),
         ("--dry-run", {"upgrade", "downgrade"}),
         (
             "--backend",

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from flask_dualmigrate import results
-from flask_dualmigrate.backend import PlannedStep
+from flask_dualmigrate.backend import Aside, PlannedStep
 from flask_dualmigrate.console import as_json, as_text
 from flask_dualmigrate.results import (
+    AsidesResult,
     CheckResult,
     CurrentResult,
     DoneStep,
@@ -24,6 +25,7 @@ from flask_dualmigrate.results import (
     InitResult,
     PlannedRevision,
     PlanResult,
+    PurgeResult,
     RepairResult,
     RevisionResult,
     RunResult,
@@ -52,6 +54,22 @@ ATTEMPT = {
     "host": "web1",
     "error": None,
 }
+ASIDE = Aside(
+    name="_aside_ab12_item.note",
+    holds="values",
+    collection="item",
+    field="note",
+    revision="ab12",
+    direction=UP,
+    step=0,
+    verb="drop_field",
+    documents=1200,
+    size_bytes=3_250_586,
+    since=NOON,
+    age_s=36.5 * 86_400,
+    for_downgrade=True,
+    needed=False,
+)
 STATUS = StatusResult(
     (
         RevisionStatus(
@@ -172,6 +190,25 @@ TEXTS = [
         "On MongoDB:\n"
         "  upgrade  applied  2026-11-21 12:30:01Z  41 ms  by ann (pid 7) on web1",
     ),
+    (AsidesResult(()), "Nothing is kept aside."),
+    (
+        AsidesResult((ASIDE,)),
+        f"{'Aside':<21}  {'Holds':<19}  Documents  {'Size':<7}  {'Since':<20}  "
+        f"Age   {'By':<19}  For\n"
+        f"{'-' * 21}  {'-' * 19}  ---------  -------  {'-' * 20}  ----  {'-' * 19}  "
+        f"{'-' * 17}\n"
+        "_aside_ab12_item.note  values of item.note  1,200      3.1 MiB  "
+        "2026-11-21 12:30:01Z  36 d  upgrade ab12 step 0  downgrade of ab12\n"
+        "\n"
+        "1 aside, 3.1 MiB.",
+    ),
+    (PurgeResult((), ()), "No aside is that old; nothing was dropped."),
+    (
+        PurgeResult((ASIDE,), (dataclasses.replace(ASIDE, name="_aside_2"),)),
+        "Dropped _aside_ab12_item.note: 1,200 documents, 3.1 MiB; a downgrade of ab12 "
+        "cannot put that back\n"
+        "Left _aside_2: ab12 is half done, and needs it",
+    ),
     (CheckResult(()), "No problem found."),
     (
         CheckResult((Finding("todo", "one"),)),
@@ -191,6 +228,33 @@ def _id(value: Any) -> str:
 @pytest.mark.parametrize(("result", "text"), TEXTS, ids=_id)
 def test_a_result_is_said_in_words(result: Any, text: str) -> None:
     assert as_text(result) == text
+
+
+@pytest.mark.parametrize(
+    ("age_s", "size_bytes", "text"),
+    [
+        (0.4, 0, "0 B 0 s"),
+        (59.9, 1023, "1023 B 59 s"),
+        (60, 1024, "1.0 KiB 1 min"),
+        (7199, 10**9, "953.7 MiB 1 h"),
+        (10 * 86_400, 2**60, "1048576.0 TiB 10 d"),
+    ],
+)
+def test_an_age_and_a_size_are_said_in_their_largest_unit(
+    age_s: float, size_bytes: int, text: str
+) -> None:
+    aside = dataclasses.replace(ASIDE, age_s=age_s, size_bytes=size_bytes)
+    row = as_text(AsidesResult((aside,))).splitlines()[2]
+
+    assert " ".join(row.replace("2026-11-21 12:30:01Z", "").split()[5:9]) == text
+
+
+def test_an_aside_says_who_wants_it() -> None:
+    needed = dataclasses.replace(ASIDE, needed=True)
+    for_people = dataclasses.replace(ASIDE, for_downgrade=False)
+
+    assert "ab12, which is half done\n" in as_text(AsidesResult((needed,)))
+    assert " you\n" in as_text(AsidesResult((for_people,)))
 
 
 def test_several_pending_revisions_are_said_in_the_plural() -> None:

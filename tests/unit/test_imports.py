@@ -35,7 +35,7 @@ STAIR = (
     ("results",),
     ("executor", "history", "console"),
     ("environment",),
-    ("authoring", "commands"),
+    ("asides", "authoring", "commands"),
     ("cli",),
     ("extension",),
     ("api",),

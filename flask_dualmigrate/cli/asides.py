@@ -1,0 +1,37 @@
+"""The command that lists the asides, and drops old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import asides
+from ..backend import Aside
+from ..console.asides import aside_line
+from ..environment import Environment
+from ..errors import UsageError
+from .asking import ask
+from .command import command, option
+
+
+@command(
+    "asides",
+    option(
+        "--purge-older-than",
+        metavar="AGE",
+        help="Drop those that are as old as that, such as 30d (s, m, h, d, w).",
+    ),
+    asks=True,
+)
+def _asides(env: Environment, purge_older_than: str | None, yes: bool) -> Any:
+    """List what dropped fields and collections left in MongoDB; drop old ones."""
+    if purge_older_than is None:
+        if yes:
+            raise UsageError("--yes goes with --purge-older-than")
+        return asides.asides(env)
+    confirm = None if yes else _ask
+    return asides.purge_asides(env, purge_older_than, confirm=confirm)
+
+
+def _ask(found: Sequence[Aside]) -> None:
+    ask([aside_line(aside) for aside in found])

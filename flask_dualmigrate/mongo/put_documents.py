@@ -1,0 +1,110 @@
+"""Putting documents back that an upgrade deleted, and taking them away again.
+
+A document whose `_id` is taken again is not written over: it stays in the aside, and a
+note of the run says how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo.client_session import ClientSession
+
+from ..ops import Delete, Insert
+from .putback import drain
+from .views import as_bytes
+from .walk import ids_in
+from .work import Work
+
+_BATCH_SIZE = 1000
+_ID_ONLY = {"_id": True}
+
+
+def deleted_by_upgrade(work: Work, operation: Insert) -> list[str]:
+    """Return the asides of documents that a downgrade's insert gives back."""
+    return work.bench.asides.kept_by_upgrade(
+        work.record, Delete.verb, of=operation.collection
+    )
+
+
+def put_documents_back(work: Work, collection: str) -> None:
+    """Move the documents of the sources back; what they are is remembered for undo."""
+    for source in work.before.get("sources", ()):
+        _put_back(work, collection, source)
+
+
+def take_documents_again(
+    work: Work, collection: str, entry: Mapping[str, Any], session: ClientSession
+) -> int:
+    """Undo one batch of `put_documents_back`: they move to the aside as they are now.
+
+    Returns how many documents there were, since they are not among those inserted.
+    """
+    source = entry["details"][0]
+    found = list(work.db[collection].find(ids_in(entry["ids"]), session=session))
+    if found:
+        work.db[source].insert_many(found, session=session)
+        work.db[collection].delete_many(ids_in(entry["ids"]), session=session)
+    return len(entry["ids"])
+
+
+def without_those_back(
+    work: Work,
+    collection: str,
+    given: Sequence[dict[str, Any]],
+    session: ClientSession,
+) -> list[dict[str, Any]]:
+    """Return the documents to insert: where some came back, those not there yet.
+
+    A script that says again what it deleted gets the former documents.
+    """
+    if not work.before.get("sources"):
+        return list(given)
+    there = taken_ids(work, collection, given, session)
+    return [doc for doc in given if as_bytes(doc["_id"]) not in there]
+
+
+def taken_ids(
+    work: Work,
+    collection: str,
+    documents: Sequence[Mapping[str, Any]],
+    session: ClientSession,
+) -> set[bytes]:
+    """Return the keys of those `_id`s that documents of a collection have now.
+
+    By the collation of the collection: in a lax one an `A` takes the place of an `a`.
+    """
+    target = work.db[collection]
+    ids = {as_bytes(document["_id"]): document["_id"] for document in documents}
+    found = target.find(ids_in(list(ids.values())), _ID_ONLY, session=session)
+    taken = {as_bytes(document["_id"]) for document in found}
+    if taken <= ids.keys():
+        return taken
+    return {
+        key
+        for key, _id in ids.items()
+        if target.find_one({"_id": {"$eq": _id}}, _ID_ONLY, session=session)
+    }
+
+
+def _put_back(work: Work, collection: str, source: str) -> None:
+    def insert(kept: Sequence[RawBSONDocument], session: ClientSession) -> None:
+        taken = taken_ids(work, collection, kept, session)
+        back = [doc for doc in kept if as_bytes(doc["_id"]) not in taken]
+        if back:
+            ids = [document["_id"] for document in back]
+            sources = [source] * len(ids)
+            work.bench.touched.add(work.record, ids, session, details=sources)
+            work.db[collection].insert_many(back, session=session)
+            work.db[source].delete_many(ids_in(ids), session=session)
+
+    drain(work, source, insert, batch_size=_BATCH_SIZE)
+    left = work.db[source].count_documents({})
+    if left:
+        noun = "document" if left == 1 else "documents"
+        work.note(
+            f"{left} deleted {noun} of {collection}: the _id is taken again, "
+            f"the former one stays in {source}"
+        )
