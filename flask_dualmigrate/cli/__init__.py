@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
-from . import looking, running, writing
+from . import indexes, looking, running, writing
 from .command import COMMANDS, MakeEnvironment
 
-__all__ = ["looking", "make_group", "running", "writing"]
+__all__ = ["indexes", "looking", "make_group", "running", "writing"]
 
 
-_GROUPS: dict[str, str] = {}
+_GROUPS: dict[str, str] = {
+    "index": "List, compare, build and drop indexes.",
+}
 """Name of a group below `db-migrate` -> its help."""
 
 
