@@ -6,17 +6,18 @@ not even be initialised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.script.base import Script
 from flask import Flask
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
-from .autogenerate.counterparts import counterparts
+from .autogenerate.counterparts import counterparts, script_counterparts
 from .autogenerate.naming import Naming
 from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress, State
@@ -24,7 +25,12 @@ from .config import Config
 from .errors import DatabaseUnavailable, UsageError
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
-from .indexes import DeclaredIndexes, IndexSide, settle_declarations
+from .indexes import (
+    DeclaredIndexes,
+    IndexSide,
+    edited_in_scripts,
+    settle_declarations,
+)
 from .lockfile import read_lock_file
 from .mongo.backend import MongoBackend
 from .mongo.beanie_indexes import of_documents
@@ -142,13 +148,25 @@ class Environment:
         """What MongoDB should have: by models, documents, and the applied scripts."""
         naming = Naming(self.config.collections, self.config.fields)
         applied = self.backends[BackendName.MONGO].read().applied
-        return settle_declarations(
-            [
-                counterparts(self.metadata, naming=naming),
-                of_documents(self.config.document_classes()),
-                scripted(self.directory, applied) if applied else DeclaredIndexes(),
-            ]
-        )
+        models = counterparts(self.metadata, naming=naming)
+        scripts = DeclaredIndexes()
+        if applied:
+            scripts = scripted(self.directory, applied)
+            models = edited_in_scripts(
+                models,
+                scripts,
+                lambda: script_counterparts(self._alembic(applied), naming=naming),
+            )
+        documents = of_documents(self.config.document_classes())
+        return settle_declarations([models, documents, scripts])
+
+    def _alembic(self, wanted: Collection[str]) -> list[Script]:
+        """Return the Alembic scripts of some revisions, oldest first."""
+        name, directory = BackendName.POSTGRES, self.directory
+        known = [rev.id for rev in directory.topological() if rev.id in wanted]
+        return [
+            directory.script(name, key) for key in known if directory.has(name, key)
+        ]
 
     def _postgres_indexes(self) -> PostgresIndexes:
         options = self.alembic_options

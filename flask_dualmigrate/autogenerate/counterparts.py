@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from types import ModuleType
 from typing import Any
 
+from alembic.script.base import Script
 from sqlalchemy import MetaData
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
@@ -13,7 +15,9 @@ from ..indexes import DeclaredIndex, DeclaredIndexes
 from .context import Context, Untranslatable, plain_dialect
 from .indexes import Spec, Unknown, project
 from .naming import Naming
-from .state import TableState, schema_of
+from .record import record
+from .state import Schema, TableState, schema_of
+from .translate import replay
 
 
 def counterparts(
@@ -31,7 +35,26 @@ def counterparts(
     plain = plain_dialect(dialect or _postgres())
     context = Context(naming, plain)
     states = schema_of(tables, plain).values()
-    found = [_of_table(state, context) for state in states]
+    return _of_tables(states, context)
+
+
+def script_counterparts(
+    scripts: Sequence[Script | ModuleType], *, naming: Naming
+) -> DeclaredIndexes:
+    """Return what autogenerate would have written for some Alembic scripts' tables.
+
+    scripts: oldest first; they are run on a database that is not there.
+    """
+    context = Context(naming, _postgres())
+    tables: Schema = {}
+    for script in scripts:
+        module = script if isinstance(script, ModuleType) else script.module
+        tables = replay(record(module, "upgrade").operations, tables, context)
+    return _of_tables(tables.values(), context)
+
+
+def _of_tables(tables: Iterable[TableState], context: Context) -> DeclaredIndexes:
+    found = [_of_table(state, context) for state in tables]
     return DeclaredIndexes(
         tuple(index for item in found for index in item.indexes),
         tuple(note for item in found for note in item.notes),

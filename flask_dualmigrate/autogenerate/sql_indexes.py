@@ -14,7 +14,7 @@ from sqlalchemy.sql import quoted_name
 from ..indexes import SqlComparison, SqlIndex
 from .context import plain_dialect
 from .propose import propose
-from .state import full_name
+from .state import full_name, sql_of
 from .walk import leaves, table_of
 
 _NAME = "dualmigrate_name_of_the_index"
@@ -70,7 +70,8 @@ def _index(index: Index, dialect: Dialect) -> SqlIndex:
     index.dialect_options["postgresql"]["concurrently"] = True
     before, after = _statement(index, dialect)
     table = full_name(index.table.name, index.table.schema, dialect)
-    return SqlIndex(table, name, before, after)
+    key = tuple(sql_of(item, dialect) for item in index.expressions)
+    return SqlIndex(table, name, key, before, after)
 
 
 def _constraint(constraint: UniqueConstraint, dialect: Dialect) -> SqlIndex:
@@ -95,7 +96,8 @@ def _constraint(constraint: UniqueConstraint, dialect: Dialect) -> SqlIndex:
         words += " DEFERRABLE"
     if constraint.initially:
         words += f" INITIALLY {constraint.initially}"
-    return SqlIndex(table, name, before, after, words)
+    key = tuple(str(column.name) for column in constraint.columns)
+    return SqlIndex(table, name, key, before, after, words)
 
 
 def _statement(index: Index, dialect: Dialect) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from ..revision import BackendName
 from .text import duration, lines, table, when
 
 _PLACE = {BackendName.MONGO: "Collection", BackendName.POSTGRES: "Table"}
+_SYNC = "flask db-migrate index sync"
 _NOT_SHOWN = ("definition", "hidden", "textIndexVersion", "2dsphereIndexVersion")
 _OF_TEXT = {"default_language": "english", "language_override": "language"}
 
@@ -43,10 +44,13 @@ def _(result: IndexListResult) -> Iterator[str]:
 def _(result: IndexDiffResult) -> Iterator[str]:
     yield from _differences(result.differences)
     yield from _notes(result.notes)
-    if result.ok:
+    others = {item.verdict for item in result.differences} - {Verdict.OK}
+    if not others:
         yield "All indexes are as declared."
-    elif any(item.verdict is not Verdict.OK for item in result.differences):
-        yield "To make them so, run: flask db-migrate index sync"
+    elif others == {Verdict.UNDECLARED}:
+        yield f"To drop what nothing declares, run: {_SYNC} --drop-undeclared"
+    else:
+        yield f"To make them so, run: {_SYNC}"
 
 
 @lines.register

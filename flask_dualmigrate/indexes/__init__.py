@@ -5,7 +5,7 @@ Pure: the wings read and build, `compare` judges, `sides` says what a wing offer
 
 from __future__ import annotations
 
-from .compare import compare, settle_declarations
+from .compare import compare, edited_in_scripts, settle_declarations
 from .normalise import Definition, normalise
 from .results import (
     IndexDiffResult,
@@ -52,6 +52,7 @@ __all__ = [
     "SyncAction",
     "Verdict",
     "compare",
+    "edited_in_scripts",
     "normalise",
     "settle_declarations",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..revision import BackendName
@@ -37,6 +37,36 @@ def settle_declarations(declared: Iterable[DeclaredIndexes]) -> DeclaredIndexes:
         for index in group.indexes:
             _settle(index, kept, notes)
     return DeclaredIndexes(tuple(kept.values()), tuple(dict.fromkeys(notes)))
+
+
+def edited_in_scripts(
+    models: DeclaredIndexes,
+    scripts: DeclaredIndexes,
+    translated: Callable[[], DeclaredIndexes],
+) -> DeclaredIndexes:
+    """Return the models' indexes without those that a script made in another way.
+
+    The script is right where the models still say what it was generated from: somebody
+    edited it. Else the models have changed since. translated: what the scripts were
+    generated from; asked only where the two differ.
+    """
+    made = {(item.place, item.name): definition_of(item) for item in scripts.indexes}
+    other = {
+        key: item
+        for item in models.indexes
+        for key in [(item.place, item.name)]
+        if key in made and made[key].differing(definition_of(item))
+    }
+    if not other:
+        return models
+    edited = {
+        (item.place, item.name)
+        for item in translated().indexes
+        for wanted in [other.get((item.place, item.name))]
+        if wanted and not definition_of(wanted).differing(definition_of(item))
+    }
+    left = (i for i in models.indexes if (i.place, i.name) not in edited)
+    return DeclaredIndexes(tuple(left), models.notes)
 
 
 def _settle(

@@ -55,7 +55,7 @@ class Definition:
     @property
     def identity(self) -> tuple[Key, dict[str, Any]]:
         own = ("unique", "sparse", "collation", "partialFilterExpression")
-        names = (*own, "wildcardProjection")
+        names = (*own, "wildcardProjection", "weights")
         return self.key, {n: self.options[n] for n in names if n in self.options}
 
     @property

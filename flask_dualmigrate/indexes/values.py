@@ -132,12 +132,14 @@ class BuildProgress:
 class SqlIndex:
     """A declared index of PostgreSQL: what builds it, and makes a constraint of it.
 
-    before, after: CREATE INDEX CONCURRENTLY, what stands before and after the name.
+    key: columns and expressions. before, after: CREATE INDEX CONCURRENTLY, what stands
+    before and after the name.
     constraint: what follows ADD CONSTRAINT … UNIQUE USING INDEX …, None for an index.
     """
 
     table: str
     name: str
+    key: tuple[str, ...]
     before: str
     after: str
     constraint: str | None = None

@@ -27,6 +27,7 @@ from .index_stand_ins import original, stand_in
 from .views import exact_view
 
 _POLL_S = 0.5
+_pause = time.sleep
 
 
 class MongoIndexes:
@@ -61,7 +62,8 @@ class MongoIndexes:
         found = [i for i in listing.indexes if not _is_the_servers(i)]
         every = compare(declared.indexes, found, collations=collations)
         if place is not None and not any(item.place == place for item in every):
-            index_reading.read(self._db, place)  # says why, where there is no such one
+            # Says why, where there is none of that name.
+            index_reading.read(self._db, place, usage=False)
         chosen = tuple(item for item in every if place in (None, item.place))
         return chosen, (*declared.notes, *listing.notes)
 
@@ -91,7 +93,7 @@ class MongoIndexes:
             return
         modify(self._db, place, name, {"hidden": True})
         try:
-            time.sleep(hidden_for_s)
+            _pause(hidden_for_s)
             self._require_lock()
             drop(self._db, place, name)
         except BaseException:
@@ -149,12 +151,12 @@ class MongoIndexes:
             if states.get(name) is not State.BUILDING:
                 return
             watch(self._db, place, name, on_build)
-            time.sleep(_POLL_S)
+            _pause(_POLL_S)
 
     def require(self, place: str, name: str) -> str:
+        with driver_words("list indexes"):
+            index_reading.read(self._db, place, usage=False)
         specs = self._specs(place)
-        if not specs:
-            self.read(place)  # says so, where there is no such collection
         if name == "_id_":
             raise UsageError(
                 f"The index on _id of {place} cannot be dropped or rebuilt"

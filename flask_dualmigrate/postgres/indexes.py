@@ -113,13 +113,12 @@ class PostgresIndexes:
         wanted = self._declared.get(key)
         verdict, why, remedy = _verdict(key, found, wanted, compared)
         declared = None
-        if verdict not in (Verdict.UNDECLARED,) and (wanted or found):
-            options = {"definition": _definition(wanted)} if wanted else {}
-            declared = DeclaredIndex(
-                *key, key=found.key if found else (), options=options, sources=_MODELS
-            )
-        if verdict is Verdict.BUILDING and key in compared.remove:
-            declared = None
+        if wanted is not None:
+            options = {"definition": _definition(wanted)}
+            parts = tuple((part, 1) for part in wanted.key)
+            declared = DeclaredIndex(*key, parts, options, _MODELS)
+        elif found and key[0] in compared.there and key not in compared.remove:
+            declared = DeclaredIndex(*key, found.key, found.options, _MODELS)
         return Difference(
             BackendName.POSTGRES, *key, verdict, declared, found, why, remedy
         )
