@@ -24,15 +24,18 @@ def of_documents(documents: Iterable[type[Any]]) -> DeclaredIndexes:
 
     Raises UsageError for what is no document class of Beanie's, or a wrong index.
     """
-    found = [index for document in documents for index in _of_document(document)]
-    return DeclaredIndexes(tuple(found))
+    found: dict[type[Any], tuple[DeclaredIndex, ...]] = {}
+    for document in documents:
+        if not _is_document(document):
+            raise UsageError(
+                f"documents= holds {document!r}, which is no Beanie document class"
+            )
+        for each in _documents_of(document):  # Beanie initialises the parents too
+            found.setdefault(each, tuple(_of_document(each)))
+    return DeclaredIndexes(tuple(index for each in found.values() for index in each))
 
 
 def _of_document(document: type[Any]) -> Iterator[DeclaredIndex]:
-    if not _is_document(document):
-        raise UsageError(
-            f"documents= holds {document!r}, which is no Beanie document class"
-        )
     place = collection_of(document)
     models = _merged([*_of_fields(document)], [*_of_settings(document)])
     for model in models.values():

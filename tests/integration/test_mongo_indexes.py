@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +32,7 @@ from flask_dualmigrate import (
     init,
     upgrade,
 )
+from flask_dualmigrate.embedded.wheels import mongod_program
 from flask_dualmigrate.extension import environment_of
 from flask_dualmigrate.indexes import (
     BuildProgress,
@@ -572,3 +575,75 @@ def test_a_build_says_how_far_it_is(
     assert {each.place for each in told} == {"big"}
     assert {"_rebuild_ix", "ix"} == {each.name for each in told}
     assert any(each.done and each.total for each in told)
+
+
+def test_a_script_that_was_edited_is_what_is_declared(
+    with_models: MakeModels, mongo_db: Db
+) -> None:
+    with_models(ix_a())
+    tree = Tree(Path(environment_of().config.directory))
+    columns = 'sa.Column("id", sa.Integer, primary_key=True), sa.Column("a", sa.Text)'
+    tree.add(
+        "r0",
+        postgres=f'op.create_table("items", {columns})\n'
+        'op.create_index("ix_a", "items", ["a"])',
+        mongo='op.create_index("item", "a", name="ix_a", sparse=True)',
+    )
+    init()
+    upgrade()
+
+    (difference,) = index_diff().differences
+
+    assert difference.verdict is Verdict.OK
+    assert difference.declared is not None
+    assert difference.declared.sources == ("revision r0",)
+
+
+def test_a_model_that_changed_since_is_what_is_declared(
+    with_models: MakeModels, mongo_db: Db
+) -> None:
+    with_models(ix_a(unique=True))
+    apply_script('op.create_index("item", "a", name="ix_a")')
+
+    (difference,) = index_diff().differences
+
+    assert difference.verdict is Verdict.CONFLICT
+    assert difference.why == "unique is not set, declared is True"
+
+
+@pytest.fixture
+def reader_uri(folder: Path) -> Iterator[str]:
+    """The URI of a standalone server, for a user who may read and no more."""
+    data, port = folder / "data", 32_000 + os.getpid() % 700
+    data.mkdir()
+    where = ("--bind_ip", "127.0.0.1", "--port", str(port), "--nounixsocket")
+    program = [str(mongod_program(folder)), "--dbpath", str(data), *where, "--auth"]
+    server = subprocess.Popen(program, stdout=subprocess.DEVNULL)
+    with MongoClient[dict[str, Any]]("127.0.0.1", port) as client:
+        roles = ["root"]
+        client.admin.command("createUser", "root", pwd="x", roles=roles)
+    root = f"mongodb://root:x@127.0.0.1:{port}/"
+    with MongoClient[dict[str, Any]](root) as client:
+        client.app.item.create_index("a", name="ix")
+        reader = [{"role": "read", "db": "app"}]
+        client.admin.command("createUser", "reader", pwd="x", roles=reader)
+    yield f"mongodb://reader:x@127.0.0.1:{port}/app?authSource=admin"
+    server.terminate()
+    server.wait()
+
+
+def test_a_user_who_may_not_see_uses_gets_the_rest(
+    reader_uri: str, make_app: MakeApp
+) -> None:
+    app = make_app(db=SQLAlchemy(), active="mongo", urls={"mongo": reader_uri})
+    with app.app_context():
+        result = index_list()
+        (difference,) = index_diff().differences
+
+    assert [(index.name, index.uses) for index in result.indexes] == [
+        ("_id_", None),
+        ("ix", None),
+    ]
+    assert result.indexes[1].size_bytes
+    assert "may not see how often" in result.notes[0]
+    assert difference.verdict is Verdict.UNDECLARED

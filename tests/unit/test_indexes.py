@@ -42,7 +42,7 @@ def partial(condition: Mapping[str, Any]) -> dict[str, Any]:
     return {"partialFilterExpression": condition}
 
 
-SAME = {
+SAME: dict[str, Any] = {
     "numbers": ((A, {}), ((("a", 1.0),), {})),
     "ignored": ((A, {}), (A, {"v": 2, "ns": "x.y", "background": True})),
     "off": ((A, {}), (A, {"unique": False, "sparse": False, "hidden": False})),
@@ -80,7 +80,7 @@ SAME = {
     ),
 }
 
-OTHER = {
+OTHER: dict[str, Any] = {
     "key order": (((("a", 1), ("b", 1)), {}), ((("b", 1), ("a", 1)), {})),
     "way": ((A, {}), ((("a", -1),), {})),
     "unique": ((A, {"unique": True}), (A, {})),
