@@ -134,7 +134,7 @@ def rebuild_index(
     env: Environment, place: str, name: str, *, on_build: OnBuild = _silent
 ) -> IndexRebuildResult:
     """Build an index anew, with never a moment without it."""
-    side, _ = _side_of(env, place, name)
+    side, _ = _side_of(env, place, name, to_drop=False)
     env.check_servers()
     started = time.monotonic()
     with env.locked():
@@ -162,11 +162,13 @@ def _having(
     return answers
 
 
-def _side_of(env: Environment, place: str, name: str) -> tuple[IndexSide, str]:
+def _side_of(
+    env: Environment, place: str, name: str, *, to_drop: bool = True
+) -> tuple[IndexSide, str]:
     """Return the one side that has an index, and the index in words."""
 
     def ask(side: IndexSide) -> tuple[IndexSide, str]:
-        return side, side.require(place, name)
+        return side, side.require(place, name, to_drop=to_drop)
 
     having = _having(env.index_sides, ask)
     if len(having) > 1:

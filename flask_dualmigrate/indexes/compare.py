@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -157,7 +158,9 @@ class _Place:
                 continue
             told.add(other)
             if other == name:
-                yield self._same_name(name)
+                difference = self._same_name(name)
+                told.update(difference.also)
+                yield difference
             else:
                 yield self._twin(name, other)
         for name in sorted(self.found.keys() - told):
@@ -182,9 +185,15 @@ class _Place:
         if not names:
             return self._say(name, Verdict.OK, index, found)
         changes = _changes(wanted, names)
-        remedy = Remedy.MODIFY if changes else _replace(wanted)
-        why = "; ".join(_told(each, index, found) for each in names)
-        return self._say(name, Verdict.CONFLICT, index, found, remedy, why, changes)
+        why = [_told(each, index, found) for each in names]
+        if changes:
+            remedy = Remedy.MODIFY
+            return self._conflict(name, found, remedy, why, changes=changes)
+        twin = self._in_the_way(name)
+        if twin is not None:
+            why.append(f"{twin} is the same index under another name")
+        also = (twin,) if twin is not None else ()
+        return self._conflict(name, found, _replace(wanted), why, also=also)
 
     def _twin(self, name: str, other: str) -> Difference:
         index, found = self.declared[name], self.found[other]
@@ -197,8 +206,7 @@ class _Place:
         if found.state is State.BUILDING:
             why = f"{why}, and is being built"
             return self._say(name, Verdict.BUILDING, index, found, Remedy.WAIT, why)
-        remedy = _replace(self.wanted[name])
-        return self._say(name, Verdict.CONFLICT, index, found, remedy, why)
+        return self._conflict(name, found, _replace(self.wanted[name]), [why])
 
     def _undeclared(self, name: str) -> Difference:
         found = self.found[name]
@@ -212,6 +220,25 @@ class _Place:
             name, Verdict.UNDECLARED, None, found, Remedy.DROP, why or None
         )
 
+    def _conflict(
+        self,
+        name: str,
+        found: FoundIndex,
+        remedy: Remedy,
+        why: list[str],
+        *,
+        changes: Mapping[str, Any] | None = None,
+        also: tuple[str, ...] = (),
+    ) -> Difference:
+        if remedy is Remedy.NONE:
+            why = [*why, "nothing can stand in for it: `index drop`, then `index sync`"]
+        return dataclasses.replace(
+            self._say(name, Verdict.CONFLICT, self.declared[name], found, remedy),
+            why="; ".join(why),
+            changes=changes or {},
+            also=also,
+        )
+
     def _say(
         self,
         name: str,
@@ -220,19 +247,9 @@ class _Place:
         found: FoundIndex | None,
         remedy: Remedy = Remedy.NONE,
         why: str | None = None,
-        changes: Mapping[str, Any] | None = None,
     ) -> Difference:
-        return Difference(
-            BackendName.MONGO,
-            self.place,
-            name,
-            verdict,
-            declared,
-            found,
-            why,
-            remedy,
-            changes or {},
-        )
+        place = (BackendName.MONGO, self.place, name)
+        return Difference(*place, verdict, declared, found, why, remedy)
 
 
 def _changes(wanted: Definition, names: Sequence[str]) -> dict[str, Any]:
@@ -245,8 +262,8 @@ def _changes(wanted: Definition, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _replace(wanted: Definition) -> Remedy:
-    """A second text index is refused, so that no other one can stand in."""
-    return Remedy.NONE if wanted.is_text else Remedy.REPLACE
+    """Return REPLACE, or NONE where MongoDB takes no index that could stand in."""
+    return Remedy.REPLACE if wanted.can_be_stood_in_for else Remedy.NONE
 
 
 def _told(name: str, index: DeclaredIndex, found: FoundIndex) -> str:

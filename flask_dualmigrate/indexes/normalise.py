@@ -62,6 +62,12 @@ class Definition:
     def is_text(self) -> bool:
         return any(way == "text" for _, way in self.key)
 
+    @property
+    def can_be_stood_in_for(self) -> bool:
+        """Whether MongoDB takes a second index that covers the same documents."""
+        is_wild = any(name.split(".")[-1] == "$**" for name, _ in self.key)
+        return not self.is_text and not (is_wild and "sparse" in self.options)
+
     def differing(self, other: Definition) -> tuple[str, ...]:
         """Return the options that are not the same, "key" first."""
         found = [] if self.key == other.key else ["key"]

@@ -38,5 +38,8 @@ class IndexSide(Protocol):
     def wait(self, difference: Difference, on_build: OnBuild) -> None:
         """Return when the build that is under way has ended."""
 
-    def require(self, place: str, name: str) -> str:
-        """Return an index in words; UsageError if it cannot be dropped or rebuilt."""
+    def require(self, place: str, name: str, *, to_drop: bool = True) -> str:
+        """Return an index in words.
+
+        Raises UsageError if it cannot be dropped or, with to_drop=False, rebuilt.
+        """

@@ -94,6 +94,7 @@ class Difference:
     """What a comparison says of one index.
 
     why: what is different, in words. changes: for MODIFY, the options to change.
+    also: for REPLACE, undeclared indexes in its way, which go too.
     """
 
     backend: BackendName
@@ -105,6 +106,7 @@ class Difference:
     why: str | None = None
     remedy: Remedy = Remedy.NONE
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pymongo.database import Database
 
-from ..errors import UsageError
+from ..errors import OperationError, UsageError
 from ..indexes import (
     DeclaredIndexes,
+    Definition,
     Difference,
     FoundIndex,
     Listing,
@@ -18,6 +19,7 @@ from ..indexes import (
     Remedy,
     State,
     compare,
+    normalise,
 )
 from ..indexes.compare import STAND_IN, key_text
 from ..revision import BackendName
@@ -79,7 +81,8 @@ class MongoIndexes:
                 modify(self._db, difference.place, index.name, difference.changes)
             case Remedy.REPLACE:
                 assert found is not None
-                self._replace(difference.place, found.name, spec, on_build)
+                old = (found.name, *difference.also)
+                self._replace(difference.place, old, spec, on_build)
 
     def drop(self, place: str, name: str, *, hidden_for_s: float = 0.0) -> None:
         """Hide it, so that queries go without, wait, and drop it.
@@ -88,7 +91,8 @@ class MongoIndexes:
         """
         self.require(place, name)
         self._require_lock()
-        if self._spec(place, name).get("hidden"):
+        is_building = index_reading.states(self._db, place)[name] is State.BUILDING
+        if is_building or self._specs(place)[name].get("hidden"):
             drop(self._db, place, name)
             return
         modify(self._db, place, name, {"hidden": True})
@@ -107,13 +111,16 @@ class MongoIndexes:
         if spec is None and STAND_IN + name in specs:
             spec = original(specs[STAND_IN + name], name)
         if spec is None:
-            self.require(place, name)
-            raise AssertionError(name)
+            raise UsageError(f"{place} has no index {name} any more")
         self._wait(place, name, on_build)
-        self._replace(place, name, spec, on_build)
+        self._replace(place, (name,), spec, on_build)
 
     def _replace(
-        self, place: str, old: str, spec: Mapping[str, Any], on_build: OnBuild
+        self,
+        place: str,
+        old: Sequence[str],
+        spec: Mapping[str, Any],
+        on_build: OnBuild,
     ) -> None:
         """Put an index in the place of another one, with never a moment without.
 
@@ -121,19 +128,20 @@ class MongoIndexes:
         the server takes its filter for another one. See index_stand_ins.
         """
         substitute = stand_in(place, spec)
-        there = self._specs(place).get(substitute["name"])
-        if there is not None and old not in self._specs(place):
-            pass  # a rebuild that was stopped: it stands in already
-        else:
-            if there is not None:
-                self._wait(place, substitute["name"], on_build)
-                drop(self._db, place, substitute["name"])
+        name, specs = substitute["name"], self._specs(place)
+        _refuse_twin(place, spec, specs, leaving=(*old, name))
+        # Where the old one is gone, a rebuild was stopped: it stands in already.
+        if not (name in specs and specs.keys().isdisjoint(old)):
+            if name in specs:
+                self._wait(place, name, on_build)
+                drop(self._db, place, name)
             self._build(place, substitute, on_build)
-        self._require_lock()
-        drop(self._db, place, old)
+        for each in old:
+            self._require_lock()
+            drop(self._db, place, each)
         self._build(place, spec, on_build)
         self._require_lock()
-        drop(self._db, place, substitute["name"])
+        drop(self._db, place, name)
 
     def _build(self, place: str, spec: Mapping[str, Any], on_build: OnBuild) -> None:
         self._require_lock()
@@ -153,7 +161,7 @@ class MongoIndexes:
             watch(self._db, place, name, on_build)
             _pause(_POLL_S)
 
-    def require(self, place: str, name: str) -> str:
+    def require(self, place: str, name: str, *, to_drop: bool = True) -> str:
         with driver_words("list indexes"):
             index_reading.read(self._db, place, usage=False)
         specs = self._specs(place)
@@ -161,18 +169,38 @@ class MongoIndexes:
             raise UsageError(
                 f"The index on _id of {place} cannot be dropped or rebuilt"
             )
-        if name not in specs and STAND_IN + name not in specs:
+        if name not in specs and (to_drop or STAND_IN + name not in specs):
             known = ", ".join(sorted(specs.keys() - {"_id_"})) or "none but _id_"
             raise UsageError(f"{place} has no index {name}", hint=f"It has: {known}.")
         spec = specs.get(name) or specs[STAND_IN + name]
         return f"{place}: index {name} {key_text(tuple(spec['key'].items()))}"
 
-    def _spec(self, place: str, name: str) -> dict[str, Any]:
-        return self._specs(place)[name]
-
     def _specs(self, place: str) -> dict[str, dict[str, Any]]:
         with driver_words("list indexes"):
             return index_reading.specs(self._db, place)
+
+
+def _refuse_twin(
+    place: str,
+    spec: Mapping[str, Any],
+    specs: Mapping[str, Mapping[str, Any]],
+    *,
+    leaving: Collection[str],
+) -> None:
+    """Raise, before anything is changed, where error 85 would come half-way."""
+    identity = _definition(spec).identity
+    for name, there in specs.items():
+        if name not in leaving and _definition(there).identity == identity:
+            raise OperationError(
+                f"{place} has {name}, which is what {spec['name']} should be: MongoDB "
+                "takes one index under one name",
+                hint=f"Drop it first: flask db-migrate index drop {place} {name}",
+            )
+
+
+def _definition(spec: Mapping[str, Any]) -> Definition:
+    options = {k: v for k, v in spec.items() if k not in ("key", "name")}
+    return normalise(tuple(spec["key"].items()), options)
 
 
 def _is_the_servers(index: FoundIndex) -> bool:

@@ -191,11 +191,10 @@ class PostgresIndexes:
                 on_build(progress)
             pause.wait(_POLL_S)
 
-    def require(self, place: str, name: str) -> str:
+    def require(self, place: str, name: str, *, to_drop: bool = True) -> str:
         found = self._found(place, name)
-        if found.options.get("primary_key") or (
-            found.constraint and not found.options.get("unique")
-        ):
+        is_unique = bool(found.options.get("unique"))
+        if to_drop and found.constraint and not is_unique:
             raise UsageError(
                 f"{name} of {place} belongs to the constraint {found.constraint}",
                 hint="Drop the constraint in a revision.",
@@ -311,6 +310,8 @@ def _hint(error: SQLAlchemyError) -> str | None:
             "An older transaction did not end in time. Run it again: an INVALID index "
             "that is left is dropped first."
         )
+    if state == "0A000":
+        return "PostgreSQL does not do it CONCURRENTLY. Do it in a revision."
     return None
 
 

@@ -17,7 +17,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from pymongo import MongoClient
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from flask_dualmigrate import (
     IntegrityError,
@@ -183,6 +183,11 @@ CASES: dict[str, tuple[Callable[[], sa.Index], list[dict[str, Any]], str]] = {
         [{"key": {"a": 1}, "name": "ix_a"}],
         "CONFLICT",
     ),
+    "other key, and a twin (86, 85)": (
+        ix_a,
+        [{"key": {"b": 1}, "name": "ix_a"}, {"key": {"a": 1}, "name": "old"}],
+        "CONFLICT",
+    ),
     "collation": (
         lambda: ix_a(sa.text("lower(a)")),
         [{"key": {"a": 1}, "name": "ix_a", "collation": {"locale": "fr"}}],
@@ -317,6 +322,19 @@ def test_a_unique_index_over_double_keys_is_one_clear_error(
 
     assert spec(mongo_db, "ix_a") == before
     assert names(mongo_db) == {"ix_a"}
+
+
+def test_two_names_that_were_swapped_are_refused_before_anything_is_changed(
+    with_models: MakeModels, mongo_db: Db
+) -> None:
+    with_models(ix_a(), sa.Index("ix_b", "b"))
+    mongo_db.item.create_index("b", name="ix_a")
+    mongo_db.item.create_index("a", name="ix_b")
+
+    with pytest.raises(OperationError, match="index drop item ix_b"):
+        sync()
+
+    assert names(mongo_db) == {"ix_a", "ix_b"}
 
 
 def test_pending_revisions_are_applied_first(with_models: MakeModels) -> None:
@@ -526,8 +544,10 @@ def slow_build(mongo_db: Db, mongo_url: str) -> Iterator[Callable[[], None]]:
     threads: list[threading.Thread] = []
 
     def build() -> None:
-        with MongoClient[dict[str, Any]](mongo_url) as client:
-            client.get_default_database().big.create_index([("$**", 1)], name="slow")
+        client = MongoClient[dict[str, Any]](mongo_url)
+        with client, suppress(OperationFailure):  # a test drops it meanwhile
+            big = client.get_default_database().big
+            big.create_index([("$**", 1)], name="slow")
 
     def start_build() -> None:
         threads.append(threading.Thread(target=build))
@@ -557,6 +577,17 @@ def test_an_unfinished_build_is_seen_and_waited_for(
     assert result.actions == ()
     assert verdicts(index_diff("big")) == {"slow": "OK"}
     assert any(each.total for each in told)
+
+
+def test_a_build_under_way_is_stopped_by_a_drop(
+    with_models: MakeModels, mongo_db: Db, slow_build: Callable[[], None]
+) -> None:
+    with_models()
+    slow_build()
+
+    index_drop("big", "slow")
+
+    assert names(mongo_db, "big") == set()
 
 
 def test_a_build_says_how_far_it_is(

@@ -239,6 +239,29 @@ def _file(engine: sa.Engine) -> Any:
         ).scalar_one()
 
 
+def test_the_index_of_a_primary_key_is_rebuilt(
+    with_models: Callable[..., Flask],
+) -> None:
+    with_models()
+
+    index_rebuild("items", "items_pkey")
+
+    assert [index.name for index in index_list().indexes] == ["items_pkey"]
+
+
+def test_what_postgresql_does_not_do_concurrently_is_told(
+    with_models: Callable[..., Flask], execute: Execute
+) -> None:
+    with_models(ix_a())
+    execute(
+        "DROP TABLE items",
+        "CREATE TABLE items (id serial, a text, b text, n int) PARTITION BY RANGE (id)",
+    )
+
+    with pytest.raises(OperationError, match="in a revision"):
+        index_sync()
+
+
 @pytest.mark.parametrize(
     ("place", "name", "said"),
     [

@@ -220,7 +220,7 @@ class Side:
         self.name = name
         self.place = place
 
-    def require(self, place: str, name: str) -> str:
+    def require(self, place: str, name: str, *, to_drop: bool) -> str:
         if place != self.place:
             raise UsageError(f"There is no {self.name} {place}")
         return place

@@ -180,6 +180,16 @@ VERDICTS = {
         [found("other", expireAfterSeconds=5)],
         [("ix", "CONFLICT", "replace")],
     ),
+    "other key, and a twin": (
+        [declared()],
+        [found(key=B), found("other")],
+        [("ix", "CONFLICT", "replace")],
+    ),
+    "sparse wildcard": (
+        [declared(key=(("$**", 1),), sparse=True)],
+        [found(key=B)],
+        [("ix", "CONFLICT", "none")],
+    ),
     "no twin": (
         [declared()],
         [found("other", sparse=True)],
