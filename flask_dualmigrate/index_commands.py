@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from .environment import Environment
-from .errors import IntegrityError, UsageError
+from .errors import IntegrityError, OperationError, UsageError
 from .indexes import (
     BuildProgress,
     Difference,
@@ -96,6 +96,7 @@ def _sync(
         if item.verdict is Verdict.BUILDING:
             by_name[item.backend].wait(item, on_build)
     done: list[SyncAction] = []
+    failed: list[OperationError] = []
     for item in _planned(_diff(sides, place).differences, drop_undeclared):
         if _loses(item) and _key(item) not in agreed:
             continue
@@ -104,12 +105,25 @@ def _sync(
                 by_name[item.backend].drop(item.place, item.name)
             else:
                 by_name[item.backend].mend(item, on_build)
-        except Exception as error:
-            if done:
-                error.add_note("Done before it: " + "; ".join(a.text for a in done))
-            raise
-        done.append(_action(item))
+        except OperationError as error:
+            failed.append(error)  # the others can be mended all the same
+        else:
+            done.append(_action(item))
+    if failed:
+        raise _told(failed, done)
     return tuple(done)
+
+
+def _told(
+    failed: Sequence[OperationError], done: Sequence[SyncAction]
+) -> OperationError:
+    """Return the first error, with the others and what was done noted on it."""
+    first, *others = failed
+    for other in others:
+        first.add_note(f"Error: {other}")
+    for action in done:
+        first.add_note(f"Done: {action.text} ({action.backend.label})")
+    return first
 
 
 def drop_index(
@@ -229,8 +243,7 @@ def _words(item: Difference) -> str:
     place = f"{item.place}.{item.name}"
     match item.remedy:
         case Remedy.MODIFY:
-            changes = ", ".join(f"{k} = {v!r}" for k, v in item.changes.items())
-            return f"change {place}: {changes}"
+            return f"change {place} ({item.why})"
         case Remedy.REPLACE if item.found and item.found.name != item.name:
             return f"replace {item.place}.{item.found.name} by {item.name}"
         case Remedy.REPLACE:

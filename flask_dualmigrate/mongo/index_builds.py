@@ -20,6 +20,7 @@ from pymongo.errors import (
 
 from ..errors import DatabaseUnavailable, OperationError
 from ..indexes import BuildProgress, OnBuild
+from ..indexes.compare import STAND_IN
 from ..revision import BackendName
 from .apply_indexes import index_error
 from .errors import NOT_ALLOWED, first_line, unreachable
@@ -60,7 +61,9 @@ def _create(db: Database[Any], place: str, spec: Mapping[str, Any]) -> None:
         except NetworkTimeout:
             continue  # socketTimeoutMS is shorter than the build: join it again
         except OperationFailure as error:
-            told = index_error(db, place, spec, error)
+            # A person knows it by the name of what it stands in for.
+            named = {**spec, "name": spec["name"].removeprefix(STAND_IN)}
+            told = index_error(db, place, named, error)
             if told is None:
                 raise
             raise told from error

@@ -312,16 +312,18 @@ def test_a_dry_run_says_what_a_sync_does_and_touches_nothing(
 def test_a_unique_index_over_double_keys_is_one_clear_error(
     with_models: MakeModels, mongo_db: Db
 ) -> None:
-    with_models(sa.Index("ix_a", "a", unique=True))
+    with_models(ix_a(unique=True), sa.Index("ix_b", "b"))
     mongo_db.item.insert_many([{"a": "x"}, {"a": "x"}])
     mongo_db.item.create_index("a", name="ix_a")
+    mongo_db.item.create_index("b", name="old")
     before = spec(mongo_db, "ix_a")
 
-    with pytest.raises(OperationError, match=r"ix_a of item.*'a': 'x'"):
+    with pytest.raises(OperationError, match=r" ix_a of item.*'a': 'x'") as raised:
         sync()
 
+    assert raised.value.__notes__ == ["Done: replace item.old by ix_b (MongoDB)"]
     assert spec(mongo_db, "ix_a") == before
-    assert names(mongo_db) == {"ix_a"}
+    assert names(mongo_db) == {"ix_a", "ix_b"}
 
 
 def test_two_names_that_were_swapped_are_refused_before_anything_is_changed(
