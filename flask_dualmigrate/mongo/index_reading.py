@@ -115,6 +115,18 @@ def collations(db: Database[Any]) -> dict[str, Mapping[str, Any]]:
     return {n: opts["collation"] for n, opts in found.items() if "collation" in opts}
 
 
+def time_series(db: Database[Any]) -> dict[str, tuple[str, ...]]:
+    """Return time-series collection -> its metaField and timeField."""
+    found = {
+        info["name"]: info["options"].get("timeseries", {})
+        for info in _collections(db)
+        if info["type"] == "timeseries"
+    }
+    return {
+        n: (opts.get("metaField", ""), opts["timeField"]) for n, opts in found.items()
+    }
+
+
 def _collections(db: Database[Any]) -> list[dict[str, Any]]:
     names = db.with_options(codec_options=NATIVE).list_collections()
     return [dict(info) for info in names]

@@ -61,7 +61,14 @@ class MongoIndexes:
         with driver_words("list indexes"):
             listing = index_reading.read(self._db, None, usage=False)
             collations = index_reading.collations(self._db)
-        found = [i for i in listing.indexes if not _is_the_servers(i)]
+            time_series = index_reading.time_series(self._db)
+        wanted = {(item.place, item.name) for item in declared.indexes}
+        found = [
+            item
+            for item in listing.indexes
+            if (item.place, item.name) in wanted
+            or not _is_the_servers(item, time_series)
+        ]
         every = compare(declared.indexes, found, collations=collations)
         if place is not None and not any(item.place == place for item in every):
             # Says why, where there is none of that name.
@@ -203,9 +210,17 @@ def _definition(spec: Mapping[str, Any]) -> Definition:
     return normalise(tuple(spec["key"].items()), options)
 
 
-def _is_the_servers(index: FoundIndex) -> bool:
-    """Return whether an index is there without anybody's asking for it."""
+def _is_the_servers(
+    index: FoundIndex, time_series: Mapping[str, Sequence[str]]
+) -> bool:
+    """Return whether an index is there without anybody's asking for it.
+
+    time_series: collection -> its fields of meta data and time; MongoDB 6.3 and newer
+    index them.
+    """
     fields = [name for name, _ in index.key]
+    if index.place in time_series and fields == [*time_series[index.place]]:
+        return True
     if index.place.endswith((".files", ".chunks")):  # GridFS, made by the driver
         return fields in (["_id"], ["filename", "uploadDate"], ["files_id", "n"])
     return index.name == "_id_" or bool(index.options.get("clustered"))

@@ -58,7 +58,8 @@ class PostgresIndexes:
     ) -> None:
         if engine.dialect.name != "postgresql":
             raise UsageError(
-                f"The index commands are for PostgreSQL, not for {engine.dialect.name}"
+                f"The index commands are for PostgreSQL, not for {engine.dialect.name}",
+                hint="Where the app has MongoDB too: --backend mongo.",
             )
         self._engine = engine
         self._compare = compare

@@ -383,6 +383,17 @@ def test_a_collections_default_collation_is_no_difference(
     assert index_diff().ok
 
 
+def test_the_index_that_a_time_series_collection_comes_with_is_not_undeclared(
+    with_models: MakeModels, mongo_db: Db
+) -> None:
+    with_models()
+    mongo_db.create_collection("ts", timeseries={"timeField": "t", "metaField": "m"})
+    mongo_db.ts.create_index([("m", 1), ("t", 1)])
+    mongo_db.ts.create_index([("x", 1)], name="ix_x")
+
+    assert verdicts(index_diff()) == {"ix_x": "UNDECLARED"}
+
+
 def test_the_indexes_of_gridfs_are_not_undeclared(
     with_models: MakeModels, mongo_db: Db
 ) -> None:
