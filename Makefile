@@ -32,10 +32,10 @@ help:
 demo: $(VENV)/.has-embedded
 	@$(BIN)/python -m sample_app.demo
 
-test: $(VENV)/.has-embedded,test
+test: $(VENV)/.has-embedded,test,beanie
 	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
-lint: $(VENV)/.has-embedded,test,style,typing
+lint: $(VENV)/.has-embedded,test,beanie,style,typing
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
