@@ -118,7 +118,7 @@ class PostgresIndexes:
             options = {"definition": _definition(wanted)}
             parts = tuple((part, 1) for part in wanted.key)
             declared = DeclaredIndex(*key, parts, options, _MODELS)
-        elif found and key[0] in compared.there and key not in compared.remove:
+        elif found and _is_declared(key, compared):
             declared = DeclaredIndex(*key, found.key, found.options, _MODELS)
         return Difference(
             BackendName.POSTGRES, *key, verdict, declared, found, why, remedy
@@ -326,6 +326,13 @@ def _definition(wanted: SqlIndex) -> str:
     )
 
 
+def _is_declared(key: tuple[str, str], compared: SqlComparison) -> bool:
+    """Return whether Alembic finds nothing to do about an index that is there."""
+    table, name = key
+    is_ours = name.startswith(STAND_IN)
+    return table in compared.there and key not in compared.remove and not is_ours
+
+
 def _verdict(
     key: tuple[str, str],
     found: FoundIndex | None,
@@ -339,10 +346,7 @@ def _verdict(
         return Verdict.MISSING, None, Remedy.CREATE
     if found.state is State.BUILDING:
         return Verdict.BUILDING, None, Remedy.WAIT
-    declared = wanted is not None or (
-        table in compared.there and key not in compared.remove
-    )
-    if not declared:
+    if wanted is None and not _is_declared(key, compared):
         why = "INVALID: its build failed" if found.state is State.INVALID else None
         return Verdict.UNDECLARED, why, Remedy.DROP
     if found.state is State.INVALID:

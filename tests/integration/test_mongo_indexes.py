@@ -33,15 +33,18 @@ from flask_dualmigrate import (
     upgrade,
 )
 from flask_dualmigrate.embedded.wheels import mongod_program
+from flask_dualmigrate.errors import LockLost
 from flask_dualmigrate.extension import environment_of
 from flask_dualmigrate.indexes import (
     BuildProgress,
+    DeclaredIndexes,
     IndexDiffResult,
     IndexSyncResult,
     Remedy,
     State,
     Verdict,
 )
+from flask_dualmigrate.mongo.indexes import MongoIndexes
 
 from .conftest import MakeApp, Tree
 
@@ -656,30 +659,33 @@ def test_a_model_that_changed_since_is_what_is_declared(
 
 
 @pytest.fixture
-def reader_uri(folder: Path) -> Iterator[str]:
-    """The URI of a standalone server, for a user who may read and no more."""
+def uri_of(folder: Path) -> Iterator[Callable[..., str]]:
+    """Return the URI of a standalone server for a user with just these roles."""
     data, port = folder / "data", 32_000 + os.getpid() % 700
     data.mkdir()
     where = ("--bind_ip", "127.0.0.1", "--port", str(port), "--nounixsocket")
     program = [str(mongod_program(folder)), "--dbpath", str(data), *where, "--auth"]
     server = subprocess.Popen(program, stdout=subprocess.DEVNULL)
     with MongoClient[dict[str, Any]]("127.0.0.1", port) as client:
-        roles = ["root"]
-        client.admin.command("createUser", "root", pwd="x", roles=roles)
+        client.admin.command("createUser", "root", pwd="x", roles=["root"])
     root = f"mongodb://root:x@127.0.0.1:{port}/"
-    with MongoClient[dict[str, Any]](root) as client:
-        client.app.item.create_index("a", name="ix")
-        reader = [{"role": "read", "db": "app"}]
-        client.admin.command("createUser", "reader", pwd="x", roles=reader)
-    yield f"mongodb://reader:x@127.0.0.1:{port}/app?authSource=admin"
+
+    def make(*names: str) -> str:
+        roles = [{"role": name, "db": "app"} for name in names]
+        with MongoClient[dict[str, Any]](root) as client:
+            client.app.item.create_index("a", name="ix")
+            client.admin.command("createUser", "user", pwd="x", roles=roles)
+        return f"mongodb://user:x@127.0.0.1:{port}/app?authSource=admin"
+
+    yield make
     server.terminate()
     server.wait()
 
 
 def test_a_user_who_may_not_see_uses_gets_the_rest(
-    reader_uri: str, make_app: MakeApp
+    uri_of: Callable[..., str], make_app: MakeApp
 ) -> None:
-    app = make_app(db=SQLAlchemy(), active="mongo", urls={"mongo": reader_uri})
+    app = make_app(db=SQLAlchemy(), active="mongo", urls={"mongo": uri_of("read")})
     with app.app_context():
         result = index_list()
         (difference,) = index_diff().differences
@@ -691,3 +697,31 @@ def test_a_user_who_may_not_see_uses_gets_the_rest(
     assert result.indexes[1].size_bytes
     assert "may not see how often" in result.notes[0]
     assert difference.verdict is Verdict.UNDECLARED
+
+
+def test_a_standalone_server_and_the_roles_that_are_named_are_enough(
+    uri_of: Callable[..., str], with_models: MakeModels
+) -> None:
+    uri = uri_of("readWrite", "dbAdmin")
+    with_models(sa.Index("ix_b", "b"), urls={"mongo": uri})
+
+    index_rebuild("item", "ix")
+    assert index_sync(drop_undeclared=True).ok
+
+    assert verdicts(index_diff()) == {"ix_b": "OK"}
+
+
+def test_nothing_is_changed_once_the_lock_is_lost(mongo_db: Db) -> None:
+    mongo_db.item.create_index("a", name="ix")
+
+    def lost() -> None:
+        raise LockLost("The lock was lost")
+
+    side = MongoIndexes(mongo_db, DeclaredIndexes, require_lock=lost)
+    with pytest.raises(LockLost):
+        side.rebuild("item", "ix", lambda progress: None)
+    with pytest.raises(LockLost):
+        side.drop("item", "ix")
+
+    assert names(mongo_db) == {"ix"}
+    assert "hidden" not in spec(mongo_db, "ix")

@@ -15,6 +15,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_dualmigrate import (
     OperationError,
     UsageError,
+    check,
     index_commands,
     index_diff,
     index_drop,
@@ -181,6 +182,19 @@ def test_nothing_undeclared_is_dropped_unless_it_is_asked_for(
 
     index_sync(drop_undeclared=True)
     assert definitions() == {}
+
+
+def test_what_a_stopped_sync_left_is_undeclared_and_no_models_difference(
+    with_models: Callable[..., Flask], execute: Execute
+) -> None:
+    with_models(ix_a())
+    execute("CREATE INDEX ix_a ON items (b)", "CREATE INDEX _rebuild_ix_a ON items (a)")
+    assert not [f.text for f in check().findings if "_rebuild_" in f.text]
+    assert verdicts(index_diff()) == {"ix_a": "CONFLICT", "_rebuild_ix_a": "UNDECLARED"}
+
+    index_sync()
+
+    assert verdicts(index_diff()) == {"ix_a": "OK"}
 
 
 def test_a_table_that_is_not_there_is_left_to_a_revision(
