@@ -6,7 +6,7 @@ Every key has its default and its unit in DEFAULTS; docs/configuration.md says t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from .revision import BackendName
 Active = str | Callable[[], str]
 CollectionMap = Mapping[str, str | None] | Callable[[str], str | None]
 FieldMap = Mapping[str, str] | Callable[[str], str]
+Documents = Sequence[type[Any]] | Callable[[], Sequence[type[Any]]]
 
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
@@ -40,6 +41,7 @@ class Config:
     directory: the migrations directory, absolute.
     active: which sides this deployment uses, as given; `active_backends` answers it.
     collections, fields: how tables and columns are named in MongoDB.
+    documents: Beanie's document classes, or a callable that returns them.
     alembic_options: keyword arguments for Alembic's EnvironmentContext.configure().
     x_arg: what -x gave, as `context.get_x_argument()` returns it.
     """
@@ -48,6 +50,7 @@ class Config:
     active: Active = "both"
     collections: CollectionMap | None = None
     fields: FieldMap | None = None
+    documents: Documents = ()
     lock_timeout_s: float = 600.0
     lock_lease_s: float = 30.0
     postgres_uri: str | None = None
@@ -107,6 +110,11 @@ class Config:
                 hint="It is 'postgres', 'mongo' or 'both', or a callable that says so.",
             )
         return (BackendName(active),)
+
+    def document_classes(self) -> tuple[type[Any], ...]:
+        """Return the document classes whose indexes count as declared."""
+        documents = self.documents
+        return tuple(documents() if callable(documents) else documents)
 
 
 def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> float:

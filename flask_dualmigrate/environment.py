@@ -6,25 +6,39 @@ not even be initialised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.script.base import Script
 from flask import Flask
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
+from .autogenerate.counterparts import counterparts, script_counterparts
+from .autogenerate.naming import Naming
+from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress, State
 from .config import Config
 from .errors import DatabaseUnavailable, UsageError
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
+from .indexes import (
+    DeclaredIndexes,
+    IndexSide,
+    edited_in_scripts,
+    settle_declarations,
+)
 from .lockfile import read_lock_file
 from .mongo.backend import MongoBackend
+from .mongo.beanie_indexes import of_documents
+from .mongo.declared import scripted
+from .mongo.indexes import MongoIndexes
 from .plan import Plan, States, make_plan
 from .postgres.backend import PostgresBackend
+from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
 from .script import ScriptDirectory
 from .status import refuse_edited
@@ -124,6 +138,58 @@ class Environment:
             metadata=self.metadata,
             lock_timeout_s=self.config.postgres_lock_timeout_s,
             x_arg=self.config.x_arg,
+        )
+
+    @cached_property
+    def index_sides(self) -> tuple[IndexSide, ...]:
+        """The indexes of the sides of this run, MongoDB's first."""
+        make: dict[BackendName, Callable[[], IndexSide]] = {
+            BackendName.MONGO: self._mongo_indexes,
+            BackendName.POSTGRES: self._postgres_indexes,
+        }
+        return tuple(make[name]() for name in self.in_scope)
+
+    def _mongo_indexes(self) -> MongoIndexes:
+        backend = self.backends[BackendName.MONGO]
+        assert isinstance(backend, MongoBackend)
+        return MongoIndexes(
+            backend.db, self._declared_indexes, require_lock=backend.require_lock
+        )
+
+    def _declared_indexes(self) -> DeclaredIndexes:
+        """What MongoDB should have: by models, documents, and the applied scripts."""
+        naming = Naming(self.config.collections, self.config.fields)
+        applied = self.backends[BackendName.MONGO].read().applied
+        models = counterparts(self.metadata, naming=naming)
+        scripts = DeclaredIndexes()
+        if applied:
+            scripts = scripted(self.directory, applied)
+            models = edited_in_scripts(
+                models,
+                scripts,
+                lambda: script_counterparts(self._alembic(applied), naming=naming),
+            )
+        documents = of_documents(self.config.document_classes())
+        return settle_declarations([models, documents, scripts])
+
+    def _alembic(self, wanted: Collection[str]) -> list[Script]:
+        """Return the Alembic scripts of some revisions, oldest first."""
+        name, directory = BackendName.POSTGRES, self.directory
+        known = [rev.id for rev in directory.topological() if rev.id in wanted]
+        return [
+            directory.script(name, key) for key in known if directory.has(name, key)
+        ]
+
+    def _postgres_indexes(self) -> PostgresIndexes:
+        options = self.alembic_options
+        return PostgresIndexes(
+            self.engine,
+            lambda connection: compare_sql_indexes(
+                connection, self.metadata, options=options
+            ),
+            version_table=options.get("version_table", "alembic_version"),
+            lock_timeout_s=self.config.postgres_lock_timeout_s,
+            patience_s=self.config.lock_timeout_s,
         )
 
     @cached_property

@@ -17,7 +17,7 @@ from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
 from .cli import make_group
-from .config import Active, CollectionMap, Config, FieldMap
+from .config import Active, CollectionMap, Config, Documents, FieldMap
 from .environment import Environment
 from .errors import IntegrityError, UsageError
 from .revision import Direction
@@ -43,6 +43,8 @@ class DualMigrate:
         deployment uses. The other one is never connected to.
     collections: table name -> collection name, a dict or a callable; None for a table
         that has no collection. fields: "table.column" -> field name, likewise.
+    documents: Beanie's document classes, or a callable that returns them: what they
+        declare counts for `index diff` and `index sync`.
     auto_upgrade: True upgrades when the app is created; "check" refuses to start when
         revisions are pending.
     command: the name of the command group.
@@ -59,6 +61,7 @@ class DualMigrate:
         active: Active = "both",
         collections: CollectionMap | None = None,
         fields: FieldMap | None = None,
+        documents: Documents = (),
         auto_upgrade: bool | str = False,
         command: str = "db-migrate",
         **alembic_options: Any,
@@ -72,6 +75,7 @@ class DualMigrate:
             "active": active,
             "collections": collections,
             "fields": fields,
+            "documents": documents,
             "auto_upgrade": auto_upgrade,
             "command": command,
         }
@@ -140,6 +144,7 @@ class Registered:
             active=self.settings["active"],
             collections=self.settings["collections"],
             fields=self.settings["fields"],
+            documents=self.settings["documents"],
             alembic_options=self.alembic_options,
             x_arg=tuple(x_arg),
         )

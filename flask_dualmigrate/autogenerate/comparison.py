@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import DefaultClause
 from sqlalchemy.types import ARRAY, TypeEngine
 
+from ..indexes.compare import STAND_IN
 from . import sql, sql_tokens
 from .context import plain_dialect
 from .defaults import CLOCKS
@@ -89,6 +90,8 @@ def _not_ours_object(include: Callable[..., bool] | None) -> Callable[..., bool]
         item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
     ) -> bool:
         if kind == "table" and name and name.startswith(OWN_PREFIX):
+            return False
+        if kind == "index" and name and name.startswith(STAND_IN):
             return False
         return include is None or include(item, name, kind, reflected, compare_to)
 

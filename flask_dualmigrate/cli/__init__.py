@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
-from . import asides, looking, running, writing
+from . import asides, indexes, looking, running, writing
 from .command import COMMANDS, MakeEnvironment
 
-__all__ = ["asides", "looking", "make_group", "running", "writing"]
+__all__ = ["asides", "indexes", "looking", "make_group", "running", "writing"]
 
 
-_GROUPS: dict[str, str] = {}
+_GROUPS: dict[str, str] = {
+    "index": "List, compare, build and drop indexes.",
+}
 """Name of a group below `db-migrate` -> its help."""
 
 

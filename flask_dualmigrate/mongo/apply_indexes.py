@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from ..errors import OperationError
@@ -89,7 +90,7 @@ def build(work: Work, collection: str, spec: Mapping[str, Any]) -> None:
     try:
         command(work.db, {"createIndexes": collection, "indexes": [spec]})
     except OperationFailure as error:
-        told = _conflict(work, collection, spec, error)
+        told = index_error(work.db, collection, spec, error)
         if told is None:
             raise
         raise told from error
@@ -104,9 +105,10 @@ def drop(work: Work, collection: str, name: str) -> None:
             raise
 
 
-def _conflict(
-    work: Work, collection: str, spec: Mapping[str, Any], error: OperationFailure
+def index_error(
+    db: Database[Any], collection: str, spec: Mapping[str, Any], error: OperationFailure
 ) -> OperationError | None:
+    """Return why an index was not built, in our words; None for another reason."""
     name = spec["name"]
     if error.code == DUPLICATE_KEY:
         return OperationError(
@@ -115,14 +117,14 @@ def _conflict(
             hint="Make them differ first, with op.update() or by hand.",
         )
     if error.code == INDEX_OPTIONS_CONFLICT:
-        twin = _twin(work, collection, spec)
+        twin = _twin(db, collection, spec)
         return OperationError(
             f"The index {name} of {collection} cannot be built: {twin} has the same "
             "key",
             hint=f"Drop {twin} first, or use its name in the script.",
         )
     if error.code == INDEX_KEY_SPECS_CONFLICT:
-        there = index_specs(work.db, collection).get(name, {})
+        there = index_specs(db, collection).get(name, {})
         return OperationError(
             f"{collection} has an index {name} already, with another definition: "
             f"{_shown(there)}",
@@ -131,10 +133,10 @@ def _conflict(
     return None
 
 
-def _twin(work: Work, collection: str, spec: Mapping[str, Any]) -> str:
+def _twin(db: Database[Any], collection: str, spec: Mapping[str, Any]) -> str:
     """Return the name of the index that has the key of another one."""
     wanted = list(spec["key"].items())
-    for name, there in index_specs(work.db, collection).items():
+    for name, there in index_specs(db, collection).items():
         if list(there["key"].items()) == wanted and name != spec["name"]:
             return name
     return "another index"

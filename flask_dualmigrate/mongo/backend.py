@@ -82,6 +82,14 @@ class MongoBackend:
         self._replication_lag_s = replication_lag_s
 
     @property
+    def db(self) -> Database[Any]:
+        return self._db
+
+    def require_lock(self) -> None:
+        """Raise LockLost if the lock that `lock` took may have ended."""
+        self._lock.require()
+
+    @property
     def _directory(self) -> ScriptDirectory:
         return self._load()
 

@@ -45,6 +45,8 @@ COMMANDS = [
     ),
     *("merge", "migrate", "repair", "revision", "show", "stamp", "status", "upgrade"),
 ]
+GROUPS = {"index": ["diff", "drop", "list", "rebuild", "sync"]}
+PATHS = [*COMMANDS, *(f"{name} {each}" for name in GROUPS for each in GROUPS[name])]
 NOTHING = RunResult(Direction.UPGRADE, ())
 
 
@@ -52,15 +54,23 @@ def test_help_lists_the_commands_that_work_and_no_others(flask: Terminal) -> Non
     assert flask("--help") == 0
 
     listed = flask.out.partition("Commands:")[2].strip().splitlines()
-    assert [line.split()[0] for line in listed] == COMMANDS
+    assert [line.split()[0] for line in listed] == sorted([*COMMANDS, *GROUPS])
     assert all(len(line.split()) > 2 for line in listed)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_lists_its_commands(group: str, flask: Terminal) -> None:
+    assert flask(group, "--help") == 0
+
+    listed = flask.out.partition("Commands:")[2].strip().splitlines()
+    assert [line.split()[0] for line in listed] == GROUPS[group]
+
+
+@pytest.mark.parametrize("command", PATHS)
 def test_every_command_explains_itself_and_its_options(
     command: str, flask: Terminal
 ) -> None:
-    assert flask(command, "--help") == 0
+    assert flask(*command.split(), "--help") == 0
 
     for option in ("-d, --directory", "-x, --x-arg", "--json", "--debug"):
         assert option in flask.out

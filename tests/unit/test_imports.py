@@ -5,7 +5,8 @@
     6 cli          options in, results out
     5 commands     one function a verb
     4 environment  wires the wings; executor, history, console
-    3 plan         status, generate, results; the wings: autogenerate, postgres, mongo
+    3 plan         status, generate, results, indexes (values of them); the wings:
+                   autogenerate, postgres, mongo
     2 script       lockfile, journal, backend, config, ops
     1 errors       revision
 
@@ -30,12 +31,13 @@ STAIR = (
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph",),
     ("backend", "script", "embedded"),
+    ("indexes",),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("status", "generate"),
     ("results",),
     ("executor", "history", "console"),
     ("environment",),
-    ("asides", "authoring", "commands"),
+    ("asides", "authoring", "commands", "index_commands"),
     ("cli",),
     ("extension",),
     ("api",),
@@ -47,7 +49,16 @@ WINGS = {"autogenerate", "postgres", "mongo"}
 SPINE = (
     *("errors", "revision"),
     *("config", "journal", "lockfile", "script_file", "graph", "backend", "script"),
-    *("plan", "status", "generate", "results", "executor", "history", "console"),
+    *(
+        "indexes",
+        "plan",
+        "status",
+        "generate",
+        "results",
+        "executor",
+        "history",
+        "console",
+    ),
 )
 DRIVERS = {"pymongo", "bson", "psycopg", "flask_pymongo", "flask_sqlalchemy"}
 

@@ -1,0 +1,113 @@
+"""The commands on indexes, and what a build says on stderr."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from .. import index_commands
+from ..environment import Environment
+from ..indexes import BuildProgress, OnBuild
+from .asking import ask
+from .command import argument, command, option
+
+_PLACE = click.Argument(["collection"], required=False)
+_DRY_RUN = option(
+    "--dry-run", is_flag=True, help="Say what it would do, and touch nothing."
+)
+
+
+@command("index list", _PLACE, scope=True)
+def _list(env: Environment, collection: str | None) -> Any:
+    """List indexes: key, options, size, how often they were used, and since when."""
+    return index_commands.list_indexes(env, collection)
+
+
+@command("index diff", _PLACE, scope=True)
+def _diff(env: Environment, collection: str | None) -> Any:
+    """Compare the indexes that are declared with those there are (exit code 3)."""
+    return index_commands.diff_indexes(env, collection)
+
+
+@command(
+    "index sync",
+    _PLACE,
+    option("--drop-undeclared", is_flag=True, help="Drop what nothing declares too."),
+    _DRY_RUN,
+    asks=True,
+    scope=True,
+)
+def _sync(
+    env: Environment,
+    collection: str | None,
+    drop_undeclared: bool,
+    dry_run: bool,
+    yes: bool,
+) -> Any:
+    """Make the indexes there are those that are declared; the missing ones first."""
+    return index_commands.sync_indexes(
+        env,
+        collection,
+        drop_undeclared=drop_undeclared,
+        dry_run=dry_run,
+        confirm=None if yes else ask,
+        on_build=_on_build(),
+    )
+
+
+@command(
+    "index drop",
+    argument("collection"),
+    argument("name"),
+    option(
+        "--hide",
+        "hidden_for_s",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="SECONDS",
+        help="Keep it hidden that long before it is dropped (MongoDB); Ctrl-C brings "
+        "it back.",
+    ),
+    asks=True,
+    scope=True,
+)
+def _drop(
+    env: Environment, collection: str, name: str, hidden_for_s: float, yes: bool
+) -> Any:
+    """Drop an index; on MongoDB it is hidden first."""
+    confirm = None if yes else ask
+    return index_commands.drop_index(
+        env, collection, name, hidden_for_s=hidden_for_s, confirm=confirm
+    )
+
+
+@command("index rebuild", argument("collection"), argument("name"), scope=True)
+def _rebuild(env: Environment, collection: str, name: str) -> Any:
+    """Build an index anew, with never a moment without it."""
+    return index_commands.rebuild_index(env, collection, name, on_build=_on_build())
+
+
+def _on_build() -> OnBuild:
+    """Return what says how far a build is; nothing with --quiet."""
+    is_quiet = click.get_current_context().params.get("quiet", False)
+    return (lambda progress: None) if is_quiet else BuildLines()
+
+
+class BuildLines:
+    """Says on stderr how far a build is, once a second."""
+
+    def __init__(self) -> None:
+        self._last_s = 0.0
+
+    def __call__(self, progress: BuildProgress) -> None:
+        now = time.monotonic()
+        if now - self._last_s < 0.9:
+            return
+        self._last_s = now
+        counted = ""
+        if progress.done is not None and progress.total:
+            counted = f": {progress.done:,} of {progress.total:,} {progress.unit}"
+        place = f"{progress.place}.{progress.name}"
+        click.echo(f"  Building {place}: {progress.phase}{counted}", err=True)

@@ -1,0 +1,251 @@
+"""The `index` verbs: list, diff, sync, drop, rebuild. Nothing is printed here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from .environment import Environment
+from .errors import IntegrityError, OperationError, UsageError
+from .indexes import (
+    BuildProgress,
+    Difference,
+    IndexDiffResult,
+    IndexDropResult,
+    IndexListResult,
+    IndexRebuildResult,
+    IndexSide,
+    IndexSyncResult,
+    OnBuild,
+    Remedy,
+    SyncAction,
+    Verdict,
+)
+from .revision import BackendName
+from .status import pending
+
+Answer = TypeVar("Answer")
+Confirm = Callable[[Sequence[str]], None]
+_ORDER = (Remedy.CREATE, Remedy.MODIFY, Remedy.REPLACE, Remedy.DROP)
+"""What is missing comes first, and a drop last."""
+
+
+def _silent(progress: BuildProgress) -> None:
+    pass
+
+
+def list_indexes(env: Environment, place: str | None = None) -> IndexListResult:
+    """List the indexes of one collection or table, or of all, on the sides in use."""
+    listings = _having(env.index_sides, lambda side: side.read(place))
+    return IndexListResult(
+        tuple(index for listing in listings for index in listing.indexes),
+        tuple(note for listing in listings for note in listing.notes),
+    )
+
+
+def diff_indexes(env: Environment, place: str | None = None) -> IndexDiffResult:
+    """Compare the indexes that are declared with those that are there."""
+    return _diff(env.index_sides, place)
+
+
+def sync_indexes(
+    env: Environment,
+    place: str | None = None,
+    *,
+    drop_undeclared: bool = False,
+    dry_run: bool = False,
+    confirm: Confirm | None = None,
+    on_build: OnBuild = _silent,
+) -> IndexSyncResult:
+    """Make the indexes that are there those that are declared.
+
+    drop_undeclared: drop those that nothing declares too. confirm: asked before any
+    index is dropped or replaced.
+    Raises IntegrityError where revisions are pending: they may make or drop indexes.
+    """
+    sides = env.index_sides
+    env.check_servers()
+    _refuse_pending(env)
+    foreseen = _diff(sides, place)
+    planned = _planned(foreseen.differences, drop_undeclared)
+    losses = [item for item in planned if _loses(item)]
+    if dry_run:
+        remaining = _remaining(foreseen.differences)
+        done = tuple(_action(item) for item in planned)
+        return IndexSyncResult(done, remaining, foreseen.notes, dry_run=True)
+    if confirm is not None and losses:
+        confirm([_words(item) for item in losses])
+    agreed = {_key(item) for item in losses}
+    with env.locked():
+        done = _sync(sides, place, drop_undeclared, agreed, on_build)
+        left = _diff(sides, place)
+    return IndexSyncResult(done, _remaining(left.differences), left.notes)
+
+
+def _sync(
+    sides: Sequence[IndexSide],
+    place: str | None,
+    drop_undeclared: bool,
+    agreed: set[tuple[BackendName, str, str]],
+    on_build: OnBuild,
+) -> tuple[SyncAction, ...]:
+    """Wait for what is being built, look again, and act; no loss nobody agreed to."""
+    by_name = {side.name: side for side in sides}
+    for item in _diff(sides, place).differences:
+        if item.verdict is Verdict.BUILDING:
+            by_name[item.backend].wait(item, on_build)
+    done: list[SyncAction] = []
+    failed: list[OperationError] = []
+    for item in _planned(_diff(sides, place).differences, drop_undeclared):
+        if _loses(item) and _key(item) not in agreed:
+            continue
+        try:
+            if item.remedy is Remedy.DROP:
+                by_name[item.backend].drop(item.place, item.name)
+            else:
+                by_name[item.backend].mend(item, on_build)
+        except OperationError as error:
+            failed.append(error)  # the others can be mended all the same
+        else:
+            done.append(_action(item))
+    if failed:
+        raise _told(failed, done)
+    return tuple(done)
+
+
+def _told(
+    failed: Sequence[OperationError], done: Sequence[SyncAction]
+) -> OperationError:
+    """Return the first error, with the others and what was done noted on it."""
+    first, *others = failed
+    for other in others:
+        first.add_note(f"Error: {other}")
+    for action in done:
+        first.add_note(f"Done: {action.text} ({action.backend.label})")
+    return first
+
+
+def drop_index(
+    env: Environment,
+    place: str,
+    name: str,
+    *,
+    hidden_for_s: float = 0.0,
+    confirm: Confirm | None = None,
+) -> IndexDropResult:
+    """Drop an index; on MongoDB it is hidden first, and that long."""
+    side, words = _side_of(env, place, name)
+    if confirm is not None:
+        confirm([words])
+    env.check_servers()
+    with env.locked():
+        side.drop(place, name, hidden_for_s=hidden_for_s)
+    return IndexDropResult(side.name, place, name)
+
+
+def rebuild_index(
+    env: Environment, place: str, name: str, *, on_build: OnBuild = _silent
+) -> IndexRebuildResult:
+    """Build an index anew, with never a moment without it."""
+    side, _ = _side_of(env, place, name, to_drop=False)
+    env.check_servers()
+    started = time.monotonic()
+    with env.locked():
+        side.rebuild(place, name, on_build)
+    took_ms = int((time.monotonic() - started) * 1000)
+    return IndexRebuildResult(side.name, place, name, took_ms)
+
+
+def _having(
+    sides: Sequence[IndexSide], ask: Callable[[IndexSide], Answer]
+) -> list[Answer]:
+    """Return the answers of the sides that have what is asked for: one, at least.
+
+    Raises the UsageError of the first side where none has it.
+    """
+    answers: list[Answer] = []
+    missing: list[UsageError] = []
+    for side in sides:
+        try:
+            answers.append(ask(side))
+        except UsageError as error:
+            missing.append(error)
+    if not answers and missing:
+        raise missing[0]
+    return answers
+
+
+def _side_of(
+    env: Environment, place: str, name: str, *, to_drop: bool = True
+) -> tuple[IndexSide, str]:
+    """Return the one side that has an index, and the index in words."""
+
+    def ask(side: IndexSide) -> tuple[IndexSide, str]:
+        return side, side.require(place, name, to_drop=to_drop)
+
+    having = _having(env.index_sides, ask)
+    if len(having) > 1:
+        raise UsageError(
+            f"Both databases have an index {name} on {place}",
+            hint="Say which one: --backend postgres, or --backend mongo.",
+        )
+    return having[0]
+
+
+def _refuse_pending(env: Environment) -> None:
+    waiting = pending(env.directory, env.states())
+    if waiting:
+        ids = ", ".join(revision.id for revision in waiting)
+        raise IntegrityError(
+            f"Revisions are pending, and may make or drop indexes: {ids}",
+            hint="First run: flask db-migrate upgrade",
+        )
+
+
+def _diff(sides: Sequence[IndexSide], place: str | None) -> IndexDiffResult:
+    answers = _having(sides, lambda side: side.diff(place))
+    return IndexDiffResult(
+        tuple(item for differences, _ in answers for item in differences),
+        tuple(note for _, notes in answers for note in notes),
+    )
+
+
+def _planned(
+    differences: Iterable[Difference], drop_undeclared: bool
+) -> list[Difference]:
+    wanted = [
+        item
+        for item in differences
+        if item.remedy in _ORDER and (item.remedy is not Remedy.DROP or drop_undeclared)
+    ]
+    return sorted(wanted, key=lambda item: _ORDER.index(item.remedy))
+
+
+def _remaining(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+    return tuple(item for item in differences if item.verdict is not Verdict.OK)
+
+
+def _loses(item: Difference) -> bool:
+    return item.remedy in (Remedy.REPLACE, Remedy.DROP)
+
+
+def _key(item: Difference) -> tuple[BackendName, str, str]:
+    return item.backend, item.place, item.name
+
+
+def _action(item: Difference) -> SyncAction:
+    text = _words(item)
+    return SyncAction(item.backend, item.place, item.name, item.remedy, text)
+
+
+def _words(item: Difference) -> str:
+    place = f"{item.place}.{item.name}"
+    match item.remedy:
+        case Remedy.MODIFY:
+            return f"change {place} ({item.why})"
+        case Remedy.REPLACE if item.found and item.found.name != item.name:
+            return f"replace {item.place}.{item.found.name} by {item.name}"
+        case Remedy.REPLACE:
+            return f"rebuild {place} as declared ({item.why})"
+    return f"{item.remedy} {place}"
