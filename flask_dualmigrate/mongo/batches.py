@@ -6,6 +6,7 @@ nothing matches any more; and each document once, what the app inserts meanwhile
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from .conform import count_left, refuse_if_any
 from .late import catch_up
 from .pace import Pace
 from .parts import join_parts, walk_in_parts
-from .views import as_bytes
+from .views import as_bytes, collection_info
 from .walk import Batch, Query, Walk, read
 from .work import Work
 
@@ -36,6 +37,7 @@ def walk_once(work: Work, walk: Walk, write: Write) -> None:
     """Pass over a collection once, unless an earlier run completed that phase."""
     if _behind(work, walk):
         return
+    walk = _as_stored(work, walk)
     _expect(work, walk)
     pass_over(work, walk, write)
     _leave(work, walk)
@@ -57,6 +59,7 @@ def walk_until_none_left(
     """
     if _behind(work, walk):
         return
+    walk = _as_stored(work, walk)
     _expect(work, walk)
     left = walk.query if left is None else left
     for _ in range(_ROUNDS):
@@ -80,6 +83,7 @@ def walk_each_once(work: Work, walk: Walk, write: Write) -> None:
     """
     if _behind(work, walk):
         return
+    walk = _as_stored(work, walk)
     _expect(work, walk)
     pass_over(work, walk, write)
     catch_up(work, walk, write, go_on=lambda: pass_over(work, walk, write))
@@ -108,6 +112,12 @@ def pass_over(work: Work, walk: Walk, write: Write) -> int:
         join_parts(work, walk)
     walk_on(work, walk, write)
     return work.record.documents - before
+
+
+def _as_stored(work: Work, walk: Walk) -> Walk:
+    info = collection_info(work.db, walk.collection)
+    clustered = info is not None and "clusteredIndex" in info["options"]
+    return dataclasses.replace(walk, clustered=clustered)
 
 
 def walk_on(work: Work, walk: Walk, write: Write) -> None:

@@ -17,7 +17,7 @@ from pymongo.read_concern import ReadConcern
 
 from ..ops import BATCH_SIZE
 from .views import collection_info
-from .walk import Batch, Query, Walk, both, range_of, read_some
+from .walk import Batch, Query, Walk, both, read_some, stretch_of
 from .work import Work
 
 _ROUNDS = 10
@@ -77,7 +77,7 @@ def _tiles(work: Work, walk: Walk) -> Iterator[_Tile]:
     info = collection_info(work.db, walk.collection) or {"options": {}}
     collation = info["options"].get("collation")
     for key, last in work.bench.touched.bounds(work.record, collation):
-        yield _Tile(key, range_of({**place, "until": last}))
+        yield _Tile(key, stretch_of(walk, {**place, "until": last}))
         place = {"last": last}
 
 

@@ -46,6 +46,7 @@ class Walk:
     Reads.DOCUMENTS; None reads them whole. phase: walks of one operation are numbered
     in their order. exempt: asides; documents that were put back from them are passed
     over. workers: how many parts of the `_id` range are walked side by side.
+    clustered: the collection is stored by `_id`, without an index on it.
     """
 
     collection: str
@@ -56,6 +57,7 @@ class Walk:
     phase: int = 0
     exempt: tuple[str, ...] = ()
     workers: int = 1
+    clustered: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,13 +103,13 @@ def read(
     if walk.reads is Reads.BOUNDS:
         ids: list[Any] = []
         documents: tuple[RawBSONDocument, ...] = ()
-        last = _bound(work, walk, query, size, session)
+        last = _bound(work, walk, query, place, size, session)
     else:
-        ids, documents = _contents(work, walk, query, size, session)
+        ids, documents = _contents(work, walk, query, place, size, session)
         last = ids[-1] if ids else MISSING
     if last is MISSING:
         return None
-    within = both(reach, range_of({"until": last}), walk.query)
+    within = both(stretch_of(walk, {**place, "until": last}), walk.query)
     if walk.exempt:
         documents = _without_put_back(work, walk.exempt, documents, session)
         ids = [document["_id"] for document in documents]
@@ -125,7 +127,7 @@ def read_some(
     session: ClientSession,
 ) -> Batch | None:
     """Return up to `size` documents that match, as a batch of a later round."""
-    ids, documents = _contents(work, walk, query, size, session)
+    ids, documents = _contents(work, walk, query, {}, size, session)
     if not ids:
         return None
     within = both(ids_in(ids), walk.query)
@@ -133,7 +135,12 @@ def read_some(
 
 
 def _bound(
-    work: Work, walk: Walk, query: Query, size: int, session: ClientSession
+    work: Work,
+    walk: Walk,
+    query: Query,
+    place: Mapping[str, Any],
+    size: int,
+    session: ClientSession,
 ) -> Any:
     """Return the `_id` that a batch ends at, without reading those before it.
 
@@ -143,22 +150,61 @@ def _bound(
     found = target.find(
         query, only_id, sort=[("_id", 1)], skip=size - 1, limit=1, session=session
     )
-    for document in found:
+    for document in _from(walk, found, place):
         return document["_id"]
     end = target.find_one(query, only_id, sort=[("_id", -1)], session=session)
     return MISSING if end is None else end["_id"]
 
 
+def _from(
+    walk: Walk, cursor: Cursor[RawBSONDocument], place: Mapping[str, Any]
+) -> Cursor[RawBSONDocument]:
+    """Let a cursor on a clustered collection begin where the walk stands.
+
+    There `$expr` filters what is read from the beginning: on MongoDB 6.0 it gives
+    bounds to an index alone.
+    """
+    if walk.clustered and "last" in place:
+        return cursor.min([("_id", place["last"])]).hint([("_id", 1)])
+    return cursor
+
+
+def stretch_of(walk: Walk, place: Mapping[str, Any]) -> Query:
+    """Return the filter for the `_id`s after `last` and up to `until`.
+
+    On a clustered collection with bounds that the server begins and ends at, as `_from`
+    does; they hold within one BSON type.
+    """
+    reach = range_of(place)
+    if not walk.clustered or "last" not in place:
+        return reach
+    if _bracket(place["last"]) != _bracket(place["until"]):
+        return reach
+    return both({"_id": {"$gt": place["last"], "$lte": place["until"]}}, reach)
+
+
+def _bracket(value: Any) -> int:
+    """Return the type of a value as comparisons have it: all numbers are one."""
+    kind = as_bytes(value)[4]
+    return 0x01 if kind in (0x01, 0x10, 0x12, 0x13) else kind
+
+
 def _contents(
-    work: Work, walk: Walk, query: Query, size: int, session: ClientSession
+    work: Work,
+    walk: Walk,
+    query: Query,
+    place: Mapping[str, Any],
+    size: int,
+    session: ClientSession,
 ) -> tuple[list[Any], tuple[RawBSONDocument, ...]]:
     """Return the `_id`s of a batch, and its documents where the walk reads them."""
-    if walk.reads is not Reads.DOCUMENTS:
+    if walk.reads is not Reads.DOCUMENTS and not walk.clustered:
         return _ids(work, walk, query, size, session), ()
+    shape = walk.shape if walk.reads is Reads.DOCUMENTS else {"_id": True}
     cursor = work.db[walk.collection].find(
-        query, walk.shape, sort=[("_id", 1)], limit=size, session=session
+        query, shape, sort=[("_id", 1)], limit=size, session=session
     )
-    documents = read_capped(cursor)
+    documents = read_capped(_from(walk, cursor, place))
     return [document["_id"] for document in documents], documents
 
 
