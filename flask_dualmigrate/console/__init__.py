@@ -9,10 +9,10 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from . import results
+from . import plans, results
 from .text import lines, utc
 
-__all__ = ["as_json", "as_text", "results"]
+__all__ = ["as_json", "as_text", "plans", "results"]
 
 
 def as_json(result: Any) -> str:

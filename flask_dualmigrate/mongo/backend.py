@@ -23,6 +23,7 @@ from ..ops import MongoOperations, Operation, Todo
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from .errors import driver_errors
+from .forecast import Rehearsal
 from .journal import MongoJournal
 from .lock import MongoLock
 from .runner import OperationRunner
@@ -118,17 +119,31 @@ class MongoBackend:
                 hint=f"Write it with: flask db-migrate edit {step.revision.id}",
             )
 
-    def plan(self, step: Step) -> PlannedStep:
-        with driver_errors("read its journal"):
-            records = self._runner().records(step.revision.id, step.direction)
-        marks = {record.step: _MARKS.get(record.status, "") for record in records}
-        return PlannedStep(
-            self.name,
-            tuple(
-                f"{operation.describe()}{marks.get(number, '')}"
-                for number, operation in enumerate(self._operations(step))
-            ),
+    def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
+        runner = self._runner()
+        with driver_errors("be looked at"), self._db.client.start_session() as session:
+            rehearsal = Rehearsal(runner, session)
+            return tuple(self._plan(step, runner, rehearsal) for step in steps)
+
+    def _plan(
+        self, step: Step, runner: OperationRunner, rehearsal: Rehearsal
+    ) -> PlannedStep:
+        revision_id, direction = step.revision.id, step.direction
+        found = runner.records(revision_id, direction)
+        records = {record.step: record for record in found}
+        operations = self._operations(step)
+        forecasts = rehearsal.foretell(revision_id, direction, operations, records)
+        marks = {
+            number: _MARKS.get(each.status, "") for number, each in records.items()
+        }
+        lines = (
+            f"{operation.describe()}{marks.get(number, '')}"
+            for number, operation in enumerate(operations)
         )
+        return PlannedStep(self.name, tuple(lines), forecasts)
+
+    def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
+        raise NotImplementedError
 
     def destructive(self, step: Step) -> tuple[str, ...]:
         operations = self._operations(step)

@@ -35,6 +35,7 @@ STAIR = (
     ("results",),
     ("executor", "history", "console"),
     ("environment",),
+    ("preview",),
     ("authoring", "commands"),
     ("cli",),
     ("extension",),

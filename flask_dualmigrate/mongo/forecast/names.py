@@ -1,0 +1,108 @@
+"""What collections are called now, while a plan that renames them is looked at."""
+
+from __future__ import annotations
+
+from ...ops import (
+    CreateCollection,
+    CreateIndex,
+    DropCollection,
+    DropIndex,
+    Insert,
+    Operation,
+    RenameCollection,
+    Run,
+    SetValidator,
+)
+
+_KEEPS_DOCUMENTS = (
+    CreateCollection,
+    CreateIndex,
+    DropCollection,
+    DropIndex,
+    RenameCollection,
+    SetValidator,
+)
+
+
+class Names:
+    """Replays the operations of a plan on the names alone.
+
+    A collection that an operation before makes has no name in the database yet: None.
+    """
+
+    def __init__(self) -> None:
+        self._now: dict[str, str | None] = {}
+        self._written: dict[str, int] = {}
+        self._made: set[tuple[str, str]] = set()
+        self._eased: set[str] = set()
+        self._ran = False
+
+    def now(self, name: str) -> str | None:
+        """Return what a collection is called in the database; None: not there yet."""
+        return self._now.get(name, name)
+
+    def moved(self, name: str) -> bool:
+        """True if an operation before it made, renamed or dropped that collection."""
+        return name in self._now
+
+    def writes_before(self, name: str) -> int:
+        """Return how many operations before it write documents of a collection."""
+        return self._written.get(name, 0)
+
+    @property
+    def ran(self) -> bool:
+        """True if a function of the script comes before it: it may do anything."""
+        return self._ran
+
+    def makes_index(self, collection: str, index: str) -> bool:
+        """True if an operation before it builds that index."""
+        return (collection, index) in self._made
+
+    def replay(self, operation: Operation, source: str | None = None) -> None:
+        """Take an operation for done.
+
+        source: the aside that a downgrade renames back to the collection.
+        """
+        match operation:
+            case Run():
+                self._ran = True
+            case RenameCollection(old, new):
+                self._now[new], self._now[old] = self.now(old), None
+                self._written[new] = self._written.pop(old, 0)
+            case DropCollection(name):
+                self._now[name] = None
+                self._written.pop(name, None)
+            case CreateCollection(name) if source is not None:
+                self._now[name] = source
+            case CreateIndex(name, _, index):
+                self._made.add((name, index))
+            case DropIndex(name, index):
+                self._made.discard((name, index))
+        self._count(operation)
+
+    def _count(self, operation: Operation) -> None:
+        name: str = getattr(operation, "collection", "")
+        if isinstance(operation, DropIndex | SetValidator):
+            self._eased.add(name)
+        if name and not isinstance(operation, _KEEPS_DOCUMENTS):
+            self._written[name] = self._written.get(name, 0) + 1
+
+    def eased(self, name: str) -> bool:
+        """True if an operation before it drops an index or changes a validator."""
+        return name in self._eased
+
+    def note(self, operation: Operation) -> str | None:
+        """Say what a count leaves out, as the operations before it have not run."""
+        name = getattr(operation, "collection", "")
+        count = self.writes_before(name)
+        if count:
+            noun = "the operation" if count == 1 else f"the {count} operations"
+            return f"as it is now, before {noun} above that write to {name}"
+        if self._ran:
+            return "as it is now, before the run() above, which may change it"
+        if isinstance(operation, Insert):
+            return None
+        now = self.now(name)
+        if now is None:
+            return f"{name} is not there yet: it is empty, or dropped, when this runs"
+        return f"counted in {now}, which is {name} then" if now != name else None
