@@ -78,7 +78,7 @@ class RenameFieldHandler(Handler[RenameField]):
             operation.collection,
             with_room(old, new, overwrite=operation.overwrite),
             operation.batch_size,
-            shape=_shape(old, new) if aside or old.parent != new.parent else ID_ONLY,
+            shape=shape_of(old, new) if aside or old.parent != new.parent else ID_ONLY,
         )
         left = {"$expr": old.present}
         problem = f"still have {old.text}"
@@ -128,7 +128,7 @@ class CopyFieldHandler(Handler[CopyField]):
             operation.collection,
             with_room(source, target, overwrite=operation.overwrite),
             operation.batch_size,
-            shape=_shape(source, target),
+            shape=shape_of(source, target),
         )
         if operation.overwrite:
             walk_once(work, walk, write)
@@ -194,7 +194,7 @@ def note_skipped(work: Work, count: int, collection: str) -> None:
         work.note(f"{count} {noun} of {collection} {how}")
 
 
-def _shape(old: FieldPath, new: FieldPath) -> dict[str, Any]:
+def shape_of(old: FieldPath, new: FieldPath) -> dict[str, Any]:
     """What is read of a document: where the two fields stand, what the second holds."""
     return {
         "_id": True,

@@ -26,6 +26,7 @@ from .errors import driver_errors
 from .forecast import Rehearsal
 from .journal import MongoJournal
 from .lock import MongoLock
+from .mongosh import MongoshScript
 from .runner import OperationRunner
 from .steps import StepStatus
 from .transactions import supports_transactions
@@ -143,7 +144,19 @@ class MongoBackend:
         return PlannedStep(self.name, tuple(lines), forecasts)
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
-        raise NotImplementedError
+        client = self._db.client
+        with client.start_session(causal_consistency=False) as session:
+            return MongoshScript(
+                self._runner(),
+                session,
+                operations_of=self._operations,
+                checksum_of=lambda step: self._directory.checksum(
+                    self.name, step.revision.id
+                ),
+                verified=lambda step: hasattr(
+                    self._script(step.revision).module, "verify"
+                ),
+            ).text(steps, applied, database=self._db.name)
 
     def destructive(self, step: Step) -> tuple[str, ...]:
         operations = self._operations(step)
