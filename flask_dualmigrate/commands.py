@@ -10,6 +10,7 @@ from .autogenerate import (
     differences,
 )
 from .environment import Environment
+from .errors import UsageError
 from .history import list_branches, list_heads, list_history, place, single
 from .mongo.backend import record
 from .ops import Todo
@@ -65,8 +66,25 @@ def downgrade(
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
 
 
+def language_of(
+    target: str, *, dry_run: bool = False, sql: bool = False, mongosh: bool = False
+) -> str | None:
+    """Return the language of the script that is asked for; None: no script.
+
+    Raises UsageError for two of the three at once, or for a range without a script.
+    """
+    if dry_run + sql + mongosh > 1:
+        raise UsageError("Say one of --dry-run, --sql and --mongosh")
+    if ":" in target and not (sql or mongosh):
+        raise UsageError(
+            f"{target} is a range, which only --sql and --mongosh take",
+            hint="A run begins where the databases stand: name the target alone.",
+        )
+    return "sql" if sql else "mongosh" if mongosh else None
+
+
 def print_script(
-    env: Environment, target: str, direction: Direction, *, language: str
+    env: Environment, target: str, direction: Direction, language: str
 ) -> ScriptResult:
     """Return what a run would do as a script. language: sql, or mongosh.
 

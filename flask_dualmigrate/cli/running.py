@@ -26,10 +26,9 @@ _SCRIPTS = (
 @command("upgrade", _TARGET_UP, _DRY_RUN, *_SCRIPTS, asks=True, scope=True)
 def _upgrade(env: Environment, target: str, yes: bool, **ways: bool) -> Any:
     """Bring the databases up to a revision (head)."""
-    language = _language(target, **ways)
-    if language:
-        up = Direction.UPGRADE
-        return commands.print_script(env, target, up, language=language)
+    language = commands.language_of(target, **ways)
+    if language is not None:
+        return commands.print_script(env, target, Direction.UPGRADE, language)
     confirm = None if yes else ask
     return commands.upgrade(env, target, dry_run=ways["dry_run"], confirm=confirm)
 
@@ -44,24 +43,11 @@ def _upgrade(env: Environment, target: str, yes: bool, **ways: bool) -> Any:
 )
 def _downgrade(env: Environment, target: str, yes: bool, **ways: bool) -> Any:
     """Take the databases down to a revision (-1: one below)."""
-    language = _language(target, **ways)
-    if language:
-        down = Direction.DOWNGRADE
-        return commands.print_script(env, target, down, language=language)
+    language = commands.language_of(target, **ways)
+    if language is not None:
+        return commands.print_script(env, target, Direction.DOWNGRADE, language)
     confirm = None if yes else ask
     return commands.downgrade(env, target, dry_run=ways["dry_run"], confirm=confirm)
-
-
-def _language(target: str, *, dry_run: bool, sql: bool, mongosh: bool) -> str | None:
-    """Return the language of the script that is asked for; None: no script."""
-    if dry_run + sql + mongosh > 1:
-        raise UsageError("Say one of --dry-run, --sql and --mongosh")
-    if ":" in target and not (sql or mongosh):
-        raise UsageError(
-            f"{target} is a range, which only --sql and --mongosh take",
-            hint="A run begins where the databases stand: name the target alone.",
-        )
-    return "sql" if sql else "mongosh" if mongosh else None
 
 
 @command("stamp", argument("revision", "head"), scope=True)

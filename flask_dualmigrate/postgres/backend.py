@@ -152,7 +152,7 @@ class PostgresBackend:
         heads = self._directory.heads_of(frozenset(applied))
         return OfflineScript(
             self._directory,
-            self.engine.dialect,
+            self.engine.dialect.name,
             schema=self._schema,
             script_of=lambda step: self._script(step.revision),
             checksum_of=lambda step: self._directory.checksum(

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Dialect
 from ..errors import DualMigrateError, ScriptError
 from ..graph import RevisionGraph
 from ..revision import Direction, Step
-from .env import environment, revision_step
+from .env import NAMED, environment, revision_step
 from .journal import PostgresJournal
 from .lock import lock_key
 
@@ -36,7 +36,7 @@ class OfflineScript:
     def __init__(
         self,
         tree: RevisionGraph,
-        dialect: Dialect,
+        dialect_name: str,
         *,
         schema: str | None,
         script_of: Callable[[Step], Script],
@@ -45,8 +45,8 @@ class OfflineScript:
         lock_timeout_s: float,
     ) -> None:
         self._tree = tree
-        self._dialect = dialect
-        self._is_postgres = dialect.name == "postgresql"
+        self._dialect = _dialect_of(dialect_name)
+        self._is_postgres = dialect_name == "postgresql"
         self._schema = schema
         self._journal = PostgresJournal(schema)
         self._script_of = script_of
@@ -92,6 +92,7 @@ class OfflineScript:
             self._tree,
             steps=alembic_steps,
             dialect_name=self._dialect.name,
+            dialect_opts=NAMED,
             output_buffer=buffer,
             literal_binds=True,
             transaction_per_migration=True,
@@ -138,8 +139,13 @@ class OfflineScript:
         compiled = statement.compile(
             dialect=self._dialect, compile_kwargs={"literal_binds": True}
         )
-        # Alembic prints %% as %, for the drivers whose parameters look so.
-        return str(compiled).strip().replace("%%", "%")
+        return str(compiled).strip()
+
+
+def _dialect_of(name: str) -> Dialect:
+    """Return the dialect as Alembic prints with it."""
+    dialect: Dialect = sa.make_url(f"{name}://").get_dialect()(**NAMED)
+    return dialect
 
 
 def _id_of(info: Any) -> str:

@@ -1,10 +1,10 @@
-"""Scripts for mongosh give what a normal run gives, and a normal run can follow them."""
+"""Operations by mongosh: each gives what a normal run gives, up and down."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,9 +13,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from flask_dualmigrate.mongo.handlers import HANDLERS
 from flask_dualmigrate.mongo.mongosh import MongoshScript
+from flask_dualmigrate.mongo.mongosh.bodies import BODIES
 from flask_dualmigrate.mongo.runner import OperationRunner
-from flask_dualmigrate.ops import Operation, Run, Transform
+from flask_dualmigrate.ops import Operation, Run, Todo, Transform
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Step
 
 from .mongo_cases import CASES, Case, seed
@@ -117,11 +119,14 @@ def whole_image(db: Db) -> dict[str, Any]:
 
 @dataclasses.dataclass
 class Pair:
-    """Two databases that began alike: one run normally, one by mongosh."""
+    """What two databases hold that began alike: one run normally, one by mongosh.
 
-    normal: Db
-    shell: Db
-    run_script: Callable[[Direction], None]
+    seeded: before both; up, down: (normal, mongosh) after the upgrade, and after both.
+    """
+
+    seeded: dict[str, Any]
+    up: tuple[dict[str, Any], dict[str, Any]]
+    down: tuple[dict[str, Any], dict[str, Any]]
 
 
 @pytest.fixture(scope="module", params=["small", "empty"])
@@ -144,9 +149,16 @@ def pair(
         done = run_mongosh(mongosh, uri, path)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
+    def images() -> tuple[dict[str, Any], dict[str, Any]]:
+        return whole_image(dbs[0]), whole_image(dbs[1])
+
+    before, _ = images()
     run_script(UP)
     run_normally(dbs[0], UP)
-    yield Pair(dbs[0], dbs[1], run_script)
+    up = images()
+    run_script(DOWN)
+    run_normally(dbs[0], DOWN)
+    yield Pair(before, up, images())
     for db in dbs:
         mongo_server.drop_database(db.name)
 
@@ -160,17 +172,35 @@ def only(found: dict[str, Any], case: Case) -> dict[str, Any]:
 def test_an_upgrade_by_mongosh_gives_what_a_normal_one_gives(
     pair: Pair, case: Case
 ) -> None:
-    shell, normal = whole_image(pair.shell), whole_image(pair.normal)
+    normal, shell = pair.up
     assert only(shell, case) == only(normal, case)
 
 
-def test_catalog(pair: Pair) -> None:
-    shell, normal = whole_image(pair.shell), whole_image(pair.normal)
-    assert shell["_aside_catalog"] == normal["_aside_catalog"]
+@pytest.mark.parametrize("case", RENDERED, ids=str)
+def test_a_downgrade_by_mongosh_gives_what_a_normal_one_gives(
+    pair: Pair, case: Case
+) -> None:
+    normal, shell = pair.down
+    assert only(shell, case) == only(normal, case)
 
 
-def test_down(pair: Pair) -> None:
-    run_normally(pair.normal, DOWN)
-    pair.run_script(DOWN)
-    shell, normal = whole_image(pair.shell), whole_image(pair.normal)
-    assert shell == normal
+@pytest.mark.parametrize("case", RENDERED, ids=str)
+def test_the_operations_did_something(pair: Pair, case: Case) -> None:
+    if case.id == "create_collection that is there" or not any(
+        documents for _, _, documents in only(pair.seeded, case).values()
+    ):
+        pytest.skip("nothing is there to be changed")
+    _, shell = pair.up
+    assert only(shell, case) != only(pair.seeded, case)
+
+
+def test_the_catalog_of_asides_is_that_of_a_normal_run(pair: Pair) -> None:
+    for normal, shell in (pair.up, pair.down):
+        assert shell["_aside_catalog"] == normal["_aside_catalog"]
+        assert shell["_aside_catalog"][1]
+
+
+def test_every_operation_of_the_server_is_rendered() -> None:
+    python = {Run, Todo, Transform}
+    assert set(BODIES) == {*HANDLERS} - python
+    assert {type(case.operation) for case in RENDERED} == set(BODIES)
