@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...ops import (
+    CopyField,
     CreateCollection,
     CreateIndex,
     DropCollection,
@@ -10,6 +11,7 @@ from ...ops import (
     Insert,
     Operation,
     RenameCollection,
+    RenameField,
     Run,
     SetValidator,
 )
@@ -35,6 +37,7 @@ class Names:
         self._written: dict[str, int] = {}
         self._made: set[tuple[str, str]] = set()
         self._eased: set[str] = set()
+        self._filled: set[str] = set()
         self._ran = False
 
     def now(self, name: str) -> str | None:
@@ -84,6 +87,8 @@ class Names:
         name: str = getattr(operation, "collection", "")
         if isinstance(operation, DropIndex | SetValidator):
             self._eased.add(name)
+        if isinstance(operation, Insert | RenameField | CopyField):
+            self._filled.add(name)
         if name and not isinstance(operation, _KEEPS_DOCUMENTS):
             self._written[name] = self._written.get(name, 0) + 1
 
@@ -91,11 +96,14 @@ class Names:
         """True if an operation before it drops an index or changes a validator."""
         return name in self._eased
 
-    def note(self, operation: Operation) -> str | None:
-        """Say what a count leaves out, as the operations before it have not run."""
+    def note(self, operation: Operation, counted: int | None) -> str | None:
+        """Say what a count leaves out, as the operations before it have not run.
+
+        counted: documents; where there are none, only an insert can bring some.
+        """
         name = getattr(operation, "collection", "")
         count = self.writes_before(name)
-        if count:
+        if count and (counted != 0 or name in self._filled):
             noun = "the operation" if count == 1 else f"the {count} operations"
             return f"as it is now, before {noun} above that write to {name}"
         if self._ran:

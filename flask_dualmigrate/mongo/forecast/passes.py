@@ -60,7 +60,8 @@ def tell_pass(look: Look[Any]) -> Told:
     query = _left(look, found.query)
     told.matches = look.count(query)
     told.writes = told.matches.number
-    told.plan = how_found(look.db, look.collection, query)
+    if told.matches.number:
+        told.plan = how_found(look.db, look.collection, query)
     if look.problem is None:
         _try(look, found, query, told)
     elif found.refused is not None:

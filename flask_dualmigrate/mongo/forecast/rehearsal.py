@@ -8,7 +8,7 @@ from typing import Any
 
 import pymongo
 from pymongo.client_session import ClientSession
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from ...backend import Forecast
 from ...errors import OperationError
@@ -32,7 +32,8 @@ from ...ops import (
     Update,
 )
 from ...revision import Direction
-from ..failures import told_as_operation_errors
+from ..errors import first_line
+from ..failures import UNAUTHORIZED, told_as_operation_errors
 from ..handlers import HANDLERS
 from ..runner import OperationRunner
 from ..steps import StepRecord, StepStatus
@@ -108,7 +109,7 @@ class Rehearsal:
             return Told(writes=0).forecast(step, operation)
         begun = record if record and record.status is StepStatus.STARTED else None
         look = self._look(operation, work, begun)
-        told = FORECASTS[type(operation)](look)
+        told = _tell(look)
         if look.problem is not None:
             told.problems.insert(0, look.problem)
         if look.unsure is not None:
@@ -117,7 +118,8 @@ class Rehearsal:
             # What writes to it first may mend it: it is no reason to say no.
             told.notes += [f"now it would fail: {text}" for text in told.problems]
             told.problems.clear()
-        note = self._names.note(operation)
+        counted = told.matches.number if told.matches is not None else None
+        note = self._names.note(operation, counted)
         if note is not None:
             told.notes.append(note)
         self._names.replay(operation, look.before.get("source"))
@@ -138,6 +140,16 @@ class Rehearsal:
         if said is None or now is None or renames or self._names.ran:
             return look  # its handler would look at what is not there yet
         return _checked(look)
+
+
+def _tell(look: Look[Any]) -> Told:
+    """Ask the family of an operation; what the server refuses is a problem."""
+    try:
+        return FORECASTS[type(look.said)](look)
+    except OperationFailure as error:
+        if error.code == UNAUTHORIZED:
+            raise
+        return Told(problems=[f"MongoDB refuses it: {first_line(error)}"])
 
 
 def _checked(look: Look[Any]) -> Look[Any]:
