@@ -156,7 +156,7 @@ class MongoJournal:
 
 
 def beginning(
-    revision: Revision, direction: Direction, *, checksum: str, by: Any, host: Any
+    revision: Revision, direction: Direction, *, checksum: Any, by: Any, host: Any
 ) -> list[Doc]:
     """Return the update that writes that an attempt runs; times are the server's."""
     # A downgrade that is undone must not hide an edit.

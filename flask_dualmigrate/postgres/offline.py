@@ -7,6 +7,7 @@ server's when the script is run.
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -108,6 +109,7 @@ class OfflineScript:
         alembic_step = revision_step(self._tree, script, step.direction)
         function = alembic_step.migration_fn
 
+        @functools.wraps(function)  # Alembic prints its name
         def printed(**arguments: Any) -> None:
             if self._is_postgres:
                 limit = f"SET LOCAL lock_timeout = {self._lock_timeout_ms};"

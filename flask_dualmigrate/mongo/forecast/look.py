@@ -52,6 +52,13 @@ class Look(Generic[Op]):
         now = self.names.now(getattr(self.said, "collection", ""))
         return now is not None and collection_info(self.db, now) is not None
 
+    @property
+    def is_empty(self) -> bool:
+        """True if the collection has no documents now, or is not there."""
+        if not self.is_there:
+            return True
+        return not self.db[self.collection].estimated_document_count()
+
     def count(self, query: Query) -> Count:
         return count(self.db, self.collection, query)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ...ops import (
-    CopyField,
     CreateCollection,
     CreateIndex,
     DropCollection,
@@ -11,7 +10,6 @@ from ...ops import (
     Insert,
     Operation,
     RenameCollection,
-    RenameField,
     Run,
     SetValidator,
 )
@@ -87,7 +85,7 @@ class Names:
         name: str = getattr(operation, "collection", "")
         if isinstance(operation, DropIndex | SetValidator):
             self._eased.add(name)
-        if isinstance(operation, Insert | RenameField | CopyField):
+        if isinstance(operation, Insert):
             self._filled.add(name)
         if name and not isinstance(operation, _KEEPS_DOCUMENTS):
             self._written[name] = self._written.get(name, 0) + 1
@@ -96,14 +94,14 @@ class Names:
         """True if an operation before it drops an index or changes a validator."""
         return name in self._eased
 
-    def note(self, operation: Operation, counted: int | None) -> str | None:
+    def note(self, operation: Operation, *, empty: bool) -> str | None:
         """Say what a count leaves out, as the operations before it have not run.
 
-        counted: documents; where there are none, only an insert can bring some.
+        empty: the collection has no documents now; only an insert can bring some.
         """
         name = getattr(operation, "collection", "")
         count = self.writes_before(name)
-        if count and (counted != 0 or name in self._filled):
+        if count and (not empty or name in self._filled):
             noun = "the operation" if count == 1 else f"the {count} operations"
             return f"as it is now, before {noun} above that write to {name}"
         if self._ran:

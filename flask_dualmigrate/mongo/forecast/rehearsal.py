@@ -118,8 +118,7 @@ class Rehearsal:
             # What writes to it first may mend it: it is no reason to say no.
             told.notes += [f"now it would fail: {text}" for text in told.problems]
             told.problems.clear()
-        counted = told.matches.number if told.matches is not None else None
-        note = self._names.note(operation, counted)
+        note = self._names.note(operation, empty=look.is_empty)
         if note is not None:
             told.notes.append(note)
         self._names.replay(operation, look.before.get("source"))

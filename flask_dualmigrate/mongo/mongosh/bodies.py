@@ -36,7 +36,7 @@ from ..work import Work
 from .literals import Raw, literal
 from .puts import same_as, with_kept_value, with_value
 
-INDENT = 6
+INDENT = 8
 """Spaces before the statements of a step."""
 
 BATCH_SIZE = 1000

@@ -128,20 +128,20 @@ function doneOf(plan, applied) {
 let revision; // the one that is being done
 let current; // the record of the step that is being done
 
-function beginRevision(id, direction, stages) {
-  print(`${direction} ${id}`);
-  revision = { id, direction };
-  ours("_migrations").updateOne({ _id: id }, stages, {
+function beginRevision(plan, number) {
+  revision = { ...plan.revisions[number], direction: plan.direction };
+  print(`${revision.direction} ${revision.id}  ${revision.description}`);
+  ours("_migrations").updateOne({ _id: revision.id }, begun(revision), {
     upsert: true,
     writeConcern: DURABLE,
   });
 }
 
-function finishRevision(stages) {
+function finishRevision() {
   keepLock();
   settle();
   inTransaction((database) => {
-    database.getCollection("_migrations").updateOne({ _id: revision.id }, stages);
+    database.getCollection("_migrations").updateOne({ _id: revision.id }, ended);
     database.getCollection("_migrations_steps").deleteMany({
       "_id.revision": revision.id,
       "_id.direction": revision.direction,
@@ -167,7 +167,8 @@ function step(number, text, record, { before = () => ({}), work }) {
   print(`  ${number}: ${text}`);
   const who = { kind: "unsafe", by: BY, host: HOST, token };
   if (found === null || found.status !== "started") {
-    current = { _id: key, ...record, ...who, before: before(), started_at: new Date() };
+    const begun = { ...who, before: before(), started_at: new Date() };
+    current = { _id: key, ...blank, ...record, ...begun };
     if (record.kind === "transactional") save({});
   } else if (found.fingerprint !== record.fingerprint) {
     throw new Error(`Step ${number} was begun by another version of this script.`);

@@ -17,13 +17,17 @@ from pymongo.client_session import ClientSession
 
 from ...errors import OperationError, ScriptError
 from ...ops import Operation
-from ...revision import Direction, Status, Step
+from ...revision import Direction, Revision, Status, Step
 from ..journal import beginning, ending
 from ..runner import OperationRunner
 from .bodies import BODIES, INDENT, Body, js
 from .literals import Raw, literal
 
 _TOOK = {"$toInt": {"$subtract": ["$$NOW", "$started_at"]}}
+
+_OF_THE_STEP = ("verb", "kind", "fingerprint", "subject")
+_WRITTEN = ("by", "host", "token", "before")
+"""Of a step's record: what differs from step to step, and what the script fills in."""
 
 
 class MongoshScript:
@@ -47,6 +51,7 @@ class MongoshScript:
         self._operations_of = operations_of
         self._checksum_of = checksum_of
         self._verified = verified
+        self._blank: dict[str, Any] = {}
 
     def text(
         self, steps: Sequence[Step], applied: Sequence[str], *, database: str
@@ -61,47 +66,43 @@ class MongoshScript:
         plan = {
             "direction": str(steps[0].direction),
             "before": sorted(applied),
-            "revisions": [
-                {"id": step.revision.id, "checksum": self._checksum_of(step)}
-                for step in steps
-            ],
+            "revisions": [self._facts(step) for step in steps],
         }
         return (
             f"{_header(steps, applied, database)}\n{_prelude()}\n"
-            f"// ---- The revisions. ----\n\nconst plan = {literal(plan)};\n\n"
+            "// ---- The plan, and what the journal gets. ----\n\n"
+            f"const plan = {literal(plan)};\n\n"
+            f"{_journal(steps[0].direction)}\n"
+            f"const blank = {literal(self._blank)};\n\n"
+            "// ---- The revisions. ----\n\n"
             "takeLock();\ntry {\n  const done = guard(plan);\n\n"
             + "\n".join(revisions)
             + "} finally {\n  releaseLock();\n}\n"
             'print("Done.");'
         )
 
+    def _facts(self, step: Step) -> dict[str, Any]:
+        revision = step.revision
+        return {
+            "id": revision.id,
+            "down_revision": list(revision.parents),
+            "description": revision.message,
+            "checksum": self._checksum_of(step),
+        }
+
     def _revision(self, step: Step, number: int) -> str:
         revision = step.revision
-        begun = beginning(
-            revision,
-            step.direction,
-            checksum=self._checksum_of(step),
-            by=Raw("BY"),
-            host=Raw("HOST"),
-        )
-        up = step.direction is Direction.UPGRADE
-        ended = ending(
-            Status.APPLIED if up else Status.ROLLED_BACK,
-            direction=step.direction,
-            duration_ms=_TOOK,
-        )
         message = " ".join(revision.message.split())
         lines = [
             f"  // ==== {step.direction} {revision.id}  {message}",
             f"  if (done <= {number}) {{",
-            f'    beginRevision("{revision.id}", "{step.direction}", '
-            f"{literal(begun, 4)});",
+            f"    beginRevision(plan, {number});",
         ]
         for index, operation in enumerate(self._operations_of(step)):
             lines.append(self._step(step, index, operation))
-        if up and self._verified(step):
+        if step.direction is Direction.UPGRADE and self._verified(step):
             lines.append("    // Its verify(db) is Python, and is not run here.")
-        lines += [f"    finishRevision({literal(ended, 4)});", "  }", ""]
+        lines += ["    finishRevision();", "  }", ""]
         return "\n".join(lines)
 
     def _step(self, step: Step, index: int, operation: Operation) -> str:
@@ -121,18 +122,17 @@ class MongoshScript:
             body = BODIES[type(operation)](operation, work)
         except OperationError as error:
             raise ScriptError(error.what, where=where, hint=error.hint) from error
-        record = work.record.to_document()
-        for name in ("by", "host", "token", "before", "error"):
-            record.pop(name, None)
-        return _rendered(index, operation.describe(), {**record, "error": None}, body)
+        document = work.record.to_document()
+        record = {name: document.pop(name) for name in _OF_THE_STEP}
+        self._blank = {key: document[key] for key in document if key not in _WRITTEN}
+        return _rendered(index, operation.describe(), record, body)
 
 
 def _rendered(index: int, text: str, record: dict[str, Any], body: Body) -> str:
     """Return the call of step() for one operation."""
-    pad, inner = " " * 4, " " * INDENT
+    pad, inner = " " * 4, " " * (INDENT - 2)
     lines = [
-        f"\n{pad}// {index}: {' '.join(text.split())}",
-        f"{pad}step({index}, {js(text)}, {literal(record, 4)}, {{",
+        f"\n{pad}step({index}, {js(text)}, {literal(record, 4)}, {{",
     ]
     if body.before or body.found:
         lines.append(f"{inner}before: () => {{")
@@ -142,8 +142,32 @@ def _rendered(index: int, text: str, record: dict[str, Any], body: Body) -> str:
     uses_found = "kept" if body.found else ""
     lines.append(f"{inner}work: ({uses_found}) => {{")
     lines += [f"{inner}  {line}" for line in body.work]
-    lines += [f"{inner}}},", f"{pad}}});\n"]
+    lines += [f"{inner}}},", f"{pad}}});"]
     return "\n".join(lines)
+
+
+def _journal(direction: Direction) -> str:
+    """Return what is written when a revision begins, and when it ends."""
+    (stage,) = beginning(
+        Revision(""),
+        direction,
+        checksum=Raw("revision.checksum"),
+        by=Raw("BY"),
+        host=Raw("HOST"),
+    )
+    own = {
+        "revision": {"$literal": Raw("revision.id")},
+        "down_revision": {"$literal": Raw("revision.down_revision")},
+        "description": {"$literal": Raw("revision.description")},
+    }
+    begun = [{"$set": {**stage["$set"], **own}}]
+    up = direction is Direction.UPGRADE
+    status = Status.APPLIED if up else Status.ROLLED_BACK
+    ended = ending(status, direction=direction, duration_ms=_TOOK)
+    return (
+        f"const begun = (revision) => {literal(begun)};\n\n"
+        f"const ended = {literal(ended)};\n"
+    )
 
 
 def _header(steps: Sequence[Step], applied: Sequence[str], database: str) -> str:
