@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from .backend import PlannedStep, State
 from .environment import Environment
 from .errors import UsageError
-from .plan import Plan, States, make_plan
+from .plan import Plan, States
 from .results import PlannedRevision, PlanResult, ScriptResult
 from .revision import BackendName, Direction
 
@@ -73,7 +73,7 @@ def script(
             )
         start = "base"
     state = _stated(env, name, start) if start else _read(env, name)
-    plan = make_plan(env.directory, {name: state}, end or _end(direction), direction)
+    plan = env.plan(end or _end(direction), direction, {name: state})
     text = env.backends[name].script(plan.steps, sorted(state.applied))
     return ScriptResult("sql" if language == "sql" else "javascript", text)
 

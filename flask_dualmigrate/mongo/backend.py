@@ -144,6 +144,9 @@ class MongoBackend:
         return PlannedStep(self.name, tuple(lines), forecasts)
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
+        for step in steps:
+            for operation in self._operations(step):
+                self._refuse_todo(step, operation)
         client = self._db.client
         with client.start_session(causal_consistency=False) as session:
             return MongoshScript(

@@ -149,6 +149,7 @@ class PostgresBackend:
         return PlannedStep(self.name, tuple(line for line in lines if line))
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
+        self.preflight(steps)
         heads = self._directory.heads_of(frozenset(applied))
         return OfflineScript(
             self._directory,

@@ -15,8 +15,9 @@ from flask import Flask
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from flask_dualmigrate import current, downgrade, init, upgrade
+from flask_dualmigrate import current, downgrade, init, repair, upgrade
 from flask_dualmigrate.results import RunResult
+from flask_dualmigrate.revision import BackendName
 
 from .conftest import NOWHERE, MakeApp, Tree
 from .mongo_runs import image
@@ -221,21 +222,60 @@ def test_a_normal_run_does_not_take_up_what_a_script_left_half_done(
     assert image(mongo_db) == before
 
 
+def test_repair_lets_a_normal_run_carry_on_from_the_last_batch(
+    offline: Flask, run: RunScript, app: Flask, mongo_db: Db, normal: Db
+) -> None:
+    script = printed(offline, "upgrade", "--mongosh", "base:head")
+    run(stopped_in_a_batch(script, 2))
+    with app.app_context():
+        repair(revision="r2", step=0, done=False)
+        upgrade(backend="mongo")
+    assert image(mongo_db) == image(normal)
+
+
+def test_the_next_upgrade_brings_the_other_side_level(
+    offline: Flask, run: RunScript, app: Flask
+) -> None:
+    ran(run(printed(offline, "upgrade", "--mongosh", "base:r2")))
+    with app.app_context():
+        done = upgrade()
+        assert isinstance(done, RunResult)
+        sides = {step.revision: step.backends for step in done.steps}
+        assert current().at_head
+    mongo, postgres = BackendName.MONGO, BackendName.POSTGRES
+    assert sides == {"r1": (postgres,), "r2": (postgres,), "r3": (mongo, postgres)}
+
+
 @pytest.mark.parametrize(
-    ("code", "verb"),
+    ("code", "text", "exit_code"),
     [
-        ("op.run(print)", "run"),
-        ('op.transform("item", lambda doc: doc)', "transform"),
-        ('op.todo("write it")', "todo"),
+        ("op.run(print)", "Step 1 of revision r4 (run) is Python", 1),
+        (
+            'op.transform("item", lambda doc: doc)',
+            "Step 1 of revision r4 (transform) is Python",
+            1,
+        ),
+        ('op.todo("write it")', "Revision r4 has a todo left: write it", 2),
     ],
     ids=["run", "transform", "todo"],
 )
-def test_what_is_python_is_refused_before_anything_is_printed(
-    offline: Flask, three: Tree, code: str, verb: str
+def test_what_is_no_javascript_is_refused_before_anything_is_printed(
+    offline: Flask, three: Tree, code: str, text: str, exit_code: int
 ) -> None:
     three.add("r4", mongo=f'op.create_collection("made")\n{code}')
     init()
     said = cli(offline, "upgrade", "--mongosh", "base:head")
-    assert said.exit_code == 1
+    assert said.exit_code == exit_code
     assert said.stdout == ""
-    assert f"Step 1 of revision r4 ({verb})" in said.stderr
+    assert text in said.stderr
+
+
+def test_an_edited_script_is_refused_where_the_database_is_read(
+    three: Tree, app: Flask
+) -> None:
+    upgrade(revision="r1", backend="mongo")
+    path = three.path("mongo", "r1")
+    path.write_text(path.read_text().replace("2500", "2501"))
+    said = cli(app, "upgrade", "--mongosh", "--backend", "mongo")
+    assert said.exit_code == 3
+    assert said.stdout == ""

@@ -1,6 +1,6 @@
 """The JavaScript of each operation: what it looks at first, and what it does.
 
-The functions that are called stand in prelude.js.
+The functions that are called stand in batches.js and operations.js.
 """
 
 from __future__ import annotations

@@ -197,4 +197,7 @@ def _version() -> str:
 
 
 def _prelude() -> str:
-    return (resources.files(__package__) / "prelude.js").read_text(encoding="utf-8")
+    """Return the functions that the steps call, the same in every script."""
+    folder = resources.files(__package__)
+    parts = ("journal.js", "batches.js", "operations.js")
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in parts)
