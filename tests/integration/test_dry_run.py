@@ -252,6 +252,14 @@ def test_a_count_that_an_operation_before_it_changes_is_told_as_such(
     run(mongo_db, mend, unique)
 
 
+def test_an_operation_on_another_field_mends_nothing(mongo_db: Db) -> None:
+    mongo_db.item.insert_many([{"a": 1, "b": "1"}, {"a": 1, "b": "2"}])
+    unique = CreateIndex("item", (("a", 1),), "ux_a", {"unique": True})
+    told = foretell(mongo_db, ConvertField("item", "b", to="int"), unique)[1]
+    assert len(told.problems) == 1
+    assert told.notes == ()
+
+
 def test_what_a_run_has_done_already_is_not_counted_again(mongo_db: Db) -> None:
     mongo_db.item.insert_many({"_id": n, "n": n, "x": n} for n in range(20))
     operations = (

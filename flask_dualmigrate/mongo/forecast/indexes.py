@@ -32,7 +32,7 @@ def tell_create_index(look: Look[CreateIndex]) -> Told:
         _tell_namesake(look, specs[look.operation.name], told)
         return told
     twin = _twin(look.operation, options, specs)
-    if twin is not None and not look.names.writes_before(look.said.collection):
+    if twin is not None and not look.names.eased(look.said.collection):
         told.problems.append(
             f"{look.operation.name} has the same key as the index {twin}, which is "
             "there under that name"

@@ -3,25 +3,69 @@
 from __future__ import annotations
 
 from ...ops import (
+    MISSING,
+    AddField,
+    ConvertField,
+    CopyField,
     CreateCollection,
     CreateIndex,
+    Delete,
     DropCollection,
+    DropField,
     DropIndex,
     Insert,
     Operation,
     RenameCollection,
+    RenameField,
     Run,
     SetValidator,
+    Transform,
+    Update,
 )
 
-_KEEPS_DOCUMENTS = (
-    CreateCollection,
-    CreateIndex,
-    DropCollection,
-    DropIndex,
-    RenameCollection,
-    SetValidator,
-)
+ANY = frozenset({"*"})
+"""Stands for fields that cannot be told from an operation."""
+
+
+def fields_read(operation: Operation) -> frozenset[str]:
+    """Return the fields, by their first names, that decide what an operation does."""
+    match operation:
+        case CreateIndex(_, keys, _, options):
+            whole = "partialFilterExpression" in options
+            return ANY if whole else _roots(*(field for field, _ in keys))
+        case AddField(_, field) | ConvertField(_, field):
+            return _roots(field) if operation.using is MISSING else ANY
+        case DropField(_, field):
+            return _roots(field)
+        case RenameField(_, field, other) | CopyField(_, field, other):
+            return _roots(field, other)
+        case CreateCollection() | DropCollection() | RenameCollection() | DropIndex():
+            return frozenset()
+    return ANY
+
+
+def fields_written(operation: Operation) -> frozenset[str]:
+    """Return the fields, by their first names, that an operation changes."""
+    match operation:
+        case AddField(_, field) | DropField(_, field) | ConvertField(_, field):
+            return _roots(field)
+        case RenameField(_, field, other):
+            return _roots(field, other)
+        case CopyField(_, _, target):
+            return _roots(target)
+        case Update() | Transform() | Delete() | Insert():
+            return ANY
+    return frozenset()
+
+
+def _overlap(written: frozenset[str], read: frozenset[str]) -> bool:
+    if not read:
+        return False
+    return ANY in (written, read) or bool(written & read)
+
+
+def _roots(*fields: str) -> frozenset[str]:
+    return frozenset(field.split(".")[0] for field in fields)
 
 
 class Names:
@@ -32,7 +76,7 @@ class Names:
 
     def __init__(self) -> None:
         self._now: dict[str, str | None] = {}
-        self._written: dict[str, int] = {}
+        self._written: dict[str, list[frozenset[str]]] = {}
         self._made: set[tuple[str, str]] = set()
         self._eased: set[str] = set()
         self._filled: set[str] = set()
@@ -46,9 +90,11 @@ class Names:
         """True if an operation before it made, renamed or dropped that collection."""
         return name in self._now
 
-    def writes_before(self, name: str) -> int:
-        """Return how many operations before it write documents of a collection."""
-        return self._written.get(name, 0)
+    def writes_before(self, operation: Operation) -> int:
+        """Return how many operations before it write what an operation goes by."""
+        name, read = getattr(operation, "collection", ""), fields_read(operation)
+        written = self._written.get(name, [])
+        return sum(_overlap(fields, read) for fields in written)
 
     @property
     def ran(self) -> bool:
@@ -69,7 +115,7 @@ class Names:
                 self._ran = True
             case RenameCollection(old, new):
                 self._now[new], self._now[old] = self.now(old), None
-                self._written[new] = self._written.pop(old, 0)
+                self._written[new] = self._written.pop(old, [])
             case DropCollection(name):
                 self._now[name] = None
                 self._written.pop(name, None)
@@ -87,8 +133,9 @@ class Names:
             self._eased.add(name)
         if isinstance(operation, Insert):
             self._filled.add(name)
-        if name and not isinstance(operation, _KEEPS_DOCUMENTS):
-            self._written[name] = self._written.get(name, 0) + 1
+        written = fields_written(operation)
+        if written:
+            self._written.setdefault(name, []).append(written)
 
     def eased(self, name: str) -> bool:
         """True if an operation before it drops an index or changes a validator."""
@@ -100,7 +147,7 @@ class Names:
         empty: the collection has no documents now; only an insert can bring some.
         """
         name = getattr(operation, "collection", "")
-        count = self.writes_before(name)
+        count = self.writes_before(operation)
         if count and (not empty or name in self._filled):
             noun = "the operation" if count == 1 else f"the {count} operations"
             return f"as it is now, before {noun} above that write to {name}"

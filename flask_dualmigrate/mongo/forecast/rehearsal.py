@@ -114,7 +114,7 @@ class Rehearsal:
             told.problems.insert(0, look.problem)
         if look.unsure is not None:
             told.notes.append(look.unsure)
-        if self._names.writes_before(getattr(operation, "collection", "")):
+        if self._names.writes_before(operation):
             # What writes to it first may mend it: it is no reason to say no.
             told.notes += [f"now it would fail: {text}" for text in told.problems]
             told.problems.clear()

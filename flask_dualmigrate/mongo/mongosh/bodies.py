@@ -47,10 +47,12 @@ BATCH_SIZE = 1000
 class Body:
     """The statements of one step, in the making.
 
+    downgrade: only then there are asides of an upgrade to put back.
     before: run once, before the step is begun: they may throw. found: what is
     remembered of it, name -> JavaScript; the work knows it as `kept`.
     """
 
+    downgrade: bool = False
     before: list[str] = dataclasses.field(default_factory=list)
     found: dict[str, str] = dataclasses.field(default_factory=dict)
     work: list[str] = dataclasses.field(default_factory=list)
@@ -120,13 +122,13 @@ def _drop_index(operation: DropIndex, work: Work) -> Body:
 
 
 def _add_field(operation: AddField, work: Work) -> Body:
-    body, path = _on_documents(operation), FieldPath(operation.field)
+    body, path = _on_documents(operation, work), FieldPath(operation.field)
     _find_sources(body, operation, DropField)
     _put_back(body, operation, path)
     if operation.writes:
         body.const("query", {"$expr": path.absent})
         body.const("change", path.set_to(value_of(operation, work)))
-        options = {"phase": Raw("kept.sources.length")}
+        options = {"phase": Raw("kept.sources.length")} if body.downgrade else {}
         # An expression may give no value: then the field stays missing.
         problem = f"lack {path.text}" if operation.using is MISSING else None
         _walk(body, operation, options, problem=problem)
@@ -134,7 +136,7 @@ def _add_field(operation: AddField, work: Work) -> Body:
 
 
 def _drop_field(operation: DropField, work: Work) -> Body:
-    body, path = _on_documents(operation), FieldPath(operation.field)
+    body, path = _on_documents(operation, work), FieldPath(operation.field)
     _find_sources(body, operation, CopyField)
     options: dict[str, Any] = {}
     if operation.keep:
@@ -149,7 +151,7 @@ def _drop_field(operation: DropField, work: Work) -> Body:
 
 
 def _rename_field(operation: RenameField, work: Work) -> Body:
-    body = _on_documents(operation)
+    body = _on_documents(operation, work)
     old, new = FieldPath(operation.field), FieldPath(operation.new_name)
     if not operation.overwrite:
         _refuse_both(body, operation.collection, old, new)
@@ -169,7 +171,7 @@ def _rename_field(operation: RenameField, work: Work) -> Body:
 
 
 def _copy_field(operation: CopyField, work: Work) -> Body:
-    body = _on_documents(operation)
+    body = _on_documents(operation, work)
     source, target = FieldPath(operation.field), FieldPath(operation.target)
     options: dict[str, Any] = {}
     if operation.overwrite:
@@ -192,31 +194,21 @@ def _overwritten(old: FieldPath, new: FieldPath) -> dict[str, Any]:
 
 
 def _convert_field(operation: ConvertField, work: Work) -> Body:
-    body, path = _on_documents(operation), FieldPath(operation.field)
+    body, path = _on_documents(operation, work), FieldPath(operation.field)
     name, to = operation.collection, operation.to
     to_convert, left = queries(operation, work)
     result = converted(operation, work)
     _find_sources(body, operation, ConvertField)
-    fits = {"fits": same_as(path, "became"), "put": with_value(path, "$$value")}
-    body.work.append(
-        f"for (const aside of kept.sources) putBack(aside, {js(name)}, {js(fits)});"
-    )
-    if operation.on_error == "fail":
-        problem = f"have a {path.text} that cannot become {to} unchanged"
-        more = {"field": path.text, "exempt": Raw("kept.sources")}
-        refused = js(lost(operation, work))
-        said = f"{js(name)}, lost, {js(problem)}"
-        body.before.append(f"const lost = {refused};")
-        body.before.append(
-            f"if (sources.length === 0) refuseAny({said}, {js({'field': path.text})});"
-        )
-        body.work.append(f"const lost = {refused};")
+    options: dict[str, Any] = {"left": left}
+    if body.downgrade:
+        fits = {"fits": same_as(path, "became"), "put": with_value(path, "$$value")}
         body.work.append(
-            f"if (kept.sources.length > 0 && current.checkpoint.phase === undefined) "
-            f"refuseAny({said}, {js(more)});"
+            f"for (const aside of kept.sources) putBack(aside, {js(name)}, {js(fits)});"
         )
-    sources = Raw("kept.sources")
-    options = {"phase": Raw("kept.sources.length"), "exempt": sources, "left": left}
+        sources = Raw("kept.sources")
+        options |= {"phase": Raw("kept.sources.length"), "exempt": sources}
+    if operation.on_error == "fail":
+        _refuse_lost(body, operation, lost(operation, work))
     if operation.keep:
         entry = {"_id": "$_id", "value": path.value, "became": result}
         _keep(body, operation, work, path.text, Holds.CONVERSIONS)
@@ -227,8 +219,25 @@ def _convert_field(operation: ConvertField, work: Work) -> Body:
     return body
 
 
+def _refuse_lost(body: Body, operation: ConvertField, query: Mapping[str, Any]) -> None:
+    """Refuse what would be lost; in a downgrade, after what is put back is back."""
+    problem = f"have a {operation.field} that cannot become {operation.to} unchanged"
+    call = f"refuseAny({js(operation.collection)}, lost, {js(problem)}"
+    options: dict[str, Any] = {"field": operation.field}
+    body.before.append(f"const lost = {js(query)};")
+    if not body.downgrade:
+        body.before.append(f"{call}, {js(options)});")
+        return
+    body.before.append(f"if (sources.length === 0) {call}, {js(options)});")
+    options["exempt"] = Raw("kept.sources")
+    body.work.append(f"const lost = {js(query)};")
+    body.work.append(
+        f"if (current.checkpoint.phase === undefined) {call}, {js(options)});"
+    )
+
+
 def _update(operation: Update, work: Work) -> Body:
-    body = _on_documents(operation)
+    body = _on_documents(operation, work)
     options = _images(body, operation, work)
     body.const("query", work.native(operation.filter))
     body.const("change", work.native(operation.update))
@@ -237,7 +246,7 @@ def _update(operation: Update, work: Work) -> Body:
 
 
 def _delete(operation: Delete, work: Work) -> Body:
-    body = _on_documents(operation)
+    body = _on_documents(operation, work)
     options = _images(body, operation, work)
     body.const("query", work.native(operation.filter))
     write = f"deletes({js(operation.collection)})"
@@ -253,7 +262,7 @@ def _images(body: Body, operation: Update | Delete, work: Work) -> dict[str, Any
 
 
 def _insert(operation: Insert, work: Work) -> Body:
-    body = _on_documents(operation)
+    body = _on_documents(operation, work)
     documents = []
     for document in operation.documents:
         native = dict(work.native(document))
@@ -263,8 +272,8 @@ def _insert(operation: Insert, work: Work) -> Body:
     return body
 
 
-def _on_documents(operation: Any) -> Body:
-    body = Body()
+def _on_documents(operation: Any, work: Work) -> Body:
+    body = Body(downgrade=work.is_downgrade)
     body.check("requireOrdinary", operation.collection)
     return body
 
@@ -277,12 +286,17 @@ def _refuse_both(body: Body, name: str, old: FieldPath, new: FieldPath) -> None:
 
 def _find_sources(body: Body, operation: Any, kept_by: type[Operation]) -> None:
     """Find what the upgrade kept, for a downgrade to give back."""
+    if not body.downgrade:
+        body.found["sources"] = "[]"
+        return
     arguments = js([kept_by.verb, operation.collection, operation.field])
     body.before.append(f"const sources = keptByUpgrade(...{arguments});")
     body.found["sources"] = "sources"
 
 
 def _put_back(body: Body, operation: Any, path: FieldPath) -> None:
+    if not body.downgrade:
+        return
     how = {"fits": path.absent, "put": with_kept_value(path)}
     body.work.append(
         f"for (const aside of kept.sources) "
