@@ -17,13 +17,18 @@ RECIPE := setup.cfg pyproject.toml
 # Tests and scripts call `flask` and `ruff` by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint bench docs clean
+# What the tests run scripts for MongoDB with; they skip those where there is no npm.
+MONGOSH := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' tests/integration/mongosh_cli.py)
+NPM := $(shell command -v npm 2>/dev/null)
+
+.PHONY: help demo test mongosh lint bench docs clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    the sample app on both databases, from nothing to head and back"
 	@echo "make test    all tests, on real servers"
+	@echo "make mongosh the npm package mongosh, under $(VENV); part of make test"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the measurements"
 	@echo "make docs    the documentation, in docs/_build/html"
@@ -32,8 +37,17 @@ help:
 demo: $(VENV)/.has-embedded
 	@$(BIN)/python -m sample_app.demo
 
-test: $(VENV)/.has-beanie,embedded,test
+test: $(VENV)/.has-beanie,embedded,test $(if $(NPM),mongosh)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+
+mongosh: $(VENV)/mongosh/$(MONGOSH)
+
+$(VENV)/mongosh/$(MONGOSH): $(BIN)/python
+	@echo "==> $(VENV)/mongosh: installing mongosh $(MONGOSH)"
+	@mkdir -p $(VENV)/mongosh
+	@npm install --silent --no-audit --no-fund --no-save --prefix $(VENV)/mongosh \
+		mongosh@$(MONGOSH) && touch "$@" || \
+		echo "==> npm could not install it: the tests that need it are skipped"
 
 lint: $(VENV)/.has-beanie,embedded,test,style,typing
 	@$(BIN)/ruff check

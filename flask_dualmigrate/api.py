@@ -36,10 +36,12 @@ from .results import (
     RepairResult,
     RevisionResult,
     RunResult,
+    ScriptResult,
     ShowResult,
     StampResult,
     StatusResult,
 )
+from .revision import Direction
 
 
 def _env(
@@ -100,11 +102,20 @@ def upgrade(
     revision: str = "head",
     *,
     dry_run: bool = False,
+    sql: bool = False,
+    mongosh: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
-) -> RunResult | PlanResult:
-    """Bring the databases up to a revision, or say what that would do."""
+) -> RunResult | PlanResult | ScriptResult:
+    """Bring the databases up to a revision, or say what that would do.
+
+    sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
+    then be a range, FROM:TO, which needs no database.
+    """
     env = _env(directory, x_arg, backend)
+    language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
+    if language is not None:
+        return commands.print_script(env, revision, Direction.UPGRADE, language)
     return commands.upgrade(env, revision, dry_run=dry_run)
 
 
@@ -113,11 +124,20 @@ def downgrade(
     revision: str = "-1",
     *,
     dry_run: bool = False,
+    sql: bool = False,
+    mongosh: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
-) -> RunResult | PlanResult:
-    """Take the databases down to a revision, or say what that would do."""
+) -> RunResult | PlanResult | ScriptResult:
+    """Take the databases down to a revision, or say what that would do.
+
+    sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
+    then be a range, FROM:TO, which needs no database.
+    """
     env = _env(directory, x_arg, backend)
+    language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
+    if language is not None:
+        return commands.print_script(env, revision, Direction.DOWNGRADE, language)
     return commands.downgrade(env, revision, dry_run=dry_run)
 
 

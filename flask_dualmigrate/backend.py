@@ -32,11 +32,56 @@ class State:
 
 
 @dataclasses.dataclass(frozen=True)
+class Failing:
+    """Documents that an operation would stumble over.
+
+    kind: conversion, collision, duplicate, validator or insert. count: documents;
+    None: more than could be counted in time. samples: up to five, each the `_id` and,
+    where it tells something, the value.
+    fatal: the operation would fail; else they only deserve a look.
+    """
+
+    kind: str
+    count: int | None
+    samples: tuple[str, ...]
+    fatal: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What one operation would do, by what the database holds now.
+
+    step: its number in the script, from 0.
+    matches, writes: documents that it is about, and that it would write; None: not
+    known. exact: False if these are the server's estimates.
+    failing: documents that it would stumble over. problems: why it would fail, a
+    sentence each; none where it would not. notes: what else is good to know.
+    estimate_s: seconds, by a sampled batch; None: no estimate.
+    plan: how the server would find the documents, such as `IXSCAN _id_`.
+    """
+
+    step: int
+    operation: str
+    matches: int | None = None
+    writes: int | None = None
+    exact: bool = True
+    failing: tuple[Failing, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    estimate_s: float | None = None
+    plan: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class PlannedStep:
-    """What one side would do for a step, in words or statements, a line each."""
+    """What one side would do for a step, in words or statements, a line each.
+
+    forecasts: one a line, where the lines are operations.
+    """
 
     backend: BackendName
     lines: tuple[str, ...]
+    forecasts: tuple[Forecast, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +175,15 @@ class Backend(Protocol):
     def preflight(self, steps: Sequence[Step]) -> None:
         """Raise, before anything is changed, if one of the steps cannot be done."""
 
-    def plan(self, step: Step) -> PlannedStep:
-        """Say what a step would do; touch nothing."""
+    def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
+        """Say what steps would do, one after the other; touch nothing."""
+
+    def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
+        """Return a script that does the steps, for a person to run; connect to nothing.
+
+        applied: ids of the revisions that the database has before it.
+        Raises ScriptError, naming the revision, where that cannot be said in a script.
+        """
 
     def destructive(self, step: Step) -> tuple[str, ...]:
         """Say what of a step takes something away for good, a line each."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from . import preview
 from .autogenerate import (
     differences,
 )
-from .backend import PlannedStep
 from .environment import Environment
+from .errors import UsageError
 from .history import list_branches, list_heads, list_history, place, single
-from .mongo.backend import record
+from .mongo.recording import record
 from .ops import Todo
 from .plan import Plan, States, refuse_half_done
 from .postgres.errors import driver_errors
@@ -21,10 +22,10 @@ from .results import (
     DoneStep,
     Finding,
     GraphResult,
-    PlannedRevision,
     PlanResult,
     RepairResult,
     RunResult,
+    ScriptResult,
     ShowResult,
     StampResult,
     StatusResult,
@@ -66,6 +67,34 @@ def downgrade(
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
 
 
+def language_of(
+    target: str, *, dry_run: bool = False, sql: bool = False, mongosh: bool = False
+) -> str | None:
+    """Return the language of the script that is asked for; None: no script.
+
+    Raises UsageError for two of the three at once, or for a range without a script.
+    """
+    if dry_run + sql + mongosh > 1:
+        raise UsageError("Say one of --dry-run, --sql and --mongosh")
+    if ":" in target and not (sql or mongosh):
+        raise UsageError(
+            f"{target} is a range, which only --sql and --mongosh take",
+            hint="A run begins where the databases stand: name the target alone.",
+        )
+    return "sql" if sql else "mongosh" if mongosh else None
+
+
+def print_script(
+    env: Environment, target: str, direction: Direction, language: str
+) -> ScriptResult:
+    """Return what a run would do as a script. language: sql, or mongosh.
+
+    target: as for a run, or FROM:TO.
+    """
+    env.directory.require_pairs()
+    return preview.script(env, target, direction, language)
+
+
 def _go(
     env: Environment,
     target: str,
@@ -79,7 +108,7 @@ def _go(
         plan = env.plan(target, direction, states)
         env.preflight(plan)
         if dry_run:
-            return _describe(env, plan, states)
+            return preview.describe(env, plan, states)
         losses = _losses(env, plan)
         if confirm is not None and losses:
             confirm(losses)
@@ -105,38 +134,6 @@ def _losses(env: Environment, plan: Plan) -> list[str]:
         for name in step.backends
         for line in env.backends[name].destructive(step)
     ]
-
-
-def _describe(env: Environment, plan: Plan, states: States) -> PlanResult:
-    taken_back = (
-        PlannedRevision(
-            entry.revision,
-            entry.description,
-            (
-                PlannedStep(
-                    name, (f"undo the {entry.direction} that stopped half-way",)
-                ),
-            ),
-        )
-        for name, state in states.items()
-        for entry in state.open_entries()
-        if entry.direction is not plan.direction
-    )
-    return PlanResult(
-        plan.direction,
-        (*taken_back, *_described(env, plan)),
-    )
-
-
-def _described(env: Environment, plan: Plan) -> tuple[PlannedRevision, ...]:
-    return tuple(
-        PlannedRevision(
-            step.revision.id,
-            step.revision.message,
-            tuple(env.backends[name].plan(step) for name in step.backends),
-        )
-        for step in plan.steps
-    )
 
 
 def stamp(env: Environment, target: str = "head") -> StampResult:

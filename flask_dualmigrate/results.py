@@ -48,6 +48,29 @@ class PlanResult:
     direction: Direction
     revisions: tuple[PlannedRevision, ...]
 
+    @property
+    def ok(self) -> bool:
+        """False if something in it would fail, by what the databases hold now."""
+        return not self.problems
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return tuple(
+            problem
+            for planned in self.revisions
+            for side in planned.sides
+            for forecast in side.forecasts
+            for problem in forecast.problems
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ScriptResult:
+    """What `--sql` and `--mongosh` print. language: sql or javascript."""
+
+    language: str
+    text: str
+
 
 @dataclasses.dataclass(frozen=True)
 class DoneStep:

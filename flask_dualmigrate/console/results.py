@@ -11,7 +11,6 @@ from ..results import (
     GraphResult,
     GraphRevision,
     InitResult,
-    PlanResult,
     RepairResult,
     RevisionResult,
     RunResult,
@@ -55,23 +54,6 @@ def _(result: RunResult) -> Iterator[str]:
         took = duration(step.duration_ms)
         message = one_line(step.message)
         yield f"{verb} {step.revision}  {message}  ({sides}, {took})"
-
-
-@lines.register
-def _(result: PlanResult) -> Iterator[str]:
-    if not result.revisions:
-        yield "Nothing to do."
-        return
-    for planned in result.revisions:
-        message = one_line(planned.message)
-        yield f"-- {result.direction} {planned.revision}  {message}"
-        for side in planned.sides:
-            yield f"   {side.backend.label}:"
-            if not side.lines:
-                yield "     nothing to do"
-            for line in side.lines:
-                yield f"     {line}"
-    yield "Nothing was touched."
 
 
 @lines.register

@@ -82,7 +82,7 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
             of=operation.collection,
             field=operation.field,
         )
-    result = {"$ifNull": [{"$arrayElemAt": [_outcome(operation, work), 0]}, None]}
+    result = converted(operation, work)
 
     def write(work: Work, batch: Batch, session: ClientSession) -> int:
         if aside is not None:
@@ -93,7 +93,7 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
 
     shape = {"_id": True, "value": path.value, "became": result}
     exempt = tuple(work.before["sources"])
-    to_convert, to_be_gone = _queries(operation, work)
+    to_convert, to_be_gone = queries(operation, work)
     walk = Walk(
         operation.collection,
         to_convert,
@@ -108,7 +108,7 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
     walk_until_none_left(work, walk, write, left=to_be_gone, problem=problem)
 
 
-def _queries(operation: ConvertField, work: Work) -> tuple[Query, Query]:
+def queries(operation: ConvertField, work: Work) -> tuple[Query, Query]:
     """Return which documents to convert, and which must not be left at the end."""
     other_type = _where(operation, work)
     convertible = _where(operation, work, {"$ne": [_outcome(operation, work), LOST]})
@@ -128,12 +128,22 @@ def _refuse_lost(operation: ConvertField, work: Work) -> None:
     refuse_if_any(
         work,
         operation.collection,
-        _where(operation, work, {"$eq": [_outcome(operation, work), LOST]}),
+        lost(operation, work),
         problem=f"have a {operation.field} that cannot become {operation.to} unchanged",
         field=operation.field,
         hint=_HINT,
         exempt=tuple(work.before.get("sources", ())),
     )
+
+
+def lost(operation: ConvertField, work: Work) -> Query:
+    """Return the filter for the values that would not survive."""
+    return _where(operation, work, {"$eq": [_outcome(operation, work), LOST]})
+
+
+def converted(operation: ConvertField, work: Work) -> Expr:
+    """Return the expression of what a value becomes; null for what would be lost."""
+    return {"$ifNull": [{"$arrayElemAt": [_outcome(operation, work), 0]}, None]}
 
 
 def _outcome(operation: ConvertField, work: Work) -> Expr:

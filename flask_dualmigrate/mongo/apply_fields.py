@@ -26,7 +26,7 @@ class AddFieldHandler(Handler[AddField]):
 
     def before(self, operation: AddField, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
-        _value(operation, work)
+        value_of(operation, work)
         return {"sources": values_of_upgrade(work, operation, DropField.verb)}
 
     def apply(self, operation: AddField, work: Work) -> None:
@@ -49,7 +49,7 @@ class AddFieldHandler(Handler[AddField]):
 
 def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> None:
     """Give the documents that lack the field its value."""
-    value = _value(operation, work)
+    value = value_of(operation, work)
 
     def write(work: Work, batch: Batch, session: ClientSession) -> int:
         details = [] if path.parent is None else standing_in(batch)
@@ -244,7 +244,7 @@ def note_unfit(work: Work, collection: str, path: FieldPath) -> None:
         )
 
 
-def _value(operation: AddField, work: Work) -> Any:
+def value_of(operation: AddField, work: Work) -> Any:
     """Return the expression of the value that the field gets."""
     if operation.using is not MISSING:
         return work.native(operation.using)

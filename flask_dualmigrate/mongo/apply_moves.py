@@ -64,15 +64,15 @@ class RenameFieldHandler(Handler[RenameField]):
             details = _places_in(batch) if old.parent != new.parent else []
             touch(work, batch, session, details=details)
             target = work.db[operation.collection]
-            target.update_many(batch.query, _move(old, new), session=session)
+            target.update_many(batch.query, move(old, new), session=session)
             return len(batch.ids)
 
         walk = Walk(
             operation.collection,
-            _with_room(old, new, overwrite=operation.overwrite),
+            with_room(old, new, overwrite=operation.overwrite),
             operation.batch_size,
             Reads.DOCUMENTS if aside or old.parent != new.parent else Reads.IDS,
-            shape=_shape(old, new),
+            shape=shape_of(old, new),
             workers=operation.workers,
         )
         left = {"$expr": old.present}
@@ -121,10 +121,10 @@ class CopyFieldHandler(Handler[CopyField]):
 
         walk = Walk(
             operation.collection,
-            _with_room(source, target, overwrite=operation.overwrite),
+            with_room(source, target, overwrite=operation.overwrite),
             operation.batch_size,
             Reads.DOCUMENTS,
-            shape=_shape(source, target),
+            shape=shape_of(source, target),
             workers=operation.workers,
         )
         if operation.overwrite:
@@ -166,11 +166,15 @@ def refuse_both(work: Work, collection: str, old: FieldPath, new: FieldPath) -> 
     refuse_if_any(
         work,
         collection,
-        {"$expr": {"$and": [old.present, new.present]}},
+        having_both(old, new),
         problem=f"have both {old.text} and {new.text}",
         field=new.text,
         hint="overwrite=True writes over the second, and keeps its value aside.",
     )
+
+
+def having_both(old: FieldPath, new: FieldPath) -> Query:
+    return {"$expr": {"$and": [old.present, new.present]}}
 
 
 def overwritten_in(batch: Batch) -> list[RawBSONDocument]:
@@ -187,7 +191,7 @@ def note_skipped(work: Work, count: int, collection: str) -> None:
         work.note(f"{count} {noun} of {collection} {how}")
 
 
-def _shape(old: FieldPath, new: FieldPath) -> dict[str, Any]:
+def shape_of(old: FieldPath, new: FieldPath) -> dict[str, Any]:
     """What is read of a document: where the two fields stand, what the second holds."""
     return {
         "_id": True,
@@ -202,13 +206,13 @@ def _places_in(batch: Batch) -> list[list[int]]:
     return [[int(doc["from"]), int(doc["standing"])] for doc in batch.documents]
 
 
-def _move(old: FieldPath, new: FieldPath) -> Stages:
+def move(old: FieldPath, new: FieldPath) -> Stages:
     if old.parent == new.parent:
         return old.rename_to(new.parts[-1])
     return [*new.set_to(old.value), {"$unset": [old.text]}]
 
 
-def _with_room(source: FieldPath, target: FieldPath, *, overwrite: bool) -> Query:
+def with_room(source: FieldPath, target: FieldPath, *, overwrite: bool) -> Query:
     """Return the filter for documents whose first field can go where the second is."""
     room: Any = target.absent
     if overwrite:

@@ -56,11 +56,15 @@ class Asides:
         """
         taken = set(self._db.list_collection_names(filter={"name": _prefixed("")}))
         taken |= {entry["_id"] for entry in self._catalog.find({}, {"_id": True})}
-        base, name, number = f"_aside_{revision}_{label}".replace("$", "_"), "", 1
+        base, name, number = _base(revision, label), "", 1
         while not name or name in taken:
             suffix = f"_{number}" if number > 1 else ""
             name, number = self._fitting(base, suffix), number + 1
         return name
+
+    def first_name(self, revision: str, label: str) -> str:
+        """Return the name that `free_name` tries first; the database is not asked."""
+        return self._fitting(_base(revision, label), "")
 
     def _fitting(self, base: str, suffix: str) -> str:
         """Cut a name to what MongoDB allows; a hash keeps two cut ones apart."""
@@ -179,6 +183,10 @@ class Asides:
             aside.drop()
         else:
             aside.delete_many({"put_back": {"$exists": True}})
+
+
+def _base(revision: str, label: str) -> str:
+    return f"_aside_{revision}_{label}".replace("$", "_")
 
 
 def _prefixed(prefix: str) -> dict[str, str]:

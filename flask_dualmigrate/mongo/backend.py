@@ -16,25 +16,24 @@ from pymongo.database import Database
 from ..backend import Aside, PlannedStep, Progress, State
 from ..errors import (
     DatabaseUnavailable,
-    DualMigrateError,
     IntegrityError,
     ScriptError,
-    TreeError,
 )
 from ..graph import RevisionGraph
 from ..journal import Entry
-from ..ops import MongoOperations, Operation, Run, Todo
+from ..ops import Operation
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
-from .apply_run import refuse_uncallable
 from .errors import driver_errors
-from .failures import told_as_operation_errors
+from .forecast import Rehearsal
 from .journal import MongoJournal
 from .kept import KeptAsides
 from .lock import MongoLock
+from .mongosh import MongoshScript
+from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
+from .recording import record
 from .results import StepResult
 from .runner import OperationRunner
-from .standalone import why_not_standalone
 from .steps import StepStatus
 from .transactions import supports_transactions
 from .work import progress_of
@@ -123,56 +122,58 @@ class MongoBackend:
             self._journal.set_pair_id(pair_id)
 
     def preflight(self, steps: Sequence[Step]) -> None:
-        operations = [
-            (step, number, operation)
-            for step in steps
-            for number, operation in enumerate(self._operations(step))
-        ]
-        for step, number, operation in operations:
-            self._refuse_todo(step, operation)
-            if isinstance(operation, Run):
-                where = f"revision {step.revision.id}, step {number}: run"
-                with told_as_operation_errors(step=number, where=where):
-                    refuse_uncallable(operation, self._db)
-            if not self._has_transactions:
-                self._refuse_without_transactions(step, operation)
+        for step in steps:
+            operations, path = self._operations(step), self._script(step.revision).path
+            refuse_todos(step, operations, path)
+            refuse_uncallables(step, operations, self._db)
+            if operations and not self._has_transactions:
+                refuse_without_transactions(step, operations, path)
 
     @cached_property
     def _has_transactions(self) -> bool:
         with driver_errors("be reached"):
             return supports_transactions(self._db)
 
-    def _refuse_without_transactions(self, step: Step, operation: Operation) -> None:
-        why = why_not_standalone(operation)
-        if why is not None:
-            raise DatabaseUnavailable(
-                "This MongoDB is a standalone server, without transactions, and "
-                f"revision {step.revision.id} has an operation that needs them "
-                f"({operation.describe()}): {why}",
-                where=self._script(step.revision).path,
-                hint="Start it as a replica set; one member is enough.",
-            )
+    def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
+        runner = self._runner()
+        with driver_errors("be looked at"), self._db.client.start_session() as session:
+            rehearsal = Rehearsal(runner, session)
+            return tuple(self._plan(step, runner, rehearsal) for step in steps)
 
-    def _refuse_todo(self, step: Step, operation: Operation) -> None:
-        if isinstance(operation, Todo):
-            raise TreeError(
-                f"Revision {step.revision.id} has a todo left: {operation.text}",
-                where=self._script(step.revision).path,
-                hint=f"Write it with: flask db-migrate edit {step.revision.id}",
-            )
-
-    def plan(self, step: Step) -> PlannedStep:
-        with driver_errors("read its journal"):
-            records = self._runner().records(step.revision.id, step.direction)
-        marks = {record.step: _MARKS.get(record.status, "") for record in records}
-        return PlannedStep(
-            self.name,
-            tuple(
-                f"{operation.describe()}{marks.get(number, '')}"
-                for number, operation in enumerate(self._operations(step))
-            )
-            + self._lost(step),
+    def _plan(
+        self, step: Step, runner: OperationRunner, rehearsal: Rehearsal
+    ) -> PlannedStep:
+        revision_id, direction = step.revision.id, step.direction
+        found = runner.records(revision_id, direction)
+        records = {record.step: record for record in found}
+        operations = self._operations(step)
+        forecasts = rehearsal.foretell(revision_id, direction, operations, records)
+        marks = {
+            number: _MARKS.get(each.status, "") for number, each in records.items()
+        }
+        lines = (
+            f"{operation.describe()}{marks.get(number, '')}"
+            for number, operation in enumerate(operations)
         )
+        return PlannedStep(self.name, (*lines, *self._lost(step)), forecasts)
+
+    def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
+        for step in steps:
+            path = self._script(step.revision).path
+            refuse_todos(step, self._operations(step), path)
+        client = self._db.client
+        with client.start_session(causal_consistency=False) as session:
+            return MongoshScript(
+                self._runner(connects=False),
+                session,
+                operations_of=self._operations,
+                checksum_of=lambda step: self._directory.checksum(
+                    self.name, step.revision.id
+                ),
+                verified=lambda step: hasattr(
+                    self._script(step.revision).module, "verify"
+                ),
+            ).text(steps, applied, database=self._db.name)
 
     def destructive(self, step: Step) -> tuple[str, ...]:
         operations = self._operations(step)
@@ -253,10 +254,10 @@ class MongoBackend:
     def progress(self, entry: Entry) -> Progress | None:
         with driver_errors("read its journal"):
             now = self._db.client.admin.command("hello")["localTime"]
-        for record in self._runner().records(entry.revision, entry.direction):
-            if record.status is StepStatus.STARTED and record.run_at is not None:
-                elapsed_s = (_aware(now) - record.run_at).total_seconds()
-                return progress_of(record, elapsed_s, since=record.run_documents)
+        for at in self._runner().records(entry.revision, entry.direction):
+            if at.status is StepStatus.STARTED and at.run_at is not None:
+                elapsed_s = (_aware(now) - at.run_at).total_seconds()
+                return progress_of(at, elapsed_s, since=at.run_documents)
         return None
 
     def revert(self, step: Step, error: str | None) -> str | None:
@@ -317,14 +318,15 @@ class MongoBackend:
         with driver_errors("read its journal"):
             return self._journal.history(revision_id)
 
-    def _runner(self) -> OperationRunner:
+    def _runner(self, *, connects: bool = True) -> OperationRunner:
+        """Return what runs operations. connects: False where there may be no server."""
         return OperationRunner(
             self._db,
             app_db=self._db,
             token=self._lock.token,
             on_progress=self._on_progress,
             keep_going=self._lock.require,
-            transactions=self._has_transactions,
+            transactions=not connects or self._has_transactions,
             batch_seconds=self._batch_seconds,
             replication_lag_s=self._replication_lag_s,
         )
@@ -357,32 +359,3 @@ def _tell_notes(step: Step, results: Sequence[StepResult]) -> None:
 def _aware(moment: datetime) -> datetime:
     """Return a time of the server as UTC, whatever the app's client makes of it."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def record(script: Script, direction: Direction) -> tuple[Operation, ...]:
-    """Return what a Mongo script's upgrade(op) or downgrade(op) says.
-
-    Raises TreeError if it has no such function, ScriptError if that raises.
-    """
-    function = getattr(script.module, direction, None)
-    if function is None:
-        raise TreeError(
-            f"Revision {script.revision} has no {direction}() function, "
-            "so it cannot be taken back",
-            where=script.path,
-        )
-    recorder = MongoOperations()
-    try:
-        function(recorder)
-    except DualMigrateError as error:
-        raise ScriptError(
-            f"{direction}(op) of revision {script.revision} is wrong: {error.what}",
-            where=script.path,
-        ) from error
-    except Exception as error:
-        raise ScriptError(
-            f"{direction}(op) of revision {script.revision} failed: "
-            f"{type(error).__name__}: {error}",
-            where=script.path,
-        ) from error
-    return recorder.operations

@@ -161,7 +161,7 @@ def touch(
     ids: those written; all of the batch unless given. details: as in Touched.
     """
     place: dict[str, Any] = (
-        {"last": batch.last} if batch.of is None else {"of": batch.of}
+        {"reach": batch.reach} if batch.of is None else {"of": batch.of}
     )
     if ids is None:
         ids = batch.ids

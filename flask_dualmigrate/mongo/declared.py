@@ -18,7 +18,7 @@ from ..ops import (
 )
 from ..revision import BackendName, Direction
 from ..script import ScriptDirectory
-from .backend import record
+from .recording import record
 
 Kept = dict[tuple[str, str], DeclaredIndex]
 

@@ -60,28 +60,14 @@ class MongoJournal:
     ) -> datetime:
         """Write that an attempt runs; return when it began, by the server's clock."""
         actor = Actor.current()
-        up = direction is Direction.UPGRADE
-        self._entries.update_one(
-            {"_id": revision.id},
-            [
-                {
-                    "$set": {
-                        **_literal(_identity(revision)),
-                        "direction": str(direction),
-                        "status": str(Status.RUNNING),
-                        # A downgrade that is undone must not hide an edit.
-                        **({"checksum": checksum} if up else {}),
-                        "by": {"$literal": f"{actor.user} (pid {actor.pid})"},
-                        "host": {"$literal": actor.host},
-                        "started_at": "$$NOW",
-                        "finished_at": None,
-                        "error": None,
-                        "awaits_partner": False,
-                    }
-                }
-            ],
-            upsert=True,
+        stages = beginning(
+            revision,
+            direction,
+            checksum=checksum,
+            by=f"{actor.user} (pid {actor.pid})",
+            host=actor.host,
         )
+        self._entries.update_one({"_id": revision.id}, stages, upsert=True)
         doc = self._entries.find_one({"_id": revision.id}, {"started_at": True})
         assert doc is not None
         started: datetime = doc["started_at"]
@@ -103,36 +89,15 @@ class MongoJournal:
         status: where the revision stands now. A downgrade that was undone leaves it
         applied, an upgrade that was undone leaves it failed.
         """
-        fields: Doc = {
-            "status": str(status),
-            "direction": str(direction),
-            "finished_at": "$$NOW",
-            "awaits_partner": awaits_partner,
-            "partial": partial,
-            "error": {"$literal": error},
-        }
-        if direction is Direction.UPGRADE and status is Status.APPLIED:
-            fields |= {"applied_at": "$$NOW", "duration_ms": duration_ms}
-            fields["stamped"] = False
-        attempt = {
-            "direction": str(direction),
-            "status": str(Status.FAILED if error else status),
-            "started_at": "$started_at",
-            "finished_at": "$$NOW",
-            "duration_ms": duration_ms,
-            "by": "$by",
-            "host": "$host",
-            "error": {"$literal": error},
-        }
-        kept = {
-            "$slice": [
-                {"$concatArrays": [{"$ifNull": ["$history", []]}, [attempt]]},
-                -_KEPT_ATTEMPTS,
-            ]
-        }
-        self._entries.update_one(
-            {"_id": revision_id}, [{"$set": {**fields, "history": kept}}]
+        stages = ending(
+            status,
+            direction=direction,
+            duration_ms=duration_ms,
+            awaits_partner=awaits_partner,
+            partial=partial,
+            error=error,
         )
+        self._entries.update_one({"_id": revision_id}, stages)
 
     def settle(self, revision_id: str) -> None:
         """Write that the partner is done too."""
@@ -188,6 +153,66 @@ class MongoJournal:
         """Return all attempts at a revision, oldest first."""
         doc = self._entries.find_one({"_id": revision_id}, {"history": True})
         return tuple((doc or {}).get("history", ()))
+
+
+def beginning(
+    revision: Revision, direction: Direction, *, checksum: Any, by: Any, host: Any
+) -> list[Doc]:
+    """Return the update that writes that an attempt runs; times are the server's."""
+    # A downgrade that is undone must not hide an edit.
+    known = {"checksum": checksum} if direction is Direction.UPGRADE else {}
+    fields = {
+        **_literal(_identity(revision)),
+        "direction": str(direction),
+        "status": str(Status.RUNNING),
+        **known,
+        "by": {"$literal": by},
+        "host": {"$literal": host},
+        "started_at": "$$NOW",
+        "finished_at": None,
+        "error": None,
+        "awaits_partner": False,
+    }
+    return [{"$set": fields}]
+
+
+def ending(
+    status: Status,
+    *,
+    direction: Direction,
+    duration_ms: Any = None,
+    awaits_partner: bool = False,
+    partial: bool = False,
+    error: str | None = None,
+) -> list[Doc]:
+    """Return the update that writes how an attempt ended; as MongoJournal.finish.
+
+    duration_ms: a number, or an expression.
+    """
+    fields: Doc = {
+        "status": str(status),
+        "direction": str(direction),
+        "finished_at": "$$NOW",
+        "awaits_partner": awaits_partner,
+        "partial": partial,
+        "error": {"$literal": error},
+    }
+    if direction is Direction.UPGRADE and status is Status.APPLIED:
+        fields |= {"applied_at": "$$NOW", "duration_ms": duration_ms}
+        fields["stamped"] = False
+    attempt = {
+        "direction": str(direction),
+        "status": str(Status.FAILED if error else status),
+        "started_at": "$started_at",
+        "finished_at": "$$NOW",
+        "duration_ms": duration_ms,
+        "by": "$by",
+        "host": "$host",
+        "error": {"$literal": error},
+    }
+    attempts = {"$concatArrays": [{"$ifNull": ["$history", []]}, [attempt]]}
+    kept = {"$slice": [attempts, -_KEPT_ATTEMPTS]}
+    return [{"$set": {**fields, "history": kept}}]
 
 
 def _identity(revision: Revision) -> Doc:

@@ -16,7 +16,6 @@ from pymongo.client_session import ClientSession
 from pymongo.read_concern import ReadConcern
 
 from ..ops import BATCH_SIZE
-from .views import collection_info
 from .walk import Batch, Query, Walk, both, read_some, stretch_of
 from .work import Work
 
@@ -69,16 +68,9 @@ def _incomplete(work: Work, walk: Walk) -> Iterator[_Tile]:
 
 
 def _tiles(work: Work, walk: Walk) -> Iterator[_Tile]:
-    """Yield the ranges between the bounds of the walk's batches, in order.
-
-    Together they cover all `_id`s up to the last one.
-    """
-    place: dict[str, Any] = {}
-    info = collection_info(work.db, walk.collection) or {"options": {}}
-    collation = info["options"].get("collation")
-    for key, last in work.bench.touched.bounds(work.record, collation):
-        yield _Tile(key, stretch_of(walk, {**place, "until": last}))
-        place = {"last": last}
+    """Yield the ranges that the batches of the walk went over."""
+    for key, reach in work.bench.touched.reaches(work.record):
+        yield _Tile(key, stretch_of(walk, reach))
 
 
 def _catch_up_in(work: Work, walk: Walk, write: Write, tile: _Tile) -> int:

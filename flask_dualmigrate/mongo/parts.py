@@ -107,7 +107,7 @@ def _run(
     def one(part: Work) -> None:
         try:
             walk_on(part)
-            part.save(checkpoint={**part.record.checkpoint, "ended": True})
+            _end(part)
         except BaseException:
             stopped.set()
             raise
@@ -129,6 +129,19 @@ def _run(
     errors = [error for future in futures if (error := future.exception())]
     for error in sorted(errors, key=lambda error: isinstance(error, _Stopped)):
         raise error
+
+
+def _end(part: Work) -> None:
+    """Write that a part came to its end, and which range behind it was empty then."""
+    place = part.record.checkpoint
+
+    def attempt(session: ClientSession) -> None:
+        if "until" in place:
+            reach = {key: place[key] for key in ("last", "until") if key in place}
+            part.bench.touched.add(part.record, (), session, reach=reach)
+        part.checkpoint(session, {**place, "ended": True}, documents=0)
+
+    part.transact(attempt)
 
 
 def _part(

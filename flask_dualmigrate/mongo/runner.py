@@ -169,6 +169,18 @@ class OperationRunner:
                     return self._bench.store.save(record, changes, stamp=stamp)
         raise IntegrityError(f"Step {step} of revision {revision} is not in doubt")
 
+    def rehearse(
+        self,
+        revision: str,
+        direction: Direction,
+        step: int,
+        operation: Operation,
+        session: ClientSession,
+    ) -> Work:
+        """Return what a handler would work with, for a look: nothing is begun."""
+        draft = self._draft(revision, direction, step, operation)
+        return Work(self._bench, draft, session)
+
     @contextmanager
     def _claimed(self) -> Iterator[ClientSession]:
         """Shut out the runs before this one; the session is for all transactions."""

@@ -22,9 +22,9 @@ class Touched:
     """The entries of one database; an entry is a batch.
 
     ids: the documents written. details: one value a document, in the same order, for
-    the undo to go by. others: documents that were seen, and not written. last: the
-    `_id` that the walk had come to; of: instead of it, for documents that were caught
-    up, the key of the batch that walked over their range.
+    the undo to go by. others: documents that were seen, and not written. reach: the
+    range of the batch, as `range_of` takes it; of: instead of it, for documents that
+    were caught up, the key of the batch that walked over their range.
     """
 
     def __init__(self, db: ExactDatabase, *, transactions: bool = True) -> None:
@@ -73,17 +73,13 @@ class Touched:
     def take_off(self, entry: Mapping[str, Any], session: ClientSession) -> None:
         self._entries.delete_one({"_id": entry["_id"]}, session=session)
 
-    def bounds(
-        self, record: StepRecord, collation: Mapping[str, Any] | None
-    ) -> Iterator[tuple[Mapping[str, Any], Any]]:
-        """Yield the key and `last` of a step's batches, in the order of `last`.
-
-        collation: of the collection that was walked, which orders its `_id`s.
-        """
-        walked = {**_entries_of(record), "last": {"$exists": True}}
-        found = self._entries.find(walked, {"last": True}).sort("last", 1)
-        for entry in list(found.collation(collation) if collation else found):
-            yield entry["_id"], entry["last"]
+    def reaches(
+        self, record: StepRecord
+    ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        """Yield the key and the range of each batch that a step's walk did."""
+        walked = {**_entries_of(record), "reach": {"$exists": True}}
+        for entry in self._entries.find(walked, {"reach": True}).sort("_id", 1):
+            yield entry["_id"], entry["reach"]
 
     def seen(
         self, key: Mapping[str, Any], session: ClientSession | None = None

@@ -66,9 +66,10 @@ class Batch:
 
     ids: sorted; empty with Reads.BOUNDS. documents: for Reads.DOCUMENTS, in the shape
     that the walk asked for, in the order of ids. round: from 0; a later one finds what
-    the app wrote behind the walk. last: the `_id` that the walk has come to.
-    query: finds just these documents, in the same transaction. of: for documents that
-    are caught up, the key of the batch that walked over their range.
+    the app wrote behind the walk. last: the `_id` that the walk has come to. reach: its
+    range, from where the walk stood before, as `range_of` takes it. query: finds just
+    these documents, in the same transaction. of: for documents that are caught up, the
+    key of the batch that walked over their range.
     """
 
     walk: Walk
@@ -76,6 +77,7 @@ class Batch:
     documents: tuple[RawBSONDocument, ...]
     round: int
     last: Any
+    reach: Mapping[str, Any]
     query: Query
     of: Mapping[str, Any] | None = None
 
@@ -109,12 +111,13 @@ def read(
         last = ids[-1] if ids else MISSING
     if last is MISSING:
         return None
-    within = both(stretch_of(walk, {**place, "until": last}), walk.query)
+    span = {key: place[key] for key in place if key == "last"} | {"until": last}
+    within = both(stretch_of(walk, span), walk.query)
     if walk.exempt:
         documents = _without_put_back(work, walk.exempt, documents, session)
         ids = [document["_id"] for document in documents]
         within = both(ids_in(ids), walk.query)
-    return Batch(walk, ids, documents, place.get("round", 0), last, within)
+    return Batch(walk, ids, documents, place.get("round", 0), last, span, within)
 
 
 def read_some(
@@ -131,7 +134,7 @@ def read_some(
     if not ids:
         return None
     within = both(ids_in(ids), walk.query)
-    return Batch(walk, ids, documents, 1, ids[-1], within, of)
+    return Batch(walk, ids, documents, 1, ids[-1], {}, within, of)
 
 
 def _bound(

@@ -32,6 +32,7 @@ from .env import environment, run_script, script_as_sql
 from .errors import connection_lost, driver_errors, first_line, unavailable
 from .journal import PostgresJournal
 from .lock import advisory_lock, lock_key
+from .offline import OfflineScript
 
 
 class PostgresBackend:
@@ -122,7 +123,10 @@ class PostgresBackend:
                     where=script.path,
                 )
 
-    def plan(self, step: Step) -> PlannedStep:
+    def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
+        return tuple(map(self._plan, steps))
+
+    def _plan(self, step: Step) -> PlannedStep:
         """Return the statements of a step, as offline mode prints them."""
         buffer = io.StringIO()
         script = self._script(step.revision)
@@ -143,6 +147,21 @@ class PostgresBackend:
             buffer.write(f"\n-- the rest cannot be told without a connection: {reason}")
         lines = (line.rstrip() for line in buffer.getvalue().splitlines())
         return PlannedStep(self.name, tuple(line for line in lines if line))
+
+    def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
+        self.preflight(steps)
+        heads = self._directory.heads_of(frozenset(applied))
+        return OfflineScript(
+            self._directory,
+            self.engine.dialect.name,
+            schema=self._schema,
+            script_of=lambda step: self._script(step.revision),
+            checksum_of=lambda step: self._directory.checksum(
+                self.name, step.revision.id
+            ),
+            environment_options=self._environment,
+            lock_timeout_s=self._lock_timeout_s,
+        ).text(steps, heads)
 
     def destructive(self, step: Step) -> tuple[str, ...]:
         return destructive_calls(self._script(step.revision), step.direction)

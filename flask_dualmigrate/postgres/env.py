@@ -25,6 +25,9 @@ from ..revision import Direction
 
 Callback = Callable[..., None]
 
+NAMED = {"paramstyle": "named"}
+"""For printing: with the other styles of parameters each % would be doubled."""
+
 
 @contextmanager
 def environment(
@@ -133,6 +136,7 @@ def script_as_sql(
             tree,
             steps=steps,
             dialect_name=dialect_name,
+            dialect_opts=NAMED,
             output_buffer=buffer,
             literal_binds=True,
             **environment_options,

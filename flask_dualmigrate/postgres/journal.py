@@ -50,6 +50,11 @@ class PostgresJournal:
             sa.Column("value", sa.Text, nullable=False),
         )
 
+    @property
+    def tables(self) -> tuple[sa.Table, ...]:
+        """The tables, in the order to make them."""
+        return tuple(self._metadata.sorted_tables)
+
     def exists(self, connection: Connection) -> bool:
         """Return whether the journal tables are there."""
         inspector = sa.inspect(connection)
@@ -119,6 +124,44 @@ class PostgresJournal:
                 host=actor.host,
                 error=error,
             )
+        )
+
+    def offline_row(
+        self,
+        revision: Revision,
+        *,
+        direction: Direction,
+        checksum: str | None,
+        by: str,
+        on_postgres: bool,
+    ) -> sa.Insert:
+        """Return the statement for the row of a revision that a script applies.
+
+        by: goes after the name of the database's user. Who, where and how long are for
+        the server to say: a script is made in one place, and run in another.
+        """
+        up = direction is Direction.UPGRADE
+        server: dict[str, Any] = {"finished_at": sa.func.current_timestamp(), "by": by}
+        if on_postgres:
+            now, begun = sa.func.clock_timestamp(), sa.func.now()
+            took = sa.extract("epoch", now - begun)
+            client = sa.cast(sa.func.inet_client_addr(), sa.Text)
+            server = {
+                "started_at": begun,
+                "finished_at": now,
+                "duration_ms": sa.cast(took * 1000, sa.BigInteger),
+                "by": sa.func.concat(sa.text("session_user"), f" {by}"),
+                "host": sa.func.coalesce(client, "local"),
+            }
+        return self._attempts.insert().values(
+            revision=revision.id,
+            down_revision=",".join(revision.parents),
+            description=revision.message,
+            direction=str(direction),
+            status=str(Status.APPLIED if up else Status.ROLLED_BACK),
+            stamped=False,
+            checksum=checksum,
+            **server,
         )
 
     def stamp(

@@ -106,8 +106,11 @@ class FakeSide:
     def preflight(self, steps: Sequence[Step]) -> None:
         pass
 
-    def plan(self, step: Step) -> PlannedStep:
-        return PlannedStep(self.name, ())
+    def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
+        return tuple(PlannedStep(self.name, ()) for _ in steps)
+
+    def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
+        raise AssertionError("the executor prints no script")
 
     def destructive(self, step: Step) -> tuple[str, ...]:
         return ()

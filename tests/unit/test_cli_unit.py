@@ -82,6 +82,8 @@ def test_every_command_explains_itself_and_its_options(
         ("--yes", {"upgrade", "downgrade", "asides"}),
         ("--purge-older-than", {"asides"}),
         ("--dry-run", {"upgrade", "downgrade"}),
+        ("--sql", {"upgrade", "downgrade"}),
+        ("--mongosh", {"upgrade", "downgrade"}),
         (
             "--backend",
             {"upgrade", "downgrade", "stamp", "current", "status", "check"},

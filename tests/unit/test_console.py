@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flask_dualmigrate import results
-from flask_dualmigrate.backend import Aside, PlannedStep
+from flask_dualmigrate.backend import Aside, Forecast, PlannedStep
 from flask_dualmigrate.console import as_json, as_text
 from flask_dualmigrate.results import (
     AsidesResult,
@@ -29,6 +29,7 @@ from flask_dualmigrate.results import (
     RepairResult,
     RevisionResult,
     RunResult,
+    ScriptResult,
     ShowResult,
     StampResult,
     StatusResult,
@@ -69,6 +70,26 @@ ASIDE = Aside(
     age_s=36.5 * 86_400,
     for_downgrade=True,
     needed=False,
+)
+FORECASTS = (
+    Forecast(0, "one", 12_000, 12_000, estimate_s=12.4, plan="IXSCAN _id_"),
+    Forecast(
+        1,
+        "two",
+        1,
+        0,
+        exact=False,
+        estimate_s=0.2,
+        notes=("more than could be counted",),
+    ),
+    Forecast(
+        2,
+        "three",
+        writes=2,
+        estimate_s=290.0,
+        problems=("3 documents share one key",),
+    ),
+    Forecast(3, "four"),
 )
 STATUS = StatusResult(
     (
@@ -132,6 +153,32 @@ TEXTS = [
         "     nothing to do\n"
         "Nothing was touched.",
     ),
+    (
+        PlanResult(
+            UP,
+            (
+                PlannedRevision(
+                    "ab12",
+                    "add status",
+                    (PlannedStep(MONGO, ("one", "two", "three", "four"), FORECASTS),),
+                ),
+            ),
+        ),
+        "-- upgrade ab12  add status\n"
+        "   MongoDB:\n"
+        "     one\n"
+        "       matches 12000 documents, takes about 12 s, by IXSCAN _id_\n"
+        "     two\n"
+        "       matches about 1 document, writes 0 documents, takes under 1 s\n"
+        "       more than could be counted\n"
+        "     three\n"
+        "       writes 2 documents, takes about 5 min\n"
+        "       FAILS: 3 documents share one key\n"
+        "     four\n"
+        "1 problem would make the upgrade fail.\n"
+        "Nothing was touched.",
+    ),
+    (ScriptResult("sql", "BEGIN;\n\nCOMMIT;"), "BEGIN;\n\nCOMMIT;"),
     (
         RepairResult("ab12", 3, True),
         "Step 3 of ab12 counts as done when the run carries on.",

@@ -37,6 +37,7 @@ STAIR = (
     ("results",),
     ("executor", "history", "console"),
     ("environment",),
+    ("preview",),
     ("asides", "authoring", "commands", "index_commands"),
     ("cli",),
     ("extension",),
@@ -67,7 +68,7 @@ INTO_THE_WINGS = {
     ("authoring", "autogenerate"),
     ("authoring", "postgres.errors"),
     ("commands", "autogenerate"),
-    ("commands", "mongo.backend"),
+    ("commands", "mongo.recording"),
     ("commands", "postgres.errors"),
     ("generate", "autogenerate"),
 }

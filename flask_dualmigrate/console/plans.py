@@ -1,0 +1,80 @@
+"""What a dry run foretells, and the scripts that are printed instead of run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..backend import Forecast, PlannedStep
+from ..results import PlanResult, ScriptResult
+from .text import lines, one_line
+
+
+@lines.register
+def _(result: ScriptResult) -> Iterator[str]:
+    yield result.text
+
+
+@lines.register
+def _(result: PlanResult) -> Iterator[str]:
+    if not result.revisions:
+        yield "Nothing to do."
+        return
+    for planned in result.revisions:
+        message = one_line(planned.message)
+        yield f"-- {result.direction} {planned.revision}  {message}"
+        for side in planned.sides:
+            yield f"   {side.backend.label}:"
+            yield from _side(side)
+    count = len(result.problems)
+    if count:
+        noun = "problem" if count == 1 else "problems"
+        yield f"{count} {noun} would make the {result.direction} fail."
+    yield "Nothing was touched."
+
+
+def _side(side: PlannedStep) -> Iterator[str]:
+    if not side.lines:
+        yield "     nothing to do"
+    for number, line in enumerate(side.lines):
+        yield f"     {line}"
+        if number < len(side.forecasts):
+            for text in _forecast(side.forecasts[number]):
+                yield f"       {text}"
+
+
+def _forecast(forecast: Forecast) -> Iterator[str]:
+    counts = _counts(forecast)
+    if counts:
+        yield counts
+    for problem in forecast.problems:
+        yield f"FAILS: {problem}"
+    yield from forecast.notes
+
+
+def _counts(forecast: Forecast) -> str:
+    """Return the line with what is counted; empty where nothing is."""
+    parts = []
+    if forecast.matches is not None:
+        about = "" if forecast.exact else "about "
+        parts.append(f"matches {about}{_documents(forecast.matches)}")
+    if forecast.writes is not None and forecast.writes != forecast.matches:
+        parts.append(f"writes {_documents(forecast.writes)}")
+    if forecast.estimate_s is not None:
+        parts.append(f"takes {_about(forecast.estimate_s)}")
+    if forecast.plan:
+        parts.append(f"by {forecast.plan}")
+    return ", ".join(parts)
+
+
+def _documents(count: int) -> str:
+    return "1 document" if count == 1 else f"{count} documents"
+
+
+def _about(seconds: float) -> str:
+    if seconds < 1:
+        return "under 1 s"
+    if seconds < 120:
+        return f"about {round(seconds)} s"
+    if seconds < 7200:
+        return f"about {round(seconds / 60)} min"
+    return f"about {round(seconds / 3600)} h"

@@ -1,0 +1,126 @@
+"""Operations on whole collections, insert and run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bson import ObjectId
+from pymongo.client_session import ClientSession
+
+from ...backend import Failing
+from ...ops import (
+    CreateCollection,
+    DropCollection,
+    Insert,
+    RenameCollection,
+    Run,
+    SetValidator,
+)
+from ..transactions import supports_transactions
+from ..views import collection_info
+from ..walk import ids_in
+from .counting import Count, samples
+from .look import Look, Told, tell_trial
+from .sample import SIZE, on_trial
+
+
+def tell_create_collection(look: Look[CreateCollection]) -> Told:
+    told = Told()
+    source = look.before.get("source")
+    if source is not None:
+        told.notes.append(f"brings back what the upgrade kept as {source}")
+    elif look.is_there:
+        told.notes.append(f"{look.said.collection} is there already")
+    return told
+
+
+def tell_drop_collection(look: Look[DropCollection]) -> Told:
+    told = Told(matches=Count(0))
+    if look.is_there:
+        number = look.db[look.collection].estimated_document_count()
+        told.matches, told.writes = Count(number), 0
+    elif not look.names.moved(look.said.collection):
+        told.notes.append(f"{look.said.collection} is not there: nothing to do")
+    return told
+
+
+def tell_rename_collection(look: Look[RenameCollection]) -> Told:
+    told = Told(matches=Count(0))
+    old, new = look.said.collection, look.said.new_name
+    target = look.names.now(new)
+    if target is not None and collection_info(look.db, target) is not None:
+        told.problems.append(
+            f"{old} cannot be renamed to {new}: there is a collection {new}"
+        )
+    if look.is_there:
+        number = look.db[look.collection].estimated_document_count()
+        told.matches, told.writes = Count(number), 0
+    elif not look.names.moved(old):
+        told.notes.append(f"{old} is not there: nothing to do")
+    return told
+
+
+def tell_set_validator(look: Look[SetValidator]) -> Told:
+    """Documents that a validator would refuse stay, and are told of."""
+    told = Told()
+    validator = look.operation.validator
+    if validator is None or not look.is_there:
+        return told
+    query = {"$nor": [look.work.native(validator)]}
+    refused = look.count(query)
+    if not refused.exact:
+        told.notes.append(refused.note or "")
+    if not (refused.exact and refused.number):
+        return told
+    number, shown = refused.number, samples(look.db, look.collection, query)
+    told.failing.append(Failing("validator", number, shown, fatal=False))
+    noun = "document does" if number == 1 else "documents do"
+    more = ", …" if number > len(shown) else ""
+    later = {"strict": "refused", "moderate": "let through", "off": "let through"}
+    how = "warned of" if look.operation.action == "warn" else later[look.said.level]
+    told.notes.append(
+        f"{number} {noun} not match it: {', '.join(shown)}{more}; they stay as they "
+        f"are, and a later update of them is {how}"
+    )
+    return told
+
+
+def tell_insert(look: Look[Insert]) -> Told:
+    told = Told()
+    done = look.record.documents if look.record is not None else 0
+    documents: list[Any] = [
+        {"_id": ObjectId(), **look.work.native(document)}
+        for document in look.operation.documents[done:]
+    ]
+    told.writes = len(documents)
+    if not documents or not look.is_there:
+        return told
+    ids = [document["_id"] for document in documents]
+    taken = look.count(ids_in(ids))
+    if taken.number:
+        shown = samples(look.db, look.collection, ids_in(ids))
+        noun = "document has" if taken.number == 1 else "documents have"
+        told.failing.append(Failing("insert", taken.number, shown))
+        told.problems.append(
+            f"{taken.number} {noun} an _id that {look.said.collection} has already: "
+            f"{', '.join(shown)}"
+        )
+    elif supports_transactions(look.db):
+        _try_insert(look, documents, told)
+    return told
+
+
+def _try_insert(look: Look[Insert], documents: list[Any], told: Told) -> None:
+    target = look.db[look.collection]
+
+    def attempt(session: ClientSession) -> int:
+        target.insert_many(documents[:SIZE], session=session)
+        return len(documents[:SIZE])
+
+    trial = on_trial(look.work, attempt)
+    told.estimate_s = trial.estimate_s(len(documents))
+    tell_trial(look, trial, told)
+
+
+def tell_run(look: Look[Run]) -> Told:
+    return Told(notes=["what a function of the script does cannot be foretold"])

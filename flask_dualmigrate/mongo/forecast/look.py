@@ -1,0 +1,104 @@
+"""What a forecast of one operation is made with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from ...backend import Failing, Forecast
+from ...ops import Operation
+from ..steps import StepRecord
+from ..views import ExactDatabase, collection_info
+from ..walk import Query
+from ..work import Work
+from .counting import Count, count
+from .names import Names
+from .sample import Trial
+
+Op = TypeVar("Op", bound=Operation)
+
+
+@dataclasses.dataclass(frozen=True)
+class Look(Generic[Op]):
+    """One operation, and the database that it is looked at in.
+
+    operation: with the names that its collection has now; said: as the script has it.
+    record: of a run that began it; None: not begun. before: what its handler found;
+    problem: why it refused; unsure: why that is not known.
+    """
+
+    said: Op
+    operation: Op
+    work: Work
+    names: Names
+    record: StepRecord | None = None
+    before: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    problem: str | None = None
+    unsure: str | None = None
+
+    @property
+    def db(self) -> ExactDatabase:
+        return self.work.db
+
+    @property
+    def collection(self) -> str:
+        name: str = getattr(self.operation, "collection", "")
+        return name
+
+    @property
+    def is_there(self) -> bool:
+        """True if the collection is in the database now."""
+        now = self.names.now(getattr(self.said, "collection", ""))
+        return now is not None and collection_info(self.db, now) is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """True if the collection has no documents now, or is not there."""
+        if not self.is_there:
+            return True
+        return not self.db[self.collection].estimated_document_count()
+
+    def count(self, query: Query) -> Count:
+        return count(self.db, self.collection, query)
+
+
+@dataclasses.dataclass
+class Told:
+    """A forecast in the making: what one family found out."""
+
+    matches: Count | None = None
+    writes: int | None = None
+    failing: list[Failing] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    estimate_s: float | None = None
+    plan: str | None = None
+
+    def forecast(self, step: int, operation: Operation) -> Forecast:
+        matches, notes = self.matches, self.notes
+        if matches is not None and matches.note:
+            notes = [matches.note, *notes]
+        return Forecast(
+            step=step,
+            operation=operation.describe(),
+            matches=None if matches is None else matches.number,
+            writes=self.writes,
+            exact=matches is None or matches.exact,
+            failing=tuple(self.failing),
+            problems=tuple(dict.fromkeys(self.problems)),
+            notes=tuple(dict.fromkeys(notes)),
+            estimate_s=self.estimate_s,
+            plan=self.plan,
+        )
+
+
+def tell_trial(look: Look[Any], trial: Trial, told: Told) -> None:
+    """Tell how a sample went; what refused it may be gone by then."""
+    if trial.problem is not None:
+        if look.names.eased(look.said.collection):
+            told.notes.append(f"now it would fail: {trial.problem}")
+        else:
+            told.problems.append(trial.problem)
+    if trial.note is not None:
+        told.notes.append(trial.note)

@@ -1,0 +1,38 @@
+"""Recording what a Mongo script says, without a database."""
+
+from __future__ import annotations
+
+from alembic.script.base import Script
+
+from ..errors import DualMigrateError, ScriptError, TreeError
+from ..ops import MongoOperations, Operation
+from ..revision import Direction
+
+
+def record(script: Script, direction: Direction) -> tuple[Operation, ...]:
+    """Return what a Mongo script's upgrade(op) or downgrade(op) says.
+
+    Raises TreeError if it has no such function, ScriptError if that raises.
+    """
+    function = getattr(script.module, direction, None)
+    if function is None:
+        raise TreeError(
+            f"Revision {script.revision} has no {direction}() function, "
+            "so it cannot be taken back",
+            where=script.path,
+        )
+    recorder = MongoOperations()
+    try:
+        function(recorder)
+    except DualMigrateError as error:
+        raise ScriptError(
+            f"{direction}(op) of revision {script.revision} is wrong: {error.what}",
+            where=script.path,
+        ) from error
+    except Exception as error:
+        raise ScriptError(
+            f"{direction}(op) of revision {script.revision} failed: "
+            f"{type(error).__name__}: {error}",
+            where=script.path,
+        ) from error
+    return recorder.operations

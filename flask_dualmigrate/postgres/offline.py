@@ -1,0 +1,192 @@
+"""`--sql`: the PostgreSQL side of a plan as a script, made without a connection.
+
+It writes what a normal run writes: the scripts' statements, the version rows, our
+journal rows; a transaction a revision, autocommit blocks outside of them. Times are the
+server's when the script is run.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.runtime.migration import MigrationContext, MigrationStep
+from alembic.script.base import Script
+from sqlalchemy.engine import Dialect
+
+from ..errors import DualMigrateError, ScriptError
+from ..graph import RevisionGraph
+from ..revision import Direction, Step
+from .env import NAMED, environment, revision_step
+from .journal import PostgresJournal
+from .lock import lock_key
+
+_BY = "(SQL script)"
+
+
+class OfflineScript:
+    """Writes the script of some steps.
+
+    script_of, checksum_of: of a step's revision on this side. environment_options: as
+    `env.environment` takes them. lock_timeout_s: as for PostgresBackend.
+    """
+
+    def __init__(
+        self,
+        tree: RevisionGraph,
+        dialect_name: str,
+        *,
+        schema: str | None,
+        script_of: Callable[[Step], Script],
+        checksum_of: Callable[[Step], str],
+        environment_options: Mapping[str, Any],
+        lock_timeout_s: float,
+    ) -> None:
+        self._tree = tree
+        self._dialect = _dialect_of(dialect_name)
+        self._is_postgres = dialect_name == "postgresql"
+        self._schema = schema
+        self._journal = PostgresJournal(schema)
+        self._script_of = script_of
+        self._checksum_of = checksum_of
+        self._options = environment_options
+        self._lock_timeout_ms = int(lock_timeout_s * 1000)
+
+    def text(self, steps: Sequence[Step], heads: Sequence[str]) -> str:
+        """Return the script. heads: where the database stands before it.
+
+        Raises ScriptError that names the revision whose script needs a connection.
+        """
+        buffer = io.StringIO()
+        buffer.write(_header(steps, heads, lock=self._is_postgres))
+        if self._is_postgres:
+            buffer.write(_take_lock(lock_key(self._schema)))
+        begin, commit = ("BEGIN;\n\n", "COMMIT;\n\n") if self._is_postgres else ("", "")
+        buffer.write(begin)
+        for table in self._journal.tables:
+            create = sa.schema.CreateTable(table, if_not_exists=True)
+            buffer.write(f"{self._compiled(create)};\n\n")
+        buffer.write(commit)
+        self._write_steps(buffer, steps, heads)
+        return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
+
+    def _write_steps(
+        self, buffer: io.StringIO, steps: Sequence[Step], heads: Sequence[str]
+    ) -> None:
+        by_id = {step.revision.id: step for step in steps}
+
+        def alembic_steps(
+            found: Any, context: MigrationContext
+        ) -> Sequence[MigrationStep]:
+            return [self._guarded(step, context) for step in steps]
+
+        def before_commit(*, ctx: MigrationContext, step: Any, **_: Any) -> None:
+            if self._is_postgres:
+                ctx.impl.static_output("SET CONSTRAINTS ALL IMMEDIATE;")
+            ctx.impl.static_output(f"{self._journal_row(by_id[_id_of(step)])};")
+
+        with environment(
+            None,
+            self._tree,
+            steps=alembic_steps,
+            dialect_name=self._dialect.name,
+            dialect_opts=NAMED,
+            output_buffer=buffer,
+            literal_binds=True,
+            transaction_per_migration=True,
+            starting_rev=list(heads) or "base",
+            on_version_apply=before_commit,
+            **self._options,
+        ) as context:
+            context.run_migrations()
+
+    def _guarded(self, step: Step, context: MigrationContext) -> MigrationStep:
+        """Return Alembic's step; what it cannot print names its revision."""
+        script = self._script_of(step)
+        alembic_step = revision_step(self._tree, script, step.direction)
+        function = alembic_step.migration_fn
+
+        @functools.wraps(function)  # Alembic prints its name
+        def printed(**arguments: Any) -> None:
+            if self._is_postgres:
+                limit = f"SET LOCAL lock_timeout = {self._lock_timeout_ms};"
+                context.impl.static_output(limit)
+            up = step.direction is Direction.UPGRADE
+            if up and getattr(script.module, "verify", None):
+                context.impl.static_output("-- verify(connection) is not run here")
+            try:
+                function(**arguments)
+            except DualMigrateError:
+                raise
+            except Exception as error:
+                raise _needs_connection(script, step, error) from error
+
+        alembic_step.migration_fn = printed
+        return alembic_step
+
+    def _journal_row(self, step: Step) -> str:
+        row = self._journal.offline_row(
+            step.revision,
+            direction=step.direction,
+            checksum=self._checksum_of(step),
+            by=_BY,
+            on_postgres=self._is_postgres,
+        )
+        return self._compiled(row)
+
+    def _compiled(self, statement: Any) -> str:
+        compiled = statement.compile(
+            dialect=self._dialect, compile_kwargs={"literal_binds": True}
+        )
+        return str(compiled).strip()
+
+
+def _dialect_of(name: str) -> Dialect:
+    """Return the dialect as Alembic prints with it."""
+    dialect: Dialect = sa.make_url(f"{name}://").get_dialect()(**NAMED)
+    return dialect
+
+
+def _id_of(info: Any) -> str:
+    """Return the revision that a step applies or takes back."""
+    ids = info.up_revision_ids
+    return str(ids[0])
+
+
+def _header(steps: Sequence[Step], heads: Sequence[str], *, lock: bool) -> str:
+    ids = ", ".join(step.revision.id for step in steps) or "none"
+    direction = steps[0].direction if steps else "upgrade"
+    lines = [
+        f"{str(direction).capitalize()} of PostgreSQL, by Flask-DualMigrate.",
+        f"Revisions, in this order: {ids}",
+        f"Made for a database that stands at: {', '.join(heads) or 'base'}",
+    ]
+    if lock:
+        lines.append("Stop at the first error: psql -X -v ON_ERROR_STOP=1 -f FILE")
+    return "".join(f"-- {line}\n" for line in lines) + "\n"
+
+
+def _take_lock(key: int) -> str:
+    """The lock of a normal run; it goes with the session that runs the script."""
+    return (
+        "DO $$ BEGIN\n"
+        f"  IF NOT pg_try_advisory_lock({key}) THEN\n"
+        "    RAISE EXCEPTION 'Another migration holds the lock on this database';\n"
+        "  END IF;\n"
+        "END $$;\n\n"
+    )
+
+
+def _needs_connection(script: Script, step: Step, error: Exception) -> ScriptError:
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    return ScriptError(
+        f"The PostgreSQL script of revision {step.revision.id} cannot be printed "
+        f"without a connection: {reason}",
+        where=script.path,
+        hint="A query whose answer the script goes on with cannot be known offline. "
+        f"Print the revisions around it (FROM:TO), and run {step.revision.id} with: "
+        f"flask db-migrate {step.direction}",
+    )

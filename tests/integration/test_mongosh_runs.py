@@ -1,0 +1,281 @@
+"""`--mongosh` as a command: its guard, its lock, carrying on, and what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from flask_dualmigrate import current, downgrade, init, repair, upgrade
+from flask_dualmigrate.results import RunResult
+from flask_dualmigrate.revision import BackendName
+
+from .conftest import NOWHERE, MakeApp, Tree
+from .mongo_runs import image
+from .mongosh_cli import mongosh, run_mongosh
+
+__all__ = ["mongosh"]
+
+Db = Database[Any]
+RunScript = Callable[[str], CompletedProcess[str]]
+
+
+def cli(app: Flask, *words: str) -> Any:
+    return app.test_cli_runner().invoke(args=["db-migrate", *words])
+
+
+@pytest.fixture
+def three(tree: Tree) -> Tree:
+    tree.add(
+        "r1",
+        mongo='op.create_collection("item")\n'
+        'op.insert("item", [{"_id": n, "n": n, "x": str(n)} for n in range(2500)])',
+        mongo_down='op.drop_collection("item")',
+    )
+    tree.add(
+        "r2",
+        mongo='op.update("item", {}, {"$inc": {"n": 1}}, undo={"$inc": {"n": -1}})\n'
+        'op.drop_field("item", "x")',
+        mongo_down='op.add_field("item", "x")\n'
+        'op.update("item", {}, {"$inc": {"n": -1}}, undo={"$inc": {"n": 1}})',
+    )
+    tree.add(
+        "r3",
+        mongo='op.rename_collection("item", "article")\n'
+        'op.create_index("article", "n", name="ix_n", unique=True)',
+        mongo_down='op.drop_index("article", "ix_n")\n'
+        'op.rename_collection("article", "item")',
+        mongo_more="def verify(db):\n    assert db.article.count_documents({})\n",
+    )
+    init()
+    return tree
+
+
+@pytest.fixture
+def offline(three: Tree, make_app: MakeApp) -> Iterator[Flask]:
+    """The same tree, in an app that cannot reach its servers."""
+    app = make_app(urls={"mongo": NOWHERE}, active="mongo")
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def run(mongosh: Path, mongo_url: str, tmp_path: Path) -> RunScript:
+    def run_it(script: str) -> CompletedProcess[str]:
+        path = tmp_path / f"{uuid4().hex}.js"
+        path.write_text(script)
+        return run_mongosh(mongosh, mongo_url, path)
+
+    return run_it
+
+
+@pytest.fixture
+def normal(
+    three: Tree, make_app: MakeApp, mongo_url: str, mongo_server: MongoClient[Any]
+) -> Iterator[Db]:
+    """A database that a normal upgrade of the same tree brings to its head."""
+    parts = urlsplit(mongo_url)
+    url = parts._replace(path=f"{parts.path}_n").geturl()
+    app = make_app(urls={"mongo": url}, active="mongo")
+    with app.app_context():
+        upgrade()
+    name = f"{parts.path}_n".strip("/")
+    yield mongo_server.get_database(name)
+    mongo_server.drop_database(name)
+
+
+def printed(app: Flask, *words: str) -> str:
+    said = cli(app, *words)
+    assert said.exit_code == 0, said.output
+    text: str = said.stdout
+    return text
+
+
+def ran(done: CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def journal(db: Db) -> list[dict[str, Any]]:
+    """Return the entries of `_migrations`, without who, where and when."""
+    found = list(db["_migrations"].find().sort("_id"))
+    for entry in found:
+        for part in (entry, *entry["history"]):
+            for name in ("by", "host", "started_at", "finished_at", "duration_ms"):
+                assert part.pop(name) is not None, name
+        assert entry.pop("applied_at")
+        # Alone, a side waits for nobody in the end.
+        assert entry["awaits_partner"] is False
+    return found
+
+
+def test_the_journal_and_the_documents_are_those_of_a_normal_upgrade(
+    offline: Flask, run: RunScript, mongo_db: Db, normal: Db
+) -> None:
+    ran(run(printed(offline, "upgrade", "--mongosh", "base:head")))
+    assert journal(mongo_db) == journal(normal)
+    assert image(mongo_db) == image(normal)
+
+
+def test_a_normal_upgrade_has_nothing_left_to_do_and_a_downgrade_takes_it_back(
+    offline: Flask, run: RunScript, app: Flask, mongo_db: Db
+) -> None:
+    ran(run(printed(offline, "upgrade", "--mongosh", "base:r1")))
+    before = image(mongo_db)
+    ran(run(printed(offline, "upgrade", "--mongosh", "r1:head")))
+    with app.app_context():
+        assert current(backend="mongo").at_head
+        done = upgrade(backend="mongo")
+        assert isinstance(done, RunResult)
+        assert done.steps == ()
+        downgrade(revision="r1", backend="mongo")
+    assert image(mongo_db) == before
+
+
+def test_mongosh_takes_back_what_a_normal_upgrade_did(
+    offline: Flask, run: RunScript, app: Flask, mongo_db: Db
+) -> None:
+    with app.app_context():
+        upgrade(revision="r1", backend="mongo")
+        before = image(mongo_db)
+        upgrade(backend="mongo")
+        # Without a range the state is read from the database.
+        script = printed(app, "downgrade", "--mongosh", "r1", "--backend", "mongo")
+    ran(run(script))
+    assert image(mongo_db) == before
+    entries = {e["_id"]: e["status"] for e in mongo_db["_migrations"].find()}
+    assert entries == {"r1": "applied", "r2": "rolled_back", "r3": "rolled_back"}
+
+
+def test_it_refuses_a_database_in_another_state(
+    offline: Flask, run: RunScript, app: Flask, mongo_db: Db
+) -> None:
+    with app.app_context():
+        upgrade(revision="r1", backend="mongo")
+    before = image(mongo_db)
+    done = run(printed(offline, "upgrade", "--mongosh", "r2:head"))
+    assert done.returncode != 0
+    assert "for a database with the revisions [r1, r2]; this one has [r1]" in (
+        done.stdout + done.stderr
+    )
+    assert image(mongo_db) == before
+    lock = mongo_db["_migrations_lock"].find_one()
+    assert lock is not None
+    assert lock["owner"] is None
+
+
+def test_it_refuses_while_another_holds_the_lock(
+    offline: Flask, run: RunScript, mongo_db: Db
+) -> None:
+    mongo_db["_migrations_lock"].insert_one(
+        {"_id": "lock", "token": 4, "owner": "o", "user": "ann", "host": "h", "pid": 7}
+        | {"expires_at": datetime(2999, 1, 1, tzinfo=UTC)}
+    )
+    done = run(printed(offline, "upgrade", "--mongosh", "base:head"))
+    assert done.returncode != 0
+    assert "Another migration holds the lock: ann@h (pid 7)" in (
+        done.stdout + done.stderr
+    )
+    assert image(mongo_db) == {}
+
+
+def stopped_in_a_batch(script: str, batch: int) -> str:
+    """Return a script that dies in its n-th batch, after the batch's writes."""
+    spot = "      saveCheckpoint(database, checkpoint, ids.length);\n"
+    assert spot in script
+    die = "globalThis.batches = (globalThis.batches || 0) + 1;\n"
+    die += f'if (globalThis.batches === {batch}) throw new Error("stopped here");\n'
+    return script.replace(spot, die + spot)
+
+
+def test_a_script_that_stopped_carries_on_and_writes_nothing_twice(
+    offline: Flask, run: RunScript, mongo_db: Db, normal: Db
+) -> None:
+    script = printed(offline, "upgrade", "--mongosh", "base:head")
+    done = run(stopped_in_a_batch(script, 2))
+    assert "stopped here" in done.stdout + done.stderr
+    assert mongo_db.item.count_documents({"$expr": {"$ne": ["$n", "$_id"]}}) == 1000
+    ran(run(script))
+    assert image(mongo_db) == image(normal)
+    assert journal(mongo_db) == journal(normal)
+
+
+def test_a_normal_run_does_not_take_up_what_a_script_left_half_done(
+    offline: Flask, run: RunScript, app: Flask, mongo_db: Db
+) -> None:
+    script = printed(offline, "upgrade", "--mongosh", "base:head")
+    run(stopped_in_a_batch(script, 2))
+    before = image(mongo_db)
+    with app.app_context():
+        for verb in ("upgrade", "downgrade"):
+            said = cli(app, verb, "--backend", "mongo", "--yes")
+            assert said.exit_code == 3, said.output
+    assert image(mongo_db) == before
+
+
+def test_repair_lets_a_normal_run_carry_on_from_the_last_batch(
+    offline: Flask, run: RunScript, app: Flask, mongo_db: Db, normal: Db
+) -> None:
+    script = printed(offline, "upgrade", "--mongosh", "base:head")
+    run(stopped_in_a_batch(script, 2))
+    with app.app_context():
+        repair(revision="r2", step=0, done=False)
+        upgrade(backend="mongo")
+    assert image(mongo_db) == image(normal)
+
+
+def test_the_next_upgrade_brings_the_other_side_level(
+    offline: Flask, run: RunScript, app: Flask
+) -> None:
+    ran(run(printed(offline, "upgrade", "--mongosh", "base:r2")))
+    with app.app_context():
+        done = upgrade()
+        assert isinstance(done, RunResult)
+        sides = {step.revision: step.backends for step in done.steps}
+        assert current().at_head
+    mongo, postgres = BackendName.MONGO, BackendName.POSTGRES
+    assert sides == {"r1": (postgres,), "r2": (postgres,), "r3": (mongo, postgres)}
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "exit_code"),
+    [
+        ("op.run(print)", "Step 1 of revision r4 (run) is Python", 1),
+        (
+            'op.transform("item", lambda doc: doc)',
+            "Step 1 of revision r4 (transform) is Python",
+            1,
+        ),
+        ('op.todo("write it")', "Revision r4 has a todo left: write it", 2),
+    ],
+    ids=["run", "transform", "todo"],
+)
+def test_what_is_no_javascript_is_refused_before_anything_is_printed(
+    offline: Flask, three: Tree, code: str, text: str, exit_code: int
+) -> None:
+    three.add("r4", mongo=f'op.create_collection("made")\n{code}')
+    init()
+    said = cli(offline, "upgrade", "--mongosh", "base:head")
+    assert said.exit_code == exit_code
+    assert said.stdout == ""
+    assert text in said.stderr
+
+
+def test_an_edited_script_is_refused_where_the_database_is_read(
+    three: Tree, app: Flask
+) -> None:
+    upgrade(revision="r1", backend="mongo")
+    path = three.path("mongo", "r1")
+    path.write_text(path.read_text().replace("2500", "2501"))
+    said = cli(app, "upgrade", "--mongosh", "--backend", "mongo")
+    assert said.exit_code == 3
+    assert said.stdout == ""
