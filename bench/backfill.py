@@ -22,20 +22,26 @@ from .measure import Act, Comparison, Contender, Timing, take_turns
 from .memory import peak_growth
 
 COLLECTION = "item"
-BATCH_SIZES = (1_000, 10_000)
 _SHARE = 100
 _BULK = 1_000
+_MARKED = {"seen": {"$exists": False}}
+_MARK = {"$inc": {"n": 1}, "$set": {"seen": 1}}
 
 Documents = Collection[dict[str, Any]]
 
-_MONGO_SCRIPT = """\
+_SCRIPT = """\
 revision = "backfill"
 down_revision = None
 
 
 def upgrade(op):
-    op.update("item", {{}}, {{"$inc": {{"n": 1}}}}, batch_size={batch_size})
+    op.update("item", {arguments})
 """
+_OPERATIONS = {
+    "op.update": '{}, {"$inc": {"n": 1}}',
+    "op.update, workers=2": '{}, {"$inc": {"n": 1}}, workers=2',
+    "op.update of what is not marked": f"{_MARKED}, {_MARK}",
+}
 _ALEMBIC_SCRIPT = """\
 revision = "backfill"
 down_revision = None
@@ -54,21 +60,49 @@ class Place:
     root: Path
     documents: int
 
-    def tree(self, batch_size: int) -> Path:
-        return self.root / f"batches_of_{batch_size}"
+    def tree(self, name: str) -> Path:
+        return self.root / name.replace(" ", "_")
 
 
 def run(databases: Databases, *, quick: bool) -> Iterator[Comparison]:
     """Compare speed and memory over one collection."""
-    documents, rounds = (10_000, 2) if quick else (100_000, 4)
+    documents, rounds = (10_000, 2) if quick else (1_000_000, 3)
     with databases.mongo() as mongo_uri:
         place = Place(Urls(mongo=mongo_uri), databases.new_folder(), documents)
         _fill(place)
-        contenders = _contenders(place)
-        timings = take_turns(contenders, rounds=rounds)
-        job = f"$inc on {documents:,} documents of 300 bytes"
-        measured = tuple(map(_with_growth, timings, contenders))
-        yield Comparison("backfill", job, measured, documents)
+        for job, contenders in _jobs(place).items():
+            timings = take_turns(contenders, rounds=rounds)
+            measured = tuple(map(_with_growth, timings, contenders))
+            yield Comparison("backfill", job, measured, documents)
+
+
+def _jobs(place: Place) -> dict[str, list[Contender]]:
+    """Return what is done, in words -> who does it."""
+    size = f"{place.documents:,} documents of 300 bytes"
+    bare = Contender("one bare update_many", partial(_by_driver, place, _update_many))
+    marking = Contender(
+        "one bare update_many",
+        partial(_by_driver, place, _update_unmarked, unmark=True),
+    )
+    each = Contender(
+        f"find + update_one ({_SHARE}th part, scaled up)",
+        partial(_by_driver, place, _update_each, share=_SHARE),
+        share=1 / _SHARE,
+    )
+    bulk = Contender(
+        f"bulk_write of {_BULK:,}", partial(_by_driver, place, _bulk_write)
+    )
+    ours = {
+        name: Contender(
+            f"DualMigrate, {name}", partial(_by_operation, place, name), ours=True
+        )
+        for name in _OPERATIONS
+    }
+    *of_all, of_marked = ours.values()
+    return {
+        f"$inc on {size}": [*of_all, bare, bulk, each],
+        f"$inc, and a mark that the filter excludes, on {size}": [of_marked, marking],
+    }
 
 
 def a_document(number: int) -> dict[str, Any]:
@@ -89,11 +123,11 @@ def _fill(place: Place) -> None:
         for first in range(0, place.documents, _BULK):
             numbers = range(first, first + _BULK)
             parts.mongo_db[COLLECTION].insert_many(map(a_document, numbers))
-    for batch_size in BATCH_SIZES:
-        root = place.tree(batch_size)
+    for name, arguments in _OPERATIONS.items():
+        root = place.tree(name)
         with a_migrated_app(root, place.urls):
             init()
-            _write(root, "mongo", _MONGO_SCRIPT.format(batch_size=batch_size))
+            _write(root, "mongo", _SCRIPT.replace("{arguments}", arguments))
             _write(root, "postgres", _ALEMBIC_SCRIPT)
             init()
 
@@ -102,46 +136,34 @@ def _write(root: Path, side: str, source: str) -> None:
     (root / side / "versions" / "backfill.py").write_text(source)
 
 
-def _contenders(place: Place) -> list[Contender]:
-    ours = [
-        Contender(
-            f"DualMigrate, op.update, batch_size={size:,}",
-            partial(_by_operation, place, size),
-            ours=True,
-        )
-        for size in BATCH_SIZES
-    ]
-    return [
-        *ours,
-        Contender("one bare update_many", partial(_by_driver, place, _update_many)),
-        Contender(f"bulk_write of {_BULK:,}", partial(_by_driver, place, _bulk_write)),
-        Contender(
-            f"find + update_one ({_SHARE}th part, scaled up)",
-            partial(_by_driver, place, _update_each, share=_SHARE),
-            share=1 / _SHARE,
-        ),
-    ]
-
-
 def _with_growth(timing: Timing, contender: Contender) -> Timing:
     return dataclasses.replace(timing, growth_bytes=peak_growth(contender.arrange))
 
 
 @contextmanager
-def _by_operation(place: Place, batch_size: int) -> Iterator[Act]:
-    root = place.tree(batch_size)
-    with a_migrated_app(root, place.urls) as parts:
+def _by_operation(place: Place, name: str) -> Iterator[Act]:
+    with a_migrated_app(place.tree(name), place.urls) as parts:
         stamp(revision="base")
+        if str(_MARKED) in _OPERATIONS[name]:
+            _unmark(parts)
         with _seen_to_be_done(parts, place.documents):
             yield upgrade
 
 
 @contextmanager
-def _by_driver(place: Place, update: Any, *, share: int = 1) -> Iterator[Act]:
+def _by_driver(
+    place: Place, update: Any, *, share: int = 1, unmark: bool = False
+) -> Iterator[Act]:
     with an_app(place.urls) as parts:
+        if unmark:
+            _unmark(parts)
         count = place.documents // share
         with _seen_to_be_done(parts, count):
             yield partial(update, parts.mongo_db[COLLECTION], count)
+
+
+def _unmark(parts: Parts) -> None:
+    parts.mongo_db[COLLECTION].update_many({}, {"$unset": {"seen": ""}})
 
 
 @contextmanager
@@ -162,6 +184,10 @@ def _sum(documents: Documents) -> int:
 
 def _update_many(documents: Documents, count: int) -> None:
     documents.update_many({}, {"$inc": {"n": 1}})
+
+
+def _update_unmarked(documents: Documents, count: int) -> None:
+    documents.update_many(_MARKED, _MARK)
 
 
 def _update_each(documents: Documents, count: int) -> None:
