@@ -24,6 +24,7 @@ collect_ignore = (
 )
 
 MakeApp = Callable[..., Flask]
+MakeModels = Callable[..., Flask]
 NOWHERE = "mongodb://127.0.0.1:9/nowhere?serverSelectionTimeoutMS=30000"
 
 
@@ -139,3 +140,35 @@ def mongo_db(mongo_url: str) -> Iterator[Database[dict[str, Any]]]:
     """A database of the test's own, to look at what was done."""
     with MongoClient[dict[str, Any]](mongo_url) as client:
         yield client.get_default_database()
+
+
+@pytest.fixture
+def with_models(make_app: MakeApp) -> Iterator[MakeModels]:
+    """Return a function that pushes an app on MongoDB whose items have some indexes."""
+    contexts = []
+
+    def make(*arguments: Any, documents: Any = (), **settings: Any) -> Flask:
+        db = SQLAlchemy()
+        columns = ("a", "b", "t")
+        sa.Table(
+            "items",
+            db.metadata,
+            sa.Column("id", sa.Integer, primary_key=True),
+            *(sa.Column(name, sa.Text, nullable=False) for name in columns),
+            *arguments,
+        )
+        app = make_app(
+            db=db,
+            active="mongo",
+            collections={"items": "item"},
+            documents=documents,
+            **settings,
+        )
+        contexts.append(app.app_context())
+        contexts[-1].push()
+        init()
+        return app
+
+    yield make
+    for context in reversed(contexts):
+        context.pop()
