@@ -18,7 +18,7 @@ from .conform import count_left, refuse_if_any
 from .late import catch_up
 from .pace import Pace
 from .parts import join_parts, walk_in_parts
-from .views import as_bytes, collection_info
+from .views import NATIVE, as_bytes, collection_info
 from .walk import Batch, Query, Walk, read
 from .work import Work
 
@@ -83,7 +83,7 @@ def walk_each_once(work: Work, walk: Walk, write: Write) -> None:
     """
     if _behind(work, walk):
         return
-    walk = _as_stored(work, walk)
+    walk = dataclasses.replace(_as_stored(work, walk), remembers=True)
     _expect(work, walk)
     pass_over(work, walk, write)
     catch_up(work, walk, write, go_on=lambda: pass_over(work, walk, write))
@@ -115,14 +115,25 @@ def pass_over(work: Work, walk: Walk, write: Write) -> int:
 
 
 def _as_stored(work: Work, walk: Walk) -> Walk:
+    """Return a walk that knows how its collection is stored."""
     info = collection_info(work.db, walk.collection)
-    clustered = info is not None and "clusteredIndex" in info["options"]
-    return dataclasses.replace(walk, clustered=clustered)
+    if info is None:
+        return walk
+    sizes = work.db.command({"collStats": walk.collection}, codec_options=NATIVE)
+    return dataclasses.replace(
+        walk,
+        clustered="clusteredIndex" in info["options"],
+        document_bytes=int(sizes.get("avgObjSize", 1)),
+    )
 
 
 def walk_on(work: Work, walk: Walk, write: Write) -> None:
     """Walk on from the checkpoint of a work, or of a part of one, to its end."""
-    pace = Pace(most=walk.batch_size, seconds=work.bench.batch_seconds)
+    pace = Pace(
+        most=walk.batch_size,
+        seconds=work.bench.batch_seconds,
+        document_bytes=walk.document_bytes,
+    )
     while True:
         began = time.monotonic()
         batch = work.transact(

@@ -38,7 +38,7 @@ def walk_in_parts(work: Work, walk: Walk, walk_on: Callable[[Work], None]) -> bo
         return False
     if not parts:
         return False
-    _run(work, parts, walk_on)
+    _run(work, walk, parts, walk_on)
     return True
 
 
@@ -98,7 +98,10 @@ def _ranges(bounds: Sequence[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _run(
-    work: Work, parts: Sequence[StepRecord], walk_on: Callable[[Work], None]
+    work: Work,
+    walk: Walk,
+    parts: Sequence[StepRecord],
+    walk_on: Callable[[Work], None],
 ) -> None:
     """Walk the parts in threads; the first error stops them all, between batches."""
     stopped, tally = threading.Event(), _Tally(work, parts)
@@ -107,7 +110,7 @@ def _run(
     def one(part: Work) -> None:
         try:
             walk_on(part)
-            _end(part)
+            _end(part, walk)
         except BaseException:
             stopped.set()
             raise
@@ -131,12 +134,12 @@ def _run(
         raise error
 
 
-def _end(part: Work) -> None:
+def _end(part: Work, walk: Walk) -> None:
     """Write that a part came to its end, and which range behind it was empty then."""
     place = part.record.checkpoint
 
     def attempt(session: ClientSession) -> None:
-        if "until" in place:
+        if walk.remembers and "until" in place:
             reach = {key: place[key] for key in ("last", "until") if key in place}
             part.bench.touched.add(part.record, (), session, reach=reach)
         part.checkpoint(session, {**place, "ended": True}, documents=0)

@@ -47,6 +47,8 @@ class Walk:
     in their order. exempt: asides; documents that were put back from them are passed
     over. workers: how many parts of the `_id` range are walked side by side.
     clustered: the collection is stored by `_id`, without an index on it.
+    document_bytes: the average size of its documents. remembers: its batches are in
+    Touched, with their ranges.
     """
 
     collection: str
@@ -58,6 +60,8 @@ class Walk:
     exempt: tuple[str, ...] = ()
     workers: int = 1
     clustered: bool = False
+    document_bytes: int = 1
+    remembers: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

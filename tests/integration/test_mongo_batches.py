@@ -326,3 +326,11 @@ def test_the_progress_of_workers_is_that_of_all_together(mongo_db: Db) -> None:
     assert done == sorted(done)
     assert done[-1] == 3000
     assert {progress.total for progress in told[1:]} == {3000}
+
+
+def test_the_batches_of_an_update_go_by_the_size_of_the_documents(mongo_db: Db) -> None:
+    mongo_db.item.insert_many([{"n": 0, "text": "x" * 4_000_000} for _ in range(20)])
+    run(mongo_db, Update("item", {}, INC))
+    (record,) = OperationRunner(mongo_db).records(REVISION, UP)
+    assert (record.documents, record.batches) == (20, 2)
+    assert counts(mongo_db) == {1: 20}

@@ -55,6 +55,12 @@ def test_the_ids_of_a_batch_fit_into_one_document() -> None:
     assert pace.size == 8
 
 
+def test_large_documents_make_small_batches() -> None:
+    assert Pace(most=None, seconds=0.5, document_bytes=2**20).size == 64
+    assert Pace(most=1000, seconds=0.5, document_bytes=2**20).size == 64
+    assert Pace(most=None, seconds=0.5, document_bytes=2**24).size == 4
+
+
 def test_a_conflict_halves_the_batch() -> None:
     pace = Pace(most=None, seconds=0.5)
     pace.retry()
