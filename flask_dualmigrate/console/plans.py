@@ -67,7 +67,7 @@ def _counts(forecast: Forecast) -> str:
 
 
 def _documents(count: int) -> str:
-    return "1 document" if count == 1 else f"{count} documents"
+    return "1 document" if count == 1 else f"{count:,} documents"
 
 
 def _about(seconds: float) -> str:

@@ -102,11 +102,17 @@ class Operation(ABC):
         return args, kwargs
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change when the operation does."""
+        """Return 16 hex digits that change when the operation does.
+
+        How fast it goes is not part of it: that may be changed while it is under way.
+        """
         args, kwargs = self.arguments()
-        named = dict(sorted(kwargs.items()))
+        named = {key: kwargs[key] for key in sorted(kwargs.keys() - _PACE)}
         text = f"{self.verb}{_canonical(args)}{_canonical(named)}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_PACE = {"batch_size", "workers"}
 
 
 def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:

@@ -167,7 +167,7 @@ TEXTS = [
         "-- upgrade ab12  add status\n"
         "   MongoDB:\n"
         "     one\n"
-        "       matches 12000 documents, takes about 12 s, by IXSCAN _id_\n"
+        "       matches 12,000 documents, takes about 12 s, by IXSCAN _id_\n"
         "     two\n"
         "       matches about 1 document, writes 0 documents, takes under 1 s\n"
         "       more than could be counted\n"

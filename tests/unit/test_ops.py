@@ -251,6 +251,13 @@ def test_the_order_of_options_does_not_change_a_fingerprint() -> None:
     assert one.fingerprint() == other.fingerprint()
 
 
+def test_a_fingerprint_does_not_tell_how_fast_it_goes() -> None:
+    op = MongoOperations()
+    slow = op.update("item", {}, {"$inc": {"n": 1}})
+    fast = op.update("item", {}, {"$inc": {"n": 1}}, batch_size=50, workers=4)
+    assert slow.fingerprint() == fast.fingerprint()
+
+
 def test_a_fingerprint_tells_functions_apart_by_their_source() -> None:
     functions: list[Callable[..., Any]] = [
         upper,
