@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.database import Database
 
 from flask_dualmigrate.mongo.runner import OperationRunner, Reverted, RunResult
@@ -79,13 +81,29 @@ def revert_stopped(
     return False
 
 
-def image(db: Db) -> dict[str, Any]:
+def documents_of(collection: Collection[Any]) -> Any:
+    """Return the bytes of a collection's documents, in the order of their `_id`s."""
+    raw = CodecOptions(document_class=RawBSONDocument)
+    found = collection.with_options(codec_options=raw).find().sort("_id")
+    return [document.raw for document in found]
+
+
+def digest_of(collection: Collection[Any]) -> Any:
+    """Return a digest of what `documents_of` gives, for more than a test can hold."""
+    digest = hashlib.sha256()
+    for batch in collection.find_raw_batches().sort("_id"):
+        digest.update(batch)
+    return digest.hexdigest()
+
+
+def image(
+    db: Db, content: Callable[[Collection[Any]], Any] = documents_of
+) -> dict[str, Any]:
     """Return what a database holds, byte for byte, without our own collections.
 
     collMod cannot take the level and the action of a validator away again: without a
     validator they say nothing.
     """
-    raw = CodecOptions(document_class=RawBSONDocument)
     found = {}
     for info in db.list_collections():
         name, options, is_view = info["name"], info["options"], info["type"] == "view"
@@ -98,12 +116,8 @@ def image(db: Db) -> dict[str, Any]:
                 if not key.startswith("validat")
             }
         indexes = [] if is_view else [dict(spec) for spec in db[name].list_indexes()]
-        documents = db.get_collection(name, codec_options=raw).find().sort("_id")
-        found[name] = (
-            options,
-            sorted(indexes, key=itemgetter("name")),
-            [document.raw for document in documents],
-        )
+        indexes.sort(key=itemgetter("name"))
+        found[name] = (options, indexes, content(db[name]))
     return found
 
 
