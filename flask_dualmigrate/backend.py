@@ -194,6 +194,9 @@ class Backend(Protocol):
         partner: it is not final yet, and stays open until `settle`.
         """
 
+    def is_at_work(self) -> bool:
+        """Return whether somebody holds the lock that its open attempts need."""
+
     def progress(self, entry: Entry) -> Progress | None:
         """Say how far an attempt is that is open, by its journal; None if unknown."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from . import preview
@@ -35,6 +36,7 @@ from .status import (
     OpenProgress,
     deleted_scripts,
     edited_scripts,
+    half_done,
     make_status,
     pending,
 )
@@ -172,26 +174,45 @@ def current(env: Environment) -> CurrentResult:
     directory = env.directory
     states = env.states()
     heads = {name: directory.heads_of(state.applied) for name, state in states.items()}
-    return CurrentResult(heads, not pending(directory, states))
+    at_head = not pending(directory, states)
+    return CurrentResult(heads, at_head, half_done(states))
 
 
 def status(env: Environment) -> StatusResult:
     """Say of each revision how it stands on each side, in use or not."""
     states = env.states()
     columns = tuple(reversed(env.available))
-    rows = make_status(env.directory, states, columns, _open_progress(env, states))
+    at_work = _at_work(env, states)
+    progress = _open_progress(env, states, at_work)
+    rows = make_status(env.directory, states, columns, progress, at_work)
     problems = (*env.directory.pair_problems(), *env.directory.lock_problems())
     waiting = len(pending(env.directory, states))
     return StatusResult(rows, columns, waiting, problems)
 
 
-def _open_progress(env: Environment, states: States) -> OpenProgress:
+def _at_work(env: Environment, states: States) -> frozenset[BackendName]:
+    """Return the sides that somebody works on; asked only where something is open."""
+    return frozenset(
+        name
+        for name, state in states.items()
+        if state.open_entries() and env.backends[name].is_at_work()
+    )
+
+
+def _open_progress(
+    env: Environment, states: States, at_work: frozenset[BackendName]
+) -> OpenProgress:
+    """Return how far open attempts are; of those that stopped, without a rate."""
     found = {
         (name, entry.revision): env.backends[name].progress(entry)
         for name, state in states.items()
         for entry in state.open_entries()
     }
-    return {key: progress for key, progress in found.items() if progress is not None}
+    return {
+        key: progress if key[0] in at_work else replace(progress, rate=None)
+        for key, progress in found.items()
+        if progress is not None
+    }
 
 
 def history(
@@ -244,6 +265,7 @@ def check(env: Environment) -> CheckResult:
     states = env.states()
     findings += [Finding("edited", text) for text in edited_scripts(directory, states)]
     findings += [Finding("deleted", t) for t in deleted_scripts(directory, states)]
+    findings += [Finding("half-done", text) for text in half_done(states)]
     waiting = pending(directory, states)
     findings += [
         Finding("pending", f"Revision {rev.id} ({rev.message}) is pending")

@@ -127,10 +127,14 @@ class PurgeResult:
 
 @dataclasses.dataclass(frozen=True)
 class CurrentResult:
-    """Where each side in use stands: its heads; and whether that is the tree's."""
+    """Where each side in use stands: its heads; and whether that is the tree's.
+
+    half_done: the attempts that are open, a line each.
+    """
 
     heads: Mapping[BackendName, tuple[str, ...]]
     at_head: bool
+    half_done: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +187,7 @@ class ShowResult:
 class Finding:
     """One thing that `check` found.
 
-    kind: pair, lock-file, edited, deleted, todo, pending or models.
+    kind: pair, lock-file, edited, deleted, todo, half-done, pending or models.
     """
 
     kind: str

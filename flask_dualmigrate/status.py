@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
@@ -25,7 +25,8 @@ PENDING = "pending"
 class SideStatus:
     """How one revision stands on one side.
 
-    state: applied, pending, failed, running, or "not used here".
+    state: applied, pending, failed, running, stopped, or "not used here"; stopped is
+    half done, and nobody is at work on it.
     duration_ms: milliseconds; None for a stamp. progress: of the operation that is
     under way, by the journal.
     """
@@ -54,20 +55,32 @@ def make_status(
     states: States,
     backends: Sequence[BackendName],
     progress: OpenProgress = MappingProxyType({}),
+    at_work: Collection[BackendName] | None = None,
 ) -> tuple[RevisionStatus, ...]:
-    """Return a row a revision, newest first; `backends` are the columns."""
+    """Return a row a revision, newest first; `backends` are the columns.
+
+    at_work: the sides that somebody holds the lock of; None: not known.
+    """
+    halted = frozenset() if at_work is None else states.keys() - frozenset(at_work)
     return tuple(
         RevisionStatus(
             revision.id,
             revision.message,
-            {name: _side(states, name, revision.id, progress) for name in backends},
+            {
+                name: _side(states, name, revision.id, progress, halted)
+                for name in backends
+            },
         )
         for revision in reversed(directory.topological())
     )
 
 
 def _side(
-    states: States, name: BackendName, revision_id: str, progress: OpenProgress
+    states: States,
+    name: BackendName,
+    revision_id: str,
+    progress: OpenProgress,
+    halted: Collection[BackendName],
 ) -> SideStatus:
     if name not in states:
         return SideStatus(NOT_USED)
@@ -76,7 +89,7 @@ def _side(
     if entry is None:
         return SideStatus("applied" if revision_id in state.applied else PENDING)
     return SideStatus(
-        _word(state, entry),
+        "stopped" if name in halted and _is_under_way(entry) else _word(state, entry),
         entry.applied_at if revision_id in state.applied else None,
         entry.duration_ms if revision_id in state.applied else None,
         entry.by,
@@ -84,6 +97,21 @@ def _side(
         entry.stamped,
         entry.error,
         progress.get((name, revision_id)),
+    )
+
+
+def _is_under_way(entry: Entry) -> bool:
+    return entry.status is Status.RUNNING
+
+
+def half_done(states: States) -> tuple[str, ...]:
+    """Say which attempts are open, a line each, and what carries them on."""
+    return tuple(
+        f"The {entry.direction} of {entry.revision} is half done on {name.label}; "
+        f"carry it on with: flask db-migrate {entry.direction}"
+        for name, state in states.items()
+        for entry in state.open_entries()
+        if not (entry.awaits_partner and len(states) == 1)
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..backend import Progress
-from ..console.text import how_far
+from ..console.text import briefly, how_far
 from ..revision import Step
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ _FIRST_S = 1.0
 
 _EVERY_S = 5.0
 """Seconds between two lines where stderr is no terminal."""
+
+_REDRAW_S = 0.1
 
 
 class Display:
@@ -76,7 +78,7 @@ class Display:
             self._close()
         elif now >= self._next_s and progress.done:
             self._show(progress)
-            self._next_s = now + (0.0 if sys.stderr.isatty() else _EVERY_S)
+            self._next_s = now + (_REDRAW_S if sys.stderr.isatty() else _EVERY_S)
 
     def _show(self, progress: Progress) -> None:
         self._spoken = True
@@ -90,12 +92,14 @@ class Display:
                 length=max(progress.total or 0, progress.done),
                 label=label,
                 file=sys.stderr,
+                width=0,
                 show_percent=False,
                 show_eta=False,
+                update_min_steps=0,
                 item_show_func=lambda item: item,
             )
             self._bar.__enter__()
-        self._bar.update(progress.done - self._bar.pos, how_far(progress))
+        self._bar.update(progress.done - self._bar.pos, briefly(progress))
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -73,6 +73,7 @@ def _(result: CurrentResult) -> Iterator[str]:
     for name, heads in sorted(result.heads.items(), reverse=True):
         suffix = " (head)" if result.at_head and heads else ""
         yield f"{name.label}: {', '.join(heads) or 'base'}{suffix}"
+    yield from result.half_done
 
 
 @lines.register
@@ -169,6 +170,8 @@ def _marks(revision: GraphRevision) -> str:
 def _under_way(result: StatusResult) -> Iterator[str]:
     for row in result.rows:
         for name, side in row.sides.items():
+            if side.state in ("failed", "stopped") and side.error:
+                yield f"{row.revision} on {name.label}: {one_line(side.error, 200)}"
             if (at := side.progress) is not None:
                 what = f"step {at.step}, {at.verb} {at.subject or ''}".rstrip()
                 yield f"{row.revision} on {name.label}: {what}: {how_far(at)}"

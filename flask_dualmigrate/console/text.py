@@ -41,11 +41,20 @@ def how_far(progress: Progress) -> str:
     if progress.total:
         share = min(100, 100 * progress.done // progress.total)
         parts = [f"{progress.done:,} of {progress.total:,} documents ({share} %)"]
+    return ", ".join([*parts, *_pace(progress)])
+
+
+def briefly(progress: Progress) -> str:
+    """Return the numbers of an operation in less than half a line."""
+    total = f" of {progress.total:,}" if progress.total else ""
+    return ", ".join([f"{progress.done:,}{total}", *_pace(progress)])
+
+
+def _pace(progress: Progress) -> Iterator[str]:
     if progress.rate:
-        parts.append(f"{progress.rate:,.0f}/s")
-    if progress.left_s is not None and not progress.ended:
-        parts.append(f"{_roughly(progress.left_s)} left")
-    return ", ".join(parts)
+        yield f"{progress.rate:,.0f}/s"
+    if progress.left_s and not progress.ended:
+        yield f"{_roughly(progress.left_s)} left"
 
 
 def _roughly(seconds: float) -> str:
@@ -64,9 +73,9 @@ def short_path(path: str) -> str:
     )
 
 
-def one_line(message: str) -> str:
+def one_line(message: str, longest: int = 60) -> str:
     text = " ".join(message.split())
-    return text if len(text) <= 60 else f"{text[:59]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def table(rows: list[list[str]]) -> Iterator[str]:

@@ -46,7 +46,7 @@ class ConvertFieldHandler(Handler[ConvertField]):
         )
         if not sources:  # what is put back first does not have to survive
             _refuse_lost(operation, work)
-        found: dict[str, Any] = {"sources": sources}
+        found: dict[str, Any] = {"sources": sources, **_left_alone(work, sources)}
         if operation.keep:
             found["aside"] = name_aside(work, operation.collection, operation.field)
         return found
@@ -81,6 +81,8 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
             Holds.CONVERSIONS,
             of=operation.collection,
             field=operation.field,
+            to=operation.to,
+            on_error=operation.on_error,
         )
     result = converted(operation, work)
 
@@ -155,8 +157,23 @@ def _outcome(operation: ConvertField, work: Work) -> Expr:
 
 def _where(operation: ConvertField, work: Work, condition: Expr = True) -> Query:
     """Return the filter for the values of another type, on a further condition."""
-    needs = needs_conversion(FieldPath(operation.field), operation.to)
+    path = FieldPath(operation.field)
+    needs = needs_conversion(path, operation.to)
+    if "only" in work.before:
+        needs = {"$and": [needs, {"$in": [{"$type": path.value}, work.before["only"]]}]}
     return {"$expr": {"$and": [needs, condition]}}
+
+
+def _left_alone(work: Work, sources: Sequence[str]) -> dict[str, Any]:
+    """Return `only`: the types that a downgrade converts, if not all.
+
+    Where the upgrade said on_error="keep", values of other types than it made are
+    those that it left alone, and the downgrade does so too.
+    """
+    entries = [work.bench.asides.known(name) for name in sources]
+    if not any(entry.get("on_error") == "keep" for entry in entries):
+        return {}
+    return {"only": [entry["to"] for entry in entries if "to" in entry]}
 
 
 def _put_originals_back(

@@ -311,6 +311,13 @@ def _transform(
             ) from error
         if result is None:
             continue
+        if not isinstance(result, Mapping):
+            raise OperationError(
+                f"transform() of {operation.collection} returned "
+                f"{shortened(repr(result))} for the document with _id "
+                f"{shortened(repr(old['_id']))}, which is no document",
+                hint="Return the document to store, or None to leave it.",
+            )
         new = work.native(result)
         _refuse_other_id(operation, old, new)
         if new.raw != old.raw:

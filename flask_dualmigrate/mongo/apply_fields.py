@@ -13,6 +13,7 @@ from pymongo.client_session import ClientSession
 from ..ops import MISSING, NOW, AddField, CopyField, DropField
 from .aside import Holds
 from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
+from .conform import refuse_if_any
 from .handler import Handler, refuse_unwritable
 from .paths import FieldPath
 from .putback import put_values_back, restore_values, take_values_again
@@ -27,6 +28,8 @@ class AddFieldHandler(Handler[AddField]):
     def before(self, operation: AddField, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
         value_of(operation, work)
+        if operation.writes:
+            refuse_barred(work, operation.collection, FieldPath(operation.field))
         return {"sources": values_of_upgrade(work, operation, DropField.verb)}
 
     def apply(self, operation: AddField, work: Work) -> None:
@@ -231,17 +234,34 @@ def by_detail(entry: Mapping[str, Any]) -> dict[int, list[Any]]:
     return groups
 
 
+def refuse_barred(work: Work, collection: str, path: FieldPath) -> None:
+    """Refuse documents that cannot have an embedded field, before anything is written.
+
+    Those with null above it are left as they are; see `note_unfit`.
+    """
+    if path.parent is None:
+        return
+    refuse_if_any(
+        work,
+        collection,
+        {"$expr": path.barred},
+        problem=f"have something else than a document above {path.text}",
+        field=path.parent,
+        hint="Mend them first, or write the others with op.update().",
+    )
+
+
 def note_unfit(work: Work, collection: str, path: FieldPath) -> None:
     """Note how many documents cannot have an embedded field."""
     if path.parent is None:
         return
     count = work.db[collection].count_documents({"$expr": path.unfit})
     if count:
-        noun = "document has" if count == 1 else "documents have"
-        work.note(
-            f"{count} {noun} something else than a document at {path.parent}, and were "
-            f"left without {path.text}"
-        )
+        how = "has null above it and stays"
+        noun = "document"
+        if count > 1:
+            noun, how = "documents", "have null above it and stay"
+        work.note(f"{count} {noun} of {collection} {how} without {path.text}")
 
 
 def value_of(operation: AddField, work: Work) -> Any:

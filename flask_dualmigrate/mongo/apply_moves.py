@@ -17,6 +17,7 @@ from .apply_fields import (
     name_aside,
     note_unfit,
     put_all_back,
+    refuse_barred,
     standing_in,
     take_all_again,
     take_out_of,
@@ -97,6 +98,7 @@ class CopyFieldHandler(Handler[CopyField]):
         source, target = FieldPath(operation.field), FieldPath(operation.target)
         refuse_unwritable(work, operation.collection)
         refuse_overlap(source, target)
+        refuse_barred(work, operation.collection, target)
         if not operation.overwrite:
             refuse_both(work, operation.collection, source, target)
             return {}

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from typing import Any
 
 from ..revision import Direction
 from .steps import StepRecord
@@ -75,11 +76,19 @@ class Asides:
         return f"{base.encode()[: room - 13].decode(errors='ignore')}_{digest}{suffix}"
 
     def enter(
-        self, name: str, record: StepRecord, holds: Holds, *, of: str, field: str = ""
+        self,
+        name: str,
+        record: StepRecord,
+        holds: Holds,
+        *,
+        of: str,
+        field: str = "",
+        **more: Any,
     ) -> None:
         """Write the catalog's entry of an aside, and create it where it is not renamed.
 
         of: the collection it is taken from; field: the path, for values of a field.
+        more: what else a downgrade has to know.
         """
         self._catalog.update_one(
             {"_id": name},
@@ -91,6 +100,7 @@ class Asides:
                     "collection": of,
                     "field": field,
                     "open": True,
+                    **more,
                 },
                 "$currentDate": {"created_at": True},
             },
@@ -122,6 +132,10 @@ class Asides:
         names = [entry["_id"] for entry in found.sort("step", -1)]
         # What was purged is told before a downgrade begins: see kept.py.
         return [name for name in names if collection_info(self._db, name) is not None]
+
+    def known(self, name: str) -> dict[str, Any]:
+        """Return the catalog's entry of an aside."""
+        return dict(self._catalog.find_one({"_id": name}) or {})
 
     def set_aside(self, record: StepRecord, collection: str, name: str) -> None:
         """Rename a collection aside; done again after a crash, with the same result."""

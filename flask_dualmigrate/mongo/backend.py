@@ -251,6 +251,10 @@ class MongoBackend:
                 where=script.path,
             ) from error
 
+    def is_at_work(self) -> bool:
+        with driver_errors("read its lock"):
+            return self._lock.is_held()
+
     def progress(self, entry: Entry) -> Progress | None:
         with driver_errors("read its journal"):
             now = self._db.client.admin.command("hello")["localTime"]

@@ -151,8 +151,12 @@ class MongoJournal:
 
     def history(self, revision_id: str) -> tuple[Doc, ...]:
         """Return all attempts at a revision, oldest first."""
-        doc = self._entries.find_one({"_id": revision_id}, {"history": True})
-        return tuple((doc or {}).get("history", ()))
+        doc = self._entries.find_one({"_id": revision_id}) or {}
+        attempts = tuple(doc.get("history", ()))
+        if doc.get("status") == Status.RUNNING:
+            names = ("direction", "status", "started_at", "by", "host")
+            attempts += ({name: doc.get(name) for name in names},)
+        return attempts
 
 
 def beginning(

@@ -27,6 +27,11 @@ COLLECTION = "_migrations_lock"
 _POLL_S = 0.25
 
 
+_HELD = {
+    "$expr": {"$and": [{"$ne": ["$owner", None]}, {"$gt": ["$expires_at", "$$NOW"]}]}
+}
+
+
 class MongoLock:
     """A lease on the lock document of one database.
 
@@ -68,6 +73,10 @@ class MongoLock:
                 "The lock on MongoDB was lost: it was not renewed in time",
                 hint="Nothing was written after that. Run the same command again.",
             )
+
+    def is_held(self) -> bool:
+        """Return whether somebody holds the lock, by the server's clock."""
+        return self._locks.find_one({"_id": "lock", **_HELD}) is not None
 
     def _seed(self) -> None:
         """See that the document is there; $expr in an upsert's filter is refused."""
@@ -168,5 +177,6 @@ class MongoLock:
             return "nobody any more"
         return (
             f"{doc.get('user')}@{doc.get('host')} (pid {doc.get('pid')}), "
-            f"since {doc.get('since'):%Y-%m-%d %H:%M:%S} UTC"
+            f"since {doc.get('since'):%Y-%m-%d %H:%M:%S} UTC; if that process is gone, "
+            f"its lock ends by itself at {doc.get('expires_at'):%H:%M:%S} UTC"
         )

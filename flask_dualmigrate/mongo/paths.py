@@ -58,6 +58,15 @@ class FieldPath:
         return {"$and": [{"$not": [self.present]}, {"$not": [self.absent]}]}
 
     @property
+    def barred(self) -> Expr:
+        """True where something stands above the field that can never hold it.
+
+        Not null, which says that there is nothing to hold it.
+        """
+        types = [{"$type": f"${path}"} for path in self._above]
+        return {"$and": [self.unfit, {"$not": [{"$in": ["null", types]}]}]}
+
+    @property
     def standing(self) -> Expr:
         """How many parts of the path, from the top, are there already.
 

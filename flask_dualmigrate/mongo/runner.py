@@ -250,6 +250,7 @@ class OperationRunner:
             work.save(status=str(StepStatus.UNDOING), error=None, notes=[])
             self._bench.store.remove_parts(record)
             handler.undo(operation, work)
+            work.report(ended=True)
             handler.tidy(operation, work)
             work.save(status=str(StepStatus.UNDONE), stamp="finished_at")
         return work.record.notes

@@ -20,7 +20,7 @@ from ..errors import OperationError
 from ..revision import Direction
 from .aside import Asides
 from .replication import Replication
-from .steps import StepRecord, StepStore
+from .steps import StepRecord, StepStatus, StepStore
 from .touched import Touched
 from .transactions import transact
 from .views import DURABLE, EXACT, ExactDatabase
@@ -161,8 +161,23 @@ class Work:
     def report(self, *, ended: bool = False) -> None:
         """Tell how far the step is."""
         elapsed_s = time.monotonic() - self._began_s
-        progress = progress_of(self.record, elapsed_s, since=self._began_at)
+        tell = undoing_of if self.record.status is StepStatus.UNDOING else progress_of
+        progress = tell(self.record, elapsed_s, since=self._began_at)
         self.bench.on_progress(dataclasses.replace(progress, ended=ended))
+
+
+def undoing_of(record: StepRecord, elapsed_s: float, *, since: int) -> Progress:
+    """Return how far the undoing of a step is. since: documents when it began."""
+    undone = since - record.documents
+    return Progress(
+        revision=record.revision,
+        step=record.step,
+        verb=f"undo {record.verb}",
+        subject=record.subject.get("collection"),
+        done=undone,
+        total=since,
+        rate=undone / elapsed_s if undone and elapsed_s > 0 else None,
+    )
 
 
 def progress_of(record: StepRecord, elapsed_s: float, *, since: int) -> Progress:

@@ -265,6 +265,10 @@ class PostgresBackend:
             where=script.path,
         )
 
+    def is_at_work(self) -> bool:
+        """An attempt that is not committed leaves nothing to be at work at."""
+        return False
+
     def progress(self, entry: Entry) -> Progress | None:
         """Nothing is known before the commit."""
         return None

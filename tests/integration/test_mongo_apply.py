@@ -164,17 +164,20 @@ def test_an_embedded_field_is_not_written_over_a_value(mongo_db: Db) -> None:
         {"_id": 6, "a": {"b": None}},
     ]
     mongo_db.t.insert_many(documents)
-    (step,) = run(mongo_db, AddField("t", "a.b", default=0)).steps
+    add = AddField("t", "a.b", default=0)
+    with pytest.raises(OperationError, match=r"2 documents of t have .* above a\.b: 1"):
+        run(mongo_db, add)
+    assert list(mongo_db.t.find().sort("_id")) == documents
+    mongo_db.t.delete_many({"_id": {"$in": [1, 3]}})
+    del documents[2], documents[0]
+    (step,) = run(mongo_db, add).steps
     filled = [{"_id": 4, "a": {"b": 0}}, {"_id": 5, "a": {"b": 0}}]
     assert list(mongo_db.t.find().sort("_id")) == [
-        *documents[:3],
+        documents[0],
         *filled,
-        documents[5],
+        documents[3],
     ]
-    assert step.notes == (
-        "3 documents have something else than a document at a, and were left without "
-        "a.b",
-    )
+    assert step.notes == ("1 document of t has null above it and stays without a.b",)
 
 
 def test_names_with_dollars_and_dots_survive_a_rename(mongo_db: Db) -> None:
@@ -237,3 +240,25 @@ def test_a_collection_that_is_there_with_the_options_asked_for_is_fine(
     mongo_db.create_collection("made", **options)
     run(mongo_db, CreateCollection("made", options))
     assert mongo_db.made.options()["capped"]
+
+
+def test_a_transform_that_returns_no_document_is_told_where(mongo_db: Db) -> None:
+    seed(mongo_db)
+
+    def wrong(document: dict[str, Any]) -> Any:
+        return 5
+
+    problem = r"transform\(\) of log returned 5 for the document with _id 0"
+    with pytest.raises(OperationError, match=problem):
+        run(mongo_db, Transform("log", wrong))
+
+
+def test_the_progress_of_an_undoing_says_so_and_grows(mongo_db: Db) -> None:
+    seed(mongo_db)
+    operation = AddField("item", "a", default=1, batch_size=BATCH)
+    run(mongo_db, operation)
+    told: list[Progress] = []
+    OperationRunner(mongo_db, on_progress=told.append).revert(REVISION, UP, [operation])
+    assert {progress.verb for progress in told} == {"undo add_field"}
+    assert [progress.done for progress in told] == [4, 8, 12, 16, 16]
+    assert {progress.total for progress in told} == {16}

@@ -15,7 +15,7 @@ from pymongo.database import Database
 from flask_dualmigrate.mongo.conversions import outcome_of
 from flask_dualmigrate.ops import ConvertField
 
-from .mongo_runs import run
+from .mongo_runs import DOWN, complete, image, run
 
 Db = Database[Any]
 LOST = "lost"
@@ -239,3 +239,15 @@ def test_an_expression_that_gives_another_type_is_lost(mongo_db: Db) -> None:
             [{"$project": {"found": outcome_of("$v", "int", using={"$toLong": "$v"})}}]
         )
     ) == [{"_id": 1, "found": []}]
+
+
+def test_a_downgrade_leaves_alone_what_the_upgrade_left_alone(mongo_db: Db) -> None:
+    values = ["1", "abc", True, 12.7, None, "2"]
+    mongo_db.t.insert_many([{"_id": n, "v": v} for n, v in enumerate(values)])
+    before = image(mongo_db)
+    complete(mongo_db, ConvertField("t", "v", to="int", on_error="keep"))
+    mongo_db.t.insert_one({"_id": 99, "v": 7})  # the app's, after the upgrade
+    back = ConvertField("t", "v", to="string", on_error="keep")
+    complete(mongo_db, back, direction=DOWN)
+    assert mongo_db.t.find_one_and_delete({"_id": 99}) == {"_id": 99, "v": "7"}
+    assert image(mongo_db) == before

@@ -146,6 +146,9 @@ class FakeMongo(FakeSide):
             lambda: self.store.close(step, done, awaits_partner=partner),
         )
 
+    def is_at_work(self) -> bool:
+        return False
+
     def progress(self, entry: Entry) -> Progress | None:
         return None
 
@@ -221,6 +224,9 @@ class FakePostgres(FakeSide):
         self._change(f"commit {key}", commit)
         if self.unknown_after_commit:
             self._change(f"unknown {key}", lambda: None)
+
+    def is_at_work(self) -> bool:
+        return False
 
     def progress(self, entry: Entry) -> Progress | None:
         return None

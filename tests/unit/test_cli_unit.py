@@ -358,7 +358,11 @@ def test_json_is_the_whole_of_stdout(flask: Terminal, verb: PutVerb) -> None:
 
     flask("current", "--json")
 
-    assert json.loads(flask.out) == {"heads": {"mongo": ["ab12"]}, "at_head": True}
+    assert json.loads(flask.out) == {
+        "heads": {"mongo": ["ab12"]},
+        "at_head": True,
+        "half_done": [],
+    }
 
 
 def test_the_group_is_named_as_the_app_says() -> None:

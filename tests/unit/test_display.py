@@ -89,7 +89,7 @@ def test_on_a_terminal_it_is_a_bar_that_ends_before_the_next_line(
         tell(display, clock, seconds=5, ended=False)
         display.step(STEP)
     *bars, step = capsys.readouterr().err.splitlines()
-    assert "1,000 of 10,000 documents (10 %), 250/s, 36 s left" in bars[-1]
+    assert "1,000 of 10,000, 250/s, 36 s left" in bars[-1]
     assert step == "Upgrading ab12 (count) on PostgreSQL and MongoDB"
 
 

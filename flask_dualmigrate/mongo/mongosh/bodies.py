@@ -314,6 +314,11 @@ def _keep(body: Body, operation: Any, work: Work, label: str, holds: Holds) -> N
         "holds": str(holds),
         "collection": name,
         "field": "" if holds is Holds.DOCUMENTS else label,
+        **(
+            {"to": operation.to, "on_error": operation.on_error}
+            if holds is Holds.CONVERSIONS
+            else {}
+        ),
     }
     body.do("enterAside", Raw("kept.aside"), entry)
 
