@@ -46,7 +46,7 @@ Fill = Callable[[Db, int], Image]
 SIZED = pytest.mark.parametrize(
     "size",
     [
-        pytest.param(size, id=name, marks=[pytest.mark.slow] * (name == "large"))
+        pytest.param(size, id=name, marks=[pytest.mark.large] * (name == "large"))
         for name, size in SIZES.items()
     ],
 )

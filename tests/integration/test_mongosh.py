@@ -247,7 +247,7 @@ LARGE_BACK = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.large
 def test_a_large_collection_is_what_a_normal_run_makes_of_it(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
