@@ -1,9 +1,7 @@
 """`op`, as a Mongo script's upgrade(op) and downgrade(op) get it: it records.
 
 Nothing touches a database while a script's function runs. Each call checks its
-arguments, appends one frozen operation to the list, and returns it. What works on many
-documents takes batch_size= (documents in a transaction at most; it adapts to the time
-that a batch may take unless given) and workers= (parts worked on side by side).
+arguments, appends one frozen operation to the list, and returns it.
 """
 
 from __future__ import annotations
@@ -51,7 +49,12 @@ TransformFn = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 class MongoOperations:
-    """The language of a Mongo script; `operations` is what was said so far."""
+    """The language of a Mongo script; `operations` is what was said so far.
+
+    Where documents are worked on in batches, batch_size= is how many a transaction has
+    at most (None: as many as DUALMIGRATE_BATCH_SECONDS allows, from 1,000 on), and
+    workers= in how many parts the collection is worked on side by side.
+    """
 
     def __init__(self) -> None:
         self._operations: list[Operation] = []
