@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -33,13 +34,28 @@ _folder = pytest.StashKey[Path]()
 _FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 
 
+_ROOM_BYTES = 8 * 1024**3
+
+
+def _place() -> str:
+    """Return where the servers' data is to be: in memory, where there is room for it.
+
+    Each small write waits for the disk otherwise, which takes most of the time.
+    """
+    memory = Path("/dev/shm")
+    if not (memory.is_dir() and os.access(memory, os.W_OK)):
+        return "/tmp"
+    room = min(shutil.disk_usage(memory).free, psutil.virtual_memory().available)
+    return str(memory) if room >= _ROOM_BYTES else "/tmp"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # The controller is a user too, so that the servers stay when a worker leaves.
     if hasattr(config, "workerinput"):
         folder = Path(config.workerinput["servers_folder"])
     else:
         # Not below pytest's own folders: their names are too long for a unix socket.
-        folder = Path(tempfile.mkdtemp(prefix="dualmigrate-tests-", dir="/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix="dualmigrate-tests-", dir=_place()))
         # A session that runs out of time ends as with Ctrl-C, servers and all.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.stash[_folder] = folder
