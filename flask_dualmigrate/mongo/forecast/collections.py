@@ -29,7 +29,9 @@ from .sample import SIZE, on_trial
 def tell_create_collection(look: Look[CreateCollection]) -> Told:
     told = Told()
     source = look.before.get("source")
-    if source is not None:
+    if source is not None and collection_info(look.db, source) is None:
+        told.notes.append(f"the collection that the upgrade kept as {source} is back")
+    elif source is not None:
         number = look.db[source].estimated_document_count()
         noun = "document" if number == 1 else "documents"
         told.notes.append(
