@@ -58,6 +58,7 @@ class Forecast:
     sentence each; none where it would not. notes: what else is good to know.
     estimate_s: seconds, by a sampled batch; None: no estimate.
     plan: how the server would find the documents, such as `IXSCAN _id_`.
+    builds: True if it builds an index over what it matches, and writes no document.
     """
 
     step: int
@@ -70,6 +71,7 @@ class Forecast:
     notes: tuple[str, ...] = ()
     estimate_s: float | None = None
     plan: str | None = None
+    builds: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,7 +56,8 @@ def _counts(forecast: Forecast) -> str:
     parts = []
     if forecast.matches is not None:
         about = "" if forecast.exact else "about "
-        parts.append(f"matches {about}{_documents(forecast.matches)}")
+        verb = "builds over" if forecast.builds else "matches"
+        parts.append(f"{verb} {about}{_documents(forecast.matches)}")
     if forecast.writes is not None and forecast.writes != forecast.matches:
         parts.append(f"writes {_documents(forecast.writes)}")
     if forecast.estimate_s is not None:

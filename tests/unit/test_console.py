@@ -89,7 +89,7 @@ FORECASTS = (
         estimate_s=290.0,
         problems=("3 documents share one key",),
     ),
-    Forecast(3, "four"),
+    Forecast(3, "four", 5, builds=True),
 )
 STATUS = StatusResult(
     (
@@ -175,6 +175,7 @@ TEXTS = [
         "       writes 2 documents, takes about 5 min\n"
         "       FAILS: 3 documents share one key\n"
         "     four\n"
+        "       builds over 5 documents\n"
         "1 problem would make the upgrade fail.\n"
         "Nothing was touched.",
     ),

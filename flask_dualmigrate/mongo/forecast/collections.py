@@ -8,6 +8,7 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 
 from ...backend import Failing
+from ...errors import OperationError
 from ...ops import (
     CreateCollection,
     DropCollection,
@@ -16,6 +17,7 @@ from ...ops import (
     Run,
     SetValidator,
 )
+from ..special import Info, refuse_renaming
 from ..transactions import supports_transactions
 from ..views import collection_info
 from ..walk import ids_in
@@ -27,8 +29,14 @@ from .sample import SIZE, on_trial
 def tell_create_collection(look: Look[CreateCollection]) -> Told:
     told = Told()
     source = look.before.get("source")
-    if source is not None:
-        told.notes.append(f"brings back what the upgrade kept as {source}")
+    if source is not None and collection_info(look.db, source) is None:
+        told.notes.append(f"the collection that the upgrade kept as {source} is back")
+    elif source is not None:
+        number = look.db[source].estimated_document_count()
+        noun = "document" if number == 1 else "documents"
+        told.notes.append(
+            f"brings back what the upgrade kept as {source}, with {number} {noun}"
+        )
     elif look.is_there:
         told.notes.append(f"{look.said.collection} is there already")
     return told
@@ -48,16 +56,32 @@ def tell_rename_collection(look: Look[RenameCollection]) -> Told:
     told = Told(matches=Count(0))
     old, new = look.said.collection, look.said.new_name
     target = look.names.now(new)
-    if target is not None and collection_info(look.db, target) is not None:
+    if look.problem is None and (
+        target is not None and collection_info(look.db, target) is not None
+    ):
         told.problems.append(
             f"{old} cannot be renamed to {new}: there is a collection {new}"
         )
-    if look.is_there:
-        number = look.db[look.collection].estimated_document_count()
-        told.matches, told.writes = Count(number), 0
+    info = collection_info(look.db, look.collection) if look.is_there else None
+    if info is not None:
+        told.problems += _refused_renaming(look, info)
+        if info["type"] != "view":
+            number = look.db[look.collection].estimated_document_count()
+            told.matches, told.writes = Count(number), 0
     elif not look.names.moved(old):
         told.notes.append(f"{old} is not there: nothing to do")
     return told
+
+
+def _refused_renaming(look: Look[RenameCollection], info: Info) -> list[str]:
+    """Ask what its handler asks, where that could not look as the target is moved."""
+    if look.problem is not None:
+        return []
+    try:
+        refuse_renaming(look.said.collection, info)
+    except OperationError as error:
+        return [f"{error.what}. {error.hint}"]
+    return []
 
 
 def tell_set_validator(look: Look[SetValidator]) -> Told:
@@ -92,7 +116,8 @@ def tell_insert(look: Look[Insert]) -> Told:
         {"_id": ObjectId(), **look.work.native(document)}
         for document in look.operation.documents[done:]
     ]
-    told.writes = len(documents)
+    kept = _tell_kept(look, told)
+    told.writes = len(documents) if documents or not kept else None
     if not documents or not look.is_there:
         return told
     ids = [document["_id"] for document in documents]
@@ -108,6 +133,18 @@ def tell_insert(look: Look[Insert]) -> Told:
     elif supports_transactions(look.db):
         _try_insert(look, documents, told)
     return told
+
+
+def _tell_kept(look: Look[Insert], told: Told) -> int:
+    """Count what a downgrade puts back of what its upgrade deleted."""
+    kept = sum(
+        look.db[aside].estimated_document_count()
+        for aside in look.before.get("sources", ())
+    )
+    if kept:
+        noun = "document" if kept == 1 else "documents"
+        told.notes.append(f"puts back up to {kept} {noun} that the upgrade kept")
+    return kept
 
 
 def _try_insert(look: Look[Insert], documents: list[Any], told: Told) -> None:

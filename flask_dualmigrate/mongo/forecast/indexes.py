@@ -12,19 +12,24 @@ from typing import Any
 from ...backend import Failing
 from ...ops import CreateIndex, DropIndex
 from ..failures import shortened
-from ..views import index_specs
+from ..transactions import supports_transactions
+from ..views import collection_info, index_specs
 from ..walk import Query
 from .counting import SAMPLES, Count, aggregate
 from .look import Look, Told
+from .sample import try_index
 
 _SAME = ("collation", "partialFilterExpression", "sparse", "unique")
 """Options that tell two indexes on one key apart."""
 
 
 def tell_create_index(look: Look[CreateIndex]) -> Told:
-    told = Told()
+    told = Told(builds=True)
+    if look.problem is not None:
+        return told
     if not look.is_there:
         told.matches = Count(0)
+        _try_specification(look, told)
         return told
     options: Mapping[str, Any] = look.work.native(look.operation.options)
     specs = index_specs(look.db, look.collection)
@@ -39,10 +44,30 @@ def tell_create_index(look: Look[CreateIndex]) -> Told:
         )
     indexed = _indexed(look.operation, options)
     told.matches = look.count(indexed)
-    told.writes = 0
+    _try_specification(look, told)
+    if told.lasting:
+        return told
     if options.get("unique"):
         _tell_duplicates(look, options, indexed, told)
     return told
+
+
+def _try_specification(look: Look[CreateIndex], told: Told) -> None:
+    """Let the server read the definition: on a collection that is never committed."""
+    info = collection_info(look.db, look.collection) if look.is_there else None
+    if not supports_transactions(look.db):
+        return
+    refused = try_index(
+        look.work,
+        {
+            "key": dict(look.operation.keys),
+            "name": look.operation.name,
+            **look.work.native(look.operation.options),
+        },
+        collation=info["options"].get("collation") if info else None,
+    )
+    if refused is not None:
+        told.lasting.append(refused)
 
 
 def _tell_namesake(
@@ -54,7 +79,6 @@ def _tell_namesake(
         or "text" in dict(look.operation.keys).values()
     ):
         told.notes.append(f"{name} is there already")
-        told.matches = Count(0)
     else:
         told.problems.append(
             f"{look.collection} has an index {name} already, with another key: "

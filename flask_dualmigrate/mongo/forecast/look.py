@@ -65,15 +65,20 @@ class Look(Generic[Op]):
 
 @dataclasses.dataclass
 class Told:
-    """A forecast in the making: what one family found out."""
+    """A forecast in the making: what one family found out.
+
+    problems: why it would fail; lasting: those that no operation before it can mend.
+    """
 
     matches: Count | None = None
     writes: int | None = None
     failing: list[Failing] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
+    lasting: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
     estimate_s: float | None = None
     plan: str | None = None
+    builds: bool = False
 
     def forecast(self, step: int, operation: Operation) -> Forecast:
         matches, notes = self.matches, self.notes
@@ -86,10 +91,11 @@ class Told:
             writes=self.writes,
             exact=matches is None or matches.exact,
             failing=tuple(self.failing),
-            problems=tuple(dict.fromkeys(self.problems)),
+            problems=tuple(dict.fromkeys([*self.lasting, *self.problems])),
             notes=tuple(dict.fromkeys(notes)),
             estimate_s=self.estimate_s,
             plan=self.plan,
+            builds=self.builds,
         )
 
 

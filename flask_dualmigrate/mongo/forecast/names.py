@@ -80,6 +80,7 @@ class Names:
         self._made: set[tuple[str, str]] = set()
         self._eased: set[str] = set()
         self._filled: set[str] = set()
+        self._created: set[str] = set()
         self._ran = False
 
     def now(self, name: str) -> str | None:
@@ -89,6 +90,10 @@ class Names:
     def moved(self, name: str) -> bool:
         """True if an operation before it made, renamed or dropped that collection."""
         return name in self._now
+
+    def makes(self, name: str) -> bool:
+        """True if that collection may be there only once the plan has come so far."""
+        return self._ran or self.moved(name) or name in self._created
 
     def writes_before(self, operation: Operation) -> int:
         """Return how many operations before it write what an operation goes by."""
@@ -133,6 +138,10 @@ class Names:
             self._eased.add(name)
         if isinstance(operation, Insert):
             self._filled.add(name)
+        if isinstance(
+            operation, CreateCollection | CreateIndex | Insert | SetValidator
+        ):
+            self._created.add(name)
         written = fields_written(operation)
         if written:
             self._written.setdefault(name, []).append(written)

@@ -55,6 +55,8 @@ def tell_pass(look: Look[Any]) -> Told:
     told = Told()
     if not look.is_there:
         told.matches = Count(0)
+        if not look.names.makes(look.said.collection):
+            told.notes.append(f"collection {look.said.collection} does not exist")
         return told
     found = PASSES[type(look.operation)](look)
     query = _left(look, found.query)
@@ -68,7 +70,20 @@ def tell_pass(look: Look[Any]) -> Told:
         told.failing += _refused(look, *found.refused)
     if found.unfit is not None:
         _tell_unfit(look, *found.unfit, told)
+    if isinstance(look.operation, ConvertField) and look.problem is None:
+        _tell_lost(look, told)
     _tell_kept(look, told)
+    return told
+
+
+def tell_add_field(look: Look[AddField]) -> Told:
+    """Without a default there is nothing to pass over, only to put back."""
+    if look.operation.writes or not look.is_there:
+        return tell_pass(look)
+    told = Told()
+    _tell_kept(look, told)
+    if not told.notes and look.problem is None:
+        told.notes.append("it has no default: no document is written")
     return told
 
 
@@ -121,6 +136,30 @@ def _tell_unfit(look: Look[Any], query: Query, text: str, told: Told) -> None:
         told.notes.append(f"{number.number} {noun} {text}")
 
 
+def _tell_lost(look: Look[ConvertField], told: Told) -> None:
+    """Count and show the values that do not convert where that is no failure.
+
+    Not where an upgrade's originals come back first: they are not what is there now.
+    """
+    how = {
+        "null": ("becomes null", "become null"),
+        "keep": ("stays as it is", "stay as they are"),
+    }.get(look.operation.on_error)
+    if how is None or look.before.get("sources"):
+        return
+    query = _left(look, lost(look.operation, look.work))
+    number = look.count(query)
+    if not number.exact:
+        told.notes.append("how many values do not convert could not be told in time")
+    elif number.number:
+        field = look.operation.field
+        shown = samples(look.db, look.collection, query, field)
+        told.failing.append(Failing("conversion", number.number, shown, fatal=False))
+        noun = f"value {how[0]}" if number.number == 1 else f"values {how[1]}"
+        more = ", …" if number.number > len(shown) else ""
+        told.notes.append(f"{number.number} {noun}: {', '.join(shown)}{more}")
+
+
 def _tell_kept(look: Look[Any], told: Told) -> None:
     """Count what a downgrade puts back of what its upgrade kept."""
     asides: Sequence[str] = look.before.get("sources", ())
@@ -147,8 +186,6 @@ def _deletes(
 
 def _add_field(look: Look[AddField]) -> Pass:
     operation, path = look.operation, FieldPath(look.operation.field)
-    if not operation.writes:
-        return Pass({"$expr": False}, None)
     stages = path.set_to(value_of(operation, look.work))
     return Pass({"$expr": path.absent}, _updates(stages), unfit=_unfit(path))
 

@@ -50,10 +50,10 @@ from .counting import LIMIT_S, timed_out
 from .indexes import tell_create_index, tell_drop_index
 from .look import Look, Told
 from .names import Names
-from .passes import tell_pass
+from .passes import tell_add_field, tell_pass
 
 FORECASTS: dict[type[Operation], Callable[[Look[Any]], Told]] = {
-    AddField: tell_pass,
+    AddField: tell_add_field,
     ConvertField: tell_pass,
     CopyField: tell_pass,
     CreateCollection: tell_create_collection,
@@ -114,8 +114,8 @@ class Rehearsal:
             told.problems.insert(0, look.problem)
         if look.unsure is not None:
             told.notes.append(look.unsure)
-        if self._names.writes_before(operation):
-            # What writes to it first may mend it: it is no reason to say no.
+        if self._names.ran or self._names.writes_before(operation):
+            # What comes first may mend it: it is no reason to say no.
             told.notes += [f"now it would fail: {text}" for text in told.problems]
             told.problems.clear()
         note = self._names.note(operation, empty=look.is_empty)
@@ -135,8 +135,11 @@ class Rehearsal:
         look = Look(operation, real, work, self._names, begun)
         if begun is not None:
             return dataclasses.replace(look, before=begun.before)
-        renames = isinstance(operation, RenameCollection)
-        if said is None or now is None or renames or self._names.ran:
+        if said is None or now is None or self._names.ran:
+            return look
+        if isinstance(operation, RenameCollection) and self._names.moved(
+            operation.new_name
+        ):
             return look  # its handler would look at what is not there yet
         return _checked(look)
 
@@ -148,6 +151,8 @@ def _tell(look: Look[Any]) -> Told:
     except OperationFailure as error:
         if error.code == UNAUTHORIZED:
             raise
+        if look.problem is not None:
+            return Told()  # the same refusal, in the words of its handler
         return Told(problems=[f"MongoDB refuses it: {first_line(error)}"])
 
 

@@ -8,17 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pymongo
+from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReadPreference
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from ..errors import first_line
 from ..failures import (
     DOCUMENT_INVALID,
     DUPLICATE_KEY,
+    UNAUTHORIZED,
     code_of,
     duplicate_of,
     shortened,
@@ -26,6 +28,13 @@ from ..failures import (
 from ..views import DURABLE
 from ..walk import Query, both, ids_in
 from ..work import Work
+
+_OF_THE_SAMPLE = frozenset({UNAUTHORIZED, 50, 257, 262, 263, 313})
+"""Codes of what a run may not meet: rights, time, and what one transaction can hold.
+
+MaxTimeMSExpired, TransactionTooLarge, ExceededTimeLimit,
+OperationNotSupportedInTransaction, TransactionTooLargeForCache.
+"""
 
 LIMIT_S = 1.0
 """Seconds that a sample may take: as long, its documents are locked for the app."""
@@ -77,12 +86,40 @@ def try_batch(
     return on_trial(work, attempt)
 
 
-def on_trial(work: Work, attempt: Callable[[ClientSession], int]) -> Trial:
+def try_index(
+    work: Work, spec: Mapping[str, Any], *, collation: Mapping[str, Any] | None
+) -> str | None:
+    """Return why the server refuses the definition of an index; None: it takes it.
+
+    The index is built on a new collection, in the transaction that creates it: nothing
+    of both stays. None too where that cannot be tried (before MongoDB 4.4).
+    """
+    name = f"_aside_{ObjectId()}"
+    created = []
+
+    def attempt(session: ClientSession) -> int:
+        options = {} if collation is None else {"collation": dict(collation)}
+        work.db.command({"create": name, **options}, session=session)
+        created.append(name)
+        work.db.command({"createIndexes": name, "indexes": [spec]}, session=session)
+        return 0
+
+    # A transaction that creates a collection cannot read a snapshot.
+    trial = on_trial(work, attempt, read_concern="local")
+    return trial.problem if created else None
+
+
+def on_trial(
+    work: Work,
+    attempt: Callable[[ClientSession], int],
+    *,
+    read_concern: str = "snapshot",
+) -> Trial:
     """Call a function in a transaction that is aborted; it returns its documents."""
     client = work.db.client
     with client.start_session(causal_consistency=False) as session:
         session.start_transaction(
-            read_concern=ReadConcern("snapshot"),
+            read_concern=ReadConcern(read_concern),
             write_concern=DURABLE,
             read_preference=ReadPreference.PRIMARY,
         )
@@ -110,4 +147,15 @@ def _refused(error: PyMongoError) -> Trial:
     if error.timeout:
         return Trial(note=f"no estimate: a sample took more than {LIMIT_S:g} s")
     reason = shortened(first_line(error)).rstrip(".")
+    if _lasts(error):
+        return Trial(problem=f"MongoDB refuses it: {reason}")
     return Trial(note=f"no estimate: the server refused a sample: {reason}")
+
+
+def _lasts(error: PyMongoError) -> bool:
+    """True if a run would be refused as the sample was; conflicts come and go."""
+    return (
+        isinstance(error, OperationFailure)
+        and not error.has_error_label("TransientTransactionError")
+        and code_of(error) not in _OF_THE_SAMPLE
+    )
