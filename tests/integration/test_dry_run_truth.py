@@ -178,3 +178,11 @@ def test_a_collection_that_the_plan_makes_is_not_missed(
 ) -> None:
     told = foretell(mongo_db, maker, Update("nope", {}, {"$set": {"a": 1}}))[1]
     assert not any("does not exist" in note for note in told.notes)
+
+
+def test_a_downgrade_counts_what_the_upgrade_converted_alone(mongo_db: Db) -> None:
+    mongo_db.t.insert_many([{"v": v} for v in ("1", "abc", True, "2")])
+    complete(mongo_db, ConvertField("t", "v", to="int", on_error="keep"))
+    back = ConvertField("t", "v", to="string", on_error="keep")
+    (forecast,) = foretell(mongo_db, back, direction=DOWN)
+    assert forecast.matches == 2

@@ -134,7 +134,7 @@ class Rehearsal:
             real = dataclasses.replace(operation, collection=now)  # type: ignore[call-arg]
         look = Look(operation, real, work, self._names, begun)
         if begun is not None:
-            return dataclasses.replace(look, before=begun.before)
+            return _knowing(look, begun.before)
         if said is None or now is None or self._names.ran:
             return look
         if isinstance(operation, RenameCollection) and self._names.moved(
@@ -170,4 +170,10 @@ def _checked(look: Look[Any]) -> Look[Any]:
             raise
         unsure = f"whether it would fail could not be told in {LIMIT_S:g} s"
         return dataclasses.replace(look, unsure=unsure)
+    return _knowing(look, before)
+
+
+def _knowing(look: Look[Any], before: Mapping[str, Any]) -> Look[Any]:
+    """Return a look that has what was found before, its work too: queries go by it."""
+    look.work.record = dataclasses.replace(look.work.record, before=before)
     return dataclasses.replace(look, before=before)
