@@ -76,12 +76,16 @@ def _(result: IndexSyncResult) -> Iterator[str]:
 def _left(result: IndexSyncResult) -> Iterator[str]:
     """Say which conflicts a sync would leave, and why."""
     mended = {(each.backend, each.place, each.name) for each in result.actions}
-    for item in result.remaining:
-        key = (item.backend, item.place, item.name)
-        if item.verdict is Verdict.CONFLICT and key not in mended:
-            yield f"Would leave {item.place}.{item.name}: {item.why}"
-            if item.also:
-                yield "Undeclared ones are dropped with --drop-undeclared."
+    left = [
+        item
+        for item in result.remaining
+        if item.verdict is Verdict.CONFLICT
+        and (item.backend, item.place, item.name) not in mended
+    ]
+    for item in left:
+        yield f"Would leave {item.place}.{item.name}: {item.why}"
+    if any(item.also for item in left):
+        yield "Undeclared ones are dropped with --drop-undeclared."
 
 
 @lines.register
