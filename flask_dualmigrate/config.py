@@ -17,7 +17,7 @@ from .revision import BackendName
 Active = str | Callable[[], str]
 CollectionMap = Mapping[str, str | None] | Callable[[str], str | None]
 FieldMap = Mapping[str, str] | Callable[[str], str]
-Documents = Sequence[type[Any]] | Callable[[], Sequence[type[Any]]]
+Documents = Sequence[type[Any] | str] | Callable[[], Sequence[type[Any] | str]]
 
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
@@ -41,7 +41,8 @@ class Config:
     directory: the migrations directory, absolute.
     active: which sides this deployment uses, as given; `active_backends` answers it.
     collections, fields: how tables and columns are named in MongoDB.
-    documents: Beanie's document classes, or a callable that returns them.
+    documents: Beanie's document classes or dotted paths, or a callable that returns
+        them.
     alembic_options: keyword arguments for Alembic's EnvironmentContext.configure().
     x_arg: what -x gave, as `context.get_x_argument()` returns it.
     """
@@ -111,8 +112,8 @@ class Config:
             )
         return (BackendName(active),)
 
-    def document_classes(self) -> tuple[type[Any], ...]:
-        """Return the document classes whose indexes count as declared."""
+    def document_classes(self) -> tuple[type[Any] | str, ...]:
+        """Return the classes, or their paths, whose indexes count as declared."""
         documents = self.documents
         return tuple(documents() if callable(documents) else documents)
 

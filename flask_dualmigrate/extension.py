@@ -43,8 +43,8 @@ class DualMigrate:
         deployment uses. The other one is never connected to.
     collections: table name -> collection name, a dict or a callable; None for a table
         that has no collection. fields: "table.column" -> field name, likewise.
-    documents: Beanie's document classes, or a callable that returns them: what they
-        declare counts for `index diff` and `index sync`.
+    documents: Beanie's document classes, or their dotted paths, or a callable that
+        returns them: what they declare counts for `index diff` and `index sync`.
     auto_upgrade: True upgrades when the app is created; "check" refuses to start when
         revisions are pending.
     command: the name of the command group.

@@ -60,8 +60,8 @@ def sync_indexes(
 ) -> IndexSyncResult:
     """Make the indexes that are there those that are declared.
 
-    drop_undeclared: drop those that nothing declares too. confirm: asked before any
-    index is dropped or replaced.
+    drop_undeclared: drop those that nothing declares too, also where a declared one
+    can only be mended so. confirm: asked before any index is dropped or replaced.
     Raises IntegrityError where revisions are pending: they may make or drop indexes.
     """
     sides = env.index_sides
@@ -72,11 +72,11 @@ def sync_indexes(
     losses = [item for item in planned if _loses(item)]
     if dry_run:
         remaining = _remaining(foreseen.differences)
-        done = tuple(_action(item) for item in planned)
+        done = tuple(action for item in planned for action in _actions(item))
         return IndexSyncResult(done, remaining, foreseen.notes, dry_run=True)
     if confirm is not None and losses:
-        confirm([_words(item) for item in losses])
-    agreed = {_key(item) for item in losses}
+        confirm([action.text for item in losses for action in _actions(item)])
+    agreed = {key for item in losses for key in _keys(item)}
     with env.locked():
         done = _sync(sides, place, drop_undeclared, agreed, on_build)
         left = _diff(sides, place)
@@ -98,7 +98,7 @@ def _sync(
     done: list[SyncAction] = []
     failed: list[OperationError] = []
     for item in _planned(_diff(sides, place).differences, drop_undeclared):
-        if _loses(item) and _key(item) not in agreed:
+        if _loses(item) and not agreed.issuperset(_keys(item)):
             continue
         try:
             if item.remedy is Remedy.DROP:
@@ -108,7 +108,7 @@ def _sync(
         except OperationError as error:
             failed.append(error)  # the others can be mended all the same
         else:
-            done.append(_action(item))
+            done += _actions(item)
     if failed:
         raise _told(failed, done)
     return tuple(done)
@@ -214,12 +214,19 @@ def _diff(sides: Sequence[IndexSide], place: str | None) -> IndexDiffResult:
 def _planned(
     differences: Iterable[Difference], drop_undeclared: bool
 ) -> list[Difference]:
+    """Return what is to be done, in order; what another one takes away is left to it.
+
+    Without drop_undeclared nothing undeclared goes, and what would take it along stays.
+    """
     wanted = [
         item
         for item in differences
-        if item.remedy in _ORDER and (item.remedy is not Remedy.DROP or drop_undeclared)
+        if item.remedy in _ORDER
+        and (drop_undeclared or (item.remedy is not Remedy.DROP and not item.also))
     ]
-    return sorted(wanted, key=lambda item: _ORDER.index(item.remedy))
+    taken = {key for item in wanted for key in _keys(item)[1:]}
+    left = (item for item in wanted if _keys(item)[0] not in taken)
+    return sorted(left, key=lambda item: _ORDER.index(item.remedy))
 
 
 def _remaining(differences: Iterable[Difference]) -> tuple[Difference, ...]:
@@ -230,13 +237,21 @@ def _loses(item: Difference) -> bool:
     return item.remedy in (Remedy.REPLACE, Remedy.DROP)
 
 
-def _key(item: Difference) -> tuple[BackendName, str, str]:
-    return item.backend, item.place, item.name
+def _keys(item: Difference) -> list[tuple[BackendName, str, str]]:
+    """Return which index it is about, and those that go with it."""
+    return [(item.backend, item.place, name) for name in (item.name, *item.also)]
 
 
-def _action(item: Difference) -> SyncAction:
-    text = _words(item)
-    return SyncAction(item.backend, item.place, item.name, item.remedy, text)
+def _actions(item: Difference) -> list[SyncAction]:
+    """Return what is done about it, and the drop of each index that goes with it."""
+    own, *others = _keys(item)
+    drops = (
+        SyncAction(
+            *(backend, place, name), Remedy.DROP, f"{Remedy.DROP} {place}.{name}"
+        )
+        for backend, place, name in others
+    )
+    return [SyncAction(*own, item.remedy, _words(item)), *drops]
 
 
 def _words(item: Difference) -> str:

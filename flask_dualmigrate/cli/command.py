@@ -167,7 +167,11 @@ def target(context: click.Context, parameter: click.Parameter, value: str) -> st
 
 
 def argument(name: str, default: str | None = None) -> click.Argument:
-    return click.Argument([name], required=default is None, default=default)
+    """Make an argument: required, unless it has a default."""
+    if default is None:
+        # A default of None would be one for click 8.3 and newer, and never missing.
+        return click.Argument([name], required=True)
+    return click.Argument([name], required=False, default=default)
 
 
 def option(*names: str, **more: Any) -> click.Option:

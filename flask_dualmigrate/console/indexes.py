@@ -50,7 +50,9 @@ def _(result: IndexDiffResult) -> Iterator[str]:
     elif others == {Verdict.UNDECLARED}:
         yield f"To drop what nothing declares, run: {_SYNC} --drop-undeclared"
     else:
-        yield f"To make them so, run: {_SYNC}"
+        dropping = any(item.also for item in result.differences)
+        more = " --drop-undeclared" if dropping else ""
+        yield f"To make them so, run: {_SYNC}{more}"
 
 
 @lines.register
@@ -61,6 +63,7 @@ def _(result: IndexSyncResult) -> Iterator[str]:
     if not result.actions:
         yield "Nothing to do."
     if result.dry_run:
+        yield from _left(result)
         yield "Nothing was touched."
     elif result.remaining:
         yield ""
@@ -68,6 +71,21 @@ def _(result: IndexSyncResult) -> Iterator[str]:
         if any(item.verdict is Verdict.UNDECLARED for item in result.remaining):
             yield "Undeclared ones are dropped with --drop-undeclared."
     yield from _notes(result.notes)
+
+
+def _left(result: IndexSyncResult) -> Iterator[str]:
+    """Say which conflicts a sync would leave, and why."""
+    mended = {(each.backend, each.place, each.name) for each in result.actions}
+    left = [
+        item
+        for item in result.remaining
+        if item.verdict is Verdict.CONFLICT
+        and (item.backend, item.place, item.name) not in mended
+    ]
+    for item in left:
+        yield f"Would leave {item.place}.{item.name}: {item.why}"
+    if any(item.also for item in left):
+        yield "Undeclared ones are dropped with --drop-undeclared."
 
 
 @lines.register

@@ -151,6 +151,7 @@ class _Place:
 
     def differences(self) -> Iterator[Difference]:
         told: set[str] = set()
+        leaving: dict[str, str] = {}  # an undeclared one -> the one it is in the way of
         for name, index in sorted(self.declared.items()):
             other = name if name in self.found else self._in_the_way(name)
             if other is None:
@@ -159,12 +160,12 @@ class _Place:
             told.add(other)
             if other == name:
                 difference = self._same_name(name)
-                told.update(difference.also)
+                leaving |= dict.fromkeys(difference.also, name)
                 yield difference
             else:
                 yield self._twin(name, other)
         for name in sorted(self.found.keys() - told):
-            yield self._undeclared(name)
+            yield self._undeclared(name, leaving.get(name))
 
     def _in_the_way(self, name: str) -> str | None:
         """Return an undeclared index that keeps a declared one from being built."""
@@ -189,11 +190,11 @@ class _Place:
         if changes:
             remedy = Remedy.MODIFY
             return self._conflict(name, found, remedy, why, changes=changes)
-        twin = self._in_the_way(name)
-        if twin is not None:
-            why.append(f"{twin} is the same index under another name")
-        also = (twin,) if twin is not None else ()
-        return self._conflict(name, found, _replace(wanted), why, also=also)
+        remedy, twin = _replace(wanted), self._in_the_way(name)
+        if twin is None or remedy is Remedy.NONE:
+            return self._conflict(name, found, remedy, why)
+        why.append(f"{twin}, which nothing declares, has to go for it")
+        return self._conflict(name, found, remedy, why, also=(twin,))
 
     def _twin(self, name: str, other: str) -> Difference:
         index, found = self.declared[name], self.found[other]
@@ -208,12 +209,14 @@ class _Place:
             return self._say(name, Verdict.BUILDING, index, found, Remedy.WAIT, why)
         return self._conflict(name, found, _replace(self.wanted[name]), [why])
 
-    def _undeclared(self, name: str) -> Difference:
+    def _undeclared(self, name: str, wanted_by: str | None) -> Difference:
         found = self.found[name]
         if found.state is State.BUILDING:
             why = "nothing declares it, and it is being built"
             return self._say(name, Verdict.BUILDING, None, found, Remedy.WAIT, why)
         why = ""
+        if wanted_by is not None:
+            why = f"it is what {wanted_by} should be, under another name"
         if name.startswith(STAND_IN):
             why = f"left by a rebuild of {name.removeprefix(STAND_IN)} that was stopped"
         return self._say(

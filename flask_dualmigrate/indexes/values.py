@@ -94,7 +94,8 @@ class Difference:
     """What a comparison says of one index.
 
     why: what is different, in words. changes: for MODIFY, the options to change.
-    also: for REPLACE, undeclared indexes in its way, which go too.
+    also: for REPLACE, undeclared indexes in its way, which go too; each is told of as
+    UNDECLARED as well.
     """
 
     backend: BackendName

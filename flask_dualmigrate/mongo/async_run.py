@@ -19,6 +19,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
 
 from ..errors import OperationError, UsageError
+from .beanie_indexes import load_document
 
 INSTALL = 'pip install "Flask-DualMigrate[beanie]"'
 
@@ -106,17 +107,11 @@ def refuse_models(models: Sequence[Any]) -> None:
     beanie = _beanie()
     kinds = (beanie.Document, beanie.View, beanie.UnionDoc)
     for model in models:
-        found = _load(model) if isinstance(model, str) else model
+        found = model
+        if isinstance(model, str):
+            found = load_document(model, "op.beanie()")
         if not (isinstance(found, type) and issubclass(found, kinds)):
             raise UsageError(f"op.beanie() takes Beanie documents, not {model!r}")
-
-
-def _load(path: str) -> Any:
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"op.beanie() cannot import {path!r}: {error}") from error
 
 
 def _beanie() -> Any:

@@ -6,6 +6,7 @@ Source: beanie 2.2, odm/utils/init.py (init_indexes, init_document) and odm/fiel
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -19,16 +20,29 @@ Models = dict[tuple[str, ...], IndexModel]
 """The fields of a key, sorted -> the index. Beanie lets the last one of a set win."""
 
 
-def of_documents(documents: Iterable[type[Any]]) -> DeclaredIndexes:
+def load_document(path: str, named_in: str) -> Any:
+    """Import what a dotted path names. named_in: what took the path, for the error."""
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"{named_in} cannot import {path!r}: {error}") from error
+
+
+def of_documents(documents: Iterable[type[Any] | str]) -> DeclaredIndexes:
     """Return the indexes of Indexed() fields and of Settings.indexes.
 
+    documents: classes, or their dotted paths.
     Raises UsageError for what is no document class of Beanie's, or a wrong index.
     """
     found: dict[type[Any], tuple[DeclaredIndex, ...]] = {}
-    for document in documents:
+    for given in documents:
+        document: Any = given
+        if isinstance(given, str):
+            document = load_document(given, "documents=")
         if not _is_document(document):
             raise UsageError(
-                f"documents= holds {document!r}, which is no Beanie document class"
+                f"documents= holds {given!r}, which is no Beanie document class"
             )
         for each in _documents_of(document):  # Beanie initialises the parents too
             found.setdefault(each, tuple(_of_document(each)))

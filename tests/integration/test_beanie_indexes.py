@@ -109,7 +109,19 @@ def test_a_sync_makes_what_the_documents_declare(
     assert info["ttl"]["expireAfterSeconds"] == 60
 
 
-@pytest.mark.parametrize("wrong", [dict, "app.Visit", Document], ids=repr)
+def test_a_dotted_path_is_as_good_as_the_class() -> None:
+    assert of_documents([f"{__name__}.Visit"]) == of_documents([Visit])
+
+
+@pytest.mark.parametrize(
+    "wrong", [dict, "builtins.dict", Document, "beanie.Document"], ids=repr
+)
 def test_what_is_no_document_class_is_refused(wrong: Any) -> None:
     with pytest.raises(UsageError, match="no Beanie document class"):
         of_documents([wrong])
+
+
+@pytest.mark.parametrize("path", ["nowhere.Visit", "builtins.Visit", "Visit"])
+def test_a_path_that_leads_nowhere_is_named(path: str) -> None:
+    with pytest.raises(UsageError, match=f"documents= cannot import '{path}'"):
+        of_documents([path])

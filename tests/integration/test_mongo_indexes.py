@@ -121,11 +121,6 @@ CASES: dict[str, tuple[Callable[[], sa.Index], list[dict[str, Any]], str]] = {
         [{"key": {"a": 1}, "name": "ix_a"}],
         "CONFLICT",
     ),
-    "other key, and a twin (86, 85)": (
-        ix_a,
-        [{"key": {"b": 1}, "name": "ix_a"}, {"key": {"a": 1}, "name": "old"}],
-        "CONFLICT",
-    ),
     "collation": (
         lambda: ix_a(sa.text("lower(a)")),
         [{"key": {"a": 1}, "name": "ix_a", "collation": {"locale": "fr"}}],
@@ -189,6 +184,31 @@ def test_nothing_undeclared_is_dropped_unless_it_is_asked_for(
 
     sync(drop_undeclared=True)
     assert names(mongo_db) == {"ix_a"}
+
+
+def test_an_undeclared_twin_that_is_in_the_way_goes_only_if_it_is_asked_for(
+    with_models: MakeModels, mongo_db: Db
+) -> None:
+    with_models(ix_a())
+    mongo_db.item.create_index("b", name="ix_a")  # 86, and the twin 85
+    mongo_db.item.create_index("a", name="twin")
+    there = {"ix_a": "CONFLICT", "twin": "UNDECLARED"}
+    assert verdicts(index_diff()) == there
+
+    left = sync()
+    assert (left.ok, left.actions, verdicts(index_diff())) == (False, (), there)
+    assert index_sync(dry_run=True).actions == ()
+
+    asked: list[str] = []
+    foreseen = index_sync(dry_run=True, drop_undeclared=True)
+    done = sync(drop_undeclared=True, confirm=asked.extend)
+    assert done.ok
+    assert verdicts(index_diff()) == {"ix_a": "OK"}
+    assert names(mongo_db) == {"ix_a"}
+    assert asked == [action.text for action in done.actions]
+    assert asked[0].startswith("rebuild item.ix_a as declared (key is (b 1)")
+    assert asked[1:] == ["drop item.twin"]
+    assert foreseen.actions == done.actions
 
 
 @pytest.mark.parametrize("case", ["drop", "replace"])

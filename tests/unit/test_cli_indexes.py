@@ -152,8 +152,13 @@ ACTION = SyncAction(MONGO, "item", "ix_a", Remedy.CREATE, "create item.ix_a")
             0,
             "Would create item.ix_a (MongoDB)\nNothing was touched.",
         ),
+        (
+            IndexSyncResult((), (CONFLICT,), dry_run=True),
+            0,
+            "Would leave item.ix_a: unique is True\nNothing was touched.",
+        ),
     ],
-    ids=["nothing", "done", "undeclared", "left", "dry run"],
+    ids=["nothing", "done", "undeclared", "left", "dry run", "dry run, left"],
 )
 def test_a_sync_says_what_it_did_and_what_is_left(
     result: IndexSyncResult, code: int, said: str, flask: Terminal, put: Put

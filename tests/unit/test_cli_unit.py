@@ -156,10 +156,15 @@ def test_a_target_is_taken_as_alembic_takes_it(
         (["status", "--yes"], "--yes"),
         (["sideways"], "sideways"),
         (["stamp", "a", "b"], "b"),
+        (["index", "drop"], "Missing argument 'COLLECTION'"),
+        (["index", "drop", "item"], "Missing argument 'NAME'"),
+        (["index", "rebuild"], "Missing argument 'COLLECTION'"),
+        (["index", "rebuild", "item"], "Missing argument 'NAME'"),
+        (["repair", "--step", "0", "--done"], "Missing argument 'REVISION'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_is_no_option_is_wrong_usage(
+def test_what_is_no_option_and_what_is_left_out_is_wrong_usage(
     args: list[str], said: str, flask: Terminal, verb: PutVerb
 ) -> None:
     for name in ("upgrade", "downgrade", "status", "stamp"):

@@ -183,7 +183,12 @@ VERDICTS = {
     "other key, and a twin": (
         [declared()],
         [found(key=B), found("other")],
-        [("ix", "CONFLICT", "replace")],
+        [("ix", "CONFLICT", "replace"), ("other", "UNDECLARED", "drop")],
+    ),
+    "other key, and a twin that nothing can stand in for": (
+        [declared(key=WORDS)],
+        [found(key=B), found("other", key=WORDS)],
+        [("ix", "CONFLICT", "none"), ("other", "UNDECLARED", "drop")],
     ),
     "sparse wildcard": (
         [declared(key=(("$**", 1),), sparse=True)],
