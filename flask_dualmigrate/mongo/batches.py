@@ -78,8 +78,8 @@ def walk_until_none_left(
 def walk_each_once(work: Work, walk: Walk, write: Write) -> None:
     """Write each document once, those too that the app inserts behind the walk.
 
-    write: must add the documents of its batch to Touched, with `seen`: that is what
-    tells the ones that were not there yet when the walk came by.
+    write: must `touch` its batch: that tells the documents that were not there yet when
+    the walk came by.
     """
     if _behind(work, walk):
         return

@@ -76,6 +76,8 @@ def _split(work: Work, walk: Walk) -> tuple[StepRecord, ...]:
         {"$project": {"_id": True}},
     ]
     ids = [document["_id"] for document in target.aggregate(stages)]
+    if not ids:  # it was emptied, and its count is an estimate
+        return ()
     bounds = [
         ids[number * len(ids) // walk.workers] for number in range(1, walk.workers)
     ]
