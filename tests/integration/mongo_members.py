@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pymongo import MongoClient
-from pymongo.errors import AutoReconnect, PyMongoError
+from pymongo.errors import PyMongoError
 
 from flask_dualmigrate.embedded.wheels import mongod_program
 
@@ -50,6 +50,12 @@ class Member:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def is_well(self) -> bool:
+        with suppress(PyMongoError), self.client() as client:
+            hello = client.admin.command("hello")
+            return bool(hello["isWritablePrimary"] or hello["secondary"])
+        return False
 
     def client(self) -> MongoClient[dict[str, Any]]:
         return MongoClient(
@@ -99,10 +105,15 @@ class ReplicaSet:
         assert found is not None
         return found
 
+    def wait_until_well(self) -> None:
+        """Wait until all three are there again: two that are down have no primary."""
+        until(lambda: all(member.is_well() for member in self.members))
+
     def step_down(self) -> None:
         """Let another member become the primary, caught up or not."""
         primary = self.wait_for_primary()
-        with primary.client() as client, suppress(AutoReconnect):
+        # It may have lost the post by itself meanwhile.
+        with primary.client() as client, suppress(PyMongoError):
             client.admin.command(
                 "replSetStepDown", 3, secondaryCatchUpPeriodSecs=1, force=True
             )

@@ -86,6 +86,7 @@ def members() -> Iterator[ReplicaSet]:
 
 @pytest.fixture
 def db(members: ReplicaSet) -> Iterator[Db]:
+    members.wait_until_well()
     members.wait_for_primary()
     with MongoClient[Any](members.uri("siege")) as client:
         client.drop_database("siege")
@@ -115,10 +116,13 @@ def run_besieged(db: Db, operation: Update, blow: Callable[[], None]) -> int:
     # A daemon: a test that fails must not wait for it.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    while not done.wait(0.5):
-        blow()
-        blows += 1
-    thread.join()
+    try:
+        while not done.wait(0.5):
+            blow()
+            blows += 1
+    finally:
+        done.set()  # after a failed blow the run would go on for ever
+        thread.join(60)
     assert not errors, errors
     return blows
 
@@ -144,8 +148,9 @@ def test_a_killed_primary_loses_and_doubles_nothing(
         member.kill()
         members.wait_for_primary()
         member.start()
+        members.wait_until_well()
 
-    operation = backfill(batch_size=50, workers=2)
+    operation = backfill(batch_size=25, workers=2)
     blows = run_besieged(db, operation, kill_and_start)
     assert assert_each_once(db) == DOCUMENTS
     assert blows >= 3
