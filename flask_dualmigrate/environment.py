@@ -16,6 +16,7 @@ from alembic.script.base import Script
 from flask import Flask
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
+from pymongo.database import Database
 
 from .autogenerate.counterparts import counterparts, script_counterparts
 from .autogenerate.naming import Naming
@@ -34,6 +35,7 @@ from .indexes import (
 from .lockfile import read_lock_file
 from .mongo.backend import MongoBackend
 from .mongo.beanie_indexes import of_documents
+from .mongo.clients import own_database
 from .mongo.declared import scripted
 from .mongo.indexes import MongoIndexes
 from .plan import Plan, States, make_plan
@@ -41,13 +43,15 @@ from .postgres.backend import PostgresBackend
 from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
 from .script import ScriptDirectory
-from .status import refuse_edited
+from .status import Readiness, make_readiness, refuse_edited
 
 
 class Environment:
     """All that a command needs.
 
     backend: narrows the run to one side, "both" to neither; None: as the app says.
+    own_client: work through a MongoDB client of its own, which dispose() closes: the
+    app's is left as it was, so that processes forked from this one can use it.
     on_step, on_progress, on_wait: told what happens, for a person.
     """
 
@@ -59,6 +63,7 @@ class Environment:
         config: Config,
         *,
         backend: str | None = None,
+        own_client: bool = False,
         on_step: Callable[[Step], None] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         on_wait: Callable[[str], None] | None = None,
@@ -68,6 +73,7 @@ class Environment:
         self.mongo = mongo
         self.config = config
         self._backend = backend
+        self._own_client = own_client
         self._on_step = on_step
         self._on_progress = on_progress
         self._on_wait = on_wait or (lambda holder: None)
@@ -119,10 +125,17 @@ class Environment:
             raise UsageError(f"{why}; it is not in use here")
         return backend
 
-    def _mongo_backend(self) -> MongoBackend:
+    @cached_property
+    def _mongo_db(self) -> Database[Any] | None:
+        """The app's own database, or the same by another client; None: it has none."""
         assert self.mongo is not None
+        if self.mongo.db is None or not self._own_client:
+            return self.mongo.db
+        return own_database(self.mongo.db)
+
+    def _mongo_backend(self) -> MongoBackend:
         return MongoBackend(
-            self.mongo.db,
+            self._mongo_db,
             lambda: self.directory,
             lease_s=self.config.lock_lease_s,
             on_progress=self._on_progress,
@@ -240,6 +253,17 @@ class Environment:
             for state in states
         )
 
+    def readiness(self) -> Readiness:
+        """Say what the databases lack for this code; neither a lock nor a script is
+        touched, but where there is no revisions.lock."""
+        root = self.config.directory
+        lines = read_lock_file(root)
+        graph: RevisionGraph = (
+            self.directory if lines is None else RevisionGraph.of_lock_file(root, lines)
+        )
+        states = {name: each.read(graph) for name, each in self.backends.items()}
+        return make_readiness(graph, states)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the locks of all sides of this run, PostgreSQL's first.
@@ -323,7 +347,10 @@ class Environment:
 
     def dispose(self) -> None:
         """Close pooled connections, so that none is left for a fork to share."""
-        if BackendName.POSTGRES not in self.__dict__.get("in_scope", ()):
+        used = self.__dict__  # what no one asked for is not made to be closed
+        if self._own_client and used.get("_mongo_db") is not None:
+            used["_mongo_db"].client.close()
+        if BackendName.POSTGRES not in used.get("in_scope", ()):
             return
         # The one connection of such a pool is the database itself: SQLite in memory.
         if not isinstance(
