@@ -104,11 +104,13 @@ def upgrade(
     dry_run: bool = False,
     sql: bool = False,
     mongosh: bool = False,
+    wait_s: float = 0.0,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
+    wait_s: seconds to wait for the databases to come up; not for a script.
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
     """
@@ -116,7 +118,7 @@ def upgrade(
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
     if language is not None:
         return commands.print_script(env, revision, Direction.UPGRADE, language)
-    return commands.upgrade(env, revision, dry_run=dry_run)
+    return commands.upgrade(env, revision, dry_run=dry_run, wait_s=wait_s)
 
 
 def downgrade(
@@ -282,6 +284,11 @@ def index_rebuild(
     return index_commands.rebuild_index(env, collection, name)
 
 
-def check(directory: str | None = None, *, backend: str | None = None) -> CheckResult:
-    """Look for what is pending, missing, edited or different; `.ok` if nothing is."""
-    return commands.check(_env(directory, backend=backend))
+def check(
+    directory: str | None = None, *, wait_s: float = 0.0, backend: str | None = None
+) -> CheckResult:
+    """Look for what is pending, missing, edited or different; `.ok` if nothing is.
+
+    wait_s: seconds to wait for the databases to come up.
+    """
+    return commands.check(_env(directory, backend=backend), wait_s=wait_s)

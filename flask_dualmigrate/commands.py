@@ -51,9 +51,14 @@ def upgrade(
     *,
     dry_run: bool = False,
     confirm: Confirm | None = None,
+    wait_s: float = 0.0,
 ) -> RunResult | PlanResult:
-    """Bring the sides in use up to a target, or say what that would do."""
+    """Bring the sides in use up to a target, or say what that would do.
+
+    wait_s: seconds to wait for the servers to come up.
+    """
     env.directory.require_pairs()
+    env.wait_for_servers(wait_s)
     return _go(env, target, Direction.UPGRADE, dry_run, confirm)
 
 
@@ -256,8 +261,12 @@ def show(env: Environment, identifier: str = "head") -> ShowResult:
     return ShowResult(place(directory, found.id), files, attempts)
 
 
-def check(env: Environment) -> CheckResult:
-    """Look for what keeps a deployment from being safe; touches nothing."""
+def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
+    """Look for what keeps a deployment from being safe; touches nothing.
+
+    wait_s: seconds to wait for the servers to come up.
+    """
+    env.wait_for_servers(wait_s)
     directory = env.directory
     findings = [Finding("pair", text) for text in directory.pair_problems()]
     findings += [Finding("lock-file", text) for text in directory.lock_problems()]

@@ -33,17 +33,20 @@ from .indexes import (
     settle_declarations,
 )
 from .lockfile import read_lock_file
+from .mongo import waking as mongo_waking
 from .mongo.backend import MongoBackend
 from .mongo.beanie_indexes import of_documents
 from .mongo.clients import own_database
 from .mongo.declared import scripted
 from .mongo.indexes import MongoIndexes
 from .plan import Plan, States, make_plan
+from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
 from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
 from .script import ScriptDirectory
 from .status import Readiness, make_readiness, refuse_edited
+from .waiting import Ask, wait_for_servers
 
 
 class Environment:
@@ -52,7 +55,7 @@ class Environment:
     backend: narrows the run to one side, "both" to neither; None: as the app says.
     own_client: work through a MongoDB client of its own, which dispose() closes: the
     app's is left as it was, so that processes forked from this one can use it.
-    on_step, on_progress, on_wait: told what happens, for a person.
+    on_step, on_progress, on_wait, on_absent: told what happens, for a person.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Environment:
         on_step: Callable[[Step], None] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         on_wait: Callable[[str], None] | None = None,
+        on_absent: Callable[[str], None] | None = None,
     ) -> None:
         self.app = app
         self.db = db
@@ -77,6 +81,7 @@ class Environment:
         self._on_step = on_step
         self._on_progress = on_progress
         self._on_wait = on_wait or (lambda holder: None)
+        self._on_absent = on_absent or (lambda server: None)
 
     @cached_property
     def available(self) -> tuple[BackendName, ...]:
@@ -234,6 +239,26 @@ class Environment:
     def states(self) -> dict[BackendName, State]:
         """Read what the sides of this run have."""
         return {name: backend.read() for name, backend in self.backends.items()}
+
+    def wait_for_servers(self, wait_s: float) -> None:
+        """Wait until the sides of this run can be used; 0: do not wait.
+
+        Raises DatabaseUnavailable after so many seconds, or for what waiting does not
+        mend.
+        """
+        if not wait_s:
+            return
+        asks: dict[BackendName, Ask] = {
+            BackendName.MONGO: lambda s: mongo_waking.why_absent(
+                self.mongo_side("MongoDB is waited for").db, s
+            ),
+            BackendName.POSTGRES: lambda s: postgres_waking.why_absent(self.engine, s),
+        }
+        wait_for_servers(
+            {name: asks[name] for name in self.backends},
+            wait_s=wait_s,
+            on_absent=self._on_absent,
+        )
 
     def check_servers(self) -> None:
         """Raise DatabaseUnavailable if a side of this run cannot be used."""

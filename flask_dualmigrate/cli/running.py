@@ -11,7 +11,7 @@ from ..environment import Environment
 from ..errors import UsageError
 from ..revision import Direction
 from .asking import ask
-from .command import argument, command, option, target
+from .command import WAIT, argument, command, option, target
 
 _TARGET_UP = click.Argument(["target"], default="head", callback=target)
 _DRY_RUN = option(
@@ -23,14 +23,20 @@ _SCRIPTS = (
 )
 
 
-@command("upgrade", _TARGET_UP, _DRY_RUN, *_SCRIPTS, asks=True, scope=True)
-def _upgrade(env: Environment, target: str, yes: bool, **ways: bool) -> Any:
+@command("upgrade", _TARGET_UP, _DRY_RUN, *_SCRIPTS, WAIT, asks=True, scope=True)
+def _upgrade(
+    env: Environment, target: str, yes: bool, wait_s: float, **ways: bool
+) -> Any:
     """Bring the databases up to a revision (head)."""
     language = commands.language_of(target, **ways)
+    if language is not None and wait_s:
+        raise UsageError("--wait is for a run: a script is printed without a database")
     if language is not None:
         return commands.print_script(env, target, Direction.UPGRADE, language)
     confirm = None if yes else ask
-    return commands.upgrade(env, target, dry_run=ways["dry_run"], confirm=confirm)
+    return commands.upgrade(
+        env, target, dry_run=ways["dry_run"], confirm=confirm, wait_s=wait_s
+    )
 
 
 @command(

@@ -35,7 +35,7 @@ STAIR = (
     ("plan", "autogenerate", "postgres", "mongo"),
     ("status", "generate"),
     ("results",),
-    ("executor", "history", "console"),
+    ("executor", "history", "console", "waiting"),
     ("environment",),
     ("preview",),
     ("asides", "authoring", "commands", "index_commands"),
@@ -59,6 +59,7 @@ SPINE = (
         "executor",
         "history",
         "console",
+        "waiting",
     ),
 )
 DRIVERS = {"pymongo", "bson", "psycopg", "flask_pymongo", "flask_sqlalchemy"}
