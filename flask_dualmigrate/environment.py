@@ -42,6 +42,7 @@ from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
 from .script import ScriptDirectory
 from .status import refuse_edited
+from .stopping import Stop
 
 
 class Environment:
@@ -49,6 +50,7 @@ class Environment:
 
     backend: narrows the run to one side, "both" to neither; None: as the app says.
     on_step, on_progress, on_wait: told what happens, for a person.
+    stop: asked between what can be left; nobody stops a run that is given none.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Environment:
         on_step: Callable[[Step], None] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         on_wait: Callable[[str], None] | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self.app = app
         self.db = db
@@ -71,6 +74,7 @@ class Environment:
         self._on_step = on_step
         self._on_progress = on_progress
         self._on_wait = on_wait or (lambda holder: None)
+        self.stop = stop or Stop()
 
     @cached_property
     def available(self) -> tuple[BackendName, ...]:
@@ -128,6 +132,7 @@ class Environment:
             on_progress=self._on_progress,
             batch_seconds=self.config.batch_seconds,
             replication_lag_s=self.config.replication_lag_s,
+            stop=self.stop,
         )
 
     def _postgres_backend(self) -> PostgresBackend:
@@ -138,6 +143,7 @@ class Environment:
             metadata=self.metadata,
             lock_timeout_s=self.config.postgres_lock_timeout_s,
             x_arg=self.config.x_arg,
+            stop=self.stop,
         )
 
     @cached_property
@@ -245,8 +251,9 @@ class Environment:
         """Hold the locks of all sides of this run, PostgreSQL's first.
 
         The order is the same everywhere, so that two runs cannot wait for each other.
+        What runs under them is left between its steps: the locks are always let go.
         """
-        with ExitStack() as stack:
+        with self.stop.patiently(), ExitStack() as stack:
             for name in sorted(self.in_scope, reverse=True):
                 lock = self.backends[name].lock(
                     timeout_s=self.config.lock_timeout_s, on_wait=self._on_wait
@@ -266,6 +273,7 @@ class Environment:
         foreseen = self._checked_plan(target, direction, states)
         if not foreseen.steps and not any(map(State.open_entries, states.values())):
             return ()
+        self.stop.target = foreseen.fixed_target
         with self.locked():
             return self._migrate(target, direction, foreseen)
 
@@ -277,7 +285,9 @@ class Environment:
         Another run may have done some of them while we waited, and a recovery undoes
         some; -1 must not go one further for that.
         """
-        executor = Executor(self.backends, on_step=self._on_step)
+        executor = Executor(
+            self.backends, on_step=self._on_step, keep_going=self.stop.require
+        )
         states = self.states()
         plan = self._checked_plan(target, direction, states).within(foreseen)
         for backend in self.backends.values():

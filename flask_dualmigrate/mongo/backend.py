@@ -24,6 +24,7 @@ from ..journal import Entry
 from ..ops import Operation
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
+from ..stopping import NEVER, Stop
 from .errors import driver_errors
 from .forecast import Rehearsal
 from .journal import MongoJournal
@@ -51,7 +52,7 @@ class MongoBackend:
 
     db: the app's own `mongo.db`. lease_s: seconds the lock lives unrenewed.
     on_progress: told after each batch. batch_seconds, replication_lag_s: as
-    OperationRunner takes them.
+    OperationRunner takes them. stop: asked between batches and operations.
     """
 
     name = BackendName.MONGO
@@ -66,6 +67,7 @@ class MongoBackend:
         on_progress: Callable[[Progress], None] | None = None,
         batch_seconds: float = 0.5,
         replication_lag_s: float = 10.0,
+        stop: Stop = NEVER,
     ) -> None:
         if db is None:
             raise DatabaseUnavailable(
@@ -75,10 +77,11 @@ class MongoBackend:
         self._db = db
         self._load = load
         self._journal = MongoJournal(db)
-        self._lock = MongoLock(db, lease_s=lease_s)
+        self._lock = MongoLock(db, lease_s=lease_s, keep_going=stop.require)
         self._on_progress = on_progress
         self._batch_seconds = batch_seconds
         self._replication_lag_s = replication_lag_s
+        self._stop = stop
 
     @property
     def db(self) -> Database[Any]:
@@ -243,7 +246,8 @@ class MongoBackend:
         if verify is None:
             return
         try:
-            verify(self._db)
+            with self._stop.at_once():
+                verify(self._db)
         except Exception as error:
             reason = str(error) or type(error).__name__
             raise ScriptError(
@@ -329,11 +333,16 @@ class MongoBackend:
             app_db=self._db,
             token=self._lock.token,
             on_progress=self._on_progress,
-            keep_going=self._lock.require,
+            keep_going=self._keep_going,
+            stop=self._stop,
             transactions=not connects or self._has_transactions,
             batch_seconds=self._batch_seconds,
             replication_lag_s=self._replication_lag_s,
         )
+
+    def _keep_going(self) -> None:
+        self._lock.require()
+        self._stop.require()
 
     def _script(self, revision: Revision) -> Script:
         return self._directory.script(self.name, revision.id)

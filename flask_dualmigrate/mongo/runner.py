@@ -18,6 +18,7 @@ from ..errors import IntegrityError, OperationError
 from ..journal import Actor
 from ..ops import Operation, Run, Todo
 from ..revision import Direction
+from ..stopping import NEVER, Stop
 from .apply_run import refuse_uncallable
 from .aside import Asides
 from .errors import driver_errors
@@ -50,7 +51,7 @@ class OperationRunner:
     keep_going: called between batches; raises when the run must stop.
     batch_seconds: how long a batch may take, 0: batches keep their size.
     replication_lag_s: how far behind the secondaries may be, 0: not waited for.
-    transactions: False on a standalone server.
+    transactions: False on a standalone server. stop: cuts short what may be.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class OperationRunner:
         batch_seconds: float = 0.5,
         replication_lag_s: float = 10.0,
         transactions: bool = True,
+        stop: Stop = NEVER,
     ) -> None:
         app_db = db if app_db is None else app_db
         # The app's client: a session of another one could not span op.run's work.
@@ -80,6 +82,7 @@ class OperationRunner:
             on_progress=on_progress or (lambda progress: None),
             batch_seconds=batch_seconds,
             transactions=transactions,
+            stop=stop,
         )
 
     def run(
@@ -214,7 +217,9 @@ class OperationRunner:
             if draft is record:
                 _carry_on(work, operation)
             else:
-                work.begin(handler.before(operation, work))
+                with self._bench.stop.at_once():  # it only looks
+                    before = handler.before(operation, work)
+                work.begin(before)
             work.report()
             handler.apply(operation, work)
             work.save(status=str(StepStatus.DONE), stamp="finished_at")

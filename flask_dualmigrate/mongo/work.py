@@ -18,6 +18,7 @@ from pymongo.read_concern import ReadConcern
 from ..backend import Progress
 from ..errors import OperationError
 from ..revision import Direction
+from ..stopping import NEVER, Stop
 from .aside import Asides
 from .replication import Replication
 from .steps import StepRecord, StepStatus, StepStore
@@ -34,7 +35,7 @@ class Bench:
 
     db: the exact view; app_db: what functions of the script get. keep_going: raises
     when the run must stop. batch_seconds: how long a batch may take; 0: its size does
-    not adapt. transactions: False on a standalone server.
+    not adapt. transactions: False on a standalone server. stop: cuts short what may be.
     """
 
     db: ExactDatabase
@@ -47,6 +48,7 @@ class Bench:
     on_progress: Callable[[Progress], None]
     batch_seconds: float = 0.5
     transactions: bool = True
+    stop: Stop = NEVER
 
 
 class Work:

@@ -27,6 +27,7 @@ from ..graph import RevisionGraph
 from ..journal import Entry
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
+from ..stopping import NEVER, Stop
 from .destructive import destructive_calls
 from .env import environment, run_script, script_as_sql
 from .errors import connection_lost, driver_errors, first_line, unavailable
@@ -40,6 +41,7 @@ class PostgresBackend:
 
     options: the app's arguments for Alembic's configure().
     lock_timeout_s: seconds a statement waits for a table's lock; 0: for ever.
+    stop: cuts a script short; its transaction rolls back.
     """
 
     name = BackendName.POSTGRES
@@ -54,12 +56,14 @@ class PostgresBackend:
         metadata: Any = None,
         lock_timeout_s: float = 5.0,
         x_arg: Sequence[str] = (),
+        stop: Stop = NEVER,
     ) -> None:
         self.engine = engine
         self._load = load
         self._options = options
         self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
         self._lock_timeout_s = lock_timeout_s
+        self._stop = stop
         self._schema = options.get("version_table_schema")
         self._journal = PostgresJournal(self._schema)
 
@@ -103,6 +107,7 @@ class PostgresBackend:
             key=lock_key(self._schema),
             timeout_s=timeout_s,
             on_wait=on_wait,
+            keep_going=self._stop.require,
         )
 
     def prepare(self) -> None:
@@ -172,9 +177,10 @@ class PostgresBackend:
 
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
-            self._check_constraints(ctx.connection)
-            if step.direction is Direction.UPGRADE:
-                self._verify(step, ctx.connection)
+            with self._stop.at_once():
+                self._check_constraints(ctx.connection)
+                if step.direction is Direction.UPGRADE:
+                    self._verify(step, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
 
         try:
@@ -195,6 +201,7 @@ class PostgresBackend:
                 step.direction,
                 before_script=lambda: self._limit(connection),
                 before_commit=before_commit,
+                guard=self._stop.at_once,
                 **self._environment,
             )
 
