@@ -11,7 +11,7 @@ They raise the errors of `flask_dualmigrate.errors`; none asks a question.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import asides as asides_verb
@@ -106,13 +106,17 @@ def upgrade(
     mongosh: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
+    limits: Mapping[str, float | None] | None = None,
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
+    limits: time limits of this run, by their names in scripts: lock_timeout_s,
+    lock_retries, statement_timeout_s, max_time_s.
     """
     env = _env(directory, x_arg, backend)
+    env.limit(limits or {})
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
     if language is not None:
         return commands.print_script(env, revision, Direction.UPGRADE, language)
@@ -128,13 +132,17 @@ def downgrade(
     mongosh: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
+    limits: Mapping[str, float | None] | None = None,
 ) -> RunResult | PlanResult | ScriptResult:
     """Take the databases down to a revision, or say what that would do.
 
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
+    limits: time limits of this run, by their names in scripts: lock_timeout_s,
+    lock_retries, statement_timeout_s, max_time_s.
     """
     env = _env(directory, x_arg, backend)
+    env.limit(limits or {})
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
     if language is not None:
         return commands.print_script(env, revision, Direction.DOWNGRADE, language)

@@ -6,7 +6,7 @@ not even be initialised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
@@ -75,6 +75,14 @@ class Environment:
         self._on_progress = on_progress
         self._on_wait = on_wait or (lambda holder: None)
         self.stop = stop or Stop()
+        self._limits = config.limits
+
+    def limit(self, given: Mapping[str, float | None]) -> None:
+        """Set time limits for this run alone; names as in scripts, None: not given.
+
+        Raises UsageError for a name or a value that is none.
+        """
+        self._limits = self.config.limits.for_run(given)
 
     @cached_property
     def available(self) -> tuple[BackendName, ...]:
@@ -132,6 +140,7 @@ class Environment:
             on_progress=self._on_progress,
             batch_seconds=self.config.batch_seconds,
             replication_lag_s=self.config.replication_lag_s,
+            limits=self._limits,
             stop=self.stop,
         )
 
@@ -141,7 +150,7 @@ class Environment:
             lambda: self.directory,
             options=self.alembic_options,
             metadata=self.metadata,
-            lock_timeout_s=self.config.postgres_lock_timeout_s,
+            limits=self._limits,
             x_arg=self.config.x_arg,
             stop=self.stop,
         )

@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+_POLL_S = 0.25
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -67,6 +69,14 @@ class Stop:
         """Raise Interrupted if a signal asked to stop; from any thread."""
         if self._asked is not None:
             raise Interrupted(self._asked, self.target)
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, but not longer than until a signal asks to stop: Interrupted."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.require()
+            time.sleep(min(left, _POLL_S))
+        self.require()
 
     @contextmanager
     def patiently(self) -> Iterator[None]:

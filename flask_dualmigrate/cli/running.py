@@ -21,11 +21,47 @@ _SCRIPTS = (
     option("--sql", is_flag=True, help="Print the PostgreSQL script (FROM:TO)."),
     option("--mongosh", is_flag=True, help="Print a script for mongosh (FROM:TO)."),
 )
+_LIMITS = (
+    option(
+        "--lock-timeout",
+        "lock_timeout_s",
+        type=float,
+        metavar="SECONDS",
+        help="PostgreSQL: to wait for the lock of a table.",
+    ),
+    option(
+        "--lock-retries",
+        type=int,
+        metavar="TIMES",
+        help="PostgreSQL: to try again without that lock.",
+    ),
+    option(
+        "--statement-timeout",
+        "statement_timeout_s",
+        type=float,
+        metavar="SECONDS",
+        help="PostgreSQL: that a statement may take (0: no limit).",
+    ),
+    option(
+        "--max-time",
+        "max_time_s",
+        type=float,
+        metavar="SECONDS",
+        help="MongoDB: that a batch or a command may take (0: no limit).",
+    ),
+)
 
 
-@command("upgrade", _TARGET_UP, _DRY_RUN, *_SCRIPTS, asks=True, scope=True)
-def _upgrade(env: Environment, target: str, yes: bool, **ways: bool) -> Any:
+def _limit(env: Environment, options: dict[str, Any]) -> None:
+    """Take the time limits out of the options, for this run."""
+    names = [str(option.name) for option in _LIMITS]
+    env.limit({name: options.pop(name) for name in names})
+
+
+@command("upgrade", _TARGET_UP, _DRY_RUN, *_SCRIPTS, *_LIMITS, asks=True, scope=True)
+def _upgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     """Bring the databases up to a revision (head)."""
+    _limit(env, ways)
     language = commands.language_of(target, **ways)
     if language is not None:
         return commands.print_script(env, target, Direction.UPGRADE, language)
@@ -38,11 +74,13 @@ def _upgrade(env: Environment, target: str, yes: bool, **ways: bool) -> Any:
     click.Argument(["target"], default="-1", callback=target),
     _DRY_RUN,
     *_SCRIPTS,
+    *_LIMITS,
     asks=True,
     scope=True,
 )
-def _downgrade(env: Environment, target: str, yes: bool, **ways: bool) -> Any:
+def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     """Take the databases down to a revision (-1: one below)."""
+    _limit(env, ways)
     language = commands.language_of(target, **ways)
     if language is not None:
         return commands.print_script(env, target, Direction.DOWNGRADE, language)

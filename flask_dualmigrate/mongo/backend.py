@@ -21,6 +21,7 @@ from ..errors import (
 )
 from ..graph import RevisionGraph
 from ..journal import Entry
+from ..limits import DEFAULT, Limits
 from ..ops import Operation
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
@@ -52,7 +53,8 @@ class MongoBackend:
 
     db: the app's own `mongo.db`. lease_s: seconds the lock lives unrenewed.
     on_progress: told after each batch. batch_seconds, replication_lag_s: as
-    OperationRunner takes them. stop: asked between batches and operations.
+    OperationRunner takes them. limits: of the app and of the run. stop: asked between
+    batches and operations.
     """
 
     name = BackendName.MONGO
@@ -67,6 +69,7 @@ class MongoBackend:
         on_progress: Callable[[Progress], None] | None = None,
         batch_seconds: float = 0.5,
         replication_lag_s: float = 10.0,
+        limits: Limits = DEFAULT,
         stop: Stop = NEVER,
     ) -> None:
         if db is None:
@@ -81,6 +84,7 @@ class MongoBackend:
         self._on_progress = on_progress
         self._batch_seconds = batch_seconds
         self._replication_lag_s = replication_lag_s
+        self._limits = limits
         self._stop = stop
 
     @property
@@ -126,6 +130,7 @@ class MongoBackend:
 
     def preflight(self, steps: Sequence[Step]) -> None:
         for step in steps:
+            self._limits_of(step)
             operations, path = self._operations(step), self._script(step.revision).path
             refuse_todos(step, operations, path)
             refuse_uncallables(step, operations, self._db)
@@ -222,7 +227,8 @@ class MongoBackend:
                 direction,
                 checksum=self._directory.checksum(self.name, revision_id),
             )
-        result = self._runner().run(revision_id, direction, operations)
+        runner = self._runner(max_time_s=self._limits_of(step).max_time_s)
+        result = runner.run(revision_id, direction, operations)
         _tell_notes(step, result.steps)
         if direction is Direction.UPGRADE:
             self._verify(step)
@@ -326,7 +332,9 @@ class MongoBackend:
         with driver_errors("read its journal"):
             return self._journal.history(revision_id)
 
-    def _runner(self, *, connects: bool = True) -> OperationRunner:
+    def _runner(
+        self, *, connects: bool = True, max_time_s: float = 0.0
+    ) -> OperationRunner:
         """Return what runs operations. connects: False where there may be no server."""
         return OperationRunner(
             self._db,
@@ -334,11 +342,16 @@ class MongoBackend:
             token=self._lock.token,
             on_progress=self._on_progress,
             keep_going=self._keep_going,
+            max_time_s=max_time_s,
             stop=self._stop,
             transactions=not connects or self._has_transactions,
             batch_seconds=self._batch_seconds,
             replication_lag_s=self._replication_lag_s,
         )
+
+    def _limits_of(self, step: Step) -> Limits:
+        script = self._script(step.revision)
+        return self._limits.for_script(script.module, script.path, self.name)
 
     def _keep_going(self) -> None:
         self._lock.require()

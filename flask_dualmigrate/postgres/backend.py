@@ -25,6 +25,7 @@ from ..errors import (
 )
 from ..graph import RevisionGraph
 from ..journal import Entry
+from ..limits import DEFAULT, Limits
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
@@ -32,6 +33,7 @@ from .destructive import destructive_calls
 from .env import environment, run_script, script_as_sql
 from .errors import connection_lost, driver_errors, first_line, unavailable
 from .journal import PostgresJournal
+from .limits import Attempt, limit_error
 from .lock import advisory_lock, lock_key
 from .offline import OfflineScript
 
@@ -40,7 +42,7 @@ class PostgresBackend:
     """Applies the Alembic scripts of a tree through one engine.
 
     options: the app's arguments for Alembic's configure().
-    lock_timeout_s: seconds a statement waits for a table's lock; 0: for ever.
+    limits: of the app and of the run; each script may have its own.
     stop: cuts a script short; its transaction rolls back.
     """
 
@@ -54,7 +56,7 @@ class PostgresBackend:
         *,
         options: dict[str, Any],
         metadata: Any = None,
-        lock_timeout_s: float = 5.0,
+        limits: Limits = DEFAULT,
         x_arg: Sequence[str] = (),
         stop: Stop = NEVER,
     ) -> None:
@@ -62,7 +64,7 @@ class PostgresBackend:
         self._load = load
         self._options = options
         self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
-        self._lock_timeout_s = lock_timeout_s
+        self._limits = limits
         self._stop = stop
         self._schema = options.get("version_table_schema")
         self._journal = PostgresJournal(self._schema)
@@ -127,6 +129,7 @@ class PostgresBackend:
                     "so it cannot be taken back",
                     where=script.path,
                 )
+            self._limits_of(step)
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         return tuple(map(self._plan, steps))
@@ -165,7 +168,7 @@ class PostgresBackend:
                 self.name, step.revision.id
             ),
             environment_options=self._environment,
-            lock_timeout_s=self._lock_timeout_s,
+            limits_of=self._limits_of,
         ).text(steps, heads)
 
     def destructive(self, step: Step) -> tuple[str, ...]:
@@ -183,8 +186,9 @@ class PostgresBackend:
                     self._verify(step, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
 
+        attempt = Attempt(self.engine, self._limits_of(step), self._stop)
         try:
-            self._run(step, before_commit)
+            attempt.repeat(lambda: self._run(step, attempt, before_commit))
         except DualMigrateError:
             raise
         except Exception as error:
@@ -192,25 +196,24 @@ class PostgresBackend:
                 return
             raise self._failure(step, error) from error
 
-    def _run(self, step: Step, before_commit: Callable[..., None]) -> None:
+    def _run(
+        self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
+    ) -> None:
         with self.engine.connect() as connection:
             run_script(
                 connection,
                 self._directory,
                 self._script(step.revision),
                 step.direction,
-                before_script=lambda: self._limit(connection),
+                before_script=lambda: attempt.begin(connection),
                 before_commit=before_commit,
                 guard=self._stop.at_once,
                 **self._environment,
             )
 
-    def _limit(self, connection: Connection) -> None:
-        """Bound the wait for a table's lock, so that DDL queues nothing behind it."""
-        if not self._is_postgres:
-            return
-        limit_ms = int(self._lock_timeout_s * 1000)
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {limit_ms}")
+    def _limits_of(self, step: Step) -> Limits:
+        script = self._script(step.revision)
+        return self._limits.for_script(script.module, script.path, self.name)
 
     def _check_constraints(self, connection: Connection) -> None:
         if self._is_postgres:
@@ -263,6 +266,9 @@ class PostgresBackend:
         script = self._script(step.revision)
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return unavailable("finish a script", error)
+        told = limit_error(error, self._limits_of(step), script)
+        if told is not None:
+            return told
         if isinstance(error, SQLAlchemyError):
             said = first_line(error)
         else:
