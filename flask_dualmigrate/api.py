@@ -11,7 +11,7 @@ They raise the errors of `flask_dualmigrate.errors`; none asks a question.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from . import asides as asides_verb
@@ -25,6 +25,7 @@ from .indexes import (
     IndexRebuildResult,
     IndexSyncResult,
 )
+from .limits import NO_LIMITS, GivenLimits
 from .results import (
     AsidesResult,
     CheckResult,
@@ -106,7 +107,7 @@ def upgrade(
     mongosh: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
-    limits: Mapping[str, float | None] | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
@@ -116,11 +117,12 @@ def upgrade(
     lock_retries, statement_timeout_s, max_time_s.
     """
     env = _env(directory, x_arg, backend)
-    env.limit(limits or {})
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
     if language is not None:
-        return commands.print_script(env, revision, Direction.UPGRADE, language)
-    return commands.upgrade(env, revision, dry_run=dry_run)
+        return commands.print_script(
+            env, revision, Direction.UPGRADE, language, limits=limits
+        )
+    return commands.upgrade(env, revision, dry_run=dry_run, limits=limits)
 
 
 def downgrade(
@@ -132,7 +134,7 @@ def downgrade(
     mongosh: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
-    limits: Mapping[str, float | None] | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult | ScriptResult:
     """Take the databases down to a revision, or say what that would do.
 
@@ -142,11 +144,12 @@ def downgrade(
     lock_retries, statement_timeout_s, max_time_s.
     """
     env = _env(directory, x_arg, backend)
-    env.limit(limits or {})
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
     if language is not None:
-        return commands.print_script(env, revision, Direction.DOWNGRADE, language)
-    return commands.downgrade(env, revision, dry_run=dry_run)
+        return commands.print_script(
+            env, revision, Direction.DOWNGRADE, language, limits=limits
+        )
+    return commands.downgrade(env, revision, dry_run=dry_run, limits=limits)
 
 
 def stamp(

@@ -13,6 +13,7 @@ from .autogenerate import (
 from .environment import Environment
 from .errors import UsageError
 from .history import list_branches, list_heads, list_history, place, single
+from .limits import NO_LIMITS, GivenLimits
 from .mongo.recording import record
 from .ops import Todo
 from .plan import Plan, States, refuse_half_done
@@ -51,8 +52,10 @@ def upgrade(
     *,
     dry_run: bool = False,
     confirm: Confirm | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult:
     """Bring the sides in use up to a target, or say what that would do."""
+    env.limit(limits)
     env.directory.require_pairs()
     return _go(env, target, Direction.UPGRADE, dry_run, confirm)
 
@@ -63,8 +66,10 @@ def downgrade(
     *,
     dry_run: bool = False,
     confirm: Confirm | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult:
     """Take the sides in use down to a target, or say what that would do."""
+    env.limit(limits)
     env.directory.require_pairs()
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
 
@@ -87,12 +92,18 @@ def language_of(
 
 
 def print_script(
-    env: Environment, target: str, direction: Direction, language: str
+    env: Environment,
+    target: str,
+    direction: Direction,
+    language: str,
+    *,
+    limits: GivenLimits = NO_LIMITS,
 ) -> ScriptResult:
     """Return what a run would do as a script. language: sql, or mongosh.
 
     target: as for a run, or FROM:TO.
     """
+    env.limit(limits)
     env.directory.require_pairs()
     return preview.script(env, target, direction, language)
 

@@ -6,7 +6,7 @@ not even be initialised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
@@ -31,6 +31,7 @@ from .indexes import (
     edited_in_scripts,
     settle_declarations,
 )
+from .limits import GivenLimits
 from .lockfile import read_lock_file
 from .mongo.backend import MongoBackend
 from .mongo.beanie_indexes import of_documents
@@ -77,8 +78,8 @@ class Environment:
         self.stop = stop or Stop()
         self._limits = config.limits
 
-    def limit(self, given: Mapping[str, float | None]) -> None:
-        """Set time limits for this run alone; names as in scripts, None: not given.
+    def limit(self, given: GivenLimits) -> None:
+        """Set time limits for this run alone.
 
         Raises UsageError for a name or a value that is none.
         """

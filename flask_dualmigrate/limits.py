@@ -27,6 +27,12 @@ NAMES: Mapping[BackendName, tuple[str, ...]] = MappingProxyType(
 """What a script of each side may say, as names of its module."""
 
 
+GivenLimits = Mapping[str, float | None]
+"""Name of a limit, as in scripts -> its value; None: not given."""
+
+NO_LIMITS: GivenLimits = MappingProxyType({})
+
+
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """What one revision has to keep to; 0 seconds: no limit.
@@ -43,7 +49,7 @@ class Limits:
     max_time_s: float = 0.0
     of_run: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
-    def for_run(self, given: Mapping[str, float | None]) -> Limits:
+    def for_run(self, given: GivenLimits) -> Limits:
         """Return these, with those that one run was given; None: not given.
 
         Raises UsageError for a name or a value that is none.

@@ -9,6 +9,7 @@ import click
 from .. import commands
 from ..environment import Environment
 from ..errors import UsageError
+from ..limits import GivenLimits
 from ..revision import Direction
 from .asking import ask
 from .command import argument, command, option, target
@@ -52,21 +53,25 @@ _LIMITS = (
 )
 
 
-def _limit(env: Environment, options: dict[str, Any]) -> None:
-    """Take the time limits out of the options, for this run."""
+def _limits(options: dict[str, Any]) -> GivenLimits:
+    """Take the time limits out of the options."""
     names = [str(option.name) for option in _LIMITS]
-    env.limit({name: options.pop(name) for name in names})
+    return {name: options.pop(name) for name in names}
 
 
 @command("upgrade", _TARGET_UP, _DRY_RUN, *_SCRIPTS, *_LIMITS, asks=True, scope=True)
 def _upgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     """Bring the databases up to a revision (head)."""
-    _limit(env, ways)
+    limits = _limits(ways)
     language = commands.language_of(target, **ways)
     if language is not None:
-        return commands.print_script(env, target, Direction.UPGRADE, language)
+        return commands.print_script(
+            env, target, Direction.UPGRADE, language, limits=limits
+        )
     confirm = None if yes else ask
-    return commands.upgrade(env, target, dry_run=ways["dry_run"], confirm=confirm)
+    return commands.upgrade(
+        env, target, dry_run=ways["dry_run"], confirm=confirm, limits=limits
+    )
 
 
 @command(
@@ -80,12 +85,16 @@ def _upgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
 )
 def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     """Take the databases down to a revision (-1: one below)."""
-    _limit(env, ways)
+    limits = _limits(ways)
     language = commands.language_of(target, **ways)
     if language is not None:
-        return commands.print_script(env, target, Direction.DOWNGRADE, language)
+        return commands.print_script(
+            env, target, Direction.DOWNGRADE, language, limits=limits
+        )
     confirm = None if yes else ask
-    return commands.downgrade(env, target, dry_run=ways["dry_run"], confirm=confirm)
+    return commands.downgrade(
+        env, target, dry_run=ways["dry_run"], confirm=confirm, limits=limits
+    )
 
 
 @command("stamp", argument("revision", "head"), scope=True)
