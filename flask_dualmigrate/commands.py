@@ -15,7 +15,7 @@ from .errors import UsageError
 from .history import list_branches, list_heads, list_history, place, single
 from .mongo.recording import record
 from .ops import Todo
-from .plan import Plan, States, refuse_half_done
+from .plan import Plan, States, refuse_half_done, require_target
 from .postgres.errors import driver_errors
 from .results import (
     CheckResult,
@@ -77,7 +77,10 @@ def language_of(
     Raises UsageError for two of the three at once, or for a range without a script.
     """
     if dry_run + sql + mongosh > 1:
-        raise UsageError("Say one of --dry-run, --sql and --mongosh")
+        raise UsageError(
+            "Say one of --dry-run, --sql and --mongosh",
+            hint="To have all three, run it three times: none of them changes anything.",
+        )
     if ":" in target and not (sql or mongosh):
         raise UsageError(
             f"{target} is a range, which only --sql and --mongosh take",
@@ -105,6 +108,7 @@ def _go(
     confirm: Confirm | None,
 ) -> RunResult | PlanResult:
     if dry_run or confirm is not None:
+        require_target(env.directory, target, direction)
         env.check_servers()
         states = env.states()
         plan = env.plan(target, direction, states)

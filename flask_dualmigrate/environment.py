@@ -36,7 +36,7 @@ from .mongo.backend import MongoBackend
 from .mongo.beanie_indexes import of_documents
 from .mongo.declared import scripted
 from .mongo.indexes import MongoIndexes
-from .plan import Plan, States, make_plan
+from .plan import Plan, States, make_plan, require_target
 from .postgres.backend import PostgresBackend
 from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
@@ -116,7 +116,10 @@ class Environment:
         """
         backend = self.backends.get(BackendName.MONGO)
         if not isinstance(backend, MongoBackend):
-            raise UsageError(f"{why}; it is not in use here")
+            raise UsageError(
+                f"{why}; it is not in use here",
+                hint="See `active=` of DualMigrate, and --backend.",
+            )
         return backend
 
     def _mongo_backend(self) -> MongoBackend:
@@ -261,6 +264,7 @@ class Environment:
         Raises what the sides raise; PartialFailure where a script failed.
         """
         self.directory.require_pairs()
+        require_target(self.directory, target, direction)
         self.check_servers()
         states = self.states()
         foreseen = self._checked_plan(target, direction, states)

@@ -58,6 +58,7 @@ def make_plan(
     Raises UsageError if the target is none, IntegrityError if a side has a revision
     that the tree does not know.
     """
+    require_target(directory, target, direction)
     require_known(directory, states)
     if direction is Direction.UPGRADE:
         revisions = _upgrade_revisions(directory, states, target)
@@ -71,6 +72,25 @@ def make_plan(
         if todo:
             steps.append(Step(revision, direction, todo))
     return Plan(direction, target, tuple(steps))
+
+
+def require_target(directory: RevisionGraph, target: str, direction: Direction) -> None:
+    """Raise UsageError for a target that names no revision, or several.
+
+    That is told without a database, unless it counts from where one stands.
+    """
+    if not target.strip():
+        raise UsageError(
+            "The target is empty",
+            hint="Name a revision, head, base, or a number such as +1 or -1.",
+        )
+    if direction is Direction.DOWNGRADE and target in ("head", "heads"):
+        raise UsageError(
+            "A downgrade goes down, and head is up",
+            hint="Name a revision, -1 or base.",
+        )
+    if not _RELATIVE.search(target) and not target.endswith("base"):
+        directory.resolve(target)
 
 
 def require_known(directory: RevisionGraph, states: States) -> None:
@@ -165,11 +185,6 @@ def _closed_heads(directory: RevisionGraph, applied: frozenset[str]) -> tuple[st
 def _downgrade_revisions(
     directory: RevisionGraph, states: States, target: str
 ) -> list[Revision]:
-    if target in ("head", "heads"):
-        raise UsageError(
-            "A downgrade goes down, and head is up",
-            hint="Name a revision, -1 or base.",
-        )
     union = frozenset(
         revision_id
         for name in states

@@ -121,6 +121,7 @@ class PostgresBackend:
                     f"Revision {script.revision} has no {step.direction}() function, "
                     "so it cannot be taken back",
                     where=script.path,
+                    hint="Write one, or choose a target above it.",
                 )
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
@@ -181,7 +182,8 @@ class PostgresBackend:
             self._run(step, before_commit)
         except DualMigrateError:
             raise
-        except Exception as error:
+        # A script that calls sys.exit() has failed like any other.
+        except (Exception, SystemExit) as error:
             if connection_lost(error) and self._was_committed(step):
                 return
             raise self._failure(step, error) from error
@@ -252,7 +254,7 @@ class PostgresBackend:
             ) from error
         return applied is (step.direction is Direction.UPGRADE)
 
-    def _failure(self, step: Step, error: Exception) -> DualMigrateError:
+    def _failure(self, step: Step, error: BaseException) -> DualMigrateError:
         script = self._script(step.revision)
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return unavailable("finish a script", error)
