@@ -10,8 +10,10 @@ from . import preview
 from .autogenerate import (
     differences,
 )
+from .consistency import contradictions
 from .environment import Environment
 from .errors import UsageError
+from .executor import require_pair
 from .history import list_branches, list_heads, list_history, place, single
 from .mongo.recording import record
 from .ops import Todo
@@ -36,6 +38,7 @@ from .status import (
     OpenProgress,
     deleted_scripts,
     edited_scripts,
+    forgotten,
     half_done,
     make_status,
     pending,
@@ -142,7 +145,9 @@ def _losses(env: Environment, plan: Plan) -> list[str]:
     ]
 
 
-def stamp(env: Environment, target: str = "head") -> StampResult:
+def stamp(
+    env: Environment, target: str = "head", *, confirm: Confirm | None = None
+) -> StampResult:
     """Mark a revision and all below it as applied on the sides in use; run nothing."""
     directory = env.directory
     directory.require_pairs()
@@ -154,10 +159,16 @@ def stamp(env: Environment, target: str = "head") -> StampResult:
     wanted = directory.ancestors(heads)
     revisions = [rev for rev in directory.topological() if rev.id in wanted]
     env.check_servers()
+    states = env.states()
+    require_pair(states)
+    losses = forgotten(states, wanted)
+    if confirm is not None and losses:
+        confirm(losses)
     with env.locked():
         refuse_half_done(env.states())
         for backend in env.backends.values():
             backend.prepare()
+        for backend in env.backends.values():
             backend.stamp(revisions)
     return StampResult(heads, env.in_scope)
 
@@ -269,6 +280,8 @@ def check(env: Environment) -> CheckResult:
     states = env.states()
     findings += [Finding("edited", text) for text in edited_scripts(directory, states)]
     findings += [Finding("deleted", t) for t in deleted_scripts(directory, states)]
+    found = contradictions(directory, states)
+    findings += [Finding("history", contradiction.what) for contradiction in found]
     findings += [Finding("half-done", text) for text in half_done(states)]
     waiting = pending(directory, states)
     findings += [

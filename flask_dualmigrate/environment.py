@@ -22,6 +22,7 @@ from .autogenerate.naming import Naming
 from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress, State
 from .config import Config
+from .consistency import require_consistent
 from .errors import DatabaseUnavailable, UsageError
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
@@ -313,9 +314,10 @@ class Environment:
     def plan(self, target: str, direction: Direction, states: States) -> Plan:
         """Return the steps to a target from what the sides have.
 
-        Raises IntegrityError if an upgrade would build on a script that was edited
-        after it was applied.
+        Raises IntegrityError if what the sides say cannot be true, or if an upgrade
+        would build on a script that was edited after it was applied.
         """
+        require_consistent(self.directory, states)
         if direction is Direction.UPGRADE:
             refuse_edited(self.directory, states)
         return make_plan(self.directory, states, target, direction)

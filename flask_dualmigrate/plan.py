@@ -12,6 +12,7 @@ from .backend import State
 from .errors import IntegrityError, UsageError
 from .graph import RevisionGraph, resolution_errors
 from .revision import BackendName, Direction, Revision, Step
+from .script_file import ID_PATTERN
 
 States = Mapping[BackendName, State]
 _RELATIVE = re.compile(r"[+-]\d+$")
@@ -101,10 +102,14 @@ def require_known(directory: RevisionGraph, states: States) -> None:
         if unknown:
             raise IntegrityError(
                 f"The {name.label} database is ahead of this code: it has "
-                f"{unknown[0]}, and there is no such script",
+                f"{_shown(unknown[0])}, and there is no such script",
                 where=str(directory.root),
                 hint="Deploy the code that has it, or restore its scripts.",
             )
+
+
+def _shown(revision_id: str) -> str:
+    return revision_id if ID_PATTERN.fullmatch(revision_id) else repr(revision_id)
 
 
 def refuse_half_done(states: States) -> None:

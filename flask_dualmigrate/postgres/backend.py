@@ -33,6 +33,7 @@ from .errors import connection_lost, driver_errors, first_line, unavailable
 from .journal import PostgresJournal
 from .lock import advisory_lock, lock_key
 from .offline import OfflineScript
+from .preflight import refuse_tables_without_history
 
 
 class PostgresBackend:
@@ -90,7 +91,7 @@ class PostgresBackend:
                 heads = tuple(context.get_context().get_current_heads())
             entries = self._journal.entries(connection)
             pair_id = self._journal.pair_id(connection)
-        return State(applied_below(heads, graph, entries), entries, pair_id)
+        return State(applied_below(heads, graph, entries), entries, pair_id, heads)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[str], None]
@@ -123,6 +124,11 @@ class PostgresBackend:
                     where=script.path,
                     hint="Write one, or choose a target above it.",
                 )
+        if any(
+            not s.revision.parents and s.direction is Direction.UPGRADE for s in steps
+        ):
+            scripts = [self._script(step.revision) for step in steps]
+            refuse_tables_without_history(self.engine, scripts)
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         return tuple(map(self._plan, steps))
@@ -303,11 +309,14 @@ class PostgresBackend:
             for revision in revisions
             for checksum in [self._directory.checksum(self.name, revision.id)]
             if revision.id not in applied
+            or not state.says_applied(revision.id)
             or getattr(state.entries.get(revision.id), "checksum", None) != checksum
         ]
+        # What the journal says too: the version row may say otherwise.
+        known = applied | {e.revision for e in state.entries.values() if e.applied}
         gone = [
             self._directory.revisions.get(revision_id, Revision(revision_id))
-            for revision_id in sorted(applied - wanted.keys())
+            for revision_id in sorted(known - wanted.keys())
         ]
         heads = self._directory.heads_of(frozenset(wanted))
         with driver_errors("be stamped"), self.engine.begin() as connection:
