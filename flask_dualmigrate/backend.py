@@ -184,6 +184,9 @@ class Backend(Protocol):
     def preflight(self, steps: Sequence[Step]) -> None:
         """Raise, before anything is changed, if one of the steps cannot be done."""
 
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        """Raise DatabaseUnavailable if the account may not write what steps need."""
+
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         """Say what steps would do, one after the other; touch nothing."""
 

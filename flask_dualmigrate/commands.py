@@ -164,6 +164,7 @@ def stamp(
     losses = forgotten(states, wanted)
     if confirm is not None and losses:
         confirm(losses)
+    env.check_rights()
     with env.locked():
         refuse_half_done(env.states())
         for backend in env.backends.values():

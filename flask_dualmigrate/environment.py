@@ -6,7 +6,7 @@ not even be initialised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
@@ -231,6 +231,11 @@ class Environment:
         for backend in self.backends.values():
             backend.check()
 
+    def check_rights(self, steps: Sequence[Step] = ()) -> None:
+        """Raise DatabaseUnavailable if an account may not write what steps need."""
+        for name, backend in self.backends.items():
+            backend.check_rights([step for step in steps if name in step.backends])
+
     def at_head(self) -> bool:
         """Say whether nothing is to do, without a lock and without running a script."""
         root = self.config.directory
@@ -271,6 +276,7 @@ class Environment:
         foreseen = self._checked_plan(target, direction, states)
         if not foreseen.steps and not any(map(State.open_entries, states.values())):
             return ()
+        self.check_rights(foreseen.steps)
         with self.locked():
             return self._migrate(target, direction, foreseen)
 

@@ -34,6 +34,7 @@ from .journal import PostgresJournal
 from .lock import advisory_lock, lock_key
 from .offline import OfflineScript
 from .preflight import refuse_tables_without_history
+from .privileges import require_privileges, require_writable
 
 
 class PostgresBackend:
@@ -129,6 +130,16 @@ class PostgresBackend:
         ):
             scripts = [self._script(step.revision) for step in steps]
             refuse_tables_without_history(self.engine, scripts)
+
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        if not self._is_postgres:
+            return
+        scripts = [(self._script(step.revision), step.direction) for step in steps]
+        version = self._options.get("version_table", "alembic_version")
+        ours = [version, *(table.name for table in self._journal.tables)]
+        with driver_errors("tell its rights"), self.engine.connect() as connection:
+            require_writable(connection)
+            require_privileges(connection, scripts, ours=ours, schema=self._schema)
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         return tuple(map(self._plan, steps))

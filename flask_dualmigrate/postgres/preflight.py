@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import sqlalchemy as sa
 from alembic.script.base import Script
@@ -14,6 +13,7 @@ from ..errors import IntegrityError
 from ..revision import Direction
 from .destructive import destructive_calls
 from .errors import driver_errors
+from .script_calls import calls_of, text_of
 
 
 def refuse_tables_without_history(engine: Engine, scripts: Sequence[Script]) -> None:
@@ -54,27 +54,14 @@ def _until_a_drop(scripts: Sequence[Script]) -> Iterator[Script]:
         yield script
 
 
-def _upgrade(script: Script) -> ast.AST:
-    tree = ast.parse(Path(script.path).read_bytes())
-    found = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
-    return next((n for n in found if n.name == Direction.UPGRADE), ast.Module([], []))
-
-
 def _made(script: Script) -> Iterator[tuple[str | None, str]]:
     """Yield (schema, name) of each `create_table("name", …)` in a script."""
-    for node in ast.walk(_upgrade(script)):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+    for call in calls_of(script, Direction.UPGRADE):
+        options = {keyword.arg: keyword.value for keyword in call.keywords}
+        assert isinstance(call.func, ast.Attribute)
+        if call.func.attr != "create_table" or "if_not_exists" in options:
             continue
-        options = {keyword.arg: keyword.value for keyword in node.keywords}
-        if node.func.attr != "create_table" or "if_not_exists" in options:
-            continue
-        name = _text(node.args[0]) if node.args else None
-        schema = _text(options["schema"]) if "schema" in options else None
+        name = text_of(call.args[0]) if call.args else None
+        schema = text_of(options["schema"]) if "schema" in options else None
         if name and ("schema" not in options or schema):
             yield schema, name
-
-
-def _text(node: ast.expr) -> str | None:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    return None

@@ -23,7 +23,6 @@ from psycopg import sql
 from pymongo import MongoClient
 
 from flask_dualmigrate import DualMigrate, init
-
 from tests.conftest import place
 
 from .bad_input import CANARY, Bench
@@ -60,8 +59,8 @@ class GuardedMongo:
             client.admin.command("grantRolesToUser", user, roles=wanted)
 
 
-@pytest.fixture(scope="session")
-def guarded_mongo() -> Iterator[GuardedMongo]:
+@pytest.fixture(scope="session", name="guarded_mongo")
+def mongo_fixture() -> Iterator[GuardedMongo]:
     """Start it; its users have no role yet."""
     folder = Path(tempfile.mkdtemp(prefix="dualmigrate-guarded-", dir=place()))
     key = folder / "key"
@@ -91,8 +90,8 @@ def guarded_mongo() -> Iterator[GuardedMongo]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
-def guarded_postgres(
+@pytest.fixture(scope="session", name="guarded_postgres")
+def postgres_fixture(
     postgres_server: psycopg.Connection, postgres_server_url: str
 ) -> Iterator[sa.URL]:
     """Let the session's server ask the accounts of the tests for their password."""
@@ -185,8 +184,8 @@ class Live:
         )
 
 
-@pytest.fixture
-def live(
+@pytest.fixture(name="live")
+def live_fixture(
     guarded_postgres: sa.URL,
     guarded_mongo: GuardedMongo,
     postgres_server: psycopg.Connection,

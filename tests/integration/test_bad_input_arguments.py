@@ -134,7 +134,7 @@ MESSAGES = {
 def test_a_message_is_a_text_and_never_code(message: str, bench: Bench) -> None:
     made = bench.cli("revision", "-m", message, "--rev-id", "d4d4")
     assert made.exit_code == 0, made.output
-    paths = [path for path in bench.root.rglob("*d4d4*.py")]
+    paths = list(bench.root.rglob("*d4d4*.py"))
     assert len(paths) == 2
     for path in paths:
         # Nothing beside the docstring, imports, names and functions of every script.

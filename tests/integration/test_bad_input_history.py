@@ -9,7 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from .bad_input import Row
-from .bad_servers import Live, guarded_mongo, guarded_postgres, live  # noqa: F401
+from .bad_servers import (  # noqa: F401
+    Live,
+    live_fixture,
+    mongo_fixture,
+    postgres_fixture,
+)
 
 UP, DOWN = ("upgrade", "--yes"), ("downgrade", "--yes")
 
