@@ -10,13 +10,15 @@ from . import preview
 from .autogenerate import (
     differences,
 )
+from .consistency import contradictions
 from .environment import Environment
 from .errors import UsageError
+from .executor import require_pair
 from .history import list_branches, list_heads, list_history, place, single
 from .limits import NO_LIMITS, GivenLimits
 from .mongo.recording import record
 from .ops import Todo
-from .plan import Plan, States, refuse_half_done
+from .plan import Plan, States, refuse_half_done, require_target
 from .postgres.errors import driver_errors
 from .results import (
     CheckResult,
@@ -37,6 +39,7 @@ from .status import (
     OpenProgress,
     deleted_scripts,
     edited_scripts,
+    forgotten,
     half_done,
     make_status,
     pending,
@@ -82,7 +85,10 @@ def language_of(
     Raises UsageError for two of the three at once, or for a range without a script.
     """
     if dry_run + sql + mongosh > 1:
-        raise UsageError("Say one of --dry-run, --sql and --mongosh")
+        raise UsageError(
+            "Say one of --dry-run, --sql and --mongosh",
+            hint="To have all three, run it three times: none of them changes anything.",
+        )
     if ":" in target and not (sql or mongosh):
         raise UsageError(
             f"{target} is a range, which only --sql and --mongosh take",
@@ -116,6 +122,7 @@ def _go(
     confirm: Confirm | None,
 ) -> RunResult | PlanResult:
     if dry_run or confirm is not None:
+        require_target(env.directory, target, direction)
         env.check_servers()
         states = env.states()
         plan = env.plan(target, direction, states)
@@ -149,7 +156,9 @@ def _losses(env: Environment, plan: Plan) -> list[str]:
     ]
 
 
-def stamp(env: Environment, target: str = "head") -> StampResult:
+def stamp(
+    env: Environment, target: str = "head", *, confirm: Confirm | None = None
+) -> StampResult:
     """Mark a revision and all below it as applied on the sides in use; run nothing."""
     directory = env.directory
     directory.require_pairs()
@@ -161,10 +170,17 @@ def stamp(env: Environment, target: str = "head") -> StampResult:
     wanted = directory.ancestors(heads)
     revisions = [rev for rev in directory.topological() if rev.id in wanted]
     env.check_servers()
+    states = env.states()
+    require_pair(states)
+    losses = forgotten(states, wanted)
+    if confirm is not None and losses:
+        confirm(losses)
+    env.check_rights()
     with env.locked():
         refuse_half_done(env.states())
         for backend in env.backends.values():
             backend.prepare()
+        for backend in env.backends.values():
             backend.stamp(revisions)
     return StampResult(heads, env.in_scope)
 
@@ -276,6 +292,8 @@ def check(env: Environment) -> CheckResult:
     states = env.states()
     findings += [Finding("edited", text) for text in edited_scripts(directory, states)]
     findings += [Finding("deleted", t) for t in deleted_scripts(directory, states)]
+    found = contradictions(directory, states)
+    findings += [Finding("history", contradiction.what) for contradiction in found]
     findings += [Finding("half-done", text) for text in half_done(states)]
     waiting = pending(directory, states)
     findings += [

@@ -6,7 +6,7 @@ not even be initialised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from .autogenerate.naming import Naming
 from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress, State
 from .config import Config
+from .consistency import require_consistent
 from .errors import DatabaseUnavailable, UsageError
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
@@ -37,7 +38,7 @@ from .mongo.backend import MongoBackend
 from .mongo.beanie_indexes import of_documents
 from .mongo.declared import scripted
 from .mongo.indexes import MongoIndexes
-from .plan import Plan, States, make_plan
+from .plan import Plan, States, make_plan, require_target
 from .postgres.backend import PostgresBackend
 from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
@@ -129,7 +130,10 @@ class Environment:
         """
         backend = self.backends.get(BackendName.MONGO)
         if not isinstance(backend, MongoBackend):
-            raise UsageError(f"{why}; it is not in use here")
+            raise UsageError(
+                f"{why}; it is not in use here",
+                hint="See `active=` of DualMigrate, and --backend.",
+            )
         return backend
 
     def _mongo_backend(self) -> MongoBackend:
@@ -243,6 +247,11 @@ class Environment:
         for backend in self.backends.values():
             backend.check()
 
+    def check_rights(self, steps: Sequence[Step] = ()) -> None:
+        """Raise DatabaseUnavailable if an account may not write what steps need."""
+        for name, backend in self.backends.items():
+            backend.check_rights([step for step in steps if name in step.backends])
+
     def at_head(self) -> bool:
         """Say whether nothing is to do, without a lock and without running a script."""
         root = self.config.directory
@@ -278,11 +287,13 @@ class Environment:
         Raises what the sides raise; PartialFailure where a script failed.
         """
         self.directory.require_pairs()
+        require_target(self.directory, target, direction)
         self.check_servers()
         states = self.states()
         foreseen = self._checked_plan(target, direction, states)
         if not foreseen.steps and not any(map(State.open_entries, states.values())):
             return ()
+        self.check_rights(foreseen.steps)
         self.stop.target = foreseen.fixed_target
         with self.locked():
             return self._migrate(target, direction, foreseen)
@@ -329,9 +340,10 @@ class Environment:
     def plan(self, target: str, direction: Direction, states: States) -> Plan:
         """Return the steps to a target from what the sides have.
 
-        Raises IntegrityError if an upgrade would build on a script that was edited
-        after it was applied.
+        Raises IntegrityError if what the sides say cannot be true, or if an upgrade
+        would build on a script that was edited after it was applied.
         """
+        require_consistent(self.directory, states)
         if direction is Direction.UPGRADE:
             refuse_edited(self.directory, states)
         return make_plan(self.directory, states, target, direction)

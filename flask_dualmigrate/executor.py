@@ -78,8 +78,9 @@ class Executor:
             return
         ids = [state.pair_id for state in states.values() if state.pair_id]
         pair_id = ids[0] if ids else uuid4().hex
-        for name, state in states.items():
-            if state.pair_id is None:
+        # The emptier side first: a kill in between must not look like a lost history.
+        for name in sorted(states, key=lambda name: len(states[name].applied)):
+            if states[name].pair_id is None:
                 self._backends[name].set_pair_id(pair_id)
 
     def recover(

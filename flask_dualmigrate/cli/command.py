@@ -154,10 +154,17 @@ def _fail(error: DualMigrateError, *, json_: bool, debug: bool) -> None:
         click.echo(redact("".join(traceback.format_exception(error))), err=True)
     if json_:
         click.echo(as_json(_facts(error)))
-    click.secho(f"Error: {redact(str(error))}", fg="red", err=True)
+    click.secho(f"Error: {_in_one_line(str(error))}", fg="red", err=True)
     for note in getattr(error, "__notes__", ()):
         click.echo(redact(note), err=True)
     sys.exit(error.exit_code)
+
+
+def _in_one_line(text: str) -> str:
+    """Return a text that a terminal shows as one line, whatever a script put in it."""
+    words = " ".join(text.splitlines())
+    shown = (char if char.isprintable() else repr(char)[1:-1] for char in words)
+    return redact("".join(shown))
 
 
 def _facts(error: DualMigrateError) -> dict[str, Any]:

@@ -97,10 +97,10 @@ def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     )
 
 
-@command("stamp", argument("revision", "head"), scope=True)
-def _stamp(env: Environment, revision: str) -> Any:
+@command("stamp", argument("revision", "head"), asks=True, scope=True)
+def _stamp(env: Environment, revision: str, yes: bool) -> Any:
     """Mark the databases as being at a revision; run nothing."""
-    return commands.stamp(env, revision)
+    return commands.stamp(env, revision, confirm=None if yes else ask)
 
 
 @command(

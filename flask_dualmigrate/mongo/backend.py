@@ -33,6 +33,7 @@ from .kept import KeptAsides
 from .lock import MongoLock
 from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
+from .privileges import require_privileges
 from .recording import record
 from .results import StepResult
 from .runner import OperationRunner
@@ -136,6 +137,10 @@ class MongoBackend:
             refuse_uncallables(step, operations, self._db)
             if operations and not self._has_transactions:
                 refuse_without_transactions(step, operations, path)
+
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        operations = [found for step in steps for found in self._operations(step)]
+        require_privileges(self._db, operations)
 
     @cached_property
     def _has_transactions(self) -> bool:

@@ -36,6 +36,8 @@ from .journal import PostgresJournal
 from .limits import Attempt, limit_error
 from .lock import advisory_lock, lock_key
 from .offline import OfflineScript
+from .preflight import refuse_tables_without_history
+from .privileges import require_privileges, require_writable
 
 
 class PostgresBackend:
@@ -96,7 +98,7 @@ class PostgresBackend:
                 heads = tuple(context.get_context().get_current_heads())
             entries = self._journal.entries(connection)
             pair_id = self._journal.pair_id(connection)
-        return State(applied_below(heads, graph, entries), entries, pair_id)
+        return State(applied_below(heads, graph, entries), entries, pair_id, heads)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[str], None]
@@ -128,8 +130,24 @@ class PostgresBackend:
                     f"Revision {script.revision} has no {step.direction}() function, "
                     "so it cannot be taken back",
                     where=script.path,
+                    hint="Write one, or choose a target above it.",
                 )
             self._limits_of(step)
+        if any(
+            not s.revision.parents and s.direction is Direction.UPGRADE for s in steps
+        ):
+            scripts = [self._script(step.revision) for step in steps]
+            refuse_tables_without_history(self.engine, scripts)
+
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        if not self._is_postgres:
+            return
+        scripts = [(self._script(step.revision), step.direction) for step in steps]
+        version = self._options.get("version_table", "alembic_version")
+        ours = [version, *(table.name for table in self._journal.tables)]
+        with driver_errors("tell its rights"), self.engine.connect() as connection:
+            require_writable(connection)
+            require_privileges(connection, scripts, ours=ours, schema=self._schema)
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         return tuple(map(self._plan, steps))
@@ -191,7 +209,8 @@ class PostgresBackend:
             attempt.repeat(lambda: self._run(step, attempt, before_commit))
         except DualMigrateError:
             raise
-        except Exception as error:
+        # A script that calls sys.exit() has failed like any other.
+        except (Exception, SystemExit) as error:
             if connection_lost(error) and self._was_committed(step):
                 return
             raise self._failure(step, error) from error
@@ -262,7 +281,7 @@ class PostgresBackend:
             ) from error
         return applied is (step.direction is Direction.UPGRADE)
 
-    def _failure(self, step: Step, error: Exception) -> DualMigrateError:
+    def _failure(self, step: Step, error: BaseException) -> DualMigrateError:
         script = self._script(step.revision)
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return unavailable("finish a script", error)
@@ -314,11 +333,14 @@ class PostgresBackend:
             for revision in revisions
             for checksum in [self._directory.checksum(self.name, revision.id)]
             if revision.id not in applied
+            or not state.says_applied(revision.id)
             or getattr(state.entries.get(revision.id), "checksum", None) != checksum
         ]
+        # What the journal says too: the version row may say otherwise.
+        known = applied | {e.revision for e in state.entries.values() if e.applied}
         gone = [
             self._directory.revisions.get(revision_id, Revision(revision_id))
-            for revision_id in sorted(applied - wanted.keys())
+            for revision_id in sorted(known - wanted.keys())
         ]
         heads = self._directory.heads_of(frozenset(wanted))
         with driver_errors("be stamped"), self.engine.begin() as connection:

@@ -34,7 +34,7 @@ STAIR = (
     ("backend", "script", "embedded"),
     ("indexes",),
     ("plan", "autogenerate", "postgres", "mongo"),
-    ("status", "generate"),
+    ("consistency", "status", "generate"),
     ("results",),
     ("executor", "history", "console"),
     ("environment",),
