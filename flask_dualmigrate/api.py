@@ -105,12 +105,14 @@ def upgrade(
     dry_run: bool = False,
     sql: bool = False,
     mongosh: bool = False,
+    wait_s: float = 0.0,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
+    wait_s: seconds to wait for the databases to come up; not for a script.
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
@@ -122,7 +124,9 @@ def upgrade(
         return commands.print_script(
             env, revision, Direction.UPGRADE, language, limits=limits
         )
-    return commands.upgrade(env, revision, dry_run=dry_run, limits=limits)
+    return commands.upgrade(
+        env, revision, dry_run=dry_run, wait_s=wait_s, limits=limits
+    )
 
 
 def downgrade(
@@ -293,6 +297,11 @@ def index_rebuild(
     return index_commands.rebuild_index(env, collection, name)
 
 
-def check(directory: str | None = None, *, backend: str | None = None) -> CheckResult:
-    """Look for what is pending, missing, edited or different; `.ok` if nothing is."""
-    return commands.check(_env(directory, backend=backend))
+def check(
+    directory: str | None = None, *, wait_s: float = 0.0, backend: str | None = None
+) -> CheckResult:
+    """Look for what is pending, missing, edited or different; `.ok` if nothing is.
+
+    wait_s: seconds to wait for the databases to come up.
+    """
+    return commands.check(_env(directory, backend=backend), wait_s=wait_s)

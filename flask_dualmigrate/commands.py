@@ -55,11 +55,16 @@ def upgrade(
     *,
     dry_run: bool = False,
     confirm: Confirm | None = None,
+    wait_s: float = 0.0,
     limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult:
-    """Bring the sides in use up to a target, or say what that would do."""
+    """Bring the sides in use up to a target, or say what that would do.
+
+    wait_s: seconds to wait for the servers to come up.
+    """
     env.limit(limits)
     env.directory.require_pairs()
+    env.wait_for_servers(wait_s)
     return _go(env, target, Direction.UPGRADE, dry_run, confirm)
 
 
@@ -87,7 +92,7 @@ def language_of(
     if dry_run + sql + mongosh > 1:
         raise UsageError(
             "Say one of --dry-run, --sql and --mongosh",
-            hint="To have all three, run it three times: none of them changes anything.",
+            hint="To have all three, run it three times: none changes anything.",
         )
     if ":" in target and not (sql or mongosh):
         raise UsageError(
@@ -283,8 +288,12 @@ def show(env: Environment, identifier: str = "head") -> ShowResult:
     return ShowResult(place(directory, found.id), files, attempts)
 
 
-def check(env: Environment) -> CheckResult:
-    """Look for what keeps a deployment from being safe; touches nothing."""
+def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
+    """Look for what keeps a deployment from being safe; touches nothing.
+
+    wait_s: seconds to wait for the servers to come up.
+    """
+    env.wait_for_servers(wait_s)
     directory = env.directory
     findings = [Finding("pair", text) for text in directory.pair_problems()]
     findings += [Finding("lock-file", text) for text in directory.lock_problems()]

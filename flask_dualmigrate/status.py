@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from .backend import Progress, State
 from .errors import IntegrityError
+from .graph import RevisionGraph
 from .journal import Entry
 from .plan import States, is_applied
 from .revision import BackendName, Direction, Revision, Status
@@ -115,6 +116,37 @@ def half_done(states: States) -> tuple[str, ...]:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Readiness:
+    """Whether the databases are what this code needs.
+
+    pending: ids of the revisions that some side in use still needs, oldest first.
+    half_done: ids of those that were begun and neither finished nor undone. What the
+    databases have beyond this code does not count: it is another release's business.
+    """
+
+    pending: tuple[str, ...]
+    half_done: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        return not self.pending and not self.half_done
+
+
+def make_readiness(graph: RevisionGraph, states: States) -> Readiness:
+    """Return what the sides in use lack for the revisions of a tree."""
+    begun = {
+        entry.revision
+        for state in states.values()
+        for entry in state.open_entries()
+        if not (entry.awaits_partner and len(states) == 1)
+    }
+    return Readiness(
+        tuple(revision.id for revision in pending(graph, states)),
+        tuple(sorted(begun & graph.revisions.keys())),
+    )
+
+
 def _word(state: State, entry: Entry) -> str:
     if entry.status is Status.RUNNING:
         return "running"
@@ -126,7 +158,7 @@ def _word(state: State, entry: Entry) -> str:
     return "failed" if failed else PENDING
 
 
-def pending(directory: ScriptDirectory, states: States) -> tuple[Revision, ...]:
+def pending(directory: RevisionGraph, states: States) -> tuple[Revision, ...]:
     """Return the revisions that some side in use still needs, oldest first."""
     return tuple(
         revision

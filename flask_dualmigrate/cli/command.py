@@ -106,6 +106,7 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
                     on_step=display.step,
                     on_progress=display.progress,
                     on_wait=display.wait,
+                    on_absent=display.absent,
                     stop=stop,
                 )
                 result = verb(env, **options)
@@ -194,3 +195,14 @@ def argument(name: str, default: str | None = None) -> click.Argument:
 
 def option(*names: str, **more: Any) -> click.Option:
     return click.Option(list(names), **more)
+
+
+WAIT = option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait that long for the databases to come up.",
+)
+"""For commands that run where the databases may be starting too."""

@@ -64,6 +64,10 @@ class Display:
         self._close()
         click.echo(f"Waiting for another migration: {holder}", err=True)
 
+    def absent(self, server: str) -> None:
+        """Say which server the run waits for, and why."""
+        click.echo(f"Waiting for {server}", err=True)
+
     def progress(self, progress: Progress) -> None:
         """Show how far an operation is, if it takes longer than a moment."""
         if self._quiet:

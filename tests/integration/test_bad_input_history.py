@@ -186,7 +186,7 @@ STORIES = (
             code=3,
         ),
         lambda live: [
-            live.mongo_db[name].drop()
+            live.mongo_db.drop_collection(name)
             for name in live.mongo_db.list_collection_names()
             if name.startswith("_migrations")
         ],

@@ -36,7 +36,7 @@ STAIR = (
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "status", "generate"),
     ("results",),
-    ("executor", "history", "console"),
+    ("executor", "history", "console", "waiting"),
     ("environment",),
     ("preview",),
     ("asides", "authoring", "commands", "index_commands"),
@@ -60,6 +60,7 @@ SPINE = (
         "executor",
         "history",
         "console",
+        "waiting",
     ),
 )
 DRIVERS = {"pymongo", "bson", "psycopg", "flask_pymongo", "flask_sqlalchemy"}
