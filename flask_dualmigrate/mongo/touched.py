@@ -11,6 +11,7 @@ from typing import Any
 
 from pymongo.client_session import ClientSession
 
+from ..crashpoints import around
 from ..revision import Direction
 from .steps import StepRecord
 from .views import ExactDatabase, as_bytes, command, native
@@ -96,6 +97,7 @@ class Touched:
         """Remove the entries of a step that is done, and cannot be undone anyway."""
         self._entries.delete_many(_entries_of(record))
 
+    @around("mongo.touched.remove")
     def remove(self, revision: str, direction: Direction) -> None:
         """Forget a revision that is complete."""
         self._entries.delete_many(

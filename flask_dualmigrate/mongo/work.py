@@ -16,6 +16,7 @@ from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
 from ..backend import Progress
+from ..crashpoints import reached
 from ..errors import OperationError
 from ..revision import Direction
 from .aside import Asides
@@ -109,6 +110,7 @@ class Work:
         )
         if self._pending is not None:
             self._adopt(self._pending)
+            reached("mongo.batch.done")
         return result
 
     def checkpoint(
@@ -127,6 +129,7 @@ class Work:
             batches=batches,
             session=session,
         )
+        reached("mongo.batch.checkpoint")
 
     def save(self, *, stamp: str | None = None, **changes: Any) -> None:
         """Change the record, outside of a transaction."""

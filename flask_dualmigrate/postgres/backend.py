@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..backend import PlannedStep, Progress, State
+from ..crashpoints import around, reached
 from ..errors import (
     DatabaseUnavailable,
     DualMigrateError,
@@ -27,6 +28,7 @@ from ..graph import RevisionGraph
 from ..journal import Entry
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
+from .crashpoints import watch
 from .destructive import destructive_calls
 from .env import environment, run_script, script_as_sql
 from .errors import connection_lost, driver_errors, first_line, unavailable
@@ -105,10 +107,12 @@ class PostgresBackend:
             on_wait=on_wait,
         )
 
+    @around("postgres.prepare")
     def prepare(self) -> None:
         with driver_errors("make its journal"), self.engine.begin() as connection:
             self._journal.create(connection)
 
+    @around("postgres.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
         with driver_errors("write its journal"), self.engine.begin() as connection:
             self._journal.set_pair_id(connection, pair_id)
@@ -172,6 +176,7 @@ class PostgresBackend:
 
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
+            reached("postgres.version_row")
             self._check_constraints(ctx.connection)
             if step.direction is Direction.UPGRADE:
                 self._verify(step, ctx.connection)
@@ -188,6 +193,7 @@ class PostgresBackend:
 
     def _run(self, step: Step, before_commit: Callable[..., None]) -> None:
         with self.engine.connect() as connection:
+            watch(connection)
             run_script(
                 connection,
                 self._directory,
@@ -197,6 +203,7 @@ class PostgresBackend:
                 before_commit=before_commit,
                 **self._environment,
             )
+        reached("postgres.commit.after")
 
     def _limit(self, connection: Connection) -> None:
         """Bound the wait for a table's lock, so that DDL queues nothing behind it."""
@@ -209,6 +216,7 @@ class PostgresBackend:
         if self._is_postgres:
             connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
+    @around("postgres.verify")
     def _verify(self, step: Step, connection: Connection) -> None:
         script = self._script(step.revision)
         verify = getattr(script.module, "verify", None)
@@ -273,6 +281,7 @@ class PostgresBackend:
         """Nothing is known before the commit."""
         return None
 
+    @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
         with suppress(SQLAlchemyError), self.engine.begin() as connection:
@@ -291,6 +300,7 @@ class PostgresBackend:
     def settle(self, step: Step) -> None:
         """Nothing is left open after COMMIT."""
 
+    @around("postgres.stamp")
     def stamp(self, revisions: Sequence[Revision]) -> None:
         """Write the version rows and the journal rows in one transaction."""
         wanted = {revision.id: revision for revision in revisions}

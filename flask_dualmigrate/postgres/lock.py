@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from ..crashpoints import around
 from ..errors import LockTimeout
 from .errors import driver_errors
 
@@ -51,6 +52,7 @@ def advisory_lock(
         yield
 
 
+@around("postgres.lock")
 def _wait(
     connection: Connection,
     key: int,
@@ -76,6 +78,7 @@ def _wait(
         time.sleep(_POLL_S)
 
 
+@around("postgres.unlock")
 def _release(connection: Connection, key: int) -> None:
     """Let go; where the session is gone, the lock is gone with it."""
     try:
