@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from uuid import uuid4
 
 from .backend import Backend
+from .crashpoints import reached
 from .errors import (
     DualMigrateError,
     IntegrityError,
@@ -153,6 +154,7 @@ class Executor:
         self, plan: Plan, results: list[StepResult], step: Step
     ) -> StepResult:
         self._on_step(step)
+        reached("step.start")
         started = time.monotonic()
         try:
             self._execute(step)
@@ -165,7 +167,9 @@ class Executor:
             if failure is error:
                 raise
             raise failure from error
+        reached("step.executed")
         self._settle(step)
+        reached("step.settled")
         duration_ms = int((time.monotonic() - started) * 1000)
         log.info(
             "%s %s done in %s ms",
@@ -196,6 +200,7 @@ class Executor:
                 self._undo([*done, backend], step, error)
                 raise
             done.append(backend)
+            reached("step.side")
 
     def _settle(self, step: Step) -> None:
         """Close a step that is done; if that fails, the next run does it."""

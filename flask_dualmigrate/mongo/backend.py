@@ -14,6 +14,7 @@ from alembic.script.base import Script
 from pymongo.database import Database
 
 from ..backend import Aside, PlannedStep, Progress, State
+from ..crashpoints import around
 from ..errors import (
     DatabaseUnavailable,
     IntegrityError,
@@ -251,6 +252,7 @@ class MongoBackend:
                 awaits_partner=partner,
             )
 
+    @around("mongo.verify")
     def _verify(self, step: Step) -> None:
         script = self._script(step.revision)
         verify = getattr(script.module, "verify", None)

@@ -18,6 +18,7 @@ from pymongo import ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from ..crashpoints import around
 from ..errors import LockLost, LockTimeout
 from ..journal import Actor
 from .errors import driver_errors
@@ -97,6 +98,7 @@ class MongoLock:
         except DuplicateKeyError:
             return  # another worker seeded it at the same moment
 
+    @around("mongo.lock")
     def _wait(self, timeout_s: float, on_wait: Callable[[str], None]) -> None:
         give_up = time.monotonic() + timeout_s
         told = False
@@ -172,6 +174,7 @@ class MongoLock:
             self._deadline = asked + self._lease_s
             pause = self._lease_s / 3
 
+    @around("mongo.unlock")
     def _release(self) -> None:
         try:
             self._locks.update_one(

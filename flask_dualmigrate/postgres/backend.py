@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..backend import PlannedStep, Progress, State
+from ..crashpoints import around, reached
 from ..errors import (
     DatabaseUnavailable,
     DualMigrateError,
@@ -29,6 +30,7 @@ from ..limits import DEFAULT, Limits
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
+from .crashpoints import watch
 from .destructive import destructive_calls
 from .env import environment, run_script, script_as_sql
 from .errors import connection_lost, driver_errors, first_line, unavailable
@@ -114,10 +116,12 @@ class PostgresBackend:
             keep_going=self._stop.require,
         )
 
+    @around("postgres.prepare")
     def prepare(self) -> None:
         with driver_errors("make its journal"), self.engine.begin() as connection:
             self._journal.create(connection)
 
+    @around("postgres.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
         with driver_errors("write its journal"), self.engine.begin() as connection:
             self._journal.set_pair_id(connection, pair_id)
@@ -198,6 +202,7 @@ class PostgresBackend:
 
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
+            reached("postgres.version_row")
             with self._stop.at_once():
                 self._check_constraints(ctx.connection)
                 if step.direction is Direction.UPGRADE:
@@ -219,6 +224,7 @@ class PostgresBackend:
         self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
     ) -> None:
         with self.engine.connect() as connection:
+            watch(connection)
             run_script(
                 connection,
                 self._directory,
@@ -229,6 +235,7 @@ class PostgresBackend:
                 guard=self._stop.at_once,
                 **self._environment,
             )
+        reached("postgres.commit.after")
 
     def _limits_of(self, step: Step) -> Limits:
         script = self._script(step.revision)
@@ -238,6 +245,7 @@ class PostgresBackend:
         if self._is_postgres:
             connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
+    @around("postgres.verify")
     def _verify(self, step: Step, connection: Connection) -> None:
         script = self._script(step.revision)
         verify = getattr(script.module, "verify", None)
@@ -305,6 +313,7 @@ class PostgresBackend:
         """Nothing is known before the commit."""
         return None
 
+    @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
         with suppress(SQLAlchemyError), self.engine.begin() as connection:
@@ -323,6 +332,7 @@ class PostgresBackend:
     def settle(self, step: Step) -> None:
         """Nothing is left open after COMMIT."""
 
+    @around("postgres.stamp")
     def stamp(self, revisions: Sequence[Revision]) -> None:
         """Write the version rows and the journal rows in one transaction."""
         wanted = {revision.id: revision for revision in revisions}

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from ..crashpoints import around
 from ..errors import LockTimeout
 from .errors import driver_errors
 
@@ -55,6 +56,7 @@ def advisory_lock(
         yield
 
 
+@around("postgres.lock")
 def _wait(
     connection: Connection,
     key: int,
@@ -82,6 +84,7 @@ def _wait(
         keep_going()
 
 
+@around("postgres.unlock")
 def _release(connection: Connection, key: int) -> None:
     """Let go; where the session is gone, the lock is gone with it."""
     try:

@@ -8,7 +8,7 @@
     3 plan         status, generate, results, indexes (values of them); the wings:
                    autogenerate, postgres, mongo
     2 script       lockfile, journal, backend, config, ops
-    1 errors       revision, stopping
+    1 errors       revision, crashpoints, stopping
 
 Within a floor a module imports only from the steps below its own. `embedded` stands
 beside the house, on the errors alone.
@@ -27,7 +27,7 @@ import flask_dualmigrate
 ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
-    ("errors", "revision", "stopping"),
+    ("crashpoints", "errors", "revision", "stopping"),
     ("limits",),
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph",),
@@ -49,7 +49,7 @@ STEP = {name: number for number, names in enumerate(STAIR) for name in names}
 
 WINGS = {"autogenerate", "postgres", "mongo"}
 SPINE = (
-    *("errors", "revision"),
+    *("crashpoints", "errors", "revision"),
     *("config", "journal", "lockfile", "script_file", "graph", "backend", "script"),
     *(
         "indexes",
