@@ -42,6 +42,7 @@ from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
 from .script import ScriptDirectory
 from .status import refuse_edited
+from .waiting import Waiting
 
 
 class Environment:
@@ -249,7 +250,8 @@ class Environment:
         with ExitStack() as stack:
             for name in sorted(self.in_scope, reverse=True):
                 lock = self.backends[name].lock(
-                    timeout_s=self.config.lock_timeout_s, on_wait=self._on_wait
+                    timeout_s=self.config.lock_timeout_s,
+                    on_wait=Waiting(name, self.backends, self._on_wait),
                 )
                 stack.enter_context(lock)
             yield

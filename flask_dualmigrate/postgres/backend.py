@@ -24,14 +24,15 @@ from ..errors import (
     TreeError,
 )
 from ..graph import RevisionGraph
+from ..holder import Holder
 from ..journal import Entry
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from .destructive import destructive_calls
 from .env import environment, run_script, script_as_sql
 from .errors import connection_lost, driver_errors, first_line, unavailable
-from .journal import PostgresJournal
-from .lock import advisory_lock, lock_key
+from .journal import PostgresJournal, now_of
+from .lock import PostgresLock, lock_key
 from .offline import OfflineScript
 
 
@@ -62,6 +63,7 @@ class PostgresBackend:
         self._lock_timeout_s = lock_timeout_s
         self._schema = options.get("version_table_schema")
         self._journal = PostgresJournal(self._schema)
+        self._lock = PostgresLock(engine, key=lock_key(self._schema))
 
     @property
     def _directory(self) -> ScriptDirectory:
@@ -93,17 +95,22 @@ class PostgresBackend:
         return State(applied_below(heads, graph, entries), entries, pair_id)
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> AbstractContextManager[None]:
         """SQLite and its kind lock the whole database by themselves."""
         if not self._is_postgres:
             return nullcontext()
-        return advisory_lock(
-            self.engine,
-            key=lock_key(self._schema),
-            timeout_s=timeout_s,
-            on_wait=on_wait,
-        )
+        return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
+
+    def holder(self) -> Holder | None:
+        if not self._is_postgres:
+            return None
+        with driver_errors("read its lock"):
+            return self._lock.holder()
+
+    def free(self, holder: Holder) -> bool:
+        with driver_errors("free its lock"):
+            return self._lock.free(holder)
 
     def prepare(self) -> None:
         with driver_errors("make its journal"), self.engine.begin() as connection:
@@ -168,7 +175,7 @@ class PostgresBackend:
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the script, its verify, the version row and the journal row; COMMIT."""
-        started_at, started = datetime.now(UTC), time.monotonic()
+        started_at, started = self._now(), time.monotonic()
 
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
@@ -176,6 +183,7 @@ class PostgresBackend:
             if step.direction is Direction.UPGRADE:
                 self._verify(step, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
+            self._lock.require(ctx.connection)
 
         try:
             self._run(step, before_commit)
@@ -204,6 +212,16 @@ class PostgresBackend:
             return
         limit_ms = int(self._lock_timeout_s * 1000)
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {limit_ms}")
+
+    def _now(self) -> datetime:
+        """Return the server's time: the clocks of clients may differ by hours."""
+        if not self._is_postgres:
+            return datetime.now(UTC)
+        with driver_errors("be reached"), self.engine.connect() as connection:
+            now: datetime = connection.execute(
+                sa.select(now_of(connection))
+            ).scalar_one()
+        return now
 
     def _check_constraints(self, connection: Connection) -> None:
         if self._is_postgres:
