@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 import psycopg
 from sqlalchemy import URL, make_url
@@ -26,6 +26,16 @@ _ENCRYPTION = (80877103, 80877104)  # SSLRequest, GSSENCRequest
 _READY, _KEY, _QUERY, _SYNC, _END = b"Z", b"K", b"Q", b"S", b"X"
 
 Serve = Callable[[socket.socket], None]
+
+
+class Stream(Protocol):
+    """What a socket's makefile() gives."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def write(self, data: bytes, /) -> int: ...
+
+    def flush(self) -> None: ...
 
 
 def _server_of(url: str) -> tuple[str, int]:
@@ -98,7 +108,7 @@ class _Server:
             self.stream.close()
         self._socket.close()
 
-    def answer(self, client: BinaryIO) -> bytes:
+    def answer(self, client: Stream) -> bytes:
         """Pass messages on to the client until the server is ready; how it is then."""
         while True:
             kind, body = _read(self.stream)
@@ -149,7 +159,7 @@ def pooler(url: str, *, session_mode: bool = False) -> Iterator[str]:
         server.close()
 
 
-def _startup(client: BinaryIO) -> bytes:
+def _startup(client: Stream) -> bytes:
     """Return the message that logs in, after those that ask for encryption."""
     while True:
         size, code = struct.unpack(">II", _exactly(client, 8))
@@ -160,7 +170,7 @@ def _startup(client: BinaryIO) -> bytes:
         client.flush()
 
 
-def _batch(client: BinaryIO) -> bytes | None:
+def _batch(client: Stream) -> bytes | None:
     """Return the messages up to the one that the server answers; None at the end."""
     asked = b""
     while True:
@@ -172,16 +182,16 @@ def _batch(client: BinaryIO) -> bytes | None:
             return asked
 
 
-def _read(stream: BinaryIO) -> tuple[bytes, bytes]:
+def _read(stream: Stream) -> tuple[bytes, bytes]:
     kind, size = struct.unpack(">cI", _exactly(stream, 5))
     return kind, _exactly(stream, size - 4)
 
 
-def _write(stream: BinaryIO, kind: bytes, body: bytes) -> None:
+def _write(stream: Stream, kind: bytes, body: bytes) -> None:
     stream.write(kind + struct.pack(">I", len(body) + 4) + body)
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: Stream, size: int) -> bytes:
     found = stream.read(size)
     if len(found) < size:
         raise EOFError
