@@ -34,6 +34,7 @@ from .indexes import (
     settle_declarations,
 )
 from .limits import GivenLimits
+from .lock_wait import Waiting
 from .lockfile import read_lock_file
 from .mongo import waking as mongo_waking
 from .mongo.backend import MongoBackend
@@ -47,9 +48,9 @@ from .postgres.backend import PostgresBackend
 from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
 from .script import ScriptDirectory
+from .server_wait import Ask, wait_for_servers
 from .status import Readiness, make_readiness, refuse_edited
 from .stopping import Stop
-from .waiting import Ask, wait_for_servers
 
 
 class Environment:
@@ -324,7 +325,8 @@ class Environment:
         with self.stop.patiently(), ExitStack() as stack:
             for name in sorted(self.in_scope, reverse=True):
                 lock = self.backends[name].lock(
-                    timeout_s=self.config.lock_timeout_s, on_wait=self._on_wait
+                    timeout_s=self.config.lock_timeout_s,
+                    on_wait=Waiting(name, self.backends, self._on_wait),
                 )
                 stack.enter_context(lock)
             yield

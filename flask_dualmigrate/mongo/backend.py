@@ -21,6 +21,7 @@ from ..errors import (
     ScriptError,
 )
 from ..graph import RevisionGraph
+from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
 from ..ops import Operation
@@ -119,9 +120,17 @@ class MongoBackend:
         return State(applied, entries, pair_id)
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> AbstractContextManager[None]:
         return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
+
+    def holder(self) -> Holder | None:
+        with driver_errors("read its lock"):
+            return self._lock.holder()
+
+    def free(self, holder: Holder) -> bool:
+        with driver_errors("free its lock"):
+            return self._lock.free(holder)
 
     def prepare(self) -> None:
         """Nothing to make: MongoDB creates the journal with its first document."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson import CodecOptions
-from pymongo import WriteConcern
+from pymongo import ReadPreference, WriteConcern
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
@@ -23,11 +23,12 @@ Doc = dict[str, Any]
 
 
 def durable(db: Database[Any]) -> Database[Doc]:
-    """Return our own view of a database: majority, journalled, aware datetimes."""
+    """Return our own view of a database: primary, majority, journalled, aware times."""
     return Database(
         db.client,
         db.name,
         codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
+        read_preference=ReadPreference.PRIMARY,
         write_concern=WriteConcern("majority", j=True),
         read_concern=ReadConcern("majority"),
     )
