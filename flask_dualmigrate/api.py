@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import asides as asides_verb
-from . import authoring, commands, index_commands
+from . import authoring, commands, index_commands, unlocking
 from .environment import Environment
 from .extension import environment_of
 from .indexes import (
@@ -25,6 +25,8 @@ from .indexes import (
     IndexRebuildResult,
     IndexSyncResult,
 )
+from .limits import NO_LIMITS, GivenLimits
+from .recovery import UnlockResult
 from .results import (
     AsidesResult,
     CheckResult,
@@ -107,18 +109,25 @@ def upgrade(
     wait_s: float = 0.0,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
     wait_s: seconds to wait for the databases to come up; not for a script.
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
+    limits: time limits of this run, by their names in scripts: lock_timeout_s,
+    lock_retries, statement_timeout_s, max_time_s.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
     if language is not None:
-        return commands.print_script(env, revision, Direction.UPGRADE, language)
-    return commands.upgrade(env, revision, dry_run=dry_run, wait_s=wait_s)
+        return commands.print_script(
+            env, revision, Direction.UPGRADE, language, limits=limits
+        )
+    return commands.upgrade(
+        env, revision, dry_run=dry_run, wait_s=wait_s, limits=limits
+    )
 
 
 def downgrade(
@@ -130,17 +139,22 @@ def downgrade(
     mongosh: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult | ScriptResult:
     """Take the databases down to a revision, or say what that would do.
 
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
+    limits: time limits of this run, by their names in scripts: lock_timeout_s,
+    lock_retries, statement_timeout_s, max_time_s.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
     if language is not None:
-        return commands.print_script(env, revision, Direction.DOWNGRADE, language)
-    return commands.downgrade(env, revision, dry_run=dry_run)
+        return commands.print_script(
+            env, revision, Direction.DOWNGRADE, language, limits=limits
+        )
+    return commands.downgrade(env, revision, dry_run=dry_run, limits=limits)
 
 
 def stamp(
@@ -155,6 +169,16 @@ def repair(
 ) -> RepairResult:
     """Decide a step that a crash left in doubt: done, or to be called again."""
     return commands.repair(_env(directory), revision, step, done=done)
+
+
+def unlock(
+    directory: str | None = None, *, force: bool = False, backend: str | None = None
+) -> UnlockResult:
+    """Free the locks whose holders are gone; `.ok` unless one is still held.
+
+    force: free them even if their holders may be at work.
+    """
+    return unlocking.unlock(_env(directory, backend=backend), force=force)
 
 
 def asides(

@@ -6,7 +6,7 @@ not even be initialised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,7 @@ from .autogenerate.naming import Naming
 from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress, State
 from .config import Config
+from .consistency import require_consistent
 from .errors import DatabaseUnavailable, UsageError
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
@@ -32,6 +33,8 @@ from .indexes import (
     edited_in_scripts,
     settle_declarations,
 )
+from .limits import GivenLimits
+from .lock_wait import Waiting
 from .lockfile import read_lock_file
 from .mongo import waking as mongo_waking
 from .mongo.backend import MongoBackend
@@ -39,14 +42,15 @@ from .mongo.beanie_indexes import of_documents
 from .mongo.clients import own_database
 from .mongo.declared import scripted
 from .mongo.indexes import MongoIndexes
-from .plan import Plan, States, make_plan
+from .plan import Plan, States, make_plan, require_target
 from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
 from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
 from .script import ScriptDirectory
+from .server_wait import Ask, wait_for_servers
 from .status import Readiness, make_readiness, refuse_edited
-from .waiting import Ask, wait_for_servers
+from .stopping import Stop
 
 
 class Environment:
@@ -56,6 +60,7 @@ class Environment:
     own_client: work through a MongoDB client of its own, which dispose() closes: the
     app's is left as it was, so that processes forked from this one can use it.
     on_step, on_progress, on_wait, on_absent: told what happens, for a person.
+    stop: asked between what can be left; nobody stops a run that is given none.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Environment:
         on_progress: Callable[[Progress], None] | None = None,
         on_wait: Callable[[str], None] | None = None,
         on_absent: Callable[[str], None] | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self.app = app
         self.db = db
@@ -82,6 +88,15 @@ class Environment:
         self._on_progress = on_progress
         self._on_wait = on_wait or (lambda holder: None)
         self._on_absent = on_absent or (lambda server: None)
+        self.stop = stop or Stop()
+        self._limits = config.limits
+
+    def limit(self, given: GivenLimits) -> None:
+        """Set time limits for this run alone.
+
+        Raises UsageError for a name or a value that is none.
+        """
+        self._limits = self.config.limits.for_run(given)
 
     @cached_property
     def available(self) -> tuple[BackendName, ...]:
@@ -127,7 +142,10 @@ class Environment:
         """
         backend = self.backends.get(BackendName.MONGO)
         if not isinstance(backend, MongoBackend):
-            raise UsageError(f"{why}; it is not in use here")
+            raise UsageError(
+                f"{why}; it is not in use here",
+                hint="See `active=` of DualMigrate, and --backend.",
+            )
         return backend
 
     @cached_property
@@ -146,6 +164,8 @@ class Environment:
             on_progress=self._on_progress,
             batch_seconds=self.config.batch_seconds,
             replication_lag_s=self.config.replication_lag_s,
+            limits=self._limits,
+            stop=self.stop,
         )
 
     def _postgres_backend(self) -> PostgresBackend:
@@ -154,8 +174,9 @@ class Environment:
             lambda: self.directory,
             options=self.alembic_options,
             metadata=self.metadata,
-            lock_timeout_s=self.config.postgres_lock_timeout_s,
+            limits=self._limits,
             x_arg=self.config.x_arg,
+            stop=self.stop,
         )
 
     @cached_property
@@ -265,6 +286,11 @@ class Environment:
         for backend in self.backends.values():
             backend.check()
 
+    def check_rights(self, steps: Sequence[Step] = ()) -> None:
+        """Raise DatabaseUnavailable if an account may not write what steps need."""
+        for name, backend in self.backends.items():
+            backend.check_rights([step for step in steps if name in step.backends])
+
     def at_head(self) -> bool:
         """Say whether nothing is to do, without a lock and without running a script."""
         root = self.config.directory
@@ -294,11 +320,13 @@ class Environment:
         """Hold the locks of all sides of this run, PostgreSQL's first.
 
         The order is the same everywhere, so that two runs cannot wait for each other.
+        What runs under them is left between its steps: the locks are always let go.
         """
-        with ExitStack() as stack:
+        with self.stop.patiently(), ExitStack() as stack:
             for name in sorted(self.in_scope, reverse=True):
                 lock = self.backends[name].lock(
-                    timeout_s=self.config.lock_timeout_s, on_wait=self._on_wait
+                    timeout_s=self.config.lock_timeout_s,
+                    on_wait=Waiting(name, self.backends, self._on_wait),
                 )
                 stack.enter_context(lock)
             yield
@@ -310,11 +338,14 @@ class Environment:
         Raises what the sides raise; PartialFailure where a script failed.
         """
         self.directory.require_pairs()
+        require_target(self.directory, target, direction)
         self.check_servers()
         states = self.states()
         foreseen = self._checked_plan(target, direction, states)
         if not foreseen.steps and not any(map(State.open_entries, states.values())):
             return ()
+        self.check_rights(foreseen.steps)
+        self.stop.target = foreseen.fixed_target
         with self.locked():
             return self._migrate(target, direction, foreseen)
 
@@ -326,7 +357,9 @@ class Environment:
         Another run may have done some of them while we waited, and a recovery undoes
         some; -1 must not go one further for that.
         """
-        executor = Executor(self.backends, on_step=self._on_step)
+        executor = Executor(
+            self.backends, on_step=self._on_step, keep_going=self.stop.require
+        )
         states = self.states()
         plan = self._checked_plan(target, direction, states).within(foreseen)
         for backend in self.backends.values():
@@ -358,9 +391,10 @@ class Environment:
     def plan(self, target: str, direction: Direction, states: States) -> Plan:
         """Return the steps to a target from what the sides have.
 
-        Raises IntegrityError if an upgrade would build on a script that was edited
-        after it was applied.
+        Raises IntegrityError if what the sides say cannot be true, or if an upgrade
+        would build on a script that was edited after it was applied.
         """
+        require_consistent(self.directory, states)
         if direction is Direction.UPGRADE:
             refuse_edited(self.directory, states)
         return make_plan(self.directory, states, target, direction)

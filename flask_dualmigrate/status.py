@@ -178,7 +178,21 @@ def edited_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:
                 continue
             if directory.checksum(name, revision_id) != entry.checksum:
                 text = f"The {name.label} script of {revision_id} was edited"
-                yield f"{text} after it was run"
+                yield f"{text} after it was run{_moved(directory, entry)}"
+
+
+def _moved(directory: ScriptDirectory, entry: Entry) -> str:
+    """Say what an applied revision follows now, if it followed something else."""
+    now = directory.revisions[entry.revision].parents
+    if set(now) == set(entry.down_revision):
+        return ""
+    before, after = (
+        " and ".join(ids) or "nothing" for ids in (entry.down_revision, now)
+    )
+    return (
+        f": it followed {before}, and follows {after} now. What is new comes after "
+        "all that is applied"
+    )
 
 
 def refuse_edited(directory: ScriptDirectory, states: States) -> None:
@@ -200,6 +214,19 @@ def _way_to_accept(directory: ScriptDirectory, name: BackendName, state: State) 
         return "."
     command = f"flask db-migrate stamp --backend {name} {heads[0]}"
     return f"; or accept it as it is now, with: {command}"
+
+
+def forgotten(states: States, wanted: Collection[str]) -> tuple[str, ...]:
+    """Say what a stamp would forget, a line each: revisions that were run there.
+
+    wanted: the ids that are to count as applied.
+    """
+    return tuple(
+        f"{revision_id}: that it was run on {name.label}, and how to take it back"
+        for name, state in states.items()
+        for revision_id in sorted(state.applied - frozenset(wanted))
+        if (entry := state.entries.get(revision_id)) is not None and not entry.stamped
+    )
 
 
 def deleted_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:

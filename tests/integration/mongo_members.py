@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,13 @@ class Member:
     """One mongod of a set; a standalone server without one."""
 
     def __init__(
-        self, folder: Path, number: int, port: int, *, of_set: str | None = "three"
+        self,
+        folder: Path,
+        number: int,
+        port: int,
+        *,
+        of_set: str | None = "three",
+        more: Sequence[str] = (),
     ) -> None:
         self.port = port
         self._data = folder / f"member{number}"
@@ -36,6 +42,7 @@ class Member:
             *("--wiredTigerCacheSizeGB", "0.5"),
             *("--setParameter", "enableTestCommands=1"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *more,
         ]
         self._process: subprocess.Popen[bytes] | None = None
 

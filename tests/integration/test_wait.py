@@ -53,20 +53,27 @@ def test_a_run_waits_until_both_databases_are_up(
 ) -> None:
     with EmbeddedServers(folder) as servers:
         urls = {"postgres": servers.postgres_uri(), "mongo": soon(servers.mongo_uri())}
-    app = make_app(urls=urls)
-    assert run(app, "init").exit_code == 0
+    starting: dict[str, threading.Thread] = {}
 
-    with EmbeddedServers(folder) as servers, later(servers.mongo_uri, after_s=1.5):
-        # The servers of the folder are started once they are asked for.
-        with later(servers.postgres_uri, after_s=3):
-            done = run(app, "upgrade", "--wait", "60", "--yes")
-        assert (done.exit_code, done.stdout) == (0, "Nothing to do.\n"), done.output
-        told = [line.partition(": ")[0] for line in done.stderr.splitlines()]
-        # One after the other; a line each time that the reason changes.
-        assert list(dict.fromkeys(told)) == [
-            "Waiting for MongoDB",
-            "Waiting for PostgreSQL",
-        ]
+    def start(told: str) -> None:
+        """Start a server once it is waited for; later reasons are told too."""
+        name = told.partition(":")[0]
+        if name not in starting:
+            ask = {"MongoDB": servers.mongo_uri, "PostgreSQL": servers.postgres_uri}
+            starting[name] = threading.Thread(target=ask[name])
+            starting[name].start()
+
+    with EmbeddedServers(folder) as servers:
+        app = make_app(urls=urls)
+        with app.app_context():
+            init()
+            env = environment_of(on_absent=start)
+            env.wait_for_servers(60)
+            assert list(starting) == ["MongoDB", "PostgreSQL"]
+            assert upgrade() is not None
+            env.engine.dispose()
+        for thread in starting.values():
+            thread.join()
 
 
 def test_postgresql_that_refuses_everybody_for_now_is_waited_for(
@@ -182,6 +189,18 @@ def test_what_no_waiting_mends_is_not_waited_for(
     assert "could not be reached: " in done.stderr
     assert "Waiting" not in done.stderr
     assert "canary" not in done.output
+
+
+def test_the_command_says_what_it_waits_for_and_ends_with_exit_code_4(
+    make_app: MakeApp,
+) -> None:
+    app = make_app(urls={"postgres": NO_POSTGRES})
+    assert run(app, "init").exit_code == 0
+    done = run(app, "check", "--wait", "1")
+    assert (done.exit_code, done.stdout) == (4, "")
+    waiting, failed = done.stderr.splitlines()
+    assert waiting.startswith("Waiting for PostgreSQL: ")
+    assert failed.startswith("Error: PostgreSQL did not come up in 1 s: ")
 
 
 def test_a_wait_for_servers_that_are_up_costs_nothing_and_says_nothing(

@@ -8,7 +8,7 @@
     3 plan         status, generate, results, indexes (values of them); the wings:
                    autogenerate, postgres, mongo
     2 script       lockfile, journal, backend, config, ops
-    1 errors       revision
+    1 errors       revision, crashpoints, stopping
 
 Within a floor a module imports only from the steps below its own. `embedded` stands
 beside the house, on the errors alone.
@@ -27,18 +27,28 @@ import flask_dualmigrate
 ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
-    ("errors", "revision"),
+    ("crashpoints", "errors", "revision", "stopping"),
+    ("limits",),
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
-    ("graph",),
+    ("graph", "holder"),
     ("backend", "script", "embedded"),
     ("indexes",),
     ("plan", "autogenerate", "postgres", "mongo"),
-    ("status", "generate"),
-    ("results",),
-    ("executor", "history", "console", "waiting"),
+    ("consistency", "status", "generate"),
+    ("recovery", "results"),
+    ("executor", "history", "console", "server_wait"),
+    ("lock_wait",),
     ("environment",),
     ("preview",),
-    ("asides", "authoring", "commands", "index_commands"),
+    (
+        "asides",
+        "authoring",
+        "commands",
+        "index_commands",
+        "repairing",
+        "unlocking",
+        "verifying",
+    ),
     ("cli", "health"),
     ("extension",),
     ("api",),
@@ -48,7 +58,7 @@ STEP = {name: number for number, names in enumerate(STAIR) for name in names}
 
 WINGS = {"autogenerate", "postgres", "mongo"}
 SPINE = (
-    *("errors", "revision"),
+    *("crashpoints", "errors", "revision"),
     *("config", "journal", "lockfile", "script_file", "graph", "backend", "script"),
     *(
         "indexes",
