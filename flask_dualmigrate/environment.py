@@ -23,6 +23,7 @@ from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress, State
 from .config import Config
 from .errors import DatabaseUnavailable, UsageError
+from .events import lock_told, run_told, waits_told
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
 from .indexes import (
@@ -266,9 +267,10 @@ class Environment:
         with self.stop.patiently(), ExitStack() as stack:
             for name in sorted(self.in_scope, reverse=True):
                 lock = self.backends[name].lock(
-                    timeout_s=self.config.lock_timeout_s, on_wait=self._on_wait
+                    timeout_s=self.config.lock_timeout_s,
+                    on_wait=waits_told(name, self._on_wait),
                 )
-                stack.enter_context(lock)
+                stack.enter_context(lock_told(name, lock))
             yield
 
     def migrate(self, target: str, direction: Direction) -> tuple[StepResult, ...]:
@@ -284,8 +286,11 @@ class Environment:
         if not foreseen.steps and not any(map(State.open_entries, states.values())):
             return ()
         self.stop.target = foreseen.fixed_target
-        with self.locked():
-            return self._migrate(target, direction, foreseen)
+        ids = [step.revision.id for step in foreseen.steps]
+        with run_told(direction, target, ids, [*self.in_scope]) as done, self.locked():
+            results = self._migrate(target, direction, foreseen)
+            done([result.step.revision.id for result in results])
+        return results
 
     def _migrate(
         self, target: str, direction: Direction, foreseen: Plan
