@@ -175,15 +175,6 @@ class Executor:
                 stopped.revision = step.revision.id
             raise
         except Exception as error:
-            _tell(
-                "step_failed",
-                f"{what} failed: {error}",
-                step,
-                started,
-                level=logging.ERROR,
-                backends=sides,
-                error=error,
-            )
             failure = self._failure(plan, results, step, error)
             if failure is error:
                 raise
@@ -196,6 +187,7 @@ class Executor:
 
     def _execute(self, step: Step) -> None:
         done: list[Backend] = []
+        started = time.monotonic()
         for name in step.backends:
             backend = self._backends[name]
             # Until it is settled, its undo log is there, and would be taken for work
@@ -203,9 +195,18 @@ class Executor:
             decides = backend.atomic and name == step.backends[-1]
             try:
                 backend.execute(step, partner=not decides)
-            except OutcomeUnknown:
-                raise
             except Exception as error:
+                _tell(
+                    "step_failed",
+                    f"{step.direction} {step.revision.id} failed: {error}",
+                    step,
+                    started,
+                    level=logging.ERROR,
+                    backends=[*step.backends],
+                    error=error,
+                )
+                if isinstance(error, OutcomeUnknown):
+                    raise
                 self._undo([*done, backend], step, error)
                 raise
             done.append(backend)

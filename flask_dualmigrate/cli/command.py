@@ -164,7 +164,7 @@ def _fail(
 ) -> None:
     """Say an error in one paragraph on stderr, and leave with its exit code."""
     if debug:
-        click.echo(redact("".join(traceback.format_exception(error))), err=True)
+        display.trace(redact("".join(traceback.format_exception(error))))
     if json_:
         click.echo(as_json(_facts(error)))
     display.error(error, redact(str(error)))

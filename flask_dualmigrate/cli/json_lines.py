@@ -27,6 +27,7 @@ class JsonLines(Display):
 
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__(quiet=quiet)
+        self._trace: str | None = None
         level = logging.WARNING if quiet else logging.INFO
         self._logs = json_of_logs(level, lambda line: click.echo(line, err=True))
 
@@ -36,10 +37,16 @@ class JsonLines(Display):
     def wait(self, holder: str) -> None:
         """Nothing: `lock_waiting` tells it."""
 
+    def trace(self, text: str) -> None:
+        self._trace = text
+
     def error(self, error: Exception, text: str) -> None:
         fields = {
             "type": type(error).__name__,
             "exit_code": getattr(error, "exit_code", 1),
+            "where": getattr(error, "where", None),
+            "hint": getattr(error, "hint", None),
+            "exception": self._trace,
             "notes": [redact(note) for note in getattr(error, "__notes__", ())] or None,
         }
         click.echo(_line(logging.ERROR, "error", text, **fields), err=True)

@@ -77,6 +77,10 @@ class Display:
         self._close()
         click.echo(text, err=True)
 
+    def trace(self, text: str) -> None:
+        """Show a traceback, for --debug."""
+        click.echo(text, err=True)
+
     def error(self, error: Exception, text: str) -> None:
         """Say how the command failed, in one paragraph; its notes after it."""
         click.secho(f"Error: {text}", fg="red", err=True)
