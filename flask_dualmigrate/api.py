@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import asides as asides_verb
-from . import authoring, commands, index_commands
+from . import authoring, commands, index_commands, unlocking
 from .environment import Environment
 from .extension import environment_of
 from .indexes import (
@@ -26,6 +26,7 @@ from .indexes import (
     IndexSyncResult,
 )
 from .limits import NO_LIMITS, GivenLimits
+from .recovery import UnlockResult
 from .results import (
     AsidesResult,
     CheckResult,
@@ -105,12 +106,14 @@ def upgrade(
     dry_run: bool = False,
     sql: bool = False,
     mongosh: bool = False,
+    wait_s: float = 0.0,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
+    wait_s: seconds to wait for the databases to come up; not for a script.
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
@@ -122,7 +125,9 @@ def upgrade(
         return commands.print_script(
             env, revision, Direction.UPGRADE, language, limits=limits
         )
-    return commands.upgrade(env, revision, dry_run=dry_run, limits=limits)
+    return commands.upgrade(
+        env, revision, dry_run=dry_run, wait_s=wait_s, limits=limits
+    )
 
 
 def downgrade(
@@ -164,6 +169,16 @@ def repair(
 ) -> RepairResult:
     """Decide a step that a crash left in doubt: done, or to be called again."""
     return commands.repair(_env(directory), revision, step, done=done)
+
+
+def unlock(
+    directory: str | None = None, *, force: bool = False, backend: str | None = None
+) -> UnlockResult:
+    """Free the locks whose holders are gone; `.ok` unless one is still held.
+
+    force: free them even if their holders may be at work.
+    """
+    return unlocking.unlock(_env(directory, backend=backend), force=force)
 
 
 def asides(
@@ -293,6 +308,11 @@ def index_rebuild(
     return index_commands.rebuild_index(env, collection, name)
 
 
-def check(directory: str | None = None, *, backend: str | None = None) -> CheckResult:
-    """Look for what is pending, missing, edited or different; `.ok` if nothing is."""
-    return commands.check(_env(directory, backend=backend))
+def check(
+    directory: str | None = None, *, wait_s: float = 0.0, backend: str | None = None
+) -> CheckResult:
+    """Look for what is pending, missing, edited or different; `.ok` if nothing is.
+
+    wait_s: seconds to wait for the databases to come up.
+    """
+    return commands.check(_env(directory, backend=backend), wait_s=wait_s)

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from .backend import Backend
+from .crashpoints import reached
 from .errors import (
     DualMigrateError,
     IntegrityError,
@@ -80,8 +81,9 @@ class Executor:
             return
         ids = [state.pair_id for state in states.values() if state.pair_id]
         pair_id = ids[0] if ids else uuid4().hex
-        for name, state in states.items():
-            if state.pair_id is None:
+        # The emptier side first: a kill in between must not look like a lost history.
+        for name in sorted(states, key=lambda name: len(states[name].applied)):
+            if states[name].pair_id is None:
                 self._backends[name].set_pair_id(pair_id)
 
     def recover(
@@ -165,6 +167,7 @@ class Executor:
         self, plan: Plan, results: list[StepResult], step: Step
     ) -> StepResult:
         self._on_step(step)
+        reached("step.start")
         started, sides = time.monotonic(), [*step.backends]
         what = f"{step.direction} {step.revision.id}"
         _tell("step_begun", f"{what} begun", step, backends=sides)
@@ -179,7 +182,9 @@ class Executor:
             if failure is error:
                 raise
             raise failure from error
+        reached("step.executed")
         self._settle(step)
+        reached("step.settled")
         duration_ms = since_ms(started)
         text = f"{what} done in {duration_ms} ms"
         _tell("step_done", text, step, started, backends=sides)
@@ -210,6 +215,7 @@ class Executor:
                 self._undo([*done, backend], step, error)
                 raise
             done.append(backend)
+            reached("step.side")
 
     def _settle(self, step: Step) -> None:
         """Close a step that is done; if that fails, the next run does it."""

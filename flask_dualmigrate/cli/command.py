@@ -115,6 +115,7 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
                     on_step=display.step,
                     on_progress=display.progress,
                     on_wait=display.wait,
+                    on_absent=display.absent,
                     stop=stop,
                 )
                 result = verb(env, **options)
@@ -167,8 +168,15 @@ def _fail(
         display.trace(redact("".join(traceback.format_exception(error))))
     if json_:
         click.echo(as_json(_facts(error)))
-    display.error(error, redact(str(error)))
+    display.error(error, _in_one_line(str(error)))
     sys.exit(error.exit_code)
+
+
+def _in_one_line(text: str) -> str:
+    """Return a text that a terminal shows as one line, whatever a script put in it."""
+    words = " ".join(text.splitlines())
+    shown = (char if char.isprintable() else repr(char)[1:-1] for char in words)
+    return redact("".join(shown))
 
 
 def _facts(error: DualMigrateError) -> dict[str, Any]:
@@ -198,3 +206,14 @@ def argument(name: str, default: str | None = None) -> click.Argument:
 
 def option(*names: str, **more: Any) -> click.Option:
     return click.Option(list(names), **more)
+
+
+WAIT = option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait that long for the databases to come up.",
+)
+"""For commands that run where the databases may be starting too."""

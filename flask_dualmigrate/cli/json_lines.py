@@ -37,6 +37,11 @@ class JsonLines(Display):
     def wait(self, holder: str) -> None:
         """Nothing: `lock_waiting` tells it."""
 
+    def absent(self, server: str) -> None:
+        text, server = f"waiting for {server}", redact(server)
+        line = _line(logging.WARNING, "server_waiting", text, server=server)
+        click.echo(line, err=True)
+
     def trace(self, text: str) -> None:
         self._trace = text
 

@@ -72,6 +72,10 @@ class Display:
         self._close()
         click.echo(f"Waiting for another migration: {holder}", err=True)
 
+    def absent(self, server: str) -> None:
+        """Say which server the run waits for, and why."""
+        click.echo(f"Waiting for {server}", err=True)
+
     def warn(self, text: str) -> None:
         """Say what a person must know, of what the run logs."""
         self._close()

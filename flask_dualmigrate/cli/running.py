@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..limits import GivenLimits
 from ..revision import Direction
 from .asking import ask
-from .command import argument, command, option, target
+from .command import WAIT, argument, command, option, target
 
 _TARGET_UP = click.Argument(["target"], default="head", callback=target)
 _DRY_RUN = option(
@@ -59,18 +59,36 @@ def _limits(options: dict[str, Any]) -> GivenLimits:
     return {name: options.pop(name) for name in names}
 
 
-@command("upgrade", _TARGET_UP, _DRY_RUN, *_SCRIPTS, *_LIMITS, asks=True, scope=True)
-def _upgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
+@command(
+    "upgrade",
+    _TARGET_UP,
+    _DRY_RUN,
+    *_SCRIPTS,
+    WAIT,
+    *_LIMITS,
+    asks=True,
+    scope=True,
+)
+def _upgrade(
+    env: Environment, target: str, yes: bool, wait_s: float, **ways: Any
+) -> Any:
     """Bring the databases up to a revision (head)."""
     limits = _limits(ways)
     language = commands.language_of(target, **ways)
+    if language is not None and wait_s:
+        raise UsageError("--wait is for a run: a script is printed without a database")
     if language is not None:
         return commands.print_script(
             env, target, Direction.UPGRADE, language, limits=limits
         )
     confirm = None if yes else ask
     return commands.upgrade(
-        env, target, dry_run=ways["dry_run"], confirm=confirm, limits=limits
+        env,
+        target,
+        dry_run=ways["dry_run"],
+        confirm=confirm,
+        wait_s=wait_s,
+        limits=limits,
     )
 
 
@@ -97,10 +115,10 @@ def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     )
 
 
-@command("stamp", argument("revision", "head"), scope=True)
-def _stamp(env: Environment, revision: str) -> Any:
+@command("stamp", argument("revision", "head"), asks=True, scope=True)
+def _stamp(env: Environment, revision: str, yes: bool) -> Any:
     """Mark the databases as being at a revision; run nothing."""
-    return commands.stamp(env, revision)
+    return commands.stamp(env, revision, confirm=None if yes else ask)
 
 
 @command(

@@ -10,9 +10,11 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import ConnectionFailure, PyMongoError
 
+from ..crashpoints import around
 from ..errors import DualMigrateError, OperationError
 from ..ops import Kind, Run
-from .async_run import call_async, is_async, options_of, refuse_models
+from .async_run import call_async, is_async, refuse_models
+from .clients import options_of
 from .handler import Handler
 from .steps import StepRecord, StepStatus
 from .work import Work
@@ -64,6 +66,7 @@ def refuse_uncallable(operation: Run, app_db: Database[Any]) -> None:
         refuse_models(operation.models)
 
 
+@around("mongo.run")
 def _call_in_transaction(
     work: Work, operation: Run, fn: Callable[..., Any], place: dict[str, Any]
 ) -> None:
@@ -79,6 +82,7 @@ def _call_in_transaction(
     work.transact(attempt)
 
 
+@around("mongo.run")
 def _call(work: Work, operation: Run, fn: Callable[..., Any]) -> None:
     """Call a function outside of a transaction; note in the record that it raised.
 

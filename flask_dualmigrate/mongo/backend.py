@@ -14,6 +14,7 @@ from alembic.script.base import Script
 from pymongo.database import Database
 
 from ..backend import Aside, PlannedStep, Progress, State
+from ..crashpoints import around
 from ..errors import (
     DatabaseUnavailable,
     IntegrityError,
@@ -21,6 +22,7 @@ from ..errors import (
 )
 from ..events import tell
 from ..graph import RevisionGraph
+from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
 from ..ops import Operation
@@ -34,6 +36,7 @@ from .kept import KeptAsides
 from .lock import MongoLock
 from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
+from .privileges import require_privileges
 from .recording import record
 from .results import StepResult
 from .runner import OperationRunner
@@ -118,9 +121,17 @@ class MongoBackend:
         return State(applied, entries, pair_id)
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> AbstractContextManager[None]:
         return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
+
+    def holder(self) -> Holder | None:
+        with driver_errors("read its lock"):
+            return self._lock.holder()
+
+    def free(self, holder: Holder) -> bool:
+        with driver_errors("free its lock"):
+            return self._lock.free(holder)
 
     def prepare(self) -> None:
         """Nothing to make: MongoDB creates the journal with its first document."""
@@ -137,6 +148,10 @@ class MongoBackend:
             refuse_uncallables(step, operations, self._db)
             if operations and not self._has_transactions:
                 refuse_without_transactions(step, operations, path)
+
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        operations = [found for step in steps for found in self._operations(step)]
+        require_privileges(self._db, operations)
 
     @cached_property
     def _has_transactions(self) -> bool:
@@ -247,6 +262,7 @@ class MongoBackend:
                 awaits_partner=partner,
             )
 
+    @around("mongo.verify")
     def _verify(self, step: Step) -> None:
         script = self._script(step.revision)
         verify = getattr(script.module, "verify", None)

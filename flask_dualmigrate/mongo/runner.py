@@ -16,6 +16,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from ..backend import Progress
+from ..crashpoints import reached
 from ..errors import IntegrityError, OperationError
 from ..events import since_ms, tell
 from ..journal import Actor
@@ -115,6 +116,7 @@ class OperationRunner:
                 self._bench.keep_going()
                 draft = self._draft(revision, direction, step, operation)
                 record = records.get(step)
+                reached("mongo.operation.start")
                 results.append(self._run_step(operation, draft, record, session))
             return RunResult(tuple(results))
 
@@ -133,6 +135,7 @@ class OperationRunner:
                     continue
                 self._bench.keep_going()
                 operation = operation_of(record, operations)
+                reached("mongo.undo.start")
                 try:
                     notes += self._undo_step(operation, record, session)
                 except (_NoUndo, OperationError) as reason:
@@ -232,9 +235,12 @@ class OperationRunner:
                     before = handler.before(operation, work)
                 work.begin(before)
             work.report()
+            reached("mongo.operation.begun")
             with _commands_of(operation, work.bench):
                 handler.apply(operation, work)
+            reached("mongo.operation.applied")
             work.save(status=str(StepStatus.DONE), stamp="finished_at")
+            reached("mongo.operation.done")
             work.report(ended=True)
         took_ms, documents = since_ms(started), work.record.documents
         told = {"documents": documents, "duration_ms": took_ms}
@@ -270,10 +276,14 @@ class OperationRunner:
         with self._at(operation, record):
             work.save(status=str(StepStatus.UNDOING), error=None, notes=[])
             self._bench.store.remove_parts(record)
+            reached("mongo.undo.begun")
             handler.undo(operation, work)
+            reached("mongo.undo.applied")
             work.report(ended=True)
             handler.tidy(operation, work)
+            reached("mongo.undo.tidied")
             work.save(status=str(StepStatus.UNDONE), stamp="finished_at")
+            reached("mongo.undo.done")
         _tell("operation_undone", "undone", record, duration_ms=since_ms(started))
         return work.record.notes
 

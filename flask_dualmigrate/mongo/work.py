@@ -17,6 +17,7 @@ from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
 from ..backend import Progress
+from ..crashpoints import reached
 from ..errors import OperationError
 from ..revision import Direction
 from ..stopping import NEVER, Stop
@@ -120,6 +121,7 @@ class Work:
         )
         if self._pending is not None:
             self._adopt(self._pending)
+            reached("mongo.batch.done")
         return result
 
     def checkpoint(
@@ -138,6 +140,7 @@ class Work:
             batches=batches,
             session=session,
         )
+        reached("mongo.batch.checkpoint")
 
     def save(self, *, stamp: str | None = None, **changes: Any) -> None:
         """Change the record, outside of a transaction."""

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..backend import PlannedStep, Progress, State
+from ..crashpoints import around, reached
 from ..errors import (
     DatabaseUnavailable,
     DualMigrateError,
@@ -24,18 +25,22 @@ from ..errors import (
     TreeError,
 )
 from ..graph import RevisionGraph
+from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
+from .crashpoints import watch
 from .destructive import destructive_calls
 from .env import environment, run_script, script_as_sql
 from .errors import connection_lost, driver_errors, first_line, unavailable
-from .journal import PostgresJournal
+from .journal import PostgresJournal, now_of
 from .limits import Attempt, limit_error
-from .lock import advisory_lock, lock_key
+from .lock import PostgresLock, lock_key
 from .offline import OfflineScript
+from .preflight import refuse_tables_without_history
+from .privileges import require_privileges, require_writable
 
 
 class PostgresBackend:
@@ -68,6 +73,9 @@ class PostgresBackend:
         self._stop = stop
         self._schema = options.get("version_table_schema")
         self._journal = PostgresJournal(self._schema)
+        self._lock = PostgresLock(
+            engine, key=lock_key(self._schema), keep_going=stop.require
+        )
 
     @property
     def _directory(self) -> ScriptDirectory:
@@ -96,26 +104,32 @@ class PostgresBackend:
                 heads = tuple(context.get_context().get_current_heads())
             entries = self._journal.entries(connection)
             pair_id = self._journal.pair_id(connection)
-        return State(applied_below(heads, graph, entries), entries, pair_id)
+        return State(applied_below(heads, graph, entries), entries, pair_id, heads)
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> AbstractContextManager[None]:
         """SQLite and its kind lock the whole database by themselves."""
         if not self._is_postgres:
             return nullcontext()
-        return advisory_lock(
-            self.engine,
-            key=lock_key(self._schema),
-            timeout_s=timeout_s,
-            on_wait=on_wait,
-            keep_going=self._stop.require,
-        )
+        return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
 
+    def holder(self) -> Holder | None:
+        if not self._is_postgres:
+            return None
+        with driver_errors("read its lock"):
+            return self._lock.holder()
+
+    def free(self, holder: Holder) -> bool:
+        with driver_errors("free its lock"):
+            return self._lock.free(holder)
+
+    @around("postgres.prepare")
     def prepare(self) -> None:
         with driver_errors("make its journal"), self.engine.begin() as connection:
             self._journal.create(connection)
 
+    @around("postgres.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
         with driver_errors("write its journal"), self.engine.begin() as connection:
             self._journal.set_pair_id(connection, pair_id)
@@ -128,8 +142,24 @@ class PostgresBackend:
                     f"Revision {script.revision} has no {step.direction}() function, "
                     "so it cannot be taken back",
                     where=script.path,
+                    hint="Write one, or choose a target above it.",
                 )
             self._limits_of(step)
+        if any(
+            not s.revision.parents and s.direction is Direction.UPGRADE for s in steps
+        ):
+            scripts = [self._script(step.revision) for step in steps]
+            refuse_tables_without_history(self.engine, scripts)
+
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        if not self._is_postgres:
+            return
+        scripts = [(self._script(step.revision), step.direction) for step in steps]
+        version = self._options.get("version_table", "alembic_version")
+        ours = [version, *(table.name for table in self._journal.tables)]
+        with driver_errors("tell its rights"), self.engine.connect() as connection:
+            require_writable(connection)
+            require_privileges(connection, scripts, ours=ours, schema=self._schema)
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         return tuple(map(self._plan, steps))
@@ -176,22 +206,25 @@ class PostgresBackend:
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the script, its verify, the version row and the journal row; COMMIT."""
-        started_at, started = datetime.now(UTC), time.monotonic()
+        started_at, started = self._now(), time.monotonic()
 
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
+            reached("postgres.version_row")
             with self._stop.at_once():
                 self._check_constraints(ctx.connection)
                 if step.direction is Direction.UPGRADE:
                     self._verify(step, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
+            self._lock.require(ctx.connection)
 
         attempt = Attempt(self.engine, self._limits_of(step), self._stop)
         try:
             attempt.repeat(lambda: self._run(step, attempt, before_commit))
         except DualMigrateError:
             raise
-        except Exception as error:
+        # A script that calls sys.exit() has failed like any other.
+        except (Exception, SystemExit) as error:
             if connection_lost(error) and self._was_committed(step):
                 return
             raise self._failure(step, error) from error
@@ -200,6 +233,7 @@ class PostgresBackend:
         self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
     ) -> None:
         with self.engine.connect() as connection:
+            watch(connection)
             run_script(
                 connection,
                 self._directory,
@@ -210,15 +244,27 @@ class PostgresBackend:
                 guard=self._stop.at_once,
                 **self._environment,
             )
+        reached("postgres.commit.after")
 
     def _limits_of(self, step: Step) -> Limits:
         script = self._script(step.revision)
         return self._limits.for_script(script.module, script.path, self.name)
 
+    def _now(self) -> datetime:
+        """Return the server's time: the clocks of clients may differ by hours."""
+        if not self._is_postgres:
+            return datetime.now(UTC)
+        with driver_errors("be reached"), self.engine.connect() as connection:
+            now: datetime = connection.execute(
+                sa.select(now_of(connection))
+            ).scalar_one()
+        return now
+
     def _check_constraints(self, connection: Connection) -> None:
         if self._is_postgres:
             connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
+    @around("postgres.verify")
     def _verify(self, step: Step, connection: Connection) -> None:
         script = self._script(step.revision)
         verify = getattr(script.module, "verify", None)
@@ -262,7 +308,7 @@ class PostgresBackend:
             ) from error
         return applied is (step.direction is Direction.UPGRADE)
 
-    def _failure(self, step: Step, error: Exception) -> DualMigrateError:
+    def _failure(self, step: Step, error: BaseException) -> DualMigrateError:
         script = self._script(step.revision)
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return unavailable("finish a script", error)
@@ -286,6 +332,7 @@ class PostgresBackend:
         """Nothing is known before the commit."""
         return None
 
+    @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
         with suppress(SQLAlchemyError), self.engine.begin() as connection:
@@ -304,6 +351,7 @@ class PostgresBackend:
     def settle(self, step: Step) -> None:
         """Nothing is left open after COMMIT."""
 
+    @around("postgres.stamp")
     def stamp(self, revisions: Sequence[Revision]) -> None:
         """Write the version rows and the journal rows in one transaction."""
         wanted = {revision.id: revision for revision in revisions}
@@ -314,11 +362,14 @@ class PostgresBackend:
             for revision in revisions
             for checksum in [self._directory.checksum(self.name, revision.id)]
             if revision.id not in applied
+            or not state.says_applied(revision.id)
             or getattr(state.entries.get(revision.id), "checksum", None) != checksum
         ]
+        # What the journal says too: the version row may say otherwise.
+        known = applied | {e.revision for e in state.entries.values() if e.applied}
         gone = [
             self._directory.revisions.get(revision_id, Revision(revision_id))
-            for revision_id in sorted(applied - wanted.keys())
+            for revision_id in sorted(known - wanted.keys())
         ]
         heads = self._directory.heads_of(frozenset(wanted))
         with driver_errors("be stamped"), self.engine.begin() as connection:

@@ -101,7 +101,7 @@ class Attempt:
 
 
 def limit_error(
-    error: Exception, limits: Limits, script: Script
+    error: BaseException, limits: Limits, script: Script
 ) -> DualMigrateError | None:
     """Return the error for a limit that was met; None for another error."""
     if _sqlstate(error) == _LOCK_NOT_AVAILABLE:

@@ -23,7 +23,9 @@ from .terminal import PutVerb, Terminal
 ROOT = Path(flask_dualmigrate.__file__).parent
 PAGE = ROOT.parent / "docs" / "signals-and-limits.md"
 log = logging.getLogger("flask_dualmigrate.tests")
-OF_THE_COMMAND = {"progress", "error", "stopping", "killed", "stopped"}
+OF_THE_COMMAND = {
+    *("progress", "server_waiting", "error", "stopping", "killed", "stopped"),
+}
 
 
 def test_the_docs_list_each_event_with_its_fields() -> None:

@@ -8,7 +8,7 @@
     3 plan         status, generate, results, indexes (values of them); the wings:
                    autogenerate, postgres, mongo
     2 script       lockfile, journal, backend, config, ops
-    1 errors       revision, stopping
+    1 errors       revision, crashpoints, stopping
 
 Within a floor a module imports only from the steps below its own. `embedded` stands
 beside the house, on the errors alone.
@@ -27,19 +27,28 @@ import flask_dualmigrate
 ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
-    ("errors", "revision", "stopping"),
+    ("crashpoints", "errors", "revision", "stopping"),
     ("events", "limits"),
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
-    ("graph",),
+    ("graph", "holder"),
     ("backend", "script", "embedded"),
     ("indexes",),
     ("plan", "autogenerate", "postgres", "mongo"),
-    ("status", "generate"),
-    ("results",),
-    ("executor", "history", "console"),
+    ("consistency", "status", "generate"),
+    ("recovery", "results"),
+    ("executor", "history", "console", "server_wait"),
+    ("lock_wait",),
     ("environment",),
     ("preview",),
-    ("asides", "authoring", "commands", "index_commands"),
+    (
+        "asides",
+        "authoring",
+        "commands",
+        "index_commands",
+        "repairing",
+        "unlocking",
+        "verifying",
+    ),
     ("cli",),
     ("extension",),
     ("api",),
@@ -49,7 +58,7 @@ STEP = {name: number for number, names in enumerate(STAIR) for name in names}
 
 WINGS = {"autogenerate", "postgres", "mongo"}
 SPINE = (
-    *("errors", "revision"),
+    *("crashpoints", "errors", "revision"),
     *("config", "journal", "lockfile", "script_file", "graph", "backend", "script"),
     *(
         "indexes",
@@ -60,6 +69,7 @@ SPINE = (
         "executor",
         "history",
         "console",
+        "waiting",
     ),
 )
 DRIVERS = {"pymongo", "bson", "psycopg", "flask_pymongo", "flask_sqlalchemy"}
