@@ -113,7 +113,7 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
             raise
         except Exception as error:
             if debug:
-                raise
+                _show_traceback(error)
             click.secho(f"Error: {_unforeseen(error)}", fg="red", err=True)
             sys.exit(1)
         else:
@@ -140,13 +140,17 @@ def _unforeseen(error: Exception) -> str:
 def _fail(error: DualMigrateError, *, json_: bool, debug: bool) -> None:
     """Say an error in one paragraph on stderr, and leave with its exit code."""
     if debug:
-        click.echo(redact("".join(traceback.format_exception(error))), err=True)
+        _show_traceback(error)
     if json_:
         click.echo(as_json(_facts(error)))
     click.secho(f"Error: {_in_one_line(str(error))}", fg="red", err=True)
     for note in getattr(error, "__notes__", ()):
         click.echo(redact(note), err=True)
     sys.exit(error.exit_code)
+
+
+def _show_traceback(error: Exception) -> None:
+    click.echo(redact("".join(traceback.format_exception(error))), err=True)
 
 
 def _in_one_line(text: str) -> str:

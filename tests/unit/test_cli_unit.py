@@ -79,7 +79,7 @@ def test_every_command_explains_itself_and_its_options(
 @pytest.mark.parametrize(
     ("option", "takers"),
     [
-        ("--yes", {"upgrade", "downgrade", "asides"}),
+        ("--yes", {"upgrade", "downgrade", "stamp", "asides"}),
         ("--purge-older-than", {"asides"}),
         ("--dry-run", {"upgrade", "downgrade"}),
         ("--sql", {"upgrade", "downgrade"}),
