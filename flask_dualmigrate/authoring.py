@@ -54,7 +54,9 @@ def init(env: Environment) -> InitResult:
     except OSError as error:
         raise TreeError(
             f"The migrations directory cannot be made: {error.strerror}",
-            where=str(root),
+            where=str(error.filename or root),
+            hint="Move away what is there, let this account write there, or name "
+            "another one with -d.",
         ) from error
     directory, lock_file = env.directory, root / LOCK_FILE
     there = lock_file.exists()
@@ -166,7 +168,10 @@ def _write_partner(env: Environment, identifier: str) -> RevisionResult:
     found = single(directory, identifier)
     missing = [name for name in env.available if not directory.has(name, found.id)]
     if not missing:
-        raise UsageError(f"Revision {found.id} has both scripts already")
+        raise UsageError(
+            f"Revision {found.id} has both scripts already",
+            hint=f"Open them with: flask db-migrate edit {found.id}",
+        )
     header = header_of(directory, found.id)
     (name,) = missing
     if name is BackendName.MONGO:

@@ -24,6 +24,7 @@ from .errors import (
 from .journal import Entry
 from .plan import Plan, States
 from .revision import BackendName, Direction, Revision, Step
+from .stopping import Interrupted
 
 log = logging.getLogger(__name__)
 Backends = Mapping[BackendName, Backend]
@@ -51,16 +52,22 @@ class Executor:
     """Carries out plans on the sides in use, whose locks the caller holds.
 
     backends: in the order they are worked on, the deciding one last.
-    on_step: told each step before it begins.
+    on_step: told each step before it begins. keep_going: called before each step;
+    raises when the run must stop.
     undone: the half-done steps of earlier runs that recover() took back.
     """
 
     def __init__(
-        self, backends: Backends, *, on_step: Callable[[Step], None] | None = None
+        self,
+        backends: Backends,
+        *,
+        on_step: Callable[[Step], None] | None = None,
+        keep_going: Callable[[], None] | None = None,
     ) -> None:
         self.undone: list[StepResult] = []
         self._backends = backends
         self._on_step = on_step or (lambda step: None)
+        self._keep_going = keep_going or (lambda: None)
 
     def pair(self, states: States) -> None:
         """See that both sides belong together; give them an id at their first run.
@@ -72,8 +79,9 @@ class Executor:
             return
         ids = [state.pair_id for state in states.values() if state.pair_id]
         pair_id = ids[0] if ids else uuid4().hex
-        for name, state in states.items():
-            if state.pair_id is None:
+        # The emptier side first: a kill in between must not look like a lost history.
+        for name in sorted(states, key=lambda name: len(states[name].applied)):
+            if states[name].pair_id is None:
                 self._backends[name].set_pair_id(pair_id)
 
     def recover(
@@ -130,37 +138,52 @@ class Executor:
         """Do the steps of a plan.
 
         Raises PartialFailure if one fails: that one is undone, those before it stay.
+        Raises Interrupted if it is to stop: the one at hand stays as it is.
         """
         results: list[StepResult] = []
-        for step in plan.steps:
-            self._on_step(step)
-            reached("step.start")
-            started = time.monotonic()
-            try:
-                self._execute(step)
-            except Exception as error:
-                failure = self._failure(plan, results, step, error)
-                if failure is error:
-                    raise
-                raise failure from error
-            reached("step.executed")
-            self._settle(step)
-            reached("step.settled")
-            duration_ms = int((time.monotonic() - started) * 1000)
-            log.info(
-                "%s %s done in %s ms",
-                step.direction,
-                step.revision.id,
-                duration_ms,
-                extra={
-                    "event": "step_done",
-                    "revision": step.revision.id,
-                    "direction": str(step.direction),
-                    "duration_ms": duration_ms,
-                },
-            )
-            results.append(StepResult(step, duration_ms))
+        try:
+            for step in plan.steps:
+                self._keep_going()
+                results.append(self._run_step(plan, results, step))
+        except Interrupted as stopped:
+            stopped.done = [result.step.revision.id for result in results]
+            raise
         return tuple(results)
+
+    def _run_step(
+        self, plan: Plan, results: list[StepResult], step: Step
+    ) -> StepResult:
+        self._on_step(step)
+        reached("step.start")
+        started = time.monotonic()
+        try:
+            self._execute(step)
+        except Interrupted as stopped:
+            if not all(self._backends[name].atomic for name in step.backends):
+                stopped.revision = step.revision.id
+            raise
+        except Exception as error:
+            failure = self._failure(plan, results, step, error)
+            if failure is error:
+                raise
+            raise failure from error
+        reached("step.executed")
+        self._settle(step)
+        reached("step.settled")
+        duration_ms = int((time.monotonic() - started) * 1000)
+        log.info(
+            "%s %s done in %s ms",
+            step.direction,
+            step.revision.id,
+            duration_ms,
+            extra={
+                "event": "step_done",
+                "revision": step.revision.id,
+                "direction": str(step.direction),
+                "duration_ms": duration_ms,
+            },
+        )
+        return StepResult(step, duration_ms)
 
     def _execute(self, step: Step) -> None:
         done: list[Backend] = []
@@ -197,6 +220,9 @@ class Executor:
         for backend in reversed(backends):
             try:
                 why = backend.revert(step, text)
+            except Interrupted as stopped:
+                stopped.add_note(f"It had failed, and is being undone: {text}")
+                raise
             except Exception as undo_error:
                 # Whatever it was: the other side must be undone all the same.
                 why = _reason(undo_error)

@@ -19,9 +19,9 @@ from flask_sqlalchemy import SQLAlchemy
 from .cli import make_group
 from .config import Active, CollectionMap, Config, Documents, FieldMap
 from .environment import Environment
-from .errors import IntegrityError, UsageError
+from .errors import DualMigrateError, IntegrityError, UsageError
 from .revision import Direction
-from .status import pending
+from .status import Readiness
 
 log = logging.getLogger(__name__)
 
@@ -151,18 +151,26 @@ class Registered:
         return Environment(self.app, self.db, self.mongo, config, **more)
 
     def on_start(self, auto_upgrade: bool | str) -> None:
-        """Upgrade, or check that nothing is pending; already at head takes no lock."""
+        """Upgrade, or check that nothing is pending; already at head takes no lock.
+
+        Raises what `migrate` raises, without the frames that lie below: each worker
+        of a server prints them, and the reason would drown.
+        """
         with self.app.app_context():
-            env = self.environment(on_wait=_log_wait)
+            env = self.environment(on_wait=_log_wait, own_client=True)
             try:
-                if env.at_head():
-                    return
-                if auto_upgrade == "check":
-                    _refuse_pending(env)
-                else:
-                    env.migrate("heads", Direction.UPGRADE)
+                self._on_start(env, auto_upgrade)
+            except DualMigrateError as error:
+                log.debug("The app does not start", exc_info=True)
+                raise error.with_traceback(None) from None
             finally:
                 env.dispose()
+
+    def _on_start(self, env: Environment, auto_upgrade: bool | str) -> None:
+        if auto_upgrade == "check":
+            _refuse_unready(env.readiness())
+        elif not env.at_head():
+            env.migrate("heads", Direction.UPGRADE)
 
 
 def environment_of(**arguments: Any) -> Environment:
@@ -182,12 +190,18 @@ def environment_of(**arguments: Any) -> Environment:
     return registered.environment(**arguments)
 
 
-def _refuse_pending(env: Environment) -> None:
-    waiting = pending(env.directory, env.states())
-    if waiting:
-        ids = ", ".join(revision.id for revision in waiting)
+def _refuse_unready(readiness: Readiness) -> None:
+    """Raise IntegrityError if the databases are not what this code needs."""
+    if readiness.half_done:
         raise IntegrityError(
-            f"The databases are behind this code: {ids}",
+            f"A migration of the databases is half done: "
+            f"{', '.join(readiness.half_done)}",
+            hint="See `flask db-migrate status`, and carry it on with: flask "
+            "db-migrate upgrade",
+        )
+    if readiness.pending:
+        raise IntegrityError(
+            f"The databases are behind this code: {', '.join(readiness.pending)}",
             hint="Run: flask db-migrate upgrade",
         )
 

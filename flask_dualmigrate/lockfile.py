@@ -74,7 +74,12 @@ def read_lock_file(root: Path) -> tuple[LockLine, ...] | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise TreeError(f"revisions.lock cannot be read: {error}") from error
+        said = error.strerror if isinstance(error, OSError) else error
+        raise TreeError(
+            f"revisions.lock cannot be read: {said}",
+            where=str(path),
+            hint="Restore it, or delete it and rewrite it with: flask db-migrate init",
+        ) from error
     lines = []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip() and not line.startswith("#"):
@@ -192,7 +197,11 @@ def _discard(path: Path) -> None:
 def _refuse_existing(files: Iterable[Path]) -> None:
     for path in files:
         if path.exists():
-            raise TreeError("There is a script of that name already", where=str(path))
+            raise TreeError(
+                "There is a script of that name already",
+                where=str(path),
+                hint="Give the revision another id or another message.",
+            )
 
 
 def _pending(path: Path) -> Path:

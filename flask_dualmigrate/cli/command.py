@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from flask.cli import with_appcontext
@@ -14,7 +15,9 @@ from flask.cli import with_appcontext
 from ..console import as_json, as_text
 from ..environment import Environment
 from ..errors import DualMigrateError, redact
+from ..stopping import Interrupted, Stop
 from .progress import Display
+from .stopped import facts_of, say_signal, words_of
 
 MakeEnvironment = Callable[..., Environment]
 Verb = Callable[..., Any]
@@ -93,8 +96,9 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
         backend: str | None = None,
         **options: Any,
     ) -> None:
+        stop = Stop(say_signal)
         try:
-            with Display(quiet=quiet) as display:
+            with stop.listening(), Display(quiet=quiet) as display:
                 env = make_environment(
                     directory=directory,
                     x_arg=x_arg,
@@ -102,14 +106,17 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
                     on_step=display.step,
                     on_progress=display.progress,
                     on_wait=display.wait,
+                    on_absent=display.absent,
+                    stop=stop,
                 )
                 result = verb(env, **options)
         except DualMigrateError as error:
             _fail(error, json_=json_, debug=debug)
-        except KeyboardInterrupt:
-            click.echo(_INTERRUPTED, err=True)
-            sys.exit(130)
-        except (click.ClickException, click.Abort):
+        except (KeyboardInterrupt, click.Abort) as error:
+            if stop.asked is None and isinstance(error, click.Abort):
+                raise  # the end of what a person types, at a question
+            _leave(error, stop, json_=json_)
+        except click.ClickException:
             raise
         except Exception as error:
             if debug:
@@ -124,9 +131,14 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
     return callback
 
 
-_INTERRUPTED = (
-    "Interrupted. What was begun stands in the journal; the same command carries it on."
-)
+def _leave(error: BaseException, stop: Stop, *, json_: bool) -> NoReturn:
+    """Say what carries on, and leave with the exit code of the signal."""
+    if not isinstance(error, Interrupted):
+        error = Interrupted(stop.asked or signal.SIGINT, stop.target)
+    if json_:
+        click.echo(as_json(facts_of(error)))
+    click.echo(words_of(error), err=True)
+    sys.exit(error.exit_code)
 
 
 def _unforeseen(error: Exception) -> str:
@@ -143,10 +155,17 @@ def _fail(error: DualMigrateError, *, json_: bool, debug: bool) -> None:
         click.echo(redact("".join(traceback.format_exception(error))), err=True)
     if json_:
         click.echo(as_json(_facts(error)))
-    click.secho(f"Error: {redact(str(error))}", fg="red", err=True)
+    click.secho(f"Error: {_in_one_line(str(error))}", fg="red", err=True)
     for note in getattr(error, "__notes__", ()):
         click.echo(redact(note), err=True)
     sys.exit(error.exit_code)
+
+
+def _in_one_line(text: str) -> str:
+    """Return a text that a terminal shows as one line, whatever a script put in it."""
+    words = " ".join(text.splitlines())
+    shown = (char if char.isprintable() else repr(char)[1:-1] for char in words)
+    return redact("".join(shown))
 
 
 def _facts(error: DualMigrateError) -> dict[str, Any]:
@@ -176,3 +195,14 @@ def argument(name: str, default: str | None = None) -> click.Argument:
 
 def option(*names: str, **more: Any) -> click.Option:
     return click.Option(list(names), **more)
+
+
+WAIT = option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait that long for the databases to come up.",
+)
+"""For commands that run where the databases may be starting too."""

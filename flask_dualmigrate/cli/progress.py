@@ -34,7 +34,7 @@ class Display:
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._bar: ProgressBar[Any] | None = None
-        self._of: tuple[str, int] | None = None
+        self._of: tuple[str, int, str] | None = None
         self._next_s = 0.0
         self._spoken = False
 
@@ -64,11 +64,16 @@ class Display:
         self._close()
         click.echo(f"Waiting for another migration: {holder}", err=True)
 
+    def absent(self, server: str) -> None:
+        """Say which server the run waits for, and why."""
+        click.echo(f"Waiting for {server}", err=True)
+
     def progress(self, progress: Progress) -> None:
         """Show how far an operation is, if it takes longer than a moment."""
         if self._quiet:
             return
-        now, of = time.monotonic(), (progress.revision, progress.step)
+        now = time.monotonic()
+        of = (progress.revision, progress.step, progress.verb)
         if of != self._of:
             self._close()
             self._of, self._next_s, self._spoken = of, now + _FIRST_S, False

@@ -13,7 +13,8 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 from ..crashpoints import around
 from ..errors import DualMigrateError, OperationError
 from ..ops import Kind, Run
-from .async_run import call_async, is_async, options_of, refuse_models
+from .async_run import call_async, is_async, refuse_models
+from .clients import options_of
 from .handler import Handler
 from .steps import StepRecord, StepStatus
 from .work import Work

@@ -11,6 +11,7 @@ from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
 from ..crashpoints import around
+from ..errors import IntegrityError
 from ..journal import Actor, Entry
 from ..revision import Direction, Revision, Status
 
@@ -267,6 +268,22 @@ def _literal(fields: Doc) -> Doc:
 
 
 def _entry(doc: Doc) -> Entry:
+    """Return a document as an entry; IntegrityError if it is none of ours."""
+    try:
+        return _as_entry(doc)
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(
+            "The journal of MongoDB has a document that is none of ours: its _id is "
+            f"{doc['_id']!r}",
+            where=f"{COLLECTION}: {type(error).__name__}: {error}",
+            hint="Restore it; or delete it, and say where the database stands with: "
+            "flask db-migrate stamp --backend mongo REVISION",
+        ) from error
+
+
+def _as_entry(doc: Doc) -> Entry:
+    if not isinstance(doc["_id"], str):
+        raise TypeError("an _id is the id of a revision")
     return Entry(
         revision=doc["_id"],
         direction=Direction(doc.get("direction", "upgrade")),

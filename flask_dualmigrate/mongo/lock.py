@@ -36,12 +36,20 @@ _HELD = {
 class MongoLock:
     """A lease on the lock document of one database.
 
-    lease_s: seconds that it lives without being renewed.
+    lease_s: seconds that it lives without being renewed. keep_going: called while it
+    is waited for; raises when the run must stop.
     """
 
-    def __init__(self, db: Database[Any], *, lease_s: float) -> None:
+    def __init__(
+        self,
+        db: Database[Any],
+        *,
+        lease_s: float,
+        keep_going: Callable[[], None] = lambda: None,
+    ) -> None:
         self._locks = durable(db)[COLLECTION]
         self._lease_s = lease_s
+        self._keep_going = keep_going
         self._owner = uuid4().hex
         self._deadline = 0.0
         self._stop = threading.Event()
@@ -94,6 +102,7 @@ class MongoLock:
     def _wait(self, timeout_s: float, on_wait: Callable[[str], None]) -> None:
         give_up = time.monotonic() + timeout_s
         told = False
+        self._keep_going()
         while not self._take():
             holder = self._holder()
             if time.monotonic() >= give_up:
@@ -108,6 +117,7 @@ class MongoLock:
                 on_wait(holder)
                 told = True
             time.sleep(_POLL_S)
+            self._keep_going()
 
     def _take(self) -> bool:
         asked = time.monotonic()

@@ -7,7 +7,7 @@ carried on by the next one, or taken back by `revert`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from pymongo.client_session import ClientSession
@@ -17,8 +17,9 @@ from ..backend import Progress
 from ..crashpoints import reached
 from ..errors import IntegrityError, OperationError
 from ..journal import Actor
-from ..ops import Operation, Run, Todo
+from ..ops import Kind, Operation, Run, Todo
 from ..revision import Direction
+from ..stopping import NEVER, Stop
 from .apply_run import refuse_uncallable
 from .aside import Asides
 from .errors import driver_errors
@@ -51,7 +52,8 @@ class OperationRunner:
     keep_going: called between batches; raises when the run must stop.
     batch_seconds: how long a batch may take, 0: batches keep their size.
     replication_lag_s: how far behind the secondaries may be, 0: not waited for.
-    transactions: False on a standalone server.
+    transactions: False on a standalone server. stop: cuts short what may be.
+    max_time_s: how long a batch, or another command, may take; 0: no limit.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class OperationRunner:
         batch_seconds: float = 0.5,
         replication_lag_s: float = 10.0,
         transactions: bool = True,
+        stop: Stop = NEVER,
+        max_time_s: float = 0.0,
     ) -> None:
         app_db = db if app_db is None else app_db
         # The app's client: a session of another one could not span op.run's work.
@@ -81,6 +85,8 @@ class OperationRunner:
             on_progress=on_progress or (lambda progress: None),
             batch_seconds=batch_seconds,
             transactions=transactions,
+            stop=stop,
+            max_time_s=max_time_s,
         )
 
     def run(
@@ -217,10 +223,13 @@ class OperationRunner:
             if draft is record:
                 _carry_on(work, operation)
             else:
-                work.begin(handler.before(operation, work))
+                with self._bench.stop.at_once(), work.bench.limited():  # it only looks
+                    before = handler.before(operation, work)
+                work.begin(before)
             work.report()
             reached("mongo.operation.begun")
-            handler.apply(operation, work)
+            with _commands_of(operation, work.bench):
+                handler.apply(operation, work)
             reached("mongo.operation.applied")
             work.save(status=str(StepStatus.DONE), stamp="finished_at")
             reached("mongo.operation.done")
@@ -299,6 +308,15 @@ class OperationRunner:
         where = where_of(operation, record)
         with told_as_operation_errors(step=record.step, where=where):
             yield
+
+
+def _commands_of(operation: Operation, bench: Bench) -> AbstractContextManager[None]:
+    """Bound the commands of an operation that has no batches, which are bounded each.
+
+    A function of the script has limits of its own, if any.
+    """
+    is_single = operation.kind is Kind.IDEMPOTENT and not isinstance(operation, Run)
+    return bench.limited() if is_single else nullcontext()
 
 
 class _NoUndo(Exception):

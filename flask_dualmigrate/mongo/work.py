@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import bson
@@ -19,7 +20,9 @@ from ..backend import Progress
 from ..crashpoints import reached
 from ..errors import OperationError
 from ..revision import Direction
+from ..stopping import NEVER, Stop
 from .aside import Asides
+from .limit import limit
 from .replication import Replication
 from .steps import StepRecord, StepStatus, StepStore
 from .touched import Touched
@@ -35,7 +38,8 @@ class Bench:
 
     db: the exact view; app_db: what functions of the script get. keep_going: raises
     when the run must stop. batch_seconds: how long a batch may take; 0: its size does
-    not adapt. transactions: False on a standalone server.
+    not adapt. transactions: False on a standalone server. stop: cuts short what may be.
+    max_time_s: how long a batch, or another command, may take; 0: no limit.
     """
 
     db: ExactDatabase
@@ -48,6 +52,12 @@ class Bench:
     on_progress: Callable[[Progress], None]
     batch_seconds: float = 0.5
     transactions: bool = True
+    stop: Stop = NEVER
+    max_time_s: float = 0.0
+
+    def limited(self) -> AbstractContextManager[None]:
+        """Bound the commands inside, all together; see `limit`."""
+        return limit(self.max_time_s)
 
 
 class Work:
@@ -98,7 +108,8 @@ class Work:
                 on_retry()
             calls += 1
             self._pending = None
-            return attempt(session)
+            with self.bench.limited():  # and not the commit, which would be in doubt
+                return attempt(session)
 
         result = transact(
             self._session,

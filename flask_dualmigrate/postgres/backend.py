@@ -26,22 +26,28 @@ from ..errors import (
 )
 from ..graph import RevisionGraph
 from ..journal import Entry
+from ..limits import DEFAULT, Limits
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
+from ..stopping import NEVER, Stop
 from .crashpoints import watch
 from .destructive import destructive_calls
 from .env import environment, run_script, script_as_sql
 from .errors import connection_lost, driver_errors, first_line, unavailable
 from .journal import PostgresJournal
+from .limits import Attempt, limit_error
 from .lock import advisory_lock, lock_key
 from .offline import OfflineScript
+from .preflight import refuse_tables_without_history
+from .privileges import require_privileges, require_writable
 
 
 class PostgresBackend:
     """Applies the Alembic scripts of a tree through one engine.
 
     options: the app's arguments for Alembic's configure().
-    lock_timeout_s: seconds a statement waits for a table's lock; 0: for ever.
+    limits: of the app and of the run; each script may have its own.
+    stop: cuts a script short; its transaction rolls back.
     """
 
     name = BackendName.POSTGRES
@@ -54,14 +60,16 @@ class PostgresBackend:
         *,
         options: dict[str, Any],
         metadata: Any = None,
-        lock_timeout_s: float = 5.0,
+        limits: Limits = DEFAULT,
         x_arg: Sequence[str] = (),
+        stop: Stop = NEVER,
     ) -> None:
         self.engine = engine
         self._load = load
         self._options = options
         self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
-        self._lock_timeout_s = lock_timeout_s
+        self._limits = limits
+        self._stop = stop
         self._schema = options.get("version_table_schema")
         self._journal = PostgresJournal(self._schema)
 
@@ -92,7 +100,7 @@ class PostgresBackend:
                 heads = tuple(context.get_context().get_current_heads())
             entries = self._journal.entries(connection)
             pair_id = self._journal.pair_id(connection)
-        return State(applied_below(heads, graph, entries), entries, pair_id)
+        return State(applied_below(heads, graph, entries), entries, pair_id, heads)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[str], None]
@@ -105,6 +113,7 @@ class PostgresBackend:
             key=lock_key(self._schema),
             timeout_s=timeout_s,
             on_wait=on_wait,
+            keep_going=self._stop.require,
         )
 
     @around("postgres.prepare")
@@ -125,7 +134,24 @@ class PostgresBackend:
                     f"Revision {script.revision} has no {step.direction}() function, "
                     "so it cannot be taken back",
                     where=script.path,
+                    hint="Write one, or choose a target above it.",
                 )
+            self._limits_of(step)
+        if any(
+            not s.revision.parents and s.direction is Direction.UPGRADE for s in steps
+        ):
+            scripts = [self._script(step.revision) for step in steps]
+            refuse_tables_without_history(self.engine, scripts)
+
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        if not self._is_postgres:
+            return
+        scripts = [(self._script(step.revision), step.direction) for step in steps]
+        version = self._options.get("version_table", "alembic_version")
+        ours = [version, *(table.name for table in self._journal.tables)]
+        with driver_errors("tell its rights"), self.engine.connect() as connection:
+            require_writable(connection)
+            require_privileges(connection, scripts, ours=ours, schema=self._schema)
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         return tuple(map(self._plan, steps))
@@ -164,7 +190,7 @@ class PostgresBackend:
                 self.name, step.revision.id
             ),
             environment_options=self._environment,
-            lock_timeout_s=self._lock_timeout_s,
+            limits_of=self._limits_of,
         ).text(steps, heads)
 
     def destructive(self, step: Step) -> tuple[str, ...]:
@@ -177,21 +203,26 @@ class PostgresBackend:
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
             reached("postgres.version_row")
-            self._check_constraints(ctx.connection)
-            if step.direction is Direction.UPGRADE:
-                self._verify(step, ctx.connection)
+            with self._stop.at_once():
+                self._check_constraints(ctx.connection)
+                if step.direction is Direction.UPGRADE:
+                    self._verify(step, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
 
+        attempt = Attempt(self.engine, self._limits_of(step), self._stop)
         try:
-            self._run(step, before_commit)
+            attempt.repeat(lambda: self._run(step, attempt, before_commit))
         except DualMigrateError:
             raise
-        except Exception as error:
+        # A script that calls sys.exit() has failed like any other.
+        except (Exception, SystemExit) as error:
             if connection_lost(error) and self._was_committed(step):
                 return
             raise self._failure(step, error) from error
 
-    def _run(self, step: Step, before_commit: Callable[..., None]) -> None:
+    def _run(
+        self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
+    ) -> None:
         with self.engine.connect() as connection:
             watch(connection)
             run_script(
@@ -199,18 +230,16 @@ class PostgresBackend:
                 self._directory,
                 self._script(step.revision),
                 step.direction,
-                before_script=lambda: self._limit(connection),
+                before_script=lambda: attempt.begin(connection),
                 before_commit=before_commit,
+                guard=self._stop.at_once,
                 **self._environment,
             )
         reached("postgres.commit.after")
 
-    def _limit(self, connection: Connection) -> None:
-        """Bound the wait for a table's lock, so that DDL queues nothing behind it."""
-        if not self._is_postgres:
-            return
-        limit_ms = int(self._lock_timeout_s * 1000)
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {limit_ms}")
+    def _limits_of(self, step: Step) -> Limits:
+        script = self._script(step.revision)
+        return self._limits.for_script(script.module, script.path, self.name)
 
     def _check_constraints(self, connection: Connection) -> None:
         if self._is_postgres:
@@ -260,10 +289,13 @@ class PostgresBackend:
             ) from error
         return applied is (step.direction is Direction.UPGRADE)
 
-    def _failure(self, step: Step, error: Exception) -> DualMigrateError:
+    def _failure(self, step: Step, error: BaseException) -> DualMigrateError:
         script = self._script(step.revision)
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return unavailable("finish a script", error)
+        told = limit_error(error, self._limits_of(step), script)
+        if told is not None:
+            return told
         if isinstance(error, SQLAlchemyError):
             said = first_line(error)
         else:
@@ -311,11 +343,14 @@ class PostgresBackend:
             for revision in revisions
             for checksum in [self._directory.checksum(self.name, revision.id)]
             if revision.id not in applied
+            or not state.says_applied(revision.id)
             or getattr(state.entries.get(revision.id), "checksum", None) != checksum
         ]
+        # What the journal says too: the version row may say otherwise.
+        known = applied | {e.revision for e in state.entries.values() if e.applied}
         gone = [
             self._directory.revisions.get(revision_id, Revision(revision_id))
-            for revision_id in sorted(applied - wanted.keys())
+            for revision_id in sorted(known - wanted.keys())
         ]
         heads = self._directory.heads_of(frozenset(wanted))
         with driver_errors("be stamped"), self.engine.begin() as connection:

@@ -41,13 +41,17 @@ def advisory_lock(
     key: int,
     timeout_s: float,
     on_wait: Callable[[str], None],
+    keep_going: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
-    """Hold the advisory lock; raises LockTimeout, naming the holder."""
+    """Hold the advisory lock; raises LockTimeout, naming the holder.
+
+    keep_going: called while it is waited for; raises when the run must stop.
+    """
     with ExitStack() as stack:
         with driver_errors("take its lock"):
             plain = stack.enter_context(engine.connect())
             connection = plain.execution_options(isolation_level="AUTOCOMMIT")
-            _wait(connection, key, timeout_s, on_wait)
+            _wait(connection, key, timeout_s, on_wait, keep_going)
         stack.callback(_release, connection, key)
         yield
 
@@ -58,6 +62,7 @@ def _wait(
     key: int,
     timeout_s: float,
     on_wait: Callable[[str], None],
+    keep_going: Callable[[], None],
 ) -> None:
     give_up = time.monotonic() + timeout_s
     told = False
@@ -76,6 +81,7 @@ def _wait(
             on_wait(holder)
             told = True
         time.sleep(_POLL_S)
+        keep_going()
 
 
 @around("postgres.unlock")

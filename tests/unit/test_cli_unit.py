@@ -84,6 +84,10 @@ def test_every_command_explains_itself_and_its_options(
         ("--dry-run", {"upgrade", "downgrade"}),
         ("--sql", {"upgrade", "downgrade"}),
         ("--mongosh", {"upgrade", "downgrade"}),
+        ("--lock-timeout", {"upgrade", "downgrade"}),
+        ("--lock-retries", {"upgrade", "downgrade"}),
+        ("--statement-timeout", {"upgrade", "downgrade"}),
+        ("--max-time", {"upgrade", "downgrade"}),
         (
             "--backend",
             {"upgrade", "downgrade", "stamp", "current", "status", "check"},

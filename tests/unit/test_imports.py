@@ -8,7 +8,7 @@
     3 plan         status, generate, results, indexes (values of them); the wings:
                    autogenerate, postgres, mongo
     2 script       lockfile, journal, backend, config, ops
-    1 errors       revision, crashpoints
+    1 errors       revision, stopping, crashpoints
 
 Within a floor a module imports only from the steps below its own. `embedded` stands
 beside the house, on the errors alone.
@@ -27,15 +27,16 @@ import flask_dualmigrate
 ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
-    ("crashpoints", "errors", "revision"),
+    ("crashpoints", "errors", "revision", "stopping"),
+    ("limits",),
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph",),
     ("backend", "script", "embedded"),
     ("indexes",),
     ("plan", "autogenerate", "postgres", "mongo"),
-    ("status", "generate"),
+    ("consistency", "status", "generate"),
     ("results",),
-    ("executor", "history", "console"),
+    ("executor", "history", "console", "waiting"),
     ("environment",),
     ("preview",),
     ("asides", "authoring", "commands", "index_commands"),
@@ -59,6 +60,7 @@ SPINE = (
         "executor",
         "history",
         "console",
+        "waiting",
     ),
 )
 DRIVERS = {"pymongo", "bson", "psycopg", "flask_pymongo", "flask_sqlalchemy"}
