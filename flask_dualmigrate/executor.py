@@ -17,8 +17,10 @@ from .crashpoints import reached
 from .errors import (
     DualMigrateError,
     IntegrityError,
+    LockLost,
     OutcomeUnknown,
     PartialFailure,
+    StepInDoubt,
     redact,
 )
 from .journal import Entry
@@ -27,6 +29,9 @@ from .revision import BackendName, Direction, Revision, Step
 from .stopping import Interrupted
 
 log = logging.getLogger(__name__)
+_UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
+"""After these nothing is undone: what there is, is not known, or not ours any more."""
+
 Backends = Mapping[BackendName, Backend]
 
 
@@ -194,7 +199,7 @@ class Executor:
             decides = backend.atomic and name == step.backends[-1]
             try:
                 backend.execute(step, partner=not decides)
-            except OutcomeUnknown:
+            except _UNDECIDED:
                 raise
             except Exception as error:
                 self._undo([*done, backend], step, error)

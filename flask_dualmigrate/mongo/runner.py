@@ -15,7 +15,7 @@ from pymongo.database import Database
 
 from ..backend import Progress
 from ..crashpoints import reached
-from ..errors import IntegrityError, OperationError
+from ..errors import IntegrityError, OperationError, StepInDoubt
 from ..journal import Actor
 from ..ops import Kind, Operation, Run, Todo
 from ..revision import Direction
@@ -243,7 +243,7 @@ class OperationRunner:
         try:
             self._undo_step(operation, record, session)
         except _NoUndo as reason:
-            raise IntegrityError(
+            raise StepInDoubt(
                 f"Step {record.step} of revision {record.revision} is in doubt: "
                 f"{reason}",
                 where=where_of(operation, record),

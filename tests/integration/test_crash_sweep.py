@@ -121,12 +121,12 @@ def test_only_a_kill_while_an_unsafe_function_is_called_asks_for_a_decision(
     begin = sweep.points.index("mongo.run.after#1")
     end = sweep.points.index("mongo.run.before#3")
     assert begin < call < end
-    of_the_step = sweep.points[begin + 1 : end]
+    # Within these bounds the step before ends, and the one after begins.
+    around = sweep.points[begin + 1 : end]
     decisions = {}
     for name in IN_DOUBT:
-        # The operation before ends, and the one after begins, within these bounds.
-        last = name == "mongo.operation.done"
-        point = [each for each in of_the_step if each.startswith(f"{name}#")][-last]
+        which = -1 if name.endswith(("applied", "done")) else 0
+        point = [each for each in around if each.startswith(f"{name}#")][which]
         before = sweep.figures.decided
         sweep.visit(point)
         decisions[name] = sweep.figures.decided - before
