@@ -50,7 +50,7 @@ def mongo(live: Live, **parts: Any) -> Bench:
     return live.app(mongo=live.mongo.url(**{"database": live.name, **parts}))
 
 
-def direct(url: str) -> Callable[[Live], Bench]:
+def direct(url: Any) -> Callable[[Live], Bench]:
     return lambda live: live.app(config={"DUALMIGRATE_POSTGRES_URI": url})
 
 
@@ -229,7 +229,7 @@ def _anywhere() -> Any:
 @pytest.fixture
 def alone(live: Live, folder: Path) -> Iterator[Bench]:
     """An app on a standalone server, whose user has no role, nor needs one there."""
-    with standalone(folder) as url, MongoClient(url) as client:
+    with standalone(folder) as url, MongoClient[dict[str, Any]](url) as client:
         client.admin.command("createUser", "user", pwd=CANARY, roles=[])
         host = url.split("//")[1]
         uri = f"mongodb://user:{quote_plus(CANARY)}@{host}?authSource=admin"
