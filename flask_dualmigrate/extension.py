@@ -139,7 +139,8 @@ class Registered:
         if settings["auto_upgrade"] not in AUTO_UPGRADE:
             raise UsageError(
                 f"auto_upgrade= is True, False or 'check', not "
-                f"{settings['auto_upgrade']!r}"
+                f"{settings['auto_upgrade']!r}",
+                hint="Mend it where DualMigrate is made.",
             )
         self.app = app
         self.db = db

@@ -20,6 +20,7 @@ from ..errors import (
     IntegrityError,
     ScriptError,
 )
+from ..events import tell
 from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
@@ -384,17 +385,15 @@ def _tell_notes(step: Step, results: Sequence[StepResult]) -> None:
     """Log what a person must know of a run, such as what was not put back."""
     for result in results:
         for note in result.notes:
-            log.warning(
-                "%s, step %d (%s): %s",
-                step.revision.id,
-                result.step,
-                result.verb,
-                note,
-                extra={
-                    "event": "note",
-                    "revision": step.revision.id,
-                    "step": result.step,
-                },
+            tell(
+                log,
+                "note",
+                f"{step.revision.id}, step {result.step} ({result.verb}): {note}",
+                level=logging.WARNING,
+                revision=step.revision.id,
+                backend=BackendName.MONGO,
+                step=result.step,
+                operation=result.verb,
             )
 
 

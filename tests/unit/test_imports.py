@@ -28,7 +28,7 @@ ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
     ("crashpoints", "errors", "revision", "stopping"),
-    ("limits",),
+    ("events", "limits"),
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph", "holder"),
     ("backend", "script", "embedded"),
