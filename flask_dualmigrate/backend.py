@@ -21,11 +21,13 @@ class State:
     applied: ids of the revisions that are applied, those that the tree does not know
     among them. entries: revision id -> the last attempt at it.
     pair_id: the random id that both sides of a pair hold; None before the first run.
+    redundant: version rows that say no more than another one says.
     """
 
     applied: frozenset[str]
     entries: Mapping[str, Entry]
     pair_id: str | None = None
+    redundant: tuple[str, ...] = ()
 
     def open_entries(self) -> tuple[Entry, ...]:
         """Return the attempts that were begun and neither finished nor undone."""
@@ -111,6 +113,21 @@ class Progress:
         if not self.rate or self.total is None or self.total < self.done:
             return None
         return (self.total - self.done) / self.rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Doubt:
+    """A step that a crash left begun, and that may have done its work or not.
+
+    failed: it said that it failed, and may have done some of it all the same.
+    """
+
+    step: int
+    verb: str
+    began: datetime | None
+    by: str
+    host: str
+    failed: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,6 +228,24 @@ class Backend(Protocol):
 
     def progress(self, entry: Entry) -> Progress | None:
         """Say how far an attempt is that is open, by its journal; None if unknown."""
+
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        """Return the steps of an open attempt that only a person can decide."""
+
+    def accept(self, revision: Revision) -> None:
+        """Take the script of an applied revision, as it is now, for what was run."""
+
+    def verify(self, revision: Revision) -> bool:
+        """Call the script's verify(); return False if it has none.
+
+        Raises ScriptError if it fails. What it writes to PostgreSQL is refused.
+        """
+
+    def count(self, name: str, limit: int) -> int | None:
+        """Count the rows or documents of a table or collection, up to a limit.
+
+        limit: 0: all. Returns None where there is no such table or collection.
+        """
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo what `execute` did; return None, or why some of it stays."""

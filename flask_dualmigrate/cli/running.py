@@ -8,7 +8,6 @@ import click
 
 from .. import commands
 from ..environment import Environment
-from ..errors import UsageError
 from ..revision import Direction
 from .asking import ask
 from .command import argument, command, option, target
@@ -54,17 +53,3 @@ def _downgrade(env: Environment, target: str, yes: bool, **ways: bool) -> Any:
 def _stamp(env: Environment, revision: str) -> Any:
     """Mark the databases as being at a revision; run nothing."""
     return commands.stamp(env, revision)
-
-
-@command(
-    "repair",
-    argument("revision"),
-    option("--step", type=click.IntRange(min=0), required=True, help="Its number."),
-    option("--done", is_flag=True, help="It did its work."),
-    option("--retry", is_flag=True, help="Call it again."),
-)
-def _repair(env: Environment, revision: str, step: int, done: bool, retry: bool) -> Any:
-    """Decide a step that a crash left in doubt."""
-    if done is retry:
-        raise UsageError("Say --done or --retry", hint="Look first at what it did.")
-    return commands.repair(env, revision, step, done=done)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from alembic.script.base import Script
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from ..backend import PlannedStep, Progress, State
+from ..backend import Doubt, PlannedStep, Progress, State
 from ..errors import (
     DatabaseUnavailable,
     DualMigrateError,
@@ -34,6 +34,7 @@ from .errors import connection_lost, driver_errors, first_line, unavailable
 from .journal import PostgresJournal, now_of
 from .lock import PostgresLock, lock_key
 from .offline import OfflineScript
+from .versions import applied_below, redundant_rows
 
 
 class PostgresBackend:
@@ -92,7 +93,8 @@ class PostgresBackend:
                 heads = tuple(context.get_context().get_current_heads())
             entries = self._journal.entries(connection)
             pair_id = self._journal.pair_id(connection)
-        return State(applied_below(heads, graph, entries), entries, pair_id)
+        applied = applied_below(heads, graph, entries)
+        return State(applied, entries, pair_id, redundant_rows(heads, graph))
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
@@ -181,7 +183,7 @@ class PostgresBackend:
             assert ctx.connection is not None
             self._check_constraints(ctx.connection)
             if step.direction is Direction.UPGRADE:
-                self._verify(step, ctx.connection)
+                self._verify(step.revision, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
             self._lock.require(ctx.connection)
 
@@ -227,11 +229,11 @@ class PostgresBackend:
         if self._is_postgres:
             connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
-    def _verify(self, step: Step, connection: Connection) -> None:
-        script = self._script(step.revision)
+    def _verify(self, revision: Revision, connection: Connection) -> bool:
+        script = self._script(revision)
         verify = getattr(script.module, "verify", None)
         if verify is None:
-            return
+            return False
         try:
             verify(connection)
         except Exception as error:
@@ -240,6 +242,7 @@ class PostgresBackend:
                 f"verify(connection) of revision {script.revision} failed: {reason}",
                 where=script.path,
             ) from error
+        return True
 
     def _write(
         self, connection: Connection, step: Step, started_at: datetime, started: float
@@ -290,6 +293,35 @@ class PostgresBackend:
     def progress(self, entry: Entry) -> Progress | None:
         """Nothing is known before the commit."""
         return None
+
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        """A transaction leaves none."""
+        return ()
+
+    def accept(self, revision: Revision) -> None:
+        checksum = self._directory.checksum(self.name, revision.id)
+        with driver_errors("write its journal"), self.engine.begin() as connection:
+            self._journal.stamp(connection, applied=[(revision, checksum)], gone=[])
+
+    def verify(self, revision: Revision) -> bool:
+        """Call it in a transaction that can write nothing, and is rolled back."""
+        with driver_errors("be verified"), self.engine.connect() as connection:
+            if self._is_postgres:
+                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            found = self._verify(revision, connection)
+            connection.rollback()
+        return found
+
+    def count(self, name: str, limit: int) -> int | None:
+        table = self._environment["metadata"].tables[name]
+        rows = sa.select(sa.literal(1)).select_from(table)
+        if limit:
+            rows = rows.limit(limit)
+        query = sa.select(sa.func.count()).select_from(rows.subquery())
+        with driver_errors("count rows"), self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table(table.name, schema=table.schema):
+                return None
+            return int(connection.execute(query).scalar_one())
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
@@ -346,17 +378,3 @@ class PostgresBackend:
 
     def _script(self, revision: Revision) -> Script:
         return self._directory.script(self.name, revision.id)
-
-
-def applied_below(
-    heads: Sequence[str], graph: RevisionGraph, entries: Mapping[str, Entry]
-) -> frozenset[str]:
-    """Return the heads and all below them, by the tree or else by the journal."""
-    below = {
-        parent
-        for head in heads
-        if head not in graph.revisions and head in entries
-        for parent in entries[head].down_revision
-    }
-    found = graph.ancestors(heads) | frozenset(heads)
-    return found | applied_below(sorted(below), graph, entries) if below else found

@@ -36,7 +36,7 @@ STAIR = (
     ("status", "generate"),
     ("recovery", "results"),
     ("executor", "history", "console"),
-    ("waiting",),
+    ("cases", "waiting"),
     ("environment",),
     ("preview",),
     (
