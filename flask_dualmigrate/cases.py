@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 
-from .backend import Doubt, Progress
+from .backend import Doubt, Progress, State
 from .console.text import how_far
 from .holder import Holder
 from .journal import Entry
@@ -94,7 +94,7 @@ def _lost(directory: ScriptDirectory, states: States) -> Iterator[Case]:
                 said,
                 f"The journal of {name.label} has {said} as applied, and its version "
                 "table does not: a row was lost, or another tool took it down",
-                tuple(_stamps(name, heads, directory.heads_of(state.applied))),
+                (*_stamps(name, heads), _stamp_as_marked(directory, name, state)),
             )
         elif state.pair_id and not state.entries:
             yield _without_journal(directory, states, name)
@@ -113,14 +113,23 @@ def _without_journal(
         "run all of its scripts again",
         (
             Choice("restore its journal from a backup"),
-            *_stamps(name, heads, ()),
+            *_stamps(name, heads),
+            Choice("if it holds nothing of that, run them", f"{_RUN} upgrade"),
         ),
     )
 
 
-def _stamps(
-    name: BackendName, heads: Sequence[str], now: Sequence[str]
-) -> Iterator[Choice]:
+def _stamp_as_marked(
+    directory: ScriptDirectory, name: BackendName, state: State
+) -> Choice:
+    """Return the choice of believing the version table, and not the journal."""
+    heads = directory.heads_of(state.applied)
+    target = "base" if not heads else heads[0] if len(heads) == 1 else "REVISION"
+    what = f"if it is that of {target}" if heads else "if it holds nothing of that"
+    return Choice(what, f"{_RUN} stamp --backend {name} {target}")
+
+
+def _stamps(name: BackendName, heads: Sequence[str]) -> Iterator[Choice]:
     stamp = f"{_RUN} stamp --backend {name}"
     if len(heads) == 1:
         what = f"if what it holds is that of {heads[0]}, mark it so"
@@ -132,10 +141,6 @@ def _stamps(
         )
     else:
         yield Choice("mark it as what it holds", f"{stamp} REVISION")
-    if len(now) == 1:
-        yield Choice(f"if it is that of {now[0]}", f"{stamp} {now[0]}")
-    elif not now:
-        yield Choice("if it holds nothing of that", f"{stamp} base")
 
 
 def _redundant(directory: ScriptDirectory, states: States) -> Iterator[Case]:
@@ -149,7 +154,7 @@ def _redundant(directory: ScriptDirectory, states: States) -> Iterator[Case]:
             ", ".join(state.redundant),
             f"The version table of {name.label} has rows that say the same: "
             f"{', '.join(state.redundant)} below {', '.join(heads)}",
-            tuple(_stamps(name, heads, state.redundant)),
+            tuple(_stamps(name, heads)),
         )
 
 
@@ -299,4 +304,5 @@ def _target(entry: Entry) -> str:
 def _known_heads(
     directory: ScriptDirectory, applied: frozenset[str]
 ) -> tuple[str, ...]:
-    return directory.heads_of(applied & directory.revisions.keys())
+    # With all that lies below them: a mark in the middle may be missing too.
+    return directory.heads_of(directory.ancestors(sorted(applied)))

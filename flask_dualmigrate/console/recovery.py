@@ -22,7 +22,7 @@ from .text import lines, one_line, table
 @lines.register
 def _(result: UnlockResult) -> Iterator[str]:
     for side in result.sides:
-        yield f"{side.backend.label}: {_lock(side)}"
+        yield f"The lock on {side.backend.label}: {_lock(side)}"
     for line in result.under_way:
         yield f"Under way: {line}"
     if not result.ok:
@@ -34,15 +34,15 @@ def _(result: UnlockResult) -> Iterator[str]:
 
 def _lock(side: SideLock) -> str:
     if side.holder is None:
-        return "nobody holds the lock."
+        return "not held."
     if side.outcome == "free":
-        return f"nobody holds the lock any more; {side.holder} had it."
+        return f"not held any more; {side.holder} had it."
     if side.outcome == "freed":
         why = f": {side.gone}" if side.gone else ""
-        return f"freed the lock of {side.holder}{why}."
+        return f"freed; it was held by {side.holder}{why}."
     left = side.holder.lease_s
     lease = "" if left is None else f"; its lease has {left:.0f} s left"
-    return f"{side.holder} holds the lock{lease}."
+    return f"held by {side.holder}{lease}."
 
 
 @lines.register
@@ -60,7 +60,10 @@ def _(result: RepairReport) -> Iterator[str]:
     for case in result.cases:
         yield ""
         yield from _case(case)
-    if result.ok:
+    if result.ok and result.rows:
+        yield ""
+        yield "Nothing is open. What is pending is done by: flask db-migrate upgrade"
+    elif result.ok:
         yield "Nothing is open, and nothing to repair."
 
 

@@ -346,6 +346,8 @@ class PostgresBackend:
         wanted = {revision.id: revision for revision in revisions}
         state = self.read()
         applied = state.applied
+        # A version row that was lost leaves them in the journal.
+        logged = {key for key, entry in state.entries.items() if entry.applied}
         marked = [
             (revision, checksum)
             for revision in revisions
@@ -355,7 +357,7 @@ class PostgresBackend:
         ]
         gone = [
             self._directory.revisions.get(revision_id, Revision(revision_id))
-            for revision_id in sorted(applied - wanted.keys())
+            for revision_id in sorted((applied | logged) - wanted.keys())
         ]
         heads = self._directory.heads_of(frozenset(wanted))
         with driver_errors("be stamped"), self.engine.begin() as connection:
