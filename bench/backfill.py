@@ -18,8 +18,8 @@ from flask_dualmigrate import init, stamp, upgrade
 
 from .apps import Parts, Urls, a_migrated_app, an_app
 from .databases import Databases
+from .footprint import footprint_of
 from .measure import Act, Comparison, Contender, Timing, take_turns
-from .memory import peak_growth
 
 COLLECTION = "item"
 _SHARE = 100
@@ -65,14 +65,14 @@ class Place:
 
 
 def run(databases: Databases, *, quick: bool) -> Iterator[Comparison]:
-    """Compare speed and memory over one collection."""
+    """Compare speed, memory and transactions over one collection."""
     documents, rounds = (10_000, 2) if quick else (1_000_000, 3)
     with databases.mongo() as mongo_uri:
         place = Place(Urls(mongo=mongo_uri), databases.new_folder(), documents)
         _fill(place)
         for job, contenders in _jobs(place).items():
             timings = take_turns(contenders, rounds=rounds)
-            measured = tuple(map(_with_growth, timings, contenders))
+            measured = tuple(map(_with_footprint, timings, contenders))
             yield Comparison("backfill", job, measured, documents)
 
 
@@ -136,8 +136,8 @@ def _write(root: Path, side: str, source: str) -> None:
     (root / side / "versions" / "backfill.py").write_text(source)
 
 
-def _with_growth(timing: Timing, contender: Contender) -> Timing:
-    return dataclasses.replace(timing, growth_bytes=peak_growth(contender.arrange))
+def _with_footprint(timing: Timing, contender: Contender) -> Timing:
+    return dataclasses.replace(timing, footprint=footprint_of(contender.arrange))
 
 
 @contextmanager

@@ -29,17 +29,33 @@ class Contender:
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """What a job needed at most.
+
+    growth_bytes: by how much the resident memory grew; what making ready for the job
+    loads does not count. peak_bytes: the resident memory, all in all.
+    longest_transaction_s: seconds from the first command of a transaction of MongoDB to
+    its end; None if there was none.
+    """
+
+    growth_bytes: int
+    peak_bytes: int
+    longest_transaction_s: float | None = None
+
+
+@dataclass(frozen=True)
 class Timing:
     """What one contender took, a time a round, in the order of rounds.
 
-    times_s: seconds, for the whole job. growth_bytes: how far its process grew.
+    times_s: seconds, for the whole job. footprint: what it needed in a process of its
+    own.
     """
 
     name: str
     times_s: tuple[float, ...]
     ours: bool = False
     share: float = 1.0
-    growth_bytes: int | None = None
+    footprint: Footprint | None = None
 
     @property
     def median_s(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import platform
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from .measure import Comparison, Timing, ratio
+from .measure import Comparison, Footprint, Timing, ratio
 
 _PACKAGES = ("alembic", "sqlalchemy", "psycopg", "pymongo", "flask-dualmigrate")
 
@@ -46,7 +47,7 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
                 "max_s": timing.slowest_s,
                 "times_s": timing.times_s,
                 "documents_per_s": comparison.speed(timing),
-                "peak_growth_bytes": timing.growth_bytes,
+                **_footprint(timing.footprint),
                 "time_of_ours": {
                     mine.name: ratio(mine, timing)
                     for mine in comparison.ours
@@ -56,6 +57,10 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
             for timing in comparison.timings
         ],
     }
+
+
+def _footprint(needed: Footprint | None) -> dict[str, Any]:
+    return {} if needed is None else dataclasses.asdict(needed)
 
 
 def as_text(comparison: Comparison) -> str:
@@ -76,9 +81,20 @@ def _row(comparison: Comparison, timing: Timing) -> list[str]:
     speed = comparison.speed(timing)
     if speed is not None:
         cells.append(f"{speed:,.0f} documents/s")
-    if timing.growth_bytes is not None:
-        cells.append(f"memory +{timing.growth_bytes / 2**20:.1f} MiB")
+    if any(each.footprint for each in comparison.timings):
+        cells += _needs(timing.footprint)
     return cells
+
+
+def _needs(needed: Footprint | None) -> list[str]:
+    if needed is None:
+        return ["", ""]
+    growth, peak = needed.growth_bytes / 2**20, needed.peak_bytes / 2**20
+    longest_s = needed.longest_transaction_s
+    return [
+        f"memory +{growth:.1f} to {peak:.0f} MiB",
+        "" if longest_s is None else f"longest transaction {seconds(longest_s)}",
+    ]
 
 
 def _sentences(comparison: Comparison) -> Iterator[str]:

@@ -25,6 +25,7 @@ from .indexes import (
     IndexRebuildResult,
     IndexSyncResult,
 )
+from .limits import NO_LIMITS, GivenLimits
 from .recovery import UnlockResult, VerifyResult
 from .results import (
     AsidesResult,
@@ -104,19 +105,28 @@ def upgrade(
     dry_run: bool = False,
     sql: bool = False,
     mongosh: bool = False,
+    wait_s: float = 0.0,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
+    wait_s: seconds to wait for the databases to come up; not for a script.
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
+    limits: time limits of this run, by their names in scripts: lock_timeout_s,
+    lock_retries, statement_timeout_s, max_time_s.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
     if language is not None:
-        return commands.print_script(env, revision, Direction.UPGRADE, language)
-    return commands.upgrade(env, revision, dry_run=dry_run)
+        return commands.print_script(
+            env, revision, Direction.UPGRADE, language, limits=limits
+        )
+    return commands.upgrade(
+        env, revision, dry_run=dry_run, wait_s=wait_s, limits=limits
+    )
 
 
 def downgrade(
@@ -128,17 +138,22 @@ def downgrade(
     mongosh: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult | ScriptResult:
     """Take the databases down to a revision, or say what that would do.
 
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
+    limits: time limits of this run, by their names in scripts: lock_timeout_s,
+    lock_retries, statement_timeout_s, max_time_s.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
     if language is not None:
-        return commands.print_script(env, revision, Direction.DOWNGRADE, language)
-    return commands.downgrade(env, revision, dry_run=dry_run)
+        return commands.print_script(
+            env, revision, Direction.DOWNGRADE, language, limits=limits
+        )
+    return commands.downgrade(env, revision, dry_run=dry_run, limits=limits)
 
 
 def stamp(
@@ -328,6 +343,11 @@ def index_rebuild(
     return index_commands.rebuild_index(env, collection, name)
 
 
-def check(directory: str | None = None, *, backend: str | None = None) -> CheckResult:
-    """Look for what is pending, missing, edited or different; `.ok` if nothing is."""
-    return commands.check(_env(directory, backend=backend))
+def check(
+    directory: str | None = None, *, wait_s: float = 0.0, backend: str | None = None
+) -> CheckResult:
+    """Look for what is pending, missing, edited or different; `.ok` if nothing is.
+
+    wait_s: seconds to wait for the databases to come up.
+    """
+    return commands.check(_env(directory, backend=backend), wait_s=wait_s)

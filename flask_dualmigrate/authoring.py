@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from .autogenerate import (
@@ -14,6 +15,7 @@ from .autogenerate import (
     generate,
     pair_from_script,
 )
+from .crashpoints import around
 from .environment import Environment
 from .errors import IntegrityError, TreeError, UsageError
 from .generate import (
@@ -25,7 +27,7 @@ from .generate import (
     write_partner,
 )
 from .history import single
-from .lockfile import LOCK_FILE, write_tree
+from .lockfile import LOCK_FILE, write_file, write_tree
 from .postgres.errors import driver_errors
 from .results import InitResult, RevisionResult
 from .revision import BackendName
@@ -43,16 +45,18 @@ def init(env: Environment) -> InitResult:
         for name in env.available:
             folder = versions_folder(root, name)
             if not folder.is_dir():
-                folder.mkdir(parents=True)
+                _make_folder(folder)
                 created.append(str(folder))
         ignore = root / ".gitignore"
         if not ignore.exists():
-            ignore.write_text(_GITIGNORE, encoding="utf-8")
+            write_file(ignore, _GITIGNORE)
             created.append(str(ignore))
     except OSError as error:
         raise TreeError(
             f"The migrations directory cannot be made: {error.strerror}",
-            where=str(root),
+            where=str(error.filename or root),
+            hint="Move away what is there, let this account write there, or name "
+            "another one with -d.",
         ) from error
     directory, lock_file = env.directory, root / LOCK_FILE
     there = lock_file.exists()
@@ -62,6 +66,11 @@ def init(env: Environment) -> InitResult:
     if there:
         return InitResult(str(root), tuple(created), (str(lock_file),))
     return InitResult(str(root), (*created, str(lock_file)))
+
+
+@around("file.folder")
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(parents=True)
 
 
 def revision(
@@ -159,7 +168,10 @@ def _write_partner(env: Environment, identifier: str) -> RevisionResult:
     found = single(directory, identifier)
     missing = [name for name in env.available if not directory.has(name, found.id)]
     if not missing:
-        raise UsageError(f"Revision {found.id} has both scripts already")
+        raise UsageError(
+            f"Revision {found.id} has both scripts already",
+            hint=f"Open them with: flask db-migrate edit {found.id}",
+        )
     header = header_of(directory, found.id)
     (name,) = missing
     if name is BackendName.MONGO:

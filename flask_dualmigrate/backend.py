@@ -21,13 +21,18 @@ class State:
     applied: ids of the revisions that are applied, those that the tree does not know
     among them. entries: revision id -> the last attempt at it.
     pair_id: the random id that both sides of a pair hold; None before the first run.
-    redundant: version rows that say no more than another one says.
+    rows: of the version table, as they are; () where there is none, as in MongoDB.
     """
 
     applied: frozenset[str]
     entries: Mapping[str, Entry]
     pair_id: str | None = None
-    redundant: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+
+    def says_applied(self, revision_id: str) -> bool:
+        """Return whether the journal, where it knows a revision, has it as applied."""
+        entry = self.entries.get(revision_id)
+        return entry is None or entry.applied
 
     def open_entries(self) -> tuple[Entry, ...]:
         """Return the attempts that were begun and neither finished nor undone."""
@@ -203,6 +208,9 @@ class Backend(Protocol):
 
     def preflight(self, steps: Sequence[Step]) -> None:
         """Raise, before anything is changed, if one of the steps cannot be done."""
+
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        """Raise DatabaseUnavailable if the account may not write what steps need."""
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         """Say what steps would do, one after the other; touch nothing."""

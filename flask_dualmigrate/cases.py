@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 
-from .backend import Doubt, Progress, State
+from .backend import Doubt, Progress
+from .consistency import Choice, contradictions
 from .console.text import how_far
 from .holder import Holder
 from .journal import Entry
 from .plan import States
-from .recovery import Case, Choice
+from .recovery import Case
 from .revision import BackendName, Direction
 from .script import ScriptDirectory
 from .status import OpenProgress, edited_ids
@@ -37,8 +38,7 @@ def find_cases(
         return tuple(_at_work(holders))
     return (
         *_pair(states),
-        *_lost(directory, states),
-        *_redundant(directory, states),
+        *_contradicting(directory, states),
         *_unknown(directory, states),
         *_edited(directory, states),
         *_half_done(states, doubts, progress),
@@ -80,82 +80,9 @@ def _pair(states: States) -> Iterator[Case]:
     )
 
 
-def _lost(directory: ScriptDirectory, states: States) -> Iterator[Case]:
-    """Find a side whose mark is gone: dropped, or restored without it."""
-    for name, state in states.items():
-        logged = {key for key, entry in state.entries.items() if entry.applied}
-        missing = frozenset(logged - state.applied)
-        if missing:
-            heads = _known_heads(directory, missing | state.applied)
-            said = ", ".join(heads)
-            yield Case(
-                "lost-mark",
-                name,
-                said,
-                f"The journal of {name.label} has {said} as applied, and its version "
-                "table does not: a row was lost, or another tool took it down",
-                (*_stamps(name, heads), _stamp_as_marked(directory, name, state)),
-            )
-        elif state.pair_id and not state.entries:
-            yield _without_journal(directory, states, name)
-
-
-def _without_journal(
-    directory: ScriptDirectory, states: States, name: BackendName
-) -> Case:
-    others = [state.applied for other, state in states.items() if other != name]
-    heads = _known_heads(directory, others[0]) if others else ()
-    return Case(
-        "lost-mark",
-        name,
-        ", ".join(heads) or None,
-        f"{name.label} was migrated before, and its journal is gone; an upgrade would "
-        "run all of its scripts again",
-        (
-            Choice("restore its journal from a backup"),
-            *_stamps(name, heads),
-            Choice("if it holds nothing of that, run them", f"{_RUN} upgrade"),
-        ),
-    )
-
-
-def _stamp_as_marked(
-    directory: ScriptDirectory, name: BackendName, state: State
-) -> Choice:
-    """Return the choice of believing the version table, and not the journal."""
-    heads = directory.heads_of(state.applied)
-    target = "base" if not heads else heads[0] if len(heads) == 1 else "REVISION"
-    what = f"if it is that of {target}" if heads else "if it holds nothing of that"
-    return Choice(what, f"{_RUN} stamp --backend {name} {target}")
-
-
-def _stamps(name: BackendName, heads: Sequence[str]) -> Iterator[Choice]:
-    stamp = f"{_RUN} stamp --backend {name}"
-    if len(heads) == 1:
-        what = f"if what it holds is that of {heads[0]}, mark it so"
-        yield Choice(what, f"{stamp} {heads[0]}")
-    elif heads:
-        yield Choice(
-            f"if what it holds is that of {', '.join(heads)}, mark it so",
-            f"{stamp} heads",
-        )
-    else:
-        yield Choice("mark it as what it holds", f"{stamp} REVISION")
-
-
-def _redundant(directory: ScriptDirectory, states: States) -> Iterator[Case]:
-    for name, state in states.items():
-        if not state.redundant:
-            continue
-        heads = directory.heads_of(state.applied)
-        yield Case(
-            "extra-row",
-            name,
-            ", ".join(state.redundant),
-            f"The version table of {name.label} has rows that say the same: "
-            f"{', '.join(state.redundant)} below {', '.join(heads)}",
-            tuple(_stamps(name, heads)),
-        )
+def _contradicting(directory: ScriptDirectory, states: States) -> Iterator[Case]:
+    for found in contradictions(directory, states):
+        yield Case(found.kind, found.backend, None, found.what, found.choices)
 
 
 def _unknown(directory: ScriptDirectory, states: States) -> Iterator[Case]:
@@ -299,10 +226,3 @@ def _target(entry: Entry) -> str:
         return entry.revision
     parents = entry.down_revision or ("base",)
     return parents[0] if len(parents) == 1 else "-1"
-
-
-def _known_heads(
-    directory: ScriptDirectory, applied: frozenset[str]
-) -> tuple[str, ...]:
-    # With all that lies below them: a mark in the middle may be missing too.
-    return directory.heads_of(directory.ancestors(sorted(applied)))

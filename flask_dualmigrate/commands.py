@@ -10,12 +10,15 @@ from . import preview
 from .autogenerate import (
     differences,
 )
+from .consistency import contradictions
 from .environment import Environment
 from .errors import UsageError
+from .executor import require_pair
 from .history import list_branches, list_heads, list_history, place, single
+from .limits import NO_LIMITS, GivenLimits
 from .mongo.recording import record
 from .ops import Todo
-from .plan import Plan, States, refuse_half_done
+from .plan import Plan, States, refuse_half_done, require_target
 from .postgres.errors import driver_errors
 from .results import (
     CheckResult,
@@ -35,6 +38,7 @@ from .status import (
     OpenProgress,
     deleted_scripts,
     edited_scripts,
+    forgotten,
     half_done,
     make_status,
     pending,
@@ -50,9 +54,16 @@ def upgrade(
     *,
     dry_run: bool = False,
     confirm: Confirm | None = None,
+    wait_s: float = 0.0,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult:
-    """Bring the sides in use up to a target, or say what that would do."""
+    """Bring the sides in use up to a target, or say what that would do.
+
+    wait_s: seconds to wait for the servers to come up.
+    """
+    env.limit(limits)
     env.directory.require_pairs()
+    env.wait_for_servers(wait_s)
     return _go(env, target, Direction.UPGRADE, dry_run, confirm)
 
 
@@ -62,8 +73,10 @@ def downgrade(
     *,
     dry_run: bool = False,
     confirm: Confirm | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult:
     """Take the sides in use down to a target, or say what that would do."""
+    env.limit(limits)
     env.directory.require_pairs()
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
 
@@ -76,7 +89,10 @@ def language_of(
     Raises UsageError for two of the three at once, or for a range without a script.
     """
     if dry_run + sql + mongosh > 1:
-        raise UsageError("Say one of --dry-run, --sql and --mongosh")
+        raise UsageError(
+            "Say one of --dry-run, --sql and --mongosh",
+            hint="To have all three, run it three times: none changes anything.",
+        )
     if ":" in target and not (sql or mongosh):
         raise UsageError(
             f"{target} is a range, which only --sql and --mongosh take",
@@ -86,12 +102,18 @@ def language_of(
 
 
 def print_script(
-    env: Environment, target: str, direction: Direction, language: str
+    env: Environment,
+    target: str,
+    direction: Direction,
+    language: str,
+    *,
+    limits: GivenLimits = NO_LIMITS,
 ) -> ScriptResult:
     """Return what a run would do as a script. language: sql, or mongosh.
 
     target: as for a run, or FROM:TO.
     """
+    env.limit(limits)
     env.directory.require_pairs()
     return preview.script(env, target, direction, language)
 
@@ -104,6 +126,7 @@ def _go(
     confirm: Confirm | None,
 ) -> RunResult | PlanResult:
     if dry_run or confirm is not None:
+        require_target(env.directory, target, direction)
         env.check_servers()
         states = env.states()
         plan = env.plan(target, direction, states)
@@ -137,7 +160,9 @@ def _losses(env: Environment, plan: Plan) -> list[str]:
     ]
 
 
-def stamp(env: Environment, target: str = "head") -> StampResult:
+def stamp(
+    env: Environment, target: str = "head", *, confirm: Confirm | None = None
+) -> StampResult:
     """Mark a revision and all below it as applied on the sides in use; run nothing."""
     directory = env.directory
     directory.require_pairs()
@@ -149,10 +174,17 @@ def stamp(env: Environment, target: str = "head") -> StampResult:
     wanted = directory.ancestors(heads)
     revisions = [rev for rev in directory.topological() if rev.id in wanted]
     env.check_servers()
+    states = env.states()
+    require_pair(states)
+    losses = forgotten(states, wanted)
+    if confirm is not None and losses:
+        confirm(losses)
+    env.check_rights()
     with env.locked():
         refuse_half_done(env.states())
         for backend in env.backends.values():
             backend.prepare()
+        for backend in env.backends.values():
             backend.stamp(revisions)
     return StampResult(heads, env.in_scope)
 
@@ -244,8 +276,12 @@ def show(env: Environment, identifier: str = "head") -> ShowResult:
     return ShowResult(place(directory, found.id), files, attempts)
 
 
-def check(env: Environment) -> CheckResult:
-    """Look for what keeps a deployment from being safe; touches nothing."""
+def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
+    """Look for what keeps a deployment from being safe; touches nothing.
+
+    wait_s: seconds to wait for the servers to come up.
+    """
+    env.wait_for_servers(wait_s)
     directory = env.directory
     findings = [Finding("pair", text) for text in directory.pair_problems()]
     findings += [Finding("lock-file", text) for text in directory.lock_problems()]
@@ -253,6 +289,8 @@ def check(env: Environment) -> CheckResult:
     states = env.states()
     findings += [Finding("edited", text) for text in edited_scripts(directory, states)]
     findings += [Finding("deleted", t) for t in deleted_scripts(directory, states)]
+    found = contradictions(directory, states)
+    findings += [Finding("history", contradiction.what) for contradiction in found]
     findings += [Finding("half-done", text) for text in half_done(states)]
     waiting = pending(directory, states)
     findings += [

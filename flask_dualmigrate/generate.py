@@ -39,7 +39,7 @@ def make_header(
     """
     if not (message or "").strip():
         raise UsageError("A revision wants a message", hint='Give one with: -m "…"')
-    revision_id = check_id(directory, rev_id or new_id())
+    revision_id = check_id(directory, new_id() if rev_id is None else rev_id)
     return Header(
         revision=revision_id,
         down_revision=_parents(directory, head, splice=splice),
@@ -122,7 +122,10 @@ def check_id(directory: ScriptDirectory, revision_id: str) -> str:
             hint="An id is 1 to 32 of a-z, 0-9 and _.",
         )
     if revision_id in _taken(directory):
-        raise UsageError(f"The revision id {revision_id} is taken")
+        raise UsageError(
+            f"The revision id {revision_id} is taken",
+            hint="Give another one, or leave --rev-id out.",
+        )
     return revision_id
 
 
@@ -139,7 +142,10 @@ def _check_label(
             "letter.",
         )
     if branch_label in {new, *_taken(directory)}:
-        raise UsageError(f"The branch label {branch_label} is taken")
+        raise UsageError(
+            f"The branch label {branch_label} is taken",
+            hint="Give another one; see `flask db-migrate history`.",
+        )
     return (branch_label,)
 
 
@@ -176,7 +182,10 @@ def _dependencies(
     for identifier in depends_on:
         revisions = directory.resolve(identifier)
         if not revisions:
-            raise UsageError(f"--depends-on {identifier} is no revision")
+            raise UsageError(
+                f"--depends-on {identifier} is no revision",
+                hint="See the revisions with: flask db-migrate history",
+            )
         for revision in revisions:
             label = identifier in revision.branch_labels
             found.append(identifier if label else revision.id)

@@ -127,9 +127,8 @@ def resolution_errors(directory: RevisionGraph) -> Iterator[None]:
             hint="See it with: flask db-migrate history",
         ) from error
     except ResolutionError as error:
-        raise UsageError(
-            str(error).rstrip("."), hint=_nearest(error.argument, directory)
-        ) from error
+        said = str(error).partition(";")[0].rstrip(".")
+        raise UsageError(said, hint=_nearest(error.argument, directory)) from error
     except AssertionError as error:  # of Alembic: `rev+9`, `rev-9` beyond the ends
         raise UsageError(
             "That is further than the history goes",

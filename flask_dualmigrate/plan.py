@@ -12,6 +12,7 @@ from .backend import State
 from .errors import IntegrityError, UsageError
 from .graph import RevisionGraph, resolution_errors
 from .revision import BackendName, Direction, Revision, Step
+from .script_file import ID_PATTERN
 
 States = Mapping[BackendName, State]
 _RELATIVE = re.compile(r"[+-]\d+$")
@@ -58,6 +59,7 @@ def make_plan(
     Raises UsageError if the target is none, IntegrityError if a side has a revision
     that the tree does not know.
     """
+    require_target(directory, target, direction)
     require_known(directory, states)
     if direction is Direction.UPGRADE:
         revisions = _upgrade_revisions(directory, states, target)
@@ -73,6 +75,25 @@ def make_plan(
     return Plan(direction, target, tuple(steps))
 
 
+def require_target(directory: RevisionGraph, target: str, direction: Direction) -> None:
+    """Raise UsageError for a target that names no revision, or several.
+
+    That is told without a database, unless it counts from where one stands.
+    """
+    if not target.strip():
+        raise UsageError(
+            "The target is empty",
+            hint="Name a revision, head, base, or a number such as +1 or -1.",
+        )
+    if direction is Direction.DOWNGRADE and target in ("head", "heads"):
+        raise UsageError(
+            "A downgrade goes down, and head is up",
+            hint="Name a revision, -1 or base.",
+        )
+    if not _RELATIVE.search(target) and not target.endswith("base"):
+        directory.resolve(target)
+
+
 def require_known(directory: RevisionGraph, states: States) -> None:
     """Raise IntegrityError if a database has a revision that the tree has not."""
     for name, state in states.items():
@@ -81,10 +102,14 @@ def require_known(directory: RevisionGraph, states: States) -> None:
         if unknown:
             raise IntegrityError(
                 f"The {name.label} database is ahead of this code: it has "
-                f"{unknown[0]}, and there is no such script",
+                f"{_shown(unknown[0])}, and there is no such script",
                 where=str(directory.root),
                 hint="Deploy the code that has it, or restore its scripts.",
             )
+
+
+def _shown(revision_id: str) -> str:
+    return revision_id if ID_PATTERN.fullmatch(revision_id) else repr(revision_id)
 
 
 def refuse_half_done(states: States) -> None:
@@ -165,11 +190,6 @@ def _closed_heads(directory: RevisionGraph, applied: frozenset[str]) -> tuple[st
 def _downgrade_revisions(
     directory: RevisionGraph, states: States, target: str
 ) -> list[Revision]:
-    if target in ("head", "heads"):
-        raise UsageError(
-            "A downgrade goes down, and head is up",
-            hint="Name a revision, -1 or base.",
-        )
     union = frozenset(
         revision_id
         for name in states

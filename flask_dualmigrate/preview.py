@@ -63,7 +63,10 @@ def script(
     """
     name = LANGUAGES[language]
     if name not in env.in_scope:
-        raise UsageError(f"--{language} is for {name.label}, which is not in use here")
+        raise UsageError(
+            f"--{language} is for {name.label}, which is not in use here",
+            hint="See `active=` of DualMigrate, and --backend.",
+        )
     start, _, end = target.rpartition(":")
     if language == "sql" and not start:
         if direction is Direction.DOWNGRADE:

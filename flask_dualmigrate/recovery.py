@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from .consistency import Choice
 from .holder import Holder
 from .revision import BackendName
 from .status import RevisionStatus
@@ -40,14 +41,6 @@ class UnlockResult:
     @property
     def ok(self) -> bool:
         return all(side.outcome != "held" for side in self.sides)
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """One way out of a case. command: what to type; None: nothing of ours."""
-
-    what: str
-    command: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

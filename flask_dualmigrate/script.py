@@ -72,21 +72,23 @@ class ScriptDirectory(RevisionGraph):
             for name in self.backends:
                 if name not in sides:
                     found.append(self._missing_partner(name, revision_id))
-            if len(sides) == 2:
+            if sides == list(self.backends):
                 found.extend(self._differences(revision_id))
         return tuple(found)
 
     def require_pairs(self) -> None:
         """Raise TreeError with the first thing that is no pair, or not listed."""
-        problems = self.pair_problems()
-        if problems:
-            revision_id = problems[0].split()[1]
-            raise TreeError(
-                problems[0],
-                where=str(self.root),
-                hint=f"See `flask db-migrate check`, or write a missing script with: "
-                f"flask db-migrate revision --pair {revision_id}",
-            )
+        for revision_id in self.revisions:
+            for name in self.backends:
+                self.script(name, revision_id)
+            for problem in self._differences(revision_id):
+                raise TreeError(
+                    problem,
+                    where=" and ".join(
+                        self.script(name, revision_id).path for name in self.backends
+                    ),
+                    hint="Make them say the same.",
+                )
         self.require_lock_file()
 
     def require_lock_file(self) -> None:
@@ -131,7 +133,10 @@ class ScriptDirectory(RevisionGraph):
         return f"Revision {revision_id} has no {backend.label} script"
 
     def _differences(self, revision_id: str) -> Iterator[str]:
-        postgres, mongo = (self._scripts[name][revision_id] for name in self.backends)
+        """Yield what the two scripts of a revision say differently, a line each."""
+        if len(self.backends) < 2:
+            return
+        mongo, postgres = (self._scripts[name][revision_id] for name in self.backends)
         for attribute, word in (
             ("_versioned_down_revisions", "parents"),
             ("dependencies", "dependencies"),
@@ -161,10 +166,13 @@ def _load(folder: Path, backend: BackendName) -> dict[str, Script]:
             where=str(folder),
             hint="Complete it with: flask db-migrate init",
         )
+    root = folder.parent.parent.resolve()
+    _refuse_way_out(folder, root)
     found: dict[str, Script] = {}
     for path in sorted(folder.glob("*.py")):
         if path.name.startswith((".", "__init__")):
             continue
+        _refuse_way_out(path, root)
         script = load_script(path)
         twin = found.setdefault(script.revision, script)
         if twin is not script:
@@ -174,6 +182,19 @@ def _load(folder: Path, backend: BackendName) -> dict[str, Script]:
                 hint="Give one of them another id, in both trees.",
             )
     return found
+
+
+def _refuse_way_out(path: Path, root: Path) -> None:
+    """Raise TreeError for a symlink by which we would run, or write, what is not ours.
+
+    root: the migrations directory, resolved: it may be a symlink itself.
+    """
+    if not path.resolve().is_relative_to(root):
+        raise TreeError(
+            "A part of the migrations directory leads out of it: a symlink",
+            where=f"{path}, to {path.resolve()}",
+            hint="Put what it leads to in its place.",
+        )
 
 
 def _refuse_loose_ends(scripts: Mapping[str, Script]) -> None:

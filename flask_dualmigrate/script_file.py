@@ -23,6 +23,8 @@ ID_PATTERN = re.compile(r"[a-z0-9_]{1,32}")
 _EXTRAS = {"beanie": 'Install it with: pip install "Flask-DualMigrate[beanie]"'}
 """Name of a module that scripts import -> what to do where it is missing."""
 
+_MEND = "Mend it, or install what it imports; no database was touched."
+
 
 def load_script(path: Path) -> Script:
     """Read, compile and run one script.
@@ -35,19 +37,21 @@ def load_script(path: Path) -> Script:
     try:
         # Not ours, the `annotations` of this module: they would break a dataclass.
         code = compile(source, str(path), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         raise TreeError(
             f"A script does not compile: {getattr(error, 'msg', error)}",
             where=f"{path}:{line}" if line else str(path),
+            hint="Mend it there; no database was touched.",
         ) from error
     try:
         exec(code, module.__dict__)
-    except Exception as error:
+    # A script that calls sys.exit() must not end the command as if all were well.
+    except (Exception, SystemExit) as error:
         raise TreeError(
-            f"A script cannot be loaded: {type(error).__name__}: {error}",
+            f"A script cannot be loaded: {_in_one_line(error)}",
             where=f"{path}{_line_in(path, error)}",
-            hint=_EXTRAS.get(str(getattr(error, "name", ""))),
+            hint=_EXTRAS.get(str(getattr(error, "name", "")), _MEND),
         ) from error
     return _as_script(module, path)
 
@@ -64,10 +68,15 @@ def _as_script(module: ModuleType, path: Path) -> Script:
         raise TreeError(
             f"{revision_id!r} is no revision id: 1 to 32 of a-z, 0-9 and _",
             where=str(path),
+            hint="Give it another one, in both scripts.",
         )
     _check_names(module, path)
     if not callable(getattr(module, "upgrade", None)):
-        raise TreeError("A script has no upgrade() function", where=str(path))
+        raise TreeError(
+            "A script has no upgrade() function",
+            where=str(path),
+            hint="Write one; `pass` is enough where nothing is to do.",
+        )
     try:
         return Script(module, revision_id, str(path))
     except CycleDetected as error:
@@ -86,22 +95,33 @@ def _check_names(module: ModuleType, path: Path) -> None:
             raise TreeError(
                 f"{name} is a text, several of them, or None; not {value!r}",
                 where=str(path),
+                hint="Mend it, in both scripts.",
             )
 
 
 def _decode(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
+    except OSError as error:
+        raise TreeError(
+            f"A script cannot be read: {error.strerror}",
+            where=str(path),
+            hint="Move it elsewhere, or let this account read it.",
+        ) from error
+    try:
+        # Not utf-8-sig, whose offsets do not count the mark.
+        return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise TreeError(
             f"A script is not UTF-8: byte {error.start} is not",
             where=str(path),
             hint="Save it as UTF-8.",
         ) from error
-    except OSError as error:
-        raise TreeError(
-            f"A script cannot be read: {error.strerror}", where=str(path)
-        ) from error
+
+
+def _in_one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _line_in(path: Path, error: BaseException) -> str:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from .backend import Progress, State
 from .errors import IntegrityError
+from .graph import RevisionGraph
 from .journal import Entry
 from .plan import States, is_applied
 from .revision import BackendName, Direction, Revision, Status
@@ -115,6 +116,37 @@ def half_done(states: States) -> tuple[str, ...]:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Readiness:
+    """Whether the databases are what this code needs.
+
+    pending: ids of the revisions that some side in use still needs, oldest first.
+    half_done: ids of those that were begun and neither finished nor undone. What the
+    databases have beyond this code does not count: it is another release's business.
+    """
+
+    pending: tuple[str, ...]
+    half_done: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        return not self.pending and not self.half_done
+
+
+def make_readiness(graph: RevisionGraph, states: States) -> Readiness:
+    """Return what the sides in use lack for the revisions of a tree."""
+    begun = {
+        entry.revision
+        for state in states.values()
+        for entry in state.open_entries()
+        if not (entry.awaits_partner and len(states) == 1)
+    }
+    return Readiness(
+        tuple(revision.id for revision in pending(graph, states)),
+        tuple(sorted(begun & graph.revisions.keys())),
+    )
+
+
 def _word(state: State, entry: Entry) -> str:
     if entry.status is Status.RUNNING:
         return "running"
@@ -126,7 +158,7 @@ def _word(state: State, entry: Entry) -> str:
     return "failed" if failed else PENDING
 
 
-def pending(directory: ScriptDirectory, states: States) -> tuple[Revision, ...]:
+def pending(directory: RevisionGraph, states: States) -> tuple[Revision, ...]:
     """Return the revisions that some side in use still needs, oldest first."""
     return tuple(
         revision
@@ -155,20 +187,51 @@ def edited_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:
     for name, state in states.items():
         for revision_id in edited_ids(directory, name, state):
             text = f"The {name.label} script of {revision_id} was edited"
-            yield f"{text} after it was run"
+            moved = _moved(directory, state.entries[revision_id])
+            yield f"{text} after it was run{moved}"
+
+
+def _moved(directory: ScriptDirectory, entry: Entry) -> str:
+    """Say what an applied revision follows now, if it followed something else."""
+    now = directory.revisions[entry.revision].parents
+    if set(now) == set(entry.down_revision):
+        return ""
+    before, after = (
+        " and ".join(ids) or "nothing" for ids in (entry.down_revision, now)
+    )
+    return (
+        f": it followed {before}, and follows {after} now. What is new comes after "
+        "all that is applied"
+    )
 
 
 def refuse_edited(directory: ScriptDirectory, states: States) -> None:
     """Raise IntegrityError naming the first applied script that was edited."""
     for name, state in states.items():
-        for revision_id in edited_ids(directory, name, state):
+        ids = edited_ids(directory, name, state)
+        for revision_id, text in zip(
+            ids, edited_scripts(directory, {name: state}), strict=True
+        ):
             raise IntegrityError(
-                f"The {name.label} script of {revision_id} was edited after it was run",
+                text,
                 where=str(directory.root),
                 hint="Restore it, and say the change in a new revision; or accept it "
                 f"as it is now, with: flask db-migrate repair {revision_id} "
                 "--accept-checksum",
             )
+
+
+def forgotten(states: States, wanted: Collection[str]) -> tuple[str, ...]:
+    """Say what a stamp would forget, a line each: revisions that were run there.
+
+    wanted: the ids that are to count as applied.
+    """
+    return tuple(
+        f"{revision_id}: that it was run on {name.label}, and how to take it back"
+        for name, state in states.items()
+        for revision_id in sorted(state.applied - frozenset(wanted))
+        if (entry := state.entries.get(revision_id)) is not None and not entry.stamped
+    )
 
 
 def deleted_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:

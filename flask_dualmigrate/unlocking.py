@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from .environment import Environment
 from .holder import Holder
+from .lock_wait import under_way
 from .recovery import SideLock, UnlockResult
 from .revision import BackendName
-from .waiting import under_way
 
 Confirm = Callable[[Sequence[str]], None]
 

@@ -37,7 +37,7 @@ _FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 _ROOM_BYTES = 8 * 1024**3
 
 
-def _place() -> str:
+def place() -> str:
     """Return where the servers' data is to be: in memory, where there is room for it.
 
     Each small write waits for the disk otherwise, which takes most of the time.
@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = Path(config.workerinput["servers_folder"])
     else:
         # Not below pytest's own folders: their names are too long for a unix socket.
-        folder = Path(tempfile.mkdtemp(prefix="dualmigrate-tests-", dir=_place()))
+        folder = Path(tempfile.mkdtemp(prefix="dualmigrate-tests-", dir=place()))
         # A session that runs out of time ends as with Ctrl-C, servers and all.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.stash[_folder] = folder
@@ -71,6 +71,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_session_servers].stop()
     if not hasattr(config, "workerinput"):
         shutil.rmtree(config.stash[_folder])
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the figures that tests recorded: what was killed, and how often."""
+    lines = [
+        f"{report.nodeid.split('::')[-1]}: {value}"
+        for report in terminalreporter.stats.get("passed", ())
+        for name, value in report.user_properties
+        if name == "figures"
+    ]
+    if lines:
+        terminalreporter.section("figures")
+        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture(scope="session")

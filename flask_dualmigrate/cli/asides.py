@@ -27,7 +27,10 @@ def _asides(env: Environment, purge_older_than: str | None, yes: bool) -> Any:
     """List what dropped fields and collections left in MongoDB; drop old ones."""
     if purge_older_than is None:
         if yes:
-            raise UsageError("--yes goes with --purge-older-than")
+            raise UsageError(
+                "--yes goes with --purge-older-than",
+                hint="Say how old, such as: --purge-older-than 30d --yes",
+            )
         return asides.asides(env)
     confirm = None if yes else _ask
     return asides.purge_asides(env, purge_older_than, confirm=confirm)

@@ -25,9 +25,10 @@ from .putback import (
     note_leftovers,
     unmark,
 )
+from .ranges import Query, both, ids_in
 from .steps import StepRecord
 from .views import as_bytes, same_bson
-from .walk import Batch, Query, Reads, Walk, both, ids_in
+from .walk import Batch, Reads, Walk
 from .work import Work
 
 _HINT = 'Mend them first, or pass on_error="null", on_error="keep" or using=….'

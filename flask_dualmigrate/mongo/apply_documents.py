@@ -25,9 +25,10 @@ from .put_documents import (
     taken_ids,
 )
 from .putback import drain
+from .ranges import ids_in
 from .steps import StepRecord
 from .views import as_bytes, collection_info
-from .walk import Batch, Reads, Walk, ids_in
+from .walk import Batch, Reads, Walk
 from .work import Work
 
 TransformFn = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -233,7 +234,7 @@ def remember(
     work: Work,
     operation: Update | Transform,
     batch: Batch,
-    ids: list[Any],
+    ids: Sequence[Any],
     session: ClientSession,
 ) -> None:
     """Remember written documents; with keep=True, what they are after the writing."""

@@ -17,8 +17,9 @@ from .conform import refuse_if_any
 from .handler import Handler, refuse_unwritable
 from .paths import FieldPath
 from .putback import put_values_back, restore_values, take_values_again
+from .ranges import both, ids_in
 from .steps import StepRecord
-from .walk import Batch, Reads, Walk, both, ids_in
+from .walk import Batch, Reads, Walk
 from .work import Work
 
 

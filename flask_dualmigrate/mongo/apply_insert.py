@@ -19,8 +19,8 @@ from .put_documents import (
     taken_ids,
     without_those_back,
 )
+from .ranges import ids_in
 from .views import as_bytes, collection_info, ensure_collection
-from .walk import ids_in
 from .work import Work
 
 

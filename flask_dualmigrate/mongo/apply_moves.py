@@ -27,8 +27,9 @@ from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
 from .conform import refuse_if_any
 from .handler import Handler, refuse_unwritable
 from .paths import FieldPath, Stages
+from .ranges import Query, both, ids_in
 from .views import as_bytes
-from .walk import Batch, Query, Reads, Walk, both, ids_in
+from .walk import Batch, Reads, Walk
 from .work import Work
 
 

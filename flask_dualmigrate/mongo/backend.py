@@ -14,17 +14,21 @@ from alembic.script.base import Script
 from pymongo.database import Database
 
 from ..backend import Aside, Doubt, PlannedStep, Progress, State
+from ..crashpoints import around
 from ..errors import (
     DatabaseUnavailable,
     IntegrityError,
     ScriptError,
 )
+from ..events import tell
 from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
+from ..limits import DEFAULT, Limits
 from ..ops import Operation
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
+from ..stopping import NEVER, Stop
 from .errors import driver_errors
 from .forecast import Rehearsal
 from .journal import MongoJournal
@@ -32,6 +36,7 @@ from .kept import KeptAsides
 from .lock import MongoLock
 from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
+from .privileges import require_privileges
 from .recording import record
 from .results import StepResult
 from .resume import doubts
@@ -54,7 +59,8 @@ class MongoBackend:
 
     db: the app's own `mongo.db`. lease_s: seconds the lock lives unrenewed.
     on_progress: told after each batch. batch_seconds, replication_lag_s: as
-    OperationRunner takes them.
+    OperationRunner takes them. limits: of the app and of the run. stop: asked between
+    batches and operations.
     """
 
     name = BackendName.MONGO
@@ -69,6 +75,8 @@ class MongoBackend:
         on_progress: Callable[[Progress], None] | None = None,
         batch_seconds: float = 0.5,
         replication_lag_s: float = 10.0,
+        limits: Limits = DEFAULT,
+        stop: Stop = NEVER,
     ) -> None:
         if db is None:
             raise DatabaseUnavailable(
@@ -78,10 +86,12 @@ class MongoBackend:
         self._db = db
         self._load = load
         self._journal = MongoJournal(db)
-        self._lock = MongoLock(db, lease_s=lease_s)
+        self._lock = MongoLock(db, lease_s=lease_s, keep_going=stop.require)
         self._on_progress = on_progress
         self._batch_seconds = batch_seconds
         self._replication_lag_s = replication_lag_s
+        self._limits = limits
+        self._stop = stop
 
     @property
     def db(self) -> Database[Any]:
@@ -134,11 +144,16 @@ class MongoBackend:
 
     def preflight(self, steps: Sequence[Step]) -> None:
         for step in steps:
+            self._limits_of(step)
             operations, path = self._operations(step), self._script(step.revision).path
             refuse_todos(step, operations, path)
             refuse_uncallables(step, operations, self._db)
             if operations and not self._has_transactions:
                 refuse_without_transactions(step, operations, path)
+
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        operations = [found for step in steps for found in self._operations(step)]
+        require_privileges(self._db, operations)
 
     @cached_property
     def _has_transactions(self) -> bool:
@@ -230,7 +245,8 @@ class MongoBackend:
                 direction,
                 checksum=self._directory.checksum(self.name, revision_id),
             )
-        result = self._runner().run(revision_id, direction, operations)
+        runner = self._runner(max_time_s=self._limits_of(step).max_time_s)
+        result = runner.run(revision_id, direction, operations)
         _tell_notes(step, result.steps)
         if direction is Direction.UPGRADE:
             self._verify(step.revision)
@@ -248,13 +264,15 @@ class MongoBackend:
                 awaits_partner=partner,
             )
 
+    @around("mongo.verify")
     def _verify(self, revision: Revision) -> bool:
         script = self._script(revision)
         verify = getattr(script.module, "verify", None)
         if verify is None:
             return False
         try:
-            verify(self._db)
+            with self._stop.at_once():
+                verify(self._db)
         except Exception as error:
             reason = str(error) or type(error).__name__
             raise ScriptError(
@@ -355,18 +373,30 @@ class MongoBackend:
         with driver_errors("read its journal"):
             return self._journal.history(revision_id)
 
-    def _runner(self, *, connects: bool = True) -> OperationRunner:
+    def _runner(
+        self, *, connects: bool = True, max_time_s: float = 0.0
+    ) -> OperationRunner:
         """Return what runs operations. connects: False where there may be no server."""
         return OperationRunner(
             self._db,
             app_db=self._db,
             token=self._lock.token,
             on_progress=self._on_progress,
-            keep_going=self._lock.require,
+            keep_going=self._keep_going,
+            max_time_s=max_time_s,
+            stop=self._stop,
             transactions=not connects or self._has_transactions,
             batch_seconds=self._batch_seconds,
             replication_lag_s=self._replication_lag_s,
         )
+
+    def _limits_of(self, step: Step) -> Limits:
+        script = self._script(step.revision)
+        return self._limits.for_script(script.module, script.path, self.name)
+
+    def _keep_going(self) -> None:
+        self._lock.require()
+        self._stop.require()
 
     def _script(self, revision: Revision) -> Script:
         return self._directory.script(self.name, revision.id)
@@ -379,17 +409,15 @@ def _tell_notes(step: Step, results: Sequence[StepResult]) -> None:
     """Log what a person must know of a run, such as what was not put back."""
     for result in results:
         for note in result.notes:
-            log.warning(
-                "%s, step %d (%s): %s",
-                step.revision.id,
-                result.step,
-                result.verb,
-                note,
-                extra={
-                    "event": "note",
-                    "revision": step.revision.id,
-                    "step": result.step,
-                },
+            tell(
+                log,
+                "note",
+                f"{step.revision.id}, step {result.step} ({result.verb}): {note}",
+                level=logging.WARNING,
+                revision=step.revision.id,
+                backend=BackendName.MONGO,
+                step=result.step,
+                operation=result.verb,
             )
 
 

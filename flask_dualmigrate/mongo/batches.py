@@ -18,8 +18,9 @@ from .conform import count_left, refuse_if_any
 from .late import catch_up
 from .pace import Pace
 from .parts import join_parts, walk_in_parts
+from .ranges import Query
 from .views import NATIVE, as_bytes, collection_info
-from .walk import Batch, Query, Walk, read
+from .walk import Batch, Walk, read
 from .work import Work
 
 Write = Callable[[Work, Batch, ClientSession], int]
@@ -164,7 +165,7 @@ def touch(
     batch: Batch,
     session: ClientSession,
     *,
-    ids: list[Any] | None = None,
+    ids: Sequence[Any] | None = None,
     details: Sequence[Any] = (),
 ) -> None:
     """Remember the documents of a batch that were written, so that they can be undone.

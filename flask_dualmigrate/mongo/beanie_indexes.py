@@ -25,8 +25,17 @@ def load_document(path: str, named_in: str) -> Any:
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"{named_in} cannot import {path!r}: {error}") from error
+    except Exception as error:
+        # Whatever the module raises: it is the app's.
+        raise UsageError(
+            f"{named_in} cannot import {path!r}: {_in_one_line(error)}",
+            hint="Mend the module, or name the class as package.module.Class.",
+        ) from error
+
+
+def _in_one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def of_documents(documents: Iterable[type[Any] | str]) -> DeclaredIndexes:
@@ -42,7 +51,8 @@ def of_documents(documents: Iterable[type[Any] | str]) -> DeclaredIndexes:
             document = load_document(given, "documents=")
         if not _is_document(document):
             raise UsageError(
-                f"documents= holds {given!r}, which is no Beanie document class"
+                f"documents= holds {given!r}, which is no Beanie document class",
+                hint="It takes subclasses of beanie.Document, or their dotted paths.",
             )
         for each in _documents_of(document):  # Beanie initialises the parents too
             found.setdefault(each, tuple(_of_document(each)))

@@ -9,7 +9,7 @@ from bson.raw_bson import RawBSONDocument
 
 from ..errors import OperationError
 from .failures import shortened
-from .walk import Query
+from .ranges import Query
 from .work import Work
 
 _SAMPLES = 5

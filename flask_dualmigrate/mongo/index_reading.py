@@ -44,14 +44,20 @@ def _is_listed(name: str, kind: str) -> bool:
 
 def _require(place: str, kinds: Mapping[str, str]) -> None:
     if place not in kinds:
-        raise UsageError(f"There is no collection {place}")
+        raise UsageError(
+            f"There is no collection {place}",
+            hint="See them with: flask db-migrate index list",
+        )
     if kinds[place] == "view":
         raise UsageError(
             f"{place} is a view: it has no indexes of its own",
             hint="Its queries use those of the collection that it looks at.",
         )
     if not _is_listed(place, kinds[place]):
-        raise UsageError(f"{place} is not the app's: it belongs to the migrations")
+        raise UsageError(
+            f"{place} is not the app's: it belongs to the migrations",
+            hint="See the app's with: flask db-migrate index list",
+        )
 
 
 def _read(

@@ -10,6 +10,8 @@ from pymongo import ReadPreference, WriteConcern
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
+from ..crashpoints import around
+from ..errors import IntegrityError
 from ..journal import Actor, Entry
 from ..revision import Direction, Revision, Status
 
@@ -51,11 +53,13 @@ class MongoJournal:
         doc = self._meta.find_one({"_id": "pair"})
         return None if doc is None else str(doc["pair_id"])
 
+    @around("mongo.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
         self._meta.update_one(
             {"_id": "pair"}, {"$setOnInsert": {"pair_id": pair_id}}, upsert=True
         )
 
+    @around("mongo.journal.begin")
     def begin(
         self, revision: Revision, direction: Direction, *, checksum: str
     ) -> datetime:
@@ -74,6 +78,7 @@ class MongoJournal:
         started: datetime = doc["started_at"]
         return started
 
+    @around("mongo.journal.finish")
     def finish(
         self,
         revision_id: str,
@@ -100,12 +105,14 @@ class MongoJournal:
         )
         self._entries.update_one({"_id": revision_id}, stages)
 
+    @around("mongo.journal.settle")
     def settle(self, revision_id: str) -> None:
         """Write that the partner is done too."""
         self._entries.update_one(
             {"_id": revision_id}, {"$set": {"awaits_partner": False}}
         )
 
+    @around("mongo.journal.restore")
     def restore_applied(self, revision_id: str, *, error: str | None) -> None:
         """Write that a downgrade was undone: the revision is applied as before."""
         self.finish(
@@ -119,6 +126,7 @@ class MongoJournal:
             {"$set": {"direction": str(Direction.UPGRADE), "error": None}},
         )
 
+    @around("mongo.journal.stamp")
     def stamp(self, revisions: dict[str, tuple[Revision, str]]) -> None:
         """Mark just these revisions as applied: id -> (revision, checksum)."""
         entries = self.entries()
@@ -181,6 +189,7 @@ def beginning(
         "finished_at": None,
         "error": None,
         "awaits_partner": False,
+        "history": _history(),
     }
     return [{"$set": fields}]
 
@@ -219,9 +228,19 @@ def ending(
         "host": "$host",
         "error": {"$literal": error},
     }
-    attempts = {"$concatArrays": [{"$ifNull": ["$history", []]}, [attempt]]}
+    attempts = {"$concatArrays": [_history(), [attempt]]}
     kept = {"$slice": [attempts, -_KEPT_ATTEMPTS]}
     return [{"$set": {**fields, "history": kept}}]
+
+
+def _history() -> Doc:
+    """Return the attempts before this one, as an expression.
+
+    One that waits for its partner goes on, or is undone: it is not told twice.
+    """
+    history = {"$ifNull": ["$history", []]}
+    before_it = {"$slice": [history, {"$subtract": [{"$size": history}, 1]}]}
+    return {"$cond": ["$awaits_partner", before_it, history]}
 
 
 def _identity(revision: Revision) -> Doc:
@@ -254,6 +273,22 @@ def _literal(fields: Doc) -> Doc:
 
 
 def _entry(doc: Doc) -> Entry:
+    """Return a document as an entry; IntegrityError if it is none of ours."""
+    try:
+        return _as_entry(doc)
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(
+            "The journal of MongoDB has a document that is none of ours: its _id is "
+            f"{doc['_id']!r}",
+            where=f"{COLLECTION}: {type(error).__name__}: {error}",
+            hint="Restore it; or delete it, and say where the database stands with: "
+            "flask db-migrate stamp --backend mongo REVISION",
+        ) from error
+
+
+def _as_entry(doc: Doc) -> Entry:
+    if not isinstance(doc["_id"], str):
+        raise TypeError("an _id is the id of a revision")
     return Entry(
         revision=doc["_id"],
         direction=Direction(doc.get("direction", "upgrade")),

@@ -18,6 +18,7 @@ from pymongo import ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from ..crashpoints import around
 from ..errors import LockLost, LockTimeout
 from ..holder import Holder, mark_of
 from ..journal import Actor
@@ -41,13 +42,21 @@ _HELD = {
 class MongoLock:
     """A lease on the lock document of one database.
 
-    lease_s: seconds that it lives without being renewed.
+    lease_s: seconds that it lives without being renewed. keep_going: called while it
+    is waited for; raises when the run must stop.
     """
 
-    def __init__(self, db: Database[Any], *, lease_s: float) -> None:
+    def __init__(
+        self,
+        db: Database[Any],
+        *,
+        lease_s: float,
+        keep_going: Callable[[], None] = lambda: None,
+    ) -> None:
         self._db = db
         self._locks = durable(db)[COLLECTION]
         self._lease_s = lease_s
+        self._keep_going = keep_going
         self._owner = uuid4().hex
         self._deadline = 0.0
         self._stop = threading.Event()
@@ -97,9 +106,11 @@ class MongoLock:
         except DuplicateKeyError:
             return  # another worker seeded it at the same moment
 
+    @around("mongo.lock")
     def _wait(self, timeout_s: float, on_wait: OnWait) -> None:
         give_up = time.monotonic() + timeout_s
         look_at = 0.0
+        self._keep_going()
         while not self._take():
             now = time.monotonic()
             if now >= give_up:
@@ -108,6 +119,7 @@ class MongoLock:
                 on_wait(self.holder())
                 look_at = time.monotonic() + _LOOK_S
             time.sleep(_POLL_S)
+            self._keep_going()
 
     def _take(self) -> bool:
         asked = time.monotonic()
@@ -165,6 +177,7 @@ class MongoLock:
             self._deadline = asked + self._lease_s
             pause = self._lease_s / 3
 
+    @around("mongo.unlock")
     def _release(self) -> None:
         try:
             self._locks.update_one(

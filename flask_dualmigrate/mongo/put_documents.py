@@ -14,8 +14,8 @@ from pymongo.client_session import ClientSession
 
 from ..ops import Delete, Insert
 from .putback import drain
+from .ranges import ids_in
 from .views import as_bytes
-from .walk import ids_in
 from .work import Work
 
 _BATCH_SIZE = 1000

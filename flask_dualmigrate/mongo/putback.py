@@ -16,8 +16,9 @@ from pymongo.client_session import ClientSession
 from ..ops import BATCH_SIZE
 from .batches import walk_once
 from .paths import FieldPath
+from .ranges import Query, both, ids_in, range_of
 from .views import as_bytes
-from .walk import Batch, Query, Reads, Walk, both, ids_in, range_of, read_capped
+from .walk import Batch, Reads, Walk, read_capped
 from .work import Work
 
 Standing = dict[bytes, int]

@@ -8,6 +8,8 @@ from ..errors import DualMigrateError, ScriptError, TreeError
 from ..ops import MongoOperations, Operation
 from ..revision import Direction
 
+_MEND = "Mend the script; of this revision nothing was done."
+
 
 def record(script: Script, direction: Direction) -> tuple[Operation, ...]:
     """Return what a Mongo script's upgrade(op) or downgrade(op) says.
@@ -20,6 +22,7 @@ def record(script: Script, direction: Direction) -> tuple[Operation, ...]:
             f"Revision {script.revision} has no {direction}() function, "
             "so it cannot be taken back",
             where=script.path,
+            hint="Write one, or choose a target above it.",
         )
     recorder = MongoOperations()
     try:
@@ -28,11 +31,13 @@ def record(script: Script, direction: Direction) -> tuple[Operation, ...]:
         raise ScriptError(
             f"{direction}(op) of revision {script.revision} is wrong: {error.what}",
             where=script.path,
+            hint=error.hint or _MEND,
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ScriptError(
             f"{direction}(op) of revision {script.revision} failed: "
             f"{type(error).__name__}: {error}",
             where=script.path,
+            hint=_MEND,
         ) from error
     return recorder.operations

@@ -17,6 +17,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
+from ..crashpoints import around
 from ..errors import LockLost
 from ..ops import Kind
 from ..revision import Direction
@@ -128,6 +129,7 @@ class StepStore:
     def _ours(self) -> dict[str, Any]:
         return {"$lte": self._token}
 
+    @around("mongo.steps.claim")
     def claim(self, session_id: Mapping[str, Any] | None = None) -> None:
         """Shut out the runs before us; raise LockLost if there is one after us.
 
@@ -150,6 +152,7 @@ class StepStore:
         except DuplicateKeyError as error:
             raise self._lost() from error
 
+    @around("mongo.steps.enlist")
     def enlist(self, session_ids: Sequence[Mapping[str, Any]]) -> None:
         """Add server sessions to those that the run after us has to end."""
         held = self._records.update_one(
@@ -182,6 +185,7 @@ class StepStore:
         found = self._records.find(_parts_of(record), session=session)
         return tuple(map(StepRecord.from_document, found.sort("_id.part", 1)))
 
+    @around("mongo.steps.split")
     def add_parts(
         self,
         record: StepRecord,
@@ -201,12 +205,14 @@ class StepStore:
             session=session,
         )
 
+    @around("mongo.steps.join")
     def remove_parts(
         self, record: StepRecord, session: ClientSession | None = None
     ) -> None:
         query = _parts_of(record) | {"token": self._ours}
         self._records.delete_many(query, session=session)
 
+    @around("mongo.steps.gather")
     def gather(self, record: StepRecord, session: ClientSession) -> None:
         """Count what a step's parts wrote as the step's own.
 
@@ -222,6 +228,7 @@ class StepStore:
 
         transact(session, attempt, supported=self._transactions)
 
+    @around("mongo.steps.begin")
     def begin(self, record: StepRecord, session: ClientSession) -> StepRecord:
         """Write the record of an operation that was not begun, or was undone.
 
@@ -262,6 +269,7 @@ class StepStore:
         assert written is not None  # an upsert that returns the document after it
         return StepRecord.from_document(written)
 
+    @around("mongo.steps.save")
     def save(
         self,
         record: StepRecord,
@@ -294,6 +302,7 @@ class StepStore:
             raise self._lost()
         return StepRecord.from_document(written)
 
+    @around("mongo.steps.remove")
     def remove(self, revision: str, direction: Direction) -> None:
         """Forget the records of a revision that is complete."""
         self._records.delete_many(_of(revision, direction) | {"token": self._ours})

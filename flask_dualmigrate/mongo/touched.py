@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import bson
+from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
+from ..crashpoints import around
 from ..revision import Direction
+from .id_list import as_document, ids_element
 from .steps import StepRecord
-from .views import ExactDatabase, as_bytes, command, native
+from .views import EXACT, ExactDatabase, as_bytes, command, native
 
 TOUCHED = "_migrations_touched"
 
@@ -49,8 +53,10 @@ class Touched:
         """Remember the documents of a batch. more: as in the docstring of the class."""
         key = _batch(record)
         if self._transactions:
-            entry = {"_id": key, "ids": list(ids), "details": list(details), **more}
-            self._entries.insert_one(entry, session=session)
+            rest = {"_id": key, "details": list(details), **more}
+            entry = bson.encode(rest, codec_options=EXACT)[4:-1]
+            whole = as_document(entry, ids_element(ids))
+            self._db[TOUCHED].insert_one(RawBSONDocument(whole), session=session)
             return
         # A crash may have left the entry of this batch, whose rest is done now.
         there = set(map(as_bytes, self.seen(key)))
@@ -75,11 +81,21 @@ class Touched:
 
     def reaches(
         self, record: StepRecord
-    ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-        """Yield the key and the range of each batch that a step's walk did."""
+    ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], int]]:
+        """Yield the key and the range of each batch that a step's walk did.
+
+        And how many documents it wrote.
+        """
         walked = {**_entries_of(record), "reach": {"$exists": True}}
-        for entry in self._entries.find(walked, {"reach": True}).sort("_id", 1):
-            yield entry["_id"], entry["reach"]
+        shape = {"reach": True, "count": {"$size": "$ids"}}
+        for entry in self._entries.find(walked, shape).sort("_id", 1):
+            yield entry["_id"], entry["reach"], entry["count"]
+
+    def raw_ids(self, key: Mapping[str, Any]) -> bytes | None:
+        """Return the `_id`s that a batch wrote, as bytes; see `ids_element`."""
+        shape = {"_id": False, "ids": True}
+        found = self._db[TOUCHED].find_one({"_id": key}, shape)
+        return None if found is None else bytes(found.raw)[4:-1]
 
     def seen(
         self, key: Mapping[str, Any], session: ClientSession | None = None
@@ -96,6 +112,7 @@ class Touched:
         """Remove the entries of a step that is done, and cannot be undone anyway."""
         self._entries.delete_many(_entries_of(record))
 
+    @around("mongo.touched.remove")
     def remove(self, revision: str, direction: Direction) -> None:
         """Forget a revision that is complete."""
         self._entries.delete_many(

@@ -1,8 +1,4 @@
-"""Reading a collection in `_id` order, a batch at a time.
-
-The order goes through `$expr`, which compares all BSON types; `{_id: {$gt: x}}`
-compares within the type of x and loses the documents of the others.
-"""
+"""Reading a collection in `_id` order, a batch at a time."""
 
 from __future__ import annotations
 
@@ -16,10 +12,10 @@ from pymongo.client_session import ClientSession
 from pymongo.cursor import Cursor
 
 from ..ops import MISSING
+from .id_list import IdList, ids_stages
+from .ranges import Query, beginnings_of, both, ids_in, range_of
 from .views import as_bytes
 from .work import Work
-
-Query = Mapping[str, Any]
 
 MOST_BYTES = 8 * 1024 * 1024
 """A batch of documents ends here, before its size: large documents make small ones."""
@@ -77,7 +73,7 @@ class Batch:
     """
 
     walk: Walk
-    ids: list[Any]
+    ids: Sequence[Any]
     documents: tuple[RawBSONDocument, ...]
     round: int
     last: Any
@@ -104,19 +100,21 @@ def read(
     place: `last`, the `_id` that the walk has come to, and `until`, where it ends; both
     may be missing.
     """
-    reach = range_of(place)
-    query = both(reach, walk.query)
-    if walk.reads is Reads.BOUNDS:
-        ids: list[Any] = []
-        documents: tuple[RawBSONDocument, ...] = ()
-        last = _bound(work, walk, query, place, size, session)
+    for beginning in beginnings_of(place):
+        query = both(beginning, walk.query)
+        if walk.reads is Reads.BOUNDS:
+            ids: Sequence[Any] = ()
+            documents: tuple[RawBSONDocument, ...] = ()
+            last = _bound(work, walk, query, place, size, session)
+        else:
+            ids, documents = _contents(work, walk, query, place, size, session)
+            last = ids[-1] if ids else MISSING
+        if last is not MISSING:
+            break
     else:
-        ids, documents = _contents(work, walk, query, place, size, session)
-        last = ids[-1] if ids else MISSING
-    if last is MISSING:
         return None
     span = {key: place[key] for key in place if key == "last"} | {"until": last}
-    within = both(stretch_of(walk, span), walk.query)
+    within = both(range_of(span), walk.query)
     if walk.exempt:
         documents = _without_put_back(work, walk.exempt, documents, session)
         ids = [document["_id"] for document in documents]
@@ -176,26 +174,6 @@ def _from(
     return cursor
 
 
-def stretch_of(walk: Walk, place: Mapping[str, Any]) -> Query:
-    """Return the filter for the `_id`s after `last` and up to `until`.
-
-    On a clustered collection with bounds that the server begins and ends at, as `_from`
-    does; they hold within one BSON type.
-    """
-    reach = range_of(place)
-    if not walk.clustered or "last" not in place:
-        return reach
-    if _bracket(place["last"]) != _bracket(place["until"]):
-        return reach
-    return both({"_id": {"$gt": place["last"], "$lte": place["until"]}}, reach)
-
-
-def _bracket(value: Any) -> int:
-    """Return the type of a value as comparisons have it: all numbers are one."""
-    kind = as_bytes(value)[4]
-    return 0x01 if kind in (0x01, 0x10, 0x12, 0x13) else kind
-
-
 def _contents(
     work: Work,
     walk: Walk,
@@ -203,7 +181,7 @@ def _contents(
     place: Mapping[str, Any],
     size: int,
     session: ClientSession,
-) -> tuple[list[Any], tuple[RawBSONDocument, ...]]:
+) -> tuple[Sequence[Any], tuple[RawBSONDocument, ...]]:
     """Return the `_id`s of a batch, and its documents where the walk reads them."""
     if walk.reads is not Reads.DOCUMENTS and not walk.clustered:
         return _ids(work, walk, query, size, session), ()
@@ -217,19 +195,12 @@ def _contents(
 
 def _ids(
     work: Work, walk: Walk, query: Query, size: int, session: ClientSession
-) -> list[Any]:
-    """Return the `_id`s of a batch, sorted.
-
-    In one document: decoding one of many `_id`s is quicker than many of one.
-    """
-    stages: list[Mapping[str, Any]] = [
-        {"$match": query},
-        {"$sort": {"_id": 1}},
-        {"$limit": size},
-        {"$group": {"_id": None, "ids": {"$push": "$_id"}}},
-    ]
-    found = list(work.db[walk.collection].aggregate(stages, session=session))
-    return list(found[0]["ids"]) if found else []
+) -> Sequence[Any]:
+    """Return the `_id`s of a batch, sorted."""
+    stages = ids_stages(query, at_most=size)
+    for found in work.db[walk.collection].aggregate(stages, session=session):
+        return IdList(found)
+    return ()
 
 
 def _without_put_back(
@@ -257,23 +228,3 @@ def read_capped(cursor: Cursor[RawBSONDocument]) -> tuple[RawBSONDocument, ...]:
             if size_bytes >= MOST_BYTES:
                 break
     return tuple(documents)
-
-
-def both(*queries: Query) -> Query:
-    """Return the filter for documents that match all of these."""
-    filled = [query for query in queries if query]
-    return {"$and": filled} if len(filled) > 1 else (filled or [{}])[0]
-
-
-def range_of(place: Mapping[str, Any]) -> Query:
-    """Return the filter for the `_id`s after `last` and up to `until`."""
-    tests = []
-    if "last" in place:
-        tests.append({"$gt": ["$_id", {"$literal": place["last"]}]})
-    if "until" in place:
-        tests.append({"$lte": ["$_id", {"$literal": place["until"]}]})
-    return {"$expr": {"$and": tests}} if tests else {}
-
-
-def ids_in(ids: list[Any]) -> Query:
-    return {"_id": {"$in": ids}}

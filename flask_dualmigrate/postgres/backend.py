@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..backend import Doubt, PlannedStep, Progress, State
+from ..crashpoints import around, reached
 from ..errors import (
     DatabaseUnavailable,
     DualMigrateError,
@@ -26,22 +27,29 @@ from ..errors import (
 from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
+from ..limits import DEFAULT, Limits
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
+from ..stopping import NEVER, Stop
+from .crashpoints import watch
 from .destructive import destructive_calls
 from .env import environment, run_script, script_as_sql
 from .errors import connection_lost, driver_errors, first_line, unavailable
 from .journal import PostgresJournal, now_of
+from .limits import Attempt, limit_error
 from .lock import PostgresLock, lock_key
 from .offline import OfflineScript
-from .versions import applied_below, redundant_rows
+from .preflight import refuse_tables_without_history
+from .privileges import require_privileges, require_writable
+from .versions import applied_below
 
 
 class PostgresBackend:
     """Applies the Alembic scripts of a tree through one engine.
 
     options: the app's arguments for Alembic's configure().
-    lock_timeout_s: seconds a statement waits for a table's lock; 0: for ever.
+    limits: of the app and of the run; each script may have its own.
+    stop: cuts a script short; its transaction rolls back.
     """
 
     name = BackendName.POSTGRES
@@ -54,17 +62,21 @@ class PostgresBackend:
         *,
         options: dict[str, Any],
         metadata: Any = None,
-        lock_timeout_s: float = 5.0,
+        limits: Limits = DEFAULT,
         x_arg: Sequence[str] = (),
+        stop: Stop = NEVER,
     ) -> None:
         self.engine = engine
         self._load = load
         self._options = options
         self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
-        self._lock_timeout_s = lock_timeout_s
+        self._limits = limits
+        self._stop = stop
         self._schema = options.get("version_table_schema")
         self._journal = PostgresJournal(self._schema)
-        self._lock = PostgresLock(engine, key=lock_key(self._schema))
+        self._lock = PostgresLock(
+            engine, key=lock_key(self._schema), keep_going=stop.require
+        )
 
     @property
     def _directory(self) -> ScriptDirectory:
@@ -93,8 +105,7 @@ class PostgresBackend:
                 heads = tuple(context.get_context().get_current_heads())
             entries = self._journal.entries(connection)
             pair_id = self._journal.pair_id(connection)
-        applied = applied_below(heads, graph, entries)
-        return State(applied, entries, pair_id, redundant_rows(heads, graph))
+        return State(applied_below(heads, graph, entries), entries, pair_id, heads)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
@@ -114,10 +125,12 @@ class PostgresBackend:
         with driver_errors("free its lock"):
             return self._lock.free(holder)
 
+    @around("postgres.prepare")
     def prepare(self) -> None:
         with driver_errors("make its journal"), self.engine.begin() as connection:
             self._journal.create(connection)
 
+    @around("postgres.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
         with driver_errors("write its journal"), self.engine.begin() as connection:
             self._journal.set_pair_id(connection, pair_id)
@@ -130,7 +143,24 @@ class PostgresBackend:
                     f"Revision {script.revision} has no {step.direction}() function, "
                     "so it cannot be taken back",
                     where=script.path,
+                    hint="Write one, or choose a target above it.",
                 )
+            self._limits_of(step)
+        if any(
+            not s.revision.parents and s.direction is Direction.UPGRADE for s in steps
+        ):
+            scripts = [self._script(step.revision) for step in steps]
+            refuse_tables_without_history(self.engine, scripts)
+
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        if not self._is_postgres:
+            return
+        scripts = [(self._script(step.revision), step.direction) for step in steps]
+        version = self._options.get("version_table", "alembic_version")
+        ours = [version, *(table.name for table in self._journal.tables)]
+        with driver_errors("tell its rights"), self.engine.connect() as connection:
+            require_writable(connection)
+            require_privileges(connection, scripts, ours=ours, schema=self._schema)
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         return tuple(map(self._plan, steps))
@@ -169,7 +199,7 @@ class PostgresBackend:
                 self.name, step.revision.id
             ),
             environment_options=self._environment,
-            lock_timeout_s=self._lock_timeout_s,
+            limits_of=self._limits_of,
         ).text(steps, heads)
 
     def destructive(self, step: Step) -> tuple[str, ...]:
@@ -181,39 +211,45 @@ class PostgresBackend:
 
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
-            self._check_constraints(ctx.connection)
-            if step.direction is Direction.UPGRADE:
-                self._verify(step.revision, ctx.connection)
+            reached("postgres.version_row")
+            with self._stop.at_once():
+                self._check_constraints(ctx.connection)
+                if step.direction is Direction.UPGRADE:
+                    self._verify(step.revision, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
             self._lock.require(ctx.connection)
 
+        attempt = Attempt(self.engine, self._limits_of(step), self._stop)
         try:
-            self._run(step, before_commit)
+            attempt.repeat(lambda: self._run(step, attempt, before_commit))
         except DualMigrateError:
             raise
-        except Exception as error:
+        # A script that calls sys.exit() has failed like any other.
+        except (Exception, SystemExit) as error:
             if connection_lost(error) and self._was_committed(step):
                 return
             raise self._failure(step, error) from error
 
-    def _run(self, step: Step, before_commit: Callable[..., None]) -> None:
+    def _run(
+        self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
+    ) -> None:
         with self.engine.connect() as connection:
+            watch(connection)
             run_script(
                 connection,
                 self._directory,
                 self._script(step.revision),
                 step.direction,
-                before_script=lambda: self._limit(connection),
+                before_script=lambda: attempt.begin(connection),
                 before_commit=before_commit,
+                guard=self._stop.at_once,
                 **self._environment,
             )
+        reached("postgres.commit.after")
 
-    def _limit(self, connection: Connection) -> None:
-        """Bound the wait for a table's lock, so that DDL queues nothing behind it."""
-        if not self._is_postgres:
-            return
-        limit_ms = int(self._lock_timeout_s * 1000)
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {limit_ms}")
+    def _limits_of(self, step: Step) -> Limits:
+        script = self._script(step.revision)
+        return self._limits.for_script(script.module, script.path, self.name)
 
     def _now(self) -> datetime:
         """Return the server's time: the clocks of clients may differ by hours."""
@@ -229,6 +265,7 @@ class PostgresBackend:
         if self._is_postgres:
             connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
+    @around("postgres.verify")
     def _verify(self, revision: Revision, connection: Connection) -> bool:
         script = self._script(revision)
         verify = getattr(script.module, "verify", None)
@@ -273,10 +310,13 @@ class PostgresBackend:
             ) from error
         return applied is (step.direction is Direction.UPGRADE)
 
-    def _failure(self, step: Step, error: Exception) -> DualMigrateError:
+    def _failure(self, step: Step, error: BaseException) -> DualMigrateError:
         script = self._script(step.revision)
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return unavailable("finish a script", error)
+        told = limit_error(error, self._limits_of(step), script)
+        if told is not None:
+            return told
         if isinstance(error, SQLAlchemyError):
             said = first_line(error)
         else:
@@ -323,6 +363,7 @@ class PostgresBackend:
                 return None
             return int(connection.execute(query).scalar_one())
 
+    @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
         with suppress(SQLAlchemyError), self.engine.begin() as connection:
@@ -341,23 +382,25 @@ class PostgresBackend:
     def settle(self, step: Step) -> None:
         """Nothing is left open after COMMIT."""
 
+    @around("postgres.stamp")
     def stamp(self, revisions: Sequence[Revision]) -> None:
         """Write the version rows and the journal rows in one transaction."""
         wanted = {revision.id: revision for revision in revisions}
         state = self.read()
         applied = state.applied
-        # A version row that was lost leaves them in the journal.
-        logged = {key for key, entry in state.entries.items() if entry.applied}
         marked = [
             (revision, checksum)
             for revision in revisions
             for checksum in [self._directory.checksum(self.name, revision.id)]
             if revision.id not in applied
+            or not state.says_applied(revision.id)
             or getattr(state.entries.get(revision.id), "checksum", None) != checksum
         ]
+        # What the journal says too: the version row may say otherwise.
+        known = applied | {e.revision for e in state.entries.values() if e.applied}
         gone = [
             self._directory.revisions.get(revision_id, Revision(revision_id))
-            for revision_id in sorted((applied | logged) - wanted.keys())
+            for revision_id in sorted(known - wanted.keys())
         ]
         heads = self._directory.heads_of(frozenset(wanted))
         with driver_errors("be stamped"), self.engine.begin() as connection:

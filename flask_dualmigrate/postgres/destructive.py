@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from alembic.script.base import Script
+
+from .script_calls import calls_of
 
 _METHODS = ("drop_table", "drop_column")
 _STATEMENT = re.compile(
@@ -22,19 +23,12 @@ def destructive_calls(script: Script, function: str) -> tuple[str, ...]:
     Calls are found by their names, raw SQL by how its text begins; what a script
     computes, or hides in a helper of another module, is not seen.
     """
-    tree = ast.parse(Path(script.path).read_bytes())
-    bodies = {
-        node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)
-    }
-    if function not in bodies:
-        return ()
-    calls = (node for node in ast.walk(bodies[function]) if isinstance(node, ast.Call))
+    calls = calls_of(script, function)
     return tuple(ast.unparse(call) for call in calls if _is_destructive(call))
 
 
 def _is_destructive(call: ast.Call) -> bool:
-    if not isinstance(call.func, ast.Attribute):
-        return False
+    assert isinstance(call.func, ast.Attribute)
     if call.func.attr in _METHODS:
         return True
     return call.func.attr == "execute" and any(

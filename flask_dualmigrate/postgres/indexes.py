@@ -81,7 +81,10 @@ class PostgresIndexes:
         schema, _, table = place.rpartition(".")
         names = sa.inspect(connection).get_table_names(schema=schema or None)
         if table not in names:
-            raise UsageError(f"There is no table {place}")
+            raise UsageError(
+                f"There is no table {place}",
+                hint="See them with: flask db-migrate index list",
+            )
 
     def diff(self, place: str | None) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
         """Return a difference for each index; those of primary keys are of no account.

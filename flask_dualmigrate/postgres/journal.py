@@ -10,6 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from ..crashpoints import around
+from ..errors import IntegrityError
 from ..journal import Actor, Entry
 from ..revision import Direction, Revision, Status
 
@@ -93,6 +95,7 @@ class PostgresJournal:
     def set_pair_id(self, connection: Connection, pair_id: str) -> None:
         connection.execute(self._meta.insert().values(key="pair_id", value=pair_id))
 
+    @around("postgres.journal.write")
     def write(
         self,
         connection: Connection,
@@ -201,7 +204,7 @@ def now_of(connection: Connection) -> Any:
 
 def _entry(row: Any, before: Entry | None) -> Entry:
     """Return a row as an entry; a failed downgrade leaves the revision applied."""
-    direction, status = Direction(row["direction"]), Status(row["status"])
+    direction, status = _words(row)
     applied = direction is Direction.UPGRADE and status is Status.APPLIED
     if direction is Direction.DOWNGRADE and status is Status.FAILED and before:
         return before
@@ -223,6 +226,19 @@ def _entry(row: Any, before: Entry | None) -> Entry:
         error=row["error"],
         stamped=row["stamped"],
     )
+
+
+def _words(row: Any) -> tuple[Direction, Status]:
+    """Return two columns of a row; IntegrityError if they hold none of our words."""
+    try:
+        return Direction(row["direction"]), Status(row["status"])
+    except ValueError as error:
+        raise IntegrityError(
+            f"The journal of PostgreSQL has a row that is none of ours: {error}",
+            where=f"{PREFIX}journal, id {row['id']}",
+            hint="Restore it; or delete it, and say where the database stands with: "
+            "flask db-migrate stamp --backend postgres REVISION",
+        ) from error
 
 
 def _aware(moment: datetime | None) -> datetime | None:

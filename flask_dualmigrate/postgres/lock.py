@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from ..crashpoints import around
 from ..errors import DatabaseUnavailable, LockLost, LockTimeout
 from ..holder import Holder
 from ..journal import Actor
@@ -61,12 +62,22 @@ def lock_key(schema: str | None) -> int:
 
 
 class PostgresLock:
-    """The advisory lock of one database and version table."""
+    """The advisory lock of one database and version table.
 
-    def __init__(self, engine: Engine, *, key: int) -> None:
+    keep_going: called while it is waited for; raises when the run must stop.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        key: int,
+        keep_going: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
         self._key = key
         self._parameters = {"high": key >> 32, "low": key & 0xFFFFFFFF}
+        self._keep_going = keep_going
         self._server_pid: int | None = None
 
     @contextmanager
@@ -138,6 +149,7 @@ class PostgresLock:
         connection.detach()
         return connection
 
+    @around("postgres.lock")
     def _wait(self, connection: Connection, timeout_s: float, on_wait: OnWait) -> int:
         """Poll until we have the lock; return the pid of our session."""
         give_up = time.monotonic() + timeout_s
@@ -156,7 +168,9 @@ class PostgresLock:
                 on_wait(self._holder(connection))
                 look_at = time.monotonic() + _LOOK_S
             time.sleep(_POLL_S)
+            self._keep_going()
 
+    @around("postgres.unlock")
     def _release(self, connection: Connection) -> None:
         """Let go; where the session is gone, the lock is gone with it."""
         self._server_pid = None

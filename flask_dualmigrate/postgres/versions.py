@@ -20,23 +20,3 @@ def applied_below(
     }
     found = graph.ancestors(heads) | frozenset(heads)
     return found | applied_below(sorted(below), graph, entries) if below else found
-
-
-def redundant_rows(heads: Sequence[str], graph: RevisionGraph) -> tuple[str, ...]:
-    """Return the rows that another row follows, and so says already.
-
-    Alembic keeps none; one that a revision only depends on may stand for a branch.
-    """
-    followed: set[str] = set()
-    todo = [parent for head in heads for parent in _parents(head, graph)]
-    while todo:
-        revision_id = todo.pop()
-        if revision_id not in followed:
-            followed.add(revision_id)
-            todo.extend(_parents(revision_id, graph))
-    return tuple(head for head in heads if head in followed)
-
-
-def _parents(revision_id: str, graph: RevisionGraph) -> tuple[str, ...]:
-    known = graph.revisions.get(revision_id)
-    return known.parents if known is not None else ()

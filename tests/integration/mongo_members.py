@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,13 @@ class Member:
     """One mongod of a set; a standalone server without one."""
 
     def __init__(
-        self, folder: Path, number: int, port: int, *, of_set: str | None = "three"
+        self,
+        folder: Path,
+        number: int,
+        port: int,
+        *,
+        of_set: str | None = "three",
+        more: Sequence[str] = (),
     ) -> None:
         self.port = port
         self._data = folder / f"member{number}"
@@ -36,6 +42,7 @@ class Member:
             *("--wiredTigerCacheSizeGB", "0.5"),
             *("--setParameter", "enableTestCommands=1"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *more,
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -71,7 +78,7 @@ class ReplicaSet:
     """Three members."""
 
     def __init__(self, folder: Path) -> None:
-        self.members = [Member(folder, n, _free_port()) for n in range(3)]
+        self.members = [Member(folder, n, free_port()) for n in range(3)]
 
     def uri(self, database: str) -> str:
         hosts = ",".join(f"{_HOST}:{member.port}" for member in self.members)
@@ -139,7 +146,7 @@ def replica_set(folder: Path) -> Iterator[ReplicaSet]:
 @contextmanager
 def standalone(folder: Path) -> Iterator[str]:
     """Start a server that is no member of a set; yields the URI of a database."""
-    server = Member(folder, 0, _free_port(), of_set=None)
+    server = Member(folder, 0, free_port(), of_set=None)
     server.start()
     try:
         yield f"mongodb://{_HOST}:{server.port}/alone"
@@ -155,7 +162,7 @@ def until(condition: Any) -> None:
         time.sleep(0.05)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         port: int = probe.getsockname()[1]

@@ -12,13 +12,13 @@ from pymongo.database import Database
 OURS = ("_migrations", "_aside_")
 
 
-def mongo_snapshot(db: Database[Any]) -> dict[str, Any]:
-    """Return collection -> (options, indexes, raw documents), without our own."""
+def mongo_snapshot(db: Database[Any], *, ours: bool = False) -> dict[str, Any]:
+    """Return collection -> (options, indexes, raw documents); our own if asked."""
     raw = CodecOptions(document_class=RawBSONDocument)
     found = {}
     for info in db.list_collections():
         name = info["name"]
-        if name.startswith(OURS):
+        if name.startswith(OURS) and not ours:
             continue
         documents = db.get_collection(name, codec_options=raw).find().sort("_id")
         found[name] = (
@@ -29,12 +29,13 @@ def mongo_snapshot(db: Database[Any]) -> dict[str, Any]:
     return found
 
 
-def postgres_snapshot(engine: sa.Engine) -> dict[str, Any]:
-    """Return table -> (columns, keys, indexes, rows), without our own."""
+def postgres_snapshot(engine: sa.Engine, *, ours: bool = False) -> dict[str, Any]:
+    """Return table -> (columns, keys, indexes, rows); our own if asked."""
     inspector = sa.inspect(engine)
     found = {}
     for name in inspector.get_table_names():
-        if name.startswith("dualmigrate_") or name == "alembic_version":
+        is_ours = name.startswith("dualmigrate_") or name == "alembic_version"
+        if is_ours and not ours:
             continue
         with engine.connect() as connection:
             rows = connection.exec_driver_sql(f'SELECT * FROM "{name}"').all()

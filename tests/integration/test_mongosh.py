@@ -36,8 +36,10 @@ from flask_dualmigrate.ops import (
     AddField,
     ConvertField,
     CopyField,
+    CreateCollection,
     CreateIndex,
     Delete,
+    DropCollection,
     DropField,
     DropIndex,
     Insert,
@@ -52,7 +54,7 @@ from flask_dualmigrate.ops import (
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Step
 
 from .mongo_cases import CASES, Case, seed
-from .mongo_runs import DOWN, UP, image
+from .mongo_runs import DOWN, UP, digest_of, image
 from .mongosh_cli import mongosh, run_mongosh
 
 __all__ = ["mongosh"]
@@ -137,16 +139,20 @@ def run_normally(db: Db, direction: Direction) -> None:
 
 def whole_image(db: Db) -> dict[str, Any]:
     """Return what a database holds, the asides and their catalog too."""
-    found = image(db)
+    found = image(db, digest_of)
     for name in db.list_collection_names(filter={"name": {"$regex": "^_aside_"}}):
-        documents = list(db[name].find().sort("_id"))
-        for document in documents if name == "_aside_catalog" else []:
-            assert document.pop("created_at")
-        found[name] = (
-            sorted(index["name"] for index in db[name].list_indexes()),
-            documents,
-        )
+        indexes = sorted(index["name"] for index in db[name].list_indexes())
+        is_catalog = name == "_aside_catalog"
+        found[name] = (indexes, _entries(db) if is_catalog else digest_of(db[name]))
     return found
+
+
+def _entries(db: Db) -> list[dict[str, Any]]:
+    """Return the catalog of the asides, without when they were made."""
+    entries = list(db["_aside_catalog"].find().sort("_id"))
+    for entry in entries:
+        assert entry.pop("created_at")
+    return entries
 
 
 class Pair:
@@ -217,7 +223,11 @@ def test_each_operation_gives_what_a_normal_run_gives_up_and_down(
 
 
 SIZE = 10_000
+NEW = tuple({"_id": f"new {n}", "price": -n, "n": -n} for n in range(1, 2501))
 LARGE = (
+    DropCollection("spare"),
+    CreateCollection("made", {"capped": True, "size": 4096}),
+    DropIndex("big", "ix_name"),
     AddField("big", "status", default="new", batch_size=SIZE),
     DropField("big", "note", batch_size=SIZE),
     RenameField("big", "name", "title", batch_size=SIZE),
@@ -232,18 +242,23 @@ LARGE = (
     ),
     Delete("big", {"n": {"$gte": 90_000}}, batch_size=SIZE),
     CreateIndex("big", (("price", 1),), "ux_price", {"unique": True}),
-    SetValidator("big", {"n": {"$gte": 0}}),
+    Insert("big", NEW),
+    SetValidator("big", {"n": {"$lt": 100_000}}),
     RenameCollection("big", "large"),
 )
 LARGE_BACK = (
     RenameCollection("large", "big"),
     SetValidator("big", None),
+    Delete("big", {"n": {"$lt": 0}}, batch_size=SIZE),
     DropIndex("big", "ux_price"),
     ConvertField("big", "price", to="string", batch_size=SIZE),
     DropField("big", "m", batch_size=SIZE),
     RenameField("big", "title", "name", batch_size=SIZE),
     AddField("big", "note", batch_size=SIZE),
     DropField("big", "status", batch_size=SIZE),
+    CreateIndex("big", (("name", 1),), "ix_name"),
+    DropCollection("made"),
+    CreateCollection("spare"),
 )
 
 
@@ -261,11 +276,19 @@ def test_a_large_collection_is_what_a_normal_run_makes_of_it(
         lambda direction: [dataclasses.replace(step, direction=direction)],
     )
     monkeypatch.setattr(f"{__name__}.operations", large_operations)
+    pair.normal.big.insert_many(
+        {"_id": n, "name": f"n{n}", "price": str(n), "n": n, "note": [n, None]}
+        for n in range(100_000)
+    )
+    for db, name in (
+        (pair.normal, "spare"),
+        (pair.shell, "spare"),
+        (pair.shell, "big"),
+    ):
+        out = {"$out": {"db": db.name, "coll": name}}
+        pair.normal.big.aggregate([out])
     for db in (pair.normal, pair.shell):
-        db.big.insert_many(
-            {"_id": n, "name": f"n{n}", "price": str(n), "n": n, "note": [n, None]}
-            for n in range(100_000)
-        )
+        db.big.create_index("name", name="ix_name")
     for direction in (UP, DOWN):
         normal, shell = pair.run(direction)
         assert shell == normal

@@ -125,6 +125,9 @@ class FakeSide:
     def preflight(self, steps: Sequence[Step]) -> None:
         pass
 
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        pass
+
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         return tuple(PlannedStep(self.name, ()) for _ in steps)
 

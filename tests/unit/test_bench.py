@@ -16,7 +16,15 @@ from sqlalchemy.schema import CreateTable
 import bench
 from bench.backfill import a_document
 from bench.generate import TABLES, models
-from bench.measure import Act, Comparison, Contender, Timing, ratio, take_turns
+from bench.measure import (
+    Act,
+    Comparison,
+    Contender,
+    Footprint,
+    Timing,
+    ratio,
+    take_turns,
+)
 from bench.report import as_json, as_text, seconds
 from bench.runner import BENCHMARKS, main
 from bench.trees import changes, write_pairs
@@ -126,14 +134,16 @@ def test_a_table_tells_medians_extremes_and_ratios_in_words() -> None:
     ]
 
 
-def test_a_table_of_documents_tells_throughput_and_memory() -> None:
-    ours = Timing("ours", (2.0,), ours=True, growth_bytes=3 * 2**19)
-    peer = Timing("peer", (1.0,), growth_bytes=0)
+def test_a_table_of_documents_tells_throughput_and_what_was_needed() -> None:
+    needed = Footprint(3 * 2**19, 100 * 2**20, 0.4)
+    ours = Timing("ours", (2.0,), ours=True, footprint=needed)
+    peer = Timing("peer", (1.0,))
     comparison = Comparison("backfill", "a job", (ours, peer), documents=1000)
 
     assert as_text(comparison).splitlines()[1:] == [
-        "  ours  median 2.00 s  (2.00 s to 2.00 s)  500 documents/s    memory +1.5 MiB",
-        "  peer  median 1.00 s  (1.00 s to 1.00 s)  1,000 documents/s  memory +0.0 MiB",
+        "  ours  median 2.00 s  (2.00 s to 2.00 s)  500 documents/s    "
+        "memory +1.5 to 100 MiB  longest transaction 400 ms",
+        "  peer  median 1.00 s  (1.00 s to 1.00 s)  1,000 documents/s",
         "  ours has 0.50 times the throughput of peer",
     ]
 

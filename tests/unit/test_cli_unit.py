@@ -90,11 +90,15 @@ def test_every_command_explains_itself_and_its_options(
 @pytest.mark.parametrize(
     ("option", "takers"),
     [
-        ("--yes", {"upgrade", "downgrade", "asides", "repair", "unlock"}),
+        ("--yes", {"upgrade", "downgrade", "stamp", "asides", "repair", "unlock"}),
         ("--purge-older-than", {"asides"}),
         ("--dry-run", {"upgrade", "downgrade"}),
         ("--sql", {"upgrade", "downgrade"}),
         ("--mongosh", {"upgrade", "downgrade"}),
+        ("--lock-timeout", {"upgrade", "downgrade"}),
+        ("--lock-retries", {"upgrade", "downgrade"}),
+        ("--statement-timeout", {"upgrade", "downgrade"}),
+        ("--max-time", {"upgrade", "downgrade"}),
         (
             "--backend",
             {

@@ -17,10 +17,10 @@ from ...ops import (
     Run,
     SetValidator,
 )
+from ..ranges import ids_in
 from ..special import Info, refuse_renaming
 from ..transactions import supports_transactions
 from ..views import collection_info
-from ..walk import ids_in
 from .counting import Count, samples
 from .look import Look, Told, tell_trial
 from .sample import SIZE, on_trial

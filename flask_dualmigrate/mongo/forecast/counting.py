@@ -9,8 +9,8 @@ from typing import Any
 from pymongo.errors import ExecutionTimeout, OperationFailure, PyMongoError
 
 from ..failures import shortened
+from ..ranges import Query
 from ..views import NATIVE, ExactDatabase
-from ..walk import Query
 
 LIMIT_S = 10.0
 """Seconds that one count may take; then the server's own estimate stands for it."""

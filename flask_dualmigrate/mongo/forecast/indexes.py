@@ -12,9 +12,9 @@ from typing import Any
 from ...backend import Failing
 from ...ops import CreateIndex, DropIndex
 from ..failures import shortened
+from ..ranges import Query
 from ..transactions import supports_transactions
 from ..views import collection_info, index_specs
-from ..walk import Query
 from .counting import SAMPLES, Count, aggregate
 from .look import Look, Told
 from .sample import try_index

@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 
 from ...backend import Failing, Forecast
 from ...ops import Operation
+from ..ranges import Query
 from ..steps import StepRecord
 from ..views import ExactDatabase, collection_info
-from ..walk import Query
 from ..work import Work
 from .counting import Count, count
 from .names import Names

@@ -25,8 +25,8 @@ from ..failures import (
     duplicate_of,
     shortened,
 )
+from ..ranges import Query, both, ids_in
 from ..views import DURABLE
-from ..walk import Query, both, ids_in
 from ..work import Work
 
 _OF_THE_SAMPLE = frozenset({UNAUTHORIZED, 50, 257, 262, 263, 313})

@@ -1,0 +1,170 @@
+"""Whether what the databases say of themselves can be true: pure, over their states."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from .backend import State
+from .errors import IntegrityError
+from .graph import RevisionGraph
+from .plan import States
+from .revision import BackendName, Status
+
+_URLS = {BackendName.MONGO: "MONGO_URI", BackendName.POSTGRES: "DATABASE_URL"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One way out. command: what to type; None: it is nothing of ours."""
+
+    what: str
+    command: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Contradiction:
+    """What cannot be true. what, where, hint: as an error says them.
+
+    kind: extra-row or lost-mark. choices: the hint's, one by one.
+    """
+
+    kind: str
+    backend: BackendName
+    what: str
+    where: str
+    hint: str
+    choices: tuple[Choice, ...]
+
+
+def require_consistent(directory: RevisionGraph, states: States) -> None:
+    """Raise IntegrityError with the first thing that cannot be true."""
+    for found in contradictions(directory, states):
+        raise IntegrityError(found.what, where=found.where, hint=found.hint)
+
+
+def contradictions(directory: RevisionGraph, states: States) -> Iterator[Contradiction]:
+    """Yield where version rows, journals and partners say different things."""
+    for name, state in states.items():
+        if directory.revisions.keys() >= set(state.rows):
+            yield from _superfluous_rows(directory, name, state)
+            yield from _rows_against_journal(directory, name, state)
+    yield from _lost_histories(directory, states)
+
+
+def _superfluous_rows(
+    directory: RevisionGraph, name: BackendName, state: State
+) -> Iterator[Contradiction]:
+    """A row below another one: Alembic keeps the heads alone."""
+    for row in state.rows:
+        above = [other for other in state.rows if row in _below(directory, other)]
+        if above:
+            stamp = f"flask db-migrate stamp --backend {name}"
+            yield Contradiction(
+                "extra-row",
+                name,
+                f"The version table of {name.label} has two rows for one branch: "
+                f"{row} lies below {above[0]}",
+                where="alembic_version",
+                hint="Find out where the database stands, then say it: "
+                f"{stamp} {above[0]}",
+                choices=(
+                    Choice(f"it stands at {above[0]}", f"{stamp} {above[0]}"),
+                    Choice(f"it stands at {row}", f"{stamp} {row}"),
+                ),
+            )
+
+
+def _below(directory: RevisionGraph, revision_id: str) -> set[str]:
+    """Return the parents and theirs; what a revision depends on keeps its row."""
+    found: set[str] = set()
+    todo = list(directory.revisions[revision_id].parents)
+    while todo:
+        parent = todo.pop()
+        if parent not in found:
+            found.add(parent)
+            todo.extend(directory.revisions[parent].parents)
+    return found
+
+
+def _rows_against_journal(
+    directory: RevisionGraph, name: BackendName, state: State
+) -> Iterator[Contradiction]:
+    closed = [entry for entry in state.entries.values() if not entry.open]
+    applied = frozenset(entry.revision for entry in closed if entry.applied)
+    missing = applied - state.applied
+    taken_back = {
+        entry.revision for entry in closed if entry.status is Status.ROLLED_BACK
+    } & state.applied
+    if not (missing or taken_back):
+        return
+    rows = " and ".join(state.rows) or "nothing"
+    journal = directory.heads_of(
+        (applied & directory.revisions.keys()) | state.applied - taken_back
+    )
+    stamp = f"flask db-migrate stamp --backend {name}"
+    yield Contradiction(
+        "lost-mark",
+        name,
+        f"The version table of {name.label} says {rows}, and its journal "
+        f"{' and '.join(journal) or 'nothing'}",
+        where="alembic_version, dualmigrate_journal",
+        hint=f"If another tool moved it, and did the work: {stamp} "
+        f"{_target(state.rows)}. If the row is wrong: {stamp} {_target(journal)}",
+        choices=(
+            Choice(
+                "the row was lost or is wrong, and the journal is right",
+                f"{stamp} {_target(journal)}",
+            ),
+            Choice(
+                "another tool moved the row, and did the work",
+                f"{stamp} {_target(state.rows)}",
+            ),
+        ),
+    )
+
+
+def _target(heads: Sequence[str]) -> str:
+    return heads[0] if heads else "base"
+
+
+def _lost_histories(
+    directory: RevisionGraph, states: States
+) -> Iterator[Contradiction]:
+    """A side with no history at all, whose partner was migrated together with one.
+
+    To run all of it there again would do twice what its data has had already.
+    """
+    for name, state in states.items():
+        if state.applied or state.entries:
+            continue
+        # Made and never used: a run was stopped between the pairing and the work.
+        if name is BackendName.POSTGRES and state.pair_id is not None:
+            continue
+        for other, partner in states.items():
+            done = {e.revision for e in partner.entries.values() if not e.open}
+            applied = frozenset(done & partner.applied)
+            if other == name or partner.pair_id is None or not applied:
+                continue
+            head = _target(directory.heads_of(applied))
+            stamp = f"flask db-migrate stamp --backend {name} {head}"
+            yield Contradiction(
+                "lost-mark",
+                name,
+                f"{name.label} has no history, and was migrated together with this "
+                f"{other.label}, which is at {head}",
+                where=_JOURNALS[name],
+                hint=f"Look at {_URLS[name]}, or restore what was lost. If its data "
+                f"is that of this revision, say so: {stamp}",
+                choices=(
+                    Choice(f"{_URLS[name]} is wrong: name the right one"),
+                    Choice("what was lost can be restored: from a backup"),
+                    Choice(f"its data is that of {head}", stamp),
+                ),
+            )
+
+
+_JOURNALS = {
+    BackendName.MONGO: "_migrations",
+    BackendName.POSTGRES: "alembic_version, dualmigrate_journal",
+}

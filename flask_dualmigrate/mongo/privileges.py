@@ -1,0 +1,90 @@
+"""What the user of a MongoDB URI may do, asked before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from ..errors import DatabaseUnavailable
+from ..ops import Operation
+from .errors import driver_errors
+from .journal import COLLECTION
+
+_JOURNAL = ("find", "insert", "update", "remove", "createIndex", "dropCollection")
+"""What the journal, the lock and the asides need."""
+
+_OF_VERBS: Mapping[str, tuple[str, ...]] = {
+    "create_index": ("createIndex",),
+    "drop_index": ("dropIndex",),
+    "set_validator": ("collMod",),
+    "drop_collection": ("renameCollectionSameDB",),
+    "rename_collection": ("renameCollectionSameDB",),
+}
+_OF_DOCUMENTS = ("find", "insert", "update", "remove")
+
+
+def require_privileges(db: Database[Any], operations: Iterable[Operation]) -> None:
+    """Raise DatabaseUnavailable if the user may not do what operations need."""
+    with driver_errors("tell what its user may do"):
+        asked = {"connectionStatus": 1, "showPrivileges": True}
+        found = db.client.admin.command(asked)["authInfo"]
+        users = found["authenticatedUsers"]
+        if not users:
+            return  # it has read the journal without a name
+        granted = found["authenticatedUserPrivileges"]
+        missing = [
+            (action, collection)
+            for action, collection in _needed(operations)
+            if not _may(granted, action, db.name, collection)
+        ]
+        if not missing or not _is_enforced(db):
+            return
+    action, collection = missing[0]
+    raise DatabaseUnavailable(
+        f"The MongoDB user {users[0]['user']} has no right to {action}; nothing was "
+        "changed",
+        where=f"{db.name}.{collection}",
+        hint=f"Grant it readWrite and dbAdmin on {db.name}.",
+    )
+
+
+def _needed(operations: Iterable[Operation]) -> Iterator[tuple[str, str]]:
+    """Yield (action, collection)."""
+    yield from ((action, COLLECTION) for action in _JOURNAL)
+    for operation in operations:
+        collection = getattr(operation, "collection", None)
+        if isinstance(collection, str):
+            actions = _OF_VERBS.get(operation.verb, _OF_DOCUMENTS)
+            yield from ((action, collection) for action in actions)
+
+
+def _may(
+    granted: Sequence[Mapping[str, Any]], action: str, db: str, collection: str
+) -> bool:
+    return any(
+        action in privilege["actions"]
+        and _covers(privilege["resource"], db, collection)
+        for privilege in granted
+    )
+
+
+def _covers(resource: Mapping[str, Any], db: str, collection: str) -> bool:
+    if resource.get("anyResource"):
+        return True
+    return resource.get("db") in ("", db) and resource.get("collection") in (
+        "",
+        collection,
+    )
+
+
+def _is_enforced(db: Database[Any]) -> bool:
+    """Return whether the server holds its users to their roles: not all do."""
+    try:
+        answer = db.client.admin.command("getCmdLineOpts")
+    except OperationFailure:
+        return True
+    security = answer["parsed"].get("security", {})
+    return security.get("authorization") == "enabled" or "keyFile" in security

@@ -1,0 +1,75 @@
+"""Filters for ranges of `_id`s, and how they are put together with others.
+
+`{_id: {$gt: x}}` compares within the type of x, by the bounds of an index scan that
+reads no document. `$expr` compares all BSON types, and reads each document for it. So
+a range goes the first way where both its ends are of one type, which holds whatever is
+between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from bson import Decimal128
+
+from .views import as_bytes
+
+Query = Mapping[str, Any]
+
+_NUMBERS = {0x01, 0x10, 0x12, 0x13}
+_OTHERS = {0x02: "string", 0x05: "binData", 0x07: "objectId", 0x09: "date"}
+
+
+def range_of(place: Mapping[str, Any]) -> Query:
+    """Return the filter for the `_id`s after `last` and up to `until`.
+
+    Both may be missing: then the range is open there.
+    """
+    if {"last", "until"} <= place.keys():
+        kind = _kind_of(place["last"])
+        if kind is not None and kind == _kind_of(place["until"]):
+            return {"_id": {"$gt": place["last"], "$lte": place["until"]}}
+    tests = []
+    if "last" in place:
+        tests.append({"$gt": ["$_id", {"$literal": place["last"]}]})
+    if "until" in place:
+        tests.append({"$lte": ["$_id", {"$literal": place["until"]}]})
+    return {"$expr": {"$and": tests}} if tests else {}
+
+
+def beginnings_of(place: Mapping[str, Any]) -> Iterator[Query]:
+    """Yield filters for the beginning of a range, the quickest first.
+
+    What the first one finds comes before all else in the range; only where it finds
+    nothing, the next one is to be asked.
+    """
+    whole = range_of(place)
+    if "$expr" in whole and "last" in place and _kind_of(place["last"]) is not None:
+        yield {"_id": {"$gt": place["last"]}}
+    yield whole
+
+
+def both(*queries: Query) -> Query:
+    """Return the filter for documents that match all of these."""
+    filled = [query for query in queries if query]
+    return {"$and": filled} if len(filled) > 1 else (filled or [{}])[0]
+
+
+def ids_in(ids: Sequence[Any]) -> Query:
+    return {"_id": {"$in": list(ids)}}
+
+
+def _kind_of(value: Any) -> str | None:
+    """Return the type of an `_id` as comparisons have it: all numbers are one.
+
+    None for the types that are left to `$expr`, and for NaN: `{$gt: NaN}` finds
+    nothing, though NaN comes before all other numbers.
+    """
+    code = as_bytes(value)[4]
+    if code in _NUMBERS:
+        number = value.to_decimal() if isinstance(value, Decimal128) else value
+        is_nan = isinstance(number, Decimal | float) and number != number
+        return None if is_nan else "number"
+    return _OTHERS.get(code)

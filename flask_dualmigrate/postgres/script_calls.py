@@ -1,0 +1,26 @@
+"""The calls in the source of an Alembic script, found without running it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from alembic.script.base import Script
+
+
+def calls_of(script: Script, function: str) -> Iterator[ast.Call]:
+    """Yield the calls `something.method(…)` in one function of a script."""
+    tree = ast.parse(Path(script.path).read_bytes())
+    for body in tree.body:
+        if isinstance(body, ast.FunctionDef) and body.name == function:
+            for node in ast.walk(body):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                    yield node
+
+
+def text_of(node: ast.expr) -> str | None:
+    """Return a text that stands in the source as it is; None for what is computed."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return None

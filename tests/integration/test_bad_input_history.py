@@ -1,0 +1,262 @@
+"""Histories that do not fit: refused, and both databases stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import sqlalchemy as sa
+
+from .bad_input import Row
+from .bad_servers import (  # noqa: F401
+    Live,
+    live_fixture,
+    mongo_fixture,
+    postgres_fixture,
+)
+
+UP, DOWN = ("upgrade", "--yes"), ("downgrade", "--yes")
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened before a command that is refused. sides: `upgrade` before it."""
+
+    row: Row
+    happened: Callable[[Live], object]
+    upgraded: bool = True
+
+
+def sql(statement: str) -> Callable[[Live], object]:
+    def happen(live: Live) -> None:
+        with live.engine.begin() as connection:
+            connection.execute(sa.text(statement))
+
+    return happen
+
+
+def edit(revision_id: str = "b2b2", side: str = "mongo") -> Callable[[Live], object]:
+    def happen(live: Live) -> None:
+        with live.bench.tree.path(side, revision_id).open("a") as file:
+            file.write("# edited\n")
+
+    return happen
+
+
+def delete(revision_id: str) -> Callable[[Live], object]:
+    def happen(live: Live) -> None:
+        for side in ("mongo", "postgres"):
+            live.bench.tree.path(side, revision_id).unlink()
+        live.bench.cli("init")
+
+    return happen
+
+
+def insert(live: Live) -> None:
+    """A revision between b2b2 and c3c3, which are applied."""
+    live.bench.tree.ids = ["a1a1", "b2b2"]
+    live.add("b9b9")
+    for side in ("mongo", "postgres"):
+        path = live.bench.tree.path(side, "c3c3")
+        path.write_text(path.read_text().replace("'b2b2'", "'b9b9'"))
+    live.bench.cli("init")
+
+
+def stories(*found: Story) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("story", found, ids=[one.row.id for one in found])
+
+
+STORIES = (
+    Story(
+        Row(
+            "edited-mongo",
+            UP,
+            ("MongoDB script of b2b2 was edited", "Restore it", "new revision"),
+            code=3,
+        ),
+        edit(),
+    ),
+    Story(
+        Row("edited-postgres", UP, ("PostgreSQL script of b2b2 was edited",), code=3),
+        edit(side="postgres"),
+    ),
+    Story(
+        Row("deleted", UP, ("ahead of this code", "c3c3", "Deploy"), code=3),
+        delete("c3c3"),
+    ),
+    Story(
+        Row("deleted-down", DOWN, ("ahead of this code", "c3c3"), code=3),
+        delete("c3c3"),
+    ),
+    Story(Row("inserted", UP, ("b9b9", "c3c3"), code=3), insert),
+    Story(
+        Row(
+            "postgres-ahead",
+            UP,
+            ("PostgreSQL database is ahead", "f9f9", "Deploy"),
+            code=3,
+        ),
+        sql("UPDATE alembic_version SET version_num = 'f9f9'"),
+    ),
+    Story(
+        Row("tampered-version", UP, ("PostgreSQL", "DROP TABLE x; -- garbage"), code=3),
+        sql("UPDATE alembic_version SET version_num = '; DROP TABLE x; -- garbage'"),
+    ),
+    Story(
+        Row("empty-version", UP, ("PostgreSQL", "''"), code=3),
+        sql("UPDATE alembic_version SET version_num = ''"),
+    ),
+    Story(
+        Row(
+            "two-rows",
+            UP,
+            (
+                "PostgreSQL",
+                "two rows",
+                "a1a1 lies below c3c3",
+                "stamp --backend postgres c3c3",
+            ),
+            code=3,
+        ),
+        sql("INSERT INTO alembic_version VALUES ('a1a1')"),
+    ),
+    Story(
+        Row(
+            "no-rows",
+            UP,
+            (
+                "PostgreSQL says nothing",
+                "journal c3c3",
+                "stamp --backend postgres base",
+                "stamp --backend postgres c3c3",
+            ),
+            code=3,
+        ),
+        sql("DELETE FROM alembic_version"),
+    ),
+    Story(
+        Row(
+            "version-moved",
+            UP,
+            (
+                "PostgreSQL says a1a1, and its journal c3c3",
+                "stamp --backend postgres a1a1",
+            ),
+            code=3,
+        ),
+        sql("UPDATE alembic_version SET version_num = 'a1a1'"),
+    ),
+    Story(
+        Row("mongo-ahead", UP, ("MongoDB database is ahead", "f9f9"), code=3),
+        lambda live: live.mongo_db["_migrations"].insert_one(
+            {"_id": "f9f9", "status": "applied"}
+        ),
+    ),
+    Story(
+        Row("tampered-status", UP, ("MongoDB", "c3c3", "_migrations"), code=3),
+        lambda live: live.mongo_db["_migrations"].update_one(
+            {"_id": "c3c3"}, {"$set": {"status": "garbage"}}
+        ),
+    ),
+    Story(
+        Row("tampered-document", UP, ("MongoDB", "7", "_migrations"), code=3),
+        lambda live: live.mongo_db["_migrations"].insert_one({"_id": 7}),
+    ),
+    Story(
+        Row(
+            "journal-dropped",
+            UP,
+            (
+                "MongoDB has no history",
+                "c3c3",
+                "_migrations",
+                "MONGO_URI",
+                "stamp --backend mongo c3c3",
+            ),
+            code=3,
+        ),
+        lambda live: live.mongo_db["_migrations"].drop(),
+    ),
+    Story(
+        Row(
+            "journal-dropped-whole",
+            UP,
+            ("MongoDB has no history", "stamp --backend mongo c3c3"),
+            code=3,
+        ),
+        lambda live: [
+            live.mongo_db.drop_collection(name)
+            for name in live.mongo_db.list_collection_names()
+            if name.startswith("_migrations")
+        ],
+    ),
+    Story(
+        Row(
+            "postgres-emptied",
+            UP,
+            (
+                "PostgreSQL has no history",
+                "c3c3",
+                "DATABASE_URL",
+                "stamp --backend postgres c3c3",
+            ),
+            code=3,
+        ),
+        sql("DROP TABLE dualmigrate_journal, dualmigrate_meta, alembic_version"),
+    ),
+    Story(
+        Row(
+            "tampered-journal-row",
+            UP,
+            ("PostgreSQL", "none of ours", "dualmigrate_journal, id 1"),
+            code=3,
+        ),
+        sql("UPDATE dualmigrate_journal SET status = 'garbage' WHERE id = 1"),
+    ),
+    Story(
+        Row(
+            "other-pair",
+            UP,
+            ("do not belong together", "DATABASE_URL", "MONGO_URI"),
+            code=3,
+        ),
+        sql("UPDATE dualmigrate_meta SET value = 'other' WHERE key = 'pair_id'"),
+    ),
+    Story(
+        Row("other-pair-down", DOWN, ("do not belong together",), code=3),
+        sql("UPDATE dualmigrate_meta SET value = 'other' WHERE key = 'pair_id'"),
+    ),
+    Story(
+        Row("other-pair-stamp", ("stamp", "a1a1"), ("do not belong together",), code=3),
+        sql("UPDATE dualmigrate_meta SET value = 'other' WHERE key = 'pair_id'"),
+    ),
+    Story(
+        Row(
+            "filled-postgres-without-history",
+            UP,
+            ("PostgreSQL", "no history", "t_a1a1", "stamp"),
+            code=3,
+        ),
+        sql("CREATE TABLE t_a1a1 (id int)"),
+        False,
+    ),
+    Story(
+        Row("past-base", ("downgrade", "-5", "--yes"), ("-5", "history")),
+        lambda live: None,
+    ),
+    Story(Row("past-head", ("upgrade", "+1", "--yes"), ("+1",)), lambda live: None),
+    Story(
+        Row("stamp-over-history", ("stamp", "a1a1"), ("takes something away", "--yes")),
+        lambda live: None,
+    ),
+)
+
+
+@stories(*STORIES)
+def test_a_history_that_does_not_fit_is_refused(story: Story, live: Live) -> None:
+    if story.upgraded:
+        done = live.bench.cli(*UP)
+        assert done.exit_code == 0, done.output
+    story.happened(live)
+    live.bench.try_(story.row)
