@@ -46,6 +46,7 @@ from .mongo.indexes import MongoIndexes
 from .plan import Plan, States, make_plan, require_target
 from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
+from .postgres.direct import direct_engine
 from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
 from .script import ScriptDirectory
@@ -235,10 +236,8 @@ class Environment:
     @cached_property
     def engine(self) -> sa.Engine:
         """The app's own engine, or a direct one by DUALMIGRATE_POSTGRES_URI."""
-        if self.config.postgres_uri:
-            return sa.create_engine(
-                self.config.postgres_uri, poolclass=sa.pool.NullPool
-            )
+        if self.config.postgres_uri is not None:
+            return direct_engine(self.config.postgres_uri)
         assert self.db is not None
         try:
             return self.db.engine

@@ -7,6 +7,7 @@
     ├── UsageError              2  wrong usage
     │   └── TreeError              the migrations directory is broken
     ├── IntegrityError          3  pending, different, edited or in doubt
+    │   └── StepInDoubt            a crash left it begun: a person has to look
     ├── DatabaseUnavailable     4  a database cannot be reached or used
     │   ├── OutcomeUnknown         it went away while it decided
     │   └── EmbeddedServerError    a server from the wheels does not start
@@ -136,6 +137,13 @@ class IntegrityError(DualMigrateError):
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.findings = tuple(findings)
+
+
+class StepInDoubt(IntegrityError):
+    """A crash left a step begun that may not be run twice: it may be done or not.
+
+    Nothing is run and nothing is undone before `repair` was told which.
+    """
 
 
 class DatabaseUnavailable(DualMigrateError):

@@ -18,8 +18,10 @@ from .crashpoints import reached
 from .errors import (
     DualMigrateError,
     IntegrityError,
+    LockLost,
     OutcomeUnknown,
     PartialFailure,
+    StepInDoubt,
     redact,
 )
 from .events import since_ms, tell
@@ -29,6 +31,9 @@ from .revision import BackendName, Direction, Revision, Step
 from .stopping import Interrupted
 
 log = logging.getLogger(__name__)
+_UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
+"""After these nothing is undone: what there is, is not known, or not ours any more."""
+
 Backends = Mapping[BackendName, Backend]
 
 
@@ -210,7 +215,7 @@ class Executor:
                     backends=[*step.backends],
                     error=error,
                 )
-                if isinstance(error, OutcomeUnknown):
+                if isinstance(error, _UNDECIDED):
                     raise
                 self._undo([*done, backend], step, error)
                 raise

@@ -131,7 +131,7 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
             raise
         except Exception as error:
             if debug:
-                raise
+                display.trace(_traceback(error))
             display.error(error, _unforeseen(error))
             sys.exit(1)
         else:
@@ -167,11 +167,15 @@ def _fail(
 ) -> None:
     """Say an error in one paragraph on stderr, and leave with its exit code."""
     if debug:
-        display.trace(redact("".join(traceback.format_exception(error))))
+        display.trace(_traceback(error))
     if json_:
         click.echo(as_json(_facts(error)))
     display.error(error, _in_one_line(str(error)))
     sys.exit(error.exit_code)
+
+
+def _traceback(error: Exception) -> str:
+    return redact("".join(traceback.format_exception(error)))
 
 
 def _in_one_line(text: str) -> str:

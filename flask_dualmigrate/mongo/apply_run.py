@@ -16,6 +16,7 @@ from ..ops import Kind, Run
 from .async_run import call_async, is_async, refuse_models
 from .clients import options_of
 from .handler import Handler
+from .resume import in_doubt
 from .steps import StepRecord, StepStatus
 from .work import Work
 
@@ -33,6 +34,12 @@ class RunHandler(Handler[Run]):
     def why_not(self, operation: Run, record: StepRecord) -> str | None:
         if operation.kind is Kind.TRANSACTIONAL and not record.checkpoint.get("ran"):
             return None
+        if in_doubt(record):
+            return (
+                f"run({operation.label}) was interrupted, and is in doubt: say with "
+                f"`flask db-migrate repair {record.revision} --step {record.step}` "
+                "whether it is --done or to --retry"
+            )
         if operation.undo is None:
             return f"run({operation.label}) declares no undo="
         interrupted = record.status is StepStatus.UNDOING and record.error is None

@@ -17,7 +17,7 @@ from pymongo.database import Database
 
 from ..backend import Progress
 from ..crashpoints import reached
-from ..errors import IntegrityError, OperationError
+from ..errors import IntegrityError, OperationError, StepInDoubt
 from ..events import since_ms, tell
 from ..journal import Actor
 from ..ops import Kind, Operation, Run, Todo
@@ -254,7 +254,7 @@ class OperationRunner:
         try:
             self._undo_step(operation, record, session)
         except _NoUndo as reason:
-            raise IntegrityError(
+            raise StepInDoubt(
                 f"Step {record.step} of revision {record.revision} is in doubt: "
                 f"{reason}",
                 where=where_of(operation, record),

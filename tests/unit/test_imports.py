@@ -2,7 +2,7 @@
 
     8 api          the verbs as functions
     7 extension    DualMigrate
-    6 cli          options in, results out
+    6 cli, health  options in, results out; the answers to probes
     5 commands     one function a verb
     4 environment  wires the wings; executor, history, console
     3 plan         status, generate, results, indexes (values of them); the wings:
@@ -49,7 +49,7 @@ STAIR = (
         "unlocking",
         "verifying",
     ),
-    ("cli",),
+    ("cli", "health"),
     ("extension",),
     ("api",),
     ("__init__",),
