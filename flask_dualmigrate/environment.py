@@ -253,6 +253,12 @@ class Environment:
         assert self.db is not None
         return self.db.metadata
 
+    def mirrored(self) -> tuple[tuple[str, str], ...]:
+        """Return the tables that have a collection, each with its name, in order."""
+        naming = Naming(self.config.collections, self.config.fields)
+        named = ((table, naming.collection(table)) for table in self.metadata.tables)
+        return tuple(sorted((table, name) for table, name in named if name is not None))
+
     @cached_property
     def alembic_options(self) -> dict[str, Any]:
         return dict(self.config.alembic_options)
