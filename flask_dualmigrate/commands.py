@@ -82,7 +82,7 @@ def language_of(
     if dry_run + sql + mongosh > 1:
         raise UsageError(
             "Say one of --dry-run, --sql and --mongosh",
-            hint="To have all three, run it three times: none of them changes anything.",
+            hint="To have all three, run it three times: none changes anything.",
         )
     if ":" in target and not (sql or mongosh):
         raise UsageError(

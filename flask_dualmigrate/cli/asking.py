@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 import click
 
 from ..errors import UsageError
+
+
+def has_terminal() -> bool:
+    """Return whether somebody can answer; a closed input is None in Python."""
+    stdin: TextIO | None = sys.stdin
+    return stdin is not None and not stdin.closed and stdin.isatty()
 
 
 def ask(losses: Sequence[str]) -> None:
@@ -15,10 +22,13 @@ def ask(losses: Sequence[str]) -> None:
     click.echo("This takes away, for good:", err=True)
     for line in losses:
         click.echo(f"  {line}", err=True)
-    if not sys.stdin.isatty():
+    if not has_terminal():
         raise UsageError(
             "It takes something away, and there is no terminal to ask at",
             hint="Nothing was changed. To go on without a question, say --yes.",
         )
     if not click.confirm("Go on?", err=True):
-        raise UsageError("You said no; nothing was changed")
+        raise UsageError(
+            "You said no; nothing was changed",
+            hint="To go on without a question, say --yes.",
+        )

@@ -21,7 +21,6 @@ from ..errors import (
     DualMigrateError,
     OutcomeUnknown,
     ScriptError,
-    TreeError,
 )
 from ..graph import RevisionGraph
 from ..journal import Entry
@@ -33,7 +32,12 @@ from .errors import connection_lost, driver_errors, first_line, unavailable
 from .journal import PostgresJournal
 from .lock import advisory_lock, lock_key
 from .offline import OfflineScript
-from .preflight import refuse_tables_without_history
+from .preflight import (
+    refuse_concurrently,
+    refuse_invalid_indexes,
+    refuse_irreversible,
+    refuse_tables_without_history,
+)
 from .privileges import require_privileges, require_writable
 
 
@@ -116,20 +120,28 @@ class PostgresBackend:
             self._journal.set_pair_id(connection, pair_id)
 
     def preflight(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            script = self._script(step.revision)
-            if not callable(getattr(script.module, step.direction, None)):
-                raise TreeError(
-                    f"Revision {script.revision} has no {step.direction}() function, "
-                    "so it cannot be taken back",
-                    where=script.path,
-                    hint="Write one, or choose a target above it.",
-                )
+        scripts = self._fit_scripts(steps)
         if any(
             not s.revision.parents and s.direction is Direction.UPGRADE for s in steps
         ):
-            scripts = [self._script(step.revision) for step in steps]
             refuse_tables_without_history(self.engine, scripts)
+        if self._is_postgres:
+            refuse_invalid_indexes(
+                self.engine,
+                [
+                    (script, step.direction)
+                    for script, step in zip(scripts, steps, strict=True)
+                ],
+            )
+
+    def _fit_scripts(self, steps: Sequence[Step]) -> list[Script]:
+        """Return the scripts of steps; TreeError for one that cannot be run."""
+        scripts = [self._script(step.revision) for step in steps]
+        for script, step in zip(scripts, steps, strict=True):
+            refuse_irreversible(script, step.direction)
+            if self._is_postgres:
+                refuse_concurrently(script, step.direction)
+        return scripts
 
     def check_rights(self, steps: Sequence[Step]) -> None:
         if not self._is_postgres:
@@ -167,7 +179,7 @@ class PostgresBackend:
         return PlannedStep(self.name, tuple(line for line in lines if line))
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
-        self.preflight(steps)
+        self._fit_scripts(steps)
         heads = self._directory.heads_of(frozenset(applied))
         return OfflineScript(
             self._directory,
