@@ -6,7 +6,7 @@ import inspect
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from flask_sqlalchemy import SQLAlchemy
 from .cli import make_group
 from .config import Active, CollectionMap, Config, Documents, FieldMap
 from .environment import Environment
-from .errors import IntegrityError, UsageError
+from .errors import IntegrityError, UsageError, conceal
 from .revision import Direction
 from .status import pending
 
@@ -139,6 +139,8 @@ class Registered:
         self, *, directory: str | None = None, x_arg: Sequence[str] = (), **more: Any
     ) -> Environment:
         """Return the parts for one run. more: as Environment takes them."""
+        for url in _urls(self.app.config):
+            conceal(url)
         config = Config.from_mapping(
             self.app.config,
             directory=Path(directory or self.settings["directory"]).absolute(),
@@ -164,6 +166,14 @@ class Registered:
                     env.migrate("heads", Direction.UPGRADE)
             finally:
                 env.dispose()
+
+
+def _urls(config: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the URLs of databases in an app's config."""
+    for key in ("SQLALCHEMY_DATABASE_URI", "MONGO_URI", "DUALMIGRATE_POSTGRES_URI"):
+        yield config.get(key)
+    for bind in dict(config.get("SQLALCHEMY_BINDS") or {}).values():
+        yield bind.get("url") if isinstance(bind, Mapping) else bind
 
 
 def environment_of(**arguments: Any) -> Environment:

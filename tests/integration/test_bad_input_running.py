@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ SCRIPTS = (
         Row(
             "concurrently",
             UP,
-            ("CONCURRENTLY", "postgres/versions/d4d4.py:9", "autocommit_block"),
+            ("CONCURRENTLY", "postgres/versions/d4d4.py:11", "autocommit_block"),
         ),
         {"postgres": INDEX},
     ),
@@ -177,9 +178,8 @@ def test_a_script_that_tells_its_url_tells_no_password(
 ) -> None:
     live.bench.app.config["MONGO_URI"] = live.mongo.url(live.name)
     code = f"from flask import current_app\n{body}"
-    call = f"def call(db):\n    {code}\nop.run(call)".replace("\n", "\n    ")
-    bodies = {"mongo": call.replace("\n    op", "\nop")} if side == "mongo" else {}
-    live.bench.tree.add("d4d4", **(bodies or {"postgres": code}))
+    call = f"def call(db):\n{textwrap.indent(code, '    ')}\nop.run(call)"
+    live.bench.tree.add("d4d4", **{side: call if side == "mongo" else code})
     live.bench.cli("init")
     for more in ((), ("--debug",), ("--json",)):
         failed = live.bench.cli(*UP, *more)
