@@ -134,7 +134,8 @@ def states(directory: ScriptDirectory) -> dict[BackendName, State]:
     made = {}
     for name in BOTH:
         checksum = directory.checksum(name, "bbbb")
-        made[name] = _state(_entry(UP, Status.APPLIED, checksum=checksum))
+        entry = _entry(UP, Status.APPLIED, checksum=checksum, down_revision=("aaaa",))
+        made[name] = _state(entry)
     return made
 
 
