@@ -128,9 +128,7 @@ def _go(
     if dry_run or confirm is not None:
         require_target(env.directory, target, direction)
         env.check_servers()
-        states = env.states()
-        plan = env.plan(target, direction, states)
-        env.preflight(plan)
+        plan, states = env.foresee(target, direction)
         if dry_run:
             return preview.describe(env, plan, states)
         losses = _losses(env, plan)

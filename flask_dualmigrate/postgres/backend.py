@@ -22,7 +22,6 @@ from ..errors import (
     DualMigrateError,
     OutcomeUnknown,
     ScriptError,
-    TreeError,
 )
 from ..graph import RevisionGraph
 from ..holder import Holder
@@ -39,7 +38,12 @@ from .journal import PostgresJournal, now_of
 from .limits import Attempt, limit_error
 from .lock import PostgresLock, lock_key
 from .offline import OfflineScript
-from .preflight import refuse_tables_without_history
+from .preflight import (
+    refuse_concurrently,
+    refuse_invalid_indexes,
+    refuse_irreversible,
+    refuse_tables_without_history,
+)
 from .privileges import require_privileges, require_writable
 from .versions import applied_below
 
@@ -136,21 +140,29 @@ class PostgresBackend:
             self._journal.set_pair_id(connection, pair_id)
 
     def preflight(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            script = self._script(step.revision)
-            if not callable(getattr(script.module, step.direction, None)):
-                raise TreeError(
-                    f"Revision {script.revision} has no {step.direction}() function, "
-                    "so it cannot be taken back",
-                    where=script.path,
-                    hint="Write one, or choose a target above it.",
-                )
-            self._limits_of(step)
+        scripts = self._fit_scripts(steps)
         if any(
             not s.revision.parents and s.direction is Direction.UPGRADE for s in steps
         ):
-            scripts = [self._script(step.revision) for step in steps]
             refuse_tables_without_history(self.engine, scripts)
+        if self._is_postgres:
+            refuse_invalid_indexes(
+                self.engine,
+                [
+                    (script, step.direction)
+                    for script, step in zip(scripts, steps, strict=True)
+                ],
+            )
+
+    def _fit_scripts(self, steps: Sequence[Step]) -> list[Script]:
+        """Return the scripts of steps; TreeError for one that cannot be run."""
+        scripts = [self._script(step.revision) for step in steps]
+        for script, step in zip(scripts, steps, strict=True):
+            refuse_irreversible(script, step.direction)
+            self._limits_of(step)
+            if self._is_postgres:
+                refuse_concurrently(script, step.direction)
+        return scripts
 
     def check_rights(self, steps: Sequence[Step]) -> None:
         if not self._is_postgres:
@@ -188,7 +200,7 @@ class PostgresBackend:
         return PlannedStep(self.name, tuple(line for line in lines if line))
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
-        self.preflight(steps)
+        self._fit_scripts(steps)
         heads = self._directory.heads_of(frozenset(applied))
         return OfflineScript(
             self._directory,
