@@ -163,6 +163,16 @@ def test_an_applied_script_that_was_edited_is_told(
         refuse_edited(directory, states)
 
 
+def test_an_applied_script_that_follows_another_one_now_is_told_so(
+    directory: ScriptDirectory, states: dict[BackendName, State]
+) -> None:
+    moved = dataclasses.replace(states[MONGO].entries["bbbb"], down_revision=())
+    _edit(directory, MONGO)
+
+    (text,) = edited_scripts(directory, {MONGO: _state(moved)})
+    assert "it followed nothing, and follows aaaa now" in text
+
+
 @pytest.mark.parametrize(
     "changes",
     [
