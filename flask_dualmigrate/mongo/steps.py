@@ -21,6 +21,7 @@ from ..crashpoints import around
 from ..errors import LockLost
 from ..ops import Kind
 from ..revision import Direction
+from .errors import lock_lost
 from .transactions import kill_sessions, transact
 from .views import ensure_collection, native
 
@@ -308,11 +309,7 @@ class StepStore:
         self._records.delete_many(_of(revision, direction) | {"token": self._ours})
 
     def _lost(self) -> LockLost:
-        return LockLost(
-            "Another run has taken over the migration of MongoDB",
-            where=f"fencing token {self._token}",
-            hint="Nothing was written after that; see flask db-migrate status.",
-        )
+        return lock_lost(self._token)
 
 
 def _parts_of(record: StepRecord) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def test_a_waiter_says_who_since_when_at_which_revision_and_on_which_side(
         init()
         Tree(tmp_path / "migrations").add("r1")
         init()
-        journal = MongoJournal(mongo_db)
+        journal = MongoJournal(mongo_db, token=lambda: 0)
         journal.begin(Revision("r1"), Direction.UPGRADE, checksum="")
         with pytest.raises(LockTimeout, match="flask db-migrate unlock"):
             environment_of(on_wait=said.append).migrate("head", Direction.UPGRADE)
