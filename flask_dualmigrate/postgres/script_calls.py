@@ -25,7 +25,7 @@ def body_of(script: Script, function: str) -> list[ast.stmt]:
     return []
 
 
-def text_of(node: ast.expr) -> str | None:
+def text_of(node: ast.AST) -> str | None:
     """Return a text that stands in the source as it is; None for what is computed."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value

@@ -51,7 +51,7 @@ def mongo(live: Live, **parts: Any) -> Bench:
     return live.app(mongo=live.mongo.url(**{"database": live.name, **parts}))
 
 
-def direct(url: str) -> Callable[[Live], Bench]:
+def direct(url: Any) -> Callable[[Live], Bench]:
     return lambda live: live.app(config={"DUALMIGRATE_POSTGRES_URI": url})
 
 
@@ -201,6 +201,10 @@ SERVERS = (
 )
 
 
+ALONE = ("secondary", "standalone", "standby")
+"""What has a test of its own, below."""
+
+
 @pytest.mark.parametrize("server", SERVERS, ids=[one.row.id for one in SERVERS])
 def test_a_server_that_cannot_be_used_is_named(server: Server, live: Live) -> None:
     server.app(live).try_(server.row)
@@ -230,7 +234,7 @@ def _anywhere() -> Any:
 @pytest.fixture
 def alone(live: Live, folder: Path) -> Iterator[Bench]:
     """An app on a standalone server, whose user has no role, nor needs one there."""
-    with standalone(folder) as url, MongoClient(url) as client:
+    with standalone(folder) as url, MongoClient[Any](url) as client:
         client.admin.command("createUser", "user", pwd=CANARY, roles=[])
         host = url.split("//")[1]
         uri = f"mongodb://user:{quote_plus(CANARY)}@{host}?authSource=admin"
