@@ -21,14 +21,15 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 MONGOSH := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' tests/integration/mongosh_cli.py)
 NPM := $(shell command -v npm 2>/dev/null)
 
-.PHONY: help demo test test-large mongosh lint bench docs clean
+.PHONY: help demo test test-large test-chaos mongosh lint bench docs clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    the sample app on both databases, from nothing to head and back"
-	@echo "make test    all tests but the large ones, on real servers"
+	@echo "make test    all tests but the large ones and chaos, on real servers"
 	@echo "make test-large  each operation on 100,000 documents, some five minutes more"
+	@echo "make test-chaos  kills at each crash point and at random, an hour or so"
 	@echo "make mongosh the npm package mongosh, under $(VENV); part of make test"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the measurements"
@@ -39,10 +40,13 @@ demo: $(VENV)/.has-embedded
 	@$(BIN)/python -m sample_app.demo
 
 test: $(VENV)/.has-beanie,embedded,test $(if $(NPM),mongosh)
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not large" $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not large and not chaos" $(TESTS)
 
 test-large: $(VENV)/.has-beanie,embedded,test $(if $(NPM),mongosh)
 	@$(BIN)/python -m pytest -n $(WORKERS) -m large $(TESTS)
+
+test-chaos: $(VENV)/.has-beanie,embedded,test
+	@$(BIN)/python -m pytest -n $(WORKERS) -m chaos $(TESTS)
 
 mongosh: $(VENV)/mongosh/$(MONGOSH)
 

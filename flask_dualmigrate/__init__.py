@@ -24,7 +24,9 @@ from .api import (
     show,
     stamp,
     status,
+    unlock,
     upgrade,
+    verify,
 )
 from .errors import (
     DatabaseUnavailable,
@@ -73,5 +75,7 @@ __all__ = [
     "show",
     "stamp",
     "status",
+    "unlock",
     "upgrade",
+    "verify",
 ]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import asides as asides_verb
-from . import authoring, commands, index_commands
+from . import authoring, commands, index_commands, repairing, unlocking, verifying
 from .environment import Environment
 from .extension import environment_of
 from .indexes import (
@@ -25,6 +25,8 @@ from .indexes import (
     IndexRebuildResult,
     IndexSyncResult,
 )
+from .limits import NO_LIMITS, GivenLimits
+from .recovery import UnlockResult, VerifyResult
 from .results import (
     AsidesResult,
     CheckResult,
@@ -33,7 +35,6 @@ from .results import (
     InitResult,
     PlanResult,
     PurgeResult,
-    RepairResult,
     RevisionResult,
     RunResult,
     ScriptResult,
@@ -104,19 +105,28 @@ def upgrade(
     dry_run: bool = False,
     sql: bool = False,
     mongosh: bool = False,
+    wait_s: float = 0.0,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
+    wait_s: seconds to wait for the databases to come up; not for a script.
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
+    limits: time limits of this run, by their names in scripts: lock_timeout_s,
+    lock_retries, statement_timeout_s, max_time_s.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
     if language is not None:
-        return commands.print_script(env, revision, Direction.UPGRADE, language)
-    return commands.upgrade(env, revision, dry_run=dry_run)
+        return commands.print_script(
+            env, revision, Direction.UPGRADE, language, limits=limits
+        )
+    return commands.upgrade(
+        env, revision, dry_run=dry_run, wait_s=wait_s, limits=limits
+    )
 
 
 def downgrade(
@@ -128,17 +138,22 @@ def downgrade(
     mongosh: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult | ScriptResult:
     """Take the databases down to a revision, or say what that would do.
 
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
+    limits: time limits of this run, by their names in scripts: lock_timeout_s,
+    lock_retries, statement_timeout_s, max_time_s.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
     if language is not None:
-        return commands.print_script(env, revision, Direction.DOWNGRADE, language)
-    return commands.downgrade(env, revision, dry_run=dry_run)
+        return commands.print_script(
+            env, revision, Direction.DOWNGRADE, language, limits=limits
+        )
+    return commands.downgrade(env, revision, dry_run=dry_run, limits=limits)
 
 
 def stamp(
@@ -149,10 +164,56 @@ def stamp(
 
 
 def repair(
-    directory: str | None = None, *, revision: str, step: int, done: bool
-) -> RepairResult:
-    """Decide a step that a crash left in doubt: done, or to be called again."""
-    return commands.repair(_env(directory), revision, step, done=done)
+    directory: str | None = None,
+    *,
+    revision: str | None = None,
+    step: int | None = None,
+    done: bool | None = None,
+    undo: bool = False,
+    accept_checksum: bool = False,
+) -> repairing.Repaired:
+    """Return what is open or wrong, `.ok` if nothing is; or make one choice.
+
+    step, done: a step in doubt did its work, or is to be called again. undo: take back
+    what is half done. accept_checksum: take an edited script for what was run.
+    """
+    return repairing.repair(
+        _env(directory),
+        revision,
+        step=step,
+        done=done,
+        undo=undo,
+        accept_checksum=accept_checksum,
+    )
+
+
+def verify(
+    directory: str | None = None,
+    revision: str | None = None,
+    *,
+    head_only: bool = False,
+    counts: bool = True,
+    count_limit: int = verifying.COUNT_LIMIT,
+    backend: str | None = None,
+) -> VerifyResult:
+    """Call the verify functions of what is applied, and compare counts; see `.ok`."""
+    return verifying.verify(
+        _env(directory, backend=backend),
+        revision,
+        head_only=head_only,
+        counts=counts,
+        count_limit=count_limit,
+    )
+
+
+def unlock(
+    directory: str | None = None, *, force: bool = False, backend: str | None = None
+) -> UnlockResult:
+    """Free the locks whose holders are gone; `.ok` unless one is still held.
+
+    force: free them even if their holders may be at work.
+    """
+    return unlocking.unlock(_env(directory, backend=backend), force=force)
 
 
 def asides(
@@ -282,6 +343,11 @@ def index_rebuild(
     return index_commands.rebuild_index(env, collection, name)
 
 
-def check(directory: str | None = None, *, backend: str | None = None) -> CheckResult:
-    """Look for what is pending, missing, edited or different; `.ok` if nothing is."""
-    return commands.check(_env(directory, backend=backend))
+def check(
+    directory: str | None = None, *, wait_s: float = 0.0, backend: str | None = None
+) -> CheckResult:
+    """Look for what is pending, missing, edited or different; `.ok` if nothing is.
+
+    wait_s: seconds to wait for the databases to come up.
+    """
+    return commands.check(_env(directory, backend=backend), wait_s=wait_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from .autogenerate import (
@@ -14,6 +15,7 @@ from .autogenerate import (
     generate,
     pair_from_script,
 )
+from .crashpoints import around
 from .environment import Environment
 from .errors import IntegrityError, TreeError, UsageError
 from .generate import (
@@ -25,7 +27,7 @@ from .generate import (
     write_partner,
 )
 from .history import single
-from .lockfile import LOCK_FILE, write_tree
+from .lockfile import LOCK_FILE, write_file, write_tree
 from .postgres.errors import driver_errors
 from .results import InitResult, RevisionResult
 from .revision import BackendName
@@ -43,11 +45,11 @@ def init(env: Environment) -> InitResult:
         for name in env.available:
             folder = versions_folder(root, name)
             if not folder.is_dir():
-                folder.mkdir(parents=True)
+                _make_folder(folder)
                 created.append(str(folder))
         ignore = root / ".gitignore"
         if not ignore.exists():
-            ignore.write_text(_GITIGNORE, encoding="utf-8")
+            write_file(ignore, _GITIGNORE)
             created.append(str(ignore))
     except OSError as error:
         raise TreeError(
@@ -64,6 +66,11 @@ def init(env: Environment) -> InitResult:
     if there:
         return InitResult(str(root), tuple(created), (str(lock_file),))
     return InitResult(str(root), (*created, str(lock_file)))
+
+
+@around("file.folder")
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(parents=True)
 
 
 def revision(

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from .graph import RevisionGraph
+from .holder import Holder
 from .journal import Entry
 from .revision import BackendName, Direction, Revision, Step
 
@@ -120,6 +121,21 @@ class Progress:
 
 
 @dataclasses.dataclass(frozen=True)
+class Doubt:
+    """A step that a crash left begun, and that may have done its work or not.
+
+    failed: it said that it failed, and may have done some of it all the same.
+    """
+
+    step: int
+    verb: str
+    began: datetime | None
+    by: str
+    host: str
+    failed: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Aside:
     """What one operation on MongoDB took away, kept in a collection of its own.
 
@@ -168,11 +184,20 @@ class Backend(Protocol):
         """
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> AbstractContextManager[None]:
         """Hold this side's lock; LockTimeout if it is not had in timeout_s seconds.
 
-        on_wait: told once, in words, whom we wait for.
+        on_wait: told about once a second whom we wait for; None: nobody any more.
+        """
+
+    def holder(self) -> Holder | None:
+        """Return who holds this side's lock; None: nobody."""
+
+    def free(self, holder: Holder) -> bool:
+        """Take the lock from just that holder, and shut it out of what it was at.
+
+        Returns False if it has the lock no more.
         """
 
     def prepare(self) -> None:
@@ -211,6 +236,24 @@ class Backend(Protocol):
 
     def progress(self, entry: Entry) -> Progress | None:
         """Say how far an attempt is that is open, by its journal; None if unknown."""
+
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        """Return the steps of an open attempt that only a person can decide."""
+
+    def accept(self, revision: Revision) -> None:
+        """Take the script of an applied revision, as it is now, for what was run."""
+
+    def verify(self, revision: Revision) -> bool:
+        """Call the script's verify(); return False if it has none.
+
+        Raises ScriptError if it fails. What it writes to PostgreSQL is refused.
+        """
+
+    def count(self, name: str, limit: int) -> int | None:
+        """Count the rows or documents of a table or collection, up to a limit.
+
+        limit: 0: all. Returns None where there is no such table or collection.
+        """
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo what `execute` did; return None, or why some of it stays."""

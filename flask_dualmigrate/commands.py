@@ -15,6 +15,7 @@ from .environment import Environment
 from .errors import UsageError
 from .executor import require_pair
 from .history import list_branches, list_heads, list_history, place, single
+from .limits import NO_LIMITS, GivenLimits
 from .mongo.recording import record
 from .ops import Todo
 from .plan import Plan, States, refuse_half_done, require_target
@@ -26,7 +27,6 @@ from .results import (
     Finding,
     GraphResult,
     PlanResult,
-    RepairResult,
     RunResult,
     ScriptResult,
     ShowResult,
@@ -54,9 +54,16 @@ def upgrade(
     *,
     dry_run: bool = False,
     confirm: Confirm | None = None,
+    wait_s: float = 0.0,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult:
-    """Bring the sides in use up to a target, or say what that would do."""
+    """Bring the sides in use up to a target, or say what that would do.
+
+    wait_s: seconds to wait for the servers to come up.
+    """
+    env.limit(limits)
     env.directory.require_pairs()
+    env.wait_for_servers(wait_s)
     return _go(env, target, Direction.UPGRADE, dry_run, confirm)
 
 
@@ -66,8 +73,10 @@ def downgrade(
     *,
     dry_run: bool = False,
     confirm: Confirm | None = None,
+    limits: GivenLimits = NO_LIMITS,
 ) -> RunResult | PlanResult:
     """Take the sides in use down to a target, or say what that would do."""
+    env.limit(limits)
     env.directory.require_pairs()
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
 
@@ -93,12 +102,18 @@ def language_of(
 
 
 def print_script(
-    env: Environment, target: str, direction: Direction, language: str
+    env: Environment,
+    target: str,
+    direction: Direction,
+    language: str,
+    *,
+    limits: GivenLimits = NO_LIMITS,
 ) -> ScriptResult:
     """Return what a run would do as a script. language: sql, or mongosh.
 
     target: as for a run, or FROM:TO.
     """
+    env.limit(limits)
     env.directory.require_pairs()
     return preview.script(env, target, direction, language)
 
@@ -113,9 +128,7 @@ def _go(
     if dry_run or confirm is not None:
         require_target(env.directory, target, direction)
         env.check_servers()
-        states = env.states()
-        plan = env.plan(target, direction, states)
-        env.preflight(plan)
+        plan, states = env.foresee(target, direction)
         if dry_run:
             return preview.describe(env, plan, states)
         losses = _losses(env, plan)
@@ -172,17 +185,6 @@ def stamp(
         for backend in env.backends.values():
             backend.stamp(revisions)
     return StampResult(heads, env.in_scope)
-
-
-def repair(env: Environment, identifier: str, step: int, *, done: bool) -> RepairResult:
-    """Decide a step that a crash left in doubt; the next run carries on from it.
-
-    step: its number in the Mongo script, from 0. done: it did its work; else it is
-    called again.
-    """
-    revision_id = single(env.directory, identifier).id
-    env.decide(revision_id, step, done=done)
-    return RepairResult(revision_id, step, done)
 
 
 def current(env: Environment) -> CurrentResult:
@@ -272,8 +274,12 @@ def show(env: Environment, identifier: str = "head") -> ShowResult:
     return ShowResult(place(directory, found.id), files, attempts)
 
 
-def check(env: Environment) -> CheckResult:
-    """Look for what keeps a deployment from being safe; touches nothing."""
+def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
+    """Look for what keeps a deployment from being safe; touches nothing.
+
+    wait_s: seconds to wait for the servers to come up.
+    """
+    env.wait_for_servers(wait_s)
     directory = env.directory
     findings = [Finding("pair", text) for text in directory.pair_problems()]
     findings += [Finding("lock-file", text) for text in directory.lock_problems()]

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import UsageError
+from .limits import Limits
 from .revision import BackendName
 
 Active = str | Callable[[], str]
@@ -25,6 +26,9 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_LOCK_LEASE_S": 30.0,  # seconds the MongoDB lock lives unrenewed
         "DUALMIGRATE_POSTGRES_URI": None,  # a direct URL, past a pooling proxy
         "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S": 5.0,  # seconds; 0: wait for ever
+        "DUALMIGRATE_POSTGRES_LOCK_RETRIES": 5,  # tries after the first one
+        "DUALMIGRATE_POSTGRES_STATEMENT_TIMEOUT_S": None,  # None: as the server has it
+        "DUALMIGRATE_MONGO_MAX_TIME_S": 0.0,  # seconds; 0: no limit
         "DUALMIGRATE_BATCH_SECONDS": 0.5,  # a batch's time; 0: its size stays
         "DUALMIGRATE_REPLICATION_LAG_S": 10.0,  # seconds; 0: do not wait for it
         "DUALMIGRATE_VALIDATORS": "off",  # "off" | "warn" | "error"
@@ -56,6 +60,9 @@ class Config:
     lock_lease_s: float = 30.0
     postgres_uri: str | None = None
     postgres_lock_timeout_s: float = 5.0
+    postgres_lock_retries: int = 5
+    postgres_statement_timeout_s: float | None = None
+    mongo_max_time_s: float = 0.0
     batch_seconds: float = 0.5
     replication_lag_s: float = 10.0
     validators: str = "off"
@@ -93,6 +100,11 @@ class Config:
             postgres_lock_timeout_s=_seconds(
                 values, "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S"
             ),
+            postgres_lock_retries=_times(values, "DUALMIGRATE_POSTGRES_LOCK_RETRIES"),
+            postgres_statement_timeout_s=_seconds_or_none(
+                values, "DUALMIGRATE_POSTGRES_STATEMENT_TIMEOUT_S"
+            ),
+            mongo_max_time_s=_seconds(values, "DUALMIGRATE_MONGO_MAX_TIME_S"),
             batch_seconds=_seconds(values, "DUALMIGRATE_BATCH_SECONDS"),
             replication_lag_s=_seconds(values, "DUALMIGRATE_REPLICATION_LAG_S"),
             validators=validators,
@@ -115,6 +127,16 @@ class Config:
             )
         return (BackendName(active),)
 
+    @property
+    def limits(self) -> Limits:
+        """The time limits of the app."""
+        return Limits(
+            lock_timeout_s=self.postgres_lock_timeout_s,
+            lock_retries=self.postgres_lock_retries,
+            statement_timeout_s=self.postgres_statement_timeout_s,
+            max_time_s=self.mongo_max_time_s,
+        )
+
     def document_classes(self) -> tuple[type[Any] | str, ...]:
         """Return the classes, or their paths, whose indexes count as declared."""
         documents = self.documents
@@ -134,6 +156,17 @@ def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> fl
             hint="Mend it in the app's config.",
         )
     return number
+
+
+def _seconds_or_none(values: Mapping[str, Any], key: str) -> float | None:
+    return None if values[key] is None else _seconds(values, key)
+
+
+def _times(values: Mapping[str, Any], key: str) -> int:
+    value = values[key]
+    if isinstance(value, bool) or not str(value).isdecimal():
+        raise UsageError(f"{key} is a number of times, not {value!r}")
+    return int(value)
 
 
 def _unknown(key: str) -> str:

@@ -16,6 +16,7 @@ from alembic.script.base import Script
 from flask import Flask
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
+from pymongo.database import Database
 
 from .autogenerate.counterparts import counterparts, script_counterparts
 from .autogenerate.naming import Naming
@@ -23,7 +24,8 @@ from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress, State
 from .config import Config
 from .consistency import require_consistent
-from .errors import DatabaseUnavailable, UsageError
+from .errors import DatabaseUnavailable, IntegrityError, UsageError
+from .events import lock_told, run_told, waits_told
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
 from .indexes import (
@@ -32,25 +34,35 @@ from .indexes import (
     edited_in_scripts,
     settle_declarations,
 )
+from .limits import GivenLimits
+from .lock_wait import Waiting
 from .lockfile import read_lock_file
+from .mongo import waking as mongo_waking
 from .mongo.backend import MongoBackend
 from .mongo.beanie_indexes import of_documents
+from .mongo.clients import own_database
 from .mongo.declared import scripted
 from .mongo.indexes import MongoIndexes
 from .plan import Plan, States, make_plan, require_target
+from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
 from .postgres.direct import direct_engine
 from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
 from .script import ScriptDirectory
-from .status import refuse_edited
+from .server_wait import Ask, wait_for_servers
+from .status import Readiness, make_readiness, refuse_edited
+from .stopping import Stop
 
 
 class Environment:
     """All that a command needs.
 
     backend: narrows the run to one side, "both" to neither; None: as the app says.
-    on_step, on_progress, on_wait: told what happens, for a person.
+    own_client: work through a MongoDB client of its own, which dispose() closes: the
+    app's is left as it was, so that processes forked from this one can use it.
+    on_step, on_progress, on_wait, on_absent: told what happens, for a person.
+    stop: asked between what can be left; nobody stops a run that is given none.
     """
 
     def __init__(
@@ -61,18 +73,32 @@ class Environment:
         config: Config,
         *,
         backend: str | None = None,
+        own_client: bool = False,
         on_step: Callable[[Step], None] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         on_wait: Callable[[str], None] | None = None,
+        on_absent: Callable[[str], None] | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self.app = app
         self.db = db
         self.mongo = mongo
         self.config = config
         self._backend = backend
+        self._own_client = own_client
         self._on_step = on_step
         self._on_progress = on_progress
         self._on_wait = on_wait or (lambda holder: None)
+        self._on_absent = on_absent or (lambda server: None)
+        self.stop = stop or Stop()
+        self._limits = config.limits
+
+    def limit(self, given: GivenLimits) -> None:
+        """Set time limits for this run alone.
+
+        Raises UsageError for a name or a value that is none.
+        """
+        self._limits = self.config.limits.for_run(given)
 
     @cached_property
     def available(self) -> tuple[BackendName, ...]:
@@ -124,15 +150,24 @@ class Environment:
             )
         return backend
 
-    def _mongo_backend(self) -> MongoBackend:
+    @cached_property
+    def _mongo_db(self) -> Database[Any] | None:
+        """The app's own database, or the same by another client; None: it has none."""
         assert self.mongo is not None
+        if self.mongo.db is None or not self._own_client:
+            return self.mongo.db
+        return own_database(self.mongo.db)
+
+    def _mongo_backend(self) -> MongoBackend:
         return MongoBackend(
-            self.mongo.db,
+            self._mongo_db,
             lambda: self.directory,
             lease_s=self.config.lock_lease_s,
             on_progress=self._on_progress,
             batch_seconds=self.config.batch_seconds,
             replication_lag_s=self.config.replication_lag_s,
+            limits=self._limits,
+            stop=self.stop,
         )
 
     def _postgres_backend(self) -> PostgresBackend:
@@ -141,8 +176,9 @@ class Environment:
             lambda: self.directory,
             options=self.alembic_options,
             metadata=self.metadata,
-            lock_timeout_s=self.config.postgres_lock_timeout_s,
+            limits=self._limits,
             x_arg=self.config.x_arg,
+            stop=self.stop,
         )
 
     @cached_property
@@ -217,6 +253,12 @@ class Environment:
         assert self.db is not None
         return self.db.metadata
 
+    def mirrored(self) -> tuple[tuple[str, str], ...]:
+        """Return the tables that have a collection, each with its name, in order."""
+        naming = Naming(self.config.collections, self.config.fields)
+        named = ((table, naming.collection(table)) for table in self.metadata.tables)
+        return tuple(sorted((table, name) for table, name in named if name is not None))
+
     @cached_property
     def alembic_options(self) -> dict[str, Any]:
         return dict(self.config.alembic_options)
@@ -224,6 +266,26 @@ class Environment:
     def states(self) -> dict[BackendName, State]:
         """Read what the sides of this run have."""
         return {name: backend.read() for name, backend in self.backends.items()}
+
+    def wait_for_servers(self, wait_s: float) -> None:
+        """Wait until the sides of this run can be used; 0: do not wait.
+
+        Raises DatabaseUnavailable after so many seconds, or for what waiting does not
+        mend.
+        """
+        if not wait_s:
+            return
+        asks: dict[BackendName, Ask] = {
+            BackendName.MONGO: lambda s: mongo_waking.why_absent(
+                self.mongo_side("MongoDB is waited for").db, s
+            ),
+            BackendName.POSTGRES: lambda s: postgres_waking.why_absent(self.engine, s),
+        }
+        wait_for_servers(
+            {name: asks[name] for name in self.backends},
+            wait_s=wait_s,
+            on_absent=self._on_absent,
+        )
 
     def check_servers(self) -> None:
         """Raise DatabaseUnavailable if a side of this run cannot be used."""
@@ -248,18 +310,33 @@ class Environment:
             for state in states
         )
 
+    def readiness(self) -> Readiness:
+        """Say what the databases lack for this code; neither a lock nor a script is
+        touched, but where there is no revisions.lock."""
+        root = self.config.directory
+        lines = read_lock_file(root)
+        graph: RevisionGraph = (
+            self.directory if lines is None else RevisionGraph.of_lock_file(root, lines)
+        )
+        states = {name: each.read(graph) for name, each in self.backends.items()}
+        return make_readiness(graph, states)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the locks of all sides of this run, PostgreSQL's first.
 
         The order is the same everywhere, so that two runs cannot wait for each other.
+        What runs under them is left between its steps: the locks are always let go.
         """
-        with ExitStack() as stack:
+        with self.stop.patiently(), ExitStack() as stack:
             for name in sorted(self.in_scope, reverse=True):
                 lock = self.backends[name].lock(
-                    timeout_s=self.config.lock_timeout_s, on_wait=self._on_wait
+                    timeout_s=self.config.lock_timeout_s,
+                    on_wait=Waiting(
+                        name, self.backends, waits_told(name, self._on_wait)
+                    ),
                 )
-                stack.enter_context(lock)
+                stack.enter_context(lock_told(name, lock))
             yield
 
     def migrate(self, target: str, direction: Direction) -> tuple[StepResult, ...]:
@@ -271,13 +348,16 @@ class Environment:
         self.directory.require_pairs()
         require_target(self.directory, target, direction)
         self.check_servers()
-        states = self.states()
-        foreseen = self._checked_plan(target, direction, states)
+        foreseen, states = self.foresee(target, direction)
         if not foreseen.steps and not any(map(State.open_entries, states.values())):
             return ()
         self.check_rights(foreseen.steps)
-        with self.locked():
-            return self._migrate(target, direction, foreseen)
+        self.stop.target = foreseen.fixed_target
+        ids = [step.revision.id for step in foreseen.steps]
+        with run_told(direction, target, ids, [*self.in_scope]) as done, self.locked():
+            results = self._migrate(target, direction, foreseen)
+            done([result.step.revision.id for result in results])
+        return results
 
     def _migrate(
         self, target: str, direction: Direction, foreseen: Plan
@@ -287,7 +367,9 @@ class Environment:
         Another run may have done some of them while we waited, and a recovery undoes
         some; -1 must not go one further for that.
         """
-        executor = Executor(self.backends, on_step=self._on_step)
+        executor = Executor(
+            self.backends, on_step=self._on_step, keep_going=self.stop.require
+        )
         states = self.states()
         plan = self._checked_plan(target, direction, states).within(foreseen)
         for backend in self.backends.values():
@@ -296,6 +378,23 @@ class Environment:
         if executor.recover(states, direction, self._revision_of):
             plan = self.plan(target, direction, self.states()).within(plan)
         return (*executor.undone, *executor.run(plan))
+
+    def foresee(self, target: str, direction: Direction) -> tuple[Plan, States]:
+        """Return the plan, and what it was made from; no lock is held.
+
+        Another run may be at work between two of our reads, and what they say together
+        is then no fault of anybody's: only if nothing has moved does it count.
+        Raises what `plan` and `preflight` raise.
+        """
+        before: States | None = None
+        while True:
+            states = self.states()
+            try:
+                return self._checked_plan(target, direction, states), states
+            except IntegrityError:
+                if states == before:
+                    raise
+                before = states
 
     def _checked_plan(self, target: str, direction: Direction, states: States) -> Plan:
         require_pair(states)
@@ -334,7 +433,10 @@ class Environment:
 
     def dispose(self) -> None:
         """Close pooled connections, so that none is left for a fork to share."""
-        if BackendName.POSTGRES not in self.__dict__.get("in_scope", ()):
+        used = self.__dict__  # what no one asked for is not made to be closed
+        if self._own_client and used.get("_mongo_db") is not None:
+            used["_mongo_db"].client.close()
+        if BackendName.POSTGRES not in used.get("in_scope", ()):
             return
         # The one connection of such a pool is the database itself: SQLite in memory.
         if not isinstance(

@@ -8,6 +8,7 @@
     │   ├── TreeError              the migrations directory is broken
     │   └── ModelsError            the app's models or documents cannot be used
     ├── IntegrityError          3  pending, different, edited or in doubt
+    │   └── StepInDoubt            a crash left it begun: a person has to look
     ├── DatabaseUnavailable     4  a database cannot be reached or used
     │   ├── OutcomeUnknown         it went away while it decided
     │   └── EmbeddedServerError    a server from the wheels does not start
@@ -173,6 +174,13 @@ class IntegrityError(DualMigrateError):
         self.findings = tuple(findings)
 
 
+class StepInDoubt(IntegrityError):
+    """A crash left a step begun that may not be run twice: it may be done or not.
+
+    Nothing is run and nothing is undone before `repair` was told which.
+    """
+
+
 class DatabaseUnavailable(DualMigrateError):
     """A database cannot be reached, or cannot do what the plan needs."""
 
@@ -208,6 +216,19 @@ class LockTimeout(DualMigrateError):
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.holder = holder
+
+    @classmethod
+    def of(cls, server: str, holder: object, timeout_s: float) -> LockTimeout:
+        """Return the error for a wait that was too long. holder: None: nobody now."""
+        words = "nobody any more" if holder is None else str(holder)
+        return cls(
+            f"Another migration holds the lock on {server}, and did not let go in "
+            f"{timeout_s:g} s",
+            holder=words,
+            where=words,
+            hint="Wait for it, or raise DUALMIGRATE_LOCK_TIMEOUT_S. If it hangs or is "
+            "gone: flask db-migrate unlock",
+        )
 
 
 class LockLost(LockTimeout):

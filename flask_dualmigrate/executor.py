@@ -10,21 +10,30 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import uuid4
 
 from .backend import Backend
+from .crashpoints import reached
 from .errors import (
     DualMigrateError,
     IntegrityError,
+    LockLost,
     OutcomeUnknown,
     PartialFailure,
+    StepInDoubt,
     redact,
 )
+from .events import since_ms, tell
 from .journal import Entry
 from .plan import Plan, States
 from .revision import BackendName, Direction, Revision, Step
+from .stopping import Interrupted
 
 log = logging.getLogger(__name__)
+_UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
+"""After these nothing is undone: what there is, is not known, or not ours any more."""
+
 Backends = Mapping[BackendName, Backend]
 
 
@@ -50,16 +59,22 @@ class Executor:
     """Carries out plans on the sides in use, whose locks the caller holds.
 
     backends: in the order they are worked on, the deciding one last.
-    on_step: told each step before it begins.
+    on_step: told each step before it begins. keep_going: called before each step;
+    raises when the run must stop.
     undone: the half-done steps of earlier runs that recover() took back.
     """
 
     def __init__(
-        self, backends: Backends, *, on_step: Callable[[Step], None] | None = None
+        self,
+        backends: Backends,
+        *,
+        on_step: Callable[[Step], None] | None = None,
+        keep_going: Callable[[], None] | None = None,
     ) -> None:
         self.undone: list[StepResult] = []
         self._backends = backends
         self._on_step = on_step or (lambda step: None)
+        self._keep_going = keep_going or (lambda: None)
 
     def pair(self, states: States) -> None:
         """See that both sides belong together; give them an id at their first run.
@@ -91,13 +106,24 @@ class Executor:
         for name, state in states.items():
             for entry in state.open_entries():
                 step = Step(revision_of(entry), entry.direction, (name,))
+                started, how = time.monotonic(), "undone"
                 if self._partner_decided(states, name, entry):
                     self._backends[name].settle(step)
+                    how = "closed"
                 elif entry.direction is not direction:
                     self._undo_open(name, step)
                 else:
                     continue
                 changed = True
+                _tell(
+                    "recovered",
+                    f"what was open of the {entry.direction} of {entry.revision} "
+                    f"is {how}",
+                    step,
+                    started,
+                    backend=name,
+                    how=how,
+                )
         return changed
 
     def _partner_decided(self, states: States, name: BackendName, entry: Entry) -> bool:
@@ -130,37 +156,48 @@ class Executor:
         """Do the steps of a plan.
 
         Raises PartialFailure if one fails: that one is undone, those before it stay.
+        Raises Interrupted if it is to stop: the one at hand stays as it is.
         """
         results: list[StepResult] = []
-        for step in plan.steps:
-            self._on_step(step)
-            started = time.monotonic()
-            try:
-                self._execute(step)
-            except Exception as error:
-                failure = self._failure(plan, results, step, error)
-                if failure is error:
-                    raise
-                raise failure from error
-            self._settle(step)
-            duration_ms = int((time.monotonic() - started) * 1000)
-            log.info(
-                "%s %s done in %s ms",
-                step.direction,
-                step.revision.id,
-                duration_ms,
-                extra={
-                    "event": "step_done",
-                    "revision": step.revision.id,
-                    "direction": str(step.direction),
-                    "duration_ms": duration_ms,
-                },
-            )
-            results.append(StepResult(step, duration_ms))
+        try:
+            for step in plan.steps:
+                self._keep_going()
+                results.append(self._run_step(plan, results, step))
+        except Interrupted as stopped:
+            stopped.done = [result.step.revision.id for result in results]
+            raise
         return tuple(results)
+
+    def _run_step(
+        self, plan: Plan, results: list[StepResult], step: Step
+    ) -> StepResult:
+        self._on_step(step)
+        reached("step.start")
+        started, sides = time.monotonic(), [*step.backends]
+        what = f"{step.direction} {step.revision.id}"
+        _tell("step_begun", f"{what} begun", step, backends=sides)
+        try:
+            self._execute(step)
+        except Interrupted as stopped:
+            if not all(self._backends[name].atomic for name in step.backends):
+                stopped.revision = step.revision.id
+            raise
+        except Exception as error:
+            failure = self._failure(plan, results, step, error)
+            if failure is error:
+                raise
+            raise failure from error
+        reached("step.executed")
+        self._settle(step)
+        reached("step.settled")
+        duration_ms = since_ms(started)
+        text = f"{what} done in {duration_ms} ms"
+        _tell("step_done", text, step, started, backends=sides)
+        return StepResult(step, duration_ms)
 
     def _execute(self, step: Step) -> None:
         done: list[Backend] = []
+        started = time.monotonic()
         for name in step.backends:
             backend = self._backends[name]
             # Until it is settled, its undo log is there, and would be taken for work
@@ -168,12 +205,22 @@ class Executor:
             decides = backend.atomic and name == step.backends[-1]
             try:
                 backend.execute(step, partner=not decides)
-            except OutcomeUnknown:
-                raise
             except Exception as error:
+                _tell(
+                    "step_failed",
+                    f"{step.direction} {step.revision.id} failed: {error}",
+                    step,
+                    started,
+                    level=logging.ERROR,
+                    backends=[*step.backends],
+                    error=error,
+                )
+                if isinstance(error, _UNDECIDED):
+                    raise
                 self._undo([*done, backend], step, error)
                 raise
             done.append(backend)
+            reached("step.side")
 
     def _settle(self, step: Step) -> None:
         """Close a step that is done; if that fails, the next run does it."""
@@ -191,13 +238,21 @@ class Executor:
         """Take a failed step back, newest first; note on the error what stays."""
         text = redact(str(error))
         for backend in reversed(backends):
+            started = time.monotonic()
             try:
                 why = backend.revert(step, text)
+            except Interrupted as stopped:
+                stopped.add_note(f"It had failed, and is being undone: {text}")
+                raise
             except Exception as undo_error:
                 # Whatever it was: the other side must be undone all the same.
                 why = _reason(undo_error)
             if why is not None:
                 error.add_note(f"On {backend.name.label} some of it stays: {why}")
+            name = backend.name
+            end = "undone" if why is None else f"not undone: {why}"
+            what = f"{step.direction} {step.revision.id} on {name.label} {end}"
+            _tell("step_undone", what, step, started, backend=name, stays=why)
 
     def _failure(
         self, plan: Plan, results: list[StepResult], step: Step, error: Exception
@@ -224,6 +279,23 @@ class Executor:
             error=error,
             hint=_what_stands(plan, results, step, stays),
         )
+
+
+def _tell(
+    event: str, message: str, step: Step, started: float | None = None, **fields: Any
+) -> None:
+    """Log an event about a step. started: when it began, for its duration."""
+    took_ms = None if started is None else since_ms(started)
+    revision, direction = step.revision.id, step.direction
+    tell(
+        log,
+        event,
+        message,
+        revision=revision,
+        direction=direction,
+        duration_ms=took_ms,
+        **fields,
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -7,11 +7,12 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, current_app, has_app_context
+from flask import Blueprint, Flask, current_app, has_app_context
 from flask.cli import FlaskGroup
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
@@ -19,9 +20,10 @@ from flask_sqlalchemy import SQLAlchemy
 from .cli import make_group
 from .config import Active, CollectionMap, Config, Documents, FieldMap
 from .environment import Environment
-from .errors import IntegrityError, UsageError, conceal
+from .errors import DualMigrateError, IntegrityError, UsageError, conceal
+from .health import Probe, make_blueprint
 from .revision import Direction
-from .status import pending
+from .status import Readiness
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +109,17 @@ class DualMigrate:
         if given["auto_upgrade"] and not _for_a_command(given["command"]):
             registered.on_start(given["auto_upgrade"])
 
+    @cached_property
+    def health_blueprint(self) -> Blueprint:
+        """Answers the probes of an orchestrator, once an app registers it.
+
+        GET /healthz/ready: 200 if the databases are at head, else 503, with the ids of
+        the revisions that are pending. GET /healthz/live: 200, and no database asked.
+        app.register_blueprint(dualmigrate.health_blueprint, url_prefix=…) puts them
+        elsewhere.
+        """
+        return make_blueprint(lambda: _registered().probe.ask())
+
 
 class Registered:
     """What one app keeps in app.extensions["dualmigrate"]."""
@@ -134,6 +147,11 @@ class Registered:
         self.mongo = mongo
         self.settings = settings
         self.alembic_options = alembic_options
+        self.probe = Probe(self._read)
+
+    def _read(self) -> Readiness:
+        with self.app.app_context():
+            return self.environment().readiness()
 
     def environment(
         self, *, directory: str | None = None, x_arg: Sequence[str] = (), **more: Any
@@ -154,18 +172,26 @@ class Registered:
         return Environment(self.app, self.db, self.mongo, config, **more)
 
     def on_start(self, auto_upgrade: bool | str) -> None:
-        """Upgrade, or check that nothing is pending; already at head takes no lock."""
+        """Upgrade, or check that nothing is pending; already at head takes no lock.
+
+        Raises what `migrate` raises, without the frames that lie below: each worker
+        of a server prints them, and the reason would drown.
+        """
         with self.app.app_context():
-            env = self.environment(on_wait=_log_wait)
+            env = self.environment(on_wait=_log_wait, own_client=True)
             try:
-                if env.at_head():
-                    return
-                if auto_upgrade == "check":
-                    _refuse_pending(env)
-                else:
-                    env.migrate("heads", Direction.UPGRADE)
+                self._on_start(env, auto_upgrade)
+            except DualMigrateError as error:
+                log.debug("The app does not start", exc_info=True)
+                raise error.with_traceback(None) from None
             finally:
                 env.dispose()
+
+    def _on_start(self, env: Environment, auto_upgrade: bool | str) -> None:
+        if auto_upgrade == "check":
+            _refuse_unready(env.readiness())
+        elif not env.at_head():
+            env.migrate("heads", Direction.UPGRADE)
 
 
 def _urls(config: Mapping[str, Any]) -> Iterator[Any]:
@@ -181,6 +207,10 @@ def environment_of(**arguments: Any) -> Environment:
 
     Raises UsageError outside an app context, or if the app has no DualMigrate.
     """
+    return _registered().environment(**arguments)
+
+
+def _registered() -> Registered:
     if not has_app_context():
         raise UsageError(
             "There is no current app", hint="Use it in `with app.app_context():`."
@@ -190,15 +220,21 @@ def environment_of(**arguments: Any) -> Environment:
         raise UsageError(
             "This app has no DualMigrate", hint="Call dualmigrate.init_app(app, db, …)."
         )
-    return registered.environment(**arguments)
+    return registered
 
 
-def _refuse_pending(env: Environment) -> None:
-    waiting = pending(env.directory, env.states())
-    if waiting:
-        ids = ", ".join(revision.id for revision in waiting)
+def _refuse_unready(readiness: Readiness) -> None:
+    """Raise IntegrityError if the databases are not what this code needs."""
+    if readiness.half_done:
         raise IntegrityError(
-            f"The databases are behind this code: {ids}",
+            f"A migration of the databases is half done: "
+            f"{', '.join(readiness.half_done)}",
+            hint="See `flask db-migrate status`, and carry it on with: flask "
+            "db-migrate upgrade",
+        )
+    if readiness.pending:
+        raise IntegrityError(
+            f"The databases are behind this code: {', '.join(readiness.pending)}",
             hint="Run: flask db-migrate upgrade",
         )
 

@@ -77,7 +77,7 @@ def sync_indexes(
     if confirm is not None and losses:
         confirm([action.text for item in losses for action in _actions(item)])
     agreed = {key for item in losses for key in _keys(item)}
-    with env.locked():
+    with env.locked(), env.stop.at_once():
         done = _sync(sides, place, drop_undeclared, agreed, on_build)
         left = _diff(sides, place)
     return IndexSyncResult(done, _remaining(left.differences), left.notes)
@@ -139,7 +139,7 @@ def drop_index(
     if confirm is not None:
         confirm([words])
     env.check_servers()
-    with env.locked():
+    with env.locked(), env.stop.at_once():
         side.drop(place, name, hidden_for_s=hidden_for_s)
     return IndexDropResult(side.name, place, name)
 
@@ -151,7 +151,7 @@ def rebuild_index(
     side, _ = _side_of(env, place, name, to_drop=False)
     env.check_servers()
     started = time.monotonic()
-    with env.locked():
+    with env.locked(), env.stop.at_once():
         side.rebuild(place, name, on_build)
     took_ms = int((time.monotonic() - started) * 1000)
     return IndexRebuildResult(side.name, place, name, took_ms)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .crashpoints import around, reached
 from .errors import TreeError
 
 LOCK_FILE = "revisions.lock"
@@ -114,7 +115,7 @@ def write_tree(
             _refuse_existing(files)
             try:
                 for path, source in files.items():
-                    _write_file(_pending(path), source)
+                    write_file(_pending(path), source)
                 _write_lock_file(root, [*lines, *_newer_lines(root, lines)])
             finally:
                 _complete(root)
@@ -176,11 +177,21 @@ def _complete(root: Path) -> None:
     for path in sorted(root.glob(f"*/versions/.*{_PENDING}")):
         final = path.with_name(path.name[1 : -len(_PENDING)])
         if final.name in listed and not final.exists():
-            path.replace(final)
+            _place(path, final)
         else:
-            path.unlink(missing_ok=True)
+            _discard(path)
     for path in root.glob(f"*/versions/.*{_PENDING}{_PARTIAL}"):
-        path.unlink(missing_ok=True)
+        _discard(path)
+
+
+@around("file.place")
+def _place(path: Path, final: Path) -> None:
+    path.replace(final)
+
+
+@around("file.discard")
+def _discard(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _refuse_existing(files: Iterable[Path]) -> None:
@@ -199,10 +210,11 @@ def _pending(path: Path) -> Path:
 
 def _write_lock_file(root: Path, lines: Sequence[LockLine]) -> None:
     text = _HEADER + "".join(f"{line}\n" for line in lines)
-    _write_file(root / LOCK_FILE, text)
+    write_file(root / LOCK_FILE, text)
 
 
-def _write_file(path: Path, text: str) -> None:
+@around("file.write")
+def write_file(path: Path, text: str) -> None:
     """Write a file whole: under another name first, on the disk, then renamed."""
     partial = path.with_name(f".{path.name.removeprefix('.')}{_PARTIAL}")
     try:
@@ -210,6 +222,7 @@ def _write_file(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        reached("file.partial")
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

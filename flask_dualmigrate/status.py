@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from .backend import Progress, State
 from .errors import IntegrityError
+from .graph import RevisionGraph
 from .journal import Entry
 from .plan import States, is_applied
 from .revision import BackendName, Direction, Revision, Status
@@ -115,6 +116,37 @@ def half_done(states: States) -> tuple[str, ...]:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Readiness:
+    """Whether the databases are what this code needs.
+
+    pending: ids of the revisions that some side in use still needs, oldest first.
+    half_done: ids of those that were begun and neither finished nor undone. What the
+    databases have beyond this code does not count: it is another release's business.
+    """
+
+    pending: tuple[str, ...]
+    half_done: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        return not self.pending and not self.half_done
+
+
+def make_readiness(graph: RevisionGraph, states: States) -> Readiness:
+    """Return what the sides in use lack for the revisions of a tree."""
+    begun = {
+        entry.revision
+        for state in states.values()
+        for entry in state.open_entries()
+        if not (entry.awaits_partner and len(states) == 1)
+    }
+    return Readiness(
+        tuple(revision.id for revision in pending(graph, states)),
+        tuple(sorted(begun & graph.revisions.keys())),
+    )
+
+
 def _word(state: State, entry: Entry) -> str:
     if entry.status is Status.RUNNING:
         return "running"
@@ -126,7 +158,7 @@ def _word(state: State, entry: Entry) -> str:
     return "failed" if failed else PENDING
 
 
-def pending(directory: ScriptDirectory, states: States) -> tuple[Revision, ...]:
+def pending(directory: RevisionGraph, states: States) -> tuple[Revision, ...]:
     """Return the revisions that some side in use still needs, oldest first."""
     return tuple(
         revision
@@ -135,18 +167,28 @@ def pending(directory: ScriptDirectory, states: States) -> tuple[Revision, ...]:
     )
 
 
+def edited_ids(
+    directory: ScriptDirectory, name: BackendName, state: State
+) -> tuple[str, ...]:
+    """Return the applied revisions whose script is not what was run."""
+    return tuple(
+        revision_id
+        for revision_id in sorted(state.applied & directory.revisions.keys())
+        if (entry := state.entries.get(revision_id)) is not None
+        and entry.checksum
+        and not entry.open
+        and directory.has(name, revision_id)
+        and directory.checksum(name, revision_id) != entry.checksum
+    )
+
+
 def edited_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:
     """Yield a line for each applied script that is not what was applied."""
     for name, state in states.items():
-        for revision_id in sorted(state.applied & directory.revisions.keys()):
-            entry = state.entries.get(revision_id)
-            if entry is None or entry.open or not entry.checksum:
-                continue
-            if not directory.has(name, revision_id):
-                continue
-            if directory.checksum(name, revision_id) != entry.checksum:
-                text = f"The {name.label} script of {revision_id} was edited"
-                yield f"{text} after it was run{_moved(directory, entry)}"
+        for revision_id in edited_ids(directory, name, state):
+            text = f"The {name.label} script of {revision_id} was edited"
+            moved = _moved(directory, state.entries[revision_id])
+            yield f"{text} after it was run{moved}"
 
 
 def _moved(directory: ScriptDirectory, entry: Entry) -> str:
@@ -166,22 +208,17 @@ def _moved(directory: ScriptDirectory, entry: Entry) -> str:
 def refuse_edited(directory: ScriptDirectory, states: States) -> None:
     """Raise IntegrityError naming the first applied script that was edited."""
     for name, state in states.items():
-        for text in edited_scripts(directory, {name: state}):
+        ids = edited_ids(directory, name, state)
+        for revision_id, text in zip(
+            ids, edited_scripts(directory, {name: state}), strict=True
+        ):
             raise IntegrityError(
                 text,
                 where=str(directory.root),
-                hint="Restore it, and say the change in a new revision"
-                + _way_to_accept(directory, name, state),
+                hint="Restore it, and say the change in a new revision; or accept it "
+                f"as it is now, with: flask db-migrate repair {revision_id} "
+                "--accept-checksum",
             )
-
-
-def _way_to_accept(directory: ScriptDirectory, name: BackendName, state: State) -> str:
-    """Say how to take edited scripts as they are: stamp what the side stands at."""
-    heads = directory.heads_of(state.applied)
-    if len(heads) != 1:
-        return "."
-    command = f"flask db-migrate stamp --backend {name} {heads[0]}"
-    return f"; or accept it as it is now, with: {command}"
 
 
 def forgotten(states: States, wanted: Collection[str]) -> tuple[str, ...]:

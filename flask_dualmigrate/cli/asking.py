@@ -10,6 +10,8 @@ import click
 
 from ..errors import UsageError
 
+_LOSSES = "This takes away, for good:"
+
 
 def has_terminal() -> bool:
     """Return whether somebody can answer; a closed input is None in Python."""
@@ -17,14 +19,19 @@ def has_terminal() -> bool:
     return stdin is not None and not stdin.closed and stdin.isatty()
 
 
-def ask(losses: Sequence[str]) -> None:
-    """Show what would be gone for good, and ask; never without a terminal."""
-    click.echo("This takes away, for good:", err=True)
+def ask(losses: Sequence[str], *, heading: str = _LOSSES) -> None:
+    """Show what would be gone for good, and ask; never without a terminal.
+
+    heading: says what the lines are, where they are something else.
+    """
+    click.echo(heading, err=True)
     for line in losses:
         click.echo(f"  {line}", err=True)
     if not has_terminal():
         raise UsageError(
-            "It takes something away, and there is no terminal to ask at",
+            "It takes something away, and there is no terminal to ask at"
+            if heading == _LOSSES
+            else "That needs a yes, and there is no terminal to ask at",
             hint="Nothing was changed. To go on without a question, say --yes.",
         )
     if not click.confirm("Go on?", err=True):

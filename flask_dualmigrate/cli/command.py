@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from flask.cli import with_appcontext
@@ -14,7 +15,10 @@ from flask.cli import with_appcontext
 from ..console import as_json, as_text
 from ..environment import Environment
 from ..errors import DualMigrateError, redact
+from ..stopping import Interrupted, Stop
+from .json_lines import JsonLines
 from .progress import Display
+from .stopped import facts_of
 
 MakeEnvironment = Callable[..., Environment]
 Verb = Callable[..., Any]
@@ -76,6 +80,12 @@ def _common(*, asks: bool, scope: bool) -> list[click.Parameter]:
         ),
         click.Option(["--json", "json_"], is_flag=True, help="Print JSON."),
         click.Option(["--quiet", "-q"], is_flag=True, help="Show no progress."),
+        click.Option(
+            ["--log-format"],
+            type=click.Choice(["text", "json"]),
+            default="text",
+            help="How stderr is told what happens: json is an object a line.",
+        ),
         click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
     ]
 
@@ -89,12 +99,15 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
         x_arg: tuple[str, ...],
         json_: bool,
         quiet: bool,
+        log_format: str,
         debug: bool,
         backend: str | None = None,
         **options: Any,
     ) -> None:
+        display = (JsonLines if log_format == "json" else Display)(quiet=quiet)
+        stop = Stop(display.stopping)
         try:
-            with Display(quiet=quiet) as display:
+            with stop.listening(), display:
                 env = make_environment(
                     directory=directory,
                     x_arg=x_arg,
@@ -102,19 +115,24 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
                     on_step=display.step,
                     on_progress=display.progress,
                     on_wait=display.wait,
+                    on_absent=display.absent,
+                    stop=stop,
                 )
                 result = verb(env, **options)
         except DualMigrateError as error:
-            _fail(error, json_=json_, debug=debug)
-        except KeyboardInterrupt:
-            click.echo(_INTERRUPTED, err=True)
-            sys.exit(130)
-        except (click.ClickException, click.Abort):
+            _fail(error, display, json_=json_, debug=debug)
+        except (KeyboardInterrupt, click.Abort) as error:
+            if stop.asked is None and isinstance(error, click.Abort):
+                raise  # the end of what a person types, at a question
+            if isinstance(error, click.Abort):
+                click.echo(err=True)  # the question stands in this line
+            _leave(error, stop, display, json_=json_)
+        except click.ClickException:
             raise
         except Exception as error:
             if debug:
-                _show_traceback(error)
-            click.secho(f"Error: {_unforeseen(error)}", fg="red", err=True)
+                display.trace(_traceback(error))
+            display.error(error, _unforeseen(error))
             sys.exit(1)
         else:
             click.echo(as_json(result) if json_ else as_text(result))
@@ -124,9 +142,16 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
     return callback
 
 
-_INTERRUPTED = (
-    "Interrupted. What was begun stands in the journal; the same command carries it on."
-)
+def _leave(
+    error: BaseException, stop: Stop, display: Display, *, json_: bool
+) -> NoReturn:
+    """Say what carries on, and leave with the exit code of the signal."""
+    if not isinstance(error, Interrupted):
+        error = Interrupted(stop.asked or signal.SIGINT, stop.target)
+    if json_:
+        click.echo(as_json(facts_of(error)))
+    display.stopped(error)
+    sys.exit(error.exit_code)
 
 
 def _unforeseen(error: Exception) -> str:
@@ -137,20 +162,20 @@ def _unforeseen(error: Exception) -> str:
     )
 
 
-def _fail(error: DualMigrateError, *, json_: bool, debug: bool) -> None:
+def _fail(
+    error: DualMigrateError, display: Display, *, json_: bool, debug: bool
+) -> None:
     """Say an error in one paragraph on stderr, and leave with its exit code."""
     if debug:
-        _show_traceback(error)
+        display.trace(_traceback(error))
     if json_:
         click.echo(as_json(_facts(error)))
-    click.secho(f"Error: {_in_one_line(str(error))}", fg="red", err=True)
-    for note in getattr(error, "__notes__", ()):
-        click.echo(redact(note), err=True)
+    display.error(error, _in_one_line(str(error)))
     sys.exit(error.exit_code)
 
 
-def _show_traceback(error: Exception) -> None:
-    click.echo(redact("".join(traceback.format_exception(error))), err=True)
+def _traceback(error: Exception) -> str:
+    return redact("".join(traceback.format_exception(error)))
 
 
 def _in_one_line(text: str) -> str:
@@ -187,3 +212,14 @@ def argument(name: str, default: str | None = None) -> click.Argument:
 
 def option(*names: str, **more: Any) -> click.Option:
     return click.Option(list(names), **more)
+
+
+WAIT = option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait that long for the databases to come up.",
+)
+"""For commands that run where the databases may be starting too."""

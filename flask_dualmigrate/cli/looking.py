@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import commands
 from ..environment import Environment
-from .command import argument, command, option
+from .command import WAIT, argument, command, option
 
 
 @command("current", scope=True)
@@ -49,7 +49,7 @@ def _branches(env: Environment) -> Any:
     return commands.branches(env)
 
 
-@command("check", scope=True)
-def _check(env: Environment) -> Any:
+@command("check", WAIT, scope=True)
+def _check(env: Environment, wait_s: float) -> Any:
     """Look for what is pending, missing, edited or different (exit code 3)."""
-    return commands.check(env)
+    return commands.check(env, wait_s=wait_s)

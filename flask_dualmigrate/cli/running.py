@@ -9,9 +9,10 @@ import click
 from .. import commands
 from ..environment import Environment
 from ..errors import UsageError
+from ..limits import GivenLimits
 from ..revision import Direction
 from .asking import ask
-from .command import argument, command, option, target
+from .command import WAIT, argument, command, option, target
 
 _TARGET_UP = click.Argument(["target"], default="head", callback=target)
 _DRY_RUN = option(
@@ -21,16 +22,74 @@ _SCRIPTS = (
     option("--sql", is_flag=True, help="Print the PostgreSQL script (FROM:TO)."),
     option("--mongosh", is_flag=True, help="Print a script for mongosh (FROM:TO)."),
 )
+_LIMITS = (
+    option(
+        "--lock-timeout",
+        "lock_timeout_s",
+        type=float,
+        metavar="SECONDS",
+        help="PostgreSQL: to wait for the lock of a table.",
+    ),
+    option(
+        "--lock-retries",
+        type=int,
+        metavar="TIMES",
+        help="PostgreSQL: to try again without that lock.",
+    ),
+    option(
+        "--statement-timeout",
+        "statement_timeout_s",
+        type=float,
+        metavar="SECONDS",
+        help="PostgreSQL: that a statement may take (0: no limit).",
+    ),
+    option(
+        "--max-time",
+        "max_time_s",
+        type=float,
+        metavar="SECONDS",
+        help="MongoDB: that a batch or a command may take (0: no limit).",
+    ),
+)
 
 
-@command("upgrade", _TARGET_UP, _DRY_RUN, *_SCRIPTS, asks=True, scope=True)
-def _upgrade(env: Environment, target: str, yes: bool, **ways: bool) -> Any:
+def _limits(options: dict[str, Any]) -> GivenLimits:
+    """Take the time limits out of the options."""
+    names = [str(option.name) for option in _LIMITS]
+    return {name: options.pop(name) for name in names}
+
+
+@command(
+    "upgrade",
+    _TARGET_UP,
+    _DRY_RUN,
+    *_SCRIPTS,
+    WAIT,
+    *_LIMITS,
+    asks=True,
+    scope=True,
+)
+def _upgrade(
+    env: Environment, target: str, yes: bool, wait_s: float, **ways: Any
+) -> Any:
     """Bring the databases up to a revision (head)."""
+    limits = _limits(ways)
     language = commands.language_of(target, **ways)
+    if language is not None and wait_s:
+        raise UsageError("--wait is for a run: a script is printed without a database")
     if language is not None:
-        return commands.print_script(env, target, Direction.UPGRADE, language)
+        return commands.print_script(
+            env, target, Direction.UPGRADE, language, limits=limits
+        )
     confirm = None if yes else ask
-    return commands.upgrade(env, target, dry_run=ways["dry_run"], confirm=confirm)
+    return commands.upgrade(
+        env,
+        target,
+        dry_run=ways["dry_run"],
+        confirm=confirm,
+        wait_s=wait_s,
+        limits=limits,
+    )
 
 
 @command(
@@ -38,33 +97,25 @@ def _upgrade(env: Environment, target: str, yes: bool, **ways: bool) -> Any:
     click.Argument(["target"], default="-1", callback=target),
     _DRY_RUN,
     *_SCRIPTS,
+    *_LIMITS,
     asks=True,
     scope=True,
 )
-def _downgrade(env: Environment, target: str, yes: bool, **ways: bool) -> Any:
+def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     """Take the databases down to a revision (-1: one below)."""
+    limits = _limits(ways)
     language = commands.language_of(target, **ways)
     if language is not None:
-        return commands.print_script(env, target, Direction.DOWNGRADE, language)
+        return commands.print_script(
+            env, target, Direction.DOWNGRADE, language, limits=limits
+        )
     confirm = None if yes else ask
-    return commands.downgrade(env, target, dry_run=ways["dry_run"], confirm=confirm)
+    return commands.downgrade(
+        env, target, dry_run=ways["dry_run"], confirm=confirm, limits=limits
+    )
 
 
 @command("stamp", argument("revision", "head"), asks=True, scope=True)
 def _stamp(env: Environment, revision: str, yes: bool) -> Any:
     """Mark the databases as being at a revision; run nothing."""
     return commands.stamp(env, revision, confirm=None if yes else ask)
-
-
-@command(
-    "repair",
-    argument("revision"),
-    option("--step", type=click.IntRange(min=0), required=True, help="Its number."),
-    option("--done", is_flag=True, help="It did its work."),
-    option("--retry", is_flag=True, help="Call it again."),
-)
-def _repair(env: Environment, revision: str, step: int, done: bool, retry: bool) -> Any:
-    """Decide a step that a crash left in doubt."""
-    if done is retry:
-        raise UsageError("Say --done or --retry", hint="Look first at what it did.")
-    return commands.repair(env, revision, step, done=done)

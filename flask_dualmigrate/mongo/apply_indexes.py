@@ -88,7 +88,8 @@ def build(work: Work, collection: str, spec: Mapping[str, Any]) -> None:
     Raises OperationError that names the index in the way, or the key that is double.
     """
     try:
-        command(work.db, {"createIndexes": collection, "indexes": [spec]})
+        with work.bench.stop.at_once():  # the server goes on; the next run joins it
+            command(work.db, {"createIndexes": collection, "indexes": [spec]})
     except OperationFailure as error:
         told = index_error(work.db, collection, spec, error)
         if told is None:

@@ -10,10 +10,13 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import ConnectionFailure, PyMongoError
 
+from ..crashpoints import around
 from ..errors import DualMigrateError, OperationError
 from ..ops import Kind, Run
-from .async_run import call_async, is_async, options_of, refuse_models
+from .async_run import call_async, is_async, refuse_models
+from .clients import options_of
 from .handler import Handler
+from .resume import in_doubt
 from .steps import StepRecord, StepStatus
 from .work import Work
 
@@ -31,6 +34,12 @@ class RunHandler(Handler[Run]):
     def why_not(self, operation: Run, record: StepRecord) -> str | None:
         if operation.kind is Kind.TRANSACTIONAL and not record.checkpoint.get("ran"):
             return None
+        if in_doubt(record):
+            return (
+                f"run({operation.label}) was interrupted, and is in doubt: say with "
+                f"`flask db-migrate repair {record.revision} --step {record.step}` "
+                "whether it is --done or to --retry"
+            )
         if operation.undo is None:
             return f"run({operation.label}) declares no undo="
         interrupted = record.status is StepStatus.UNDOING and record.error is None
@@ -64,6 +73,7 @@ def refuse_uncallable(operation: Run, app_db: Database[Any]) -> None:
         refuse_models(operation.models)
 
 
+@around("mongo.run")
 def _call_in_transaction(
     work: Work, operation: Run, fn: Callable[..., Any], place: dict[str, Any]
 ) -> None:
@@ -79,6 +89,7 @@ def _call_in_transaction(
     work.transact(attempt)
 
 
+@around("mongo.run")
 def _call(work: Work, operation: Run, fn: Callable[..., Any]) -> None:
     """Call a function outside of a transaction; note in the record that it raised.
 

@@ -20,6 +20,7 @@ import hashlib
 from enum import StrEnum
 from typing import Any
 
+from ..crashpoints import around
 from ..revision import Direction
 from .steps import StepRecord
 from .views import ExactDatabase, collection_info, ensure_collection, native
@@ -176,6 +177,7 @@ class Asides:
         self._db.drop_collection(name)
         self.forget(name)
 
+    @around("mongo.asides.settle")
     def settle(self, revision: str, direction: Direction) -> None:
         """Tidy up when a revision is complete on both sides.
 

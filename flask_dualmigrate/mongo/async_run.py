@@ -14,12 +14,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from pymongo import AsyncMongoClient, MongoClient
+from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
 
-from ..errors import OperationError, UsageError
+from ..errors import UsageError
 from .beanie_indexes import load_document
+from .clients import options_of
 
 INSTALL = 'pip install "Flask-DualMigrate[beanie]"'
 
@@ -56,24 +57,6 @@ def call_async(
             await function(db)
 
     _run(call)
-
-
-def options_of(client: MongoClient[Any]) -> dict[str, Any]:
-    """Return the arguments that a client was made with, for an async one like it.
-
-    The URI may have been another one than MONGO_URI, and options and credentials may
-    have been passed beside it: pymongo keeps them all, for copies of its own.
-    Raises OperationError where it does not. Source: MongoClient._duplicate.
-    """
-    try:
-        options: dict[str, Any] = client._init_kwargs
-    except AttributeError as error:
-        raise OperationError(
-            "This version of pymongo does not say what its client was made with, so "
-            "there is no async one like it",
-            hint="Write the function without async.",
-        ) from error
-    return options
 
 
 def _run(call: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -13,17 +13,22 @@ from typing import Any
 from alembic.script.base import Script
 from pymongo.database import Database
 
-from ..backend import Aside, PlannedStep, Progress, State
+from ..backend import Aside, Doubt, PlannedStep, Progress, State
+from ..crashpoints import around
 from ..errors import (
     DatabaseUnavailable,
     IntegrityError,
     ScriptError,
 )
+from ..events import tell
 from ..graph import RevisionGraph
+from ..holder import Holder
 from ..journal import Entry
+from ..limits import DEFAULT, Limits
 from ..ops import Operation
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
+from ..stopping import NEVER, Stop
 from .errors import driver_errors
 from .forecast import Rehearsal
 from .journal import MongoJournal
@@ -34,9 +39,11 @@ from .preflight import refuse_todos, refuse_uncallables, refuse_without_transact
 from .privileges import require_privileges
 from .recording import record
 from .results import StepResult
+from .resume import doubts
 from .runner import OperationRunner
 from .steps import StepStatus
 from .transactions import supports_transactions
+from .views import collection_info, exact_view
 from .work import progress_of
 
 log = logging.getLogger(__name__)
@@ -52,7 +59,8 @@ class MongoBackend:
 
     db: the app's own `mongo.db`. lease_s: seconds the lock lives unrenewed.
     on_progress: told after each batch. batch_seconds, replication_lag_s: as
-    OperationRunner takes them.
+    OperationRunner takes them. limits: of the app and of the run. stop: asked between
+    batches and operations.
     """
 
     name = BackendName.MONGO
@@ -67,6 +75,8 @@ class MongoBackend:
         on_progress: Callable[[Progress], None] | None = None,
         batch_seconds: float = 0.5,
         replication_lag_s: float = 10.0,
+        limits: Limits = DEFAULT,
+        stop: Stop = NEVER,
     ) -> None:
         if db is None:
             raise DatabaseUnavailable(
@@ -76,10 +86,12 @@ class MongoBackend:
         self._db = db
         self._load = load
         self._journal = MongoJournal(db)
-        self._lock = MongoLock(db, lease_s=lease_s)
+        self._lock = MongoLock(db, lease_s=lease_s, keep_going=stop.require)
         self._on_progress = on_progress
         self._batch_seconds = batch_seconds
         self._replication_lag_s = replication_lag_s
+        self._limits = limits
+        self._stop = stop
 
     @property
     def db(self) -> Database[Any]:
@@ -111,9 +123,17 @@ class MongoBackend:
         return State(applied, entries, pair_id)
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> AbstractContextManager[None]:
         return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
+
+    def holder(self) -> Holder | None:
+        with driver_errors("read its lock"):
+            return self._lock.holder()
+
+    def free(self, holder: Holder) -> bool:
+        with driver_errors("free its lock"):
+            return self._lock.free(holder)
 
     def prepare(self) -> None:
         """Nothing to make: MongoDB creates the journal with its first document."""
@@ -124,6 +144,7 @@ class MongoBackend:
 
     def preflight(self, steps: Sequence[Step]) -> None:
         for step in steps:
+            self._limits_of(step)
             operations, path = self._operations(step), self._script(step.revision).path
             refuse_todos(step, operations, path)
             refuse_uncallables(step, operations, self._db)
@@ -224,10 +245,11 @@ class MongoBackend:
                 direction,
                 checksum=self._directory.checksum(self.name, revision_id),
             )
-        result = self._runner().run(revision_id, direction, operations)
+        runner = self._runner(max_time_s=self._limits_of(step).max_time_s)
+        result = runner.run(revision_id, direction, operations)
         _tell_notes(step, result.steps)
         if direction is Direction.UPGRADE:
-            self._verify(step)
+            self._verify(step.revision)
         self._lock.require()
         status = {
             Direction.UPGRADE: Status.APPLIED,
@@ -242,19 +264,22 @@ class MongoBackend:
                 awaits_partner=partner,
             )
 
-    def _verify(self, step: Step) -> None:
-        script = self._script(step.revision)
+    @around("mongo.verify")
+    def _verify(self, revision: Revision) -> bool:
+        script = self._script(revision)
         verify = getattr(script.module, "verify", None)
         if verify is None:
-            return
+            return False
         try:
-            verify(self._db)
+            with self._stop.at_once():
+                verify(self._db)
         except Exception as error:
             reason = str(error) or type(error).__name__
             raise ScriptError(
-                f"verify(db) of revision {step.revision.id} failed: {reason}",
+                f"verify(db) of revision {revision.id} failed: {reason}",
                 where=script.path,
             ) from error
+        return True
 
     def is_at_work(self) -> bool:
         with driver_errors("read its lock"):
@@ -268,6 +293,27 @@ class MongoBackend:
                 elapsed_s = (_aware(now) - at.run_at).total_seconds()
                 return progress_of(at, elapsed_s, since=at.run_documents)
         return None
+
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        return doubts(self._runner().records(entry.revision, entry.direction))
+
+    def accept(self, revision: Revision) -> None:
+        self._lock.require()
+        checksum = self._directory.checksum(self.name, revision.id)
+        with driver_errors("write its journal"):
+            self._journal.accept(revision.id, checksum)
+
+    def verify(self, revision: Revision) -> bool:
+        return self._verify(revision)
+
+    def count(self, name: str, limit: int) -> int | None:
+        with driver_errors("count documents"):
+            if collection_info(self._db, name) is None:
+                return None
+            documents = exact_view(self._db)[name]
+            if not limit:
+                return documents.count_documents({})
+            return documents.count_documents({}, limit=limit)
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo the operations newest first; return None, or why some stay done."""
@@ -327,18 +373,30 @@ class MongoBackend:
         with driver_errors("read its journal"):
             return self._journal.history(revision_id)
 
-    def _runner(self, *, connects: bool = True) -> OperationRunner:
+    def _runner(
+        self, *, connects: bool = True, max_time_s: float = 0.0
+    ) -> OperationRunner:
         """Return what runs operations. connects: False where there may be no server."""
         return OperationRunner(
             self._db,
             app_db=self._db,
             token=self._lock.token,
             on_progress=self._on_progress,
-            keep_going=self._lock.require,
+            keep_going=self._keep_going,
+            max_time_s=max_time_s,
+            stop=self._stop,
             transactions=not connects or self._has_transactions,
             batch_seconds=self._batch_seconds,
             replication_lag_s=self._replication_lag_s,
         )
+
+    def _limits_of(self, step: Step) -> Limits:
+        script = self._script(step.revision)
+        return self._limits.for_script(script.module, script.path, self.name)
+
+    def _keep_going(self) -> None:
+        self._lock.require()
+        self._stop.require()
 
     def _script(self, revision: Revision) -> Script:
         return self._directory.script(self.name, revision.id)
@@ -351,17 +409,15 @@ def _tell_notes(step: Step, results: Sequence[StepResult]) -> None:
     """Log what a person must know of a run, such as what was not put back."""
     for result in results:
         for note in result.notes:
-            log.warning(
-                "%s, step %d (%s): %s",
-                step.revision.id,
-                result.step,
-                result.verb,
-                note,
-                extra={
-                    "event": "note",
-                    "revision": step.revision.id,
-                    "step": result.step,
-                },
+            tell(
+                log,
+                "note",
+                f"{step.revision.id}, step {result.step} ({result.verb}): {note}",
+                level=logging.WARNING,
+                revision=step.revision.id,
+                backend=BackendName.MONGO,
+                step=result.step,
+                operation=result.verb,
             )
 
 

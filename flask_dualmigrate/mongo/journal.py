@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson import CodecOptions
-from pymongo import WriteConcern
+from pymongo import ReadPreference, WriteConcern
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
+from ..crashpoints import around
 from ..errors import IntegrityError
 from ..journal import Actor, Entry
 from ..revision import Direction, Revision, Status
@@ -22,11 +23,12 @@ Doc = dict[str, Any]
 
 
 def durable(db: Database[Any]) -> Database[Doc]:
-    """Return our own view of a database: majority, journalled, aware datetimes."""
+    """Return our own view of a database: primary, majority, journalled, aware times."""
     return Database(
         db.client,
         db.name,
         codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
+        read_preference=ReadPreference.PRIMARY,
         write_concern=WriteConcern("majority", j=True),
         read_concern=ReadConcern("majority"),
     )
@@ -51,11 +53,13 @@ class MongoJournal:
         doc = self._meta.find_one({"_id": "pair"})
         return None if doc is None else str(doc["pair_id"])
 
+    @around("mongo.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
         self._meta.update_one(
             {"_id": "pair"}, {"$setOnInsert": {"pair_id": pair_id}}, upsert=True
         )
 
+    @around("mongo.journal.begin")
     def begin(
         self, revision: Revision, direction: Direction, *, checksum: str
     ) -> datetime:
@@ -74,6 +78,7 @@ class MongoJournal:
         started: datetime = doc["started_at"]
         return started
 
+    @around("mongo.journal.finish")
     def finish(
         self,
         revision_id: str,
@@ -100,12 +105,14 @@ class MongoJournal:
         )
         self._entries.update_one({"_id": revision_id}, stages)
 
+    @around("mongo.journal.settle")
     def settle(self, revision_id: str) -> None:
         """Write that the partner is done too."""
         self._entries.update_one(
             {"_id": revision_id}, {"$set": {"awaits_partner": False}}
         )
 
+    @around("mongo.journal.restore")
     def restore_applied(self, revision_id: str, *, error: str | None) -> None:
         """Write that a downgrade was undone: the revision is applied as before."""
         self.finish(
@@ -119,6 +126,7 @@ class MongoJournal:
             {"$set": {"direction": str(Direction.UPGRADE), "error": None}},
         )
 
+    @around("mongo.journal.stamp")
     def stamp(self, revisions: dict[str, tuple[Revision, str]]) -> None:
         """Mark just these revisions as applied: id -> (revision, checksum)."""
         entries = self.entries()
@@ -150,6 +158,10 @@ class MongoJournal:
             },
         )
 
+    def accept(self, revision_id: str, checksum: str) -> None:
+        """Write another checksum for what was applied."""
+        self._entries.update_one({"_id": revision_id}, {"$set": {"checksum": checksum}})
+
     def history(self, revision_id: str) -> tuple[Doc, ...]:
         """Return all attempts at a revision, oldest first."""
         doc = self._entries.find_one({"_id": revision_id}) or {}
@@ -177,6 +189,7 @@ def beginning(
         "finished_at": None,
         "error": None,
         "awaits_partner": False,
+        "history": _history(),
     }
     return [{"$set": fields}]
 
@@ -215,9 +228,19 @@ def ending(
         "host": "$host",
         "error": {"$literal": error},
     }
-    attempts = {"$concatArrays": [{"$ifNull": ["$history", []]}, [attempt]]}
+    attempts = {"$concatArrays": [_history(), [attempt]]}
     kept = {"$slice": [attempts, -_KEPT_ATTEMPTS]}
     return [{"$set": {**fields, "history": kept}}]
+
+
+def _history() -> Doc:
+    """Return the attempts before this one, as an expression.
+
+    One that waits for its partner goes on, or is undone: it is not told twice.
+    """
+    history = {"$ifNull": ["$history", []]}
+    before_it = {"$slice": [history, {"$subtract": [{"$size": history}, 1]}]}
+    return {"$cond": ["$awaits_partner", before_it, history]}
 
 
 def _identity(revision: Revision) -> Doc:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import IntegrityError
+from ..backend import Doubt
+from ..errors import IntegrityError, StepInDoubt
 from ..ops import Insert, Kind, Operation
 from .failures import shortened
 from .steps import StepRecord, StepStatus
@@ -114,9 +115,25 @@ def in_doubt(record: StepRecord) -> bool:
     )
 
 
-def doubt(record: StepRecord, operation: Operation) -> IntegrityError:
+def doubts(records: Sequence[StepRecord]) -> tuple[Doubt, ...]:
+    """Return the steps that only a person can decide."""
+    return tuple(
+        Doubt(
+            step=record.step,
+            verb=record.verb,
+            began=record.started_at,
+            by=record.by,
+            host=record.host,
+            failed=not in_doubt(record),
+        )
+        for record in records
+        if may_be_decided(record)
+    )
+
+
+def doubt(record: StepRecord, operation: Operation) -> StepInDoubt:
     began = f"{record.started_at:%Y-%m-%d %H:%M:%S} UTC" if record.started_at else "?"
-    return IntegrityError(
+    return StepInDoubt(
         f"Step {record.step} of revision {record.revision} is in doubt: it was begun "
         f"at {began} by {record.by} on {record.host}, and did not say how it ended",
         where=where_of(operation, record),

@@ -6,18 +6,23 @@ carried on by the next one, or taken back by `revert`.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from ..backend import Progress
-from ..errors import IntegrityError, OperationError
+from ..crashpoints import reached
+from ..errors import IntegrityError, OperationError, StepInDoubt
+from ..events import since_ms, tell
 from ..journal import Actor
-from ..ops import Operation, Run, Todo
-from ..revision import Direction
+from ..ops import Kind, Operation, Run, Todo
+from ..revision import BackendName, Direction
+from ..stopping import NEVER, Stop
 from .apply_run import refuse_uncallable
 from .aside import Asides
 from .errors import driver_errors
@@ -42,6 +47,9 @@ from .work import Bench, Work
 __all__ = ["OperationRunner", "Reverted", "RunResult", "StepResult"]
 
 
+log = logging.getLogger(__name__)
+
+
 class OperationRunner:
     """Runs operations on one database.
 
@@ -50,7 +58,8 @@ class OperationRunner:
     keep_going: called between batches; raises when the run must stop.
     batch_seconds: how long a batch may take, 0: batches keep their size.
     replication_lag_s: how far behind the secondaries may be, 0: not waited for.
-    transactions: False on a standalone server.
+    transactions: False on a standalone server. stop: cuts short what may be.
+    max_time_s: how long a batch, or another command, may take; 0: no limit.
     """
 
     def __init__(
@@ -64,6 +73,8 @@ class OperationRunner:
         batch_seconds: float = 0.5,
         replication_lag_s: float = 10.0,
         transactions: bool = True,
+        stop: Stop = NEVER,
+        max_time_s: float = 0.0,
     ) -> None:
         app_db = db if app_db is None else app_db
         # The app's client: a session of another one could not span op.run's work.
@@ -80,6 +91,8 @@ class OperationRunner:
             on_progress=on_progress or (lambda progress: None),
             batch_seconds=batch_seconds,
             transactions=transactions,
+            stop=stop,
+            max_time_s=max_time_s,
         )
 
     def run(
@@ -103,6 +116,7 @@ class OperationRunner:
                 self._bench.keep_going()
                 draft = self._draft(revision, direction, step, operation)
                 record = records.get(step)
+                reached("mongo.operation.start")
                 results.append(self._run_step(operation, draft, record, session))
             return RunResult(tuple(results))
 
@@ -121,6 +135,7 @@ class OperationRunner:
                     continue
                 self._bench.keep_going()
                 operation = operation_of(record, operations)
+                reached("mongo.undo.start")
                 try:
                     notes += self._undo_step(operation, record, session)
                 except (_NoUndo, OperationError) as reason:
@@ -210,15 +225,26 @@ class OperationRunner:
             draft = record
         handler = HANDLERS[type(operation)]
         work = Work(self._bench, draft, session)
+        started = time.monotonic()
+        _tell("operation_begun", "begun", draft, carried_on=draft is record)
         with self._at(operation, draft):
             if draft is record:
                 _carry_on(work, operation)
             else:
-                work.begin(handler.before(operation, work))
+                with self._bench.stop.at_once(), work.bench.limited():  # it only looks
+                    before = handler.before(operation, work)
+                work.begin(before)
             work.report()
-            handler.apply(operation, work)
+            reached("mongo.operation.begun")
+            with _commands_of(operation, work.bench):
+                handler.apply(operation, work)
+            reached("mongo.operation.applied")
             work.save(status=str(StepStatus.DONE), stamp="finished_at")
+            reached("mongo.operation.done")
             work.report(ended=True)
+        took_ms, documents = since_ms(started), work.record.documents
+        told = {"documents": documents, "duration_ms": took_ms}
+        _tell("operation_done", f"done in {took_ms} ms", draft, **told)
         return StepResult.of(work.record)
 
     def _finish_undoing(
@@ -228,7 +254,7 @@ class OperationRunner:
         try:
             self._undo_step(operation, record, session)
         except _NoUndo as reason:
-            raise IntegrityError(
+            raise StepInDoubt(
                 f"Step {record.step} of revision {record.revision} is in doubt: "
                 f"{reason}",
                 where=where_of(operation, record),
@@ -246,13 +272,19 @@ class OperationRunner:
         if why_not is not None:
             raise _NoUndo(why_not)
         work = Work(self._bench, record, session)
+        started = time.monotonic()
         with self._at(operation, record):
             work.save(status=str(StepStatus.UNDOING), error=None, notes=[])
             self._bench.store.remove_parts(record)
+            reached("mongo.undo.begun")
             handler.undo(operation, work)
+            reached("mongo.undo.applied")
             work.report(ended=True)
             handler.tidy(operation, work)
+            reached("mongo.undo.tidied")
             work.save(status=str(StepStatus.UNDONE), stamp="finished_at")
+            reached("mongo.undo.done")
+        _tell("operation_undone", "undone", record, duration_ms=since_ms(started))
         return work.record.notes
 
     def _draft(
@@ -289,6 +321,33 @@ class OperationRunner:
         where = where_of(operation, record)
         with told_as_operation_errors(step=record.step, where=where):
             yield
+
+
+def _tell(event: str, done: str, record: StepRecord, **fields: Any) -> None:
+    """Log an event about one operation."""
+    collection = record.subject.get("collection")
+    about = f"{record.verb} {collection or ''}".rstrip()
+    tell(
+        log,
+        event,
+        f"{record.revision}, step {record.step} ({about}) {done}",
+        revision=record.revision,
+        direction=record.direction,
+        backend=BackendName.MONGO,
+        step=record.step,
+        operation=record.verb,
+        collection=collection,
+        **fields,
+    )
+
+
+def _commands_of(operation: Operation, bench: Bench) -> AbstractContextManager[None]:
+    """Bound the commands of an operation that has no batches, which are bounded each.
+
+    A function of the script has limits of its own, if any.
+    """
+    is_single = operation.kind is Kind.IDEMPOTENT and not isinstance(operation, Run)
+    return bench.limited() if is_single else nullcontext()
 
 
 class _NoUndo(Exception):

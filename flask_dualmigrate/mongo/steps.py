@@ -17,6 +17,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
+from ..crashpoints import around
 from ..errors import LockLost
 from ..ops import Kind
 from ..revision import Direction
@@ -128,12 +129,15 @@ class StepStore:
     def _ours(self) -> dict[str, Any]:
         return {"$lte": self._token}
 
+    @around("mongo.steps.claim")
     def claim(self, session_id: Mapping[str, Any] | None = None) -> None:
         """Shut out the runs before us; raise LockLost if there is one after us.
 
-        session_id: the server session of our transactions. Those of the run before are
-        ended: killed in a transaction, they would hold up our writes for a minute.
+        session_id: the server session of our transactions; None: there will be none.
+        Those of the run before are ended: killed in a transaction, they would hold up
+        our writes for a minute.
         """
+        sessions = [] if session_id is None else [session_id]
         ensure_collection(self._db, STEPS)
         fence = self._records.find_one({"_id": _FENCE, "token": self._ours}) or {}
         former = [each for each in fence.get("sessions", ()) if each != session_id]
@@ -142,12 +146,13 @@ class StepStore:
         try:
             self._records.update_one(
                 {"_id": _FENCE, "token": self._ours},
-                {"$set": {"token": self._token, "sessions": [session_id]}},
+                {"$set": {"token": self._token, "sessions": sessions}},
                 upsert=True,
             )
         except DuplicateKeyError as error:
             raise self._lost() from error
 
+    @around("mongo.steps.enlist")
     def enlist(self, session_ids: Sequence[Mapping[str, Any]]) -> None:
         """Add server sessions to those that the run after us has to end."""
         held = self._records.update_one(
@@ -180,6 +185,7 @@ class StepStore:
         found = self._records.find(_parts_of(record), session=session)
         return tuple(map(StepRecord.from_document, found.sort("_id.part", 1)))
 
+    @around("mongo.steps.split")
     def add_parts(
         self,
         record: StepRecord,
@@ -199,12 +205,14 @@ class StepStore:
             session=session,
         )
 
+    @around("mongo.steps.join")
     def remove_parts(
         self, record: StepRecord, session: ClientSession | None = None
     ) -> None:
         query = _parts_of(record) | {"token": self._ours}
         self._records.delete_many(query, session=session)
 
+    @around("mongo.steps.gather")
     def gather(self, record: StepRecord, session: ClientSession) -> None:
         """Count what a step's parts wrote as the step's own.
 
@@ -220,6 +228,7 @@ class StepStore:
 
         transact(session, attempt, supported=self._transactions)
 
+    @around("mongo.steps.begin")
     def begin(self, record: StepRecord, session: ClientSession) -> StepRecord:
         """Write the record of an operation that was not begun, or was undone.
 
@@ -260,6 +269,7 @@ class StepStore:
         assert written is not None  # an upsert that returns the document after it
         return StepRecord.from_document(written)
 
+    @around("mongo.steps.save")
     def save(
         self,
         record: StepRecord,
@@ -292,6 +302,7 @@ class StepStore:
             raise self._lost()
         return StepRecord.from_document(written)
 
+    @around("mongo.steps.remove")
     def remove(self, revision: str, direction: Direction) -> None:
         """Forget the records of a revision that is complete."""
         self._records.delete_many(_of(revision, direction) | {"token": self._ours})

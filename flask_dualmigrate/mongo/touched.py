@@ -13,6 +13,7 @@ import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
+from ..crashpoints import around
 from ..revision import Direction
 from .id_list import as_document, ids_element
 from .steps import StepRecord
@@ -111,6 +112,7 @@ class Touched:
         """Remove the entries of a step that is done, and cannot be undone anyway."""
         self._entries.delete_many(_entries_of(record))
 
+    @around("mongo.touched.remove")
     def remove(self, revision: str, direction: Direction) -> None:
         """Forget a revision that is complete."""
         self._entries.delete_many(

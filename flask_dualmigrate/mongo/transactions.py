@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
+from ..crashpoints import around, reached
+
 Result = TypeVar("Result")
 
 
@@ -17,6 +19,7 @@ def supports_transactions(db: Database[Any]) -> bool:
     return "setName" in hello or hello.get("msg") == "isdbgrid"
 
 
+@around("mongo.transaction")
 def transact(
     session: ClientSession,
     attempt: Callable[[ClientSession], Result],
@@ -31,7 +34,13 @@ def transact(
     """
     if not supported:
         return attempt(session)
-    return session.with_transaction(attempt, **options)
+
+    def to_commit(inner: ClientSession) -> Result:
+        result = attempt(inner)
+        reached("mongo.transaction.commit")
+        return result
+
+    return session.with_transaction(to_commit, **options)
 
 
 def kill_sessions(db: Database[Any], session_ids: Sequence[Mapping[str, Any]]) -> None:

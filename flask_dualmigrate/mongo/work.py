@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import bson
@@ -16,9 +17,12 @@ from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
 from ..backend import Progress
+from ..crashpoints import reached
 from ..errors import OperationError
 from ..revision import Direction
+from ..stopping import NEVER, Stop
 from .aside import Asides
+from .limit import limit
 from .replication import Replication
 from .steps import StepRecord, StepStatus, StepStore
 from .touched import Touched
@@ -34,7 +38,8 @@ class Bench:
 
     db: the exact view; app_db: what functions of the script get. keep_going: raises
     when the run must stop. batch_seconds: how long a batch may take; 0: its size does
-    not adapt. transactions: False on a standalone server.
+    not adapt. transactions: False on a standalone server. stop: cuts short what may be.
+    max_time_s: how long a batch, or another command, may take; 0: no limit.
     """
 
     db: ExactDatabase
@@ -47,6 +52,12 @@ class Bench:
     on_progress: Callable[[Progress], None]
     batch_seconds: float = 0.5
     transactions: bool = True
+    stop: Stop = NEVER
+    max_time_s: float = 0.0
+
+    def limited(self) -> AbstractContextManager[None]:
+        """Bound the commands inside, all together; see `limit`."""
+        return limit(self.max_time_s)
 
 
 class Work:
@@ -97,7 +108,8 @@ class Work:
                 on_retry()
             calls += 1
             self._pending = None
-            return attempt(session)
+            with self.bench.limited():  # and not the commit, which would be in doubt
+                return attempt(session)
 
         result = transact(
             self._session,
@@ -109,6 +121,7 @@ class Work:
         )
         if self._pending is not None:
             self._adopt(self._pending)
+            reached("mongo.batch.done")
         return result
 
     def checkpoint(
@@ -127,6 +140,7 @@ class Work:
             batches=batches,
             session=session,
         )
+        reached("mongo.batch.checkpoint")
 
     def save(self, *, stamp: str | None = None, **changes: Any) -> None:
         """Change the record, outside of a transaction."""

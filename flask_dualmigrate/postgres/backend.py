@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,8 @@ from alembic.script.base import Script
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from ..backend import PlannedStep, Progress, State
+from ..backend import Doubt, PlannedStep, Progress, State
+from ..crashpoints import around, reached
 from ..errors import (
     DatabaseUnavailable,
     DualMigrateError,
@@ -23,14 +24,19 @@ from ..errors import (
     ScriptError,
 )
 from ..graph import RevisionGraph
+from ..holder import Holder
 from ..journal import Entry
+from ..limits import DEFAULT, Limits
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
+from ..stopping import NEVER, Stop
+from .crashpoints import watch
 from .destructive import destructive_calls
 from .env import environment, run_script, script_as_sql
 from .errors import connection_lost, driver_errors, first_line, unavailable
-from .journal import PostgresJournal
-from .lock import advisory_lock, lock_key
+from .journal import PostgresJournal, now_of
+from .limits import Attempt, limit_error
+from .lock import PostgresLock, lock_key
 from .offline import OfflineScript
 from .preflight import (
     refuse_concurrently,
@@ -39,13 +45,15 @@ from .preflight import (
     refuse_tables_without_history,
 )
 from .privileges import require_privileges, require_writable
+from .versions import applied_below
 
 
 class PostgresBackend:
     """Applies the Alembic scripts of a tree through one engine.
 
     options: the app's arguments for Alembic's configure().
-    lock_timeout_s: seconds a statement waits for a table's lock; 0: for ever.
+    limits: of the app and of the run; each script may have its own.
+    stop: cuts a script short; its transaction rolls back.
     """
 
     name = BackendName.POSTGRES
@@ -58,16 +66,21 @@ class PostgresBackend:
         *,
         options: dict[str, Any],
         metadata: Any = None,
-        lock_timeout_s: float = 5.0,
+        limits: Limits = DEFAULT,
         x_arg: Sequence[str] = (),
+        stop: Stop = NEVER,
     ) -> None:
         self.engine = engine
         self._load = load
         self._options = options
         self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
-        self._lock_timeout_s = lock_timeout_s
+        self._limits = limits
+        self._stop = stop
         self._schema = options.get("version_table_schema")
         self._journal = PostgresJournal(self._schema)
+        self._lock = PostgresLock(
+            engine, key=lock_key(self._schema), keep_going=stop.require
+        )
 
     @property
     def _directory(self) -> ScriptDirectory:
@@ -99,22 +112,29 @@ class PostgresBackend:
         return State(applied_below(heads, graph, entries), entries, pair_id, heads)
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> AbstractContextManager[None]:
         """SQLite and its kind lock the whole database by themselves."""
         if not self._is_postgres:
             return nullcontext()
-        return advisory_lock(
-            self.engine,
-            key=lock_key(self._schema),
-            timeout_s=timeout_s,
-            on_wait=on_wait,
-        )
+        return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
 
+    def holder(self) -> Holder | None:
+        if not self._is_postgres:
+            return None
+        with driver_errors("read its lock"):
+            return self._lock.holder()
+
+    def free(self, holder: Holder) -> bool:
+        with driver_errors("free its lock"):
+            return self._lock.free(holder)
+
+    @around("postgres.prepare")
     def prepare(self) -> None:
         with driver_errors("make its journal"), self.engine.begin() as connection:
             self._journal.create(connection)
 
+    @around("postgres.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
         with driver_errors("write its journal"), self.engine.begin() as connection:
             self._journal.set_pair_id(connection, pair_id)
@@ -139,6 +159,7 @@ class PostgresBackend:
         scripts = [self._script(step.revision) for step in steps]
         for script, step in zip(scripts, steps, strict=True):
             refuse_irreversible(script, step.direction)
+            self._limits_of(step)
             if self._is_postgres:
                 refuse_concurrently(script, step.direction)
         return scripts
@@ -190,7 +211,7 @@ class PostgresBackend:
                 self.name, step.revision.id
             ),
             environment_options=self._environment,
-            lock_timeout_s=self._lock_timeout_s,
+            limits_of=self._limits_of,
         ).text(steps, heads)
 
     def destructive(self, step: Step) -> tuple[str, ...]:
@@ -198,17 +219,21 @@ class PostgresBackend:
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the script, its verify, the version row and the journal row; COMMIT."""
-        started_at, started = datetime.now(UTC), time.monotonic()
+        started_at, started = self._now(), time.monotonic()
 
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
-            self._check_constraints(ctx.connection)
-            if step.direction is Direction.UPGRADE:
-                self._verify(step, ctx.connection)
+            reached("postgres.version_row")
+            with self._stop.at_once():
+                self._check_constraints(ctx.connection)
+                if step.direction is Direction.UPGRADE:
+                    self._verify(step.revision, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
+            self._lock.require(ctx.connection)
 
+        attempt = Attempt(self.engine, self._limits_of(step), self._stop)
         try:
-            self._run(step, before_commit)
+            attempt.repeat(lambda: self._run(step, attempt, before_commit))
         except DualMigrateError:
             raise
         # A script that calls sys.exit() has failed like any other.
@@ -217,34 +242,47 @@ class PostgresBackend:
                 return
             raise self._failure(step, error) from error
 
-    def _run(self, step: Step, before_commit: Callable[..., None]) -> None:
+    def _run(
+        self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
+    ) -> None:
         with self.engine.connect() as connection:
+            watch(connection)
             run_script(
                 connection,
                 self._directory,
                 self._script(step.revision),
                 step.direction,
-                before_script=lambda: self._limit(connection),
+                before_script=lambda: attempt.begin(connection),
                 before_commit=before_commit,
+                guard=self._stop.at_once,
                 **self._environment,
             )
+        reached("postgres.commit.after")
 
-    def _limit(self, connection: Connection) -> None:
-        """Bound the wait for a table's lock, so that DDL queues nothing behind it."""
+    def _limits_of(self, step: Step) -> Limits:
+        script = self._script(step.revision)
+        return self._limits.for_script(script.module, script.path, self.name)
+
+    def _now(self) -> datetime:
+        """Return the server's time: the clocks of clients may differ by hours."""
         if not self._is_postgres:
-            return
-        limit_ms = int(self._lock_timeout_s * 1000)
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {limit_ms}")
+            return datetime.now(UTC)
+        with driver_errors("be reached"), self.engine.connect() as connection:
+            now: datetime = connection.execute(
+                sa.select(now_of(connection))
+            ).scalar_one()
+        return now
 
     def _check_constraints(self, connection: Connection) -> None:
         if self._is_postgres:
             connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
-    def _verify(self, step: Step, connection: Connection) -> None:
-        script = self._script(step.revision)
+    @around("postgres.verify")
+    def _verify(self, revision: Revision, connection: Connection) -> bool:
+        script = self._script(revision)
         verify = getattr(script.module, "verify", None)
         if verify is None:
-            return
+            return False
         try:
             verify(connection)
         except Exception as error:
@@ -253,6 +291,7 @@ class PostgresBackend:
                 f"verify(connection) of revision {script.revision} failed: {reason}",
                 where=script.path,
             ) from error
+        return True
 
     def _write(
         self, connection: Connection, step: Step, started_at: datetime, started: float
@@ -287,6 +326,9 @@ class PostgresBackend:
         script = self._script(step.revision)
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return unavailable("finish a script", error)
+        told = limit_error(error, self._limits_of(step), script)
+        if told is not None:
+            return told
         if isinstance(error, SQLAlchemyError):
             said = first_line(error)
         else:
@@ -304,6 +346,36 @@ class PostgresBackend:
         """Nothing is known before the commit."""
         return None
 
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        """A transaction leaves none."""
+        return ()
+
+    def accept(self, revision: Revision) -> None:
+        checksum = self._directory.checksum(self.name, revision.id)
+        with driver_errors("write its journal"), self.engine.begin() as connection:
+            self._journal.stamp(connection, applied=[(revision, checksum)], gone=[])
+
+    def verify(self, revision: Revision) -> bool:
+        """Call it in a transaction that can write nothing, and is rolled back."""
+        with driver_errors("be verified"), self.engine.connect() as connection:
+            if self._is_postgres:
+                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            found = self._verify(revision, connection)
+            connection.rollback()
+        return found
+
+    def count(self, name: str, limit: int) -> int | None:
+        table = self._environment["metadata"].tables[name]
+        rows = sa.select(sa.literal(1)).select_from(table)
+        if limit:
+            rows = rows.limit(limit)
+        query = sa.select(sa.func.count()).select_from(rows.subquery())
+        with driver_errors("count rows"), self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table(table.name, schema=table.schema):
+                return None
+            return int(connection.execute(query).scalar_one())
+
+    @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
         with suppress(SQLAlchemyError), self.engine.begin() as connection:
@@ -322,6 +394,7 @@ class PostgresBackend:
     def settle(self, step: Step) -> None:
         """Nothing is left open after COMMIT."""
 
+    @around("postgres.stamp")
     def stamp(self, revisions: Sequence[Revision]) -> None:
         """Write the version rows and the journal rows in one transaction."""
         wanted = {revision.id: revision for revision in revisions}
@@ -362,17 +435,3 @@ class PostgresBackend:
 
     def _script(self, revision: Revision) -> Script:
         return self._directory.script(self.name, revision.id)
-
-
-def applied_below(
-    heads: Sequence[str], graph: RevisionGraph, entries: Mapping[str, Entry]
-) -> frozenset[str]:
-    """Return the heads and all below them, by the tree or else by the journal."""
-    below = {
-        parent
-        for head in heads
-        if head not in graph.revisions and head in entries
-        for parent in entries[head].down_revision
-    }
-    found = graph.ancestors(heads) | frozenset(heads)
-    return found | applied_below(sorted(below), graph, entries) if below else found

@@ -8,7 +8,7 @@ takes it for somebody else's and commits nothing. So each step gets a clean conn
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TextIO
 
 from alembic.config import Config as AlembicConfig
@@ -85,12 +85,14 @@ def run_script(
     *,
     before_script: Callback,
     before_commit: Callback,
+    guard: Callable[[], AbstractContextManager[None]] = nullcontext,
     **environment_options: Any,
 ) -> None:
     """Run one script in one transaction, the version row with it.
 
     before_script: called in the transaction, before the script; before_commit: after
-    the script and the version row, as Alembic's on_version_apply callbacks are.
+    the script and the version row, as Alembic's on_version_apply callbacks are. guard:
+    held around the script, and no more.
     """
 
     def steps(heads: Any, context: MigrationContext) -> Sequence[MigrationStep]:
@@ -99,7 +101,8 @@ def run_script(
 
         def limited(**arguments: Any) -> None:
             before_script()
-            function(**arguments)
+            with guard():
+                function(**arguments)
 
         step.migration_fn = limited
         return [step]

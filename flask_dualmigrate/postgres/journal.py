@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from ..crashpoints import around
 from ..errors import IntegrityError
 from ..journal import Actor, Entry
 from ..revision import Direction, Revision, Status
@@ -94,6 +95,7 @@ class PostgresJournal:
     def set_pair_id(self, connection: Connection, pair_id: str) -> None:
         connection.execute(self._meta.insert().values(key="pair_id", value=pair_id))
 
+    @around("postgres.journal.write")
     def write(
         self,
         connection: Connection,

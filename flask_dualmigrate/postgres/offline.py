@@ -19,9 +19,11 @@ from sqlalchemy.engine import Dialect
 
 from ..errors import DualMigrateError, ScriptError
 from ..graph import RevisionGraph
+from ..limits import Limits
 from ..revision import Direction, Step
 from .env import NAMED, environment, revision_step
 from .journal import PostgresJournal
+from .limits import limit_statements
 from .lock import lock_key
 
 _BY = "(SQL script)"
@@ -31,7 +33,7 @@ class OfflineScript:
     """Writes the script of some steps.
 
     script_of, checksum_of: of a step's revision on this side. environment_options: as
-    `env.environment` takes them. lock_timeout_s: as for PostgresBackend.
+    `env.environment` takes them. limits_of: what a step has to keep to.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class OfflineScript:
         script_of: Callable[[Step], Script],
         checksum_of: Callable[[Step], str],
         environment_options: Mapping[str, Any],
-        lock_timeout_s: float,
+        limits_of: Callable[[Step], Limits],
     ) -> None:
         self._tree = tree
         self._dialect = _dialect_of(dialect_name)
@@ -53,7 +55,7 @@ class OfflineScript:
         self._script_of = script_of
         self._checksum_of = checksum_of
         self._options = environment_options
-        self._lock_timeout_ms = int(lock_timeout_s * 1000)
+        self._limits_of = limits_of
 
     def text(self, steps: Sequence[Step], heads: Sequence[str]) -> str:
         """Return the script. heads: where the database stands before it.
@@ -112,8 +114,8 @@ class OfflineScript:
         @functools.wraps(function)  # Alembic prints its name
         def printed(**arguments: Any) -> None:
             if self._is_postgres:
-                limit = f"SET LOCAL lock_timeout = {self._lock_timeout_ms};"
-                context.impl.static_output(limit)
+                for limit in limit_statements(self._limits_of(step)):
+                    context.impl.static_output(f"{limit};")
             up = step.direction is Direction.UPGRADE
             if up and getattr(script.module, "verify", None):
                 context.impl.static_output("-- verify(connection) is not run here")

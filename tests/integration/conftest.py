@@ -86,6 +86,7 @@ def make_app(postgres_url: str, mongo_url: str, tmp_path: Path) -> Iterator[Make
         active: str = "both",
         urls: dict[str, str] | None = None,
         config: dict[str, Any] | None = None,
+        mongo_options: dict[str, Any] | None = None,
         **settings: Any,
     ) -> Flask:
         app = Flask("an_app", root_path=str(tmp_path))
@@ -97,7 +98,7 @@ def make_app(postgres_url: str, mongo_url: str, tmp_path: Path) -> Iterator[Make
         made.append((app, db, mongo))
         if "sqlalchemy" not in app.extensions:
             db.init_app(app)
-        mongo.init_app(app)
+        mongo.init_app(app, **mongo_options or {})
         settings.setdefault("directory", str(tmp_path / "migrations"))
         DualMigrate(app, db, mongo, active=active, **settings)
         return app

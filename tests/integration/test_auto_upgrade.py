@@ -6,17 +6,34 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from pymongo.database import Database
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+    ConnectionPoolListener,
+)
 from sqlalchemy import event
 
-from flask_dualmigrate import IntegrityError, LockTimeout, UsageError, init, upgrade
+from flask_dualmigrate import (
+    IntegrityError,
+    LockTimeout,
+    PartialFailure,
+    UsageError,
+    init,
+    upgrade,
+)
+from flask_dualmigrate.extension import environment_of
 from flask_dualmigrate.mongo.lock import MongoLock
-from flask_dualmigrate.postgres.lock import advisory_lock, lock_key
+from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
+from flask_dualmigrate.revision import Direction
 
 from .conftest import MakeApp, Tree
 from .snapshots import stamps
@@ -45,7 +62,7 @@ def create_app():
 """
 
 
-def nobody(holder: str) -> None:
+def nobody(holder: object) -> None:
     raise AssertionError(f"waited for {holder}")
 
 
@@ -141,7 +158,7 @@ def test_an_app_at_head_starts_without_taking_a_lock(
     two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any]
 ) -> None:
     make_app(auto_upgrade=True)
-    lock = advisory_lock(engine, key=lock_key(None), timeout_s=0, on_wait=nobody)
+    lock = PostgresLock(engine, key=lock_key(None)).held(timeout_s=0, on_wait=nobody)
     mongo_lock = MongoLock(mongo_db, lease_s=30)
     with lock, mongo_lock.held(timeout_s=0, on_wait=nobody):
         make_app(auto_upgrade=True, config={"DUALMIGRATE_LOCK_TIMEOUT_S": 0})
@@ -177,7 +194,9 @@ def test_a_lock_that_is_not_had_in_time_names_its_holder(
     held: str,
 ) -> None:
     app = make_app(config={"DUALMIGRATE_LOCK_TIMEOUT_S": 0.3})
-    lock: Any = advisory_lock(engine, key=lock_key(None), timeout_s=0, on_wait=nobody)
+    lock: Any = PostgresLock(engine, key=lock_key(None)).held(
+        timeout_s=0, on_wait=nobody
+    )
     if held == "mongo":
         lock = MongoLock(mongo_db, lease_s=30).held(timeout_s=0, on_wait=nobody)
     with lock, app.app_context(), pytest.raises(LockTimeout, match="pid") as caught:
@@ -244,6 +263,134 @@ def test_at_head_costs_no_statement_that_writes(
         event.remove(sa.Engine, "before_cursor_execute", listen)
     assert said
     assert not [text for text in said if not text.lstrip().startswith("SELECT")]
+
+
+class Heard(CommandListener):
+    """Remembers the commands that clients send."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.names.append(event.command_name)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: CommandFailedEvent) -> None: ...
+
+
+class Connections(ConnectionPoolListener):
+    """Counts the connections that the pools of clients make and close."""
+
+    made = closed = 0
+
+    def connection_created(self, event: Any) -> None:
+        self.made += 1
+
+    def connection_closed(self, event: Any) -> None:
+        self.closed += 1
+
+    def pool_created(self, event: Any) -> None: ...
+
+    def pool_ready(self, event: Any) -> None: ...
+
+    def pool_cleared(self, event: Any) -> None: ...
+
+    def pool_closed(self, event: Any) -> None: ...
+
+    def connection_ready(self, event: Any) -> None: ...
+
+    def connection_check_out_started(self, event: Any) -> None: ...
+
+    def connection_check_out_failed(self, event: Any) -> None: ...
+
+    def connection_checked_out(self, event: Any) -> None: ...
+
+    def connection_checked_in(self, event: Any) -> None: ...
+
+
+@pytest.mark.parametrize("mode", [True, "check"])
+def test_at_head_sends_mongodb_no_command_that_writes(
+    two: Tree, make_app: MakeApp, mode: bool | str
+) -> None:
+    make_app(auto_upgrade=True)
+    heard = Heard()
+    make_app(auto_upgrade=mode, mongo_options={"event_listeners": [heard]})
+    # So it is no lock document either: what is written goes through the same client.
+    assert set(heard.names) == {"find", "endSessions"}
+
+
+@pytest.mark.parametrize("held", ["postgres", "mongo"])
+def test_check_waits_for_no_lock(
+    two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any], held: str
+) -> None:
+    lock: Any = PostgresLock(engine, key=lock_key(None)).held(
+        timeout_s=0, on_wait=nobody
+    )
+    if held == "mongo":
+        lock = MongoLock(mongo_db, lease_s=30).held(timeout_s=0, on_wait=nobody)
+    with lock, pytest.raises(IntegrityError, match="behind this code"):
+        make_app(auto_upgrade="check", config={"DUALMIGRATE_LOCK_TIMEOUT_S": 0})
+
+
+def test_check_refuses_a_half_done_revision_and_leaves_it_as_it_is(
+    two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    path = two.path("mongo", "r2")
+    path.write_text(path.read_text().replace('("c")', '("c"); op.run(stop)', 1))
+    with path.open("a") as file:
+        file.write("def stop(db):\n    raise RuntimeError('half-way')\n")
+    with pytest.raises(PartialFailure, match="half-way"):
+        make_app(auto_upgrade=True)
+    journal = list(mongo_db["_migrations"].find())
+
+    with pytest.raises(IntegrityError, match="half done: r2"):
+        make_app(auto_upgrade="check")
+    assert list(mongo_db["_migrations"].find()) == journal
+    assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+
+
+def test_two_threads_that_create_apps_at_once_run_each_revision_once(
+    two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    two.add("r3", mongo='op.insert("c", [{"from": "r3"}])')
+    with make_app().app_context():
+        init()
+    with ThreadPoolExecutor(4) as pool:
+        made = [pool.submit(make_app, auto_upgrade=True) for _ in range(4)]
+    for each in made:
+        each.result()  # raises what it raised
+    assert stamps(engine, mongo_db) == (["r3"], ["r1", "r2", "r3"])
+    assert mongo_db.c.count_documents({}) == 1
+
+
+def test_a_run_that_ends_between_two_reads_of_another_is_no_contradiction(
+    two: Tree, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other = make_app(), make_app()
+    with first.app_context():
+        env = environment_of()
+        read = env.states
+
+        def overtaken() -> Any:
+            """Read that there is no history; then there is one, tables and all."""
+            monkeypatch.setattr(env, "states", read)
+            states = read()
+            with other.app_context():
+                upgrade()
+            return states
+
+        monkeypatch.setattr(env, "states", overtaken)
+        assert env.migrate("heads", Direction.UPGRADE) == ()
+
+
+def test_no_connection_to_mongodb_is_left_after_an_auto_upgrade(
+    two: Tree, make_app: MakeApp
+) -> None:
+    numbers = Connections()
+    make_app(auto_upgrade=True, mongo_options={"event_listeners": [numbers]})
+    assert numbers.made > 0
+    assert numbers.closed == numbers.made
 
 
 def test_at_head_is_told_without_running_a_script(

@@ -234,7 +234,7 @@ def _anywhere() -> Any:
 @pytest.fixture
 def alone(live: Live, folder: Path) -> Iterator[Bench]:
     """An app on a standalone server, whose user has no role, nor needs one there."""
-    with standalone(folder) as url, MongoClient[Any](url) as client:
+    with standalone(folder) as url, MongoClient[dict[str, Any]](url) as client:
         client.admin.command("createUser", "user", pwd=CANARY, roles=[])
         host = url.split("//")[1]
         uri = f"mongodb://user:{quote_plus(CANARY)}@{host}?authSource=admin"

@@ -183,6 +183,19 @@ class TestInDoubt:
         )
         assert "(pid " in str(caught.value)
 
+    def test_it_is_not_undone_before_a_person_said_whether_it_was_done(
+        self, mongo_db: Db
+    ) -> None:
+        operation = Run(self.crash, undo=self.crash)
+        with pytest.raises(KeyboardInterrupt):
+            run(mongo_db, operation)
+        reverted = revert(mongo_db, operation)
+        assert (reverted.undone, reverted.stuck) == ((), 0)
+        assert reverted.why is not None
+        assert "in doubt: say with `flask db-migrate repair r1 --step 0`" in (
+            reverted.why
+        )
+
     def test_it_can_be_said_to_be_done(self, mongo_db: Db) -> None:
         with pytest.raises(KeyboardInterrupt):
             run(mongo_db, Run(self.crash))

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from flask_dualmigrate.backend import PlannedStep, Progress, State
+from flask_dualmigrate.backend import Doubt, PlannedStep, Progress, State
 from flask_dualmigrate.graph import RevisionGraph
+from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
 
@@ -91,11 +92,29 @@ class FakeSide:
 
     @contextmanager
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> Iterator[None]:
         self.held = True
         yield
         self.held = False
+
+    def holder(self) -> Holder | None:
+        return None
+
+    def free(self, holder: Holder) -> bool:
+        raise AssertionError("the executor frees no lock of another run")
+
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        return ()
+
+    def accept(self, revision: Revision) -> None:
+        raise AssertionError("the executor accepts nothing")
+
+    def verify(self, revision: Revision) -> bool:
+        raise AssertionError("the executor verifies by way of execute")
+
+    def count(self, name: str, limit: int) -> int | None:
+        raise AssertionError("the executor counts nothing")
 
     def prepare(self) -> None:
         pass

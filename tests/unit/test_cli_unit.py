@@ -43,7 +43,18 @@ COMMANDS = [
         "history",
         "init",
     ),
-    *("merge", "migrate", "repair", "revision", "show", "stamp", "status", "upgrade"),
+    *(
+        "merge",
+        "migrate",
+        "repair",
+        "revision",
+        "show",
+        "stamp",
+        "status",
+        "unlock",
+        "upgrade",
+        "verify",
+    ),
 ]
 GROUPS = {"index": ["diff", "drop", "list", "rebuild", "sync"]}
 PATHS = [*COMMANDS, *(f"{name} {each}" for name in GROUPS for each in GROUPS[name])]
@@ -79,14 +90,21 @@ def test_every_command_explains_itself_and_its_options(
 @pytest.mark.parametrize(
     ("option", "takers"),
     [
-        ("--yes", {"upgrade", "downgrade", "stamp", "asides"}),
+        ("--yes", {"upgrade", "downgrade", "stamp", "asides", "repair", "unlock"}),
         ("--purge-older-than", {"asides"}),
         ("--dry-run", {"upgrade", "downgrade"}),
         ("--sql", {"upgrade", "downgrade"}),
         ("--mongosh", {"upgrade", "downgrade"}),
+        ("--lock-timeout", {"upgrade", "downgrade"}),
+        ("--lock-retries", {"upgrade", "downgrade"}),
+        ("--statement-timeout", {"upgrade", "downgrade"}),
+        ("--max-time", {"upgrade", "downgrade"}),
         (
             "--backend",
-            {"upgrade", "downgrade", "stamp", "current", "status", "check"},
+            {
+                *("upgrade", "downgrade", "stamp", "current", "status", "check"),
+                *("unlock", "verify"),
+            },
         ),
         ("--head", {"revision", "migrate"}),
         ("--splice", {"revision", "migrate"}),
@@ -160,7 +178,13 @@ def test_a_target_is_taken_as_alembic_takes_it(
         (["index", "drop", "item"], "Missing argument 'NAME'"),
         (["index", "rebuild"], "Missing argument 'COLLECTION'"),
         (["index", "rebuild", "item"], "Missing argument 'NAME'"),
-        (["repair", "--step", "0", "--done"], "Missing argument 'REVISION'"),
+        (["repair", "--step", "0", "--done"], "Say which revision"),
+        (["repair", "r1", "--step", "0"], "--done or --retry"),
+        (["repair", "r1", "--done"], "--step N"),
+        (["repair", "r1", "--done", "--retry", "--step", "0"], "--done or --retry"),
+        (["repair", "r1", "--undo", "--accept-checksum"], "one of"),
+        (["repair", "--undo"], "Say which revision"),
+        (["verify", "--count-limit", "-1"], "--count-limit"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -60,6 +60,28 @@ def test_seconds_are_a_number_of_seconds(value: Any) -> None:
         _config(LOCK_TIMEOUT_S=value)
 
 
+@pytest.mark.parametrize("value", [None, -1, 1.5, True, "many"], ids=repr)
+def test_retries_are_a_number_of_times(value: Any) -> None:
+    with pytest.raises(UsageError, match="LOCK_RETRIES is a number of times"):
+        _config(POSTGRES_LOCK_RETRIES=value)
+
+
+def test_a_statement_timeout_may_be_left_to_the_server() -> None:
+    assert _config().limits.statement_timeout_s is None
+    assert _config(POSTGRES_STATEMENT_TIMEOUT_S="0").limits.statement_timeout_s == 0.0
+
+
+def test_the_limits_of_the_app_are_read() -> None:
+    limits = _config(
+        POSTGRES_LOCK_TIMEOUT_S=2,
+        POSTGRES_LOCK_RETRIES="7",
+        POSTGRES_STATEMENT_TIMEOUT_S=30,
+        MONGO_MAX_TIME_S=60,
+    ).limits
+    assert (limits.lock_timeout_s, limits.lock_retries) == (2.0, 7)
+    assert (limits.statement_timeout_s, limits.max_time_s) == (30.0, 60.0)
+
+
 def test_a_lease_has_at_least_a_second() -> None:
     with pytest.raises(UsageError, match=r"LEASE_S .* seconds, 1 or more, not 0\.5"):
         _config(LOCK_LEASE_S=0.5)

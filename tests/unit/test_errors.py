@@ -117,6 +117,7 @@ def test_no_part_of_an_error_holds_a_password() -> None:
         (errors.ModelsError("x"), 2),
         (IntegrityError("x"), 3),
         (DatabaseUnavailable("x"), 4),
+        (errors.StepInDoubt("x"), 3),
         (errors.OutcomeUnknown("x"), 4),
         (errors.EmbeddedServerError("x"), 4),
         (LockTimeout("x"), 5),

@@ -10,9 +10,11 @@ from flask_dualmigrate.backend import Backend
 from flask_dualmigrate.errors import (
     DatabaseUnavailable,
     IntegrityError,
+    LockLost,
     OutcomeUnknown,
     PartialFailure,
     ScriptError,
+    StepInDoubt,
 )
 from flask_dualmigrate.executor import Executor, StepResult
 from flask_dualmigrate.journal import Entry
@@ -366,3 +368,18 @@ def test_the_fakes_do_what_the_protocol_says(stage: Rehearsal) -> None:
 
 def _revision_of(entry: Entry) -> Revision:
     return Revision(entry.revision)
+
+
+@pytest.mark.parametrize("error", [StepInDoubt("who knows"), LockLost("too late")])
+def test_what_is_in_doubt_or_not_ours_any_more_is_not_undone(
+    error: Exception, stage: Rehearsal
+) -> None:
+    failing = Calls(fail_at={"mongo.bbbb.1": error})
+    with pytest.raises(type(error)):
+        stage.run("bbbb", UP, failing)
+    assert stage.open() == ["mongo bbbb"]
+
+    calls = Calls()
+    stage.run("bbbb", UP, calls)
+    assert "mongo.bbbb.0" not in calls.log
+    assert stage.snapshot() == stage.expected("aaaa", "bbbb")

@@ -2,13 +2,13 @@
 
     8 api          the verbs as functions
     7 extension    DualMigrate
-    6 cli          options in, results out
+    6 cli, health  options in, results out; the answers to probes
     5 commands     one function a verb
     4 environment  wires the wings; executor, history, console
     3 plan         status, generate, results, indexes (values of them); the wings:
                    autogenerate, postgres, mongo
     2 script       lockfile, journal, backend, config, ops
-    1 errors       revision
+    1 errors       revision, crashpoints, stopping
 
 Within a floor a module imports only from the steps below its own. `embedded` stands
 beside the house, on the errors alone.
@@ -27,19 +27,29 @@ import flask_dualmigrate
 ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
-    ("errors", "revision"),
+    ("crashpoints", "errors", "revision", "stopping"),
+    ("events", "limits"),
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
-    ("graph",),
+    ("graph", "holder"),
     ("backend", "script", "embedded"),
     ("indexes",),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "status", "generate"),
-    ("results",),
-    ("executor", "history", "console"),
+    ("recovery", "results"),
+    ("executor", "history", "console", "server_wait"),
+    ("cases", "lock_wait"),
     ("environment",),
     ("preview",),
-    ("asides", "authoring", "commands", "index_commands"),
-    ("cli",),
+    (
+        "asides",
+        "authoring",
+        "commands",
+        "index_commands",
+        "repairing",
+        "unlocking",
+        "verifying",
+    ),
+    ("cli", "health"),
     ("extension",),
     ("api",),
     ("__init__",),
@@ -48,7 +58,7 @@ STEP = {name: number for number, names in enumerate(STAIR) for name in names}
 
 WINGS = {"autogenerate", "postgres", "mongo"}
 SPINE = (
-    *("errors", "revision"),
+    *("crashpoints", "errors", "revision"),
     *("config", "journal", "lockfile", "script_file", "graph", "backend", "script"),
     *(
         "indexes",
@@ -59,6 +69,7 @@ SPINE = (
         "executor",
         "history",
         "console",
+        "waiting",
     ),
 )
 DRIVERS = {"pymongo", "bson", "psycopg", "flask_pymongo", "flask_sqlalchemy"}

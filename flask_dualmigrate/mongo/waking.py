@@ -1,0 +1,28 @@
+"""Whether a MongoDB server is up, asked for a short time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymongo
+from pymongo.database import Database
+from pymongo.errors import ConnectionFailure, ExecutionTimeout
+
+from .errors import driver_errors, first_line
+
+
+def why_absent(db: Database[Any], timeout_s: float) -> str | None:
+    """Return why there is no primary to talk to yet; None: there is one.
+
+    timeout_s: seconds, whatever serverSelectionTimeoutMS says: it is 30 s by default.
+    Raises DatabaseUnavailable for what waiting does not mend: wrong credentials.
+    """
+    with driver_errors("be reached"):
+        try:
+            with pymongo.timeout(timeout_s):
+                hello = db.client.admin.command("hello")
+        except (ConnectionFailure, ExecutionTimeout) as error:
+            return first_line(error)
+    if hello.get("isWritablePrimary"):
+        return None
+    return str(hello.get("info") or "the server is no primary")

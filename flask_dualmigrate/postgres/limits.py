@@ -1,0 +1,136 @@
+"""lock_timeout and statement_timeout: set for a script, tried again, told.
+
+DDL that waits for a table's lock holds up all that come after it. So it gives up soon,
+and the whole transaction is tried again, later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import sqlalchemy as sa
+import tenacity
+from alembic.script.base import Script
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ..errors import DualMigrateError, LockTimeout, ScriptError
+from ..events import tell
+from ..limits import Limits, how_to_raise
+from ..revision import BackendName
+from ..stopping import Stop
+
+log = logging.getLogger(__name__)
+
+_LOCK_NOT_AVAILABLE = "55P03"
+_QUERY_CANCELED = "57014"
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+
+
+def limit_statements(limits: Limits) -> Iterator[str]:
+    """Yield what bounds the statements of one transaction."""
+    yield f"SET LOCAL lock_timeout = {_ms(limits.lock_timeout_s)}"
+    if limits.statement_timeout_s is not None:
+        yield f"SET LOCAL statement_timeout = {_ms(limits.statement_timeout_s)}"
+
+
+def _ms(seconds: float) -> int:
+    """Return milliseconds: a short limit is one too, and 0 is none."""
+    return max(1, round(seconds * 1000)) if seconds else 0
+
+
+class Attempt:
+    """The transaction of one script, tried again while a table's lock is not had."""
+
+    def __init__(self, engine: Engine, limits: Limits, stop: Stop) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._stop = stop
+        self._transaction_id: int | None = None
+
+    def begin(self, connection: Connection) -> None:
+        """Set the limits, at the begin of the transaction."""
+        if self._engine.dialect.name != "postgresql":
+            return
+        for statement in limit_statements(self._limits):
+            connection.exec_driver_sql(statement)
+        query = sa.select(sa.func.txid_current())
+        self._transaction_id = connection.execute(query).scalar_one()
+
+    def repeat(self, run: Callable[[], None]) -> None:
+        """Run the script; again, with longer and longer pauses, without its lock."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(self._may_be_repeated),
+            stop=tenacity.stop_after_attempt(1 + self._limits.lock_retries),
+            wait=tenacity.wait_exponential_jitter(_FIRST_PAUSE_S, _LONGEST_PAUSE_S),
+            sleep=self._stop.pause,
+            before_sleep=self._tell,
+            reraise=True,
+        )
+        retrying(run)
+
+    def _may_be_repeated(self, error: BaseException) -> bool:
+        """True if a lock was not had, and all that the script did was rolled back.
+
+        A script that commits, in an autocommit block say, would do that part twice.
+        """
+        if _sqlstate(error) != _LOCK_NOT_AVAILABLE or self._transaction_id is None:
+            return False
+        asked = sa.select(sa.func.txid_status(self._transaction_id))
+        try:
+            with self._engine.connect() as connection:
+                return bool(connection.execute(asked).scalar_one() == "aborted")
+        except SQLAlchemyError:
+            return False  # the first error is the one to tell
+
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        assert state.next_action is not None
+        pause_s, attempt = round(state.next_action.sleep, 1), state.attempt_number
+        tell(
+            log,
+            "retry",
+            f"A table's lock was not had in {self._limits.lock_timeout_s:g} s; the "
+            f"transaction rolled back, and is tried again in {pause_s:g} s "
+            f"({attempt} of {self._limits.lock_retries})",
+            level=logging.WARNING,
+            backend=BackendName.POSTGRES,
+            attempt=attempt,
+            pause_s=pause_s,
+        )
+
+
+def limit_error(
+    error: BaseException, limits: Limits, script: Script
+) -> DualMigrateError | None:
+    """Return the error for a limit that was met; None for another error."""
+    if _sqlstate(error) == _LOCK_NOT_AVAILABLE:
+        return LockTimeout(
+            f"The PostgreSQL script of revision {script.revision} did not get the lock "
+            f"of a table within lock_timeout, {limits.lock_timeout_s:g} s; its "
+            "transaction rolled back",
+            where=script.path,
+            hint="Somebody holds it: see pg_locks. "
+            + how_to_raise("lock_timeout_s", "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S")
+            + f" It is tried again up to {limits.lock_retries} times (--lock-retries).",
+        )
+    # The same state as by pg_cancel_backend(), whose message tells of a user.
+    if _sqlstate(error) == _QUERY_CANCELED and "user request" not in str(error):
+        seconds = limits.statement_timeout_s
+        own = f", {seconds:g} s" if seconds else " of the server"
+        return ScriptError(
+            f"A statement in the PostgreSQL script of revision {script.revision} took "
+            f"longer than statement_timeout{own}",
+            where=script.path,
+            hint=how_to_raise(
+                "statement_timeout_s", "DUALMIGRATE_POSTGRES_STATEMENT_TIMEOUT_S"
+            ),
+        )
+    return None
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """Return PostgreSQL's code of an error, by psycopg's name or by psycopg2's."""
+    origin = error.orig if isinstance(error, DBAPIError) else None
+    code = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
+    return None if code is None else str(code)

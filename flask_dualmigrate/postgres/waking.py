@@ -1,0 +1,80 @@
+"""Whether a database server is up, asked for a short time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DBAPIError
+
+from .errors import driver_errors, first_line
+
+_TIMEOUTS = {"psycopg": "connect_timeout", "psycopg2": "connect_timeout"}
+"""Driver -> its argument for the seconds that connecting may take; libpq's least: 2."""
+
+
+def why_absent(engine: Engine, timeout_s: float) -> str | None:
+    """Return why the server takes no connections or no writes yet; None: it does.
+
+    timeout_s: seconds that connecting may take, but 2 at least.
+    Raises DatabaseUnavailable for what waiting does not mend: wrong credentials, a
+    database that is not there.
+    """
+    with driver_errors("be reached"), _brief(engine, timeout_s) as parameters:
+        try:
+            return _ask(engine)
+        except DBAPIError as error:
+            if not _takes_connections(engine, parameters()):
+                return first_line(error)
+        # It may have come up in between: only now is a refusal meant for us.
+        return _ask(engine)
+
+
+def _ask(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        if engine.dialect.name != "postgresql":
+            return None
+        query = sa.text("SELECT pg_is_in_recovery()")
+        is_replica = connection.execute(query).scalar_one()
+    return "the server is a replica, or it recovers" if is_replica else None
+
+
+@contextmanager
+def _brief(
+    engine: Engine, timeout_s: float
+) -> Iterator[Callable[[], Mapping[str, Any]]]:
+    """Let the engine connect in a short time; give what it last connected with."""
+    used: dict[str, Any] = {}
+
+    def shorten(dialect: Any, record: Any, words: Any, parameters: Any) -> None:
+        if key := _TIMEOUTS.get(engine.dialect.driver):
+            limits = (int(parameters.get(key) or 0), max(2, round(timeout_s)))
+            parameters[key] = min(limit for limit in limits if limit > 0)
+        used.clear()
+        used.update(parameters)
+
+    event.listen(engine, "do_connect", shorten)
+    try:
+        yield lambda: used
+    finally:
+        event.remove(engine, "do_connect", shorten)
+
+
+def _takes_connections(engine: Engine, parameters: Mapping[str, Any]) -> bool:
+    """Return whether a server is up that refuses just these parameters.
+
+    libpq's PQping tells: it goes by the error's code, which a failed connection does
+    not show, and not by its text, which may be in any language. Where it cannot be
+    asked the answer is no, so that one waits; a file is not waited for.
+    """
+    if engine.dialect.driver != "psycopg":
+        return engine.dialect.name == "sqlite"
+    from psycopg import conninfo, pq
+
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    asked = {key: value for key, value in parameters.items() if key in known}
+    ping = pq.PGconn.ping(conninfo.make_conninfo("", **asked).encode())
+    return ping in (pq.Ping.OK, pq.Ping.NO_ATTEMPT)

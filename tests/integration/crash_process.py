@@ -1,0 +1,153 @@
+"""Commands in processes of their own that cost a fork, and no second of imports.
+
+A nursery is a process that has imported everything and opened no connection. It forks
+a child for each command; crash points are armed in it. Run as a program it is the
+nursery itself: it reads one request a line, and answers each with a line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg  # noqa: F401  # imported once here, not in each child
+from flask import Flask
+from flask.cli import ScriptInfo
+from flask_pymongo import PyMongo
+from flask_sqlalchemy import SQLAlchemy
+
+from flask_dualmigrate import DualMigrate
+from flask_dualmigrate.crashpoints import CRASH_AT, CRASH_LOG
+
+KILLED = -9
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """What a child does.
+
+    words: after `flask db-migrate`; none: create an app that upgrades by itself.
+    config: more of the app's config. crash_at: `name#occurrence`, or never. log: the
+    file that the visited points are added to. output: the file for what it says.
+    """
+
+    words: tuple[str, ...]
+    directory: str
+    postgres: str
+    mongo: str
+    output: str
+    config: dict[str, Any] = dataclasses.field(default_factory=dict)
+    crash_at: str = ""
+    log: str = ""
+
+
+class Nursery:
+    """The nursery, seen from the test."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            cwd=_ROOT,
+            env={**os.environ, CRASH_AT: "", "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, command: Command) -> int:
+        """Begin a command; returns its process id."""
+        return int(self._ask({"start": dataclasses.asdict(command)}))
+
+    def wait(self, pid: int, *, timeout_s: float) -> int | None:
+        """Return the exit code of a child, negative for a signal; None: it runs on."""
+        answer = self._ask({"wait": pid, "timeout_s": timeout_s})
+        return None if answer is None else int(answer)
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
+
+    def _ask(self, request: dict[str, Any]) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+
+def _serve() -> None:
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "start" in request:
+            answer: int | None = _fork(request["start"])
+        else:
+            answer = _wait(request["wait"], request["timeout_s"])
+        print(json.dumps(answer), flush=True)
+
+
+def _fork(fields: dict[str, Any]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        code = _run(Command(**fields))
+    finally:
+        # Neither the nursery's pipes nor the driver's threads are to be waited for.
+        os._exit(code)
+
+
+def _wait(pid: int, timeout_s: float) -> int | None:
+    give_up = time.monotonic() + timeout_s
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= give_up:
+            return None
+        time.sleep(0.003)
+
+
+def _run(command: Command) -> int:
+    os.environ[CRASH_AT], os.environ[CRASH_LOG] = command.crash_at, command.log
+    said = os.open(command.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(said, stream)
+    sys.stdout = os.fdopen(1, "w", buffering=1)
+    sys.stderr = os.fdopen(2, "w", buffering=1)
+    sys.stdin = open(os.devnull)  # noqa: SIM115  # for as long as the process lives
+    try:
+        app = _make_app(command)
+        if command.words:
+            words = ["db-migrate", *command.words]
+            app.cli.main(words, obj=ScriptInfo(create_app=lambda: app))
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def _make_app(command: Command) -> Flask:
+    app = Flask("an_app", root_path=command.directory)
+    app.config.update(command.config)
+    app.config["SQLALCHEMY_DATABASE_URI"] = command.postgres
+    app.config["MONGO_URI"] = command.mongo
+    db, mongo = SQLAlchemy(), PyMongo()
+    db.init_app(app)
+    mongo.init_app(app)
+    upgrades = not command.words
+    DualMigrate(app, db, mongo, command.directory, auto_upgrade=upgrades)
+    return app
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,170 @@
+"""Visiting crash points: kill there, run again, compare with a run without a crash."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from .crash_process import KILLED, Command, Nursery
+from .crash_world import World, first_difference
+
+RECOVERY_CAP_S = 30.0
+_RUN_CAP_S = 60.0
+_LEASE_S = 20
+_IN_DOUBT = re.compile(r"Step (\d+) of revision (\w+) is in doubt")
+
+
+@dataclasses.dataclass
+class Figures:
+    """What a sweep did. slowest_s: the longest run after a crash, in seconds."""
+
+    points: int = 0
+    pairs: int = 0
+    decided: int = 0
+    slowest_s: float = 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.points} crash points, {self.pairs} ordered pairs, {self.decided} "
+            f"steps in doubt decided, slowest recovery {self.slowest_s:.2f} s; "
+            "lost 0, doubled 0"
+        )
+
+
+class Sweep:
+    """One command that is killed, again and again, on databases put back each time.
+
+    words: the command; after: the one to run before it. fails_first: its script fails,
+    as long as the file `fail` is there; the sweep kills it on that way, then lets it
+    succeed.
+    """
+
+    def __init__(
+        self,
+        nursery: Nursery,
+        world: World,
+        root: Path,
+        words: Sequence[str],
+        *,
+        after: Sequence[str] = (),
+        fails_first: bool = False,
+    ) -> None:
+        self.figures = Figures()
+        self._nursery, self._world, self._words = nursery, world, tuple(words)
+        self._root, self._fails_first = root, fails_first
+        self._output, self._log = root.parent / "said", root.parent / "points"
+        if after:
+            assert self._run(after) == 0, self._said()
+        world.keep()
+        self.points = self._undisturbed()
+
+    def _undisturbed(self) -> list[str]:
+        """Run without a crash; remember the results, return the points of it."""
+        self._prepare()
+        points = self._logged()
+        self._results = [self._world.holds()]
+        if self._fails_first:
+            self._let_succeed()
+            self._results.append(self._world.holds())
+        return points
+
+    def visit(self, first: str, second: str | None = None) -> list[str]:
+        """Crash at a point, at another one while recovering from that, and recover.
+
+        Returns the points of the recovery, where no second crash was asked for.
+        """
+        self._prepare()
+        self._crash(first)
+        if second is not None:
+            self._crash(second)
+        began = time.monotonic()
+        points = self._recover(log=second is None)
+        took_s = time.monotonic() - began
+        assert took_s < RECOVERY_CAP_S, f"{first}, {second}: {took_s} s"
+        self.figures.slowest_s = max(self.figures.slowest_s, took_s)
+        self._compare(0, first, second)
+        if self._fails_first:
+            self._let_succeed()
+            self._compare(1, first, second)
+        if second is None:
+            self.figures.points += 1
+        else:
+            self.figures.pairs += 1
+        return points
+
+    def _prepare(self) -> None:
+        self._world.put_back()
+        if self._fails_first:
+            (self._root / "fail").touch()
+
+    def _let_succeed(self) -> None:
+        (self._root / "fail").unlink()
+        code = self._run(self._words)
+        assert code == 0, self._said()
+
+    def _crash(self, point: str) -> None:
+        code = self._run(self._words, crash_at=point)
+        # Where an earlier crash left a step in doubt, it ends before that point.
+        assert code in (KILLED, 3), f"{point} was not reached: {code} {self._said()}"
+        self._world.end_lease()
+
+    def _recover(self, *, log: bool) -> list[str]:
+        """Run until it is done; decide what a crash left in doubt as a person would."""
+        points: list[str] = []
+        wanted = 1 if self._fails_first else 0
+        for _ in range(3):
+            code = self._run(self._words, log=log)
+            points += self._visited()
+            if code == wanted:
+                return points
+            assert code == 3, self._said()
+            self._decide()
+        raise AssertionError(self._said())
+
+    def _decide(self) -> None:
+        """Look whether the function of the step in doubt did its work, and say so."""
+        found = _IN_DOUBT.search(self._said())
+        assert found, self._said()
+        step, revision = found.groups()
+        answer = "--done" if self._world.has_changed("calls", "unsafe") else "--retry"
+        code = self._run(("repair", revision, "--step", step, answer))
+        assert code == 0, self._said()
+        self.figures.decided += 1
+
+    def _compare(self, phase: int, first: str, second: str | None) -> None:
+        found = first_difference(self._world.holds(), self._results[phase])
+        assert found is None, f"After {first}, {second}: {found}\n{self._said()}"
+
+    def _logged(self) -> list[str]:
+        wanted = 1 if self._fails_first else 0
+        assert self._run(self._words, log=True) == wanted, self._said()
+        return self._visited()
+
+    def _visited(self) -> list[str]:
+        return self._log.read_text().splitlines() if self._log.exists() else []
+
+    def _said(self) -> str:
+        return self._output.read_text()
+
+    def _run(
+        self, words: Sequence[str], *, crash_at: str = "", log: bool = False
+    ) -> int:
+        for path in (self._output, self._log):
+            path.unlink(missing_ok=True)
+        command = Command(
+            tuple(words),
+            str(self._root),
+            self._world.postgres_url,
+            self._world.mongo_url,
+            str(self._output),
+            config={"DUALMIGRATE_LOCK_LEASE_S": _LEASE_S},
+            crash_at=crash_at,
+            log=str(self._log) if log else "",
+        )
+        pid = self._nursery.start(command)
+        code = self._nursery.wait(pid, timeout_s=_RUN_CAP_S)
+        assert code is not None, f"{words} hangs: {self._said()}"
+        return code
