@@ -24,6 +24,7 @@ from .api import (
     show,
     stamp,
     status,
+    unlock,
     upgrade,
 )
 from .errors import (
@@ -73,5 +74,6 @@ __all__ = [
     "show",
     "stamp",
     "status",
+    "unlock",
     "upgrade",
 ]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import asides as asides_verb
-from . import authoring, commands, index_commands
+from . import authoring, commands, index_commands, unlocking
 from .environment import Environment
 from .extension import environment_of
 from .indexes import (
@@ -26,6 +26,7 @@ from .indexes import (
     IndexSyncResult,
 )
 from .limits import NO_LIMITS, GivenLimits
+from .recovery import UnlockResult
 from .results import (
     AsidesResult,
     CheckResult,
@@ -168,6 +169,16 @@ def repair(
 ) -> RepairResult:
     """Decide a step that a crash left in doubt: done, or to be called again."""
     return commands.repair(_env(directory), revision, step, done=done)
+
+
+def unlock(
+    directory: str | None = None, *, force: bool = False, backend: str | None = None
+) -> UnlockResult:
+    """Free the locks whose holders are gone; `.ok` unless one is still held.
+
+    force: free them even if their holders may be at work.
+    """
+    return unlocking.unlock(_env(directory, backend=backend), force=force)
 
 
 def asides(

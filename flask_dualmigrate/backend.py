@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from .graph import RevisionGraph
+from .holder import Holder
 from .journal import Entry
 from .revision import BackendName, Direction, Revision, Step
 
@@ -168,11 +169,20 @@ class Backend(Protocol):
         """
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> AbstractContextManager[None]:
         """Hold this side's lock; LockTimeout if it is not had in timeout_s seconds.
 
-        on_wait: told once, in words, whom we wait for.
+        on_wait: told about once a second whom we wait for; None: nobody any more.
+        """
+
+    def holder(self) -> Holder | None:
+        """Return who holds this side's lock; None: nobody."""
+
+    def free(self, holder: Holder) -> bool:
+        """Take the lock from just that holder, and shut it out of what it was at.
+
+        Returns False if it has the lock no more.
         """
 
     def prepare(self) -> None:

@@ -81,13 +81,16 @@ class Config:
         for key, value in mapping.items():
             if key.startswith("DUALMIGRATE_"):
                 if key not in DEFAULTS:
-                    raise UsageError(_unknown(key))
+                    raise UsageError(
+                        _unknown(key), hint="Mend its name, or take it out."
+                    )
                 values[key] = value
         validators = values["DUALMIGRATE_VALIDATORS"]
         if validators not in VALIDATORS:
             words = ", ".join(map(repr, VALIDATORS))
             raise UsageError(
-                f"DUALMIGRATE_VALIDATORS is one of {words}, not {validators!r}"
+                f"DUALMIGRATE_VALIDATORS is one of {words}, not {validators!r}",
+                hint="Mend it in the app's config.",
             )
         return cls(
             directory=directory,
@@ -148,7 +151,10 @@ def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> fl
         number = -1.0
     if isinstance(value, bool) or not minimum <= number < float("inf"):
         at_least = f", {minimum:g} or more" if minimum else ""
-        raise UsageError(f"{key} is a number of seconds{at_least}, not {value!r}")
+        raise UsageError(
+            f"{key} is a number of seconds{at_least}, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
     return number
 
 

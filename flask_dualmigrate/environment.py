@@ -25,6 +25,7 @@ from .backend import Backend, Progress, State
 from .config import Config
 from .consistency import require_consistent
 from .errors import DatabaseUnavailable, UsageError
+from .events import lock_told, run_told, waits_told
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
 from .indexes import (
@@ -34,6 +35,7 @@ from .indexes import (
     settle_declarations,
 )
 from .limits import GivenLimits
+from .lock_wait import Waiting
 from .lockfile import read_lock_file
 from .mongo import waking as mongo_waking
 from .mongo.backend import MongoBackend
@@ -44,12 +46,13 @@ from .mongo.indexes import MongoIndexes
 from .plan import Plan, States, make_plan, require_target
 from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
+from .postgres.direct import direct_engine
 from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
 from .script import ScriptDirectory
+from .server_wait import Ask, wait_for_servers
 from .status import Readiness, make_readiness, refuse_edited
 from .stopping import Stop
-from .waiting import Ask, wait_for_servers
 
 
 class Environment:
@@ -233,10 +236,8 @@ class Environment:
     @cached_property
     def engine(self) -> sa.Engine:
         """The app's own engine, or a direct one by DUALMIGRATE_POSTGRES_URI."""
-        if self.config.postgres_uri:
-            return sa.create_engine(
-                self.config.postgres_uri, poolclass=sa.pool.NullPool
-            )
+        if self.config.postgres_uri is not None:
+            return direct_engine(self.config.postgres_uri)
         assert self.db is not None
         try:
             return self.db.engine
@@ -324,9 +325,12 @@ class Environment:
         with self.stop.patiently(), ExitStack() as stack:
             for name in sorted(self.in_scope, reverse=True):
                 lock = self.backends[name].lock(
-                    timeout_s=self.config.lock_timeout_s, on_wait=self._on_wait
+                    timeout_s=self.config.lock_timeout_s,
+                    on_wait=Waiting(
+                        name, self.backends, waits_told(name, self._on_wait)
+                    ),
                 )
-                stack.enter_context(lock)
+                stack.enter_context(lock_told(name, lock))
             yield
 
     def migrate(self, target: str, direction: Direction) -> tuple[StepResult, ...]:
@@ -344,8 +348,11 @@ class Environment:
             return ()
         self.check_rights(foreseen.steps)
         self.stop.target = foreseen.fixed_target
-        with self.locked():
-            return self._migrate(target, direction, foreseen)
+        ids = [step.revision.id for step in foreseen.steps]
+        with run_told(direction, target, ids, [*self.in_scope]) as done, self.locked():
+            results = self._migrate(target, direction, foreseen)
+            done([result.step.revision.id for result in results])
+        return results
 
     def _migrate(
         self, target: str, direction: Direction, foreseen: Plan

@@ -182,6 +182,19 @@ class LockTimeout(DualMigrateError):
         super().__init__(what, where=where, hint=hint)
         self.holder = holder
 
+    @classmethod
+    def of(cls, server: str, holder: object, timeout_s: float) -> LockTimeout:
+        """Return the error for a wait that was too long. holder: None: nobody now."""
+        words = "nobody any more" if holder is None else str(holder)
+        return cls(
+            f"Another migration holds the lock on {server}, and did not let go in "
+            f"{timeout_s:g} s",
+            holder=words,
+            where=words,
+            hint="Wait for it, or raise DUALMIGRATE_LOCK_TIMEOUT_S. If it hangs or is "
+            "gone: flask db-migrate unlock",
+        )
+
 
 class LockLost(LockTimeout):
     """The lease ended while we worked; nothing was written after that."""

@@ -10,6 +10,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import uuid4
 
 from .backend import Backend
@@ -23,6 +24,7 @@ from .errors import (
     StepInDoubt,
     redact,
 )
+from .events import since_ms, tell
 from .journal import Entry
 from .plan import Plan, States
 from .revision import BackendName, Direction, Revision, Step
@@ -104,13 +106,24 @@ class Executor:
         for name, state in states.items():
             for entry in state.open_entries():
                 step = Step(revision_of(entry), entry.direction, (name,))
+                started, how = time.monotonic(), "undone"
                 if self._partner_decided(states, name, entry):
                     self._backends[name].settle(step)
+                    how = "closed"
                 elif entry.direction is not direction:
                     self._undo_open(name, step)
                 else:
                     continue
                 changed = True
+                _tell(
+                    "recovered",
+                    f"what was open of the {entry.direction} of {entry.revision} "
+                    f"is {how}",
+                    step,
+                    started,
+                    backend=name,
+                    how=how,
+                )
         return changed
 
     def _partner_decided(self, states: States, name: BackendName, entry: Entry) -> bool:
@@ -160,7 +173,9 @@ class Executor:
     ) -> StepResult:
         self._on_step(step)
         reached("step.start")
-        started = time.monotonic()
+        started, sides = time.monotonic(), [*step.backends]
+        what = f"{step.direction} {step.revision.id}"
+        _tell("step_begun", f"{what} begun", step, backends=sides)
         try:
             self._execute(step)
         except Interrupted as stopped:
@@ -175,23 +190,14 @@ class Executor:
         reached("step.executed")
         self._settle(step)
         reached("step.settled")
-        duration_ms = int((time.monotonic() - started) * 1000)
-        log.info(
-            "%s %s done in %s ms",
-            step.direction,
-            step.revision.id,
-            duration_ms,
-            extra={
-                "event": "step_done",
-                "revision": step.revision.id,
-                "direction": str(step.direction),
-                "duration_ms": duration_ms,
-            },
-        )
+        duration_ms = since_ms(started)
+        text = f"{what} done in {duration_ms} ms"
+        _tell("step_done", text, step, started, backends=sides)
         return StepResult(step, duration_ms)
 
     def _execute(self, step: Step) -> None:
         done: list[Backend] = []
+        started = time.monotonic()
         for name in step.backends:
             backend = self._backends[name]
             # Until it is settled, its undo log is there, and would be taken for work
@@ -199,9 +205,18 @@ class Executor:
             decides = backend.atomic and name == step.backends[-1]
             try:
                 backend.execute(step, partner=not decides)
-            except _UNDECIDED:
-                raise
             except Exception as error:
+                _tell(
+                    "step_failed",
+                    f"{step.direction} {step.revision.id} failed: {error}",
+                    step,
+                    started,
+                    level=logging.ERROR,
+                    backends=[*step.backends],
+                    error=error,
+                )
+                if isinstance(error, _UNDECIDED):
+                    raise
                 self._undo([*done, backend], step, error)
                 raise
             done.append(backend)
@@ -223,6 +238,7 @@ class Executor:
         """Take a failed step back, newest first; note on the error what stays."""
         text = redact(str(error))
         for backend in reversed(backends):
+            started = time.monotonic()
             try:
                 why = backend.revert(step, text)
             except Interrupted as stopped:
@@ -233,6 +249,10 @@ class Executor:
                 why = _reason(undo_error)
             if why is not None:
                 error.add_note(f"On {backend.name.label} some of it stays: {why}")
+            name = backend.name
+            end = "undone" if why is None else f"not undone: {why}"
+            what = f"{step.direction} {step.revision.id} on {name.label} {end}"
+            _tell("step_undone", what, step, started, backend=name, stays=why)
 
     def _failure(
         self, plan: Plan, results: list[StepResult], step: Step, error: Exception
@@ -259,6 +279,23 @@ class Executor:
             error=error,
             hint=_what_stands(plan, results, step, stays),
         )
+
+
+def _tell(
+    event: str, message: str, step: Step, started: float | None = None, **fields: Any
+) -> None:
+    """Log an event about a step. started: when it began, for its duration."""
+    took_ms = None if started is None else since_ms(started)
+    revision, direction = step.revision.id, step.direction
+    tell(
+        log,
+        event,
+        message,
+        revision=revision,
+        direction=direction,
+        duration_ms=took_ms,
+        **fields,
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -7,11 +7,12 @@ import logging
 import os
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, current_app, has_app_context
+from flask import Blueprint, Flask, current_app, has_app_context
 from flask.cli import FlaskGroup
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
@@ -20,6 +21,7 @@ from .cli import make_group
 from .config import Active, CollectionMap, Config, Documents, FieldMap
 from .environment import Environment
 from .errors import DualMigrateError, IntegrityError, UsageError
+from .health import Probe, make_blueprint
 from .revision import Direction
 from .status import Readiness
 
@@ -107,6 +109,17 @@ class DualMigrate:
         if given["auto_upgrade"] and not _for_a_command(given["command"]):
             registered.on_start(given["auto_upgrade"])
 
+    @cached_property
+    def health_blueprint(self) -> Blueprint:
+        """Answers the probes of an orchestrator, once an app registers it.
+
+        GET /healthz/ready: 200 if the databases are at head, else 503, with the ids of
+        the revisions that are pending. GET /healthz/live: 200, and no database asked.
+        app.register_blueprint(dualmigrate.health_blueprint, url_prefix=…) puts them
+        elsewhere.
+        """
+        return make_blueprint(lambda: _registered().probe.ask())
+
 
 class Registered:
     """What one app keeps in app.extensions["dualmigrate"]."""
@@ -126,13 +139,19 @@ class Registered:
         if settings["auto_upgrade"] not in AUTO_UPGRADE:
             raise UsageError(
                 f"auto_upgrade= is True, False or 'check', not "
-                f"{settings['auto_upgrade']!r}"
+                f"{settings['auto_upgrade']!r}",
+                hint="Mend it where DualMigrate is made.",
             )
         self.app = app
         self.db = db
         self.mongo = mongo
         self.settings = settings
         self.alembic_options = alembic_options
+        self.probe = Probe(self._read)
+
+    def _read(self) -> Readiness:
+        with self.app.app_context():
+            return self.environment().readiness()
 
     def environment(
         self, *, directory: str | None = None, x_arg: Sequence[str] = (), **more: Any
@@ -178,6 +197,10 @@ def environment_of(**arguments: Any) -> Environment:
 
     Raises UsageError outside an app context, or if the app has no DualMigrate.
     """
+    return _registered().environment(**arguments)
+
+
+def _registered() -> Registered:
     if not has_app_context():
         raise UsageError(
             "There is no current app", hint="Use it in `with app.app_context():`."
@@ -187,7 +210,7 @@ def environment_of(**arguments: Any) -> Environment:
         raise UsageError(
             "This app has no DualMigrate", hint="Call dualmigrate.init_app(app, db, …)."
         )
-    return registered.environment(**arguments)
+    return registered
 
 
 def _refuse_unready(readiness: Readiness) -> None:

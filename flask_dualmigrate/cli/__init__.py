@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import click
 
-from . import asides, indexes, looking, running, writing
+from . import asides, indexes, looking, recovering, running, writing
 from .command import COMMANDS, MakeEnvironment
 
-__all__ = ["asides", "indexes", "looking", "make_group", "running", "writing"]
+__all__ = [
+    "asides",
+    "indexes",
+    "looking",
+    "make_group",
+    "recovering",
+    "running",
+    "writing",
+]
 
 
 _GROUPS: dict[str, str] = {

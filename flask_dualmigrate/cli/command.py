@@ -16,8 +16,9 @@ from ..console import as_json, as_text
 from ..environment import Environment
 from ..errors import DualMigrateError, redact
 from ..stopping import Interrupted, Stop
+from .json_lines import JsonLines
 from .progress import Display
-from .stopped import facts_of, say_signal, words_of
+from .stopped import facts_of
 
 MakeEnvironment = Callable[..., Environment]
 Verb = Callable[..., Any]
@@ -79,6 +80,12 @@ def _common(*, asks: bool, scope: bool) -> list[click.Parameter]:
         ),
         click.Option(["--json", "json_"], is_flag=True, help="Print JSON."),
         click.Option(["--quiet", "-q"], is_flag=True, help="Show no progress."),
+        click.Option(
+            ["--log-format"],
+            type=click.Choice(["text", "json"]),
+            default="text",
+            help="How stderr is told what happens: json is an object a line.",
+        ),
         click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
     ]
 
@@ -92,13 +99,15 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
         x_arg: tuple[str, ...],
         json_: bool,
         quiet: bool,
+        log_format: str,
         debug: bool,
         backend: str | None = None,
         **options: Any,
     ) -> None:
-        stop = Stop(say_signal)
+        display = (JsonLines if log_format == "json" else Display)(quiet=quiet)
+        stop = Stop(display.stopping)
         try:
-            with stop.listening(), Display(quiet=quiet) as display:
+            with stop.listening(), display:
                 env = make_environment(
                     directory=directory,
                     x_arg=x_arg,
@@ -111,17 +120,17 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
                 )
                 result = verb(env, **options)
         except DualMigrateError as error:
-            _fail(error, json_=json_, debug=debug)
+            _fail(error, display, json_=json_, debug=debug)
         except (KeyboardInterrupt, click.Abort) as error:
             if stop.asked is None and isinstance(error, click.Abort):
                 raise  # the end of what a person types, at a question
-            _leave(error, stop, json_=json_)
+            _leave(error, stop, display, json_=json_)
         except click.ClickException:
             raise
         except Exception as error:
             if debug:
-                raise
-            click.secho(f"Error: {_unforeseen(error)}", fg="red", err=True)
+                display.trace(_traceback(error))
+            display.error(error, _unforeseen(error))
             sys.exit(1)
         else:
             click.echo(as_json(result) if json_ else as_text(result))
@@ -131,13 +140,15 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
     return callback
 
 
-def _leave(error: BaseException, stop: Stop, *, json_: bool) -> NoReturn:
+def _leave(
+    error: BaseException, stop: Stop, display: Display, *, json_: bool
+) -> NoReturn:
     """Say what carries on, and leave with the exit code of the signal."""
     if not isinstance(error, Interrupted):
         error = Interrupted(stop.asked or signal.SIGINT, stop.target)
     if json_:
         click.echo(as_json(facts_of(error)))
-    click.echo(words_of(error), err=True)
+    display.stopped(error)
     sys.exit(error.exit_code)
 
 
@@ -149,16 +160,20 @@ def _unforeseen(error: Exception) -> str:
     )
 
 
-def _fail(error: DualMigrateError, *, json_: bool, debug: bool) -> None:
+def _fail(
+    error: DualMigrateError, display: Display, *, json_: bool, debug: bool
+) -> None:
     """Say an error in one paragraph on stderr, and leave with its exit code."""
     if debug:
-        click.echo(redact("".join(traceback.format_exception(error))), err=True)
+        display.trace(_traceback(error))
     if json_:
         click.echo(as_json(_facts(error)))
-    click.secho(f"Error: {_in_one_line(str(error))}", fg="red", err=True)
-    for note in getattr(error, "__notes__", ()):
-        click.echo(redact(note), err=True)
+    display.error(error, _in_one_line(str(error)))
     sys.exit(error.exit_code)
+
+
+def _traceback(error: Exception) -> str:
+    return redact("".join(traceback.format_exception(error)))
 
 
 def _in_one_line(text: str) -> str:

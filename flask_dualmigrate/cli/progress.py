@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 from ..backend import Progress
 from ..console.text import briefly, how_far
+from ..errors import redact
 from ..revision import Step
+from ..stopping import Interrupted
+from .logs import words_of_logs
+from .stopped import words_of, words_of_signal, write_now
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
@@ -37,8 +42,10 @@ class Display:
         self._of: tuple[str, int, str] | None = None
         self._next_s = 0.0
         self._spoken = False
+        self._logs: AbstractContextManager[None] = words_of_logs(self.warn)
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
+        self._logs.__enter__()
         return self
 
     def __exit__(
@@ -48,6 +55,7 @@ class Display:
         trace: TracebackType | None,
     ) -> None:
         self._close()
+        self._logs.__exit__(kind, error, trace)
 
     def step(self, step: Step) -> None:
         """Say which revision begins."""
@@ -67,6 +75,30 @@ class Display:
     def absent(self, server: str) -> None:
         """Say which server the run waits for, and why."""
         click.echo(f"Waiting for {server}", err=True)
+
+    def warn(self, text: str) -> None:
+        """Say what a person must know, of what the run logs."""
+        self._close()
+        click.echo(text, err=True)
+
+    def trace(self, text: str) -> None:
+        """Show a traceback, for --debug."""
+        click.echo(text, err=True)
+
+    def error(self, error: Exception, text: str) -> None:
+        """Say how the command failed, in one paragraph; its notes after it."""
+        click.secho(f"Error: {text}", fg="red", err=True)
+        for note in getattr(error, "__notes__", ()):
+            click.echo(redact(note), err=True)
+
+    def stopping(self, stopped: Interrupted, second: bool) -> None:
+        """Answer a signal, from within its handler."""
+        begin = "\n" if sys.stderr.isatty() else ""  # there may be a progress bar
+        write_now(f"{begin}{words_of_signal(stopped, second)}")
+
+    def stopped(self, stopped: Interrupted) -> None:
+        """Say what carries on after a signal."""
+        click.echo(words_of(stopped), err=True)
 
     def progress(self, progress: Progress) -> None:
         """Show how far an operation is, if it takes longer than a moment."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,17 +14,20 @@ from ..errors import redact
 from ..stopping import Interrupted
 
 
-def say_signal(stopped: Interrupted, second: bool) -> None:
-    """Answer a signal from within its handler: click's own echo could be at work."""
+def words_of_signal(stopped: Interrupted, second: bool) -> str:
+    """Return what is said at once, at the first signal and at the second."""
     name = stopped.signal.name
-    text = f"{name}: stopping at the next safe place; once more stops at once."
-    if second:
-        text = (
-            f"{name} again: stopped at once, like a kill; the lock on MongoDB "
-            f"ends with its lease. Carry on with: {carry_on(stopped.target)}"
-        )
-    begin = "\n" if sys.stderr.isatty() else ""  # there may be a progress bar
-    os.write(2, f"{begin}{redact(text)}\n".encode())
+    if not second:
+        return f"{name}: stopping at the next safe place; once more stops at once."
+    return (
+        f"{name} again: stopped at once, like a kill; the lock on MongoDB ends with "
+        f"its lease. Carry on with: {redact(carry_on(stopped.target))}"
+    )
+
+
+def write_now(line: str) -> None:
+    """Write to stderr from a signal's handler: whoever it broke in on may be at it."""
+    os.write(2, f"{line}\n".encode())
 
 
 def words_of(stopped: Interrupted) -> str:

@@ -20,7 +20,9 @@ from ..errors import (
     IntegrityError,
     ScriptError,
 )
+from ..events import tell
 from ..graph import RevisionGraph
+from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
 from ..ops import Operation
@@ -119,9 +121,17 @@ class MongoBackend:
         return State(applied, entries, pair_id)
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> AbstractContextManager[None]:
         return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
+
+    def holder(self) -> Holder | None:
+        with driver_errors("read its lock"):
+            return self._lock.holder()
+
+    def free(self, holder: Holder) -> bool:
+        with driver_errors("free its lock"):
+            return self._lock.free(holder)
 
     def prepare(self) -> None:
         """Nothing to make: MongoDB creates the journal with its first document."""
@@ -377,17 +387,15 @@ def _tell_notes(step: Step, results: Sequence[StepResult]) -> None:
     """Log what a person must know of a run, such as what was not put back."""
     for result in results:
         for note in result.notes:
-            log.warning(
-                "%s, step %d (%s): %s",
-                step.revision.id,
-                result.step,
-                result.verb,
-                note,
-                extra={
-                    "event": "note",
-                    "revision": step.revision.id,
-                    "step": result.step,
-                },
+            tell(
+                log,
+                "note",
+                f"{step.revision.id}, step {result.step} ({result.verb}): {note}",
+                level=logging.WARNING,
+                revision=step.revision.id,
+                backend=BackendName.MONGO,
+                step=result.step,
+                operation=result.verb,
             )
 
 

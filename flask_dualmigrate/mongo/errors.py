@@ -39,10 +39,14 @@ def driver_errors(doing: str) -> Iterator[None]:
 
 def unreachable(error: PyMongoError) -> DatabaseUnavailable:
     """Return the error for a server that does not answer."""
-    return DatabaseUnavailable(
-        f"MongoDB cannot be reached: {first_line(error)}",
-        hint="Check MONGO_URI, and that the server runs.",
-    )
+    said = first_line(error)
+    hint = "Check MONGO_URI, and that the server runs."
+    if "uthentication failed" in said:
+        hint = (
+            "Check the user, the password and the authSource in MONGO_URI; signs such "
+            "as @ and % are written there as %40 and %25."
+        )
+    return DatabaseUnavailable(f"MongoDB cannot be reached: {said}", hint=hint)
 
 
 def first_line(error: PyMongoError) -> str:

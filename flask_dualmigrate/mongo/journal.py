@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson import CodecOptions
-from pymongo import WriteConcern
+from pymongo import ReadPreference, WriteConcern
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
@@ -26,11 +26,12 @@ Doc = dict[str, Any]
 
 
 def durable(db: Database[Any]) -> Database[Doc]:
-    """Return our own view of a database: majority, journalled, aware datetimes."""
+    """Return our own view of a database: primary, majority, journalled, aware times."""
     return Database(
         db.client,
         db.name,
         codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
+        read_preference=ReadPreference.PRIMARY,
         write_concern=WriteConcern("majority", j=True),
         read_concern=ReadConcern("majority"),
     )
@@ -39,11 +40,13 @@ def durable(db: Database[Any]) -> Database[Doc]:
 class MongoJournal:
     """Reads and writes the entries of one database.
 
-    token: returns the fencing token of our lock. It stands in each entry that is
+    token: returns the fencing token of our lock; to read, none is needed. It stands in each entry that is
     written, and one that a later holder wrote is not ours to write any more.
     """
 
-    def __init__(self, db: Database[Any], *, token: Callable[[], int]) -> None:
+    def __init__(
+        self, db: Database[Any], *, token: Callable[[], int] = lambda: 0
+    ) -> None:
         self._db = durable(db)
         self._token = token
         self._entries = self._db[COLLECTION]

@@ -20,15 +20,20 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from ..crashpoints import around
 from ..errors import LockLost, LockTimeout
+from ..holder import Holder, mark_of
 from ..journal import Actor
 from .errors import driver_errors
 from .journal import COLLECTION as JOURNAL
 from .journal import Doc, durable
-from .steps import STEPS
+from .steps import STEPS, StepStore
+from .views import exact_view
 
 COLLECTION = "_migrations_lock"
 _POLL_S = 0.25
+_LOOK_S = 1.0
+"""Seconds between two looks at who holds it."""
 
+OnWait = Callable[[Holder | None], None]
 
 _HELD = {
     "$expr": {"$and": [{"$ne": ["$owner", None]}, {"$gt": ["$expires_at", "$$NOW"]}]}
@@ -49,6 +54,7 @@ class MongoLock:
         lease_s: float,
         keep_going: Callable[[], None] = lambda: None,
     ) -> None:
+        self._db = db
         self._locks = durable(db)[COLLECTION]
         self._lease_s = lease_s
         self._keep_going = keep_going
@@ -58,10 +64,11 @@ class MongoLock:
         self.token = 0
 
     @contextmanager
-    def held(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
-    ) -> Iterator[None]:
-        """Hold the lock; raises LockTimeout, naming the holder."""
+    def held(self, *, timeout_s: float, on_wait: OnWait) -> Iterator[None]:
+        """Hold the lock; raises LockTimeout, naming the holder.
+
+        on_wait: told again and again who holds it, about once a second.
+        """
         with driver_errors("take its lock"):
             self._seed()
             self._wait(timeout_s, on_wait)
@@ -119,23 +126,17 @@ class MongoLock:
         return max(map(int, found), default=0)
 
     @around("mongo.lock")
-    def _wait(self, timeout_s: float, on_wait: Callable[[str], None]) -> None:
+    def _wait(self, timeout_s: float, on_wait: OnWait) -> None:
         give_up = time.monotonic() + timeout_s
-        told = False
+        look_at = 0.0
         self._keep_going()
         while not self._take():
-            holder = self._holder()
-            if time.monotonic() >= give_up:
-                raise LockTimeout(
-                    f"Another migration holds the lock on MongoDB, and did not let go "
-                    f"in {timeout_s:g} s",
-                    holder=holder,
-                    where=holder,
-                    hint="Wait for it, or raise DUALMIGRATE_LOCK_TIMEOUT_S.",
-                )
-            if not told:
-                on_wait(holder)
-                told = True
+            now = time.monotonic()
+            if now >= give_up:
+                raise LockTimeout.of("MongoDB", self.holder(), timeout_s)
+            if now >= look_at:
+                on_wait(self.holder())
+                look_at = time.monotonic() + _LOOK_S
             time.sleep(_POLL_S)
             self._keep_going()
 
@@ -169,6 +170,7 @@ class MongoLock:
             "user": {"$literal": actor.user},
             "host": {"$literal": actor.host},
             "pid": actor.pid,
+            "mark": {"$literal": mark_of(actor.pid)},
             "expires_at": self._expiry(),
         }
 
@@ -204,12 +206,42 @@ class MongoLock:
         except PyMongoError:
             return  # the lease ends by itself
 
-    def _holder(self) -> str:
-        doc = self._locks.find_one({"_id": "lock"}) or {}
-        if doc.get("owner") is None:
-            return "nobody any more"
-        return (
-            f"{doc.get('user')}@{doc.get('host')} (pid {doc.get('pid')}), "
-            f"since {doc.get('since'):%Y-%m-%d %H:%M:%S} UTC; if that process is gone, "
-            f"its lock ends by itself at {doc.get('expires_at'):%H:%M:%S} UTC"
+    def holder(self) -> Holder | None:
+        """Return who holds the lock, or held it when its lease ended; None: nobody."""
+        pipeline: list[Doc] = [
+            {"$match": {"_id": "lock", "owner": {"$ne": None}}},
+            {"$set": {"now": "$$NOW"}},
+        ]
+        for doc in self._locks.aggregate(pipeline):
+            return _holder_of(doc)
+        return None
+
+    def free(self, holder: Holder) -> bool:
+        """Take the lock from a holder, and shut it out; False if it has it no more.
+
+        The token grows, and stands in the fence of what a run writes: whatever the old
+        holder still tries, it is refused, and its open transactions are ended.
+        """
+        freed = self._locks.find_one_and_update(
+            {"_id": "lock", "owner": holder.key},
+            {"$set": {"owner": None, "expires_at": None}, "$inc": {"token": 1}},
+            return_document=ReturnDocument.AFTER,
         )
+        if freed is None:
+            return False
+        StepStore(exact_view(self._db), token=int(freed["token"])).claim()
+        return True
+
+
+def _holder_of(doc: Doc) -> Holder:
+    now = doc["now"]
+    return Holder(
+        user=doc.get("user"),
+        host=doc.get("host"),
+        pid=doc.get("pid"),
+        since=doc["since"],
+        age_s=(now - doc["since"]).total_seconds(),
+        mark=doc.get("mark"),
+        lease_s=(doc["expires_at"] - now).total_seconds(),
+        key=doc["owner"],
+    )

@@ -6,6 +6,8 @@ carried on by the next one, or taken back by `revert`.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -16,9 +18,10 @@ from pymongo.database import Database
 from ..backend import Progress
 from ..crashpoints import reached
 from ..errors import IntegrityError, OperationError, StepInDoubt
+from ..events import since_ms, tell
 from ..journal import Actor
 from ..ops import Kind, Operation, Run, Todo
-from ..revision import Direction
+from ..revision import BackendName, Direction
 from ..stopping import NEVER, Stop
 from .apply_run import refuse_uncallable
 from .aside import Asides
@@ -42,6 +45,9 @@ from .views import exact_view
 from .work import Bench, Work
 
 __all__ = ["OperationRunner", "Reverted", "RunResult", "StepResult"]
+
+
+log = logging.getLogger(__name__)
 
 
 class OperationRunner:
@@ -219,6 +225,8 @@ class OperationRunner:
             draft = record
         handler = HANDLERS[type(operation)]
         work = Work(self._bench, draft, session)
+        started = time.monotonic()
+        _tell("operation_begun", "begun", draft, carried_on=draft is record)
         with self._at(operation, draft):
             if draft is record:
                 _carry_on(work, operation)
@@ -234,6 +242,9 @@ class OperationRunner:
             work.save(status=str(StepStatus.DONE), stamp="finished_at")
             reached("mongo.operation.done")
             work.report(ended=True)
+        took_ms, documents = since_ms(started), work.record.documents
+        told = {"documents": documents, "duration_ms": took_ms}
+        _tell("operation_done", f"done in {took_ms} ms", draft, **told)
         return StepResult.of(work.record)
 
     def _finish_undoing(
@@ -261,6 +272,7 @@ class OperationRunner:
         if why_not is not None:
             raise _NoUndo(why_not)
         work = Work(self._bench, record, session)
+        started = time.monotonic()
         with self._at(operation, record):
             work.save(status=str(StepStatus.UNDOING), error=None, notes=[])
             self._bench.store.remove_parts(record)
@@ -272,6 +284,7 @@ class OperationRunner:
             reached("mongo.undo.tidied")
             work.save(status=str(StepStatus.UNDONE), stamp="finished_at")
             reached("mongo.undo.done")
+        _tell("operation_undone", "undone", record, duration_ms=since_ms(started))
         return work.record.notes
 
     def _draft(
@@ -308,6 +321,24 @@ class OperationRunner:
         where = where_of(operation, record)
         with told_as_operation_errors(step=record.step, where=where):
             yield
+
+
+def _tell(event: str, done: str, record: StepRecord, **fields: Any) -> None:
+    """Log an event about one operation."""
+    collection = record.subject.get("collection")
+    about = f"{record.verb} {collection or ''}".rstrip()
+    tell(
+        log,
+        event,
+        f"{record.revision}, step {record.step} ({about}) {done}",
+        revision=record.revision,
+        direction=record.direction,
+        backend=BackendName.MONGO,
+        step=record.step,
+        operation=record.verb,
+        collection=collection,
+        **fields,
+    )
 
 
 def _commands_of(operation: Operation, bench: Bench) -> AbstractContextManager[None]:

@@ -134,9 +134,11 @@ class StepStore:
     def claim(self, session_id: Mapping[str, Any] | None = None) -> None:
         """Shut out the runs before us; raise LockLost if there is one after us.
 
-        session_id: the server session of our transactions. Those of the run before are
-        ended: killed in a transaction, they would hold up our writes for a minute.
+        session_id: the server session of our transactions; None: there will be none.
+        Those of the run before are ended: killed in a transaction, they would hold up
+        our writes for a minute.
         """
+        sessions = [] if session_id is None else [session_id]
         ensure_collection(self._db, STEPS)
         fence = self._records.find_one({"_id": _FENCE, "token": self._ours}) or {}
         former = [each for each in fence.get("sessions", ()) if each != session_id]
@@ -145,7 +147,7 @@ class StepStore:
         try:
             self._records.update_one(
                 {"_id": _FENCE, "token": self._ours},
-                {"$set": {"token": self._token, "sessions": [session_id]}},
+                {"$set": {"token": self._token, "sessions": sessions}},
                 upsert=True,
             )
         except DuplicateKeyError as error:

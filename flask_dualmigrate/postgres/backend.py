@@ -25,6 +25,7 @@ from ..errors import (
     TreeError,
 )
 from ..graph import RevisionGraph
+from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
 from ..revision import BackendName, Direction, Revision, Status, Step
@@ -34,9 +35,9 @@ from .crashpoints import watch
 from .destructive import destructive_calls
 from .env import environment, run_script, script_as_sql
 from .errors import connection_lost, driver_errors, first_line, unavailable
-from .journal import PostgresJournal
+from .journal import PostgresJournal, now_of
 from .limits import Attempt, limit_error
-from .lock import advisory_lock, lock_key
+from .lock import PostgresLock, lock_key
 from .offline import OfflineScript
 from .preflight import refuse_tables_without_history
 from .privileges import require_privileges, require_writable
@@ -72,6 +73,9 @@ class PostgresBackend:
         self._stop = stop
         self._schema = options.get("version_table_schema")
         self._journal = PostgresJournal(self._schema)
+        self._lock = PostgresLock(
+            engine, key=lock_key(self._schema), keep_going=stop.require
+        )
 
     @property
     def _directory(self) -> ScriptDirectory:
@@ -103,18 +107,22 @@ class PostgresBackend:
         return State(applied_below(heads, graph, entries), entries, pair_id, heads)
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> AbstractContextManager[None]:
         """SQLite and its kind lock the whole database by themselves."""
         if not self._is_postgres:
             return nullcontext()
-        return advisory_lock(
-            self.engine,
-            key=lock_key(self._schema),
-            timeout_s=timeout_s,
-            on_wait=on_wait,
-            keep_going=self._stop.require,
-        )
+        return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
+
+    def holder(self) -> Holder | None:
+        if not self._is_postgres:
+            return None
+        with driver_errors("read its lock"):
+            return self._lock.holder()
+
+    def free(self, holder: Holder) -> bool:
+        with driver_errors("free its lock"):
+            return self._lock.free(holder)
 
     @around("postgres.prepare")
     def prepare(self) -> None:
@@ -198,7 +206,7 @@ class PostgresBackend:
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the script, its verify, the version row and the journal row; COMMIT."""
-        started_at, started = datetime.now(UTC), time.monotonic()
+        started_at, started = self._now(), time.monotonic()
 
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
@@ -208,6 +216,7 @@ class PostgresBackend:
                 if step.direction is Direction.UPGRADE:
                     self._verify(step, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
+            self._lock.require(ctx.connection)
 
         attempt = Attempt(self.engine, self._limits_of(step), self._stop)
         try:
@@ -240,6 +249,16 @@ class PostgresBackend:
     def _limits_of(self, step: Step) -> Limits:
         script = self._script(step.revision)
         return self._limits.for_script(script.module, script.path, self.name)
+
+    def _now(self) -> datetime:
+        """Return the server's time: the clocks of clients may differ by hours."""
+        if not self._is_postgres:
+            return datetime.now(UTC)
+        with driver_errors("be reached"), self.engine.connect() as connection:
+            now: datetime = connection.execute(
+                sa.select(now_of(connection))
+            ).scalar_one()
+        return now
 
     def _check_constraints(self, connection: Connection) -> None:
         if self._is_postgres:

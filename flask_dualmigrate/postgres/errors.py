@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,10 +33,33 @@ def driver_errors(doing: str) -> Iterator[None]:
 
 def unavailable(doing: str, error: DBAPIError) -> DatabaseUnavailable:
     """Return the error for a server that does not answer, or refuses."""
+    said = first_line(error)
     return DatabaseUnavailable(
-        f"PostgreSQL could not {doing}: {first_line(error)}",
-        hint="Check DATABASE_URL (SQLALCHEMY_DATABASE_URI), and that the server runs.",
+        f"PostgreSQL could not {doing}: {said}",
+        hint=next((hint for words, hint in _HINTS if words.search(said)), _CHECK),
     )
+
+
+_URLS = "DATABASE_URL (SQLALCHEMY_DATABASE_URI, DUALMIGRATE_POSTGRES_URI)"
+_CHECK = f"Check {_URLS}, and that the server runs."
+_HINTS = tuple(
+    (re.compile(words), hint)
+    for words, hint in (
+        # A refused login has no SQLSTATE in psycopg: it is told by its words.
+        (
+            r'authentication failed|no password supplied|role ".*" does not exist',
+            f"Check the user and the password in {_URLS}; signs such as @ and % are "
+            "written there as %40 and %25.",
+        ),
+        (r'database ".*" does not exist', f"Make it, or name another one in {_URLS}."),
+        (r"permission denied", f"Grant it, or name another role in {_URLS}."),
+        (
+            r"failed to resolve host",
+            f"Check the host in {_URLS}; in a password, signs such as @ and % are "
+            "written as %40 and %25.",
+        ),
+    )
+)
 
 
 def first_line(error: Exception) -> str:

@@ -16,7 +16,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..errors import DualMigrateError, LockTimeout, ScriptError
+from ..events import tell
 from ..limits import Limits, how_to_raise
+from ..revision import BackendName
 from ..stopping import Stop
 
 log = logging.getLogger(__name__)
@@ -84,19 +86,17 @@ class Attempt:
 
     def _tell(self, state: tenacity.RetryCallState) -> None:
         assert state.next_action is not None
-        log.warning(
-            "A table's lock was not had in %g s; the transaction rolled back, and is "
-            "tried again in %.1f s (%d of %d)",
-            self._limits.lock_timeout_s,
-            state.next_action.sleep,
-            state.attempt_number,
-            self._limits.lock_retries,
-            extra={
-                "event": "retry",
-                "backend": "postgres",
-                "attempt": state.attempt_number,
-                "pause_s": round(state.next_action.sleep, 1),
-            },
+        pause_s, attempt = round(state.next_action.sleep, 1), state.attempt_number
+        tell(
+            log,
+            "retry",
+            f"A table's lock was not had in {self._limits.lock_timeout_s:g} s; the "
+            f"transaction rolled back, and is tried again in {pause_s:g} s "
+            f"({attempt} of {self._limits.lock_retries})",
+            level=logging.WARNING,
+            backend=BackendName.POSTGRES,
+            attempt=attempt,
+            pause_s=pause_s,
         )
 
 

@@ -31,7 +31,7 @@ from flask_dualmigrate import (
     upgrade,
 )
 from flask_dualmigrate.mongo.lock import MongoLock
-from flask_dualmigrate.postgres.lock import advisory_lock, lock_key
+from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
 
 from .conftest import MakeApp, Tree
 from .snapshots import stamps
@@ -60,7 +60,7 @@ def create_app():
 """
 
 
-def nobody(holder: str) -> None:
+def nobody(holder: object) -> None:
     raise AssertionError(f"waited for {holder}")
 
 
@@ -156,7 +156,7 @@ def test_an_app_at_head_starts_without_taking_a_lock(
     two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any]
 ) -> None:
     make_app(auto_upgrade=True)
-    lock = advisory_lock(engine, key=lock_key(None), timeout_s=0, on_wait=nobody)
+    lock = PostgresLock(engine, key=lock_key(None)).held(timeout_s=0, on_wait=nobody)
     mongo_lock = MongoLock(mongo_db, lease_s=30)
     with lock, mongo_lock.held(timeout_s=0, on_wait=nobody):
         make_app(auto_upgrade=True, config={"DUALMIGRATE_LOCK_TIMEOUT_S": 0})
@@ -192,7 +192,9 @@ def test_a_lock_that_is_not_had_in_time_names_its_holder(
     held: str,
 ) -> None:
     app = make_app(config={"DUALMIGRATE_LOCK_TIMEOUT_S": 0.3})
-    lock: Any = advisory_lock(engine, key=lock_key(None), timeout_s=0, on_wait=nobody)
+    lock: Any = PostgresLock(engine, key=lock_key(None)).held(
+        timeout_s=0, on_wait=nobody
+    )
     if held == "mongo":
         lock = MongoLock(mongo_db, lease_s=30).held(timeout_s=0, on_wait=nobody)
     with lock, app.app_context(), pytest.raises(LockTimeout, match="pid") as caught:
@@ -320,7 +322,9 @@ def test_at_head_sends_mongodb_no_command_that_writes(
 def test_check_waits_for_no_lock(
     two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any], held: str
 ) -> None:
-    lock: Any = advisory_lock(engine, key=lock_key(None), timeout_s=0, on_wait=nobody)
+    lock: Any = PostgresLock(engine, key=lock_key(None)).held(
+        timeout_s=0, on_wait=nobody
+    )
     if held == "mongo":
         lock = MongoLock(mongo_db, lease_s=30).held(timeout_s=0, on_wait=nobody)
     with lock, pytest.raises(IntegrityError, match="behind this code"):

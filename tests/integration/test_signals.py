@@ -14,8 +14,9 @@ from flask import Flask
 from pymongo.database import Database
 
 from flask_dualmigrate import init
+from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.mongo.lock import MongoLock
-from flask_dualmigrate.postgres.lock import advisory_lock, lock_key
+from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
 
 from .conftest import Tree
 from .flask_processes import FlaskApp
@@ -48,10 +49,10 @@ def flask(app: Flask, tmp_path: Path, postgres_url: str, mongo_url: str) -> Flas
 
 
 def locks_are_free(engine: sa.Engine, mongo_db: Mongo) -> bool:
-    def never(holder: str) -> None:
+    def never(holder: Holder | None) -> None:
         raise AssertionError(f"waited for {holder}")
 
-    lock = advisory_lock(engine, key=lock_key(None), timeout_s=0, on_wait=never)
+    lock = PostgresLock(engine, key=lock_key(None)).held(timeout_s=0, on_wait=never)
     with lock, MongoLock(mongo_db, lease_s=30).held(timeout_s=0, on_wait=never):
         return True
 
@@ -219,7 +220,7 @@ def test_a_run_that_waits_for_a_lock_ends_at_once(
     init()
     lock: Any = MongoLock(mongo_db, lease_s=30).held(timeout_s=0, on_wait=print)
     if held == "postgres":
-        lock = advisory_lock(engine, key=lock_key(None), timeout_s=0, on_wait=print)
+        lock = PostgresLock(engine, key=lock_key(None)).held(timeout_s=0, on_wait=print)
     with lock, flask.start("db-migrate", "upgrade") as run:
         run.sees("Waiting for another migration")
         run.signal(SIGTERM)

@@ -13,6 +13,7 @@ from typing import Any
 
 from flask_dualmigrate.backend import PlannedStep, Progress, State
 from flask_dualmigrate.graph import RevisionGraph
+from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
 
@@ -91,11 +92,17 @@ class FakeSide:
 
     @contextmanager
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[str], None]
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> Iterator[None]:
         self.held = True
         yield
         self.held = False
+
+    def holder(self) -> Holder | None:
+        return None
+
+    def free(self, holder: Holder) -> bool:
+        raise AssertionError("the executor frees no lock of another run")
 
     def prepare(self) -> None:
         pass

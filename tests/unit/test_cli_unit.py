@@ -43,7 +43,17 @@ COMMANDS = [
         "history",
         "init",
     ),
-    *("merge", "migrate", "repair", "revision", "show", "stamp", "status", "upgrade"),
+    *(
+        "merge",
+        "migrate",
+        "repair",
+        "revision",
+        "show",
+        "stamp",
+        "status",
+        "unlock",
+        "upgrade",
+    ),
 ]
 GROUPS = {"index": ["diff", "drop", "list", "rebuild", "sync"]}
 PATHS = [*COMMANDS, *(f"{name} {each}" for name in GROUPS for each in GROUPS[name])]
@@ -79,7 +89,7 @@ def test_every_command_explains_itself_and_its_options(
 @pytest.mark.parametrize(
     ("option", "takers"),
     [
-        ("--yes", {"upgrade", "downgrade", "asides"}),
+        ("--yes", {"upgrade", "downgrade", "stamp", "asides", "unlock"}),
         ("--purge-older-than", {"asides"}),
         ("--dry-run", {"upgrade", "downgrade"}),
         ("--sql", {"upgrade", "downgrade"}),
@@ -90,7 +100,10 @@ def test_every_command_explains_itself_and_its_options(
         ("--max-time", {"upgrade", "downgrade"}),
         (
             "--backend",
-            {"upgrade", "downgrade", "stamp", "current", "status", "check"},
+            {
+                *("upgrade", "downgrade", "stamp", "current", "status", "check"),
+                "unlock",
+            },
         ),
         ("--head", {"revision", "migrate"}),
         ("--splice", {"revision", "migrate"}),

@@ -2,13 +2,13 @@
 
     8 api          the verbs as functions
     7 extension    DualMigrate
-    6 cli          options in, results out
+    6 cli, health  options in, results out; the answers to probes
     5 commands     one function a verb
     4 environment  wires the wings; executor, history, console
     3 plan         status, generate, results, indexes (values of them); the wings:
                    autogenerate, postgres, mongo
     2 script       lockfile, journal, backend, config, ops
-    1 errors       revision, stopping, crashpoints
+    1 errors       revision, crashpoints, stopping
 
 Within a floor a module imports only from the steps below its own. `embedded` stands
 beside the house, on the errors alone.
@@ -28,19 +28,28 @@ ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
     ("crashpoints", "errors", "revision", "stopping"),
-    ("limits",),
+    ("events", "limits"),
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
-    ("graph",),
+    ("graph", "holder"),
     ("backend", "script", "embedded"),
     ("indexes",),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "status", "generate"),
-    ("results",),
-    ("executor", "history", "console", "waiting"),
+    ("recovery", "results"),
+    ("executor", "history", "console", "server_wait"),
+    ("lock_wait",),
     ("environment",),
     ("preview",),
-    ("asides", "authoring", "commands", "index_commands"),
-    ("cli",),
+    (
+        "asides",
+        "authoring",
+        "commands",
+        "index_commands",
+        "repairing",
+        "unlocking",
+        "verifying",
+    ),
+    ("cli", "health"),
     ("extension",),
     ("api",),
     ("__init__",),

@@ -14,7 +14,10 @@ Ask = Callable[[float], str | None]
 Raises DatabaseUnavailable for what no waiting mends, such as a wrong password.
 """
 
-_TRY_S = 2.0
+_FIRST_TRY_S, _LONGEST_TRY_S = 1.0, 10.0
+"""Seconds for an answer: little, so that a reason is told soon, then twice as much each
+time, so that a server that is far away can give one."""
+
 _PAUSE_S = 0.25
 
 
@@ -26,18 +29,14 @@ def wait_for_servers(
 ) -> None:
     """Return when all of them can be used.
 
-    wait_s: seconds, for all of them together; a last try may take two more.
+    wait_s: seconds, for all of them together; the last try may take one or two more.
     on_absent: told which one we wait for and why, again when that changes.
     Raises DatabaseUnavailable, with the last reason, when the time is over.
     """
     give_up = time.monotonic() + wait_s
     for name, ask in servers.items():
-        told = None
-        while True:
-            left_s = give_up - time.monotonic()
-            reason = ask(min(_TRY_S, max(0.1, left_s)))
-            if reason is None:
-                break
+        told, try_s = None, _FIRST_TRY_S
+        while (reason := ask(try_s)) is not None:
             reason = redact(reason)
             if time.monotonic() >= give_up:
                 raise DatabaseUnavailable(
@@ -48,3 +47,6 @@ def wait_for_servers(
                 on_absent(f"{name.label}: {reason}")
                 told = reason
             time.sleep(_PAUSE_S)
+            left_s = give_up - time.monotonic()
+            longest_s = max(_FIRST_TRY_S, min(_LONGEST_TRY_S, left_s))
+            try_s = min(2 * try_s, longest_s)

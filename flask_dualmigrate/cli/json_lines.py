@@ -1,0 +1,104 @@
+"""`--log-format json`: what happens as JSON lines on stderr, for a log collector."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import click
+
+from ..backend import Progress
+from ..errors import redact
+from ..events import tell
+from ..revision import Step
+from ..stopping import Interrupted
+from .logs import JsonFormatter, json_of_logs
+from .progress import Display
+from .stopped import facts_of, words_of_signal, write_now
+
+log = logging.getLogger(__name__)
+
+
+class JsonLines(Display):
+    """Writes one object a line: the events of the run, its progress, its end.
+
+    quiet: warnings and errors alone.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
+        self._trace: str | None = None
+        level = logging.WARNING if quiet else logging.INFO
+        self._logs = json_of_logs(level, lambda line: click.echo(line, err=True))
+
+    def step(self, step: Step) -> None:
+        """Nothing: `step_begun` tells it."""
+
+    def wait(self, holder: str) -> None:
+        """Nothing: `lock_waiting` tells it."""
+
+    def absent(self, server: str) -> None:
+        text, server = f"waiting for {server}", redact(server)
+        line = _line(logging.WARNING, "server_waiting", text, server=server)
+        click.echo(line, err=True)
+
+    def trace(self, text: str) -> None:
+        self._trace = text
+
+    def error(self, error: Exception, text: str) -> None:
+        fields = {
+            "type": type(error).__name__,
+            "exit_code": getattr(error, "exit_code", 1),
+            "where": getattr(error, "where", None),
+            "hint": getattr(error, "hint", None),
+            "exception": self._trace,
+            "notes": [redact(note) for note in getattr(error, "__notes__", ())] or None,
+        }
+        click.echo(_line(logging.ERROR, "error", text, **fields), err=True)
+
+    def stopping(self, stopped: Interrupted, second: bool) -> None:
+        event = "killed" if second else "stopping"
+        text = words_of_signal(stopped, second)
+        signal = stopped.signal.name
+        write_now(_line(logging.WARNING, event, text, signal=signal))
+
+    def stopped(self, stopped: Interrupted) -> None:
+        facts = facts_of(stopped)
+        text = facts.pop("what")
+        facts.pop("type")
+        line = _line(logging.WARNING, "stopped", text, **facts)
+        click.echo(line, err=True)
+
+    def _show(self, progress: Progress) -> None:
+        self._spoken = True
+        left_s, rate = progress.left_s, progress.rate
+        tell(
+            log,
+            "progress",
+            f"{progress.verb} {progress.subject or ''}".rstrip(),
+            revision=progress.revision,
+            backend="mongo",
+            step=progress.step,
+            operation=progress.verb,
+            collection=progress.subject,
+            documents=progress.done,
+            total=progress.total,
+            documents_per_s=None if rate is None else round(rate, 1),
+            left_s=None if left_s is None else round(left_s, 1),
+        )
+
+
+def _line(level: int, event: str, message: str, **fields: Any) -> str:
+    """Return a line for what is no log record: the end of the command itself."""
+    record = logging.makeLogRecord(
+        {
+            "name": log.name,
+            "levelno": level,
+            "levelname": logging.getLevelName(level),
+            "msg": "%s",
+            "args": (message,),
+            "event": event,
+            **fields,
+        }
+    )
+    return JsonFormatter().format(record)

@@ -1,0 +1,86 @@
+"""What becomes of the package's log records while a command runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from ..errors import redact
+
+PACKAGE = logging.getLogger(__name__.partition(".")[0])
+
+_TOLD_OTHERWISE = {"interrupted", "run_failed", "step_failed"}
+"""Events that the command itself puts in words."""
+
+_STANDARD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one JSON object on one line, with the fields of its `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC)
+        told: dict[str, Any] = {
+            "time": moment.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": None,  # its place; from the fields below
+            "message": redact(record.getMessage()),
+            "logger": record.name,
+        }
+        fields = {k: v for k, v in vars(record).items() if k not in _STANDARD}
+        told |= fields
+        if record.exc_info:
+            told["exception"] = redact(self.formatException(record.exc_info))
+        kept = {key: value for key, value in told.items() if value is not None}
+        return json.dumps(kept, ensure_ascii=False, default=str)
+
+
+class _Calls(logging.Handler):
+    """Hands each record to a function."""
+
+    def __init__(self, level: int, call: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__(level)
+        self._call = call
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._call(record)
+
+
+@contextmanager
+def words_of_logs(say: Callable[[str], None]) -> Iterator[None]:
+    """Have a person told the warnings; nothing is changed where the app logs itself."""
+    if PACKAGE.hasHandlers():
+        yield
+        return
+
+    def call(record: logging.LogRecord) -> None:
+        if vars(record).get("event") not in _TOLD_OTHERWISE:
+            say(record.getMessage())
+
+    handler = _Calls(logging.WARNING, call)
+    PACKAGE.addHandler(handler)
+    try:
+        yield
+    finally:
+        PACKAGE.removeHandler(handler)
+
+
+@contextmanager
+def json_of_logs(level: int, write: Callable[[str], None]) -> Iterator[None]:
+    """Have all records of the package written as JSON lines, and nowhere else."""
+    formatter = JsonFormatter()
+    handler = _Calls(level, lambda record: write(formatter.format(record)))
+    level_before, propagate_before = PACKAGE.level, PACKAGE.propagate
+    PACKAGE.addHandler(handler)
+    PACKAGE.setLevel(level)
+    PACKAGE.propagate = False
+    try:
+        yield
+    finally:
+        PACKAGE.setLevel(level_before)
+        PACKAGE.propagate = propagate_before
+        PACKAGE.removeHandler(handler)

@@ -1,0 +1,112 @@
+"""Who holds a lock, and whether that process is provably gone.
+
+All times are the server's: the clocks of clients may differ by hours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    """Who holds the lock of one side, as far as its server shows it.
+
+    user, host, pid: of the process. since: when it took the lock; age_s: seconds since.
+    mark: tells its process from a later one of the same pid, see `mark_of`.
+    lease_s: seconds until its lease ends, 0 and less: it is over; None: it has none,
+        and holds the lock as long as its session on the server lasts.
+    server_pid: of that session. key: what tells this hold from the next one.
+    """
+
+    user: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    since: datetime | None = None
+    age_s: float | None = None
+    mark: str | None = None
+    lease_s: float | None = None
+    server_pid: int | None = None
+    key: str = ""
+
+    @property
+    def gone(self) -> str | None:
+        """Why it cannot be at work any more; None: that is not proven."""
+        if self.lease_s is not None and self.lease_s <= 0:
+            return "its lease is over"
+        if self.pid is not None and self.mark and _has_ended(self.pid, self.mark):
+            return "its process does not exist any more"
+        return None
+
+    @property
+    def who(self) -> str:
+        """Name the process, or else the session."""
+        if self.pid is not None:
+            return f"{self.user or '?'}@{self.host or '?'} (pid {self.pid})"
+        where = f" from {self.host}" if self.host else ""
+        session = f" (server pid {self.server_pid})" if self.server_pid else ""
+        return f"{self.user or 'somebody'}{where}{session}"
+
+    def __str__(self) -> str:
+        if self.since is None or self.age_s is None:
+            return self.who
+        since = f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+        return f"{self.who}, since {since} ({_age(self.age_s)})"
+
+
+def mark_of(pid: int) -> str | None:
+    """Return what tells a process from all others; None if there is no such process.
+
+    It is made of the machine's boot, the namespace of pids (containers share a host
+    name, not that) and the process's start, so it never comes again. None, too, where
+    the system does not show them.
+    """
+    place, started = _place(), _started(pid)
+    return None if place is None or started is None else f"{place}.{started}"
+
+
+def _has_ended(pid: int, mark: str) -> bool:
+    """Return whether a process of this machine and namespace has ended for sure."""
+    place = _place()
+    if place is None or mark.partition(".")[0] != place:
+        return False
+    if _started(pid) is None:
+        return not Path(f"/proc/{pid}").exists()
+    return mark_of(pid) != mark
+
+
+def _place() -> str | None:
+    try:
+        boot, space = _BOOT.read_text().strip(), os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+    return hashlib.sha256(f"{boot} {space}".encode()).hexdigest()[:8]
+
+
+def _started(pid: int) -> str | None:
+    """Return when a process was started, in ticks since the boot.
+
+    Source: proc(5), field 22 of /proc/PID/stat; the name before it may hold anything.
+    A zombie has ended: only its parent has not asked yet.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return "ended" if fields[0] in "ZX" else format(int(fields[19]), "x")
+
+
+def _age(seconds: float) -> str:
+    if seconds < 120:
+        return f"{max(0, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return (
+        f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+    )
