@@ -26,6 +26,7 @@ from .api import (
     status,
     unlock,
     upgrade,
+    verify,
 )
 from .errors import (
     DatabaseUnavailable,
@@ -76,4 +77,5 @@ __all__ = [
     "status",
     "unlock",
     "upgrade",
+    "verify",
 ]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import asides as asides_verb
-from . import authoring, commands, index_commands, unlocking
+from . import authoring, commands, index_commands, repairing, unlocking, verifying
 from .environment import Environment
 from .extension import environment_of
 from .indexes import (
@@ -26,7 +26,7 @@ from .indexes import (
     IndexSyncResult,
 )
 from .limits import NO_LIMITS, GivenLimits
-from .recovery import UnlockResult
+from .recovery import UnlockResult, VerifyResult
 from .results import (
     AsidesResult,
     CheckResult,
@@ -35,7 +35,6 @@ from .results import (
     InitResult,
     PlanResult,
     PurgeResult,
-    RepairResult,
     RevisionResult,
     RunResult,
     ScriptResult,
@@ -165,10 +164,46 @@ def stamp(
 
 
 def repair(
-    directory: str | None = None, *, revision: str, step: int, done: bool
-) -> RepairResult:
-    """Decide a step that a crash left in doubt: done, or to be called again."""
-    return commands.repair(_env(directory), revision, step, done=done)
+    directory: str | None = None,
+    *,
+    revision: str | None = None,
+    step: int | None = None,
+    done: bool | None = None,
+    undo: bool = False,
+    accept_checksum: bool = False,
+) -> repairing.Repaired:
+    """Return what is open or wrong, `.ok` if nothing is; or make one choice.
+
+    step, done: a step in doubt did its work, or is to be called again. undo: take back
+    what is half done. accept_checksum: take an edited script for what was run.
+    """
+    return repairing.repair(
+        _env(directory),
+        revision,
+        step=step,
+        done=done,
+        undo=undo,
+        accept_checksum=accept_checksum,
+    )
+
+
+def verify(
+    directory: str | None = None,
+    revision: str | None = None,
+    *,
+    head_only: bool = False,
+    counts: bool = True,
+    count_limit: int = verifying.COUNT_LIMIT,
+    backend: str | None = None,
+) -> VerifyResult:
+    """Call the verify functions of what is applied, and compare counts; see `.ok`."""
+    return verifying.verify(
+        _env(directory, backend=backend),
+        revision,
+        head_only=head_only,
+        counts=counts,
+        count_limit=count_limit,
+    )
 
 
 def unlock(

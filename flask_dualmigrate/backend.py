@@ -121,6 +121,21 @@ class Progress:
 
 
 @dataclasses.dataclass(frozen=True)
+class Doubt:
+    """A step that a crash left begun, and that may have done its work or not.
+
+    failed: it said that it failed, and may have done some of it all the same.
+    """
+
+    step: int
+    verb: str
+    began: datetime | None
+    by: str
+    host: str
+    failed: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Aside:
     """What one operation on MongoDB took away, kept in a collection of its own.
 
@@ -221,6 +236,24 @@ class Backend(Protocol):
 
     def progress(self, entry: Entry) -> Progress | None:
         """Say how far an attempt is that is open, by its journal; None if unknown."""
+
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        """Return the steps of an open attempt that only a person can decide."""
+
+    def accept(self, revision: Revision) -> None:
+        """Take the script of an applied revision, as it is now, for what was run."""
+
+    def verify(self, revision: Revision) -> bool:
+        """Call the script's verify(); return False if it has none.
+
+        Raises ScriptError if it fails. What it writes to PostgreSQL is refused.
+        """
+
+    def count(self, name: str, limit: int) -> int | None:
+        """Count the rows or documents of a table or collection, up to a limit.
+
+        limit: 0: all. Returns None where there is no such table or collection.
+        """
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo what `execute` did; return None, or why some of it stays."""

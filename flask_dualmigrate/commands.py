@@ -27,7 +27,6 @@ from .results import (
     Finding,
     GraphResult,
     PlanResult,
-    RepairResult,
     RunResult,
     ScriptResult,
     ShowResult,
@@ -129,9 +128,7 @@ def _go(
     if dry_run or confirm is not None:
         require_target(env.directory, target, direction)
         env.check_servers()
-        states = env.states()
-        plan = env.plan(target, direction, states)
-        env.preflight(plan)
+        plan, states = env.foresee(target, direction)
         if dry_run:
             return preview.describe(env, plan, states)
         losses = _losses(env, plan)
@@ -188,17 +185,6 @@ def stamp(
         for backend in env.backends.values():
             backend.stamp(revisions)
     return StampResult(heads, env.in_scope)
-
-
-def repair(env: Environment, identifier: str, step: int, *, done: bool) -> RepairResult:
-    """Decide a step that a crash left in doubt; the next run carries on from it.
-
-    step: its number in the Mongo script, from 0. done: it did its work; else it is
-    called again.
-    """
-    revision_id = single(env.directory, identifier).id
-    env.decide(revision_id, step, done=done)
-    return RepairResult(revision_id, step, done)
 
 
 def current(env: Environment) -> CurrentResult:

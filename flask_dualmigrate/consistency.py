@@ -15,12 +15,26 @@ _URLS = {BackendName.MONGO: "MONGO_URI", BackendName.POSTGRES: "DATABASE_URL"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Contradiction:
-    """What cannot be true. what, where, hint: as an error says them."""
+class Choice:
+    """One way out. command: what to type; None: it is nothing of ours."""
 
+    what: str
+    command: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Contradiction:
+    """What cannot be true. what, where, hint: as an error says them.
+
+    kind: extra-row or lost-mark. choices: the hint's, one by one.
+    """
+
+    kind: str
+    backend: BackendName
     what: str
     where: str
     hint: str
+    choices: tuple[Choice, ...]
 
 
 def require_consistent(directory: RevisionGraph, states: States) -> None:
@@ -45,12 +59,19 @@ def _superfluous_rows(
     for row in state.rows:
         above = [other for other in state.rows if row in _below(directory, other)]
         if above:
+            stamp = f"flask db-migrate stamp --backend {name}"
             yield Contradiction(
+                "extra-row",
+                name,
                 f"The version table of {name.label} has two rows for one branch: "
                 f"{row} lies below {above[0]}",
                 where="alembic_version",
                 hint="Find out where the database stands, then say it: "
-                f"flask db-migrate stamp --backend {name} {above[0]}",
+                f"{stamp} {above[0]}",
+                choices=(
+                    Choice(f"it stands at {above[0]}", f"{stamp} {above[0]}"),
+                    Choice(f"it stands at {row}", f"{stamp} {row}"),
+                ),
             )
 
 
@@ -83,11 +104,23 @@ def _rows_against_journal(
     )
     stamp = f"flask db-migrate stamp --backend {name}"
     yield Contradiction(
+        "lost-mark",
+        name,
         f"The version table of {name.label} says {rows}, and its journal "
         f"{' and '.join(journal) or 'nothing'}",
         where="alembic_version, dualmigrate_journal",
         hint=f"If another tool moved it, and did the work: {stamp} "
         f"{_target(state.rows)}. If the row is wrong: {stamp} {_target(journal)}",
+        choices=(
+            Choice(
+                "the row was lost or is wrong, and the journal is right",
+                f"{stamp} {_target(journal)}",
+            ),
+            Choice(
+                "another tool moved the row, and did the work",
+                f"{stamp} {_target(state.rows)}",
+            ),
+        ),
     )
 
 
@@ -114,13 +147,20 @@ def _lost_histories(
             if other == name or partner.pair_id is None or not applied:
                 continue
             head = _target(directory.heads_of(applied))
+            stamp = f"flask db-migrate stamp --backend {name} {head}"
             yield Contradiction(
+                "lost-mark",
+                name,
                 f"{name.label} has no history, and was migrated together with this "
                 f"{other.label}, which is at {head}",
                 where=_JOURNALS[name],
                 hint=f"Look at {_URLS[name]}, or restore what was lost. If its data "
-                "is that of this revision, say so: "
-                f"flask db-migrate stamp --backend {name} {head}",
+                f"is that of this revision, say so: {stamp}",
+                choices=(
+                    Choice(f"{_URLS[name]} is wrong: name the right one"),
+                    Choice("what was lost can be restored: from a backup"),
+                    Choice(f"its data is that of {head}", stamp),
+                ),
             )
 
 

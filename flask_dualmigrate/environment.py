@@ -24,7 +24,7 @@ from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress, State
 from .config import Config
 from .consistency import require_consistent
-from .errors import DatabaseUnavailable, UsageError
+from .errors import DatabaseUnavailable, IntegrityError, UsageError
 from .events import lock_told, run_told, waits_told
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
@@ -253,6 +253,12 @@ class Environment:
         assert self.db is not None
         return self.db.metadata
 
+    def mirrored(self) -> tuple[tuple[str, str], ...]:
+        """Return the tables that have a collection, each with its name, in order."""
+        naming = Naming(self.config.collections, self.config.fields)
+        named = ((table, naming.collection(table)) for table in self.metadata.tables)
+        return tuple(sorted((table, name) for table, name in named if name is not None))
+
     @cached_property
     def alembic_options(self) -> dict[str, Any]:
         return dict(self.config.alembic_options)
@@ -342,8 +348,7 @@ class Environment:
         self.directory.require_pairs()
         require_target(self.directory, target, direction)
         self.check_servers()
-        states = self.states()
-        foreseen = self._checked_plan(target, direction, states)
+        foreseen, states = self.foresee(target, direction)
         if not foreseen.steps and not any(map(State.open_entries, states.values())):
             return ()
         self.check_rights(foreseen.steps)
@@ -373,6 +378,23 @@ class Environment:
         if executor.recover(states, direction, self._revision_of):
             plan = self.plan(target, direction, self.states()).within(plan)
         return (*executor.undone, *executor.run(plan))
+
+    def foresee(self, target: str, direction: Direction) -> tuple[Plan, States]:
+        """Return the plan, and what it was made from; no lock is held.
+
+        Another run may be at work between two of our reads, and what they say together
+        is then no fault of anybody's: only if nothing has moved does it count.
+        Raises what `plan` and `preflight` raise.
+        """
+        before: States | None = None
+        while True:
+            states = self.states()
+            try:
+                return self._checked_plan(target, direction, states), states
+            except IntegrityError:
+                if states == before:
+                    raise
+                before = states
 
     def _checked_plan(self, target: str, direction: Direction, states: States) -> Plan:
         require_pair(states)

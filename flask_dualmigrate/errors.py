@@ -5,7 +5,8 @@
     │   ├── OperationError         an operation on MongoDB failed
     │   └── PartialFailure         a run stopped half-way through its plan
     ├── UsageError              2  wrong usage
-    │   └── TreeError              the migrations directory is broken
+    │   ├── TreeError              the migrations directory is broken
+    │   └── ModelsError            the app's models or documents cannot be used
     ├── IntegrityError          3  pending, different, edited or in doubt
     │   └── StepInDoubt            a crash left it begun: a person has to look
     ├── DatabaseUnavailable     4  a database cannot be reached or used
@@ -15,14 +16,16 @@
         └── LockLost               the lease ended while we worked
 
 Every error says what happened, where, and what to do next, and keeps its data as
-attributes. `redact` takes passwords out of any text that came from elsewhere.
+attributes. `redact` takes passwords out of any text that came from elsewhere: those in
+URLs and DSNs, and those that `conceal` was told.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
+from urllib.parse import quote, quote_plus, unquote
 
 _PASSWORD_IN_URL = re.compile(r"(?P<head>://[^:/?#\s]*:)[^\s]*(?=@)")
 _PASSWORD_IN_DSN = re.compile(
@@ -31,8 +34,36 @@ _PASSWORD_IN_DSN = re.compile(
 )
 
 
+_known: set[str] = set()
+"""Passwords of this process's apps, as `conceal` was told them, in all spellings."""
+
+
+def conceal(url: Any) -> None:
+    """Have `redact` know the password of a URL wherever it stands, and however quoted.
+
+    url: a text, or SQLAlchemy's URL; anything else has no password. A short word is
+    left to its place in a URL: elsewhere it may be part of another word.
+    """
+    given = getattr(url, "password", None)
+    found = [] if given is None else [str(given)]
+    if isinstance(url, str):
+        match = _PASSWORD_OF_URL.search(url)
+        found = [] if match is None else [match[1], unquote(match[1])]
+    for password in found:
+        if len(password) >= _SHORTEST and not password.isalpha():
+            plain = {password, quote_plus(password), quote(password, safe="")}
+            _known.update(plain, {quote(password, safe=" +"), repr(password)[1:-1]})
+
+
+_SHORTEST = 6
+_PASSWORD_OF_URL = re.compile(r"(?s)://[^:/?#@]*:(.*)@")
+
+
 def redact(text: str) -> str:
     """Replace the passwords of URLs and of DSNs in a text by ``***``."""
+    # The longest first: one spelling may be a part of another.
+    for password in sorted(_known, key=len, reverse=True):
+        text = text.replace(password, "***")
     text = _PASSWORD_IN_URL.sub(r"\g<head>***", text)
     return _PASSWORD_IN_DSN.sub(r"\1***", text)
 
@@ -117,6 +148,10 @@ class UsageError(DualMigrateError):
 
 class TreeError(UsageError):
     """The migrations directory is broken; no database was touched."""
+
+
+class ModelsError(UsageError):
+    """The app's models or documents cannot be used."""
 
 
 class IntegrityError(DualMigrateError):

@@ -6,7 +6,7 @@ import inspect
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from flask_sqlalchemy import SQLAlchemy
 from .cli import make_group
 from .config import Active, CollectionMap, Config, Documents, FieldMap
 from .environment import Environment
-from .errors import DualMigrateError, IntegrityError, UsageError
+from .errors import DualMigrateError, IntegrityError, UsageError, conceal
 from .health import Probe, make_blueprint
 from .revision import Direction
 from .status import Readiness
@@ -157,6 +157,8 @@ class Registered:
         self, *, directory: str | None = None, x_arg: Sequence[str] = (), **more: Any
     ) -> Environment:
         """Return the parts for one run. more: as Environment takes them."""
+        for url in _urls(self.app.config):
+            conceal(url)
         config = Config.from_mapping(
             self.app.config,
             directory=Path(directory or self.settings["directory"]).absolute(),
@@ -190,6 +192,14 @@ class Registered:
             _refuse_unready(env.readiness())
         elif not env.at_head():
             env.migrate("heads", Direction.UPGRADE)
+
+
+def _urls(config: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the URLs of databases in an app's config."""
+    for key in ("SQLALCHEMY_DATABASE_URI", "MONGO_URI", "DUALMIGRATE_POSTGRES_URI"):
+        yield config.get(key)
+    for bind in dict(config.get("SQLALCHEMY_BINDS") or {}).values():
+        yield bind.get("url") if isinstance(bind, Mapping) else bind
 
 
 def environment_of(**arguments: Any) -> Environment:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from .environment import Environment
-from .errors import IntegrityError, OperationError, UsageError
+from .errors import IntegrityError, ModelsError, OperationError, UsageError
 from .indexes import (
     BuildProgress,
     Difference,
@@ -169,6 +169,8 @@ def _having(
     for side in sides:
         try:
             answers.append(ask(side))
+        except ModelsError:
+            raise  # of no side: what it declares is not known
         except UsageError as error:
             missing.append(error)
     if not answers and missing:

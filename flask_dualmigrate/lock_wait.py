@@ -46,9 +46,8 @@ class Waiting:
         if subject == self._said and now < self._again_at:
             return
         self._said, self._again_at = subject, now + _AGAIN_S
-        words = [f"{holder} has the lock on {self._side.label}"]
-        words += under_way(self._backends)
-        self._say(", ".join(words))
+        words = [f"the lock on {self._side.label} is held by {holder}"]
+        self._say("; ".join([*words, *under_way(self._backends)]))
 
 
 def under_way(backends: Backends) -> tuple[str, ...]:

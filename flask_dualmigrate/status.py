@@ -167,18 +167,28 @@ def pending(directory: RevisionGraph, states: States) -> tuple[Revision, ...]:
     )
 
 
+def edited_ids(
+    directory: ScriptDirectory, name: BackendName, state: State
+) -> tuple[str, ...]:
+    """Return the applied revisions whose script is not what was run."""
+    return tuple(
+        revision_id
+        for revision_id in sorted(state.applied & directory.revisions.keys())
+        if (entry := state.entries.get(revision_id)) is not None
+        and entry.checksum
+        and not entry.open
+        and directory.has(name, revision_id)
+        and directory.checksum(name, revision_id) != entry.checksum
+    )
+
+
 def edited_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:
     """Yield a line for each applied script that is not what was applied."""
     for name, state in states.items():
-        for revision_id in sorted(state.applied & directory.revisions.keys()):
-            entry = state.entries.get(revision_id)
-            if entry is None or entry.open or not entry.checksum:
-                continue
-            if not directory.has(name, revision_id):
-                continue
-            if directory.checksum(name, revision_id) != entry.checksum:
-                text = f"The {name.label} script of {revision_id} was edited"
-                yield f"{text} after it was run{_moved(directory, entry)}"
+        for revision_id in edited_ids(directory, name, state):
+            text = f"The {name.label} script of {revision_id} was edited"
+            moved = _moved(directory, state.entries[revision_id])
+            yield f"{text} after it was run{moved}"
 
 
 def _moved(directory: ScriptDirectory, entry: Entry) -> str:
@@ -198,22 +208,17 @@ def _moved(directory: ScriptDirectory, entry: Entry) -> str:
 def refuse_edited(directory: ScriptDirectory, states: States) -> None:
     """Raise IntegrityError naming the first applied script that was edited."""
     for name, state in states.items():
-        for text in edited_scripts(directory, {name: state}):
+        ids = edited_ids(directory, name, state)
+        for revision_id, text in zip(
+            ids, edited_scripts(directory, {name: state}), strict=True
+        ):
             raise IntegrityError(
                 text,
                 where=str(directory.root),
-                hint="Restore it, and say the change in a new revision"
-                + _way_to_accept(directory, name, state),
+                hint="Restore it, and say the change in a new revision; or accept it "
+                f"as it is now, with: flask db-migrate repair {revision_id} "
+                "--accept-checksum",
             )
-
-
-def _way_to_accept(directory: ScriptDirectory, name: BackendName, state: State) -> str:
-    """Say how to take edited scripts as they are: stamp what the side stands at."""
-    heads = directory.heads_of(state.applied)
-    if len(heads) != 1:
-        return "."
-    command = f"flask db-migrate stamp --backend {name} {heads[0]}"
-    return f"; or accept it as it is now, with: {command}"
 
 
 def forgotten(states: States, wanted: Collection[str]) -> tuple[str, ...]:

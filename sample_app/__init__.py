@@ -15,7 +15,14 @@ from flask.json.provider import DefaultJSONProvider
 from flask_dualmigrate.embedded import configure
 
 from . import api, models
-from .config import COLLECTIONS, FIELDS, MIGRATIONS, get_db_type, instance_path
+from .config import (
+    COLLECTIONS,
+    FIELDS,
+    MIGRATIONS,
+    get_auto_upgrade,
+    get_db_type,
+    instance_path,
+)
 from .extensions import db, dualmigrate, mongo
 from .repositories import repositories_for
 
@@ -25,10 +32,13 @@ MAX_REQUEST_BYTES = 1_000_000  # a document holds 16 MB at most
 
 
 def create_app(
-    config: Mapping[str, Any] | None = None, *, auto_upgrade: bool = True
+    config: Mapping[str, Any] | None = None,
+    *,
+    auto_upgrade: bool | str | None = None,
 ) -> Flask:
-    """Make the app, with its database at head unless auto_upgrade is False.
+    """Make the app, with its database at head unless auto_upgrade says otherwise.
 
+    auto_upgrade: as DualMigrate takes it; None: as the environment says.
     Only the database in use is initialised: the other one need not exist.
     """
     app = Flask(__name__, instance_path=instance_path())
@@ -50,7 +60,8 @@ def create_app(
         active=get_db_type,
         collections=COLLECTIONS,
         fields=FIELDS,
-        auto_upgrade=auto_upgrade,
+        auto_upgrade=get_auto_upgrade() if auto_upgrade is None else auto_upgrade,
     )
+    app.register_blueprint(dualmigrate.health_blueprint)
     api.init_app(app, repositories_for(db_type))
     return app

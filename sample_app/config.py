@@ -21,6 +21,12 @@ COLLECTIONS = {
 }
 FIELDS = {"logs.timestamp": "created_at"}
 
+_AUTO_UPGRADE: dict[str, bool | Literal["check"]] = {
+    "true": True,
+    "check": "check",
+    "false": False,
+}
+
 
 def get_db_type() -> DbType:
     """Say which database this process uses: `DB_TYPE`, read afresh each time.
@@ -34,6 +40,20 @@ def get_db_type() -> DbType:
             f"DB_TYPE is {value!r}. Set it to one of: {', '.join(get_args(DbType))}."
         )
     return cast(DbType, value)
+
+
+def get_auto_upgrade() -> bool | Literal["check"]:
+    """Say what this process does as it starts: `AUTO_UPGRADE`, "true" unless set.
+
+    "true" upgrades, "check" refuses to start when revisions are pending, "false" does
+    neither. Raises ValueError naming another value.
+    """
+    value = os.environ.get("AUTO_UPGRADE", "true")
+    if value not in _AUTO_UPGRADE:
+        raise ValueError(
+            f"AUTO_UPGRADE is {value!r}. Set it to one of: {', '.join(_AUTO_UPGRADE)}."
+        )
+    return _AUTO_UPGRADE[value]
 
 
 def instance_path() -> str | None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 import click
 
 from ..errors import UsageError
 
 _LOSSES = "This takes away, for good:"
+
+
+def has_terminal() -> bool:
+    """Return whether somebody can answer; a closed input is None in Python."""
+    stdin: TextIO | None = sys.stdin
+    return stdin is not None and not stdin.closed and stdin.isatty()
 
 
 def ask(losses: Sequence[str], *, heading: str = _LOSSES) -> None:
@@ -20,7 +27,7 @@ def ask(losses: Sequence[str], *, heading: str = _LOSSES) -> None:
     click.echo(heading, err=True)
     for line in losses:
         click.echo(f"  {line}", err=True)
-    if not sys.stdin.isatty():
+    if not has_terminal():
         raise UsageError(
             "It takes something away, and there is no terminal to ask at"
             if heading == _LOSSES
@@ -28,4 +35,7 @@ def ask(losses: Sequence[str], *, heading: str = _LOSSES) -> None:
             hint="Nothing was changed. To go on without a question, say --yes.",
         )
     if not click.confirm("Go on?", err=True):
-        raise UsageError("You said no; nothing was changed")
+        raise UsageError(
+            "You said no; nothing was changed",
+            hint="To go on without a question, say --yes.",
+        )

@@ -124,6 +124,8 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
         except (KeyboardInterrupt, click.Abort) as error:
             if stop.asked is None and isinstance(error, click.Abort):
                 raise  # the end of what a person types, at a question
+            if isinstance(error, click.Abort):
+                click.echo(err=True)  # the question stands in this line
             _leave(error, stop, display, json_=json_)
         except click.ClickException:
             raise

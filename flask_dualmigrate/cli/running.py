@@ -119,17 +119,3 @@ def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
 def _stamp(env: Environment, revision: str, yes: bool) -> Any:
     """Mark the databases as being at a revision; run nothing."""
     return commands.stamp(env, revision, confirm=None if yes else ask)
-
-
-@command(
-    "repair",
-    argument("revision"),
-    option("--step", type=click.IntRange(min=0), required=True, help="Its number."),
-    option("--done", is_flag=True, help="It did its work."),
-    option("--retry", is_flag=True, help="Call it again."),
-)
-def _repair(env: Environment, revision: str, step: int, done: bool, retry: bool) -> Any:
-    """Decide a step that a crash left in doubt."""
-    if done is retry:
-        raise UsageError("Say --done or --retry", hint="Look first at what it did.")
-    return commands.repair(env, revision, step, done=done)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from .. import authoring
 from ..environment import Environment
 from ..errors import UsageError
+from .asking import has_terminal
 from .command import argument, command, option
 
 _HEADER = (
@@ -53,7 +53,7 @@ def _edit(env: Environment, revision: str) -> Any:
     """Open both scripts of a revision in $EDITOR."""
     paths = authoring.script_paths(env, revision)
     named = any(os.environ.get(key) for key in ("VISUAL", "EDITOR"))
-    if not named and not sys.stdin.isatty():
+    if not named and not has_terminal():
         raise UsageError(
             "There is no terminal to open an editor in", hint="Set EDITOR to one."
         )

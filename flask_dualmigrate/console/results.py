@@ -84,7 +84,7 @@ def _(result: StatusResult) -> Iterator[str]:
     titles = [name.label for name in result.backends]
     rows = [["Revision", "Message", *titles]]
     for row in result.rows:
-        sides = [_side_text(row.sides[name]) for name in result.backends]
+        sides = [side_text(row.sides[name]) for name in result.backends]
         rows.append([row.revision, one_line(row.message), *sides])
     yield from table(rows)
     yield ""
@@ -177,7 +177,8 @@ def _under_way(result: StatusResult) -> Iterator[str]:
                 yield f"{row.revision} on {name.label}: {what}: {how_far(at)}"
 
 
-def _side_text(side: SideStatus) -> str:
+def side_text(side: SideStatus) -> str:
+    """Return how a revision stands on one side, in a cell of a table."""
     parts = [side.state]
     if side.applied_at is not None:
         parts.append(when(side.applied_at))

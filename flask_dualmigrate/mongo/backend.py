@@ -13,7 +13,7 @@ from typing import Any
 from alembic.script.base import Script
 from pymongo.database import Database
 
-from ..backend import Aside, PlannedStep, Progress, State
+from ..backend import Aside, Doubt, PlannedStep, Progress, State
 from ..crashpoints import around
 from ..errors import (
     DatabaseUnavailable,
@@ -39,9 +39,11 @@ from .preflight import refuse_todos, refuse_uncallables, refuse_without_transact
 from .privileges import require_privileges
 from .recording import record
 from .results import StepResult
+from .resume import doubts
 from .runner import OperationRunner
 from .steps import StepStatus
 from .transactions import supports_transactions
+from .views import collection_info, exact_view
 from .work import progress_of
 
 log = logging.getLogger(__name__)
@@ -248,7 +250,7 @@ class MongoBackend:
         result = runner.run(revision_id, direction, operations)
         _tell_notes(step, result.steps)
         if direction is Direction.UPGRADE:
-            self._verify(step)
+            self._verify(step.revision)
         self._lock.require()
         status = {
             Direction.UPGRADE: Status.APPLIED,
@@ -264,20 +266,21 @@ class MongoBackend:
             )
 
     @around("mongo.verify")
-    def _verify(self, step: Step) -> None:
-        script = self._script(step.revision)
+    def _verify(self, revision: Revision) -> bool:
+        script = self._script(revision)
         verify = getattr(script.module, "verify", None)
         if verify is None:
-            return
+            return False
         try:
             with self._stop.at_once():
                 verify(self._db)
         except Exception as error:
             reason = str(error) or type(error).__name__
             raise ScriptError(
-                f"verify(db) of revision {step.revision.id} failed: {reason}",
+                f"verify(db) of revision {revision.id} failed: {reason}",
                 where=script.path,
             ) from error
+        return True
 
     def is_at_work(self) -> bool:
         with driver_errors("read its lock"):
@@ -291,6 +294,27 @@ class MongoBackend:
                 elapsed_s = (_aware(now) - at.run_at).total_seconds()
                 return progress_of(at, elapsed_s, since=at.run_documents)
         return None
+
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        return doubts(self._runner().records(entry.revision, entry.direction))
+
+    def accept(self, revision: Revision) -> None:
+        self._lock.require()
+        checksum = self._directory.checksum(self.name, revision.id)
+        with driver_errors("write its journal"):
+            self._journal.accept(revision.id, checksum)
+
+    def verify(self, revision: Revision) -> bool:
+        return self._verify(revision)
+
+    def count(self, name: str, limit: int) -> int | None:
+        with driver_errors("count documents"):
+            if collection_info(self._db, name) is None:
+                return None
+            documents = exact_view(self._db)[name]
+            if not limit:
+                return documents.count_documents({})
+            return documents.count_documents({}, limit=limit)
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo the operations newest first; return None, or why some stay done."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from pymongo import IndexModel
 
-from ..errors import UsageError
+from ..errors import ModelsError
 from ..indexes import DeclaredIndex, DeclaredIndexes
 from ..indexes.normalise import plain
 
@@ -27,7 +27,7 @@ def load_document(path: str, named_in: str) -> Any:
         return getattr(importlib.import_module(module), name)
     except Exception as error:
         # Whatever the module raises: it is the app's.
-        raise UsageError(
+        raise ModelsError(
             f"{named_in} cannot import {path!r}: {_in_one_line(error)}",
             hint="Mend the module, or name the class as package.module.Class.",
         ) from error
@@ -42,7 +42,7 @@ def of_documents(documents: Iterable[type[Any] | str]) -> DeclaredIndexes:
     """Return the indexes of Indexed() fields and of Settings.indexes.
 
     documents: classes, or their dotted paths.
-    Raises UsageError for what is no document class of Beanie's, or a wrong index.
+    Raises ModelsError for what is no document class of Beanie's, or a wrong index.
     """
     found: dict[type[Any], tuple[DeclaredIndex, ...]] = {}
     for given in documents:
@@ -50,7 +50,7 @@ def of_documents(documents: Iterable[type[Any] | str]) -> DeclaredIndexes:
         if isinstance(given, str):
             document = load_document(given, "documents=")
         if not _is_document(document):
-            raise UsageError(
+            raise ModelsError(
                 f"documents= holds {given!r}, which is no Beanie document class",
                 hint="It takes subclasses of beanie.Document, or their dotted paths.",
             )
@@ -132,7 +132,7 @@ def _model(given: Any) -> IndexModel:
     try:
         return IndexModel(given)
     except (TypeError, ValueError) as error:
-        raise UsageError(
+        raise ModelsError(
             f"Settings.indexes holds {given!r}, which is no index: {error}"
         ) from error
 

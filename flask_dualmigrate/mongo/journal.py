@@ -181,6 +181,10 @@ class MongoJournal:
             },
         )
 
+    def accept(self, revision_id: str, checksum: str) -> None:
+        """Write another checksum for what was applied."""
+        self._entries.update_one({"_id": revision_id}, {"$set": {"checksum": checksum}})
+
     def history(self, revision_id: str) -> tuple[Doc, ...]:
         """Return all attempts at a revision, oldest first."""
         doc = self._entries.find_one({"_id": revision_id}) or {}

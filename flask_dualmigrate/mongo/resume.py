@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..backend import Doubt
 from ..errors import IntegrityError, StepInDoubt
 from ..ops import Insert, Kind, Operation
 from .failures import shortened
@@ -111,6 +112,22 @@ def in_doubt(record: StepRecord) -> bool:
         record.kind is Kind.UNSAFE
         and record.status is StepStatus.STARTED
         and record.error is None
+    )
+
+
+def doubts(records: Sequence[StepRecord]) -> tuple[Doubt, ...]:
+    """Return the steps that only a person can decide."""
+    return tuple(
+        Doubt(
+            step=record.step,
+            verb=record.verb,
+            began=record.started_at,
+            by=record.by,
+            host=record.host,
+            failed=not in_doubt(record),
+        )
+        for record in records
+        if may_be_decided(record)
     )
 
 

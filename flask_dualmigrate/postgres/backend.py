@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -15,14 +15,13 @@ from alembic.script.base import Script
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from ..backend import PlannedStep, Progress, State
+from ..backend import Doubt, PlannedStep, Progress, State
 from ..crashpoints import around, reached
 from ..errors import (
     DatabaseUnavailable,
     DualMigrateError,
     OutcomeUnknown,
     ScriptError,
-    TreeError,
 )
 from ..graph import RevisionGraph
 from ..holder import Holder
@@ -39,8 +38,14 @@ from .journal import PostgresJournal, now_of
 from .limits import Attempt, limit_error
 from .lock import PostgresLock, lock_key
 from .offline import OfflineScript
-from .preflight import refuse_tables_without_history
+from .preflight import (
+    refuse_concurrently,
+    refuse_invalid_indexes,
+    refuse_irreversible,
+    refuse_tables_without_history,
+)
 from .privileges import require_privileges, require_writable
+from .versions import applied_below
 
 
 class PostgresBackend:
@@ -135,21 +140,29 @@ class PostgresBackend:
             self._journal.set_pair_id(connection, pair_id)
 
     def preflight(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            script = self._script(step.revision)
-            if not callable(getattr(script.module, step.direction, None)):
-                raise TreeError(
-                    f"Revision {script.revision} has no {step.direction}() function, "
-                    "so it cannot be taken back",
-                    where=script.path,
-                    hint="Write one, or choose a target above it.",
-                )
-            self._limits_of(step)
+        scripts = self._fit_scripts(steps)
         if any(
             not s.revision.parents and s.direction is Direction.UPGRADE for s in steps
         ):
-            scripts = [self._script(step.revision) for step in steps]
             refuse_tables_without_history(self.engine, scripts)
+        if self._is_postgres:
+            refuse_invalid_indexes(
+                self.engine,
+                [
+                    (script, step.direction)
+                    for script, step in zip(scripts, steps, strict=True)
+                ],
+            )
+
+    def _fit_scripts(self, steps: Sequence[Step]) -> list[Script]:
+        """Return the scripts of steps; TreeError for one that cannot be run."""
+        scripts = [self._script(step.revision) for step in steps]
+        for script, step in zip(scripts, steps, strict=True):
+            refuse_irreversible(script, step.direction)
+            self._limits_of(step)
+            if self._is_postgres:
+                refuse_concurrently(script, step.direction)
+        return scripts
 
     def check_rights(self, steps: Sequence[Step]) -> None:
         if not self._is_postgres:
@@ -187,7 +200,7 @@ class PostgresBackend:
         return PlannedStep(self.name, tuple(line for line in lines if line))
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
-        self.preflight(steps)
+        self._fit_scripts(steps)
         heads = self._directory.heads_of(frozenset(applied))
         return OfflineScript(
             self._directory,
@@ -214,7 +227,7 @@ class PostgresBackend:
             with self._stop.at_once():
                 self._check_constraints(ctx.connection)
                 if step.direction is Direction.UPGRADE:
-                    self._verify(step, ctx.connection)
+                    self._verify(step.revision, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
             self._lock.require(ctx.connection)
 
@@ -265,11 +278,11 @@ class PostgresBackend:
             connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
     @around("postgres.verify")
-    def _verify(self, step: Step, connection: Connection) -> None:
-        script = self._script(step.revision)
+    def _verify(self, revision: Revision, connection: Connection) -> bool:
+        script = self._script(revision)
         verify = getattr(script.module, "verify", None)
         if verify is None:
-            return
+            return False
         try:
             verify(connection)
         except Exception as error:
@@ -278,6 +291,7 @@ class PostgresBackend:
                 f"verify(connection) of revision {script.revision} failed: {reason}",
                 where=script.path,
             ) from error
+        return True
 
     def _write(
         self, connection: Connection, step: Step, started_at: datetime, started: float
@@ -331,6 +345,35 @@ class PostgresBackend:
     def progress(self, entry: Entry) -> Progress | None:
         """Nothing is known before the commit."""
         return None
+
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        """A transaction leaves none."""
+        return ()
+
+    def accept(self, revision: Revision) -> None:
+        checksum = self._directory.checksum(self.name, revision.id)
+        with driver_errors("write its journal"), self.engine.begin() as connection:
+            self._journal.stamp(connection, applied=[(revision, checksum)], gone=[])
+
+    def verify(self, revision: Revision) -> bool:
+        """Call it in a transaction that can write nothing, and is rolled back."""
+        with driver_errors("be verified"), self.engine.connect() as connection:
+            if self._is_postgres:
+                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            found = self._verify(revision, connection)
+            connection.rollback()
+        return found
+
+    def count(self, name: str, limit: int) -> int | None:
+        table = self._environment["metadata"].tables[name]
+        rows = sa.select(sa.literal(1)).select_from(table)
+        if limit:
+            rows = rows.limit(limit)
+        query = sa.select(sa.func.count()).select_from(rows.subquery())
+        with driver_errors("count rows"), self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table(table.name, schema=table.schema):
+                return None
+            return int(connection.execute(query).scalar_one())
 
     @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:
@@ -392,17 +435,3 @@ class PostgresBackend:
 
     def _script(self, revision: Revision) -> Script:
         return self._directory.script(self.name, revision.id)
-
-
-def applied_below(
-    heads: Sequence[str], graph: RevisionGraph, entries: Mapping[str, Entry]
-) -> frozenset[str]:
-    """Return the heads and all below them, by the tree or else by the journal."""
-    below = {
-        parent
-        for head in heads
-        if head not in graph.revisions and head in entries
-        for parent in entries[head].down_revision
-    }
-    found = graph.ancestors(heads) | frozenset(heads)
-    return found | applied_below(sorted(below), graph, entries) if below else found

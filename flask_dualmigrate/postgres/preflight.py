@@ -3,17 +3,131 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 from alembic.script.base import Script
 from sqlalchemy import Engine
 
-from ..errors import IntegrityError
+from ..errors import IntegrityError, TreeError
 from ..revision import Direction
 from .destructive import destructive_calls
 from .errors import driver_errors
-from .script_calls import calls_of, text_of
+from .script_calls import body_of, calls_of, text_of
+
+
+def refuse_irreversible(script: Script, direction: Direction) -> None:
+    """Raise TreeError for a script without that function, or with one that refuses.
+
+    One that begins with `raise` says that the revision cannot be taken back.
+    """
+    function = getattr(script.module, direction, None)
+    said = "has no" if not callable(function) else "refuses its"
+    if callable(function) and not _only_raises(script, direction):
+        return
+    raise TreeError(
+        f"Revision {script.revision} {said} {direction}() function, so it cannot be "
+        "taken back",
+        where=script.path,
+        hint="Write one, or choose a target above it.",
+    )
+
+
+def _only_raises(script: Script, function: str) -> bool:
+    body = body_of(script, function)
+    if body and isinstance(body[0], ast.Expr) and text_of(body[0].value) is not None:
+        body = body[1:]  # its docstring
+    return bool(body) and isinstance(body[0], ast.Raise)
+
+
+def refuse_concurrently(script: Script, function: str) -> None:
+    """Raise TreeError for CONCURRENTLY in the script's transaction."""
+    for call in _concurrent(body_of(script, function)):
+        raise TreeError(
+            f"Revision {script.revision} builds or drops an index CONCURRENTLY, which "
+            "PostgreSQL does not do in a transaction",
+            where=f"{script.path}:{call.lineno}",
+            hint="Put it into: with op.get_context().autocommit_block():",
+        )
+
+
+def _concurrent(body: Sequence[ast.AST]) -> Iterator[ast.Call]:
+    """Yield the calls that say CONCURRENTLY, outside of an autocommit block."""
+    for node in body:
+        if isinstance(node, ast.With) and any(
+            "autocommit_block" in ast.unparse(item.context_expr) for item in node.items
+        ):
+            continue
+        if isinstance(node, ast.Call) and _is_concurrent(node):
+            yield node
+        yield from _concurrent(list(ast.iter_child_nodes(node)))
+
+
+def _is_concurrent(call: ast.Call) -> bool:
+    name = ast.unparse(call.func)
+    if name == "op.execute":
+        found = (text_of(node) for argument in call.args for node in ast.walk(argument))
+        return any(text and _CONCURRENTLY.match(text) for text in found)
+    return name in ("op.create_index", "op.drop_index") and _is_true(
+        call, "postgresql_concurrently"
+    )
+
+
+def _is_true(call: ast.Call, option: str) -> bool:
+    return any(
+        keyword.arg == option
+        and isinstance(keyword.value, ast.Constant)
+        and keyword.value.value is True
+        for keyword in call.keywords
+    )
+
+
+_CONCURRENTLY = re.compile(
+    r"(?i)\s*(CREATE\s+(UNIQUE\s+)?INDEX|DROP\s+INDEX|REINDEX\s+\w+)\s+CONCURRENTLY\b"
+)
+
+
+def refuse_invalid_indexes(
+    engine: Engine, scripts: Sequence[tuple[Script, Direction]]
+) -> None:
+    """Raise IntegrityError for an index that IF NOT EXISTS would take for done.
+
+    A CREATE INDEX CONCURRENTLY that fails leaves its index there, marked INVALID.
+    """
+    wanted = {
+        name: script
+        for script, function in scripts
+        for call in calls_of(script, function)
+        if (name := _made_if_missing(call)) is not None
+    }
+    if not wanted:
+        return
+    with driver_errors("list its indexes"), engine.connect() as connection:
+        found = connection.execute(_INVALID, {"names": list(wanted)}).first()
+    if found is not None:
+        raise IntegrityError(
+            f"PostgreSQL has an INVALID index {found.name} on {found.place}, left by "
+            f"a build that failed, and revision {wanted[found.name].revision} would "
+            "take it for done",
+            where=wanted[found.name].path,
+            hint="Build it anew with: flask db-migrate index rebuild "
+            f"{found.place} {found.name} --backend postgres",
+        )
+
+
+_INVALID = sa.text(
+    "SELECT c.relname AS name, t.relname AS place FROM pg_index i "
+    "JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid "
+    "WHERE NOT i.indisvalid AND c.relname = ANY(:names) AND c.relkind = 'i'"
+)
+
+
+def _made_if_missing(call: ast.Call) -> str | None:
+    """Return the name of an index that a call makes unless it is there."""
+    if ast.unparse(call.func) != "op.create_index" or not call.args:
+        return None
+    return text_of(call.args[0]) if _is_true(call, "if_not_exists") else None
 
 
 def refuse_tables_without_history(engine: Engine, scripts: Sequence[Script]) -> None:

@@ -11,15 +11,21 @@ from alembic.script.base import Script
 
 def calls_of(script: Script, function: str) -> Iterator[ast.Call]:
     """Yield the calls `something.method(…)` in one function of a script."""
-    tree = ast.parse(Path(script.path).read_bytes())
-    for body in tree.body:
-        if isinstance(body, ast.FunctionDef) and body.name == function:
-            for node in ast.walk(body):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                    yield node
+    for statement in body_of(script, function):
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                yield node
 
 
-def text_of(node: ast.expr) -> str | None:
+def body_of(script: Script, function: str) -> list[ast.stmt]:
+    """Return the statements of one function of a script; none where it has none."""
+    for statement in ast.parse(Path(script.path).read_bytes()).body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == function:
+            return statement.body
+    return []
+
+
+def text_of(node: ast.AST) -> str | None:
     """Return a text that stands in the source as it is; None for what is computed."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value

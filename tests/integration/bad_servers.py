@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,23 +94,37 @@ def mongo_fixture() -> Iterator[GuardedMongo]:
 @pytest.fixture(scope="session", name="guarded_postgres")
 def postgres_fixture(
     postgres_server: psycopg.Connection, postgres_server_url: str
-) -> Iterator[sa.URL]:
+) -> sa.URL:
     """Let the session's server ask the accounts of the tests for their password."""
-    (hba,) = postgres_server.execute("SHOW hba_file").fetchone() or ("",)
-    rules = Path(hba)
-    before = rules.read_text()
+    url = sa.make_url(postgres_server_url).set(password=CANARY)
     users = (OWNER, READER, STRANGER)
-    lines = [f"local all {user} scram-sha-256\n" for user in users]
-    rules.write_text("".join(lines) + before)
-    for user in users:
+    # Other workers of the session use the same server.
+    postgres_server.execute("SELECT pg_advisory_lock(7)")
+    try:
+        for user in users:
+            _make_role(postgres_server, user)
+        if "DATABASE_URL" not in os.environ:
+            _ask_for_passwords(postgres_server, users)
+    finally:
+        postgres_server.execute("SELECT pg_advisory_unlock(7)")
+    return url
+
+
+def _make_role(server: psycopg.Connection, user: str) -> None:
+    query = "SELECT 1 FROM pg_roles WHERE rolname = %s"
+    if server.execute(query, [user]).fetchone() is None:
         made = "CREATE ROLE {} LOGIN PASSWORD {}"
-        statement = sql.SQL(made).format(sql.Identifier(user), CANARY)
-        postgres_server.execute(statement)
-    postgres_server.execute("SELECT pg_reload_conf()")
-    yield sa.make_url(postgres_server_url).set(password=CANARY)
-    rules.write_text(before)
-    for user in users:
-        postgres_server.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(user)))
+        server.execute(sql.SQL(made).format(sql.Identifier(user), CANARY))
+
+
+def _ask_for_passwords(server: psycopg.Connection, users: Sequence[str]) -> None:
+    """Have a server that goes with the session want the password of some users."""
+    rules = Path(str((server.execute("SHOW hba_file").fetchone() or [""])[0]))
+    lines = "".join(f"local all {user} scram-sha-256\n" for user in users)
+    before = rules.read_text()
+    if not before.startswith(lines):
+        rules.write_text(lines + before)
+        server.execute("SELECT pg_reload_conf()")
 
 
 class Live:

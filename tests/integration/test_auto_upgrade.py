@@ -30,8 +30,10 @@ from flask_dualmigrate import (
     init,
     upgrade,
 )
+from flask_dualmigrate.extension import environment_of
 from flask_dualmigrate.mongo.lock import MongoLock
 from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
+from flask_dualmigrate.revision import Direction
 
 from .conftest import MakeApp, Tree
 from .snapshots import stamps
@@ -360,6 +362,26 @@ def test_two_threads_that_create_apps_at_once_run_each_revision_once(
         each.result()  # raises what it raised
     assert stamps(engine, mongo_db) == (["r3"], ["r1", "r2", "r3"])
     assert mongo_db.c.count_documents({}) == 1
+
+
+def test_a_run_that_ends_between_two_reads_of_another_is_no_contradiction(
+    two: Tree, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other = make_app(), make_app()
+    with first.app_context():
+        env = environment_of()
+        read = env.states
+
+        def overtaken() -> Any:
+            """Read that there is no history; then there is one, tables and all."""
+            monkeypatch.setattr(env, "states", read)
+            states = read()
+            with other.app_context():
+                upgrade()
+            return states
+
+        monkeypatch.setattr(env, "states", overtaken)
+        assert env.migrate("heads", Direction.UPGRADE) == ()
 
 
 def test_no_connection_to_mongodb_is_left_after_an_auto_upgrade(

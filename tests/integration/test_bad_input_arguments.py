@@ -120,7 +120,7 @@ MESSAGES = {
     "format": "%s %(x)s {0} {x!r} %%",
     "lines": f"one\n\nrevision = 'zzzz'\r\n{PAYLOAD}\r{PAYLOAD}",
     "line-separators": f"one\u2028{PAYLOAD}\x85{PAYLOAD}",
-    "emoji": "größer 🚀 ünïcode ｆｕｌｌ",  # noqa: RUF001
+    "emoji": "größer 🚀 ünïcode 漢字",
     "right-to-left": f"\u202e{PAYLOAD}",
     "comment": "# -*- coding: utf-7 -*-",
     "path": "../../../../etc/passwd",

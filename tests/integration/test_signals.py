@@ -275,6 +275,55 @@ def test_a_statement_of_postgres_is_cancelled_and_the_mongo_half_is_carried_on(
     assert stamps(engine, mongo_db) == (["r1"], ["r1"])
 
 
+def test_between_the_two_sides_a_run_stops_and_is_carried_on(
+    flask: FlaskApp, tree: Tree, engine: sa.Engine, mongo_db: Mongo
+) -> None:
+    more = """
+        import time
+
+        def work(db):
+            db.log.insert_one({})
+            time.sleep(1.5)
+    """
+    table = 'op.create_table("t", sa.Column("a", sa.Integer))'
+    tree.add("r1", mongo='op.run(work, name="work")', mongo_more=more, postgres=table)
+    init()
+    with flask.start("db-migrate", "upgrade") as run:
+        while not mongo_db.log.count_documents({}):
+            time.sleep(0.02)
+        run.signal(SIGTERM)
+        assert run.end() == 143
+    assert not sa.inspect(engine).has_table("t")
+    with flask.again(run.told) as rest:
+        assert rest.end() == 0, rest.err
+    assert mongo_db.log.count_documents({}) == 1
+    assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+
+
+def test_a_run_that_pauses_before_it_tries_again_ends_at_once(
+    flask: FlaskApp, tree: Tree, engine: sa.Engine
+) -> None:
+    tree.add("r1", postgres='op.create_table("t", sa.Column("a", sa.Integer))')
+    tree.add("r2", postgres='op.drop_table("t")')
+    init()
+    with flask.start("db-migrate", "upgrade", "r1") as run:
+        assert run.end() == 0, run.err
+    words = ("db-migrate", "upgrade", "--lock-timeout", "0.1", "--yes")
+    with engine.connect() as connection:
+        connection.execute(sa.text("SELECT * FROM t"))
+        with flask.start(*words) as run:
+            run.sees("is tried again in ")
+            run.signal(SIGTERM)
+            sent = time.monotonic()
+            assert run.end() == 143
+            assert time.monotonic() - sent < 5
+        connection.rollback()
+    assert run.told == "flask db-migrate upgrade head --lock-timeout 0.1 --yes"
+    with flask.again(run.told) as rest:
+        assert rest.end() == 0, rest.err
+    assert not sa.inspect(engine).has_table("t")
+
+
 def test_a_run_does_not_wait_for_an_index_that_the_server_builds(
     flask: FlaskApp, tree: Tree, mongo_db: Mongo
 ) -> None:

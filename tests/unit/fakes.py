@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from flask_dualmigrate.backend import PlannedStep, Progress, State
+from flask_dualmigrate.backend import Doubt, PlannedStep, Progress, State
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
@@ -103,6 +103,18 @@ class FakeSide:
 
     def free(self, holder: Holder) -> bool:
         raise AssertionError("the executor frees no lock of another run")
+
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        return ()
+
+    def accept(self, revision: Revision) -> None:
+        raise AssertionError("the executor accepts nothing")
+
+    def verify(self, revision: Revision) -> bool:
+        raise AssertionError("the executor verifies by way of execute")
+
+    def count(self, name: str, limit: int) -> int | None:
+        raise AssertionError("the executor counts nothing")
 
     def prepare(self) -> None:
         pass

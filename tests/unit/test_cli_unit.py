@@ -53,6 +53,7 @@ COMMANDS = [
         "status",
         "unlock",
         "upgrade",
+        "verify",
     ),
 ]
 GROUPS = {"index": ["diff", "drop", "list", "rebuild", "sync"]}
@@ -89,7 +90,7 @@ def test_every_command_explains_itself_and_its_options(
 @pytest.mark.parametrize(
     ("option", "takers"),
     [
-        ("--yes", {"upgrade", "downgrade", "stamp", "asides", "unlock"}),
+        ("--yes", {"upgrade", "downgrade", "stamp", "asides", "repair", "unlock"}),
         ("--purge-older-than", {"asides"}),
         ("--dry-run", {"upgrade", "downgrade"}),
         ("--sql", {"upgrade", "downgrade"}),
@@ -102,7 +103,7 @@ def test_every_command_explains_itself_and_its_options(
             "--backend",
             {
                 *("upgrade", "downgrade", "stamp", "current", "status", "check"),
-                "unlock",
+                *("unlock", "verify"),
             },
         ),
         ("--head", {"revision", "migrate"}),
@@ -177,7 +178,13 @@ def test_a_target_is_taken_as_alembic_takes_it(
         (["index", "drop", "item"], "Missing argument 'NAME'"),
         (["index", "rebuild"], "Missing argument 'COLLECTION'"),
         (["index", "rebuild", "item"], "Missing argument 'NAME'"),
-        (["repair", "--step", "0", "--done"], "Missing argument 'REVISION'"),
+        (["repair", "--step", "0", "--done"], "Say which revision"),
+        (["repair", "r1", "--step", "0"], "--done or --retry"),
+        (["repair", "r1", "--done"], "--step N"),
+        (["repair", "r1", "--done", "--retry", "--step", "0"], "--done or --retry"),
+        (["repair", "r1", "--undo", "--accept-checksum"], "one of"),
+        (["repair", "--undo"], "Say which revision"),
+        (["verify", "--count-limit", "-1"], "--count-limit"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -37,7 +37,7 @@ STAIR = (
     ("consistency", "status", "generate"),
     ("recovery", "results"),
     ("executor", "history", "console", "server_wait"),
-    ("lock_wait",),
+    ("cases", "lock_wait"),
     ("environment",),
     ("preview",),
     (

@@ -1,0 +1,228 @@
+"""What is wrong between two journals, case by case, with the choices. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
+
+from .backend import Doubt, Progress
+from .consistency import Choice, contradictions
+from .console.text import how_far
+from .holder import Holder
+from .journal import Entry
+from .plan import States
+from .recovery import Case
+from .revision import BackendName, Direction
+from .script import ScriptDirectory
+from .status import OpenProgress, edited_ids
+
+Doubts = Mapping[tuple[BackendName, str], Sequence[Doubt]]
+"""Side and revision id -> the steps that only a person can decide."""
+
+_RUN = "flask db-migrate"
+
+
+def find_cases(
+    directory: ScriptDirectory,
+    states: States,
+    *,
+    doubts: Doubts,
+    progress: OpenProgress,
+    holders: Mapping[BackendName, Holder],
+) -> tuple[Case, ...]:
+    """Return what is open or wrong, the gravest first.
+
+    holders: who holds a lock and is not provably gone: what is open is theirs.
+    """
+    if holders:
+        return tuple(_at_work(holders))
+    return (
+        *_pair(states),
+        *_contradicting(directory, states),
+        *_unknown(directory, states),
+        *_edited(directory, states),
+        *_half_done(states, doubts, progress),
+    )
+
+
+def _at_work(holders: Mapping[BackendName, Holder]) -> Iterator[Case]:
+    for name, holder in holders.items():
+        yield Case(
+            "at-work",
+            name,
+            None,
+            f"{holder} holds the lock on {name.label}: what is open is its work",
+            (
+                Choice("wait for it", None),
+                Choice("if it hangs or is gone", f"{_RUN} unlock"),
+            ),
+        )
+
+
+def _pair(states: States) -> Iterator[Case]:
+    ids = {name: state.pair_id for name, state in states.items() if state.pair_id}
+    if len(set(ids.values())) < 2:
+        return
+    said = ", ".join(f"{name.label} has {pair}" for name, pair in ids.items())
+    yield Case(
+        "pair",
+        None,
+        None,
+        f"The two databases do not belong together: each was migrated with another "
+        f"partner ({said})",
+        (
+            Choice("if a URL is wrong, name the right one: DATABASE_URL, MONGO_URI"),
+            Choice(
+                "if one was restored, restore the other from the same backup; both "
+                "were paired at their first run, and no command pairs them anew"
+            ),
+        ),
+    )
+
+
+def _contradicting(directory: ScriptDirectory, states: States) -> Iterator[Case]:
+    for found in contradictions(directory, states):
+        yield Case(found.kind, found.backend, None, found.what, found.choices)
+
+
+def _unknown(directory: ScriptDirectory, states: States) -> Iterator[Case]:
+    for name, state in states.items():
+        for revision_id in sorted(state.applied - directory.revisions.keys()):
+            yield Case(
+                "unknown",
+                name,
+                revision_id,
+                f"{name.label} has {revision_id}, and there is no such script",
+                (
+                    Choice("deploy the code that has it, or restore its scripts"),
+                    Choice(
+                        "if the mark is wrong, mark what it holds",
+                        f"{_RUN} stamp --backend {name} REVISION",
+                    ),
+                ),
+            )
+
+
+def _edited(directory: ScriptDirectory, states: States) -> Iterator[Case]:
+    for name, state in states.items():
+        for revision_id in edited_ids(directory, name, state):
+            yield Case(
+                "edited",
+                name,
+                revision_id,
+                f"The {name.label} script of {revision_id} was edited after it was run",
+                (
+                    Choice(
+                        "put it back, and say the change in a new revision",
+                        f'{_RUN} revision -m "…"',
+                    ),
+                    Choice(
+                        "if the edit changes nothing that was run, accept it",
+                        f"{_RUN} repair {revision_id} --accept-checksum",
+                    ),
+                ),
+            )
+
+
+def _half_done(
+    states: States, doubts: Doubts, progress: OpenProgress
+) -> Iterator[Case]:
+    for name, state in states.items():
+        for entry in state.open_entries():
+            if entry.awaits_partner and len(states) == 1:
+                continue
+            undecided = [
+                doubt
+                for doubt in doubts.get((name, entry.revision), ())
+                if not doubt.failed
+            ]
+            if undecided:
+                yield from (_doubt(name, entry, doubt) for doubt in undecided)
+            elif entry.awaits_partner:
+                yield _awaiting(states, name, entry)
+            else:
+                yield _stopped(name, entry, doubts, progress)
+
+
+def _doubt(name: BackendName, entry: Entry, doubt: Doubt) -> Case:
+    began = (
+        f" at {doubt.began.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z" if doubt.began else ""
+    )
+    step = f"{_RUN} repair {entry.revision} --step {doubt.step}"
+    return Case(
+        "in-doubt",
+        name,
+        entry.revision,
+        f"Step {doubt.step} ({doubt.verb}) of the {entry.direction} of "
+        f"{entry.revision} is in doubt on {name.label}: begun{began} by {doubt.by} on "
+        f"{doubt.host}, it did not say how it ended. Look at what it did",
+        (
+            Choice("it did its work", f"{step} --done"),
+            Choice("it did nothing, or may be called again", f"{step} --retry"),
+        ),
+    )
+
+
+def _awaiting(states: States, name: BackendName, entry: Entry) -> Case:
+    (partner,) = (other for other in states if other != name)
+    applied = entry.revision in states[partner].applied
+    if applied is (entry.direction is Direction.UPGRADE):
+        return Case(
+            "not-closed",
+            name,
+            entry.revision,
+            f"Both databases have done the {entry.direction} of {entry.revision}; only "
+            f"the journal of {name.label} was not closed",
+            (Choice("close it", f"{_RUN} {entry.direction} {_target(entry)}"),),
+        )
+    return Case(
+        "half-done",
+        name,
+        entry.revision,
+        f"{name.label} has done the {entry.direction} of {entry.revision}, and "
+        f"{partner.label} has not",
+        _ways(entry),
+    )
+
+
+def _stopped(
+    name: BackendName, entry: Entry, doubts: Doubts, progress: OpenProgress
+) -> Case:
+    at = progress.get((name, entry.revision))
+    error = f": {entry.error}" if entry.error else ""
+    far = f", at {_where(at)}" if at else ""
+    given_up = tuple(
+        Choice(
+            f"give up step {doubt.step} ({doubt.verb}), which failed",
+            f"{_RUN} repair {entry.revision} --step {doubt.step} --done",
+        )
+        for doubt in doubts.get((name, entry.revision), ())
+    )
+    verb = "failed, and some of it stays" if entry.partial else "stopped half-way"
+    return Case(
+        "half-done",
+        name,
+        entry.revision,
+        f"The {entry.direction} of {entry.revision} {verb} on {name.label}{far}{error}",
+        (*_ways(entry), *given_up),
+    )
+
+
+def _where(at: Progress) -> str:
+    subject = f" {at.subject}" if at.subject else ""
+    return f"step {at.step}, {at.verb}{subject}: {how_far(at)}"
+
+
+def _ways(entry: Entry) -> tuple[Choice, ...]:
+    return (
+        Choice("carry it on", f"{_RUN} {entry.direction} {_target(entry)}"),
+        Choice("undo it", f"{_RUN} repair {entry.revision} --undo"),
+    )
+
+
+def _target(entry: Entry) -> str:
+    """Return the target of a run that goes just so far as the attempt."""
+    if entry.direction is Direction.UPGRADE:
+        return entry.revision
+    parents = entry.down_revision or ("base",)
+    return parents[0] if len(parents) == 1 else "-1"

@@ -1,0 +1,196 @@
+"""The verb `repair`: what the journals say side by side, and each choice, when asked.
+
+It never guesses: without an option it only looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from .cases import find_cases
+from .environment import Environment
+from .errors import IntegrityError, UsageError
+from .executor import Executor, require_pair
+from .history import single
+from .holder import Holder
+from .journal import Entry
+from .plan import States
+from .recovery import AcceptResult, Case, RepairReport, UndoResult
+from .results import RepairResult
+from .revision import BackendName, Direction, Revision
+from .status import RevisionStatus, edited_ids, make_status
+
+Confirm = Callable[[Sequence[str]], None]
+Repaired = RepairReport | RepairResult | UndoResult | AcceptResult
+
+
+def repair(
+    env: Environment,
+    identifier: str | None = None,
+    *,
+    step: int | None = None,
+    done: bool | None = None,
+    undo: bool = False,
+    accept_checksum: bool = False,
+    confirm: Confirm | None = None,
+) -> Repaired:
+    """Show what is open or wrong, or make the one choice that is asked for.
+
+    step: of the revision's Mongo script, from 0; done: it did its work, else it is
+    called again. undo: take back what is half done, asked of `confirm` first.
+    accept_checksum: take the edited script for what was run.
+    Raises UsageError unless it is at most one of them, and of a revision.
+    """
+    _refuse_muddle(identifier, step, done, undo, accept_checksum)
+    if identifier is None:
+        return report(env)
+    revision = single(env.directory, identifier)
+    if undo:
+        return _undo(env, revision, confirm)
+    if accept_checksum:
+        return _accept(env, revision)
+    if step is None or done is None:
+        return report(env, revision.id)
+    env.decide(revision.id, step, done=done)
+    return RepairResult(revision.id, step, done)
+
+
+def _refuse_muddle(
+    identifier: str | None,
+    step: int | None,
+    done: bool | None,
+    undo: bool,
+    accept_checksum: bool,
+) -> None:
+    if (step is not None) + undo + accept_checksum > 1:
+        raise UsageError("Say one of --step, --undo and --accept-checksum")
+    if (step is None) is not (done is None):
+        raise UsageError(
+            "--step N goes with --done or --retry", hint="Look first at what it did."
+        )
+    if identifier is None and (step is not None or undo or accept_checksum):
+        raise UsageError(
+            "Say which revision", hint="flask db-migrate repair shows what is open."
+        )
+
+
+def report(env: Environment, only: str | None = None) -> RepairReport:
+    """Return what the journals say, and each case; of one revision, with `only`."""
+    states = env.states()
+    open_entries = {
+        (name, entry.revision): entry
+        for name, state in states.items()
+        for entry in state.open_entries()
+    }
+    cases = find_cases(
+        env.directory,
+        states,
+        doubts={
+            key: env.backends[key[0]].doubts(entry)
+            for key, entry in open_entries.items()
+        },
+        progress={
+            key: replace(progress, rate=None)
+            for key, entry in open_entries.items()
+            if (progress := env.backends[key[0]].progress(entry)) is not None
+        },
+        holders=_holders(env) if open_entries else {},
+    )
+    if only is not None:
+        cases = tuple(case for case in cases if case.revision in (only, None))
+    heads = {
+        name: env.directory.heads_of(state.applied) for name, state in states.items()
+    }
+    return RepairReport(_rows(env, states, cases), heads, cases)
+
+
+def _holders(env: Environment) -> dict[BackendName, Holder]:
+    return {
+        name: holder
+        for name, backend in env.backends.items()
+        if (holder := backend.holder()) is not None and holder.gone is None
+    }
+
+
+def _rows(
+    env: Environment, states: States, cases: Sequence[Case]
+) -> tuple[RevisionStatus, ...]:
+    """Return the revisions that a case is about, or on which the sides differ."""
+    at_work = states.keys() if any(c.kind == "at-work" for c in cases) else ()
+    columns = tuple(reversed(env.in_scope))
+    rows = make_status(env.directory, states, columns, at_work=frozenset(at_work))
+    about = {case.revision for case in cases}
+    return tuple(
+        row
+        for row in rows
+        if row.revision in about or len({s.state for s in row.sides.values()}) > 1
+    )
+
+
+def _undo(env: Environment, revision: Revision, confirm: Confirm | None) -> UndoResult:
+    env.check_servers()
+    if confirm is not None:
+        confirm(_losses(revision, _open(env.states(), revision)))
+    with env.locked():
+        states = env.states()
+        require_pair(states)
+        found = _open(states, revision)
+        only = {
+            name: replace(
+                state, entries={revision.id: found[name]} if name in found else {}
+            )
+            for name, state in states.items()
+        }
+        executor = Executor(env.backends)
+        executor.recover(only, _opposite(found), lambda entry: revision)
+    undone = tuple(name for result in executor.undone for name in result.step.backends)
+    closed = tuple(name for name in found if name not in undone)
+    return UndoResult(revision.id, undone, closed)
+
+
+def _open(states: States, revision: Revision) -> dict[BackendName, Entry]:
+    """Return the open attempts at a revision; IntegrityError if there is none."""
+    found = {
+        name: entry
+        for name, state in states.items()
+        for entry in state.open_entries()
+        if entry.revision == revision.id
+    }
+    if not found:
+        raise IntegrityError(
+            f"Nothing of revision {revision.id} is half done",
+            hint="What is applied is taken back with: flask db-migrate downgrade",
+        )
+    return found
+
+
+def _losses(revision: Revision, found: dict[BackendName, Entry]) -> list[str]:
+    return [
+        f"{name.label}: what the {entry.direction} of {revision.id} did"
+        for name, entry in found.items()
+    ]
+
+
+def _opposite(found: dict[BackendName, Entry]) -> Direction:
+    """Return the direction of a run that undoes the attempts."""
+    begun = next(iter(found.values())).direction
+    return Direction.DOWNGRADE if begun is Direction.UPGRADE else Direction.UPGRADE
+
+
+def _accept(env: Environment, revision: Revision) -> AcceptResult:
+    env.check_servers()
+    with env.locked():
+        edited = [
+            name
+            for name, state in env.states().items()
+            if revision.id in edited_ids(env.directory, name, state)
+        ]
+        if not edited:
+            raise IntegrityError(
+                f"No script of revision {revision.id} was edited after it was run",
+                hint="See: flask db-migrate check",
+            )
+        for name in edited:
+            env.backends[name].accept(revision)
+    return AcceptResult(revision.id, tuple(edited))
