@@ -40,11 +40,13 @@ def durable(db: Database[Any]) -> Database[Doc]:
 class MongoJournal:
     """Reads and writes the entries of one database.
 
-    token: returns the fencing token of our lock. It stands in each entry that is
+    token: returns the fencing token of our lock; to read, none is needed. It stands in each entry that is
     written, and one that a later holder wrote is not ours to write any more.
     """
 
-    def __init__(self, db: Database[Any], *, token: Callable[[], int]) -> None:
+    def __init__(
+        self, db: Database[Any], *, token: Callable[[], int] = lambda: 0
+    ) -> None:
         self._db = durable(db)
         self._token = token
         self._entries = self._db[COLLECTION]
