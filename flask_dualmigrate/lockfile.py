@@ -153,7 +153,7 @@ def finish_writing(root: Path) -> None:
     Waits for a process that writes, so that none of its files is seen without the
     others; if that takes too long, what it has hidden is left to it.
     """
-    if not any(root.glob(f"*/versions/.*{_PENDING}*")):
+    if not any((*root.glob(f"*/versions/.*{_PENDING}*"), *_partial(root))):
         return
     try:
         with _writing(root, timeout_s=_LOAD_WAIT_S):
@@ -180,7 +180,7 @@ def _complete(root: Path) -> None:
             _place(path, final)
         else:
             _discard(path)
-    for path in root.glob(f"*/versions/.*{_PENDING}{_PARTIAL}"):
+    for path in (*root.glob(f"*/versions/.*{_PENDING}{_PARTIAL}"), *_partial(root)):
         _discard(path)
 
 
@@ -192,6 +192,11 @@ def _place(path: Path, final: Path) -> None:
 @around("file.discard")
 def _discard(path: Path) -> None:
     path.unlink(missing_ok=True)
+
+
+def _partial(root: Path) -> list[Path]:
+    """Return what a crash left of writing revisions.lock or .gitignore."""
+    return list(root.glob(f".*{_PARTIAL}"))
 
 
 def _refuse_existing(files: Iterable[Path]) -> None:

@@ -85,8 +85,8 @@ class MongoBackend:
             )
         self._db = db
         self._load = load
-        self._journal = MongoJournal(db)
         self._lock = MongoLock(db, lease_s=lease_s, keep_going=stop.require)
+        self._journal = MongoJournal(db, token=lambda: self._lock.token)
         self._on_progress = on_progress
         self._batch_seconds = batch_seconds
         self._replication_lag_s = replication_lag_s
@@ -239,6 +239,7 @@ class MongoBackend:
         revision_id, direction = step.revision.id, step.direction
         operations = self._operations(step)
         started = time.monotonic()
+        self._lock.require()
         with driver_errors("write its journal"):
             self._journal.begin(
                 step.revision,
@@ -340,6 +341,7 @@ class MongoBackend:
         return reverted.why
 
     def settle(self, step: Step) -> None:
+        self._lock.require()
         self._runner().settle(step.revision.id, step.direction)
         with driver_errors("write its journal"):
             self._journal.settle(step.revision.id)

@@ -12,7 +12,7 @@ from pymongo.errors import (
     PyMongoError,
 )
 
-from ..errors import DatabaseUnavailable
+from ..errors import DatabaseUnavailable, LockLost
 
 NOT_ALLOWED = frozenset({13, 18, 8000})
 """Codes of refused rights: Unauthorized, AuthenticationFailed, AtlasError."""
@@ -55,3 +55,12 @@ def first_line(error: PyMongoError) -> str:
     for tail in (", full error:", " (configured timeouts:", ", Timeout:"):
         text = text.split(tail)[0]
     return text.strip().rstrip(".")
+
+
+def lock_lost(token: int) -> LockLost:
+    """Return the error for a write that a later holder of the lock has shut out."""
+    return LockLost(
+        "Another run has taken over the migration of MongoDB",
+        where=f"fencing token {token}",
+        hint="Nothing was written after that; see flask db-migrate status.",
+    )

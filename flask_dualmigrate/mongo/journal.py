@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from bson import CodecOptions
 from pymongo import ReadPreference, WriteConcern
 from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from ..crashpoints import around
 from ..errors import IntegrityError
 from ..journal import Actor, Entry
 from ..revision import Direction, Revision, Status
+from .errors import lock_lost
 
 COLLECTION = "_migrations"
 META = "_migrations_meta"
@@ -35,10 +38,17 @@ def durable(db: Database[Any]) -> Database[Doc]:
 
 
 class MongoJournal:
-    """Reads and writes the entries of one database."""
+    """Reads and writes the entries of one database.
 
-    def __init__(self, db: Database[Any]) -> None:
+    token: returns the fencing token of our lock; to read, none is needed. It stands in each entry that is
+    written, and one that a later holder wrote is not ours to write any more.
+    """
+
+    def __init__(
+        self, db: Database[Any], *, token: Callable[[], int] = lambda: 0
+    ) -> None:
         self._db = durable(db)
+        self._token = token
         self._entries = self._db[COLLECTION]
         self._meta = self._db[META]
 
@@ -72,7 +82,7 @@ class MongoJournal:
             by=f"{actor.user} (pid {actor.pid})",
             host=actor.host,
         )
-        self._entries.update_one({"_id": revision.id}, stages, upsert=True)
+        self._write(revision.id, stages, upsert=True)
         doc = self._entries.find_one({"_id": revision.id}, {"started_at": True})
         assert doc is not None
         started: datetime = doc["started_at"]
@@ -103,14 +113,12 @@ class MongoJournal:
             partial=partial,
             error=error,
         )
-        self._entries.update_one({"_id": revision_id}, stages)
+        self._write(revision_id, stages)
 
     @around("mongo.journal.settle")
     def settle(self, revision_id: str) -> None:
         """Write that the partner is done too."""
-        self._entries.update_one(
-            {"_id": revision_id}, {"$set": {"awaits_partner": False}}
-        )
+        self._write(revision_id, [{"$set": {"awaits_partner": False}}])
 
     @around("mongo.journal.restore")
     def restore_applied(self, revision_id: str, *, error: str | None) -> None:
@@ -121,10 +129,25 @@ class MongoJournal:
             direction=Direction.DOWNGRADE,
             error=error or "undone",
         )
-        self._entries.update_one(
-            {"_id": revision_id},
-            {"$set": {"direction": str(Direction.UPGRADE), "error": None}},
-        )
+        as_before = {"direction": str(Direction.UPGRADE), "error": None}
+        self._write(revision_id, [{"$set": as_before}])
+
+    def _write(
+        self, revision_id: str, stages: Sequence[Doc], *, upsert: bool = False
+    ) -> None:
+        """Change an entry, unless a later holder of the lock did; raises LockLost."""
+        token = self._token()
+        ours = {"_id": revision_id, "token": {"$not": {"$gt": token}}}
+        marked = [*stages, {"$set": {"token": token}}]
+        try:
+            written = self._entries.update_one(ours, marked, upsert=upsert)
+        except DuplicateKeyError as error:
+            raise lock_lost(token) from error
+        if not (upsert or written.matched_count) and self._has(revision_id):
+            raise lock_lost(token)
+
+    def _has(self, revision_id: str) -> bool:
+        return self._entries.find_one({"_id": revision_id}, {"_id": True}) is not None
 
     @around("mongo.journal.stamp")
     def stamp(self, revisions: dict[str, tuple[Revision, str]]) -> None:

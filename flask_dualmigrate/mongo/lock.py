@@ -23,8 +23,9 @@ from ..errors import LockLost, LockTimeout
 from ..holder import Holder, mark_of
 from ..journal import Actor
 from .errors import driver_errors
+from .journal import COLLECTION as JOURNAL
 from .journal import Doc, durable
-from .steps import StepStore
+from .steps import STEPS, StepStore
 from .views import exact_view
 
 COLLECTION = "_migrations_lock"
@@ -96,15 +97,33 @@ class MongoLock:
         return self._locks.find_one({"_id": "lock", **_HELD}) is not None
 
     def _seed(self) -> None:
-        """See that the document is there; $expr in an upsert's filter is refused."""
+        """See that the document is there; $expr in an upsert's filter is refused.
+
+        Where somebody dropped it, the tokens go on after the last one in use.
+        """
+        if self._locks.find_one({"_id": "lock"}, {"_id": True}) is not None:
+            return
+        new = {"token": self._last_token(), "owner": None, "expires_at": None}
         try:
             self._locks.update_one(
                 {"_id": "lock"},
-                {"$setOnInsert": {"token": 0, "owner": None, "expires_at": None}},
+                {"$setOnInsert": new},
                 upsert=True,
             )
         except DuplicateKeyError:
             return  # another worker seeded it at the same moment
+
+    def _last_token(self) -> int:
+        """Return the highest token that stands in a journal; 0 if there is none."""
+        found = [
+            document["token"]
+            for name in (JOURNAL, STEPS)
+            for document in self._locks.database[name]
+            .find({"token": {"$exists": True}})
+            .sort("token", -1)
+            .limit(1)
+        ]
+        return max(map(int, found), default=0)
 
     @around("mongo.lock")
     def _wait(self, timeout_s: float, on_wait: OnWait) -> None:
@@ -210,7 +229,7 @@ class MongoLock:
         )
         if freed is None:
             return False
-        StepStore(exact_view(self._db), token=int(freed["token"])).claim()
+        StepStore(exact_view(self._db), token=int(freed["token"])).shut_out()
         return True
 
 

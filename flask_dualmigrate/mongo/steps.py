@@ -21,6 +21,7 @@ from ..crashpoints import around
 from ..errors import LockLost
 from ..ops import Kind
 from ..revision import Direction
+from .errors import lock_lost
 from .transactions import kill_sessions, transact
 from .views import ensure_collection, native
 
@@ -153,6 +154,16 @@ class StepStore:
             raise self._lost() from error
 
     @around("mongo.steps.enlist")
+    def shut_out(self) -> None:
+        """Shut out the runs before us, with nobody to carry on what they began.
+
+        The fence keeps them from beginning a step; this, from going on with one: a
+        transaction that we ended is tried again by a run that wakes.
+        """
+        self.claim()
+        before = {"token": {"$lt": self._token}}
+        self._records.update_many(before, {"$set": {"token": self._token}})
+
     def enlist(self, session_ids: Sequence[Mapping[str, Any]]) -> None:
         """Add server sessions to those that the run after us has to end."""
         held = self._records.update_one(
@@ -308,11 +319,7 @@ class StepStore:
         self._records.delete_many(_of(revision, direction) | {"token": self._ours})
 
     def _lost(self) -> LockLost:
-        return LockLost(
-            "Another run has taken over the migration of MongoDB",
-            where=f"fencing token {self._token}",
-            hint="Nothing was written after that; see flask db-migrate status.",
-        )
+        return lock_lost(self._token)
 
 
 def _parts_of(record: StepRecord) -> dict[str, Any]:

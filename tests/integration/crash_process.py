@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ class Command:
     """What a child does.
 
     words: after `flask db-migrate`; none: create an app that upgrades by itself.
-    config: more of the app's config. crash_at: `name#occurrence`, or never. log: the
-    file that the visited points are added to. output: the file for what it says.
+    config: more of the app's config. active: the sides in use. crash_at:
+    `name#occurrence`, or never. log: the file that the visited points are added to.
+    output: the file for what it says.
     """
 
     words: tuple[str, ...]
@@ -44,6 +46,7 @@ class Command:
     mongo: str
     output: str
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
+    active: str = "both"
     crash_at: str = ""
     log: str = ""
 
@@ -133,6 +136,9 @@ def _run(command: Command) -> int:
             app.cli.main(words, obj=ScriptInfo(create_app=lambda: app))
     except SystemExit as end:
         return int(end.code or 0)
+    except Exception:
+        traceback.print_exc()
+        return 70
     return 0
 
 
@@ -145,7 +151,14 @@ def _make_app(command: Command) -> Flask:
     db.init_app(app)
     mongo.init_app(app)
     upgrades = not command.words
-    DualMigrate(app, db, mongo, command.directory, auto_upgrade=upgrades)
+    DualMigrate(
+        app,
+        db,
+        mongo,
+        command.directory,
+        active=command.active,
+        auto_upgrade=upgrades,
+    )
     return app
 
 

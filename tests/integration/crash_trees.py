@@ -168,5 +168,58 @@ def write_one(tree: Tree) -> None:
     )
 
 
+CHAOS_DOCUMENTS = 1500
+
+
+def seed_many(db: Database[Any]) -> None:
+    db.item.insert_many(
+        [{"_id": n, "n": n, "old": f"o{n}"} for n in range(CHAOS_DOCUMENTS)]
+    )
+    db.calls.insert_many([{"_id": name, "n": 0} for name in ("transactional",)])
+
+
+def write_long(tree: Tree) -> None:
+    """Three revisions that take a second or two, of non-idempotent operations."""
+    more = _MORE.replace("== 10", f"== {CHAOS_DOCUMENTS}")
+    tree.add(
+        "r1",
+        postgres="""
+            op.create_table("account", sa.Column("id", sa.Integer, primary_key=True),
+                            sa.Column("balance", sa.Integer))
+            op.execute("INSERT INTO account SELECT n, n FROM generate_series(1, 99) n")
+        """,
+        mongo="""
+            op.update("item", {}, {"$inc": {"n": 1}},
+                      undo={"$inc": {"n": -1}}, batch_size=25)
+            op.create_index("item", [("n", 1)], name="ix_n")
+        """,
+        mongo_more=more,
+    )
+    tree.add(
+        "r2",
+        postgres="""
+            op.execute("UPDATE account SET balance = balance + 10")
+            op.execute("SELECT pg_sleep(0.2)")
+            op.add_column("account", sa.Column("note", sa.Text))
+        """,
+        mongo="""
+            op.transform("item", grow, undo=shrink, batch_size=25)
+            op.run(count_in, undo=count_out, transactional=True)
+        """,
+        mongo_more=more,
+    )
+    tree.add(
+        "r3",
+        postgres="""
+            op.execute("UPDATE account SET balance = balance + 100, note = 'x'")
+        """,
+        mongo="""
+            op.drop_field("item", "old", batch_size=25)
+            op.update("item", {}, {"$inc": {"n": 1}}, keep=True, batch_size=25)
+        """,
+        mongo_more=more,
+    )
+
+
 def _indented(code: str) -> str:
     return code.strip().replace("\n", "\n" + " " * 12)

@@ -95,10 +95,12 @@ def test_a_kill_at_each_name_of_a_crash_point_loses_and_doubles_nothing(
     record_property: Record,
 ) -> None:
     sweep = make_sweep(write, words, fails_first=fails_first)
-    for point in each_name(sweep.points):
+    # Until it fails, a run is like one that goes well.
+    begin = sweep.points.index("mongo.undo.start#1") if fails_first else 0
+    for point in each_name(sweep.points[begin:]):
         sweep.visit(point)
     record_property("figures", str(sweep.figures))
-    assert sweep.figures.points > 35
+    assert sweep.figures.points > 20
 
 
 IN_DOUBT = {
@@ -141,9 +143,9 @@ PAIRS = [
 ]
 
 
-def visit_pairs(sweep: Sweep, *, every: int, then_every: int) -> None:
+def visit_pairs(sweep: Sweep, *, first_every: int, then_every: int) -> None:
     """Visit pairs: some of the points, and after each some of those of its recovery."""
-    for number, first in enumerate(sweep.points[::every]):
+    for number, first in enumerate(sweep.points[::first_every]):
         recovery = sweep.visit(first)
         for second in recovery[number % then_every :: then_every]:
             sweep.visit(first, second)
@@ -159,9 +161,9 @@ def test_a_second_kill_while_recovering_loses_and_doubles_nothing(
     record_property: Record,
 ) -> None:
     sweep = make_sweep(write, words, fails_first=fails_first)
-    visit_pairs(sweep, every=len(sweep.points) // 4, then_every=29)
+    visit_pairs(sweep, first_every=len(sweep.points) // 3, then_every=67)
     record_property("figures", str(sweep.figures))
-    assert sweep.figures.pairs >= 5
+    assert sweep.figures.pairs >= 3
 
 
 @pytest.mark.chaos
@@ -176,6 +178,6 @@ def test_every_pair_of_kills_loses_and_doubles_nothing(
     sweep = make_sweep(write, words, fails_first=fails_first)
     # Of the longer runs, whose pairs are twenty thousand, every ninth.
     thin = 3 if fails_first else 1
-    visit_pairs(sweep, every=thin, then_every=thin)
+    visit_pairs(sweep, first_every=thin, then_every=thin)
     record_property("figures", str(sweep.figures))
     assert sweep.figures.pairs > 1000

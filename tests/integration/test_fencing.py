@@ -1,0 +1,57 @@
+"""A run that lost its lock on MongoDB writes nothing more, nor into the journal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from flask_dualmigrate.errors import LockLost
+from flask_dualmigrate.mongo.journal import MongoJournal
+from flask_dualmigrate.mongo.lock import MongoLock
+from flask_dualmigrate.revision import Direction, Revision, Status
+
+Db = Database[Any]
+UP = Direction.UPGRADE
+
+
+def journal_of(db: Db, token: int) -> MongoJournal:
+    return MongoJournal(db, token=lambda: token)
+
+
+def begin(journal: MongoJournal) -> None:
+    journal.begin(Revision("r1"), UP, checksum="c")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        begin,
+        lambda journal: journal.finish("r1", Status.APPLIED, direction=UP),
+        lambda journal: journal.settle("r1"),
+        lambda journal: journal.restore_applied("r1", error=None),
+    ],
+    ids=["begin", "finish", "settle", "restore"],
+)
+def test_an_entry_of_a_later_run_is_left_alone(mongo_db: Db, write: Any) -> None:
+    begin(journal_of(mongo_db, 1))
+    begin(journal_of(mongo_db, 2))
+    before = mongo_db["_migrations"].find_one({"_id": "r1"})
+    with pytest.raises(LockLost, match="Another run has taken over"):
+        write(journal_of(mongo_db, 1))
+    assert mongo_db["_migrations"].find_one({"_id": "r1"}) == before
+
+
+def test_an_entry_of_before_there_were_tokens_is_carried_on(mongo_db: Db) -> None:
+    begin(journal_of(mongo_db, 0))
+    mongo_db["_migrations"].update_one({"_id": "r1"}, {"$unset": {"token": ""}})
+    journal_of(mongo_db, 1).finish("r1", Status.APPLIED, direction=UP)
+    assert journal_of(mongo_db, 1).entries()["r1"].status is Status.APPLIED
+
+
+def test_tokens_go_on_where_somebody_dropped_the_lock(mongo_db: Db) -> None:
+    begin(journal_of(mongo_db, 7))
+    lock = MongoLock(mongo_db, lease_s=5.0)
+    with lock.held(timeout_s=1.0, on_wait=print):
+        assert lock.token == 8
