@@ -67,6 +67,8 @@ def _how_far(backend: Backend, entry: Entry) -> str:
 
 def _open_entries(backends: Backends) -> Iterator[tuple[BackendName, Entry]]:
     for name, backend in backends.items():
+        if backend.atomic:
+            continue  # it writes down what it has committed, and nothing before
         for entry in backend.read().open_entries():
             yield name, entry
 

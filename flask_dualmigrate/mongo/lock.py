@@ -229,7 +229,7 @@ class MongoLock:
         )
         if freed is None:
             return False
-        StepStore(exact_view(self._db), token=int(freed["token"])).claim()
+        StepStore(exact_view(self._db), token=int(freed["token"])).shut_out()
         return True
 
 

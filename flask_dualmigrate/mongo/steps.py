@@ -154,6 +154,16 @@ class StepStore:
             raise self._lost() from error
 
     @around("mongo.steps.enlist")
+    def shut_out(self) -> None:
+        """Shut out the runs before us, with nobody to carry on what they began.
+
+        The fence keeps them from beginning a step; this, from going on with one: a
+        transaction that we ended is tried again by a run that wakes.
+        """
+        self.claim()
+        before = {"token": {"$lt": self._token}}
+        self._records.update_many(before, {"$set": {"token": self._token}})
+
     def enlist(self, session_ids: Sequence[Mapping[str, Any]]) -> None:
         """Add server sessions to those that the run after us has to end."""
         held = self._records.update_one(

@@ -31,7 +31,7 @@ def create_app():
     DualMigrate(app, db, mongo)
     return app
 """
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 class FlaskApp:

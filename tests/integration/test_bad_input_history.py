@@ -36,6 +36,14 @@ def sql(statement: str) -> Callable[[Live], object]:
     return happen
 
 
+def forget(*collections: str) -> Callable[[Live], object]:
+    def happen(live: Live) -> None:
+        for name in collections:
+            live.mongo_db[name].drop()
+
+    return happen
+
+
 def edit(revision_id: str = "b2b2", side: str = "mongo") -> Callable[[Live], object]:
     def happen(live: Live) -> None:
         with live.bench.tree.path(side, revision_id).open("a") as file:
@@ -176,7 +184,7 @@ STORIES = (
             ),
             code=3,
         ),
-        lambda live: live.mongo_db["_migrations"].drop(),
+        forget("_migrations"),
     ),
     Story(
         Row(
@@ -185,11 +193,7 @@ STORIES = (
             ("MongoDB has no history", "stamp --backend mongo c3c3"),
             code=3,
         ),
-        lambda live: [
-            live.mongo_db.drop_collection(name)
-            for name in live.mongo_db.list_collection_names()
-            if name.startswith("_migrations")
-        ],
+        forget("_migrations", "_migrations_meta", "_migrations_lock"),
     ),
     Story(
         Row(

@@ -201,6 +201,10 @@ SERVERS = (
 )
 
 
+ALONE = ("secondary", "standalone", "standby")
+"""What has a test of its own, below."""
+
+
 @pytest.mark.parametrize("server", SERVERS, ids=[one.row.id for one in SERVERS])
 def test_a_server_that_cannot_be_used_is_named(server: Server, live: Live) -> None:
     server.app(live).try_(server.row)

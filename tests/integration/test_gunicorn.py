@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -70,7 +71,7 @@ def start(
         ) -> Gunicorn:
             server = Gunicorn(
                 tmp_path / "gunicorn.log",
-                *("--no-control-socket", "--timeout=1", f"--workers={workers}"),
+                *("--no-control-socket", "--timeout=120", f"--workers={workers}"),
                 # Imports it before the fork, which saves time, and makes no app.
                 f"--config=python:{APP}",
                 *words,
@@ -100,7 +101,6 @@ def mend(tree: Tree, *, broken: bool) -> None:
 def test_16_workers_on_an_empty_database_migrate_once_and_all_serve(
     start: Start, words: tuple[str, ...]
 ) -> None:
-    # Longer than gunicorn's --timeout: a worker that migrates or waits is not killed.
     server = start(True, *words, workers=WORKERS, takes_s=2)
     answers = server.ask_all(WORKERS)
 
@@ -129,6 +129,19 @@ def test_no_worker_serves_when_the_upgrade_fails(
     assert "direct cause" not in server.said
     assert "executor.py" not in server.said
     assert mongo_db.calls.count_documents({}) == 0
+
+
+def test_a_migration_may_take_longer_than_the_timeout_of_gunicorn(
+    start: Start, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    server = start(True, "--timeout=1", workers=1, takes_s=3)
+    give_up = time.monotonic() + 60
+    while stamps(engine, mongo_db) != (["r1"], ["r1"]):
+        assert time.monotonic() < give_up, server.said
+        time.sleep(0.05)
+    assert mongo_db.calls.count_documents({}) == 1
+    assert server.said.count("Booting worker") == 1
+    assert "WORKER TIMEOUT" not in server.said
 
 
 def test_a_loop_of_restarts_does_no_harm_and_a_mended_script_ends_it(

@@ -30,6 +30,8 @@ from flask_dualmigrate.extension import environment_of
 from flask_dualmigrate.holder import Holder, mark_of
 from flask_dualmigrate.mongo.journal import MongoJournal
 from flask_dualmigrate.mongo.lock import MongoLock
+from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.ops import Transform
 from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
 from flask_dualmigrate.revision import BackendName, Direction, Revision
 
@@ -75,7 +77,7 @@ def test_a_waiter_says_who_since_when_at_which_revision_and_on_which_side(
         init()
         Tree(tmp_path / "migrations").add("r1")
         init()
-        journal = MongoJournal(mongo_db)
+        journal = MongoJournal(mongo_db, token=lambda: 0)
         journal.begin(Revision("r1"), Direction.UPGRADE, checksum="")
         with pytest.raises(LockTimeout, match="flask db-migrate unlock"):
             environment_of(on_wait=said.append).migrate("head", Direction.UPGRADE)
@@ -264,6 +266,24 @@ def test_unlock_frees_no_lock_that_another_one_has_by_now(
         assert postgres_lock.free(Holder(server_pid=1)) is False
         assert mongo_lock.is_held()
         assert postgres_lock.holder() is not None
+
+
+def test_a_batch_that_is_under_way_when_the_lock_is_freed_is_not_written(
+    mongo_lock: MongoLock, mongo_db: Database[Any]
+) -> None:
+    mongo_db.numbers.insert_many([{"_id": i, "n": 0} for i in range(100)])
+
+    def add_one(doc: dict[str, Any]) -> dict[str, Any]:
+        if doc["_id"] == 50 and (holder := mongo_lock.holder()) is not None:
+            assert MongoLock(mongo_db, lease_s=30).free(holder)
+        return {**doc, "n": doc["n"] + 1}
+
+    step = Transform("numbers", add_one, keep=True, batch_size=20)
+    with mongo_lock.held(timeout_s=0, on_wait=nobody):
+        runner = OperationRunner(mongo_db, token=mongo_lock.token, batch_seconds=0)
+        with pytest.raises(LockLost):
+            runner.run("r1", Direction.UPGRADE, [step])
+    assert mongo_db.numbers.count_documents({"n": 1}) == 40
 
 
 def test_a_run_whose_session_was_ended_commits_nothing(

@@ -21,6 +21,12 @@ from .snapshots import stamps
 
 Proxy = Callable[[str], AbstractContextManager[str]]
 
+# Of this database alone: other tests have theirs on the same server.
+LOCKS = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
 real = pytest.mark.skipif(PGBOUNCER is None, reason="no PgBouncer is installed")
 
 
@@ -70,8 +76,7 @@ def test_a_pooler_that_shares_sessions_is_refused_before_anything_is_changed(
     assert e.value.exit_code == 4
     assert stamps(engine, mongo_db) == ([], [])
     with engine.connect() as connection:
-        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-        assert connection.exec_driver_sql(locks).scalar_one() == 0
+        assert connection.exec_driver_sql(LOCKS).scalar_one() == 0
 
     direct = {"DUALMIGRATE_POSTGRES_URI": postgres_url}
     with make_app(urls={"postgres": near}, config=direct).app_context():
@@ -88,6 +93,5 @@ def test_what_keeps_a_session_for_a_connection_is_not_refused(near: str) -> None
     engine = sa.create_engine(near)
     lock = PostgresLock(engine, key=7)
     with lock.held(timeout_s=0, on_wait=print), engine.connect() as connection:
-        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-        assert connection.exec_driver_sql(locks).scalar_one() == 1
+        assert connection.exec_driver_sql(LOCKS).scalar_one() == 1
     engine.dispose()

@@ -24,6 +24,9 @@ from .snapshots import stamps
 
 Mongo = Database[dict[str, Any]]
 
+AT_ONCE_S = 20.0
+"""Seconds, on a machine that is busy; what is cut short would take a minute."""
+
 DOCUMENTS = 400
 INSERT = f'op.insert("item", [{{"n": 0}} for n in range({DOCUMENTS})])'
 SLOW = 'op.transform("item", up, batch_size=10, undo=down)'
@@ -205,7 +208,7 @@ def test_a_second_signal_stops_at_once_and_leaves_what_a_kill_leaves(
         run.signal(SIGINT)
         sent = time.monotonic()
         assert run.end() == 130
-        assert time.monotonic() - sent < 5
+        assert time.monotonic() - sent < AT_ONCE_S
     assert run.told == "flask db-migrate upgrade head"
     record = mongo_db["_migrations_steps"].find_one({"_id.step": 0})
     assert record is not None
@@ -226,7 +229,7 @@ def test_a_run_that_waits_for_a_lock_ends_at_once(
         run.signal(SIGTERM)
         sent = time.monotonic()
         assert run.end() == 143
-        assert time.monotonic() - sent < 5
+        assert time.monotonic() - sent < AT_ONCE_S
     assert run.err.endswith(
         "Stopped by SIGTERM: no revision was done. "
         "Carry on with: flask db-migrate upgrade head\n"
@@ -257,7 +260,7 @@ def test_a_statement_of_postgres_is_cancelled_and_the_mongo_half_is_carried_on(
         run.signal(SIGTERM)
         sent = time.monotonic()
         assert run.end() == 143
-        assert time.monotonic() - sent < 10
+        assert time.monotonic() - sent < AT_ONCE_S
         look.rollback()
         assert look.execute(asleep).scalar_one() == 0
         assert not sa.inspect(look).has_table("t")
@@ -316,7 +319,7 @@ def test_a_run_that_pauses_before_it_tries_again_ends_at_once(
             run.signal(SIGTERM)
             sent = time.monotonic()
             assert run.end() == 143
-            assert time.monotonic() - sent < 5
+            assert time.monotonic() - sent < AT_ONCE_S
         connection.rollback()
     assert run.told == "flask db-migrate upgrade head --lock-timeout 0.1 --yes"
     with flask.again(run.told) as rest:

@@ -108,7 +108,7 @@ def test_on_mongo_postgres_is_not_initialised(
         "upgrade",
         "upgrade --dry-run",
         "downgrade -1 --yes",
-        "stamp base",
+        "stamp base --yes",
     ],
 )
 def test_every_command_works_on_one_database_alone(

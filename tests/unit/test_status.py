@@ -134,7 +134,8 @@ def states(directory: ScriptDirectory) -> dict[BackendName, State]:
     made = {}
     for name in BOTH:
         checksum = directory.checksum(name, "bbbb")
-        made[name] = _state(_entry(UP, Status.APPLIED, checksum=checksum))
+        entry = _entry(UP, Status.APPLIED, checksum=checksum, down_revision=("aaaa",))
+        made[name] = _state(entry)
     return made
 
 
@@ -160,6 +161,16 @@ def test_an_applied_script_that_was_edited_is_told(
     assert text == f"The {name.label} script of bbbb was edited after it was run"
     with pytest.raises(IntegrityError, match="repair bbbb --accept-checksum"):
         refuse_edited(directory, states)
+
+
+def test_an_applied_script_that_follows_another_one_now_is_told_so(
+    directory: ScriptDirectory, states: dict[BackendName, State]
+) -> None:
+    moved = dataclasses.replace(states[MONGO].entries["bbbb"], down_revision=())
+    _edit(directory, MONGO)
+
+    (text,) = edited_scripts(directory, {MONGO: _state(moved)})
+    assert "it followed nothing, and follows aaaa now" in text
 
 
 @pytest.mark.parametrize(

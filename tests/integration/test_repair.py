@@ -1,0 +1,404 @@
+"""`repair` and `verify` on real servers: each case, and what each choice leaves."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from pymongo.database import Database
+
+from flask_dualmigrate import (
+    IntegrityError,
+    UsageError,
+    check,
+    downgrade,
+    init,
+    repair,
+    stamp,
+    unlock,
+    upgrade,
+    verify,
+)
+from flask_dualmigrate.mongo.lock import MongoLock
+from flask_dualmigrate.recovery import Case, RepairReport, UndoResult
+
+from .conftest import MakeApp, Tree
+from .snapshots import stamps
+from .test_resume import HALF_WAY, KILL_ONCE, killed_cli
+
+__all__ = ["killed_cli"]
+
+Prepare = Callable[..., None]
+STEP = 'op.transform("numbers", add_one, undo=take_one, batch_size=100)'
+
+
+@pytest.fixture
+def numbers(tree: Tree, mongo_db: Database[Any]) -> Tree:
+    """One revision applied, and 2,500 documents with `n` = 0."""
+    tree.add("r1", mongo='op.create_collection("numbers")')
+    init()
+    upgrade()
+    mongo_db.numbers.insert_many([{"_id": i, "n": 0} for i in range(2500)])
+    return tree
+
+
+@pytest.fixture
+def killed(numbers: Tree, killed_cli: Any) -> Prepare:
+    """Return a function that writes r2, and runs its upgrade until it kills itself."""
+
+    def prepare(**bodies: str) -> None:
+        numbers.add("r2", **bodies)
+        init()
+        assert killed_cli("upgrade").returncode == -signal.SIGKILL
+        unlock()  # ends its transaction too, which is open for a minute otherwise
+
+    return prepare
+
+
+def half_way(killed: Prepare) -> None:
+    killed(mongo=STEP, mongo_more=KILL_ONCE + HALF_WAY)
+
+
+def report() -> RepairReport:
+    found = repair()
+    assert isinstance(found, RepairReport)
+    return found
+
+
+def only_case(kind: str) -> Case:
+    (case,) = report().cases
+    assert case.kind == kind
+    return case
+
+
+def is_whole(engine: sa.Engine, mongo_db: Database[Any], *ids: str) -> None:
+    """Assert that both sides stand at the last of the ids, and nothing is wrong."""
+    assert stamps(engine, mongo_db) == ([ids[-1]], list(ids))
+    assert report().ok
+    assert [f for f in check().findings if f.kind not in ("pending", "models")] == []
+
+
+def test_there_is_nothing_to_repair_where_both_sides_agree(
+    numbers: Tree, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    assert report().rows == ()
+    is_whole(engine, mongo_db, "r1")
+
+
+def test_a_revision_that_was_killed_half_way_is_shown_with_how_far_it_is(
+    killed: Prepare,
+) -> None:
+    half_way(killed)
+    case = only_case("half-done")
+    assert (case.backend, case.revision) == ("mongo", "r2")
+    assert "step 0, transform numbers: " in case.text
+    assert " of 2,500 documents" in case.text
+    assert [choice.command for choice in case.choices] == [
+        "flask db-migrate upgrade r2",
+        "flask db-migrate repair r2 --undo",
+    ]
+    (row,) = report().rows
+    assert {name: side.state for name, side in row.sides.items()} == {
+        "mongo": "stopped",
+        "postgres": "pending",
+    }
+
+
+def test_a_half_done_revision_can_be_carried_on(
+    killed: Prepare, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    half_way(killed)
+    upgrade(revision="r2")
+    is_whole(engine, mongo_db, "r1", "r2")
+    assert mongo_db.numbers.distinct("n") == [1]
+
+
+def test_a_half_done_revision_can_be_undone(
+    killed: Prepare, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    half_way(killed)
+    assert repair(revision="r2", undo=True) == UndoResult("r2", ("mongo",))  # type: ignore[arg-type]
+    is_whole(engine, mongo_db, "r1")
+    assert mongo_db.numbers.distinct("n") == [0]
+
+
+def test_a_half_done_downgrade_can_be_undone(
+    numbers: Tree, killed_cli: Any, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    numbers.add(
+        "r2",
+        postgres_down="kill_once()",
+        postgres_more=KILL_ONCE,
+        mongo='op.add_field("numbers", "z", default=1)',
+        mongo_down='op.drop_field("numbers", "z")',
+    )
+    init()
+    upgrade()
+    assert killed_cli("downgrade", "--yes").returncode == -signal.SIGKILL
+    assert mongo_db.numbers.find_one({"z": 1}) is None
+    repair(revision="r2", undo=True)
+    is_whole(engine, mongo_db, "r1", "r2")
+    assert mongo_db.numbers.distinct("z") == [1]
+
+
+@pytest.mark.parametrize("undo", [False, True], ids=["carry on", "undo"])
+def test_a_side_that_awaits_its_partner_has_both_choices(
+    killed: Prepare, engine: sa.Engine, mongo_db: Database[Any], undo: bool
+) -> None:
+    killed(
+        mongo='op.add_field("numbers", "z", default=1)',
+        postgres="kill_once()",
+        postgres_more=KILL_ONCE,
+    )
+    case = only_case("half-done")
+    assert case.text == "MongoDB has done the upgrade of r2, and PostgreSQL has not"
+    if undo:
+        repair(revision="r2", undo=True)
+        is_whole(engine, mongo_db, "r1")
+    else:
+        upgrade(revision="r2")
+        is_whole(engine, mongo_db, "r1", "r2")
+
+
+def test_what_the_partner_has_committed_is_closed_and_not_undone(
+    numbers: Tree, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    mark = {"$set": {"awaits_partner": True}}
+    mongo_db["_migrations"].update_one({"_id": "r1"}, mark)
+    only_case("not-closed")
+    result = repair(revision="r1", undo=True)
+    assert result == UndoResult("r1", (), ("mongo",))  # type: ignore[arg-type]
+    is_whole(engine, mongo_db, "r1")
+
+
+@pytest.mark.parametrize(("done", "calls"), [(True, 1), (False, 2)])
+def test_a_step_in_doubt_is_decided_and_the_run_goes_on(
+    killed: Prepare,
+    engine: sa.Engine,
+    mongo_db: Database[Any],
+    done: bool,
+    calls: int,
+) -> None:
+    job = "\ndef job(db):\n    db.log.insert_one({})\n    kill_once()\n"
+    killed(mongo="op.run(job)", mongo_more=KILL_ONCE + job)
+    case = only_case("in-doubt")
+    assert [choice.command for choice in case.choices] == [
+        "flask db-migrate repair r2 --step 0 --done",
+        "flask db-migrate repair r2 --step 0 --retry",
+    ]
+    repair(revision="r2", step=0, done=done)
+    only_case("half-done")
+    upgrade(revision="r2")
+    is_whole(engine, mongo_db, "r1", "r2")
+    assert mongo_db.log.count_documents({}) == calls
+
+
+def test_what_is_open_is_the_work_of_whoever_holds_the_lock(
+    killed: Prepare, mongo_db: Database[Any]
+) -> None:
+    half_way(killed)
+    lock = MongoLock(mongo_db, lease_s=30)
+    with lock.held(timeout_s=5, on_wait=lambda holder: None):
+        case = only_case("at-work")
+    assert "(pid " in case.text
+    assert case.choices[-1].command == "flask db-migrate unlock"
+
+
+@pytest.mark.parametrize("side", ["mongo", "postgres"])
+def test_an_edited_script_is_accepted_on_its_side(
+    numbers: Tree, engine: sa.Engine, mongo_db: Database[Any], side: str
+) -> None:
+    numbers.add("r2")
+    init()
+    upgrade()
+    with numbers.path(side, "r1").open("a") as file:
+        file.write("# edited\n")
+    init()
+    case = only_case("edited")
+    assert case.choices[-1].command == "flask db-migrate repair r1 --accept-checksum"
+    with pytest.raises(IntegrityError, match="repair r1 --accept-checksum"):
+        upgrade()
+    repair(revision="r1", accept_checksum=True)
+    is_whole(engine, mongo_db, "r1", "r2")
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
+    with pytest.raises(IntegrityError, match="was edited"):
+        repair(revision="r1", accept_checksum=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "harm", "side"),
+    [
+        ("lost-mark", 'mongo_db["_migrations"].drop()', "mongo"),
+        ("lost-mark", 'sql("DELETE FROM alembic_version")', "postgres"),
+        ("lost-mark", 'sql("DROP TABLE alembic_version")', "postgres"),
+        ("extra-row", "sql(\"INSERT INTO alembic_version VALUES ('r1')\")", "postgres"),
+    ],
+    ids=["journal dropped", "row deleted", "version table dropped", "two rows"],
+)
+def test_a_lost_mark_is_made_again_by_the_stamp_that_is_offered(
+    numbers: Tree,
+    engine: sa.Engine,
+    mongo_db: Database[Any],
+    kind: str,
+    harm: str,
+    side: str,
+) -> None:
+    def sql(statement: str) -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(statement)
+
+    numbers.add("r2", postgres='op.create_table("t")')
+    init()
+    upgrade()
+    exec(harm, {"mongo_db": mongo_db, "sql": sql})
+    case = only_case(kind)
+    offered = [choice.command for choice in case.choices]
+    assert f"flask db-migrate stamp --backend {side} r2" in offered
+    stamp(revision="r2", backend=side)
+    is_whole(engine, mongo_db, "r1", "r2")
+
+
+def test_the_row_that_another_tool_moved_can_be_believed(
+    numbers: Tree, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+    case = only_case("lost-mark")
+    assert case.choices[-1].command == "flask db-migrate stamp --backend postgres base"
+    stamp(revision="base", backend="postgres")
+    assert report().ok
+    upgrade()
+    is_whole(engine, mongo_db, "r1")
+
+
+def test_different_pair_ids_are_explained_and_nothing_is_offered_to_type(
+    numbers: Tree, mongo_db: Database[Any]
+) -> None:
+    other = {"$set": {"pair_id": "other"}}
+    mongo_db["_migrations_meta"].update_one({"_id": "pair"}, other)
+    case = only_case("pair")
+    assert "MongoDB has other" in case.text
+    assert [choice.command for choice in case.choices] == [None, None]
+
+
+def test_nothing_half_done_is_nothing_to_undo(numbers: Tree) -> None:
+    with pytest.raises(IntegrityError, match="downgrade"):
+        repair(revision="r1", undo=True)
+
+
+VERIFY = """
+def verify(db):
+    assert db.numbers.count_documents({"bad": 1}) == 0, "there are bad numbers"
+"""
+VERIFY_POSTGRES = """
+def verify(connection):
+    count = connection.execute(sa.text("SELECT count(*) FROM t")).scalar_one()
+    assert count == 0, f"{count} rows"
+"""
+
+
+def outcomes(**options: Any) -> dict[tuple[str, str], str]:
+    return {(c.backend, c.revision): c.outcome for c in verify(**options).checks}
+
+
+@pytest.fixture
+def verified(numbers: Tree) -> Tree:
+    """Two revisions more, the first with verify functions on both sides."""
+    numbers.add(
+        "r2",
+        postgres='op.create_table("t", sa.Column("a", sa.Integer))',
+        postgres_more=VERIFY_POSTGRES,
+        mongo_more=VERIFY,
+    )
+    numbers.add("r3")
+    init()
+    upgrade()
+    return numbers
+
+
+def test_verify_calls_what_each_side_has_applied(verified: Tree) -> None:
+    assert outcomes() == {
+        ("postgres", "r1"): "none",
+        ("mongo", "r1"): "none",
+        ("postgres", "r2"): "passed",
+        ("mongo", "r2"): "passed",
+        ("postgres", "r3"): "none",
+        ("mongo", "r3"): "none",
+    }
+    assert outcomes(revision="r2", backend="mongo") == {("mongo", "r2"): "passed"}
+    assert set(outcomes(head_only=True)) == {("postgres", "r3"), ("mongo", "r3")}
+
+
+def test_verify_says_which_revision_fails_and_what_came_after_it(
+    verified: Tree, mongo_db: Database[Any]
+) -> None:
+    mongo_db.numbers.insert_one({"bad": 1})
+    result = verify(revision="r2")
+    assert not result.ok
+    postgres, mongo = result.checks
+    assert postgres.outcome == "passed"
+    assert (mongo.outcome, mongo.later) == ("failed", 1)
+    assert mongo.error is not None
+    assert mongo.error.endswith("there are bad numbers")
+
+
+def test_a_revision_that_is_not_applied_is_not_verified(verified: Tree) -> None:
+    downgrade(revision="r2")
+    assert ("mongo", "r3") not in outcomes()
+    with pytest.raises(UsageError, match="applied on no side"):
+        verify(revision="r3")
+
+
+def test_verify_writes_nothing_to_postgres(
+    numbers: Tree, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    writes = """
+    def verify(connection):
+        connection.execute(sa.text("INSERT INTO t VALUES (1)"))
+    """
+    numbers.add(
+        "r2",
+        postgres='op.create_table("t", sa.Column("a", sa.Integer))',
+        postgres_more=writes,
+    )
+    init()
+    upgrade()
+    result = verify(revision="r2", backend="postgres")
+    assert "read-only transaction" in str(result.checks[0].error)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 1
+
+
+@pytest.fixture
+def mirrored(make_app: MakeApp, tmp_path: Path) -> Flask:
+    """An app whose items are in both databases, and whose notes are in one."""
+    db = SQLAlchemy()
+    for name in ("items", "notes"):
+        sa.Table(name, db.metadata, sa.Column("id", sa.Integer, primary_key=True))
+    return make_app(db=db, collections={"items": "item", "notes": None})
+
+
+def test_verify_compares_the_counts_of_tables_and_their_collections(
+    mirrored: Flask, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    with mirrored.app_context():
+        init()
+        mirrored.extensions["sqlalchemy"].create_all()
+        mongo_db.item.insert_many([{"_id": i} for i in range(3)])
+        (counted,) = verify().counts
+        assert (counted.table, counted.collection) == ("items", "item")
+        assert (counted.rows, counted.documents, counted.ok) == (0, 3, False)
+        with engine.begin() as connection:
+            rows = "INSERT INTO items SELECT * FROM generate_series(1, 5)"
+            connection.exec_driver_sql(rows)
+        (bounded,) = verify(count_limit=3).counts
+        assert (bounded.rows, bounded.documents, bounded.exact) == (3, 3, False)
+        assert verify(counts=False).counts == ()
+        mongo_db.item.insert_many([{"_id": i} for i in (3, 4)])
+        assert verify().ok
