@@ -4,7 +4,7 @@
     7 extension    DualMigrate
     6 cli, health  options in, results out; the answers to probes
     5 commands     one function a verb
-    4 environment  a run on both sides; sides wires the wings; executor, history, console
+    4 environment  a run on both sides; sides wires the wings; executor, console, …
     3 plan         status, generate, results, indexes (values of them); the wings:
                    autogenerate, postgres, mongo
     2 script       lockfile, journal, backend, config, ops
