@@ -129,6 +129,18 @@ def tree(app: Flask, tmp_path: Path) -> Tree:
 
 
 @pytest.fixture
+def two(make_app: MakeApp, tmp_path: Path) -> Tree:
+    """A tree of two revisions, not applied."""
+    with make_app().app_context():
+        init()
+        tree = Tree(tmp_path / "migrations")
+        tree.add("r1", postgres='op.create_table("t", sa.Column("a", sa.Integer))')
+        tree.add("r2", mongo='op.create_collection("c")')
+        init()
+    return tree
+
+
+@pytest.fixture
 def engine(postgres_url: str) -> Iterator[sa.Engine]:
     """An engine of the test's own, to look at what was done."""
     engine = sa.create_engine(postgres_url)
