@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from ..backend import PlannedStep
 from ..crashpoints import around
-from ..errors import ScriptError
 from ..limits import Limits
 from ..revision import BackendName, Revision, Step
 from ..script import ScriptDirectory
+from ..side_scripts import SideScripts, call_verify
 from .destructive import destructive_calls
 from .env import script_as_sql
 from .failures import script_failure
@@ -22,12 +22,14 @@ from .offline import OfflineScript
 from .preflight import refuse_concurrently, refuse_irreversible
 
 
-class PostgresScripts:
-    """Reads the scripts of one side, for one dialect.
+class PostgresScripts(SideScripts):
+    """Tells what the scripts would do, for one dialect.
 
-    environment_options: as `env.environment` takes them. limits: of the app and of the
-    run; each script may have its own. schema: of the version table and the journal.
+    load, limits: as SideScripts takes them. environment_options: as `env.environment`
+    takes them. schema: of the version table and the journal.
     """
+
+    name = BackendName.POSTGRES
 
     def __init__(
         self,
@@ -38,25 +40,10 @@ class PostgresScripts:
         limits: Limits,
         schema: str | None,
     ) -> None:
-        self._load = load
+        super().__init__(load, limits)
         self._dialect_name = dialect_name
         self._options = environment_options
-        self._limits = limits
         self._schema = schema
-
-    @property
-    def directory(self) -> ScriptDirectory:
-        return self._load()
-
-    def of(self, revision: Revision) -> Script:
-        return self.directory.script(BackendName.POSTGRES, revision.id)
-
-    def checksum(self, revision: Revision) -> str:
-        return self.directory.checksum(BackendName.POSTGRES, revision.id)
-
-    def limits_of(self, step: Step) -> Limits:
-        script = self.of(step.revision)
-        return self._limits.for_script(script.module, script.path, BackendName.POSTGRES)
 
     def fit(self, steps: Sequence[Step]) -> list[Script]:
         """Return the scripts of steps; TreeError for one that cannot be run."""
@@ -91,7 +78,7 @@ class PostgresScripts:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             buffer.write(f"\n-- the rest cannot be told without a connection: {reason}")
         lines = (line.rstrip() for line in buffer.getvalue().splitlines())
-        return PlannedStep(BackendName.POSTGRES, tuple(line for line in lines if line))
+        return PlannedStep(self.name, tuple(line for line in lines if line))
 
     def as_sql(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         """Return the script of steps, for a database that has `applied`."""
@@ -113,16 +100,11 @@ class PostgresScripts:
 
         Raises ScriptError for what it raises.
         """
-        script = self.of(revision)
-        verify = getattr(script.module, "verify", None)
-        if verify is None:
-            return False
-        try:
-            verify(connection)
-        except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ScriptError(
-                f"verify(connection) of revision {script.revision} failed: {reason}",
-                where=script.path,
-            ) from error
-        return True
+        return call_verify(
+            self.of(revision), connection, argument="connection", reason_of=_in_one_line
+        )
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return what an error says, without the statement that SQLAlchemy adds."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -32,7 +32,7 @@ STAIR = (
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph", "holder"),
     ("backend", "script", "embedded"),
-    ("indexes",),
+    ("indexes", "side_scripts"),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "status", "generate"),
     ("recovery", "results"),
@@ -63,6 +63,7 @@ SPINE = (
     *("config", "journal", "lockfile", "script_file", "graph", "backend", "script"),
     *(
         "indexes",
+        "side_scripts",
         "plan",
         "status",
         "generate",
