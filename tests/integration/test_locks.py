@@ -36,15 +36,11 @@ from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
 from flask_dualmigrate.revision import BackendName, Direction, Revision
 
 from .conftest import MakeApp, Tree
-from .lock_holders import holding
+from .lock_holders import holding, nobody
 from .snapshots import stamps
 
 MONGO, POSTGRES = BackendName.MONGO, BackendName.POSTGRES
 HOURS = 5 * 3600
-
-
-def nobody(holder: object) -> None:
-    raise AssertionError(f"waited for {holder}")
 
 
 @pytest.fixture
