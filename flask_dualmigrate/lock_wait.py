@@ -24,8 +24,8 @@ Backends = Mapping[BackendName, Backend]
 class Waiting:
     """Hears about once a second who holds the lock of a side; speaks when it matters.
 
-    That is: at once, when another one holds it, when another revision is at work, and
-    every half a minute.
+    That is: at once, when another one holds it, when that one is gone, when another
+    revision is at work, and every half a minute.
     """
 
     def __init__(
@@ -41,13 +41,28 @@ class Waiting:
         if holder is None:
             return  # it has just let go, and we or another one will have it
         at = [_what(entry) for _, entry in _open_entries(self._backends)]
-        subject = (holder.who, holder.key, *at)
+        gone = tuple(_gone(holder))
+        subject = (holder.who, holder.key, *gone, *at)
         now = time.monotonic()
         if subject == self._said and now < self._again_at:
             return
         self._said, self._again_at = subject, now + _AGAIN_S
-        words = [f"the lock on {self._side.label} is held by {holder}"]
-        self._say("; ".join([*words, *under_way(self._backends)]))
+        words = f"the lock on {self._side.label} is held by {holder}"
+        until = _until(holder) if gone else ()
+        self._say("; ".join([words, *gone, *until, *under_way(self._backends)]))
+
+
+def _gone(holder: Holder) -> Iterator[str]:
+    """Say why it is over with a holder whose lock is still there."""
+    if holder.gone is not None:
+        yield holder.gone
+
+
+def _until(holder: Holder) -> Iterator[str]:
+    """Say when the lock of one who is gone ends, and what ends it at once."""
+    if holder.lease_s is not None and holder.lease_s > 0:
+        yield f"its lease ends in {holder.lease_s:.0f} s"
+    yield "to free it now: flask db-migrate unlock"
 
 
 def under_way(backends: Backends) -> tuple[str, ...]:
