@@ -1,68 +1,37 @@
-"""One run's parts, wired: config, scripts, the two sides, their locks.
+"""What a command needs: the two sides of a run, and the run itself.
 
-Alone in knowing both wings. A side that is not in use is never touched: its object may
-not even be initialised.
+It is planned from what both sides have, and done under the locks of both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
 from typing import Any
 
-import sqlalchemy as sa
-from alembic.script.base import Script
 from flask import Flask
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
-from pymongo.database import Database
 
-from .autogenerate.counterparts import counterparts, script_counterparts
-from .autogenerate.naming import Naming
-from .autogenerate.sql_indexes import compare_sql_indexes
-from .backend import Backend, Progress, State
+from .backend import State
 from .config import Config
 from .consistency import require_consistent
-from .errors import DatabaseUnavailable, IntegrityError, UsageError
+from .errors import IntegrityError
 from .events import lock_told, run_told, waits_told
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
-from .indexes import (
-    DeclaredIndexes,
-    IndexSide,
-    edited_in_scripts,
-    settle_declarations,
-)
-from .limits import GivenLimits
 from .lock_wait import Waiting
 from .lockfile import read_lock_file
-from .mongo import waking as mongo_waking
-from .mongo.backend import MongoBackend
-from .mongo.beanie_indexes import of_documents
-from .mongo.clients import own_database
-from .mongo.declared import scripted
-from .mongo.indexes import MongoIndexes
 from .plan import Plan, States, make_plan, require_target
-from .postgres import waking as postgres_waking
-from .postgres.backend import PostgresBackend
-from .postgres.direct import direct_engine
-from .postgres.indexes import PostgresIndexes
 from .revision import BackendName, Direction, Revision, Step
-from .script import ScriptDirectory
-from .server_wait import Ask, wait_for_servers
+from .sides import Sides
 from .status import Readiness, make_readiness, refuse_edited
-from .stopping import Stop
 
 
-class Environment:
-    """All that a command needs.
+class Environment(Sides):
+    """The sides of a run, and what is done with both of them.
 
-    backend: narrows the run to one side, "both" to neither; None: as the app says.
-    own_client: work through a MongoDB client of its own, which dispose() closes: the
-    app's is left as it was, so that processes forked from this one can use it.
-    on_step, on_progress, on_wait, on_absent: told what happens, for a person.
-    stop: asked between what can be left; nobody stops a run that is given none.
+    on_step, on_wait: told what happens, for a person. options: as Sides takes them.
     """
 
     def __init__(
@@ -72,220 +41,17 @@ class Environment:
         mongo: PyMongo | None,
         config: Config,
         *,
-        backend: str | None = None,
-        own_client: bool = False,
         on_step: Callable[[Step], None] | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
         on_wait: Callable[[str], None] | None = None,
-        on_absent: Callable[[str], None] | None = None,
-        stop: Stop | None = None,
+        **options: Any,
     ) -> None:
-        self.app = app
-        self.db = db
-        self.mongo = mongo
-        self.config = config
-        self._backend = backend
-        self._own_client = own_client
+        super().__init__(app, db, mongo, config, **options)
         self._on_step = on_step
-        self._on_progress = on_progress
         self._on_wait = on_wait or (lambda holder: None)
-        self._on_absent = on_absent or (lambda server: None)
-        self.stop = stop or Stop()
-        self._limits = config.limits
-
-    def limit(self, given: GivenLimits) -> None:
-        """Set time limits for this run alone.
-
-        Raises UsageError for a name or a value that is none.
-        """
-        self._limits = self.config.limits.for_run(given)
-
-    @cached_property
-    def available(self) -> tuple[BackendName, ...]:
-        """The sides that the app has, in the order they are worked on."""
-        given = {BackendName.MONGO: self.mongo, BackendName.POSTGRES: self.db}
-        return tuple(name for name in BackendName if given[name] is not None)
-
-    @cached_property
-    def active(self) -> tuple[BackendName, ...]:
-        """The sides that this deployment uses."""
-        return self.config.active_backends(self.available)
-
-    @cached_property
-    def in_scope(self) -> tuple[BackendName, ...]:
-        """The sides of this run: those in use, narrowed by --backend."""
-        if self._backend in (None, "both"):
-            return self.active
-        if self._backend not in self.active:
-            words = ", ".join(self.active)
-            raise UsageError(
-                f"--backend {self._backend} is not in use here (in use: {words})",
-                hint="See `active=` of DualMigrate.",
-            )
-        return (BackendName(self._backend),)
-
-    @cached_property
-    def directory(self) -> ScriptDirectory:
-        return ScriptDirectory(self.config.directory, self.available)
-
-    @cached_property
-    def backends(self) -> dict[BackendName, Backend]:
-        """The sides of this run; made, not yet connected."""
-        make: dict[BackendName, Callable[[], Backend]] = {
-            BackendName.MONGO: self._mongo_backend,
-            BackendName.POSTGRES: self._postgres_backend,
-        }
-        return {name: make[name]() for name in self.in_scope}
-
-    def mongo_side(self, why: str) -> MongoBackend:
-        """Return the MongoDB side, not yet connected.
-
-        Raises UsageError if it is not in use; why: the first half of its sentence.
-        """
-        backend = self.backends.get(BackendName.MONGO)
-        if not isinstance(backend, MongoBackend):
-            raise UsageError(
-                f"{why}; it is not in use here",
-                hint="See `active=` of DualMigrate, and --backend.",
-            )
-        return backend
-
-    @cached_property
-    def _mongo_db(self) -> Database[Any] | None:
-        """The app's own database, or the same by another client; None: it has none."""
-        assert self.mongo is not None
-        if self.mongo.db is None or not self._own_client:
-            return self.mongo.db
-        return own_database(self.mongo.db)
-
-    def _mongo_backend(self) -> MongoBackend:
-        return MongoBackend(
-            self._mongo_db,
-            lambda: self.directory,
-            lease_s=self.config.lock_lease_s,
-            on_progress=self._on_progress,
-            batch_seconds=self.config.batch_seconds,
-            replication_lag_s=self.config.replication_lag_s,
-            limits=self._limits,
-            stop=self.stop,
-        )
-
-    def _postgres_backend(self) -> PostgresBackend:
-        return PostgresBackend(
-            self.engine,
-            lambda: self.directory,
-            options=self.alembic_options,
-            metadata=self.metadata,
-            limits=self._limits,
-            x_arg=self.config.x_arg,
-            stop=self.stop,
-        )
-
-    @cached_property
-    def index_sides(self) -> tuple[IndexSide, ...]:
-        """The indexes of the sides of this run, MongoDB's first."""
-        make: dict[BackendName, Callable[[], IndexSide]] = {
-            BackendName.MONGO: self._mongo_indexes,
-            BackendName.POSTGRES: self._postgres_indexes,
-        }
-        return tuple(make[name]() for name in self.in_scope)
-
-    def _mongo_indexes(self) -> MongoIndexes:
-        backend = self.backends[BackendName.MONGO]
-        assert isinstance(backend, MongoBackend)
-        return MongoIndexes(
-            backend.db, self._declared_indexes, require_lock=backend.require_lock
-        )
-
-    def _declared_indexes(self) -> DeclaredIndexes:
-        """What MongoDB should have: by models, documents, and the applied scripts."""
-        naming = Naming(self.config.collections, self.config.fields)
-        applied = self.backends[BackendName.MONGO].read().applied
-        models = counterparts(self.metadata, naming=naming)
-        scripts = DeclaredIndexes()
-        if applied:
-            scripts = scripted(self.directory, applied)
-            models = edited_in_scripts(
-                models,
-                scripts,
-                lambda: script_counterparts(self._alembic(applied), naming=naming),
-            )
-        documents = of_documents(self.config.document_classes())
-        return settle_declarations([models, documents, scripts])
-
-    def _alembic(self, wanted: Collection[str]) -> list[Script]:
-        """Return the Alembic scripts of some revisions, oldest first."""
-        name, directory = BackendName.POSTGRES, self.directory
-        known = [rev.id for rev in directory.topological() if rev.id in wanted]
-        return [
-            directory.script(name, key) for key in known if directory.has(name, key)
-        ]
-
-    def _postgres_indexes(self) -> PostgresIndexes:
-        options = self.alembic_options
-        return PostgresIndexes(
-            self.engine,
-            lambda connection: compare_sql_indexes(
-                connection, self.metadata, options=options
-            ),
-            version_table=options.get("version_table", "alembic_version"),
-            lock_timeout_s=self.config.postgres_lock_timeout_s,
-            patience_s=self.config.lock_timeout_s,
-        )
-
-    @cached_property
-    def engine(self) -> sa.Engine:
-        """The app's own engine, or a direct one by DUALMIGRATE_POSTGRES_URI."""
-        if self.config.postgres_uri is not None:
-            return direct_engine(self.config.postgres_uri)
-        assert self.db is not None
-        try:
-            return self.db.engine
-        except (RuntimeError, KeyError) as error:
-            raise DatabaseUnavailable(
-                "The app uses PostgreSQL, and its SQLAlchemy object has no engine",
-                hint="Call db.init_app(app) with a SQLALCHEMY_DATABASE_URI.",
-            ) from error
-
-    @property
-    def metadata(self) -> sa.MetaData:
-        """The models' tables."""
-        assert self.db is not None
-        return self.db.metadata
-
-    def mirrored(self) -> tuple[tuple[str, str], ...]:
-        """Return the tables that have a collection, each with its name, in order."""
-        naming = Naming(self.config.collections, self.config.fields)
-        named = ((table, naming.collection(table)) for table in self.metadata.tables)
-        return tuple(sorted((table, name) for table, name in named if name is not None))
-
-    @cached_property
-    def alembic_options(self) -> dict[str, Any]:
-        return dict(self.config.alembic_options)
 
     def states(self) -> dict[BackendName, State]:
         """Read what the sides of this run have."""
         return {name: backend.read() for name, backend in self.backends.items()}
-
-    def wait_for_servers(self, wait_s: float) -> None:
-        """Wait until the sides of this run can be used; 0: do not wait.
-
-        Raises DatabaseUnavailable after so many seconds, or for what waiting does not
-        mend.
-        """
-        if not wait_s:
-            return
-        asks: dict[BackendName, Ask] = {
-            BackendName.MONGO: lambda s: mongo_waking.why_absent(
-                self.mongo_side("MongoDB is waited for").db, s
-            ),
-            BackendName.POSTGRES: lambda s: postgres_waking.why_absent(self.engine, s),
-        }
-        wait_for_servers(
-            {name: asks[name] for name in self.backends},
-            wait_s=wait_s,
-            on_absent=self._on_absent,
-        )
 
     def check_servers(self) -> None:
         """Raise DatabaseUnavailable if a side of this run cannot be used."""
@@ -430,16 +196,3 @@ class Environment:
         """Raise, before anything is changed, if a step cannot be done."""
         for name, backend in self.backends.items():
             backend.preflight([s for s in plan.steps if name in s.backends])
-
-    def dispose(self) -> None:
-        """Close pooled connections, so that none is left for a fork to share."""
-        used = self.__dict__  # what no one asked for is not made to be closed
-        if self._own_client and used.get("_mongo_db") is not None:
-            used["_mongo_db"].client.close()
-        if BackendName.POSTGRES not in used.get("in_scope", ()):
-            return
-        # The one connection of such a pool is the database itself: SQLite in memory.
-        if not isinstance(
-            self.engine.pool, sa.pool.StaticPool | sa.pool.SingletonThreadPool
-        ):
-            self.engine.dispose()

@@ -194,7 +194,7 @@ def edited_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:
 def _moved(directory: ScriptDirectory, entry: Entry) -> str:
     """Say what an applied revision follows now, if it followed something else."""
     now = directory.revisions[entry.revision].parents
-    if not entry.down_revision or set(now) == set(entry.down_revision):
+    if set(now) == set(entry.down_revision):
         return ""
     before, after = (
         " and ".join(ids) or "nothing" for ids in (entry.down_revision, now)

@@ -21,8 +21,8 @@ def words_of_signal(stopped: Interrupted, second: bool) -> str:
     if not second:
         return f"{name}: stopping at the next safe place; once more stops at once."
     return (
-        f"{name} again: stopped at once, like a kill; the lock on MongoDB ends with "
-        f"its lease. Carry on with: {redact(carry_on(stopped.target))}"
+        f"{name} again: stopped at once, like a kill; elsewhere the lock on MongoDB "
+        f"ends with its lease. Carry on with: {redact(carry_on(stopped.target))}"
     )
 
 

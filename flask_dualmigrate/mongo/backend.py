@@ -6,26 +6,18 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from alembic.script.base import Script
 from pymongo.database import Database
 
 from ..backend import Aside, Doubt, PlannedStep, Progress, State
-from ..crashpoints import around
-from ..errors import (
-    DatabaseUnavailable,
-    IntegrityError,
-    ScriptError,
-)
+from ..errors import DatabaseUnavailable, IntegrityError
 from ..events import tell
 from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
-from ..ops import Operation
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
@@ -37,21 +29,15 @@ from .lock import MongoLock
 from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
 from .privileges import require_privileges
-from .recording import record
 from .results import StepResult
-from .resume import doubts
+from .resume import described, doubts
 from .runner import OperationRunner
-from .steps import StepStatus
+from .scripts import MongoScripts
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
-from .work import progress_of
+from .work import progress_at
 
 log = logging.getLogger(__name__)
-
-_MARKS = {
-    StepStatus.DONE: " - done already",
-    StepStatus.STARTED: " - begun, is carried on",
-}
 
 
 class MongoBackend:
@@ -84,13 +70,12 @@ class MongoBackend:
                 hint="Call mongo.init_app(app) with a MONGO_URI that names a database.",
             )
         self._db = db
-        self._load = load
+        self._scripts = MongoScripts(load, limits=limits, stop=stop)
         self._lock = MongoLock(db, lease_s=lease_s, keep_going=stop.require)
         self._journal = MongoJournal(db, token=lambda: self._lock.token)
         self._on_progress = on_progress
         self._batch_seconds = batch_seconds
         self._replication_lag_s = replication_lag_s
-        self._limits = limits
         self._stop = stop
 
     @property
@@ -100,10 +85,6 @@ class MongoBackend:
     def require_lock(self) -> None:
         """Raise LockLost if the lock that `lock` took may have ended."""
         self._lock.require()
-
-    @property
-    def _directory(self) -> ScriptDirectory:
-        return self._load()
 
     def check(self) -> None:
         with driver_errors("be reached"):
@@ -144,15 +125,17 @@ class MongoBackend:
 
     def preflight(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            self._limits_of(step)
-            operations, path = self._operations(step), self._script(step.revision).path
+            self._scripts.limits_of(step)
+            operations, path = self._scripts.operations(step), self._scripts.path(step)
             refuse_todos(step, operations, path)
             refuse_uncallables(step, operations, self._db)
             if operations and not self._has_transactions:
                 refuse_without_transactions(step, operations, path)
 
     def check_rights(self, steps: Sequence[Step]) -> None:
-        operations = [found for step in steps for found in self._operations(step)]
+        operations = [
+            found for step in steps for found in self._scripts.operations(step)
+        ]
         require_privileges(self._db, operations)
 
     @cached_property
@@ -172,37 +155,26 @@ class MongoBackend:
         revision_id, direction = step.revision.id, step.direction
         found = runner.records(revision_id, direction)
         records = {record.step: record for record in found}
-        operations = self._operations(step)
+        operations = self._scripts.operations(step)
         forecasts = rehearsal.foretell(revision_id, direction, operations, records)
-        marks = {
-            number: _MARKS.get(each.status, "") for number, each in records.items()
-        }
-        lines = (
-            f"{operation.describe()}{marks.get(number, '')}"
-            for number, operation in enumerate(operations)
-        )
+        lines = described(operations, records)
         return PlannedStep(self.name, (*lines, *self._lost(step)), forecasts)
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         for step in steps:
-            path = self._script(step.revision).path
-            refuse_todos(step, self._operations(step), path)
+            refuse_todos(step, self._scripts.operations(step), self._scripts.path(step))
         client = self._db.client
         with client.start_session(causal_consistency=False) as session:
             return MongoshScript(
                 self._runner(connects=False),
                 session,
-                operations_of=self._operations,
-                checksum_of=lambda step: self._directory.checksum(
-                    self.name, step.revision.id
-                ),
-                verified=lambda step: hasattr(
-                    self._script(step.revision).module, "verify"
-                ),
+                operations_of=self._scripts.operations,
+                checksum_of=lambda step: self._scripts.checksum(step.revision),
+                verified=lambda step: self._scripts.has_verify(step.revision),
             ).text(steps, applied, database=self._db.name)
 
     def destructive(self, step: Step) -> tuple[str, ...]:
-        operations = self._operations(step)
+        operations = self._scripts.operations(step)
         taken = tuple(op.describe() for op in operations if op.destructive)
         return taken + self._lost(step)
 
@@ -237,20 +209,20 @@ class MongoBackend:
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the operations, then verify(db), then write that it is done."""
         revision_id, direction = step.revision.id, step.direction
-        operations = self._operations(step)
+        operations = self._scripts.operations(step)
         started = time.monotonic()
         self._lock.require()
         with driver_errors("write its journal"):
             self._journal.begin(
                 step.revision,
                 direction,
-                checksum=self._directory.checksum(self.name, revision_id),
+                checksum=self._scripts.checksum(step.revision),
             )
-        runner = self._runner(max_time_s=self._limits_of(step).max_time_s)
+        runner = self._runner(max_time_s=self._scripts.limits_of(step).max_time_s)
         result = runner.run(revision_id, direction, operations)
         _tell_notes(step, result.steps)
         if direction is Direction.UPGRADE:
-            self._verify(step.revision)
+            self._scripts.verify(step.revision, self._db)
         self._lock.require()
         status = {
             Direction.UPGRADE: Status.APPLIED,
@@ -265,23 +237,6 @@ class MongoBackend:
                 awaits_partner=partner,
             )
 
-    @around("mongo.verify")
-    def _verify(self, revision: Revision) -> bool:
-        script = self._script(revision)
-        verify = getattr(script.module, "verify", None)
-        if verify is None:
-            return False
-        try:
-            with self._stop.at_once():
-                verify(self._db)
-        except Exception as error:
-            reason = str(error) or type(error).__name__
-            raise ScriptError(
-                f"verify(db) of revision {revision.id} failed: {reason}",
-                where=script.path,
-            ) from error
-        return True
-
     def is_at_work(self) -> bool:
         with driver_errors("read its lock"):
             return self._lock.is_held()
@@ -289,23 +244,20 @@ class MongoBackend:
     def progress(self, entry: Entry) -> Progress | None:
         with driver_errors("read its journal"):
             now = self._db.client.admin.command("hello")["localTime"]
-        for at in self._runner().records(entry.revision, entry.direction):
-            if at.status is StepStatus.STARTED and at.run_at is not None:
-                elapsed_s = (_aware(now) - at.run_at).total_seconds()
-                return progress_of(at, elapsed_s, since=at.run_documents)
-        return None
+        records = self._runner().records(entry.revision, entry.direction)
+        return progress_at(now, records)
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return doubts(self._runner().records(entry.revision, entry.direction))
 
     def accept(self, revision: Revision) -> None:
         self._lock.require()
-        checksum = self._directory.checksum(self.name, revision.id)
+        checksum = self._scripts.checksum(revision)
         with driver_errors("write its journal"):
             self._journal.accept(revision.id, checksum)
 
     def verify(self, revision: Revision) -> bool:
-        return self._verify(revision)
+        return self._scripts.verify(revision, self._db)
 
     def count(self, name: str, limit: int) -> int | None:
         with driver_errors("count documents"):
@@ -319,7 +271,9 @@ class MongoBackend:
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo the operations newest first; return None, or why some stay done."""
         revision_id, direction = step.revision.id, step.direction
-        reverted = self._runner().revert(revision_id, direction, self._operations(step))
+        reverted = self._runner().revert(
+            revision_id, direction, self._scripts.operations(step)
+        )
         with driver_errors("write its journal"):
             if reverted.stuck is not None:
                 self._journal.finish(
@@ -348,7 +302,7 @@ class MongoBackend:
 
     def stamp(self, revisions: Sequence[Revision]) -> None:
         marks = {
-            revision.id: (revision, self._directory.checksum(self.name, revision.id))
+            revision.id: (revision, self._scripts.checksum(revision))
             for revision in revisions
         }
         for entry in self.read().open_entries():
@@ -392,19 +346,9 @@ class MongoBackend:
             replication_lag_s=self._replication_lag_s,
         )
 
-    def _limits_of(self, step: Step) -> Limits:
-        script = self._script(step.revision)
-        return self._limits.for_script(script.module, script.path, self.name)
-
     def _keep_going(self) -> None:
         self._lock.require()
         self._stop.require()
-
-    def _script(self, revision: Revision) -> Script:
-        return self._directory.script(self.name, revision.id)
-
-    def _operations(self, step: Step) -> tuple[Operation, ...]:
-        return record(self._script(step.revision), step.direction)
 
 
 def _tell_notes(step: Step, results: Sequence[StepResult]) -> None:
@@ -421,8 +365,3 @@ def _tell_notes(step: Step, results: Sequence[StepResult]) -> None:
                 step=result.step,
                 operation=result.verb,
             )
-
-
-def _aware(moment: datetime) -> datetime:
-    """Return a time of the server as UTC, whatever the app's client makes of it."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -40,8 +40,8 @@ def durable(db: Database[Any]) -> Database[Doc]:
 class MongoJournal:
     """Reads and writes the entries of one database.
 
-    token: returns the fencing token of our lock; to read, none is needed. It stands in each entry that is
-    written, and one that a later holder wrote is not ours to write any more.
+    token: returns the fencing token of our lock; to read, none is needed. It stands in
+    each entry that is written; one that a later holder wrote is not ours any more.
     """
 
     def __init__(

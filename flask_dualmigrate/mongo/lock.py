@@ -132,13 +132,20 @@ class MongoLock:
         self._keep_going()
         while not self._take():
             now = time.monotonic()
-            if now >= give_up:
-                raise LockTimeout.of("MongoDB", self.holder(), timeout_s)
-            if now >= look_at:
-                on_wait(self.holder())
+            if now >= min(look_at, give_up):
+                holder = self.holder()
+                if self._outlived(holder):
+                    continue
+                if now >= give_up:
+                    raise LockTimeout.of("MongoDB", holder, timeout_s)
+                on_wait(holder)
                 look_at = time.monotonic() + _LOOK_S
             time.sleep(_POLL_S)
             self._keep_going()
+
+    def _outlived(self, holder: Holder | None) -> bool:
+        """Free the lock of a process that is provably gone: it renews it no more."""
+        return holder is not None and holder.gone is not None and self.free(holder)
 
     def _take(self) -> bool:
         asked = time.monotonic()

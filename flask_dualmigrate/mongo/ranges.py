@@ -42,8 +42,8 @@ def range_of(place: Mapping[str, Any]) -> Query:
 def beginnings_of(place: Mapping[str, Any]) -> Iterator[Query]:
     """Yield filters for the beginning of a range, the quickest first.
 
-    What the first one finds comes before all else in the range; only where it finds
-    nothing, the next one is to be asked.
+    What the first one finds comes before all else in the range; only where that is not
+    enough, the next one is to be asked.
     """
     whole = range_of(place)
     if "$expr" in whole and "last" in place and _kind_of(place["last"]) is not None:

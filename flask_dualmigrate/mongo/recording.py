@@ -14,16 +14,12 @@ _MEND = "Mend the script; of this revision nothing was done."
 def record(script: Script, direction: Direction) -> tuple[Operation, ...]:
     """Return what a Mongo script's upgrade(op) or downgrade(op) says.
 
-    Raises TreeError if it has no such function, ScriptError if that raises.
+    Raises TreeError if it has no such function, or if its downgrade says by a
+    NotImplementedError that there is none; ScriptError if it raises something else.
     """
     function = getattr(script.module, direction, None)
     if function is None:
-        raise TreeError(
-            f"Revision {script.revision} has no {direction}() function, "
-            "so it cannot be taken back",
-            where=script.path,
-            hint="Write one, or choose a target above it.",
-        )
+        raise _irreversible(script, f"has no {direction}() function")
     recorder = MongoOperations()
     try:
         function(recorder)
@@ -34,6 +30,9 @@ def record(script: Script, direction: Direction) -> tuple[Operation, ...]:
             hint=error.hint or _MEND,
         ) from error
     except (Exception, SystemExit) as error:
+        if isinstance(error, NotImplementedError) and direction is Direction.DOWNGRADE:
+            said = f" ({error})" if str(error) else ""
+            raise _irreversible(script, f"refuses its downgrade{said}") from error
         raise ScriptError(
             f"{direction}(op) of revision {script.revision} failed: "
             f"{type(error).__name__}: {error}",
@@ -41,3 +40,11 @@ def record(script: Script, direction: Direction) -> tuple[Operation, ...]:
             hint=_MEND,
         ) from error
     return recorder.operations
+
+
+def _irreversible(script: Script, what: str) -> TreeError:
+    return TreeError(
+        f"Revision {script.revision} {what}, so it cannot be taken back",
+        where=script.path,
+        hint="Write one, or choose a target above it.",
+    )

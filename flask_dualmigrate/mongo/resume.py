@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..backend import Doubt
@@ -31,6 +31,23 @@ def subject_of(operation: Operation) -> dict[str, Any]:
     if hasattr(operation, "undo"):
         found["undo"] = operation.undo is not None
     return found
+
+
+_MARKS = {
+    StepStatus.DONE: " - done already",
+    StepStatus.STARTED: " - begun, is carried on",
+}
+
+
+def described(
+    operations: Sequence[Operation], records: Mapping[int, StepRecord]
+) -> tuple[str, ...]:
+    """Return each operation in words, and what an earlier run did of it."""
+    marks = {step: _MARKS.get(each.status, "") for step, each in records.items()}
+    return tuple(
+        f"{operation.describe()}{marks.get(step, '')}"
+        for step, operation in enumerate(operations)
+    )
 
 
 def refuse_changed(

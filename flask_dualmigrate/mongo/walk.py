@@ -106,13 +106,18 @@ def read(
             ids: Sequence[Any] = ()
             documents: tuple[RawBSONDocument, ...] = ()
             last = _bound(work, walk, query, place, size, session)
+            is_full = last is not MISSING
         else:
             ids, documents = _contents(work, walk, query, place, size, session)
             last = ids[-1] if ids else MISSING
-        if last is not MISSING:
+            is_full = len(ids) == size or _is_capped(documents)
+        if is_full:
             break
     else:
-        return None
+        if walk.reads is Reads.BOUNDS:
+            last = _end(work, walk, query, session)
+        if last is MISSING:
+            return None
     span = {key: place[key] for key in place if key == "last"} | {"until": last}
     within = both(range_of(span), walk.query)
     if walk.exempt:
@@ -147,9 +152,9 @@ def _bound(
     size: int,
     session: ClientSession,
 ) -> Any:
-    """Return the `_id` that a batch ends at, without reading those before it.
+    """Return the `_id` that a full batch ends at, without reading those before it.
 
-    MISSING if nothing is left.
+    MISSING if there are not so many left.
     """
     target, only_id = work.db[walk.collection], {"_id": True}
     found = target.find(
@@ -157,7 +162,14 @@ def _bound(
     )
     for document in _from(walk, found, place):
         return document["_id"]
-    end = target.find_one(query, only_id, sort=[("_id", -1)], session=session)
+    return MISSING
+
+
+def _end(work: Work, walk: Walk, query: Query, session: ClientSession) -> Any:
+    """Return the last `_id` that a query finds; MISSING if there is none."""
+    end = work.db[walk.collection].find_one(
+        query, {"_id": True}, sort=[("_id", -1)], session=session
+    )
     return MISSING if end is None else end["_id"]
 
 
@@ -228,3 +240,7 @@ def read_capped(cursor: Cursor[RawBSONDocument]) -> tuple[RawBSONDocument, ...]:
             if size_bytes >= MOST_BYTES:
                 break
     return tuple(documents)
+
+
+def _is_capped(documents: Sequence[RawBSONDocument]) -> bool:
+    return sum(len(document.raw) for document in documents) >= MOST_BYTES

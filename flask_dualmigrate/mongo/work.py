@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import bson
@@ -206,3 +207,16 @@ def progress_of(record: StepRecord, elapsed_s: float, *, since: int) -> Progress
         total=record.total,
         rate=rate if rate > 0 else None,
     )
+
+
+def progress_at(now: datetime, records: Iterable[StepRecord]) -> Progress | None:
+    """Return how far the step is that is under way; None if none is.
+
+    now: the server's time, aware or not, as the app's client gives it.
+    """
+    aware = now if now.tzinfo else now.replace(tzinfo=UTC)
+    for at in records:
+        if at.status is StepStatus.STARTED and at.run_at is not None:
+            elapsed_s = (aware - at.run_at).total_seconds()
+            return progress_of(at, elapsed_s, since=at.run_documents)
+    return None

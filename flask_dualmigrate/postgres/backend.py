@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -11,18 +10,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext
-from alembic.script.base import Script
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..backend import Doubt, PlannedStep, Progress, State
 from ..crashpoints import around, reached
-from ..errors import (
-    DatabaseUnavailable,
-    DualMigrateError,
-    OutcomeUnknown,
-    ScriptError,
-)
+from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
@@ -31,21 +24,16 @@ from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
 from .crashpoints import watch
-from .destructive import destructive_calls
-from .env import environment, run_script, script_as_sql
-from .errors import connection_lost, driver_errors, first_line, unavailable
+from .env import run_script
+from .errors import connection_lost, driver_errors
+from .failures import script_failure
 from .journal import PostgresJournal, now_of
-from .limits import Attempt, limit_error
+from .limits import Attempt
 from .lock import PostgresLock, lock_key
-from .offline import OfflineScript
-from .preflight import (
-    refuse_concurrently,
-    refuse_invalid_indexes,
-    refuse_irreversible,
-    refuse_tables_without_history,
-)
+from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
-from .versions import applied_below
+from .scripts import PostgresScripts
+from .versions import applied_below, read_heads, write_heads
 
 
 class PostgresBackend:
@@ -71,12 +59,17 @@ class PostgresBackend:
         stop: Stop = NEVER,
     ) -> None:
         self.engine = engine
-        self._load = load
         self._options = options
         self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
-        self._limits = limits
         self._stop = stop
         self._schema = options.get("version_table_schema")
+        self._scripts = PostgresScripts(
+            load,
+            engine.dialect.name,
+            environment_options=self._environment,
+            limits=limits,
+            schema=self._schema,
+        )
         self._journal = PostgresJournal(self._schema)
         self._lock = PostgresLock(
             engine, key=lock_key(self._schema), keep_going=stop.require
@@ -84,7 +77,7 @@ class PostgresBackend:
 
     @property
     def _directory(self) -> ScriptDirectory:
-        return self._load()
+        return self._scripts.directory
 
     @property
     def _is_postgres(self) -> bool:
@@ -105,8 +98,7 @@ class PostgresBackend:
     def read(self, graph: RevisionGraph | None = None) -> State:
         graph = graph or self._directory
         with driver_errors("read its journal"), self.engine.connect() as connection:
-            with environment(connection, graph, **self._environment) as context:
-                heads = tuple(context.get_context().get_current_heads())
+            heads = read_heads(connection, graph, self._environment)
             entries = self._journal.entries(connection)
             pair_id = self._journal.pair_id(connection)
         return State(applied_below(heads, graph, entries), entries, pair_id, heads)
@@ -140,7 +132,7 @@ class PostgresBackend:
             self._journal.set_pair_id(connection, pair_id)
 
     def preflight(self, steps: Sequence[Step]) -> None:
-        scripts = self._fit_scripts(steps)
+        scripts = self._scripts.fit(steps)
         if any(
             not s.revision.parents and s.direction is Direction.UPGRADE for s in steps
         ):
@@ -154,20 +146,10 @@ class PostgresBackend:
                 ],
             )
 
-    def _fit_scripts(self, steps: Sequence[Step]) -> list[Script]:
-        """Return the scripts of steps; TreeError for one that cannot be run."""
-        scripts = [self._script(step.revision) for step in steps]
-        for script, step in zip(scripts, steps, strict=True):
-            refuse_irreversible(script, step.direction)
-            self._limits_of(step)
-            if self._is_postgres:
-                refuse_concurrently(script, step.direction)
-        return scripts
-
     def check_rights(self, steps: Sequence[Step]) -> None:
         if not self._is_postgres:
             return
-        scripts = [(self._script(step.revision), step.direction) for step in steps]
+        scripts = [(self._scripts.of(step.revision), step.direction) for step in steps]
         version = self._options.get("version_table", "alembic_version")
         ours = [version, *(table.name for table in self._journal.tables)]
         with driver_errors("tell its rights"), self.engine.connect() as connection:
@@ -175,47 +157,13 @@ class PostgresBackend:
             require_privileges(connection, scripts, ours=ours, schema=self._schema)
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
-        return tuple(map(self._plan, steps))
-
-    def _plan(self, step: Step) -> PlannedStep:
-        """Return the statements of a step, as offline mode prints them."""
-        buffer = io.StringIO()
-        script = self._script(step.revision)
-        try:
-            script_as_sql(
-                self._directory,
-                script,
-                step.direction,
-                dialect_name=self.engine.dialect.name,
-                buffer=buffer,
-                **self._environment,
-            )
-        except (NameError, ImportError) as error:
-            raise self._failure(step, error) from error
-        except Exception as error:
-            # A query, say, whose answer the script goes on with: here there is none.
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            buffer.write(f"\n-- the rest cannot be told without a connection: {reason}")
-        lines = (line.rstrip() for line in buffer.getvalue().splitlines())
-        return PlannedStep(self.name, tuple(line for line in lines if line))
+        return tuple(map(self._scripts.planned, steps))
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
-        self._fit_scripts(steps)
-        heads = self._directory.heads_of(frozenset(applied))
-        return OfflineScript(
-            self._directory,
-            self.engine.dialect.name,
-            schema=self._schema,
-            script_of=lambda step: self._script(step.revision),
-            checksum_of=lambda step: self._directory.checksum(
-                self.name, step.revision.id
-            ),
-            environment_options=self._environment,
-            limits_of=self._limits_of,
-        ).text(steps, heads)
+        return self._scripts.as_sql(steps, applied)
 
     def destructive(self, step: Step) -> tuple[str, ...]:
-        return destructive_calls(self._script(step.revision), step.direction)
+        return self._scripts.destructive(step)
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the script, its verify, the version row and the journal row; COMMIT."""
@@ -227,11 +175,12 @@ class PostgresBackend:
             with self._stop.at_once():
                 self._check_constraints(ctx.connection)
                 if step.direction is Direction.UPGRADE:
-                    self._verify(step.revision, ctx.connection)
+                    self._scripts.verify(step.revision, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
             self._lock.require(ctx.connection)
 
-        attempt = Attempt(self.engine, self._limits_of(step), self._stop)
+        limits = self._scripts.limits_of(step)
+        attempt = Attempt(self.engine, limits, self._stop)
         try:
             attempt.repeat(lambda: self._run(step, attempt, before_commit))
         except DualMigrateError:
@@ -240,7 +189,8 @@ class PostgresBackend:
         except (Exception, SystemExit) as error:
             if connection_lost(error) and self._was_committed(step):
                 return
-            raise self._failure(step, error) from error
+            script = self._scripts.of(step.revision)
+            raise script_failure(script, error, limits) from error
 
     def _run(
         self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
@@ -250,7 +200,7 @@ class PostgresBackend:
             run_script(
                 connection,
                 self._directory,
-                self._script(step.revision),
+                self._scripts.of(step.revision),
                 step.direction,
                 before_script=lambda: attempt.begin(connection),
                 before_commit=before_commit,
@@ -258,10 +208,6 @@ class PostgresBackend:
                 **self._environment,
             )
         reached("postgres.commit.after")
-
-    def _limits_of(self, step: Step) -> Limits:
-        script = self._script(step.revision)
-        return self._limits.for_script(script.module, script.path, self.name)
 
     def _now(self) -> datetime:
         """Return the server's time: the clocks of clients may differ by hours."""
@@ -277,22 +223,6 @@ class PostgresBackend:
         if self._is_postgres:
             connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
-    @around("postgres.verify")
-    def _verify(self, revision: Revision, connection: Connection) -> bool:
-        script = self._script(revision)
-        verify = getattr(script.module, "verify", None)
-        if verify is None:
-            return False
-        try:
-            verify(connection)
-        except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ScriptError(
-                f"verify(connection) of revision {script.revision} failed: {reason}",
-                where=script.path,
-            ) from error
-        return True
-
     def _write(
         self, connection: Connection, step: Step, started_at: datetime, started: float
     ) -> None:
@@ -302,7 +232,7 @@ class PostgresBackend:
             step.revision,
             direction=step.direction,
             status=Status.APPLIED if up else Status.ROLLED_BACK,
-            checksum=self._directory.checksum(self.name, step.revision.id),
+            checksum=self._scripts.checksum(step.revision),
             started_at=started_at,
             duration_ms=int((time.monotonic() - started) * 1000),
         )
@@ -322,22 +252,6 @@ class PostgresBackend:
             ) from error
         return applied is (step.direction is Direction.UPGRADE)
 
-    def _failure(self, step: Step, error: BaseException) -> DualMigrateError:
-        script = self._script(step.revision)
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
-            return unavailable("finish a script", error)
-        told = limit_error(error, self._limits_of(step), script)
-        if told is not None:
-            return told
-        if isinstance(error, SQLAlchemyError):
-            said = first_line(error)
-        else:
-            said = f"{type(error).__name__}: {error}"
-        return ScriptError(
-            f"The PostgreSQL script of revision {script.revision} failed: {said}",
-            where=script.path,
-        )
-
     def is_at_work(self) -> bool:
         """An attempt that is not committed leaves nothing to be at work at."""
         return False
@@ -351,7 +265,7 @@ class PostgresBackend:
         return ()
 
     def accept(self, revision: Revision) -> None:
-        checksum = self._directory.checksum(self.name, revision.id)
+        checksum = self._scripts.checksum(revision)
         with driver_errors("write its journal"), self.engine.begin() as connection:
             self._journal.stamp(connection, applied=[(revision, checksum)], gone=[])
 
@@ -360,7 +274,7 @@ class PostgresBackend:
         with driver_errors("be verified"), self.engine.connect() as connection:
             if self._is_postgres:
                 connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-            found = self._verify(revision, connection)
+            found = self._scripts.verify(revision, connection)
             connection.rollback()
         return found
 
@@ -403,7 +317,7 @@ class PostgresBackend:
         marked = [
             (revision, checksum)
             for revision in revisions
-            for checksum in [self._directory.checksum(self.name, revision.id)]
+            for checksum in [self._scripts.checksum(revision)]
             if revision.id not in applied
             or not state.says_applied(revision.id)
             or getattr(state.entries.get(revision.id), "checksum", None) != checksum
@@ -416,22 +330,10 @@ class PostgresBackend:
         ]
         heads = self._directory.heads_of(frozenset(wanted))
         with driver_errors("be stamped"), self.engine.begin() as connection:
-            self._stamp_version(connection, heads)
+            write_heads(connection, self._directory, self._environment, heads)
             self._journal.stamp(connection, applied=marked, gone=gone)
-
-    def _stamp_version(self, connection: Connection, heads: Sequence[str]) -> None:
-        with environment(connection, self._directory, **self._environment) as context:
-            migration = context.get_context()
-            migration._ensure_version_table()
-            connection.execute(migration._version.delete())
-            for head in heads:
-                row = migration._version.insert().values(version_num=head)
-                connection.execute(row)
 
     def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
         """Return all attempts at a revision, oldest first."""
         with driver_errors("read its journal"), self.engine.connect() as connection:
             return self._journal.attempts(connection, revision_id)
-
-    def _script(self, revision: Revision) -> Script:
-        return self._directory.script(self.name, revision.id)

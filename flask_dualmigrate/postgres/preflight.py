@@ -18,13 +18,16 @@ from .script_calls import body_of, calls_of, text_of
 
 
 def refuse_irreversible(script: Script, direction: Direction) -> None:
-    """Raise TreeError for a script without that function, or with one that refuses.
+    """Raise TreeError for a script without that function, or a downgrade that refuses.
 
-    One that begins with `raise` says that the revision cannot be taken back.
+    One that begins with `raise NotImplementedError` says that it cannot be done; what
+    else it raises is a failure of the run.
     """
-    function = getattr(script.module, direction, None)
-    said = "has no" if not callable(function) else "refuses its"
-    if callable(function) and not _only_raises(script, direction):
+    if not callable(getattr(script.module, direction, None)):
+        said = "has no"
+    elif direction is Direction.DOWNGRADE and _refuses(script):
+        said = "refuses its"
+    else:
         return
     raise TreeError(
         f"Revision {script.revision} {said} {direction}() function, so it cannot be "
@@ -34,11 +37,14 @@ def refuse_irreversible(script: Script, direction: Direction) -> None:
     )
 
 
-def _only_raises(script: Script, function: str) -> bool:
-    body = body_of(script, function)
+def _refuses(script: Script) -> bool:
+    body = body_of(script, Direction.DOWNGRADE)
     if body and isinstance(body[0], ast.Expr) and text_of(body[0].value) is not None:
         body = body[1:]  # its docstring
-    return bool(body) and isinstance(body[0], ast.Raise)
+    if not body or not isinstance(body[0], ast.Raise) or body[0].exc is None:
+        return False
+    raised = ast.unparse(body[0].exc)
+    return "NotImplementedError" in raised or "rreversible" in raised.partition("(")[0]
 
 
 def refuse_concurrently(script: Script, function: str) -> None:

@@ -94,11 +94,11 @@ def _require_call(connection: Connection, script: Script, call: ast.Call) -> Non
 
 
 def _require_create(connection: Connection, schema: str | None, why: str) -> None:
-    in_schema = sa.func.coalesce(schema, sa.func.current_schema())
-    query = sa.select(
-        sa.func.has_schema_privilege(in_schema, "CREATE"), sa.func.current_schema()
+    query = sa.text(
+        "SELECT has_schema_privilege(to_regnamespace(quote_ident("
+        "coalesce(:schema, current_schema()))), 'CREATE'), current_schema()"
     )
-    may, current = connection.execute(query).one()
+    may, current = connection.execute(query, {"schema": schema}).one()
     # None: a schema that is not there yet, which a script may make.
     if may is False:
         raise _denied(connection, f"CREATE {why}", f"schema {schema or current}")

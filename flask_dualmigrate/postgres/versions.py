@@ -1,11 +1,39 @@
-"""What the rows of alembic_version say: the heads, and with them all below. Pure."""
+"""The rows of alembic_version: the heads, and with them all below."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
 
 from ..graph import RevisionGraph
 from ..journal import Entry
+from .env import environment
+
+
+def read_heads(
+    connection: Connection, tree: RevisionGraph, options: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return the rows; none where there is no such table. options: `environment`'s."""
+    with environment(connection, tree, **options) as context:
+        return tuple(context.get_context().get_current_heads())
+
+
+def write_heads(
+    connection: Connection,
+    tree: RevisionGraph,
+    options: Mapping[str, Any],
+    heads: Sequence[str],
+) -> None:
+    """Make these the only rows, in the connection's transaction."""
+    with environment(connection, tree, **options) as context:
+        migration = context.get_context()
+        migration._ensure_version_table()
+        connection.execute(migration._version.delete())
+        for head in heads:
+            row = migration._version.insert().values(version_num=head)
+            connection.execute(row)
 
 
 def applied_below(

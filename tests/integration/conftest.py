@@ -16,7 +16,7 @@ from flask_sqlalchemy import SQLAlchemy
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from flask_dualmigrate import DualMigrate, init
+from flask_dualmigrate import DualMigrate, init, upgrade
 
 # Beanie wants a newer PyMongo than we do: where ours is the oldest, there is none.
 collect_ignore = (
@@ -129,6 +129,18 @@ def tree(app: Flask, tmp_path: Path) -> Tree:
 
 
 @pytest.fixture
+def two(make_app: MakeApp, tmp_path: Path) -> Tree:
+    """A tree of two revisions, not applied."""
+    with make_app().app_context():
+        init()
+        tree = Tree(tmp_path / "migrations")
+        tree.add("r1", postgres='op.create_table("t", sa.Column("a", sa.Integer))')
+        tree.add("r2", mongo='op.create_collection("c")')
+        init()
+    return tree
+
+
+@pytest.fixture
 def engine(postgres_url: str) -> Iterator[sa.Engine]:
     """An engine of the test's own, to look at what was done."""
     engine = sa.create_engine(postgres_url)
@@ -141,6 +153,16 @@ def mongo_db(mongo_url: str) -> Iterator[Database[dict[str, Any]]]:
     """A database of the test's own, to look at what was done."""
     with MongoClient[dict[str, Any]](mongo_url) as client:
         yield client.get_default_database()
+
+
+@pytest.fixture
+def numbers(tree: Tree, mongo_db: Database[Any]) -> Tree:
+    """One revision applied, and 2,500 documents with `n` = 0."""
+    tree.add("r1", mongo='op.create_collection("numbers")')
+    init()
+    upgrade()
+    mongo_db.numbers.insert_many([{"_id": i, "n": 0} for i in range(2500)])
+    return tree
 
 
 @pytest.fixture

@@ -64,12 +64,6 @@ class World:
             if there.get(name) != content:
                 _put(self.mongo, name, content)
 
-    def end_lease(self) -> None:
-        """Let the time pass that the lock of a killed process lives."""
-        self.mongo["_migrations_lock"].update_one(
-            {"_id": "lock"}, [{"$set": {"expires_at": "$$NOW"}}]
-        )
-
     def has_changed(self, collection: str, _id: str) -> bool:
         """Return whether a document is not as it was kept."""
         kept = {doc["_id"]: doc for doc in self._kept[collection].documents}

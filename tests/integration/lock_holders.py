@@ -72,3 +72,8 @@ def holding(
     finally:
         process.kill()
         process.communicate(timeout=30)
+
+
+def nobody(holder: object) -> None:
+    """Be told of a wait where none is expected."""
+    raise AssertionError(f"waited for {holder}")

@@ -1,6 +1,6 @@
 """A table of all operations on MongoDB that a collection of any size can be put to.
 
-Its documents are those of `mongo_cases.item`: number n of them has `note` if n is odd,
+Its documents are those of `mongo_seed.item`: number n of them has `note` if n is odd,
 and `address` unless five divides n.
 """
 
@@ -30,7 +30,8 @@ from flask_dualmigrate.ops import (
     Update,
 )
 
-from .mongo_cases import TWICE, Db, Doc, count_down, count_up, item, mark, unmark
+from .mongo_cases import TWICE, count_down, count_up, mark, unmark
+from .mongo_seed import Db, Doc, item
 
 AnyOperation = TypeVar("AnyOperation", bound=Operation)
 Which = Callable[[int], bool]

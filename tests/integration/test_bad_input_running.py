@@ -123,8 +123,7 @@ SCRIPTS = (
         Row(
             "irreversible-mongo",
             DOWN,
-            ("d4d4", "NotImplementedError: no way", "mongo/versions/d4d4.py"),
-            code=1,
+            ("d4d4", "no way", "cannot be taken back", "mongo/versions/d4d4.py"),
         ),
         {"mongo_down": 'raise NotImplementedError("no way")'},
         upgraded=True,

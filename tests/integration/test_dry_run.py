@@ -38,8 +38,9 @@ from flask_dualmigrate.ops import (
 )
 
 from .conftest import Tree
-from .mongo_cases import CASES, Case, seed
+from .mongo_cases import CASES, Case
 from .mongo_runs import DOWN, REVISION, UP, complete, image, run, run_stopped
+from .mongo_seed import seed
 
 Db = Database[Any]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,18 +16,6 @@ from .conftest import NOWHERE, MakeApp, Tree
 
 NO_POSTGRES = "postgresql+psycopg://nobody:secret@127.0.0.1:9/nowhere"
 NO_MONGO = NOWHERE.replace("://", "://nobody:secret@")
-
-
-@pytest.fixture
-def two(make_app: MakeApp, tmp_path: Path) -> Tree:
-    """A tree of two revisions, not applied."""
-    with make_app().app_context():
-        init()
-        tree = Tree(tmp_path / "migrations")
-        tree.add("r1", postgres='op.create_table("t", sa.Column("a", sa.Integer))')
-        tree.add("r2", mongo='op.create_collection("c")')
-        init()
-    return tree
 
 
 def ask(app: Flask, path: str = "/healthz/ready") -> TestResponse:

@@ -36,15 +36,11 @@ from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
 from flask_dualmigrate.revision import BackendName, Direction, Revision
 
 from .conftest import MakeApp, Tree
-from .lock_holders import holding
+from .lock_holders import holding, nobody
 from .snapshots import stamps
 
 MONGO, POSTGRES = BackendName.MONGO, BackendName.POSTGRES
 HOURS = 5 * 3600
-
-
-def nobody(holder: object) -> None:
-    raise AssertionError(f"waited for {holder}")
 
 
 @pytest.fixture
@@ -219,6 +215,16 @@ def test_unlock_frees_the_lease_of_a_process_that_was_killed(
     )
     with mongo_lock.held(timeout_s=0, on_wait=nobody):
         pass
+
+
+def test_a_lease_is_not_waited_for_where_its_process_was_killed(
+    app: Flask, postgres_url: str, mongo_url: str, mongo_lock: MongoLock
+) -> None:
+    with holding(postgres_url, mongo_url, lease_s=3600) as process:
+        process.kill()
+        process.wait()
+        with mongo_lock.held(timeout_s=0, on_wait=nobody):
+            assert mongo_lock.token == 3  # taken, freed, and taken again
 
 
 def test_a_killed_process_of_another_machine_is_not_proven_gone() -> None:

@@ -33,8 +33,9 @@ from flask_dualmigrate.ops import (
     Update,
 )
 
-from .mongo_cases import BATCH, CASES, IDS, Case, seed
+from .mongo_cases import BATCH, CASES, Case
 from .mongo_runs import REVISION, UP, image, run
+from .mongo_seed import IDS, seed
 
 Db = Database[Any]
 

@@ -19,7 +19,7 @@ from flask_dualmigrate.ops import (
     RenameField,
 )
 
-from .mongo_cases import BATCH, CASES, Case, seed
+from .mongo_cases import BATCH, CASES, Case
 from .mongo_runs import (
     DOWN,
     UP,
@@ -31,6 +31,7 @@ from .mongo_runs import (
     run_stopped,
     settle,
 )
+from .mongo_seed import seed
 
 Db = Database[Any]
 REVERSIBLE = [case for case in CASES.values() if case.reverse is not None]

@@ -17,9 +17,10 @@ from pymongo.database import Database
 from flask_dualmigrate.errors import IntegrityError
 from flask_dualmigrate.ops import Run, Update
 
-from .mongo_cases import CASES, Case, seed
+from .mongo_cases import CASES, Case
 from .mongo_killed import Life, hang, revert_killed, run_killed
 from .mongo_runs import REVISION, clear, image, image_after, revert, run
+from .mongo_seed import seed
 
 Db = Database[Any]
 

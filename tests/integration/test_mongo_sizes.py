@@ -21,7 +21,6 @@ from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.mongo.steps import StepStatus
 from flask_dualmigrate.ops import Operation, Run, Transform, Update
 
-from .mongo_cases import item
 from .mongo_runs import (
     DOWN,
     REVISION,
@@ -36,6 +35,7 @@ from .mongo_runs import (
     run,
     settle,
 )
+from .mongo_seed import item
 from .size_cases import CASES, CITY, EVENS, LARGE, SIZES, UP_10, Sized, paced, raised
 from .test_dry_run import last_write, one
 

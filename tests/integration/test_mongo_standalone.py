@@ -21,10 +21,11 @@ from flask_dualmigrate.mongo.standalone import why_not_standalone
 from flask_dualmigrate.ops import Operation
 
 from .conftest import MakeApp, Tree
-from .mongo_cases import CASES, Case, seed
+from .mongo_cases import CASES, Case
 from .mongo_killed import revert_killed, run_killed
 from .mongo_members import standalone
 from .mongo_runs import REVISION, UP, clear, image
+from .mongo_seed import seed
 
 Db = Database[Any]
 

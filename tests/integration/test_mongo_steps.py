@@ -27,7 +27,7 @@ from flask_dualmigrate.ops import (
     Update,
 )
 
-from .mongo_cases import BATCH, CASES, IDS, Case, seed
+from .mongo_cases import BATCH, CASES, Case
 from .mongo_runs import (
     DOWN,
     REVISION,
@@ -41,6 +41,7 @@ from .mongo_runs import (
     run_stopped,
     settle,
 )
+from .mongo_seed import IDS, seed
 
 Db = Database[Any]
 ADD_ONE = Update("item", {}, {"$inc": {"n": 1}}, batch_size=BATCH)

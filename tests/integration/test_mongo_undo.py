@@ -25,7 +25,7 @@ from flask_dualmigrate.ops import (
     Update,
 )
 
-from .mongo_cases import BATCH, CASES, Case, mark, seed
+from .mongo_cases import BATCH, CASES, Case, mark
 from .mongo_runs import (
     REVISION,
     UP,
@@ -37,6 +37,7 @@ from .mongo_runs import (
     run,
     run_stopped,
 )
+from .mongo_seed import seed
 
 Db = Database[Any]
 

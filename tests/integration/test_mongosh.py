@@ -53,8 +53,9 @@ from flask_dualmigrate.ops import (
 )
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Step
 
-from .mongo_cases import CASES, Case, seed
+from .mongo_cases import CASES, Case
 from .mongo_runs import DOWN, UP, digest_of, image
+from .mongo_seed import seed
 from .mongosh_cli import mongosh, run_mongosh
 
 __all__ = ["mongosh"]

@@ -80,16 +80,6 @@ def run_killed_and_again(killed_cli: Any, *words: str) -> str:
     return str(second.stdout)
 
 
-@pytest.fixture
-def numbers(tree: Tree, mongo_db: Database[Any]) -> Tree:
-    """One revision applied, and 2,500 documents with `n` = 0."""
-    tree.add("r1", mongo='op.create_collection("numbers")')
-    init()
-    upgrade()
-    mongo_db.numbers.insert_many([{"_id": i, "n": 0} for i in range(2500)])
-    return tree
-
-
 INC = 'op.update("numbers", {}, {"$inc": {"n": 1}}, batch_size=100)'
 
 

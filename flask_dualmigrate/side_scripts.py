@@ -1,0 +1,70 @@
+"""The scripts of one side of a tree, and what each of them says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+from alembic.script.base import Script
+
+from .errors import ScriptError
+from .limits import Limits
+from .revision import BackendName, Revision, Step
+from .script import ScriptDirectory
+
+
+class SideScripts:
+    """Finds the scripts of one side.
+
+    load: returns the tree. limits: of the app and of the run; each script may have its
+    own.
+    """
+
+    name: BackendName
+
+    def __init__(self, load: Callable[[], ScriptDirectory], limits: Limits) -> None:
+        self._load = load
+        self._limits = limits
+
+    @property
+    def directory(self) -> ScriptDirectory:
+        return self._load()
+
+    def of(self, revision: Revision) -> Script:
+        return self.directory.script(self.name, revision.id)
+
+    def checksum(self, revision: Revision) -> str:
+        return self.directory.checksum(self.name, revision.id)
+
+    def limits_of(self, step: Step) -> Limits:
+        script = self.of(step.revision)
+        return self._limits.for_script(script.module, script.path, self.name)
+
+
+def call_verify(
+    script: Script,
+    database: object,
+    *,
+    argument: str,
+    reason_of: Callable[[Exception], str],
+    guard: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> bool:
+    """Call a script's verify function; return whether it has one.
+
+    database: what it is given. argument: the name of that, for the error. reason_of:
+    words what it raised. guard: held around the call.
+    Raises ScriptError for what it raises.
+    """
+    verify = getattr(script.module, "verify", None)
+    if verify is None:
+        return False
+    try:
+        with guard():
+            verify(database)
+    except Exception as error:
+        raise ScriptError(
+            f"verify({argument}) of revision {script.revision} failed: "
+            f"{reason_of(error)}",
+            where=script.path,
+        ) from error
+    return True
