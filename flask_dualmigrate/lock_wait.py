@@ -41,28 +41,24 @@ class Waiting:
         if holder is None:
             return  # it has just let go, and we or another one will have it
         at = [_what(entry) for _, entry in _open_entries(self._backends)]
-        gone = tuple(_gone(holder))
+        gone = _gone(holder)
         subject = (holder.who, holder.key, *gone, *at)
         now = time.monotonic()
         if subject == self._said and now < self._again_at:
             return
         self._said, self._again_at = subject, now + _AGAIN_S
         words = f"the lock on {self._side.label} is held by {holder}"
-        until = _until(holder) if gone else ()
-        self._say("; ".join([words, *gone, *until, *under_way(self._backends)]))
+        self._say("; ".join([words, *gone, *under_way(self._backends)]))
 
 
-def _gone(holder: Holder) -> Iterator[str]:
-    """Say why it is over with a holder whose lock is still there."""
-    if holder.gone is not None:
-        yield holder.gone
+def _gone(holder: Holder) -> tuple[str, ...]:
+    """Say why a holder is gone whose lock is still there, and what frees it.
 
-
-def _until(holder: Holder) -> Iterator[str]:
-    """Say when the lock of one who is gone ends, and what ends it at once."""
-    if holder.lease_s is not None and holder.lease_s > 0:
-        yield f"its lease ends in {holder.lease_s:.0f} s"
-    yield "to free it now: flask db-migrate unlock"
+    So it is with a session of PostgreSQL that is at work on a statement still.
+    """
+    if holder.gone is None:
+        return ()
+    return (holder.gone, "to free it now: flask db-migrate unlock")
 
 
 def under_way(backends: Backends) -> tuple[str, ...]:

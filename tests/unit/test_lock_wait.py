@@ -111,13 +111,13 @@ def test_another_holder_and_another_revision_are_said_at_once(
 def test_a_holder_that_is_gone_is_told_at_once_with_what_frees_its_lock(
     waiting: Waiting, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = replace(ANN, mark="a.1", lease_s=21.4)
+    left = replace(ANN, mark="a.1")
     waiting(left)
     monkeypatch.setattr(holder, "_has_ended", lambda pid, mark: True)
     waiting(left)
     assert len(said) == 2
     assert said[1].endswith(
-        "(42 s); its process does not exist any more; its lease ends in 21 s; "
+        "(42 s); its process does not exist any more; "
         "to free it now: flask db-migrate unlock"
     )
 
@@ -125,7 +125,7 @@ def test_a_holder_that_is_gone_is_told_at_once_with_what_frees_its_lock(
 def test_a_holder_that_is_at_work_has_no_command_beside_it(
     waiting: Waiting, said: list[str]
 ) -> None:
-    waiting(replace(ANN, lease_s=21.4))
+    waiting(replace(ANN, mark="a.1"))
     assert "unlock" not in said[0]
 
 
