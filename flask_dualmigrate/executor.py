@@ -149,7 +149,7 @@ class Executor:
                 f"cannot be undone: {why}",
                 where=str(name),
                 hint=f"Carry it on with: flask db-migrate {step.direction} "
-                f"{step.revision.id}",
+                f"{step.target}",
             )
 
     def run(self, plan: Plan) -> tuple[StepResult, ...]:

@@ -229,8 +229,7 @@ def _refuse_unready(readiness: Readiness) -> None:
         raise IntegrityError(
             f"A migration of the databases is half done: "
             f"{', '.join(readiness.half_done)}",
-            hint="See `flask db-migrate status`, and carry it on with: flask "
-            "db-migrate upgrade",
+            hint="For the choices: flask db-migrate repair",
         )
     if readiness.pending:
         raise IntegrityError(

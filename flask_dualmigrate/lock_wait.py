@@ -24,8 +24,8 @@ Backends = Mapping[BackendName, Backend]
 class Waiting:
     """Hears about once a second who holds the lock of a side; speaks when it matters.
 
-    That is: at once, when another one holds it, when another revision is at work, and
-    every half a minute.
+    That is: at once, when another one holds it, when that one is gone, when another
+    revision is at work, and every half a minute.
     """
 
     def __init__(
@@ -41,13 +41,24 @@ class Waiting:
         if holder is None:
             return  # it has just let go, and we or another one will have it
         at = [_what(entry) for _, entry in _open_entries(self._backends)]
-        subject = (holder.who, holder.key, *at)
+        gone = _gone(holder)
+        subject = (holder.who, holder.key, *gone, *at)
         now = time.monotonic()
         if subject == self._said and now < self._again_at:
             return
         self._said, self._again_at = subject, now + _AGAIN_S
-        words = [f"the lock on {self._side.label} is held by {holder}"]
-        self._say("; ".join([*words, *under_way(self._backends)]))
+        words = f"the lock on {self._side.label} is held by {holder}"
+        self._say("; ".join([words, *gone, *under_way(self._backends)]))
+
+
+def _gone(holder: Holder) -> tuple[str, ...]:
+    """Say why a holder is gone whose lock is still there, and what frees it.
+
+    So it is with a session of PostgreSQL that is at work on a statement still.
+    """
+    if holder.gone is None:
+        return ()
+    return (holder.gone, "to free it now: flask db-migrate unlock")
 
 
 def under_way(backends: Backends) -> tuple[str, ...]:

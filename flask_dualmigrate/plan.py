@@ -121,8 +121,7 @@ def refuse_half_done(states: States) -> None:
             raise IntegrityError(
                 f"The {entry.direction} of {entry.revision} is half done on "
                 f"{name.label}, and a stamp would forget what",
-                hint="Carry it on with `flask db-migrate upgrade`, or undo it with "
-                "`flask db-migrate downgrade`.",
+                hint="For the choices: flask db-migrate repair",
             )
 
 

@@ -100,7 +100,6 @@ def _read(env: Environment, name: BackendName) -> State:
         raise UsageError(
             f"Revision {half[0]} is half done on {name.label}, and a script would not "
             "know what is left of it",
-            hint="Carry it on with `flask db-migrate upgrade`, or undo it with "
-            "`flask db-migrate downgrade`.",
+            hint="For the choices: flask db-migrate repair",
         )
     return state

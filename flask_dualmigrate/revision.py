@@ -59,3 +59,11 @@ class Step:
     revision: Revision
     direction: Direction
     backends: tuple[BackendName, ...]
+
+    @property
+    def target(self) -> str:
+        """The target of a run that goes just so far as this step."""
+        if self.direction is Direction.UPGRADE:
+            return self.revision.id
+        parents = self.revision.parents or ("base",)
+        return parents[0] if len(parents) == 1 else "-1"

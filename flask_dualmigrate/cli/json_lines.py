@@ -38,8 +38,10 @@ class JsonLines(Display):
         """Nothing: `lock_waiting` tells it."""
 
     def absent(self, server: str) -> None:
-        text, server = f"waiting for {server}", redact(server)
-        line = _line(logging.WARNING, "server_waiting", text, server=server)
+        text = f"waiting for {server}"
+        name, _, reason = redact(server).partition(": ")
+        fields = {"server": name, "error": reason or None}
+        line = _line(logging.WARNING, "server_waiting", text, **fields)
         click.echo(line, err=True)
 
     def trace(self, text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+from flask.cli import ScriptInfo
 
 from ..errors import redact
 from ..stopping import Interrupted
@@ -69,7 +70,16 @@ def carry_on(target: str | None = None) -> str:
     while context is not None and context.parent is not None:
         words.insert(0, context.info_name or "")
         context = context.parent
-    return shlex.join(["flask", *words])
+    return shlex.join(["flask", *_app(context), *words])
+
+
+def _app(context: click.Context | None) -> Iterator[str]:
+    """Yield `--app` as it was given to `flask`: without it no command is found."""
+    found = context.find_object(ScriptInfo) if context else None
+    if context is None or found is None or not found.app_import_path:
+        return
+    if context.get_parameter_source("app") is ParameterSource.COMMANDLINE:
+        yield from ("--app", found.app_import_path)
 
 
 def _given(context: click.Context, target: str | None) -> Iterator[str]:

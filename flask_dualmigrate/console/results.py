@@ -91,11 +91,7 @@ def _(result: StatusResult) -> Iterator[str]:
     yield from _under_way(result)
     for problem in result.problems:
         yield f"{problem}. See: flask db-migrate check"
-    if result.pending:
-        noun = "revision is" if result.pending == 1 else "revisions are"
-        yield f"{result.pending} {noun} pending. Run: flask db-migrate upgrade"
-    elif not result.problems:
-        yield "Up to date."
+    yield from _what_next(result)
 
 
 @lines.register
@@ -165,6 +161,22 @@ def _marks(revision: GraphRevision) -> str:
         (revision.is_merge_point, " (mergepoint)"),
     )
     return "".join(mark for holds, mark in marks if holds)
+
+
+def _what_next(result: StatusResult) -> Iterator[str]:
+    """Say what the rows come to; a downgrade that stopped half-way leaves no revision
+    pending, and yet nothing is up to date."""
+    states = {side.state for row in result.rows for side in row.sides.values()}
+    if result.pending:
+        noun = "revision is" if result.pending == 1 else "revisions are"
+        run = "" if "running" in states else " Run: flask db-migrate upgrade"
+        yield f"{result.pending} {noun} pending.{run}"
+    if "running" in states:
+        yield "A migration is at work. To see who it is: flask db-migrate unlock"
+    elif "stopped" in states:
+        yield "A revision is half done. For the choices: flask db-migrate repair"
+    elif not result.pending and not result.problems:
+        yield "Up to date."
 
 
 def _under_way(result: StatusResult) -> Iterator[str]:

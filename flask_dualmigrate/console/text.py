@@ -37,6 +37,8 @@ def duration(duration_ms: int) -> str:
 
 def how_far(progress: Progress) -> str:
     """Return the numbers of an operation: done of total, rate, time left."""
+    if not progress.done and progress.total is None:
+        return "begun"  # a function of a script has no number of documents
     parts = [f"{progress.done:,} documents"]
     if progress.total:
         share = min(100, 100 * progress.done // progress.total)

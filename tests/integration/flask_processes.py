@@ -62,9 +62,13 @@ class Running:
         self.err = ""
         self.out = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "flask", "--app", "factory", *words[1:]],
+            [sys.executable, "-m", *words],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={
+                **os.environ,
+                "FLASK_APP": "factory",
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

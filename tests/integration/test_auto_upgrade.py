@@ -229,7 +229,7 @@ def test_check_refuses_a_half_done_revision_and_leaves_it_as_it_is(
         make_app(auto_upgrade=True)
     journal = list(mongo_db["_migrations"].find())
 
-    with pytest.raises(IntegrityError, match="half done: r2"):
+    with pytest.raises(IntegrityError, match=r"half done: r2.*flask db-migrate repair"):
         make_app(auto_upgrade="check")
     assert list(mongo_db["_migrations"].find()) == journal
     assert stamps(engine, mongo_db) == (["r1"], ["r1"])

@@ -387,5 +387,41 @@ def test_times_are_said_in_utc(moment: datetime) -> None:
     assert json.loads(as_json(side))["applied_at"] == "2026-11-21T12:30:01+00:00"
 
 
+@pytest.mark.parametrize(
+    ("state", "pending", "last"),
+    [
+        ("applied", 0, "Up to date."),
+        ("pending", 1, "1 revision is pending. Run: flask db-migrate upgrade"),
+        (
+            "stopped",  # a downgrade: the revision still counts as applied
+            0,
+            "A revision is half done. For the choices: flask db-migrate repair",
+        ),
+        (
+            "running",
+            0,
+            "A migration is at work. To see who it is: flask db-migrate unlock",
+        ),
+    ],
+)
+def test_status_says_up_to_date_of_what_is_whole_alone(
+    state: str, pending: int, last: str
+) -> None:
+    row = RevisionStatus("ab12", "m", {MONGO: SideStatus(state)})
+
+    text = as_text(StatusResult((row,), (MONGO,), pending))
+
+    assert text.splitlines()[-1] == last
+
+
+def test_nobody_is_told_to_upgrade_while_another_run_does() -> None:
+    row = RevisionStatus("ab12", "m", {MONGO: SideStatus("running")})
+
+    text = as_text(StatusResult((row,), (MONGO,), 1))
+
+    assert "1 revision is pending." in text
+    assert "Run: flask db-migrate upgrade" not in text
+
+
 def test_text_that_is_not_ascii_stays_readable_in_json() -> None:
     assert "größe 数量" in as_json(Finding("todo", "größe 数量"))

@@ -99,6 +99,7 @@ def test_on_a_terminal_it_is_a_bar_that_ends_before_the_next_line(
         (AT, "0 of 10,000 documents (0 %), 250/s, 40 s left"),
         (dataclasses.replace(AT, rate=None), "0 of 10,000 documents (0 %)"),
         (dataclasses.replace(AT, total=None, done=7), "7 documents, 250/s"),
+        (dataclasses.replace(AT, total=None, rate=None), "begun"),
         (
             dataclasses.replace(AT, total=10**6),
             "0 of 1,000,000 documents (0 %), 250/s, 67 min left",
@@ -112,7 +113,15 @@ def test_on_a_terminal_it_is_a_bar_that_ends_before_the_next_line(
             "10,500 of 10,000 documents (100 %), 250/s",
         ),
     ],
-    ids=["known", "no rate", "no total", "minutes", "hours", "more than expected"],
+    ids=[
+        "known",
+        "no rate",
+        "no total",
+        "nothing counted",
+        "minutes",
+        "hours",
+        "more than expected",
+    ],
 )
 def test_the_numbers_of_an_operation(progress: Progress, text: str) -> None:
     assert how_far(progress) == text

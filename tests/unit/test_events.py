@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import flask_dualmigrate
+from flask_dualmigrate.cli.json_lines import JsonLines
 from flask_dualmigrate.cli.logs import PACKAGE, JsonFormatter, json_of_logs
 from flask_dualmigrate.errors import DatabaseUnavailable
 from flask_dualmigrate.events import EVENTS, run_told, tell
@@ -127,6 +128,18 @@ def test_an_error_is_a_json_line_with_its_exit_code(
     assert (told["event"], told["level"], told["exit_code"]) == ("error", "error", 4)
     assert (told["where"], told["hint"]) == ("here", "Up.")
     assert "Traceback" in told["exception"]
+
+
+def test_a_server_that_is_waited_for_is_a_field_and_why_another(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with JsonLines() as display:
+        display.absent("PostgreSQL: connection failed: refused")
+
+    told = json.loads(capsys.readouterr().err)
+    assert told["event"] == "server_waiting"
+    assert told["server"] == "PostgreSQL"
+    assert told["error"] == "connection failed: refused"
 
 
 def test_nothing_but_the_result_is_printed_where_nothing_happens(

@@ -300,6 +300,16 @@ def test_what_can_neither_be_carried_on_nor_undone_is_an_integrity_error(
         stage.run("base", DOWN, cannot_undo="bbbb.0")
 
 
+def test_a_downgrade_that_cannot_be_undone_is_carried_on_to_the_revision_below(
+    stage: Rehearsal,
+) -> None:
+    stage.run("bbbb", UP)
+    stage.kill("-1", DOWN, at="postgres.statements bbbb")
+
+    with pytest.raises(IntegrityError, match=r"db-migrate downgrade aaaa$"):
+        stage.run("bbbb", UP, cannot_undo="bbbb.0")
+
+
 def test_both_sides_get_one_pair_id(stage: Rehearsal) -> None:
     first, second = (stage.stores[side].pair_id for side in BOTH)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flask_dualmigrate import lock_wait
+from flask_dualmigrate import holder, lock_wait
 from flask_dualmigrate.backend import Progress
 from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
@@ -106,6 +106,27 @@ def test_another_holder_and_another_revision_are_said_at_once(
     begin(mongo, "r2")
     waiting(BOB)
     assert len(said) == 4
+
+
+def test_a_holder_that_is_gone_is_told_at_once_with_what_frees_its_lock(
+    waiting: Waiting, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = replace(ANN, mark="a.1")
+    waiting(left)
+    monkeypatch.setattr(holder, "_has_ended", lambda pid, mark: True)
+    waiting(left)
+    assert len(said) == 2
+    assert said[1].endswith(
+        "(42 s); its process does not exist any more; "
+        "to free it now: flask db-migrate unlock"
+    )
+
+
+def test_a_holder_that_is_at_work_has_no_command_beside_it(
+    waiting: Waiting, said: list[str]
+) -> None:
+    waiting(replace(ANN, mark="a.1"))
+    assert "unlock" not in said[0]
 
 
 def test_nothing_is_said_of_a_lock_that_was_just_let_go(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from flask.cli import FlaskGroup
 
 from flask_dualmigrate.cli.stopped import carry_on, words_of
 from flask_dualmigrate.stopping import NEVER, Interrupted, Stop
@@ -156,6 +157,25 @@ def test_the_command_that_carries_on_is_the_one_given_with_a_fixed_target(
 ) -> None:
     with _context(*words):
         assert carry_on(target) == f"flask db-migrate {expected}"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--app", "my shop"], "flask --app 'my shop' db-migrate upgrade r2"),
+        ([], "flask db-migrate upgrade r2"),
+    ],
+    ids=["given", "from-the-environment"],
+)
+def test_the_app_that_flask_was_given_is_in_the_command_that_carries_on(
+    words: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FlaskGroup, "get_command", lambda *_: _context().command)
+    monkeypatch.setenv("FLASK_APP", "other")
+    root = FlaskGroup(name="flask").make_context("flask", [*words, "db-migrate"])
+    group = click.Context(click.Group("db-migrate"), root, "db-migrate")
+    with _context().command.make_context("upgrade", [], parent=group):
+        assert carry_on("r2") == expected
 
 
 def test_between_two_revisions_none_is_said_to_be_half_done() -> None:
