@@ -35,10 +35,6 @@ _LOOK_S = 1.0
 
 OnWait = Callable[[Holder | None], None]
 
-_HELD = {
-    "$expr": {"$and": [{"$ne": ["$owner", None]}, {"$gt": ["$expires_at", "$$NOW"]}]}
-}
-
 
 class MongoLock:
     """A lease on the lock document of one database.
@@ -93,8 +89,9 @@ class MongoLock:
             )
 
     def is_held(self) -> bool:
-        """Return whether somebody holds the lock, by the server's clock."""
-        return self._locks.find_one({"_id": "lock", **_HELD}) is not None
+        """Return whether somebody holds the lock, and is not provably gone."""
+        holder = self.holder()
+        return holder is not None and holder.gone is None
 
     def _seed(self) -> None:
         """See that the document is there; $expr in an upsert's filter is refused.
