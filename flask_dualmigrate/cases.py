@@ -114,7 +114,7 @@ def _edited(directory: ScriptDirectory, states: States) -> Iterator[Case]:
                 (
                     Choice(
                         "put it back, and say the change in a new revision",
-                        f'{_RUN} revision -m "…"',
+                        f'{_RUN} revision -m "what the edit says"',
                     ),
                     Choice(
                         "if the edit changes nothing that was run, accept it",

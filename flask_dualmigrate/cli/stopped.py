@@ -39,7 +39,7 @@ def words_of(stopped: Interrupted) -> str:
 
 def facts_of(stopped: Interrupted) -> dict[str, Any]:
     """Return the same for a program."""
-    facts = {
+    return {
         "type": "Interrupted",
         "what": words_of(stopped),
         "signal": stopped.signal.name,
@@ -47,7 +47,6 @@ def facts_of(stopped: Interrupted) -> dict[str, Any]:
         "done": list(stopped.done),
         "carry_on": redact(carry_on(stopped.target)),
     }
-    return {key: value for key, value in facts.items() if value}
 
 
 def _sentences(stopped: Interrupted) -> str:

@@ -154,8 +154,9 @@ def doubt(record: StepRecord, operation: Operation) -> StepInDoubt:
         f"Step {record.step} of revision {record.revision} is in doubt: it was begun "
         f"at {began} by {record.by} on {record.host}, and did not say how it ended",
         where=where_of(operation, record),
-        hint="See what it did, then say --done (it did its work) or --retry (call it "
-        f"again): flask db-migrate repair {record.revision} --step {record.step} …",
+        hint="See what it did. If it did its work: flask db-migrate repair "
+        f"{record.revision} --step {record.step} --done; if it may be called again, "
+        "--retry in place of --done",
     )
 
 
