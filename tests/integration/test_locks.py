@@ -322,6 +322,9 @@ def test_a_run_whose_session_was_ended_commits_nothing(
 
 
 SLOW = """
+import time
+
+
 def add_one(doc):
     time.sleep(0.002)
     return {**doc, "n": doc["n"] + 1}

@@ -246,7 +246,7 @@ def test_an_edit_of_what_is_done_is_refused_when_the_run_carries_on(
         upgrade()
 
 
-def test_status_says_running_while_a_killed_run_waits_to_be_carried_on(
+def test_status_says_stopped_of_a_killed_run_that_waits_to_be_carried_on(
     numbers: Tree, killed_cli: Any
 ) -> None:
     numbers.add("r2", mongo="kill()", mongo_more="kill = None\n")
@@ -256,4 +256,4 @@ def test_status_says_running_while_a_killed_run_waits_to_be_carried_on(
     init()
     assert killed_cli("upgrade").returncode == -signal.SIGKILL
     states = {str(name): s.state for name, s in status().rows[0].sides.items()}
-    assert states == {"mongo": "running", "postgres": "pending"}
+    assert states == {"mongo": "stopped", "postgres": "pending"}
