@@ -213,7 +213,10 @@ def _expect(work: Work, walk: Walk) -> None:
         return
     target = work.db[walk.collection]
     try:
-        total = target.count_documents(walk.query, maxTimeMS=_COUNT_MS)
+        if walk.query:
+            total = target.count_documents(walk.query, maxTimeMS=_COUNT_MS)
+        else:
+            total = target.estimated_document_count(maxTimeMS=_COUNT_MS)
     except ExecutionTimeout:
         return
     work.save(total=total)
