@@ -305,11 +305,13 @@ class MongoBackend:
             revision.id: (revision, self._scripts.checksum(revision))
             for revision in revisions
         }
+        self._lock.require()
+        runner = self._runner()
         for entry in self.read().open_entries():
             # Its records would be taken for work that is done, by a later run.
-            self._runner().settle(entry.revision, entry.direction)
-        with driver_errors("write its journal"):
-            self._journal.stamp(marks)
+            runner.settle(entry.revision, entry.direction)
+        self._lock.require()
+        runner.fenced(lambda session: self._journal.stamp(marks, session))
 
     def decide(self, revision_id: str, step: int, *, done: bool) -> None:
         """Settle a step in doubt: it did its work, or is to be called again.

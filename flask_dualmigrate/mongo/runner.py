@@ -151,6 +151,14 @@ class OperationRunner:
             self._bench.touched.remove(revision, direction)
             self._bench.store.remove(revision, direction)
 
+    def fenced(self, write: Callable[[ClientSession], None]) -> None:
+        """Let something else be written that a run after this one must shut out.
+
+        It is one transaction where the server has them. Raises LockLost.
+        """
+        with self._claimed() as session, driver_errors("write its journal"):
+            self._bench.store.fenced(write, session)
+
     def records(self, revision: str, direction: Direction) -> tuple[StepRecord, ...]:
         """Return the records of the steps that were begun, in their order."""
         with driver_errors("read the journal of its operations"):

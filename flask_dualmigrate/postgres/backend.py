@@ -329,9 +329,12 @@ class PostgresBackend:
             for revision_id in sorted(known - wanted.keys())
         ]
         heads = self._directory.heads_of(frozenset(wanted))
-        with driver_errors("be stamped"), self.engine.begin() as connection:
-            write_heads(connection, self._directory, self._environment, heads)
-            self._journal.stamp(connection, applied=marked, gone=gone)
+        with driver_errors("be stamped"), self.engine.connect() as connection:
+            watch(connection)
+            with connection.begin():
+                write_heads(connection, self._directory, self._environment, heads)
+                self._journal.stamp(connection, applied=marked, gone=gone)
+                self._lock.require(connection)
 
     def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
         """Return all attempts at a revision, oldest first."""

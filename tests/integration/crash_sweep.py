@@ -37,7 +37,8 @@ class Figures:
 class Sweep:
     """One command that is killed, again and again, on databases put back each time.
 
-    words: the command; after: the one to run before it. fails_first: its script fails,
+    words: the command; after: the one to run before it, killed at `killed_at` where
+    that is given. fails_first: its script fails,
     as long as the file `fail` is there; the sweep kills it on that way, then lets it
     succeed.
     """
@@ -50,6 +51,7 @@ class Sweep:
         words: Sequence[str],
         *,
         after: Sequence[str] = (),
+        killed_at: str = "",
         fails_first: bool = False,
     ) -> None:
         self.figures = Figures()
@@ -57,7 +59,8 @@ class Sweep:
         self._root, self._fails_first = root, fails_first
         self._output, self._log = root.parent / "said", root.parent / "points"
         if after:
-            assert self._run(after) == 0, self._said()
+            code = self._run(after, crash_at=killed_at)
+            assert code == (KILLED if killed_at else 0), self._said()
         world.keep()
         self.points = self._undisturbed()
 
