@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -13,7 +13,7 @@ from flask_dualmigrate import init
 
 from .conftest import Tree
 from .crash_process import Nursery
-from .crash_sweep import Sweep
+from .crash_sweep import Groups, Sweep
 from .crash_trees import seed, write_failing, write_one, write_two
 from .crash_world import World
 
@@ -78,10 +78,23 @@ STAMPS = (
 )
 
 
-def each_name(points: Sequence[str]) -> list[str]:
-    """Choose the last time that each point is reached, in the order of the run."""
-    last = {point.split("#")[0]: point for point in points}
-    return [point for point in points if point in last.values()]
+def each_name(groups: Groups) -> list[str]:
+    """Choose points for the last time that each name is reached.
+
+    One stands for those of its group, and it is the last of them.
+    """
+    last = {point.split("#")[0]: point for group in groups for point in group}
+    return [group[-1] for group in groups if not set(group).isdisjoint(last.values())]
+
+
+def undoing(sweep: Sweep) -> int:
+    """Return the group that undoing begins with; 0 where nothing is undone."""
+    begins = [
+        number
+        for number, group in enumerate(sweep.groups)
+        if "mongo.undo.start#1" in group
+    ]
+    return begins[0] if begins else 0
 
 
 @pytest.mark.chaos
@@ -101,12 +114,10 @@ def test_a_kill_at_each_name_of_a_crash_point_loses_and_doubles_nothing(
     sweep: Sweep, record_property: Record
 ) -> None:
     # Until it fails, a run is like one that goes well.
-    undoing = "mongo.undo.start#1"
-    begin = sweep.points.index(undoing) if undoing in sweep.points else 0
-    for point in each_name(sweep.points[begin:]):
+    for point in each_name(sweep.groups[undoing(sweep) :]):
         sweep.visit(point)
     record_property("figures", str(sweep.figures))
-    assert sweep.figures.points > 20
+    assert sweep.figures.points > 5
 
 
 IN_DOUBT = {
@@ -140,19 +151,33 @@ def test_only_a_kill_while_an_unsafe_function_is_called_asks_for_a_decision(
     assert decisions == IN_DOUBT
 
 
-def visit_pairs(sweep: Sweep, *, first_every: int, then_every: int) -> None:
-    """Visit pairs: some of the points, and after each some of those of its recovery."""
-    for number, first in enumerate(sweep.points[::first_every]):
-        recovery = sweep.visit(first)
-        for second in recovery[number % then_every :: then_every]:
-            sweep.visit(first, second)
-
-
 @pytest.mark.slow
 @swept(SMALL_UPGRADE, SMALL_DOWNGRADE, *FAILING)
 def test_a_second_kill_while_recovering_loses_and_doubles_nothing(
     sweep: Sweep, record_property: Record
 ) -> None:
-    visit_pairs(sweep, first_every=len(sweep.points) // 3, then_every=67)
+    groups = sweep.groups
+    sweep.visit_pairs(groups[:: len(groups) // 3], every=len(groups) // 3)
     record_property("figures", str(sweep.figures))
     assert sweep.figures.pairs >= 3
+
+
+@pytest.mark.chaos
+@swept(SMALL_UPGRADE, SMALL_DOWNGRADE)
+def test_every_pair_of_kills_loses_and_doubles_nothing(
+    sweep: Sweep, record_property: Record
+) -> None:
+    sweep.visit_pairs(sweep.groups)
+    record_property("figures", str(sweep.figures))
+    assert sweep.figures.pairs > 100
+
+
+@pytest.mark.chaos
+@swept(*FAILING)
+def test_pairs_of_kills_of_a_run_that_is_undone_lose_and_double_nothing(
+    sweep: Sweep, record_property: Record
+) -> None:
+    # Until it fails, a run is like one that goes well; of the recoveries, a part.
+    sweep.visit_pairs(sweep.groups[undoing(sweep) :], every=6)
+    record_property("figures", str(sweep.figures))
+    assert sweep.figures.pairs > 100

@@ -20,6 +20,7 @@ from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.mongo.standalone import why_not_standalone
 from flask_dualmigrate.ops import Operation
 
+from ..conftest import place
 from .conftest import MakeApp, Tree
 from .mongo_cases import CASES, Case
 from .mongo_killed import revert_killed, run_killed
@@ -55,7 +56,7 @@ ACCEPTED = {
 
 @pytest.fixture(scope="module")
 def alone_url() -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="dualmigrate-"))
+    folder = Path(tempfile.mkdtemp(prefix="dualmigrate-", dir=place()))
     with standalone(folder) as url:
         yield url
     shutil.rmtree(folder)
