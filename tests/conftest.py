@@ -160,7 +160,7 @@ def folder() -> Iterator[Path]:
 
     Its name is short and all accounts may pass, unlike those of `tmp_path`.
     """
-    made = Path(tempfile.mkdtemp(prefix="dualmigrate-", dir="/tmp"))
+    made = Path(tempfile.mkdtemp(prefix="dualmigrate-", dir=place()))
     made.chmod(0o755)
     yield made
     servers = EmbeddedServers(made)

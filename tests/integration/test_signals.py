@@ -140,42 +140,30 @@ def test_a_downgrade_that_a_signal_stopped_is_carried_on_as_one(
     assert stamps(engine, mongo_db) == (["r1"], ["r1"])
 
 
-def test_a_function_of_a_script_comes_to_its_end_before_the_run_stops(
-    flask: FlaskApp, tree: Tree, mongo_db: Mongo
-) -> None:
-    run = 'op.run(work, name="work")\nop.run(work, name="more")'
-    more = """
+FUNCTIONS = {
+    "def": """
         import time
 
         def work(db):
             db.log.insert_one({"at": "begin"})
             time.sleep(1.5)
             db.log.insert_one({"at": "end"})
-    """
-    tree.add("r1", mongo=run, mongo_more=more)
-    init()
-    with flask.start("db-migrate", "upgrade") as process:
-        while not mongo_db.log.count_documents({}):
-            time.sleep(0.02)
-        process.signal(SIGINT)
-        assert process.end() == 130
-    assert [each["at"] for each in mongo_db.log.find()] == ["begin", "end"]
-    with flask.again(process.told) as rest:
-        assert rest.end() == 0, rest.err
-    assert mongo_db.log.count_documents({}) == 4
-
-
-def test_an_async_function_comes_to_its_end_before_the_run_stops(
-    flask: FlaskApp, tree: Tree, mongo_db: Mongo
-) -> None:
-    more = """
+    """,
+    "async def": """
         import asyncio
 
         async def work(db):
             await db.log.insert_one({"at": "begin"})
             await asyncio.sleep(1.5)
             await db.log.insert_one({"at": "end"})
-    """
+    """,
+}
+
+
+@pytest.mark.parametrize("more", FUNCTIONS.values(), ids=list(FUNCTIONS))
+def test_a_function_of_a_script_comes_to_its_end_before_the_run_stops(
+    flask: FlaskApp, tree: Tree, mongo_db: Mongo, more: str
+) -> None:
     run = 'op.run(work, name="work")\nop.create_collection("c")'
     tree.add("r1", mongo=run, mongo_more=more)
     init()
@@ -186,6 +174,10 @@ def test_an_async_function_comes_to_its_end_before_the_run_stops(
         assert process.end() == 130
     assert [each["at"] for each in mongo_db.log.find()] == ["begin", "end"]
     assert "c" not in mongo_db.list_collection_names()
+    with flask.again(process.told) as rest:
+        assert rest.end() == 0, rest.err
+    assert mongo_db.log.count_documents({}) == 2
+    assert "c" in mongo_db.list_collection_names()
 
 
 def test_a_second_signal_stops_at_once_and_leaves_what_a_kill_leaves(
