@@ -93,6 +93,7 @@ class Sweep:
             for second in recovery[number % every :: every]:
                 self.visit(first[-1], second[-1])
                 self.figures.stood_for += len(first) * len(second)
+            print(f"{number + 1} of {len(firsts)}: {self.figures}", flush=True)
 
     def visit(self, first: str, second: str | None = None) -> Groups:
         """Crash at a point, at another one while recovering from that, and recover.
