@@ -31,6 +31,7 @@ from .failures import script_failure
 from .journal import PostgresJournal, now_of
 from .limits import Attempt
 from .lock import PostgresLock, lock_key
+from .losses import LIMIT_MS, loss_of
 from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
 from .scripts import PostgresScripts
@@ -165,7 +166,13 @@ class PostgresBackend:
         return self._scripts.as_sql(steps, applied)
 
     def destructive(self, step: Step) -> tuple[Loss, ...]:
-        return tuple(map(Loss, self._scripts.destructive(step)))
+        calls = self._scripts.destructive(step)
+        if not calls:
+            return ()
+        with driver_errors("count what would be gone"), self.engine.begin() as link:
+            if self._is_postgres:
+                link.execute(sa.text(f"SET LOCAL statement_timeout = {LIMIT_MS}"))
+            return tuple(loss_of(link, call) for call in calls)
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the script, its verify, the version row and the journal row; COMMIT."""

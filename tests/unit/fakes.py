@@ -141,6 +141,12 @@ class FakeSide:
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         raise AssertionError("the executor prints no script")
 
+    def survey(self, only: Collection[str] | None) -> dict[str, int]:
+        return {}
+
+    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
+        return {}
+
     def destructive(self, step: Step) -> tuple[Loss, ...]:
         return ()
 
@@ -180,12 +186,6 @@ class FakeMongo(FakeSide):
 
     def progress(self, entry: Entry) -> Progress | None:
         return None
-
-    def survey(self, only: Collection[str] | None) -> dict[str, int]:
-        return {}
-
-    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
-        return {}
 
     def revert(self, step: Step, error: str | None) -> str | None:
         key = step.revision.id

@@ -32,7 +32,7 @@ STAIR = (
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph", "holder"),
     ("backend", "script", "embedded"),
-    ("indexes", "side_scripts", "survey"),
+    ("indexes", "recording", "side_scripts", "survey"),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "status", "generate"),
     ("recovery", "results"),
