@@ -45,6 +45,8 @@ def place() -> str:
     memory = Path("/dev/shm")
     if not (memory.is_dir() and os.access(memory, os.W_OK)):
         return "/tmp"
+    if os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        return "/tmp"  # a copy of mongod is to run there
     room = min(shutil.disk_usage(memory).free, psutil.virtual_memory().available)
     return str(memory) if room >= _ROOM_BYTES else "/tmp"
 
