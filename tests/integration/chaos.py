@@ -21,7 +21,7 @@ from .crash_world import World, first_difference
 from .mongo_members import ReplicaSet
 
 LEASE_S = 2.0
-_CAP_S = 240.0
+_CAP_S = 900.0
 _PAUSE_S = (0.05, 0.4)
 _ERROR = re.compile(r"^(?:\w+\.)*(\w+): ", re.MULTILINE)
 _BLOWS = (
