@@ -16,7 +16,7 @@ from flask_sqlalchemy import SQLAlchemy
 from .backend import State
 from .config import Config
 from .consistency import require_consistent
-from .errors import IntegrityError
+from .errors import DatabaseUnavailable, IntegrityError
 from .events import lock_told, run_told, waits_told
 from .executor import Executor, StepResult, require_pair
 from .graph import RevisionGraph
@@ -24,6 +24,7 @@ from .lock_wait import Waiting
 from .lockfile import read_lock_file
 from .plan import Plan, States, make_plan, require_target
 from .revision import BackendName, Direction, Revision, Step
+from .script import Files, Unrun
 from .sides import Sides
 from .status import Readiness, make_readiness, refuse_edited
 
@@ -48,6 +49,34 @@ class Environment(Sides):
         super().__init__(app, db, mongo, config, **options)
         self._on_step = on_step
         self._on_wait = on_wait or (lambda holder: None)
+        self._unavailable: DatabaseUnavailable | None = None
+
+    def trust_no_edits(self, wait_s: float = 0.0) -> None:
+        """Have the applied scripts compared with the journals before any script runs.
+
+        To be called before anything asks for the tree; which is compiled first, so that
+        a broken script is found before a database is touched. A tree that is wrong as a
+        whole is told before a database that cannot be used.
+        wait_s: seconds to wait for the servers to come up.
+        """
+
+        def compare(files: Files) -> None:
+            self.wait_for_servers(wait_s)
+            lines = read_lock_file(self.config.directory)
+            if lines is None:
+                return
+            graph = RevisionGraph.of_lock_file(self.config.directory, lines)
+            try:
+                self.check_servers()
+                states = {
+                    name: each.read(graph) for name, each in self.backends.items()
+                }
+            except DatabaseUnavailable as error:
+                self._unavailable = error
+                return
+            refuse_edited(Unrun(graph.root, graph.revisions, files), states)
+
+        self.before_running = compare
 
     def states(self) -> dict[BackendName, State]:
         """Read what the sides of this run have."""
@@ -55,6 +84,8 @@ class Environment(Sides):
 
     def check_servers(self) -> None:
         """Raise DatabaseUnavailable if a side of this run cannot be used."""
+        if self._unavailable is not None:
+            raise self._unavailable
         for backend in self.backends.values():
             backend.check()
 
@@ -84,7 +115,7 @@ class Environment(Sides):
         graph: RevisionGraph = (
             self.directory if lines is None else RevisionGraph.of_lock_file(root, lines)
         )
-        states = {name: each.read(graph) for name, each in self.backends.items()}
+        states = {name: side.read(graph) for name, side in self.backends.items()}
         return make_readiness(graph, states)
 
     @contextmanager
