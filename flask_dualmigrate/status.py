@@ -176,6 +176,7 @@ def edited_ids(
         for revision_id in sorted(state.applied & directory.revisions.keys())
         if (entry := state.entries.get(revision_id)) is not None
         and entry.checksum
+        and entry.applied
         and not entry.open
         and directory.has(name, revision_id)
         and directory.checksum(name, revision_id) != entry.checksum

@@ -292,13 +292,15 @@ class PostgresBackend:
     @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
+        failed = error is not None and step.direction is Direction.UPGRADE
+        checksum = self._scripts.checksum(step.revision) if failed else None
         with suppress(SQLAlchemyError), self.engine.begin() as connection:
             self._journal.write(
                 connection,
                 step.revision,
                 direction=step.direction,
                 status=Status.FAILED,
-                checksum=None,
+                checksum=checksum,
                 error=error,
             )
         if self._is_postgres or error is None:

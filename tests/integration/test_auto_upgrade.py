@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
 from flask_dualmigrate.revision import Direction
 
 from .conftest import MakeApp, Tree
+from .flask_processes import Running
 from .lock_holders import nobody
 from .snapshots import stamps
 
@@ -203,6 +206,53 @@ def test_a_failing_auto_upgrade_lets_no_app_start(
     with pytest.raises(Exception, match="boom"):
         make_app(auto_upgrade=True)
     assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+
+
+def test_processes_that_waited_for_a_run_that_failed_do_not_repeat_it(
+    two: Tree,
+    flask_command: Any,
+    tmp_path: Path,
+    engine: sa.Engine,
+    mongo_db: Database[Any],
+) -> None:
+    more = """
+        import time
+
+        def work(db):
+            db.tries.insert_one({})
+            while db.gate.find_one() is None:
+                time.sleep(0.02)
+
+        def undo(db):
+            pass
+    """
+    run = "op.run(work, idempotent=True, undo=undo)"
+    two.add("r3", mongo=run, mongo_more=more, postgres='op.execute("SELECT 1 / 0")')
+    lines = (two.root / "revisions.lock").read_text()
+    (two.root / "revisions.lock").write_text(f"{lines}r3 r2 r3.py\n")
+    words = ["flask", "say-hello"]
+    with ExitStack() as stack:
+        first = stack.enter_context(Running(tmp_path, words))
+        while not mongo_db.tries.count_documents({}):
+            assert first.process.poll() is None, first.err
+            time.sleep(0.02)
+        others = [stack.enter_context(Running(tmp_path, words)) for _ in range(3)]
+        for other in others:
+            other.sees("Waiting for another migration")
+        mongo_db.gate.insert_one({})
+        for each in (first, *others):
+            assert each.end() != 0
+            assert "PartialFailure: The upgrade of r3 failed: " in each.err
+            assert "division by zero" in each.err
+        waited = ["tried it while this run waited" in other.err for other in others]
+    assert (waited, mongo_db.tries.count_documents({})) == ([True] * 3, 1)
+    count = sa.text("SELECT count(*) FROM dualmigrate_journal WHERE revision = 'r3'")
+    with engine.connect() as connection:
+        assert connection.execute(count).scalar_one() == 1
+
+    assert flask_command("say-hello").returncode != 0  # a start that comes later tries
+    assert mongo_db.tries.count_documents({}) == 2
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
 
 
 @pytest.mark.parametrize("held", ["postgres", "mongo"])
