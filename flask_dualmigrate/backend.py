@@ -136,6 +136,18 @@ class Doubt:
 
 
 @dataclasses.dataclass(frozen=True)
+class Ways:
+    """What can be done with an open attempt.
+
+    not_on: why it cannot be carried on; not_back: why it cannot be taken back, all of
+    it. None where it can, for all that the journal and the script tell.
+    """
+
+    not_on: str | None = None
+    not_back: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Aside:
     """What one operation on MongoDB took away, kept in a collection of its own.
 
@@ -239,6 +251,9 @@ class Backend(Protocol):
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         """Return the steps of an open attempt that only a person can decide."""
+
+    def ways(self, step: Step) -> Ways:
+        """Say whether an open attempt can be carried on and be taken back."""
 
     def accept(self, revision: Revision) -> None:
         """Take the script of an applied revision, as it is now, for what was run."""

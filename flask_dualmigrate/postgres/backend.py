@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..backend import Doubt, PlannedStep, Progress, State
+from ..backend import Doubt, PlannedStep, Progress, State, Ways
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..graph import RevisionGraph
@@ -263,6 +263,10 @@ class PostgresBackend:
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         """A transaction leaves none."""
         return ()
+
+    def ways(self, step: Step) -> Ways:
+        """A transaction leaves nothing open."""
+        return Ways()
 
     def accept(self, revision: Revision) -> None:
         checksum = self._scripts.checksum(revision)

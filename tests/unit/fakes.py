@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from flask_dualmigrate.backend import Doubt, PlannedStep, Progress, State
+from flask_dualmigrate.backend import Doubt, PlannedStep, Progress, State, Ways
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
@@ -106,6 +106,9 @@ class FakeSide:
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return ()
+
+    def ways(self, step: Step) -> Ways:
+        raise AssertionError("the executor does what it is told")
 
     def accept(self, revision: Revision) -> None:
         raise AssertionError("the executor accepts nothing")
