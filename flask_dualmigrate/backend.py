@@ -22,12 +22,15 @@ class State:
     among them. entries: revision id -> the last attempt at it.
     pair_id: the random id that both sides of a pair hold; None before the first run.
     rows: of the version table, as they are; () where there is none, as in MongoDB.
+    has_journal: False where what goes with a version table is not there: before the
+        first run, or since the journal was dropped.
     """
 
     applied: frozenset[str]
     entries: Mapping[str, Entry]
     pair_id: str | None = None
     rows: tuple[str, ...] = ()
+    has_journal: bool = True
 
     def says_applied(self, revision_id: str) -> bool:
         """Return whether the journal, where it knows a revision, has it as applied."""

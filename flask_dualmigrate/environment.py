@@ -73,7 +73,9 @@ class Environment(Sides):
         graph = RevisionGraph.of_lock_file(root, lines)
         states = (backend.read(graph) for backend in self.backends.values())
         return all(
-            state.applied == graph.revisions.keys() and not state.open_entries()
+            state.applied == graph.revisions.keys()
+            and not state.open_entries()
+            and (state.has_journal or len(self.backends) == 1)
             for state in states
         )
 

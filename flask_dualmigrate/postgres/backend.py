@@ -23,6 +23,7 @@ from ..limits import DEFAULT, Limits
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
+from .cancelling import interruptible
 from .crashpoints import watch
 from .env import run_script
 from .errors import connection_lost, driver_errors
@@ -101,7 +102,9 @@ class PostgresBackend:
             heads = read_heads(connection, graph, self._environment)
             entries = self._journal.entries(connection)
             pair_id = self._journal.pair_id(connection)
-        return State(applied_below(heads, graph, entries), entries, pair_id, heads)
+        known = entries or {}
+        applied = applied_below(heads, graph, known)
+        return State(applied, known, pair_id, heads, has_journal=entries is not None)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
@@ -172,7 +175,7 @@ class PostgresBackend:
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
             reached("postgres.version_row")
-            with self._stop.at_once():
+            with interruptible(ctx.connection, self._stop):
                 self._check_constraints(ctx.connection)
                 if step.direction is Direction.UPGRADE:
                     self._scripts.verify(step.revision, ctx.connection)
@@ -190,7 +193,8 @@ class PostgresBackend:
             if connection_lost(error) and self._was_committed(step):
                 return
             script = self._scripts.of(step.revision)
-            raise script_failure(script, error, limits) from error
+            blockers = attempt.blockers
+            raise script_failure(script, error, limits, blockers) from error
 
     def _run(
         self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
@@ -204,7 +208,7 @@ class PostgresBackend:
                 step.direction,
                 before_script=lambda: attempt.begin(connection),
                 before_commit=before_commit,
-                guard=self._stop.at_once,
+                guard=lambda: interruptible(connection, self._stop),
                 **self._environment,
             )
         reached("postgres.commit.after")

@@ -21,7 +21,9 @@ from flask_dualmigrate import (
     LockTimeout,
     PartialFailure,
     UsageError,
+    check,
     init,
+    stamp,
     upgrade,
 )
 from flask_dualmigrate.extension import environment_of
@@ -125,6 +127,29 @@ def test_check_refuses_to_start_while_revisions_are_pending(
     assert stamps(engine, mongo_db) == ([], [])
     make_app(auto_upgrade=True)
     make_app(auto_upgrade="check")
+
+
+def test_a_start_refuses_a_database_whose_journal_was_dropped(
+    two: Tree, make_app: MakeApp, engine: sa.Engine
+) -> None:
+    make_app(auto_upgrade=True)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE dualmigrate_journal"))
+    with pytest.raises(IntegrityError, match="r2 and has no journal"):
+        make_app(auto_upgrade=True)
+
+
+def test_a_database_that_alembic_had_alone_is_taken_over_at_its_revision(
+    two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE alembic_version (version_num text)"))
+        connection.execute(sa.text("INSERT INTO alembic_version VALUES ('r1')"))
+    with make_app().app_context():
+        stamp(revision="r1", backend="mongo")
+        upgrade()
+        assert [f for f in check().findings if f.kind != "models"] == []
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
 
 
 def test_an_auto_upgrade_that_is_none_of_the_three_is_refused(

@@ -268,9 +268,13 @@ def test_an_edited_script_is_accepted_on_its_side(
         ("lost-mark", 'mongo_db["_migrations"].drop()', "mongo"),
         ("lost-mark", 'sql("DELETE FROM alembic_version")', "postgres"),
         ("lost-mark", 'sql("DROP TABLE alembic_version")', "postgres"),
+        ("lost-mark", 'sql("DROP TABLE dualmigrate_journal")', "postgres"),
         ("extra-row", "sql(\"INSERT INTO alembic_version VALUES ('r1')\")", "postgres"),
     ],
-    ids=["journal dropped", "row deleted", "version table dropped", "two rows"],
+    ids=[
+        *("journal dropped", "row deleted", "version table dropped"),
+        *("journal table dropped", "two rows"),
+    ],
 )
 def test_a_lost_mark_is_made_again_by_the_stamp_that_is_offered(
     numbers: Tree,
