@@ -295,6 +295,35 @@ def test_a_large_collection_is_what_a_normal_run_makes_of_it(
         assert shell == normal
 
 
+def test_a_downgrade_leaves_alone_what_the_upgrade_left_alone(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Step(Revision("r1", message="keep"), UP, (BackendName.MONGO,))
+    there = {
+        UP: ConvertField("item", "price", to="int", on_error="keep"),
+        DOWN: ConvertField("item", "price", to="string"),
+    }
+    monkeypatch.setattr(
+        f"{__name__}.steps",
+        lambda direction: [dataclasses.replace(step, direction=direction)],
+    )
+    monkeypatch.setattr(f"{__name__}.operations", lambda step: [there[step.direction]])
+    values = ["5", "abc", 1.5, ObjectId("0123456789abcdef01234567"), None, "7"]
+    for db in (pair.normal, pair.shell):
+        db.item.insert_many({"_id": n, "price": v} for n, v in enumerate(values))
+    normal, shell = pair.run(UP)
+    assert shell == normal
+    assert pair.shell.item.find_one({"_id": 0}) == {"_id": 0, "price": 5}
+    pair.shell.item.insert_one({"_id": 9, "price": 9})
+    pair.normal.item.insert_one({"_id": 9, "price": 9})
+    normal, shell = pair.run(DOWN)
+    assert shell == normal
+    assert [each["price"] for each in pair.shell.item.find().sort("_id")] == [
+        *values,
+        "9",
+    ]
+
+
 def test_values_of_every_type_arrive_as_they_are(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate import current, downgrade, init, repair, upgrade
+from flask_dualmigrate.errors import IntegrityError
 from flask_dualmigrate.results import RunResult
 from flask_dualmigrate.revision import BackendName
 
@@ -191,11 +192,17 @@ def test_it_refuses_while_another_holds_the_lock(
 
 def stopped_in_a_batch(script: str, batch: int) -> str:
     """Return a script that dies in its n-th batch, after the batch's writes."""
-    spot = "      saveCheckpoint(database, checkpoint, ids.length);\n"
+    return in_a_batch(script, batch, 'throw new Error("stopped here")')
+
+
+def in_a_batch(script: str, batch: int, code: str) -> str:
+    """Return a script that runs code in its n-th batch, after the batch's writes."""
+    spot = "    saveCheckpoint(database, checkpoint, ids.length, 1);\n"
     assert spot in script
-    die = "globalThis.batches = (globalThis.batches || 0) + 1;\n"
-    die += f'if (globalThis.batches === {batch}) throw new Error("stopped here");\n'
-    return script.replace(spot, die + spot)
+    count = "globalThis.batches = (globalThis.batches || 0) + 1;\n"
+    return script.replace(
+        spot, f"{count}if (globalThis.batches === {batch}) {{ {code} }}\n{spot}"
+    )
 
 
 def test_a_script_that_stopped_carries_on_and_writes_nothing_twice(
@@ -210,6 +217,46 @@ def test_a_script_that_stopped_carries_on_and_writes_nothing_twice(
     assert journal(mongo_db) == journal(normal)
 
 
+def test_what_the_app_inserts_behind_an_update_is_updated_once(
+    offline: Flask, run: RunScript, mongo_db: Db
+) -> None:
+    script = printed(offline, "upgrade", "--mongosh", "base:r2")
+    late = 'db.getCollection("item").insertMany([{_id: -7, n: -7}, {_id: 0.5, n: 0.5}])'
+    ran(run(in_a_batch(script, 2, late)))
+    assert mongo_db.item.count_documents({}) == 2502
+    wrong = {"$expr": {"$ne": ["$n", {"$add": ["$_id", 1]}]}}
+    assert list(mongo_db.item.find(wrong)) == []
+    assert mongo_db["_migrations_touched"].count_documents({}) == 0
+
+
+def test_an_id_that_javascript_would_reorder_is_refused_before_it_is_written(
+    offline: Flask, run: RunScript, mongo_db: Db
+) -> None:
+    ran(run(printed(offline, "upgrade", "--mongosh", "base:r1")))
+    mongo_db.item.insert_one({"_id": {"b": 1, "1": 2}, "n": 0})
+    done = run(printed(offline, "upgrade", "--mongosh", "r1:r2"))
+    assert done.returncode != 0
+    assert "which JavaScript cannot keep in its place" in done.stdout + done.stderr
+    found = mongo_db.item.find_one({"_id": {"b": 1, "1": 2}})
+    assert found is not None
+    assert found["n"] == 0
+
+
+def test_half_of_a_step_by_a_script_is_not_undone_but_carried_on(
+    offline: Flask, run: RunScript, app: Flask, mongo_db: Db, normal: Db
+) -> None:
+    script = printed(offline, "upgrade", "--mongosh", "base:head")
+    run(stopped_in_a_batch(script, 2))
+    before = image(mongo_db)
+    with app.app_context():
+        repair(revision="r2", step=0, done=False)
+        with pytest.raises(IntegrityError, match="begun by a script for mongosh"):
+            repair(revision="r2", undo=True)
+        assert image(mongo_db) == before
+        upgrade(backend="mongo")
+    assert image(mongo_db) == image(normal)
+
+
 def test_a_normal_run_does_not_take_up_what_a_script_left_half_done(
     offline: Flask, run: RunScript, app: Flask, mongo_db: Db
 ) -> None:
@@ -221,17 +268,6 @@ def test_a_normal_run_does_not_take_up_what_a_script_left_half_done(
             said = cli(app, verb, "--backend", "mongo", "--yes")
             assert said.exit_code == 3, said.output
     assert image(mongo_db) == before
-
-
-def test_repair_lets_a_normal_run_carry_on_from_the_last_batch(
-    offline: Flask, run: RunScript, app: Flask, mongo_db: Db, normal: Db
-) -> None:
-    script = printed(offline, "upgrade", "--mongosh", "base:head")
-    run(stopped_in_a_batch(script, 2))
-    with app.app_context():
-        repair(revision="r2", step=0, done=False)
-        upgrade(backend="mongo")
-    assert image(mongo_db) == image(normal)
 
 
 def test_the_next_upgrade_brings_the_other_side_level(

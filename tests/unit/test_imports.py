@@ -32,7 +32,7 @@ STAIR = (
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph", "holder"),
     ("backend", "script", "embedded"),
-    ("indexes", "side_scripts"),
+    ("indexes", "recording", "side_scripts", "survey"),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "forerunner", "status", "generate"),
     ("recovery", "results"),
@@ -40,7 +40,7 @@ STAIR = (
     ("cases", "lock_wait"),
     ("sides",),
     ("environment",),
-    ("preview",),
+    ("preview", "surveying"),
     (
         "asides",
         "authoring",

@@ -129,8 +129,10 @@ def _add_field(operation: AddField, work: Work) -> Body:
         body.const("query", {"$expr": path.absent})
         body.const("change", path.set_to(value_of(operation, work)))
         options = {"phase": Raw("kept.sources.length")} if body.downgrade else {}
+        problem: str | None = f"lack {path.text}"
         # An expression may give no value: then the field stays missing.
-        problem = f"lack {path.text}" if operation.using is MISSING else None
+        if operation.using is not MISSING:
+            problem, options = None, options | {"details": path.standing}
         _walk(body, operation, options, problem=problem)
     return body
 
@@ -176,7 +178,7 @@ def _copy_field(operation: CopyField, work: Work) -> Body:
     options: dict[str, Any] = {}
     if operation.overwrite:
         _keep(body, operation, work, target.text, Holds.VALUES)
-        options = {"keep": _overwritten(source, target)}
+        options = {"keep": _overwritten(source, target), "details": target.standing}
     else:
         _refuse_both(body, operation.collection, source, target)
     body.const("query", with_room(source, target, overwrite=operation.overwrite))
@@ -196,9 +198,11 @@ def _overwritten(old: FieldPath, new: FieldPath) -> dict[str, Any]:
 def _convert_field(operation: ConvertField, work: Work) -> Body:
     body, path = _on_documents(operation, work), FieldPath(operation.field)
     name, to = operation.collection, operation.to
+    _find_sources(body, operation, ConvertField)
+    if body.downgrade:
+        _convert_what_was_converted(body, work)
     to_convert, left = queries(operation, work)
     result = converted(operation, work)
-    _find_sources(body, operation, ConvertField)
     options: dict[str, Any] = {"left": left}
     if body.downgrade:
         fits = {"fits": same_as(path, "became"), "put": with_value(path, "$$value")}
@@ -217,6 +221,14 @@ def _convert_field(operation: ConvertField, work: Work) -> Body:
     body.const("change", path.set_to(result))
     _walk(body, operation, options, problem=f"have a {path.text} that is no {to}")
     return body
+
+
+def _convert_what_was_converted(body: Body, work: Work) -> None:
+    """Have the filters of a downgrade look for the types that the upgrade made."""
+    work.record = dataclasses.replace(work.record, before={"only": Raw("only")})
+    body.before.append("const only = typesToConvert(sources);")
+    body.found["only"] = "only"
+    body.const("only", Raw("kept.only"))
 
 
 def _refuse_lost(body: Body, operation: ConvertField, query: Mapping[str, Any]) -> None:
@@ -331,11 +343,14 @@ def _walk(
     problem: str | None,
     write: str | None = None,
 ) -> None:
-    """Walk by `query`, writing `change`. problem: with one, until none is left."""
+    """Walk by `query`, writing `change`.
+
+    problem: with one, until none is left; without, each document once.
+    """
     size = getattr(operation, "batch_size", None) or BATCH_SIZE
     name = js(operation.collection)
     write = write or f"updates({name}, change)"
-    function = "inBatches"
+    function = "eachOnce"
     if problem is not None:
         function, options = "untilNoneLeft", {**options, "problem": f"still {problem}"}
     more = f", {js(options)}" if options else ""

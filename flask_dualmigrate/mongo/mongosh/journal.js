@@ -3,16 +3,20 @@
 const BY = "mongosh";
 const HOST = require("os").hostname();
 const DURABLE = { w: "majority", j: true };
+const TOUCHED = "_migrations_touched";
 const NOT_PUT_BACK = { put_back: { $exists: false } };
 
 const ours = (name) => db.getCollection(name);
 const there = (name) => db.getCollectionInfos({ name })[0];
-const after = (last) => ({ $expr: { $gt: ["$_id", { $literal: last }] } });
-const between = (first, last) => ({
-  $expr: {
-    $and: [{ $gte: ["$_id", { $literal: first }] }, { $lte: ["$_id", { $literal: last }] }],
-  },
-});
+const entriesOf = ({ id, direction }) => ({ "_id.revision": id, "_id.direction": direction });
+
+// The documents after `last` and up to `until`, of any type; both may be missing.
+function within({ last, until }) {
+  const tests = [];
+  if (last !== undefined) tests.push({ $gt: ["$_id", { $literal: last }] });
+  if (until !== undefined) tests.push({ $lte: ["$_id", { $literal: until }] });
+  return { $expr: { $and: tests } };
+}
 
 // -- The lock: the lease that a normal run takes. The server's clock rules it.
 
@@ -142,11 +146,9 @@ function finishRevision() {
   settle();
   inTransaction((database) => {
     database.getCollection("_migrations").updateOne({ _id: revision.id }, ended);
-    database.getCollection("_migrations_steps").deleteMany({
-      "_id.revision": revision.id,
-      "_id.direction": revision.direction,
-    });
+    database.getCollection("_migrations_steps").deleteMany(entriesOf(revision));
   });
+  ours(TOUCHED).deleteMany(entriesOf(revision));
 }
 
 // Do one operation, or the rest of it. What a batch is for has a record from its begin;
@@ -179,11 +181,11 @@ function step(number, text, record, { before = () => ({}), work }) {
   save({ ...(steps.findOne({ _id: key }) || {}), status: "done", finished_at: new Date() });
 }
 
-function saveCheckpoint(database, checkpoint, documents) {
+function saveCheckpoint(database, checkpoint, documents, batches = 0) {
   database
     .getCollection("_migrations_steps")
     .updateOne(
       { _id: current._id },
-      { $set: { checkpoint, token }, $inc: { documents, batches: documents ? 1 : 0 } },
+      { $set: { checkpoint, token }, $inc: { documents, batches } },
     );
 }

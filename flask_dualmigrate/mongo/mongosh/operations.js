@@ -75,6 +75,20 @@ function keptByUpgrade(verb, collection, field = "") {
   return found.map((entry) => entry._id);
 }
 
+const EVERY_TYPE = [
+  ...["double", "string", "object", "array", "binData", "undefined", "objectId", "bool"],
+  ...["date", "null", "regex", "dbPointer", "javascript", "symbol", "javascriptWithScope"],
+  ...["int", "timestamp", "long", "decimal", "minKey", "maxKey"],
+];
+
+// The types that a downgrade converts. What an upgrade with on_error="keep" left alone is
+// of another type than it made, and stays as it is.
+function typesToConvert(sources) {
+  const entries = ours("_aside_catalog").find({ _id: { $in: sources } }).toArray();
+  if (!entries.some((entry) => entry.on_error === "keep")) return EVERY_TYPE;
+  return entries.filter((entry) => "to" in entry).map((entry) => entry.to);
+}
+
 // Put kept values back into the documents that `fits`: `put` makes the whole document.
 // Both know the kept entry's fields as $$value, $$at and $$became.
 function putBack(aside, name, { fits, put }) {
@@ -218,7 +232,7 @@ function insertAll(name, documents) {
     const some = documents.slice(done, done + 1000);
     inTransaction((database) => {
       database.getCollection(name).insertMany(some);
-      saveCheckpoint(database, {}, some.length);
+      saveCheckpoint(database, {}, some.length, 1);
     });
   }
 }
