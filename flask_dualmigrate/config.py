@@ -6,7 +6,7 @@ Every key has its default and its unit in DEFAULTS; docs/configuration.md says t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -152,6 +152,14 @@ class Config:
         """Return the classes, or their paths, whose indexes count as declared."""
         documents = self.documents
         return tuple(documents() if callable(documents) else documents)
+
+
+def urls_of(values: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the URLs of databases in an app's config."""
+    for key in ("SQLALCHEMY_DATABASE_URI", "MONGO_URI", "DUALMIGRATE_POSTGRES_URI"):
+        yield values.get(key)
+    for bind in dict(values.get("SQLALCHEMY_BINDS") or {}).values():
+        yield bind.get("url") if isinstance(bind, Mapping) else bind
 
 
 def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> float:

@@ -19,6 +19,7 @@ from .consistency import require_consistent
 from .errors import DatabaseUnavailable, IntegrityError
 from .events import lock_told, run_told, waits_told
 from .executor import Executor, StepResult, require_pair
+from .forerunner import refuse_repetition
 from .graph import RevisionGraph
 from .lock_wait import Waiting
 from .lockfile import read_lock_file
@@ -103,7 +104,9 @@ class Environment(Sides):
         graph = RevisionGraph.of_lock_file(root, lines)
         states = (backend.read(graph) for backend in self.backends.values())
         return all(
-            state.applied == graph.revisions.keys() and not state.open_entries()
+            state.applied == graph.revisions.keys()
+            and not state.open_entries()
+            and (state.has_journal or len(self.backends) == 1)
             for state in states
         )
 
@@ -152,23 +155,25 @@ class Environment(Sides):
         self.stop.target = foreseen.fixed_target
         ids = [step.revision.id for step in foreseen.steps]
         with run_told(direction, target, ids, [*self.in_scope]) as done, self.locked():
-            results = self._migrate(target, direction, foreseen)
+            results = self._migrate(target, direction, foreseen, states)
             done([result.step.revision.id for result in results])
         return results
 
     def _migrate(
-        self, target: str, direction: Direction, foreseen: Plan
+        self, target: str, direction: Direction, foreseen: Plan, before: States
     ) -> tuple[StepResult, ...]:
         """Do the steps that are still to do, now that the locks are held.
 
         Another run may have done some of them while we waited, and a recovery undoes
-        some; -1 must not go one further for that.
+        some; -1 must not go one further for that. What it failed at is not repeated.
+        before: what `foreseen` was made from.
         """
         executor = Executor(
             self.backends, on_step=self._on_step, keep_going=self.stop.require
         )
         states = self.states()
         plan = self._checked_plan(target, direction, states).within(foreseen)
+        refuse_repetition(self.directory, plan, before=before, now=states)
         for backend in self.backends.values():
             backend.prepare()
         executor.pair(states)

@@ -62,8 +62,7 @@ def call_verify(
             verify(database)
     except Exception as error:
         raise ScriptError(
-            f"verify({argument}) of revision {script.revision} failed: "
-            f"{reason_of(error)}",
+            f"verify({argument}): {reason_of(error)}",
             where=script.path,
         ) from error
     return True

@@ -174,6 +174,7 @@ def edited_ids(scripts: Hashed, name: BackendName, state: State) -> tuple[str, .
         for revision_id in sorted(state.applied & scripts.revisions.keys())
         if (entry := state.entries.get(revision_id)) is not None
         and entry.checksum
+        and entry.applied
         and not entry.open
         and scripts.has(name, revision_id)
         and scripts.checksum(name, revision_id) != entry.checksum
