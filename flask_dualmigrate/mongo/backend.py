@@ -11,8 +11,13 @@ from typing import Any
 
 from pymongo.database import Database
 
-from ..backend import Aside, Doubt, FieldFacts, Loss, PlannedStep, Progress, State
-from ..errors import DatabaseUnavailable, IntegrityError
+from ..backend import Aside, Doubt, FieldFacts, Loss, PlannedStep, Progress, State, Ways
+from ..errors import (
+    DatabaseUnavailable,
+    IntegrityError,
+    ScriptError,
+    UsageError,
+)
 from ..events import tell
 from ..graph import RevisionGraph
 from ..holder import Holder
@@ -38,6 +43,7 @@ from .scripts import MongoScripts
 from .survey import count_documents, field_facts
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
+from .ways import find_ways
 from .work import progress_at
 
 log = logging.getLogger(__name__)
@@ -253,6 +259,14 @@ class MongoBackend:
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return doubts(self._runner().records(entry.revision, entry.direction))
+
+    def ways(self, step: Step) -> Ways:
+        revision_id, direction = step.revision.id, step.direction
+        try:
+            operations = self._scripts.operations(step)
+        except (ScriptError, UsageError) as error:
+            return Ways(str(error), str(error))
+        return find_ways(self._runner().counted(revision_id, direction), operations)
 
     def accept(self, revision: Revision) -> None:
         self._lock.require()
