@@ -20,11 +20,15 @@ def cli(app: Flask, *words: str) -> Any:
 
 
 @pytest.fixture
-def one(app: Flask, tree: Tree) -> Tree:
-    tree.add("r1")
-    tree.add("r2")
-    init()
-    upgrade()
+def one(make_app: MakeApp, tmp_path: Path) -> Tree:
+    """Two revisions, applied; no app is left pushed, so that each test has its own."""
+    tree = Tree(tmp_path / "migrations")
+    with make_app().app_context():
+        init()
+        tree.add("r1")
+        tree.add("r2")
+        init()
+        upgrade()
     return tree
 
 
@@ -78,4 +82,5 @@ def test_what_anybody_may_write_is_refused(
     assert said.exit_code == 2
     assert f"chmod o-w {path}" in said.stderr
     allowed = make_app(config={"DUALMIGRATE_ALLOW_WORLD_WRITABLE": True})
-    assert cli(allowed, "upgrade").exit_code == 0
+    said = cli(allowed, "upgrade")
+    assert said.exit_code == 0, said.stderr
