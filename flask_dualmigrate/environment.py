@@ -48,9 +48,20 @@ class Environment(Sides):
         **options: Any,
     ) -> None:
         super().__init__(app, db, mongo, config, **options)
-        self._on_step = on_step
+        self.on_step = on_step
         self._on_wait = on_wait or (lambda holder: None)
         self._unavailable: DatabaseUnavailable | None = None
+
+    @property
+    def reporting(self) -> dict[str, Any]:
+        """What another environment takes, to tell what happens as this one does."""
+        return {
+            "backend": self._backend,
+            "on_step": self.on_step,
+            "on_wait": self._on_wait,
+            "on_progress": self._on_progress,
+            "stop": self.stop,
+        }
 
     def trust_no_edits(self, wait_s: float = 0.0) -> None:
         """Have the applied scripts compared with the journals before any script runs.
@@ -169,7 +180,7 @@ class Environment(Sides):
         before: what `foreseen` was made from.
         """
         executor = Executor(
-            self.backends, on_step=self._on_step, keep_going=self.stop.require
+            self.backends, on_step=self.on_step, keep_going=self.stop.require
         )
         states = self.states()
         plan = self._checked_plan(target, direction, states).within(foreseen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import asides, indexes, looking, recovering, running, writing
+from . import asides, indexes, looking, recovering, running, testing, writing
 from .command import COMMANDS, MakeEnvironment
 from .loading import LoadingGroup
 
@@ -17,6 +17,7 @@ __all__ = [
     "make_group",
     "recovering",
     "running",
+    "testing",
     "writing",
 ]
 

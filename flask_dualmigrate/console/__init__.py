@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from . import asides, indexes, plans, recovery, results, survey
+from . import asides, indexes, plans, proofs, recovery, results, survey
 from .text import lines, utc
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "asides",
     "indexes",
     "plans",
+    "proofs",
     "recovery",
     "results",
     "survey",

@@ -1,0 +1,16 @@
+"""`flask db-migrate test`: revisions proved on scratch databases, up, down and up.
+
+names     what scratch databases are called, and which of them are dead
+places    made on a server and dropped again, a class a side
+scratch   the app wired to them, and back
+snapshot  what a database holds; compare: two of these, in words
+edges     values of a type that migrations stumble over
+seeds     rows and documents of such values; samples: copies of real ones
+prove     the walk over the revisions
+"""
+
+from __future__ import annotations
+
+from .prove import Ways, prove
+
+__all__ = ["Ways", "prove"]
