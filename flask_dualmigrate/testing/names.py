@@ -1,8 +1,8 @@
 """What scratch databases are called, and which of them nobody needs any more.
 
 A database is removed only where its name says that it is ours, its mark says who made
-it, and that process is provably gone: it ran where we run and is no more, or it was made
-longer ago than any test takes. What --keep left is marked so, and stays.
+it, and that process is provably gone: it ran where we run and is no more, or the mark
+is older than any test takes. What --keep left is marked so, and stays.
 """
 
 from __future__ import annotations

@@ -123,27 +123,28 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND {_APPS}
 _MADE = re.compile(r"nextval\(|\w\(|CURRENT_|LOCALTIME", re.IGNORECASE)
 
 
+def is_ours(name: str, version_table: str) -> bool:
+    """Return whether a name is that of a table of ours, or of what belongs to one."""
+    return bool(_OURS.search(name)) or version_table in name.split(".")
+
+
 def postgres_snapshot(
     engine: Engine, *, version_table: str = "alembic_version"
 ) -> Snapshot:
     """Read what the app has there; our own tables and the version table left out."""
-
-    def is_ours(name: str) -> bool:
-        table = name.partition("(")[0]
-        return bool(_OURS.search(table)) or version_table in table.split(".")
 
     with engine.connect() as connection:
         found = connection.exec_driver_sql(_THINGS.replace("%", "%%")).all()
         things: dict[Thing, dict[str, str]] = {
             (kind, name): _shown(attributes)
             for kind, name, attributes in found
-            if not is_ours(name) and not name.startswith(f"{version_table}_")
+            if not is_ours(name, version_table)
         }
         tables = connection.exec_driver_sql(_KEYS.replace("%", "%%")).all()
         records = {
             name: _rows(connection, name, schema, table, key, things)
             for name, _, schema, table, key in tables
-            if not is_ours(name)
+            if not is_ours(name, version_table)
         }
     return Snapshot(things, records)
 

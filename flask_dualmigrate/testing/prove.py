@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from .. import commands
@@ -15,7 +16,9 @@ from ..plan import Plan
 from ..proofs import Difference, Outcome, Proof, ProofResult
 from ..revision import BackendName, Direction, Revision, Step
 from .compare import compare_again, compare_back, compare_things
+from .mongo_seeds import MongoSeeds
 from .mongo_snapshot import mongo_snapshot
+from .postgres_seeds import PostgresSeeds
 from .postgres_snapshot import postgres_snapshot
 from .scratch import bench
 from .snapshot import Snapshot
@@ -71,6 +74,7 @@ def prove(
             models=models,
             why_not=why_not,
             problems=_several_heads(env),
+            notes=walk.notes,
             kept=made.kept,
             strict=ways.strict,
         )
@@ -162,6 +166,7 @@ class _Walk:
             taken_ms = round((time.monotonic() - started) * 1000)
             self._tell(revision, outcome, duration_ms=taken_ms, **facts, **more)
 
+        self._sow()
         before = self._look()
         facts = _counts(before)
         up = Step(revision, Direction.UPGRADE, self._sides)
@@ -217,16 +222,50 @@ class _Walk:
             for name, backend in self._env.backends.items()
         }
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the data."""
+        return tuple(
+            f"{name.label} {table} has no data: {why}"
+            for name, seeds in self._seeds.items()
+            for table, why in seeds.notes.items()
+        )
+
+    @cached_property
+    def _seeds(self) -> dict[BackendName, PostgresSeeds | MongoSeeds]:
+        if not self._ways.data:
+            return {}
+        make: dict[BackendName, Callable[[], PostgresSeeds | MongoSeeds]] = {
+            BackendName.MONGO: lambda: MongoSeeds(self._mongo_db),
+            BackendName.POSTGRES: lambda: PostgresSeeds(
+                self._env.engine, version_table=self._version_table
+            ),
+        }
+        return {name: make[name]() for name in self._sides}
+
+    def _sow(self) -> None:
+        """Bring in data of edge values, if asked to."""
+        for seeds in self._seeds.values():
+            if isinstance(seeds, PostgresSeeds):
+                seeds.sow()
+            else:
+                applied = self._env.states()[BackendName.MONGO].applied
+                seeds.sow(self._env.shapes(applied))
+
+    @property
+    def _mongo_db(self) -> Any:
+        return self._env.mongo_side("It is proved").db
+
+    @property
+    def _version_table(self) -> str:
+        options = self._env.alembic_options
+        return str(options.get("version_table", "alembic_version"))
+
     def _look(self) -> Snapshots:
         read: dict[BackendName, Callable[[], Snapshot]] = {
-            BackendName.MONGO: lambda: mongo_snapshot(
-                self._env.mongo_side("It is looked at").db
-            ),
+            BackendName.MONGO: lambda: mongo_snapshot(self._mongo_db),
             BackendName.POSTGRES: lambda: postgres_snapshot(
-                self._env.engine,
-                version_table=self._env.alembic_options.get(
-                    "version_table", "alembic_version"
-                ),
+                self._env.engine, version_table=self._version_table
             ),
         }
         return {name: read[name]() for name in self._sides}

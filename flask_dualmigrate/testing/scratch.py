@@ -1,8 +1,8 @@
 """The app wired to scratch databases, and back.
 
-While it is, `db` and `mongo` of the app are the scratch ones: what a script does through
-`db.session` or `mongo.db` stays away from the real ones too. A side, or a bind, that is
-not proved is taken away for that time.
+While it is, `db` and `mongo` of the app are the scratch ones: what a script does
+through `db.session` or `mongo.db` stays away from the real ones too. A side, or a bind,
+that is not proved is taken away for that time.
 """
 
 from __future__ import annotations
