@@ -68,7 +68,8 @@ class Proof:
     not_back: what differs after the down from before the first up. not_again: what
     differs after the second up from after the first one. lost: what the downgrade has
     no way to bring back, in words. error: what the script failed with, or why there is
-    no way down. rows, documents: how many were there before the first up.
+    no way down. refused: what it failed with on values at the edges, where it does not
+    fail on everyday ones. rows, documents: how many were there before the first up.
     """
 
     revision: str
@@ -78,6 +79,7 @@ class Proof:
     not_again: tuple[Difference, ...] = ()
     lost: tuple[str, ...] = ()
     error: str | None = None
+    refused: str | None = None
     rows: int = 0
     documents: int = 0
     duration_ms: int = 0

@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import bson
 from bson import Binary, Decimal128
 from bson.errors import BSONError
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import BulkWriteError
 
 from .edges import edges, plain
 from .mongo_snapshot import is_apps
@@ -33,8 +34,15 @@ class MongoSeeds:
         self._seeded: dict[str, str] = {}
         self._number = 0
 
-    def sow(self, shapes: tuple[Any, ...]) -> None:
-        """Bring documents into the collections that there are."""
+    def forget(self) -> None:
+        """Take all collections for new ones."""
+        self._seeded.clear()
+
+    def sow(self, shapes: tuple[Any, ...], *, at_the_edges: bool) -> None:
+        """Bring documents into the collections that there are.
+
+        at_the_edges: not only of everyday values.
+        """
         there = set(self._db.list_collection_names(filter={"type": "collection"}))
         for shape in shapes:
             name, fields = shape.collection, repr(shape.fields)
@@ -42,24 +50,24 @@ class MongoSeeds:
                 continue
             if self._seeded.get(name) != fields:
                 self._seeded[name] = fields
-                self._sow(shape)
+                self._sow(shape, at_the_edges)
 
-    def _sow(self, shape: Any) -> None:
-        put, reason = 0, ""
-        for document in self._documents(shape):
-            try:
-                self._db[shape.collection].insert_one(document)
-                put += 1
-            except (PyMongoError, BSONError, OverflowError) as error:
-                reason = str(error).partition(", full error")[0]
-        if put == 0 and reason:
-            self.notes[shape.collection] = reason
+    def _sow(self, shape: Any, at_the_edges: bool) -> None:
+        documents = list(filter(_fits, self._documents(shape, at_the_edges)))
+        try:
+            if documents:
+                self._db[shape.collection].insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            # What an index or a validator refuses costs its own document only.
+            if error.details["nInserted"] == 0:
+                reason = error.details["writeErrors"][0]["errmsg"]
+                self.notes[shape.collection] = str(reason)
 
-    def _documents(self, shape: Any) -> Iterator[Document]:
+    def _documents(self, shape: Any, at_the_edges: bool) -> Iterator[Document]:
         """Yield some of plain values, then one for each edge of each field."""
         for _ in range(_PLAIN_DOCUMENTS):
             yield self._plain(shape)
-        for field in shape.fields:
+        for field in shape.fields if at_the_edges else ():
             values = [as_bson(value) for value in edges(field.type_)]
             for value in [None, *values] if field.nullable else values:
                 document = self._plain(shape)
@@ -80,6 +88,15 @@ class MongoSeeds:
                 continue
             _set(document, field.path, value)
         return document
+
+
+def _fits(document: Document) -> bool:
+    """Return whether a document can be stored: BSON has its own bounds."""
+    try:
+        bson.encode(document)
+    except (BSONError, OverflowError, ValueError):
+        return False
+    return True
 
 
 def as_bson(value: Any) -> Any:

@@ -34,8 +34,8 @@ class PostgresSeeds:
         self._seeded: dict[str, str] = {}
         self._number = 0
 
-    def sow(self) -> None:
-        """Bring rows into all tables, parents first."""
+    def sow(self, *, at_the_edges: bool) -> None:
+        """Bring rows into all tables, parents first; or but rows of everyday values."""
         with self._engine.begin() as connection:
             for table in _reflected(connection):
                 if is_ours(table.fullname, self._version_table):
@@ -45,16 +45,32 @@ class PostgresSeeds:
                 )
                 if self._seeded.get(table.fullname) != columns:
                     self._seeded[table.fullname] = columns
-                    self._sow(connection, table)
+                    self._sow(connection, table, at_the_edges)
 
-    def _sow(self, connection: Connection, table: Table) -> None:
+    def forget(self) -> None:
+        """Take all tables for new ones."""
+        self._seeded.clear()
+
+    def clear(self) -> None:
+        """Empty all tables."""
+        with self._engine.begin() as connection:
+            quote = connection.dialect.identifier_preparer.format_table
+            names = [
+                quote(table)
+                for table in _reflected(connection)
+                if not is_ours(table.fullname, self._version_table)
+            ]
+            if names:
+                connection.execute(sa.text(f"TRUNCATE {', '.join(names)} CASCADE"))
+
+    def _sow(self, connection: Connection, table: Table, at_the_edges: bool) -> None:
         """One row of plain values, then one for each edge of each column.
 
         A value that a constraint refuses costs its own row only.
         """
         try:
             maker = _Maker(connection, table)
-            base = self._first(connection, table, maker)
+            self._first(connection, table, maker)
         except (LookupError, SQLAlchemyError) as error:
             reason = str(getattr(error, "orig", None) or error).strip()
             self.notes[table.fullname] = reason.splitlines()[0]
@@ -62,16 +78,16 @@ class PostgresSeeds:
         self.notes.pop(table.fullname, None)
         for _ in range(_PLAIN_ROWS - 1):
             self._put(connection, table, self._next(maker))
-        if base:
+        if at_the_edges:
             for column, value in maker.edges():
                 self._put(connection, table, {**self._next(maker), column: value})
 
-    def _first(self, connection: Connection, table: Table, maker: _Maker) -> bool:
+    def _first(self, connection: Connection, table: Table, maker: _Maker) -> None:
         error: SQLAlchemyError | None = None
         for _ in range(_TRIES):
             error = self._put(connection, table, self._next(maker))
             if error is None:
-                return True
+                return
         assert error is not None
         raise error
 

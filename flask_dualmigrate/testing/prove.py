@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from collections.abc import Sequence
 
 from .. import commands
 from ..environment import Environment
-from ..errors import DualMigrateError, ScriptError, TreeError, UsageError
+from ..errors import DualMigrateError, ScriptError, UsageError
 from ..executor import Executor
 from ..plan import Plan
-from ..proofs import Difference, Outcome, Proof, ProofResult
+from ..proofs import Outcome, Proof, ProofResult
 from ..revision import BackendName, Direction, Revision, Step
-from .compare import compare_again, compare_back, compare_things
-from .mongo_seeds import MongoSeeds
-from .mongo_snapshot import mongo_snapshot
-from .postgres_seeds import PostgresSeeds
-from .postgres_snapshot import postgres_snapshot
+from .data import Scratches
 from .scratch import bench
-from .snapshot import Snapshot
-
-Snapshots = Mapping[BackendName, Snapshot]
+from .trial import Trial, allows_edge_data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +53,9 @@ def prove(
         raise UsageError("Say one of --data and --sample")
     env.directory.require_pairs()
     wanted = _wanted(env, revisions, all_, since)
+    below = _applied(env, wanted) if ways.sample else frozenset()
     with bench(env, embedded=ways.embedded, keep=ways.keep) as made:
-        walk = _Walk(made.env, wanted, ways)
+        walk = _Walk(made.env, wanted, ways, real=env, below=below)
         with made.env.locked():
             walk.run()
         models, why_not = walk.models()
@@ -74,7 +66,7 @@ def prove(
             models=models,
             why_not=why_not,
             problems=_several_heads(env),
-            notes=walk.notes,
+            notes=walk.scratches.notes,
             kept=made.kept,
             strict=ways.strict,
         )
@@ -101,6 +93,28 @@ def _wanted(
     return pending or frozenset(directory.heads)
 
 
+def _applied(env: Environment, wanted: frozenset[str]) -> frozenset[str]:
+    """Return what the real databases have, which is what their data is like.
+
+    Raises UsageError where a revision cannot be proved on such data.
+    """
+    env.check_servers()
+    applied = {state.applied for state in env.states().values()}
+    if len(applied) > 1:
+        raise UsageError(
+            "The two databases are not level, so their data is of two revisions",
+            hint="See `flask db-migrate status`, or prove with --data.",
+        )
+    below = frozenset.intersection(*applied) & env.directory.revisions.keys()
+    again = sorted(wanted & below)
+    if again:
+        raise UsageError(
+            f"{again[0]} is applied already, so the real data is not what it finds",
+            hint="Prove it with --data, or name revisions that are pending.",
+        )
+    return below
+
+
 def _several_heads(env: Environment) -> tuple[str, ...]:
     """Say that there are several heads, unless each is a branch that has a name."""
     heads = env.directory.heads
@@ -116,207 +130,101 @@ def _several_heads(env: Environment) -> tuple[str, ...]:
 class _Walk:
     """Goes up the whole tree on the scratch databases, proving what is wanted."""
 
-    def __init__(self, env: Environment, wanted: frozenset[str], ways: Ways) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        wanted: frozenset[str],
+        ways: Ways,
+        *,
+        real: Environment,
+        below: frozenset[str],
+    ) -> None:
         self.proofs: list[Proof] = []
+        self.scratches = Scratches(
+            env, with_data=ways.data, real=real, sample=ways.sample
+        )
+        self._below = below
         self._env = env
         self._wanted = wanted
-        self._ways = ways
         self._sides = tuple(env.backends)
         self._executor = Executor(
             env.backends, on_step=env.on_step, keep_going=env.stop.require
         )
-        self._failed: str | None = None
+        self._stopped: str | None = None
+        self._sampled_before: Revision | None = None
 
     def run(self) -> None:
         """Prove the wanted revisions; the others are but applied."""
         for backend in self._env.backends.values():
             backend.prepare()
         self._executor.pair(self._env.states())
-        for revision in self._env.directory.topological():
-            if self._failed is not None:
-                if revision.id in self._wanted:
-                    self._tell(revision, Outcome.NOT_REACHED, error=self._failed)
-            elif revision.id in self._wanted:
-                self._prove(revision)
-            else:
-                self._up_only(revision)
+        for revision in self._in_order():
+            if revision == self._sampled_before:
+                self.scratches.copy()
+            is_wanted = revision.id in self._wanted
+            if self._stopped is None:
+                self._prove(revision) if is_wanted else self._apply(revision)
+            elif is_wanted:
+                self._tell(revision, Outcome.NOT_REACHED, self._stopped)
+
+    def _in_order(self) -> tuple[Revision, ...]:
+        """Return all revisions, parents first; what the samples are of before that."""
+        found = self._env.directory.topological()
+        below = [rev for rev in found if rev.id in self._below]
+        above = [rev for rev in found if rev.id not in self._below]
+        self._sampled_before = above[0] if above else None
+        return (*below, *above)
 
     def models(self) -> tuple[tuple[str, ...] | None, str | None]:
         """Compare the models with head, where it was reached."""
         if BackendName.POSTGRES not in self._sides:
             return None, "PostgreSQL is not in use here"
-        if self._failed is not None:
-            return None, self._failed
+        if self._stopped is not None:
+            return None, self._stopped
         return tuple(commands.model_differences(self._env)), None
 
-    def _up_only(self, revision: Revision) -> None:
+    def _apply(self, revision: Revision) -> None:
         try:
-            self._step(revision, Direction.UPGRADE)
+            self._go(revision, Direction.UPGRADE)
         except ScriptError as error:
-            self._give_up(revision)
-            self._tell(revision, Outcome.FAILED, error=_said(error))
-
-    def _give_up(self, revision: Revision) -> None:
-        self._failed = f"{revision.id} could not be applied"
+            self._stopped = f"{revision.id} could not be applied"
+            self._tell(revision, Outcome.FAILED, error.what)
 
     def _prove(self, revision: Revision) -> None:
-        started = time.monotonic()
-
-        def tell(outcome: Outcome, **more: Any) -> None:
-            taken_ms = round((time.monotonic() - started) * 1000)
-            self._tell(revision, outcome, duration_ms=taken_ms, **facts, **more)
-
-        self._sow()
-        before = self._look()
-        facts = _counts(before)
         up = Step(revision, Direction.UPGRADE, self._sides)
-        losses = self._losses(up)
-        try:
-            self._step(revision, Direction.UPGRADE)
-        except ScriptError as error:
-            self._give_up(revision)
-            tell(Outcome.FAILED, error=_said(error))
-            return
-        first = self._look()
-        try:
-            self._step(revision, Direction.DOWNGRADE)
-        except TreeError as error:
-            tell(Outcome.IRREVERSIBLE, error=error.what)
-            return
-        except ScriptError as error:
-            self._after_a_failed_down(revision)
-            tell(*_failed_down(error), error=_said(error))
-            return
-        not_back, lost = _not_back(before, first, self._look(), losses)
-        try:
-            self._step(revision, Direction.UPGRADE)
-        except ScriptError as error:
-            self._give_up(revision)
-            tell(
-                Outcome.FAILED,
-                not_back=not_back,
-                lost=lost,
-                error=f"The second time: {_said(error)}",
-            )
-            return
-        not_again = _not_again(before, first, self._look())
-        outcome = Outcome.DIFFERENT if not_back or not_again else Outcome.EQUAL
-        tell(outcome, not_back=not_back, not_again=not_again, lost=lost)
+        trial = Trial(
+            revision,
+            self.scratches,
+            self._go,
+            losses={
+                name: tuple(loss.what for loss in backend.destructive(up))
+                for name, backend in self._env.backends.items()
+            },
+            may_refuse=allows_edge_data(
+                [
+                    self._env.directory.script(name, revision.id).file.source
+                    for name in self._sides
+                ]
+            ),
+            stands=lambda applied: self._stands(revision, applied),
+        )
+        self.proofs.append(trial.run())
+        if not trial.goes_on:
+            self._stopped = f"{revision.id} stopped half-way, or could not be applied"
 
-    def _after_a_failed_down(self, revision: Revision) -> None:
-        """Go on only from where the revision stands whole on both sides."""
-        for state in self._env.states().values():
-            if revision.id not in state.applied or state.open_entries():
-                self._failed = f"the downgrade of {revision.id} stopped half-way"
+    def _stands(self, revision: Revision, applied: bool) -> bool:
+        """Return whether a revision is whole on both sides, or on neither."""
+        return all(
+            (revision.id in state.applied) is applied and not state.open_entries()
+            for state in self._env.states().values()
+        )
 
-    def _step(self, revision: Revision, direction: Direction) -> None:
+    def _go(self, revision: Revision, direction: Direction) -> None:
         step = Step(revision, direction, self._sides)
         plan = Plan(direction, revision.id, (step,))
         self._env.preflight(plan)
         self._executor.run(plan)
 
-    def _losses(self, step: Step) -> dict[BackendName, tuple[str, ...]]:
-        """Return what an upgrade says that it takes away for good."""
-        return {
-            name: tuple(loss.what for loss in backend.destructive(step))
-            for name, backend in self._env.backends.items()
-        }
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a person should know of the data."""
-        return tuple(
-            f"{name.label} {table} has no data: {why}"
-            for name, seeds in self._seeds.items()
-            for table, why in seeds.notes.items()
-        )
-
-    @cached_property
-    def _seeds(self) -> dict[BackendName, PostgresSeeds | MongoSeeds]:
-        if not self._ways.data:
-            return {}
-        make: dict[BackendName, Callable[[], PostgresSeeds | MongoSeeds]] = {
-            BackendName.MONGO: lambda: MongoSeeds(self._mongo_db),
-            BackendName.POSTGRES: lambda: PostgresSeeds(
-                self._env.engine, version_table=self._version_table
-            ),
-        }
-        return {name: make[name]() for name in self._sides}
-
-    def _sow(self) -> None:
-        """Bring in data of edge values, if asked to."""
-        for seeds in self._seeds.values():
-            if isinstance(seeds, PostgresSeeds):
-                seeds.sow()
-            else:
-                applied = self._env.states()[BackendName.MONGO].applied
-                seeds.sow(self._env.shapes(applied))
-
-    @property
-    def _mongo_db(self) -> Any:
-        return self._env.mongo_side("It is proved").db
-
-    @property
-    def _version_table(self) -> str:
-        options = self._env.alembic_options
-        return str(options.get("version_table", "alembic_version"))
-
-    def _look(self) -> Snapshots:
-        read: dict[BackendName, Callable[[], Snapshot]] = {
-            BackendName.MONGO: lambda: mongo_snapshot(self._mongo_db),
-            BackendName.POSTGRES: lambda: postgres_snapshot(
-                self._env.engine, version_table=self._version_table
-            ),
-        }
-        return {name: read[name]() for name in self._sides}
-
-    def _tell(self, revision: Revision, outcome: Outcome, **more: Any) -> None:
-        proof = Proof(revision.id, revision.message, outcome, **more)
+    def _tell(self, revision: Revision, outcome: Outcome, error: str) -> None:
+        proof = Proof(revision.id, revision.message, outcome, error=error)
         self.proofs.append(proof)
-
-
-def _counts(snapshots: Snapshots) -> dict[str, int]:
-    nouns = {BackendName.POSTGRES: "rows", BackendName.MONGO: "documents"}
-    return {nouns[name]: each.count() for name, each in snapshots.items()}
-
-
-def _not_back(
-    before: Snapshots,
-    first: Snapshots,
-    after: Snapshots,
-    losses: Mapping[BackendName, Sequence[str]],
-) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
-    found: list[Difference] = []
-    lost: list[str] = []
-    for name, was in before.items():
-        found += compare_things(name, was, after[name])
-        data = compare_back(name, was, first[name], after[name], losses=losses[name])
-        found += data.differences
-        lost += [
-            f"{count:,} of {name.label} {what}" for what, count in data.lost.items()
-        ]
-    return tuple(found), tuple(lost)
-
-
-def _not_again(
-    before: Snapshots, first: Snapshots, second: Snapshots
-) -> tuple[Difference, ...]:
-    found: list[Difference] = []
-    for name, was in first.items():
-        found += compare_things(name, was, second[name])
-        found += compare_again(name, before[name], was, second[name]).differences
-    return tuple(found)
-
-
-def _failed_down(error: BaseException) -> tuple[Outcome]:
-    """A downgrade that says in the middle that there is none, has failed at nothing."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, NotImplementedError):
-            return (Outcome.IRREVERSIBLE,)
-        cause = cause.__cause__
-    return (Outcome.FAILED,)
-
-
-def _said(error: DualMigrateError) -> str:
-    return f"{error.what} ({error.where})" if error.where else error.what
