@@ -15,7 +15,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import asides as asides_verb
-from . import authoring, commands, index_commands, repairing, unlocking, verifying
+from . import (
+    authoring,
+    commands,
+    index_commands,
+    repairing,
+    testing,
+    unlocking,
+    verifying,
+)
 from .environment import Environment
 from .extension import environment_of
 from .indexes import (
@@ -26,6 +34,7 @@ from .indexes import (
     IndexSyncResult,
 )
 from .limits import NO_LIMITS, GivenLimits
+from .proofs import ProofResult
 from .recovery import UnlockResult, VerifyResult
 from .results import (
     AsidesResult,
@@ -358,3 +367,34 @@ def check(
     wait_s: seconds to wait for the databases to come up.
     """
     return commands.check(_env(directory, backend=backend), wait_s=wait_s)
+
+
+def prove(
+    revisions: str | Sequence[str] = (),
+    *,
+    all_: bool = False,
+    since: str | None = None,
+    data: bool = False,
+    sample: int = 0,
+    embedded: bool = False,
+    keep: bool = False,
+    strict: bool = False,
+    directory: str | None = None,
+    x_arg: Sequence[str] | str | None = None,
+    backend: str | None = None,
+) -> ProofResult:
+    """Prove revisions on scratch databases, up, down and up: the command `test`.
+
+    Not called so: pytest would take it for a test wherever it is imported.
+    revisions: none: what is pending, or the heads. data: on values at the edges of the
+    types; sample: on that many real rows and documents of each table and collection.
+    strict: what has no way down is not `.ok`. The real databases are not written.
+    """
+    named = [revisions] if isinstance(revisions, str) else list(revisions)
+    return testing.prove(
+        _env(directory, x_arg, backend),
+        named,
+        all_=all_,
+        since=since,
+        ways=testing.Ways(data, sample, embedded, keep, strict),
+    )

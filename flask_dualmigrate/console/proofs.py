@@ -41,11 +41,11 @@ def _proof(proof: Proof) -> Iterator[str]:
     if data:
         told += f", on {' and '.join(data)}"
     yield f"{proof.revision}{message}: {told}"
-    if proof.error:
-        yield f"  {one_line(proof.error, 400)}"
     if proof.refused:
         yield f"  On values at the edges: {one_line(proof.refused, 400)}"
     yield from _differences("After the downgrade", proof.not_back)
+    if proof.error:
+        yield f"  {one_line(proof.error, 400)}"
     yield from _differences("After the second upgrade", proof.not_again)
     yield from (f"  The downgrade cannot bring back {text}" for text in proof.lost)
 

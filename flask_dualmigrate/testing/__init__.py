@@ -5,7 +5,7 @@ places    made on a server and dropped again, a class a side
 scratch   the app wired to them, and back
 snapshot  what a database holds; compare: two of these, in words
 edges     values of a type that migrations stumble over
-seeds     rows and documents of such values; samples: copies of real ones
+*_seeds   rows and documents of such values; samples: copies of real ones
 prove     the walk over the revisions
 """
 

@@ -1,20 +1,18 @@
-"""The walk over the revisions: up, down, up, and what differs."""
+"""`flask db-migrate test`: which revisions are proved, on what, and the result."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 
-from .. import commands
+import pymongo
+
 from ..environment import Environment
-from ..errors import DualMigrateError, ScriptError, UsageError
-from ..executor import Executor
-from ..plan import Plan
-from ..proofs import Outcome, Proof, ProofResult
-from ..revision import BackendName, Direction, Revision, Step
+from ..errors import DatabaseUnavailable, UsageError
+from ..proofs import ProofResult
 from .data import Scratches
-from .scratch import bench
-from .trial import Trial, allows_edge_data
+from .scratch import ANSWER_S, bench
+from .walk import Walk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,45 +50,73 @@ def prove(
     if ways.data and ways.sample:
         raise UsageError("Say one of --data and --sample")
     env.directory.require_pairs()
-    wanted = _wanted(env, revisions, all_, since)
+    wanted, notes = _wanted(env, revisions, all_, since)
     below = _applied(env, wanted) if ways.sample else frozenset()
+    result = ProofResult(
+        (),
+        (),
+        data="seeded" if ways.data else "sampled" if ways.sample else "none",
+        problems=_several_heads(env),
+        notes=notes,
+        strict=ways.strict,
+    )
+    again = True
+    while again:
+        done = {proof.revision for proof in result.proofs}
+        result, again = _walk(env, wanted - done, ways, below, result)
+    return result
+
+
+def _walk(
+    env: Environment,
+    wanted: frozenset[str],
+    ways: Ways,
+    below: frozenset[str],
+    before: ProofResult,
+) -> tuple[ProofResult, bool]:
+    """Add what one walk on new databases shows; and say whether another is needed."""
     with bench(env, embedded=ways.embedded, keep=ways.keep) as made:
-        walk = _Walk(made.env, wanted, ways, real=env, below=below)
+        scratches = Scratches(
+            made.env, with_data=ways.data, real=env, sample=ways.sample
+        )
+        walk = Walk(made.env, wanted, scratches, below=below)
         with made.env.locked():
             walk.run()
         models, why_not = walk.models()
-        return ProofResult(
-            tuple(walk.proofs),
-            made.scratch,
-            data="seeded" if ways.data else "sampled" if ways.sample else "none",
+        result = dataclasses.replace(
+            before,
+            proofs=(*before.proofs, *walk.proofs),
+            scratch=made.scratch,
             models=models,
             why_not=why_not,
-            problems=_several_heads(env),
-            notes=walk.scratches.notes,
-            kept=made.kept,
-            strict=ways.strict,
+            notes=(*before.notes, *scratches.notes),
+            kept=(*before.kept, *made.kept),
         )
+        return result, walk.again
 
 
 def _wanted(
     env: Environment, revisions: Sequence[str], all_: bool, since: str | None
-) -> frozenset[str]:
+) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the ids of what is to be proved, and what a person should know of it."""
     directory = env.directory
+    everything, heads = frozenset(directory.revisions), frozenset(directory.heads)
     if all_:
-        return frozenset(directory.revisions)
+        return everything, ()
     if since is not None:
         below = directory.ancestors([rev.id for rev in directory.resolve(since)])
-        return frozenset(directory.revisions) - below
+        return everything - below, ()
     if revisions:
-        return frozenset(rev.id for rev in directory.resolve(*revisions))
+        return frozenset(rev.id for rev in directory.resolve(*revisions)), ()
     try:
-        env.check_servers()
-        states = env.states()
-    except DualMigrateError:
-        return frozenset(directory.heads)  # they cannot be asked what is pending
+        with pymongo.timeout(ANSWER_S):
+            env.check_servers()
+            states = env.states()
+    except DatabaseUnavailable:
+        said = "The heads were proved: the real databases do not say what is pending."
+        return heads, (said,)
     applied = [state.applied for state in states.values()]
-    pending = frozenset(directory.revisions) - frozenset.intersection(*applied)
-    return pending or frozenset(directory.heads)
+    return everything - frozenset.intersection(*applied) or heads, ()
 
 
 def _applied(env: Environment, wanted: frozenset[str]) -> frozenset[str]:
@@ -125,106 +151,3 @@ def _several_heads(env: Environment) -> tuple[str, ...]:
         f"The tree has {len(heads)} heads: {', '.join(sorted(heads))}. Join them: "
         "flask db-migrate merge heads",
     )
-
-
-class _Walk:
-    """Goes up the whole tree on the scratch databases, proving what is wanted."""
-
-    def __init__(
-        self,
-        env: Environment,
-        wanted: frozenset[str],
-        ways: Ways,
-        *,
-        real: Environment,
-        below: frozenset[str],
-    ) -> None:
-        self.proofs: list[Proof] = []
-        self.scratches = Scratches(
-            env, with_data=ways.data, real=real, sample=ways.sample
-        )
-        self._below = below
-        self._env = env
-        self._wanted = wanted
-        self._sides = tuple(env.backends)
-        self._executor = Executor(
-            env.backends, on_step=env.on_step, keep_going=env.stop.require
-        )
-        self._stopped: str | None = None
-        self._sampled_before: Revision | None = None
-
-    def run(self) -> None:
-        """Prove the wanted revisions; the others are but applied."""
-        for backend in self._env.backends.values():
-            backend.prepare()
-        self._executor.pair(self._env.states())
-        for revision in self._in_order():
-            if revision == self._sampled_before:
-                self.scratches.copy()
-            is_wanted = revision.id in self._wanted
-            if self._stopped is None:
-                self._prove(revision) if is_wanted else self._apply(revision)
-            elif is_wanted:
-                self._tell(revision, Outcome.NOT_REACHED, self._stopped)
-
-    def _in_order(self) -> tuple[Revision, ...]:
-        """Return all revisions, parents first; what the samples are of before that."""
-        found = self._env.directory.topological()
-        below = [rev for rev in found if rev.id in self._below]
-        above = [rev for rev in found if rev.id not in self._below]
-        self._sampled_before = above[0] if above else None
-        return (*below, *above)
-
-    def models(self) -> tuple[tuple[str, ...] | None, str | None]:
-        """Compare the models with head, where it was reached."""
-        if BackendName.POSTGRES not in self._sides:
-            return None, "PostgreSQL is not in use here"
-        if self._stopped is not None:
-            return None, self._stopped
-        return tuple(commands.model_differences(self._env)), None
-
-    def _apply(self, revision: Revision) -> None:
-        try:
-            self._go(revision, Direction.UPGRADE)
-        except ScriptError as error:
-            self._stopped = f"{revision.id} could not be applied"
-            self._tell(revision, Outcome.FAILED, error.what)
-
-    def _prove(self, revision: Revision) -> None:
-        up = Step(revision, Direction.UPGRADE, self._sides)
-        trial = Trial(
-            revision,
-            self.scratches,
-            self._go,
-            losses={
-                name: tuple(loss.what for loss in backend.destructive(up))
-                for name, backend in self._env.backends.items()
-            },
-            may_refuse=allows_edge_data(
-                [
-                    self._env.directory.script(name, revision.id).file.source
-                    for name in self._sides
-                ]
-            ),
-            stands=lambda applied: self._stands(revision, applied),
-        )
-        self.proofs.append(trial.run())
-        if not trial.goes_on:
-            self._stopped = f"{revision.id} stopped half-way, or could not be applied"
-
-    def _stands(self, revision: Revision, applied: bool) -> bool:
-        """Return whether a revision is whole on both sides, or on neither."""
-        return all(
-            (revision.id in state.applied) is applied and not state.open_entries()
-            for state in self._env.states().values()
-        )
-
-    def _go(self, revision: Revision, direction: Direction) -> None:
-        step = Step(revision, direction, self._sides)
-        plan = Plan(direction, revision.id, (step,))
-        self._env.preflight(plan)
-        self._executor.run(plan)
-
-    def _tell(self, revision: Revision, outcome: Outcome, error: str) -> None:
-        proof = Proof(revision.id, revision.message, outcome, error=error)
-        self.proofs.append(proof)

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 FOLDER = "dualmigrate_test"
 """Below the app's instance folder: what embedded servers keep their data in."""
 
-_ANSWER_S = 10
+ANSWER_S = 10
 """Seconds within which a server has to answer; then an embedded one is taken."""
 
 Place = PostgresPlace | MongoPlace
@@ -113,7 +113,7 @@ def _make(
     if not embedded:
         place = _beside(env, name)
         try:
-            with pymongo.timeout(_ANSWER_S):
+            with pymongo.timeout(ANSWER_S):
                 database, why = _made(place), None
         except DatabaseUnavailable as error:
             place, why = None, error.what
@@ -160,7 +160,7 @@ def _beside(env: Environment, name: BackendName) -> Place:
     options = dict(env.app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {})
     connect_args = dict(options.get("connect_args") or {})
     if url.get_driver_name().startswith("psycopg"):
-        connect_args.setdefault("connect_timeout", _ANSWER_S)
+        connect_args.setdefault("connect_timeout", ANSWER_S)
     return PostgresPlace(url, connect_args)
 
 

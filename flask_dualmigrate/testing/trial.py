@@ -27,6 +27,8 @@ class Trial:
     go: does one step, whole. losses: what its upgrade says that it takes away.
     may_refuse: its scripts say that they need not take any data: edge-data is allowed.
     stands: whether the revision is whole where it should be, after a failure.
+    stuck: set where the revision cannot be applied, so that none above it can.
+    disorder: set where the databases are not what those above it should find.
     """
 
     def __init__(
@@ -39,7 +41,8 @@ class Trial:
         may_refuse: bool,
         stands: Callable[[bool], bool],
     ) -> None:
-        self.goes_on = True
+        self.stuck = False
+        self.disorder = False
         self._revision = revision
         self._scratches = scratches
         self._go = go
@@ -50,7 +53,7 @@ class Trial:
         self._facts: dict[str, Any] = {}
 
     def run(self) -> Proof:
-        """Return what it showed; `goes_on` says whether those above can be tried."""
+        """Return what it showed."""
         self._scratches.sow()
         before = self._look()
         error = self._up()
@@ -62,7 +65,7 @@ class Trial:
                 return self._down(before)
             self._facts.pop("refused")
         if error is not None:
-            self.goes_on = False
+            self.stuck = True
             return self._tell(Outcome.FAILED, error=_said(error))
         return self._down(before)
 
@@ -95,16 +98,18 @@ class Trial:
         except TreeError as error:
             return self._tell(Outcome.IRREVERSIBLE, error=error.what)
         except ScriptError as error:
-            self.goes_on = self._stands(True)
+            self.disorder = not self._stands(True)
             outcome = Outcome.IRREVERSIBLE if _refuses(error) else Outcome.FAILED
             return self._tell(outcome, error=_said(error))
         not_back, lost = _not_back(before, first, self._look(), self._losses)
         facts: dict[str, Any] = {"not_back": not_back, "lost": lost}
         failed = self._up()
         if failed is not None:
-            self.goes_on = False
+            self.disorder = True
+            # It fails on what the downgrade left behind: that is what is wrong.
+            outcome = Outcome.DIFFERENT if not_back else Outcome.FAILED
             said = f"The second time: {_said(failed)}"
-            return self._tell(Outcome.FAILED, error=said, **facts)
+            return self._tell(outcome, error=said, **facts)
         not_again = _not_again(before, first, self._look())
         outcome = Outcome.DIFFERENT if not_back or not_again else Outcome.EQUAL
         return self._tell(outcome, not_again=not_again, **facts)
