@@ -319,8 +319,14 @@ class Backend(Protocol):
         Columns that are not there are left out.
         """
 
-    def revert(self, step: Step, error: str | None) -> str | None:
-        """Undo what `execute` did; return None, or why some of it stays."""
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
+        """Undo what `execute` did; return None, or why some of it stays.
+
+        by_script: False: the script is not to blame, so that no checksum is recorded
+        for the failure, and whoever waited for this run tries it again.
+        """
 
     def settle(self, step: Step) -> None:
         """Close a step whose partner is done."""

@@ -294,7 +294,9 @@ class MongoBackend:
         with driver_errors("count what fields hold"):
             return field_facts(self._db, name, fields)
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
         """Undo the operations newest first; return None, or why some stay done."""
         revision_id, direction = step.revision.id, step.direction
         reverted = self._runner().revert(
@@ -308,6 +310,7 @@ class MongoBackend:
                     direction=direction,
                     partial=True,
                     error=error,
+                    by_script=by_script,
                 )
             elif direction is Direction.UPGRADE:
                 self._journal.finish(
@@ -315,6 +318,7 @@ class MongoBackend:
                     Status.FAILED if error else Status.ROLLED_BACK,
                     direction=direction,
                     error=error,
+                    by_script=by_script,
                 )
             else:
                 self._journal.restore_applied(revision_id, error=error)

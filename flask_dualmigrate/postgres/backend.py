@@ -322,10 +322,13 @@ class PostgresBackend:
             return column_facts(connection, table, fields)
 
     @around("postgres.revert")
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
         failed = error is not None and step.direction is Direction.UPGRADE
-        checksum = self._scripts.checksum(step.revision) if failed else None
+        blamed = failed and by_script
+        checksum = self._scripts.checksum(step.revision) if blamed else None
         with suppress(SQLAlchemyError), self.engine.begin() as connection:
             self._journal.write(
                 connection,

@@ -44,6 +44,7 @@ class Calls:
     fail_at: Mapping[str, Exception] = dataclasses.field(default_factory=dict)
     count: int = 0
     log: list[str] = dataclasses.field(default_factory=list)
+    blamed: list[bool] = dataclasses.field(default_factory=list)
 
     def change(self, name: str, change: Callable[[], object]) -> None:
         self._tick()
@@ -191,7 +192,10 @@ class FakeMongo(FakeSide):
     def progress(self, entry: Entry) -> Progress | None:
         return None
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
+        self.calls.blamed.append(by_script)
         key = step.revision.id
         for number in list(reversed(self.store.done.get(key, []))):
             if f"{key}.{number}" == self.cannot_undo:
@@ -270,7 +274,10 @@ class FakePostgres(FakeSide):
     def progress(self, entry: Entry) -> Progress | None:
         return None
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
+        self.calls.blamed.append(by_script)
         if step.direction is UP:
             self._change(
                 f"failed {step.revision.id}",
