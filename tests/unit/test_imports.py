@@ -32,7 +32,7 @@ STAIR = (
     ("backups", "config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph", "holder"),
     ("backend", "script", "embedded"),
-    ("indexes", "side_scripts"),
+    ("indexes", "recording", "side_scripts"),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "status", "generate"),
     ("recovery", "results"),
