@@ -13,7 +13,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..backend import Doubt, PlannedStep, Progress, State
+from ..backend import Doubt, Dumped, PlannedStep, Progress, State, Survey
+from ..backups import BackupFolder, Scope
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..graph import RevisionGraph
@@ -24,6 +25,7 @@ from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
 from .crashpoints import watch
+from .dump import PostgresDump
 from .env import run_script
 from .errors import connection_lost, driver_errors
 from .failures import script_failure
@@ -33,6 +35,7 @@ from .lock import PostgresLock, lock_key
 from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
 from .scripts import PostgresScripts
+from .touched import survey
 from .versions import applied_below, read_heads, write_heads
 
 
@@ -42,6 +45,7 @@ class PostgresBackend:
     options: the app's arguments for Alembic's configure().
     limits: of the app and of the run; each script may have its own.
     stop: cuts a script short; its transaction rolls back.
+    pg_dump, on_progress: as PostgresDump takes them.
     """
 
     name = BackendName.POSTGRES
@@ -57,6 +61,8 @@ class PostgresBackend:
         limits: Limits = DEFAULT,
         x_arg: Sequence[str] = (),
         stop: Stop = NEVER,
+        pg_dump: str | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.engine = engine
         self._options = options
@@ -71,6 +77,13 @@ class PostgresBackend:
             schema=self._schema,
         )
         self._journal = PostgresJournal(self._schema)
+        self._dump = PostgresDump(
+            engine,
+            pg_dump=pg_dump,
+            lock_timeout_s=limits.lock_timeout_s,
+            stop=stop,
+            on_progress=on_progress,
+        )
         self._lock = PostgresLock(
             engine, key=lock_key(self._schema), keep_going=stop.require
         )
@@ -288,6 +301,26 @@ class PostgresBackend:
             if not sa.inspect(connection).has_table(table.name, schema=table.schema):
                 return None
             return int(connection.execute(query).scalar_one())
+
+    def survey(self, steps: Sequence[Step], scope: Scope) -> Survey:
+        version = self._options.get("version_table", "alembic_version")
+        ours = [version, *(table.name for table in self._journal.tables)]
+        journal = [(self._schema, name) for name in ours]
+        wanted = steps if scope is Scope.TOUCHED else None
+        with driver_errors("be looked at"), self.engine.connect() as connection:
+            return survey(
+                connection,
+                None if wanted is None else lambda: self._scripts.mentioned(wanted),
+                journal=journal,
+            )
+
+    def require_dump(self) -> None:
+        self._dump.program()
+
+    def dump(
+        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+    ) -> Dumped:
+        return self._dump.write(folder, survey, applied)
 
     @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:

@@ -27,7 +27,7 @@ import flask_dualmigrate
 ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
-    ("crashpoints", "errors", "revision", "stopping"),
+    ("crashpoints", "errors", "revision", "stopping", "units"),
     ("events", "limits"),
     ("backups", "config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph", "holder"),
@@ -36,7 +36,7 @@ STAIR = (
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "status", "generate"),
     ("recovery", "results"),
-    ("executor", "history", "console", "server_wait"),
+    ("backing_up", "executor", "history", "console", "server_wait"),
     ("cases", "lock_wait"),
     ("sides",),
     ("environment",),
