@@ -15,7 +15,7 @@ from bson import json_util
 from flask import Flask
 from pymongo.database import Database
 
-from flask_dualmigrate import downgrade, init, upgrade
+from flask_dualmigrate import init, upgrade
 from flask_dualmigrate.backups import BackupStore, Manifest, layout
 from flask_dualmigrate.embedded.wheels import postgres_programs
 from flask_dualmigrate.results import RunResult
@@ -141,6 +141,7 @@ def test_an_upgrade_backs_up_what_it_touches_on_both_sides(
     ]
     found = metadata(backups, manifest.name, db.name, "item")
     assert [index["name"] for index in found["indexes"]] == ["_id_", "name_1"]
-    assert "CREATE TABLE public.logs" in (
-        backups.root / manifest.name / layout.POSTGRES_SCHEMA
-    ).read_text()
+    assert (
+        "CREATE TABLE public.logs"
+        in (backups.root / manifest.name / layout.POSTGRES_SCHEMA).read_text()
+    )

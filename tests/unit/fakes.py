@@ -14,10 +14,10 @@ from typing import Any
 from flask_dualmigrate.backend import (
     Doubt,
     Dumped,
+    Extent,
     PlannedStep,
     Progress,
     State,
-    Survey,
 )
 from flask_dualmigrate.backups import BackupFolder, Scope
 from flask_dualmigrate.graph import RevisionGraph
@@ -155,14 +155,14 @@ class FakeSide:
         assert self.held
         self.calls.change(f"{self.name}.{name}", change)
 
-    def survey(self, steps: Sequence[Step], scope: Scope) -> Survey:
-        return Survey(self.name, scope, ())
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        return Extent(self.name, scope, ())
 
     def require_dump(self) -> None:
         """It has nothing to dump."""
 
     def dump(
-        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
         raise NotImplementedError
 
