@@ -15,7 +15,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import asides as asides_verb
-from . import authoring, commands, index_commands, repairing, unlocking, verifying
+from . import (
+    authoring,
+    backup_commands,
+    commands,
+    index_commands,
+    repairing,
+    unlocking,
+    verifying,
+)
 from .environment import Environment
 from .extension import environment_of
 from .indexes import (
@@ -29,6 +37,10 @@ from .limits import NO_LIMITS, GivenLimits
 from .recovery import UnlockResult, VerifyResult
 from .results import (
     AsidesResult,
+    BackupCreateResult,
+    BackupListResult,
+    BackupPruneResult,
+    BackupVerifyResult,
     CheckResult,
     CurrentResult,
     GraphResult,
@@ -106,6 +118,7 @@ def upgrade(
     sql: bool = False,
     mongosh: bool = False,
     wait_s: float = 0.0,
+    verify: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
@@ -114,6 +127,7 @@ def upgrade(
     """Bring the databases up to a revision, or say what that would do.
 
     wait_s: seconds to wait for the databases to come up; not for a script.
+    verify: count what is there before and after: `.verified`, and `.ok`.
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
@@ -128,7 +142,13 @@ def upgrade(
             env, revision, Direction.UPGRADE, language, limits=limits
         )
     return commands.upgrade(
-        env, revision, dry_run=dry_run, wait_s=wait_s, limits=limits, backup=backup
+        env,
+        revision,
+        dry_run=dry_run,
+        wait_s=wait_s,
+        verify=verify,
+        limits=limits,
+        backup=backup,
     )
 
 
@@ -349,6 +369,30 @@ def index_rebuild(
     """Build an index anew, with never a moment without it."""
     env = _env(directory, backend=backend)
     return index_commands.rebuild_index(env, collection, name)
+
+
+def backup_create(
+    directory: str | None = None, *, backend: str | None = None
+) -> BackupCreateResult:
+    """Back the databases in use up now, whole."""
+    return backup_commands.create(_env(directory, backend=backend))
+
+
+def backup_list(directory: str | None = None) -> BackupListResult:
+    """List the backups, oldest first."""
+    return backup_commands.list_backups(_env(directory))
+
+
+def backup_verify(
+    directory: str | None = None, name: str | None = None
+) -> BackupVerifyResult:
+    """Compare the files of a backup, or of all, with their checksums; see `.ok`."""
+    return backup_commands.verify(_env(directory), name)
+
+
+def backup_prune(directory: str | None = None, *, keep: int) -> BackupPruneResult:
+    """Remove all backups but the `keep` newest, and what killed runs left."""
+    return backup_commands.prune(_env(directory), keep)
 
 
 def check(

@@ -32,6 +32,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_MONGO_MAX_TIME_S": 0.0,  # seconds; 0: no limit
         "DUALMIGRATE_BATCH_SECONDS": 0.5,  # a batch's time; 0: its size stays
         "DUALMIGRATE_REPLICATION_LAG_S": 10.0,  # seconds; 0: do not wait for it
+        "DUALMIGRATE_ALLOW_DESTRUCTIVE": False,  # True: without a question
         "DUALMIGRATE_VALIDATORS": "off",  # "off" | "warn" | "error"
         "DUALMIGRATE_BACKUP": "touched",  # "touched" | "all" | "never"
         "DUALMIGRATE_BACKUP_DIR": None,  # a path; None: in the instance folder
@@ -39,6 +40,11 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_PG_DUMP": None,  # a path; None: beside the server's version
     }
 )
+
+_WORDS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off", ""), False),
+}
 
 VALIDATORS = ("off", "warn", "error")
 BACKUPS = ("touched", "all", "never")
@@ -71,6 +77,7 @@ class Config:
     mongo_max_time_s: float = 0.0
     batch_seconds: float = 0.5
     replication_lag_s: float = 10.0
+    allow_destructive: bool = False
     validators: str = "off"
     backup: str = "touched"
     backup_dir: str | None = None
@@ -115,6 +122,7 @@ class Config:
             backup_dir=_path_or_none(values, "DUALMIGRATE_BACKUP_DIR"),
             backup_max_bytes=_bytes(values, "DUALMIGRATE_BACKUP_MAX_BYTES"),
             pg_dump=_path_or_none(values, "DUALMIGRATE_PG_DUMP"),
+            allow_destructive=_yes_or_no(values, "DUALMIGRATE_ALLOW_DESTRUCTIVE"),
             **given,
         )
 
@@ -198,6 +206,18 @@ def _bytes(values: Mapping[str, Any], key: str) -> int:
 
 def _seconds_or_none(values: Mapping[str, Any], key: str) -> float | None:
     return None if values[key] is None else _seconds(values, key)
+
+
+def _yes_or_no(values: Mapping[str, Any], key: str) -> bool:
+    """Read a switch; a variable of the environment has one as a text."""
+    value = values[key]
+    word = str(value).strip().lower()
+    if word not in _WORDS:
+        raise UsageError(
+            f"{key} is True or False, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
+    return _WORDS[word]
 
 
 def _times(values: Mapping[str, Any], key: str) -> int:

@@ -66,6 +66,14 @@ class Environment(Sides):
             scope = None if given == "never" else Scope(given)
             self._backup_choice = BackupChoice(scope)
 
+    def make_backup(self) -> Manifest:
+        """Back the sides of this run up, as they are, under the locks of a run."""
+        self.check_servers()
+        with self.locked():
+            states = self.states()
+            require_pair(states)
+            return self.backups.make(states)
+
     @property
     def backups(self) -> Backups:
         """What makes the backups of this run."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from . import asides, indexes, looking, recovering, running, writing
+from . import asides, backups, indexes, looking, recovering, running, writing
 from .command import COMMANDS, MakeEnvironment
 
 __all__ = [
     "asides",
+    "backups",
     "indexes",
     "looking",
     "make_group",
@@ -19,6 +20,7 @@ __all__ = [
 
 
 _GROUPS: dict[str, str] = {
+    "backup": "Make, list, verify and prune backups.",
     "index": "List, compare, build and drop indexes.",
 }
 """Name of a group below `db-migrate` -> its help."""
