@@ -24,6 +24,12 @@ from . import (
     unlocking,
     verifying,
 )
+from .backup_results import (
+    BackupCreateResult,
+    BackupListResult,
+    BackupPruneResult,
+    BackupVerifyResult,
+)
 from .environment import Environment
 from .extension import environment_of
 from .indexes import (
@@ -37,10 +43,6 @@ from .limits import NO_LIMITS, GivenLimits
 from .recovery import UnlockResult, VerifyResult
 from .results import (
     AsidesResult,
-    BackupCreateResult,
-    BackupListResult,
-    BackupPruneResult,
-    BackupVerifyResult,
     CheckResult,
     CurrentResult,
     GraphResult,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .backups import Manifest, Scope
-from .environment import Environment
-from .errors import UsageError
-from .results import (
+from .backup_results import (
     BackupCreateResult,
     BackupListResult,
     BackupPruneResult,
     BackupVerifyResult,
     ListedBackup,
 )
+from .backups import Manifest, Scope
+from .environment import Environment
+from .errors import UsageError
 from .revision import BackendName
 from .units import size
 

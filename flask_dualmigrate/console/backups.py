@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..results import (
+from ..backup_results import (
     BackupCreateResult,
     BackupListResult,
     BackupPruneResult,

@@ -35,7 +35,7 @@ STAIR = (
     ("indexes", "recording", "side_scripts", "survey"),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "status", "generate"),
-    ("recovery", "results"),
+    ("backup_results", "recovery", "results"),
     ("backing_up", "executor", "history", "console", "server_wait"),
     ("cases", "lock_wait"),
     ("sides",),
