@@ -93,15 +93,15 @@ class BackupFolder:
             name = PurePosixPath(relative).name
             file = os.fdopen(os.open(name, _NEW, 0o600, dir_fd=parent), "w+b")
         reached("backup.file.begun")
-        with file:
-            with disk_errors(where):
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-                file.seek(0)
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                size_bytes = os.fstat(file.fileno()).st_size
-            self.files.append(BackupFile(relative, size_bytes, digest))
+        # Closing it may fail as well: it writes what is still in memory.
+        with disk_errors(where), file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size_bytes = os.fstat(file.fileno()).st_size
+        self.files.append(BackupFile(relative, size_bytes, digest))
         reached("backup.file.done")
 
     @around("backup.manifest")
