@@ -104,6 +104,13 @@ class BackupFolder:
         self.files.append(BackupFile(relative, size_bytes, digest))
         reached("backup.file.done")
 
+    def discard(self, prefix: str) -> None:
+        """Remove the files below a folder, to write them anew."""
+        gone = [file for file in self.files if file.path.startswith(prefix)]
+        with disk_errors(self.path), self._parent(f"{prefix}x") as parent:
+            _empty(parent)
+        self.files = [file for file in self.files if file not in gone]
+
     @around("backup.manifest")
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest, which makes a backup of the folder."""

@@ -83,7 +83,7 @@ def restore(folder: Path, db: Db) -> None:
         data = path.with_name(f"{stem}.bson.gz")
         buckets = path.with_name(f"{layout.BUCKETS}{stem}.bson.gz")
         into = name
-        if buckets.exists():
+        if facts["type"] == "timeseries":
             data, into = buckets, f"{layout.BUCKETS}{name}"
         if data.exists():
             found = bson.decode_all(
