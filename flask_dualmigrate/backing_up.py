@@ -40,6 +40,11 @@ class Foreseen:
     extents: tuple[Extent, ...]
 
     @property
+    def held(self) -> tuple[Extent, ...]:
+        """Those of the sides that can be backed up from here."""
+        return tuple(e for e in self.extents if e.items or not e.why)
+
+    @property
     def is_needed(self) -> bool:
         """Whether anything that the plan touches holds data."""
         return any(extent.data for extent in self.extents)
@@ -111,7 +116,7 @@ class Backups:
         return foreseen
 
     def _require_means(self, foreseen: Foreseen) -> None:
-        for extent in foreseen.extents:
+        for extent in foreseen.held:
             self._backends[extent.backend].require_dump()
         self._store.prepare()
 
@@ -125,8 +130,11 @@ class Backups:
     def take(self, plan: Plan, states: States) -> Manifest | None:
         """Make the backup; None if there is nothing to back up."""
         foreseen = self.require(plan)
+        for extent in foreseen.extents:
+            if extent not in foreseen.held:
+                self._on_backup(f"No backup of {extent.backend.label}: {extent.why}")
         if not foreseen.is_needed:
-            if self._choice.scope is not None and plan.steps:
+            if foreseen.held:
                 self._on_backup("No backup: nothing that this touches holds data")
             return None
         return self._make(plan, states, foreseen)
@@ -156,7 +164,7 @@ class Backups:
         versions = {"flask_dualmigrate": _own_version()}
         pair_ids = [s.pair_id for s in states.values() if s.pair_id]
         with self._store.new(plan.direction, ids, now) as folder:
-            for extent in foreseen.extents:
+            for extent in foreseen.held:
                 applied = sorted(states[extent.backend].applied)
                 dumped = self._backends[extent.backend].dump(folder, extent, applied)
                 parts[type(dumped.part)] = dumped.part

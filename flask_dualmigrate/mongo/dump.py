@@ -244,6 +244,8 @@ def _count(batch: bytes) -> int:
 
 def _time_of(session: ClientSession | None) -> tuple[int, int] | None:
     """Return the moment of a snapshot; PyMongo before 4.16 has no name for it."""
+    if session is None:
+        return None
     moment = getattr(session, "_snapshot_time", None) or session.operation_time
     return None if moment is None else (moment.time, moment.inc)
 

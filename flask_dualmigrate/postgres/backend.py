@@ -43,6 +43,7 @@ from .journal import PostgresJournal, now_of
 from .limits import Attempt
 from .lock import PostgresLock, lock_key
 from .losses import LIMIT_MS, loss_of
+from .other_dialects import dump_sqlite, other_extent
 from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
 from .scripts import PostgresScripts
@@ -326,6 +327,8 @@ class PostgresBackend:
         journal = [(self._schema, name) for name in ours]
         wanted = steps if scope is Scope.TOUCHED else None
         with driver_errors("be looked at"), self.engine.connect() as connection:
+            if not self._is_postgres:
+                return other_extent(connection, ours)
             return extent_of(
                 connection,
                 None if wanted is None else lambda: self._scripts.mentioned(wanted),
@@ -333,12 +336,16 @@ class PostgresBackend:
             )
 
     def require_dump(self) -> None:
-        self._dump.program()
+        if self._is_postgres:
+            self._dump.program()
 
     def dump(
         self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
-        return self._dump.write(folder, extent, applied)
+        if self._is_postgres:
+            return self._dump.write(folder, extent, applied)
+        with driver_errors("be backed up"), self.engine.connect() as connection:
+            return dump_sqlite(connection, folder, applied)
 
     def survey(self, only: Collection[str] | None) -> Counts:
         tables = self._environment["metadata"].tables.values()
