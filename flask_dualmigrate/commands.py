@@ -74,8 +74,8 @@ def upgrade(
         )
     env.limit(limits)
     env.back_up(backup)
+    env.trust_no_edits(wait_s)
     env.directory.require_pairs()
-    env.wait_for_servers(wait_s)
     return _go(env, target, Direction.UPGRADE, dry_run, confirm, verify=verify)
 
 
@@ -94,6 +94,7 @@ def downgrade(
     """
     env.limit(limits)
     env.back_up(backup)
+    env.trust_no_edits()
     env.directory.require_pairs()
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
 

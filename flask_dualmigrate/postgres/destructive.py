@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from alembic.script.base import Script
-
+from ..script_file import LoadedScript
 from .narrowing import narrows
 from .script_calls import body_of, text_of
 
@@ -40,7 +39,7 @@ class Destructive:
     column: str | None = None
 
 
-def destructive_calls(script: Script, function: str) -> tuple[Destructive, ...]:
+def destructive_calls(script: LoadedScript, function: str) -> tuple[Destructive, ...]:
     """Return the calls in a script's function that drop or narrow what has data.
 
     Calls are found by their names, raw SQL by how its text begins; what a script

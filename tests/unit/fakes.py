@@ -20,6 +20,7 @@ from flask_dualmigrate.backend import (
     PlannedStep,
     Progress,
     State,
+    Ways,
 )
 from flask_dualmigrate.backups import BackupFolder, Scope
 from flask_dualmigrate.graph import RevisionGraph
@@ -116,6 +117,9 @@ class FakeSide:
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return ()
+
+    def ways(self, step: Step) -> Ways:
+        raise AssertionError("the executor does what it is told")
 
     def accept(self, revision: Revision) -> None:
         raise AssertionError("the executor accepts nothing")

@@ -34,7 +34,7 @@ STAIR = (
     ("backend", "script", "embedded"),
     ("indexes", "recording", "side_scripts", "survey"),
     ("plan", "autogenerate", "postgres", "mongo"),
-    ("consistency", "status", "generate"),
+    ("consistency", "forerunner", "status", "generate"),
     ("backup_results", "recovery", "results"),
     ("backing_up", "executor", "history", "console", "server_wait"),
     ("cases", "lock_wait"),
