@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import asides, indexes, looking, recovering, running, writing
+from . import asides, backups, indexes, looking, recovering, running, writing
 from .command import COMMANDS, MakeEnvironment
 from .loading import LoadingGroup
 
@@ -12,6 +12,7 @@ __all__ = [
     "COMMAND",
     "LoadingGroup",
     "asides",
+    "backups",
     "indexes",
     "looking",
     "make_group",
@@ -25,6 +26,7 @@ COMMAND = "db-migrate"
 """The name of the group; setup.cfg has it too."""
 
 _GROUPS: dict[str, str] = {
+    "backup": "Make, list, verify and prune backups.",
     "index": "List, compare, build and drop indexes.",
 }
 """Name of a group below `db-migrate` -> its help."""

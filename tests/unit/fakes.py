@@ -13,6 +13,8 @@ from typing import Any
 
 from flask_dualmigrate.backend import (
     Doubt,
+    Dumped,
+    Extent,
     FieldFacts,
     Loss,
     PlannedStep,
@@ -20,6 +22,7 @@ from flask_dualmigrate.backend import (
     State,
     Ways,
 )
+from flask_dualmigrate.backups import BackupFolder, Scope
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
@@ -164,6 +167,17 @@ class FakeSide:
     def _change(self, name: str, change: Callable[[], object]) -> None:
         assert self.held
         self.calls.change(f"{self.name}.{name}", change)
+
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        return Extent(self.name, scope, ())
+
+    def require_dump(self) -> None:
+        """It has nothing to dump."""
+
+    def dump(
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
+    ) -> Dumped:
+        raise NotImplementedError
 
 
 class FakeMongo(FakeSide):
