@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -375,10 +375,16 @@ class Backend(Protocol):
         Raises BackupError if it cannot be read or written.
         """
 
-    def survey(self, only: Collection[str] | None) -> Mapping[str, int]:
+    def removes(self, step: Step) -> bool:
+        """Return whether a step says that it takes rows or documents from their place.
+
+        What is kept aside counts too.
+        """
+
+    def survey(self, only: Extent | None) -> Mapping[str, int]:
         """Count the rows or documents of the app's tables or collections, exactly.
 
-        only: of these, if not of all.
+        only: of what it names, if not of all.
         """
 
     def facts(self, name: str, fields: Sequence[str]) -> Mapping[str, FieldFacts]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
@@ -35,6 +35,7 @@ from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
+from ..ops import Delete, DropCollection
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
@@ -300,9 +301,14 @@ class MongoBackend:
                 return documents.count_documents({})
             return documents.count_documents({}, limit=limit)
 
-    def survey(self, only: Collection[str] | None) -> Counts:
+    def removes(self, step: Step) -> bool:
+        operations = self._scripts.operations(step)
+        return any(isinstance(op, DropCollection | Delete) for op in operations)
+
+    def survey(self, only: Extent | None) -> Counts:
+        names = None if only is None else {item.name for item in only.items}
         with driver_errors("count documents"):
-            return count_documents(self._db, only=only)
+            return count_documents(self._db, only=names)
 
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
         with driver_errors("count what fields hold"):

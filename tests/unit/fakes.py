@@ -7,7 +7,7 @@ them leaves. What a real server does is for the integration tests.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -149,7 +149,10 @@ class FakeSide:
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         raise AssertionError("the executor prints no script")
 
-    def survey(self, only: Collection[str] | None) -> dict[str, int]:
+    def removes(self, step: Step) -> bool:
+        return False
+
+    def survey(self, only: Extent | None) -> dict[str, int]:
         return {}
 
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
