@@ -33,6 +33,7 @@ STAIR = (
     ("graph", "holder"),
     ("backend", "script", "embedded"),
     ("indexes", "recording", "side_scripts"),
+    ("lint",),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "status", "generate"),
     ("recovery", "results"),
