@@ -106,6 +106,7 @@ def upgrade(
     sql: bool = False,
     mongosh: bool = False,
     wait_s: float = 0.0,
+    verify: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
@@ -113,6 +114,7 @@ def upgrade(
     """Bring the databases up to a revision, or say what that would do.
 
     wait_s: seconds to wait for the databases to come up; not for a script.
+    verify: count what is there before and after: `.verified`, and `.ok`.
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
@@ -125,7 +127,12 @@ def upgrade(
             env, revision, Direction.UPGRADE, language, limits=limits
         )
     return commands.upgrade(
-        env, revision, dry_run=dry_run, wait_s=wait_s, limits=limits
+        env,
+        revision,
+        dry_run=dry_run,
+        wait_s=wait_s,
+        verify=verify,
+        limits=limits,
     )
 
 

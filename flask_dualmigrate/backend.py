@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -37,6 +37,40 @@ class State:
     def open_entries(self) -> tuple[Entry, ...]:
         """Return the attempts that were begun and neither finished nor undone."""
         return tuple(entry for entry in self.entries.values() if entry.open)
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """What a step takes away for good.
+
+    what: the call or the operation. count: how much is there now, of `unit` (rows,
+    values, documents); None: that could not be told. exact: False for an estimate.
+    """
+
+    what: str
+    count: int | None = None
+    unit: str = "rows"
+    exact: bool = True
+
+    def __str__(self) -> str:
+        if self.count is None:
+            return self.what
+        about = "" if self.exact else "about "
+        unit = self.unit.removesuffix("s") if self.count == 1 else self.unit
+        return f"{self.what}: {about}{self.count:,} {unit}"
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldFacts:
+    """What a column or a field holds.
+
+    nulls: how many rows or documents, of `total`, have no value there. types: the BSON
+    types of the values; empty for a column.
+    """
+
+    nulls: int
+    total: int
+    types: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,8 +256,8 @@ class Backend(Protocol):
         Raises ScriptError, naming the revision, where that cannot be said in a script.
         """
 
-    def destructive(self, step: Step) -> tuple[str, ...]:
-        """Say what of a step takes something away for good, a line each."""
+    def destructive(self, step: Step) -> tuple[Loss, ...]:
+        """Return what a step takes away for good, counted where that can be done."""
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Do a step, or carry it on from where it stopped.
@@ -253,6 +287,18 @@ class Backend(Protocol):
         """Count the rows or documents of a table or collection, up to a limit.
 
         limit: 0: all. Returns None where there is no such table or collection.
+        """
+
+    def survey(self, only: Collection[str] | None) -> Mapping[str, int]:
+        """Count the rows or documents of the app's tables or collections, exactly.
+
+        only: of these, if not of all.
+        """
+
+    def facts(self, name: str, fields: Sequence[str]) -> Mapping[str, FieldFacts]:
+        """Say what the columns of a model's table, or the fields of a collection, hold.
+
+        Columns that are not there are left out.
         """
 
     def revert(self, step: Step, error: str | None) -> str | None:

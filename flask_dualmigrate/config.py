@@ -31,9 +31,15 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_MONGO_MAX_TIME_S": 0.0,  # seconds; 0: no limit
         "DUALMIGRATE_BATCH_SECONDS": 0.5,  # a batch's time; 0: its size stays
         "DUALMIGRATE_REPLICATION_LAG_S": 10.0,  # seconds; 0: do not wait for it
+        "DUALMIGRATE_ALLOW_DESTRUCTIVE": False,  # True: without a question
         "DUALMIGRATE_VALIDATORS": "off",  # "off" | "warn" | "error"
     }
 )
+
+_WORDS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off", ""), False),
+}
 
 VALIDATORS = ("off", "warn", "error")
 
@@ -65,6 +71,7 @@ class Config:
     mongo_max_time_s: float = 0.0
     batch_seconds: float = 0.5
     replication_lag_s: float = 10.0
+    allow_destructive: bool = False
     validators: str = "off"
     alembic_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     x_arg: tuple[str, ...] = ()
@@ -107,6 +114,7 @@ class Config:
             mongo_max_time_s=_seconds(values, "DUALMIGRATE_MONGO_MAX_TIME_S"),
             batch_seconds=_seconds(values, "DUALMIGRATE_BATCH_SECONDS"),
             replication_lag_s=_seconds(values, "DUALMIGRATE_REPLICATION_LAG_S"),
+            allow_destructive=_yes_or_no(values, "DUALMIGRATE_ALLOW_DESTRUCTIVE"),
             validators=validators,
             **given,
         )
@@ -160,6 +168,18 @@ def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> fl
 
 def _seconds_or_none(values: Mapping[str, Any], key: str) -> float | None:
     return None if values[key] is None else _seconds(values, key)
+
+
+def _yes_or_no(values: Mapping[str, Any], key: str) -> bool:
+    """Read a switch; a variable of the environment has one as a text."""
+    value = values[key]
+    word = str(value).strip().lower()
+    if word not in _WORDS:
+        raise UsageError(
+            f"{key} is True or False, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
+    return _WORDS[word]
 
 
 def _times(values: Mapping[str, Any], key: str) -> int:

@@ -17,17 +17,18 @@ from flask.cli import FlaskGroup
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
+from . import commands
 from .cli import make_group
 from .config import Active, CollectionMap, Config, Documents, FieldMap
 from .environment import Environment
 from .errors import DualMigrateError, IntegrityError, UsageError, conceal
 from .health import Probe, make_blueprint
-from .revision import Direction
 from .status import Readiness
 
 log = logging.getLogger(__name__)
 
 EXTENSION = "dualmigrate"
+ALLOW = "DUALMIGRATE_ALLOW_DESTRUCTIVE"
 AUTO_UPGRADE = (True, False, "check")
 _NO_UPGRADE = ("shell", "routes")
 _COMPLETION = re.compile(r"_\w+_COMPLETE")
@@ -160,7 +161,7 @@ class Registered:
         for url in _urls(self.app.config):
             conceal(url)
         config = Config.from_mapping(
-            self.app.config,
+            {**self.app.config, **_given_for_this_run()},
             directory=Path(directory or self.settings["directory"]).absolute(),
             active=self.settings["active"],
             collections=self.settings["collections"],
@@ -191,7 +192,12 @@ class Registered:
         if auto_upgrade == "check":
             _refuse_unready(env.readiness())
         elif not env.at_head():
-            env.migrate("heads", Direction.UPGRADE)
+            commands.upgrade(env, "heads", confirm=_refuse)
+
+
+def _given_for_this_run() -> dict[str, str]:
+    """Return what a variable of the environment says over the app's config."""
+    return {ALLOW: os.environ[ALLOW]} if ALLOW in os.environ else {}
 
 
 def _urls(config: Mapping[str, Any]) -> Iterator[Any]:
@@ -221,6 +227,16 @@ def _registered() -> Registered:
             "This app has no DualMigrate", hint="Call dualmigrate.init_app(app, db, …)."
         )
     return registered
+
+
+def _refuse(losses: Sequence[str]) -> None:
+    """Refuse to take something away with nobody there to ask."""
+    raise UsageError(
+        f"An automatic upgrade would take something away, for good: {losses[0]}"
+        + (f" (and {len(losses) - 1} more)" if losses[1:] else ""),
+        hint="Nothing was changed. Run: flask db-migrate upgrade; or allow it with "
+        f"{ALLOW}=1.",
+    )
 
 
 def _refuse_unready(readiness: Readiness) -> None:

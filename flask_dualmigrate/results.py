@@ -9,6 +9,7 @@ from typing import Any
 from .backend import Aside, PlannedStep
 from .revision import BackendName, Direction, Revision
 from .status import RevisionStatus
+from .survey import Survey
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,10 +85,18 @@ class DoneStep:
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """What `upgrade` and `downgrade` did."""
+    """What `upgrade` and `downgrade` did.
+
+    verified: with --verify, what was counted before and after; else None.
+    """
 
     direction: Direction
     steps: tuple[DoneStep, ...]
+    verified: Survey | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.verified is None or self.verified.ok
 
 
 @dataclasses.dataclass(frozen=True)

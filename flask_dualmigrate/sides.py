@@ -19,6 +19,7 @@ from pymongo.database import Database
 
 from .autogenerate.counterparts import counterparts, script_counterparts
 from .autogenerate.naming import Naming
+from .autogenerate.paired import Paired, paired_fields
 from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress
 from .config import Config
@@ -245,6 +246,12 @@ class Sides:
         naming = Naming(self.config.collections, self.config.fields)
         named = ((table, naming.collection(table)) for table in self.metadata.tables)
         return tuple(sorted((table, name) for table, name in named if name is not None))
+
+    def paired_fields(self, table: str) -> tuple[Paired, ...]:
+        """Return the columns of a model's table, each with its field in MongoDB."""
+        naming = Naming(self.config.collections, self.config.fields)
+        found = self.metadata.tables[table]
+        return tuple(paired_fields(found, naming, self.engine.dialect))
 
     @cached_property
     def alembic_options(self) -> dict[str, Any]:

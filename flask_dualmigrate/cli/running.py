@@ -18,6 +18,11 @@ _TARGET_UP = click.Argument(["target"], default="head", callback=target)
 _DRY_RUN = option(
     "--dry-run", is_flag=True, help="Say what it would do, and touch nothing."
 )
+_VERIFY = option(
+    "--verify",
+    is_flag=True,
+    help="Count rows and documents before and after, and compare both sides (3).",
+)
 _SCRIPTS = (
     option("--sql", is_flag=True, help="Print the PostgreSQL script (FROM:TO)."),
     option("--mongosh", is_flag=True, help="Print a script for mongosh (FROM:TO)."),
@@ -65,29 +70,32 @@ def _limits(options: dict[str, Any]) -> GivenLimits:
     _DRY_RUN,
     *_SCRIPTS,
     WAIT,
+    _VERIFY,
     *_LIMITS,
     asks=True,
     scope=True,
 )
 def _upgrade(
-    env: Environment, target: str, yes: bool, wait_s: float, **ways: Any
+    env: Environment, target: str, yes: bool, wait_s: float, verify: bool, **ways: Any
 ) -> Any:
     """Bring the databases up to a revision (head)."""
     limits = _limits(ways)
     language = commands.language_of(target, **ways)
     if language is not None and wait_s:
         raise UsageError("--wait is for a run: a script is printed without a database")
+    if language is not None and verify:
+        raise UsageError("--verify is for a run: a script is not run here")
     if language is not None:
         return commands.print_script(
             env, target, Direction.UPGRADE, language, limits=limits
         )
-    confirm = None if yes else ask
     return commands.upgrade(
         env,
         target,
         dry_run=ways["dry_run"],
-        confirm=confirm,
+        confirm=None if yes else ask,
         wait_s=wait_s,
+        verify=verify,
         limits=limits,
     )
 
@@ -109,9 +117,12 @@ def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
         return commands.print_script(
             env, target, Direction.DOWNGRADE, language, limits=limits
         )
-    confirm = None if yes else ask
     return commands.downgrade(
-        env, target, dry_run=ways["dry_run"], confirm=confirm, limits=limits
+        env,
+        target,
+        dry_run=ways["dry_run"],
+        confirm=None if yes else ask,
+        limits=limits,
     )
 
 

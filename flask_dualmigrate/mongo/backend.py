@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
 from pymongo.database import Database
 
-from ..backend import Aside, Doubt, PlannedStep, Progress, State
+from ..backend import Aside, Doubt, FieldFacts, Loss, PlannedStep, Progress, State
 from ..errors import DatabaseUnavailable, IntegrityError
 from ..events import tell
 from ..graph import RevisionGraph
@@ -21,11 +21,13 @@ from ..limits import DEFAULT, Limits
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
+from ..survey import Counts
 from .errors import driver_errors
 from .forecast import Rehearsal
 from .journal import MongoJournal
 from .kept import KeptAsides
 from .lock import MongoLock
+from .losses import loss_of
 from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
 from .privileges import require_privileges
@@ -33,6 +35,7 @@ from .results import StepResult
 from .resume import described, doubts
 from .runner import OperationRunner
 from .scripts import MongoScripts
+from .survey import count_documents, field_facts
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
 from .work import progress_at
@@ -173,10 +176,11 @@ class MongoBackend:
                 verified=lambda step: self._scripts.has_verify(step.revision),
             ).text(steps, applied, database=self._db.name)
 
-    def destructive(self, step: Step) -> tuple[str, ...]:
+    def destructive(self, step: Step) -> tuple[Loss, ...]:
         operations = self._scripts.operations(step)
-        taken = tuple(op.describe() for op in operations if op.destructive)
-        return taken + self._lost(step)
+        with driver_errors("count what would be gone"):
+            taken = [loss_of(self._db, op) for op in operations if op.destructive]
+        return (*taken, *map(Loss, self._lost(step)))
 
     def _lost(self, step: Step) -> tuple[str, ...]:
         """Say what of its upgrade a downgrade cannot put back: it was purged."""
@@ -267,6 +271,14 @@ class MongoBackend:
             if not limit:
                 return documents.count_documents({})
             return documents.count_documents({}, limit=limit)
+
+    def survey(self, only: Collection[str] | None) -> Counts:
+        with driver_errors("count documents"):
+            return count_documents(self._db, only=only)
+
+    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
+        with driver_errors("count what fields hold"):
+            return field_facts(self._db, name, fields)
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo the operations newest first; return None, or why some stay done."""

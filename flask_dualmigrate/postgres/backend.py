@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..backend import Doubt, PlannedStep, Progress, State
+from ..backend import Doubt, FieldFacts, Loss, PlannedStep, Progress, State
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..graph import RevisionGraph
@@ -23,6 +23,7 @@ from ..limits import DEFAULT, Limits
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
+from ..survey import Counts
 from .crashpoints import watch
 from .env import run_script
 from .errors import connection_lost, driver_errors
@@ -30,9 +31,11 @@ from .failures import script_failure
 from .journal import PostgresJournal, now_of
 from .limits import Attempt
 from .lock import PostgresLock, lock_key
+from .losses import LIMIT_MS, loss_of
 from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
 from .scripts import PostgresScripts
+from .survey import column_facts, count_rows
 from .versions import applied_below, read_heads, write_heads
 
 
@@ -63,6 +66,7 @@ class PostgresBackend:
         self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
         self._stop = stop
         self._schema = options.get("version_table_schema")
+        self._version_table = options.get("version_table", "alembic_version")
         self._scripts = PostgresScripts(
             load,
             engine.dialect.name,
@@ -150,8 +154,7 @@ class PostgresBackend:
         if not self._is_postgres:
             return
         scripts = [(self._scripts.of(step.revision), step.direction) for step in steps]
-        version = self._options.get("version_table", "alembic_version")
-        ours = [version, *(table.name for table in self._journal.tables)]
+        ours = [self._version_table, *(table.name for table in self._journal.tables)]
         with driver_errors("tell its rights"), self.engine.connect() as connection:
             require_writable(connection)
             require_privileges(connection, scripts, ours=ours, schema=self._schema)
@@ -162,8 +165,14 @@ class PostgresBackend:
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         return self._scripts.as_sql(steps, applied)
 
-    def destructive(self, step: Step) -> tuple[str, ...]:
-        return self._scripts.destructive(step)
+    def destructive(self, step: Step) -> tuple[Loss, ...]:
+        calls = self._scripts.destructive(step)
+        if not calls:
+            return ()
+        with driver_errors("count what would be gone"), self.engine.begin() as link:
+            if self._is_postgres:
+                link.execute(sa.text(f"SET LOCAL statement_timeout = {LIMIT_MS}"))
+            return tuple(loss_of(link, call) for call in calls)
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the script, its verify, the version row and the journal row; COMMIT."""
@@ -288,6 +297,21 @@ class PostgresBackend:
             if not sa.inspect(connection).has_table(table.name, schema=table.schema):
                 return None
             return int(connection.execute(query).scalar_one())
+
+    def survey(self, only: Collection[str] | None) -> Counts:
+        tables = self._environment["metadata"].tables.values()
+        with driver_errors("count rows"), self.engine.connect() as connection:
+            return count_rows(
+                connection,
+                {None, *(table.schema for table in tables)},
+                only=only,
+                ours={self._version_table},
+            )
+
+    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
+        table = self._environment["metadata"].tables[name]
+        with driver_errors("count nulls"), self.engine.connect() as connection:
+            return column_facts(connection, table, fields)
 
     @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:

@@ -15,7 +15,7 @@ from ..limits import Limits
 from ..revision import BackendName, Revision, Step
 from ..script import ScriptDirectory
 from ..side_scripts import SideScripts, call_verify
-from .destructive import destructive_calls
+from .destructive import Destructive, destructive_calls
 from .env import script_as_sql
 from .failures import script_failure
 from .offline import OfflineScript
@@ -55,7 +55,7 @@ class PostgresScripts(SideScripts):
                 refuse_concurrently(script, step.direction)
         return scripts
 
-    def destructive(self, step: Step) -> tuple[str, ...]:
+    def destructive(self, step: Step) -> tuple[Destructive, ...]:
         return destructive_calls(self.of(step.revision), step.direction)
 
     def planned(self, step: Step) -> PlannedStep:

@@ -7,11 +7,18 @@ them leaves. What a real server does is for the integration tests.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from flask_dualmigrate.backend import Doubt, PlannedStep, Progress, State
+from flask_dualmigrate.backend import (
+    Doubt,
+    FieldFacts,
+    Loss,
+    PlannedStep,
+    Progress,
+    State,
+)
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
@@ -134,7 +141,13 @@ class FakeSide:
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         raise AssertionError("the executor prints no script")
 
-    def destructive(self, step: Step) -> tuple[str, ...]:
+    def survey(self, only: Collection[str] | None) -> dict[str, int]:
+        return {}
+
+    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
+        return {}
+
+    def destructive(self, step: Step) -> tuple[Loss, ...]:
         return ()
 
     def stamp(self, revisions: Sequence[Revision]) -> None:

@@ -32,7 +32,7 @@ STAIR = (
     ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph", "holder"),
     ("backend", "script", "embedded"),
-    ("indexes", "recording", "side_scripts"),
+    ("indexes", "recording", "side_scripts", "survey"),
     ("lint",),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "status", "generate"),
@@ -41,7 +41,7 @@ STAIR = (
     ("cases", "lock_wait"),
     ("sides",),
     ("environment",),
-    ("preview",),
+    ("preview", "surveying"),
     (
         "asides",
         "authoring",
