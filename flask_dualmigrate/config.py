@@ -6,6 +6,7 @@ Every key has its default and its unit in DEFAULTS; docs/configuration.md says t
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -32,6 +33,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_BATCH_SECONDS": 0.5,  # a batch's time; 0: its size stays
         "DUALMIGRATE_REPLICATION_LAG_S": 10.0,  # seconds; 0: do not wait for it
         "DUALMIGRATE_ALLOW_DESTRUCTIVE": False,  # True: without a question
+        "DUALMIGRATE_LINT_IGNORE": (),  # codes of rules, such as "DM124"
         "DUALMIGRATE_VALIDATORS": "off",  # "off" | "warn" | "error"
     }
 )
@@ -73,6 +75,7 @@ class Config:
     replication_lag_s: float = 10.0
     allow_destructive: bool = False
     validators: str = "off"
+    lint_ignore: tuple[str, ...] = ()
     alembic_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     x_arg: tuple[str, ...] = ()
 
@@ -116,6 +119,7 @@ class Config:
             replication_lag_s=_seconds(values, "DUALMIGRATE_REPLICATION_LAG_S"),
             allow_destructive=_yes_or_no(values, "DUALMIGRATE_ALLOW_DESTRUCTIVE"),
             validators=validators,
+            lint_ignore=_codes(values["DUALMIGRATE_LINT_IGNORE"]),
             **given,
         )
 
@@ -187,6 +191,17 @@ def _times(values: Mapping[str, Any], key: str) -> int:
     if isinstance(value, bool) or not str(value).isdecimal():
         raise UsageError(f"{key} is a number of times, not {value!r}")
     return int(value)
+
+
+def _codes(value: Any) -> tuple[str, ...]:
+    found = value.replace(",", " ").split() if isinstance(value, str) else value
+    fits = isinstance(found, list | tuple | set | frozenset)
+    if not fits or not all(re.fullmatch(r"DM\d{3}", str(code)) for code in found):
+        raise UsageError(
+            f"DUALMIGRATE_LINT_IGNORE is a list of codes such as DM124, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
+    return tuple(sorted(map(str, found)))
 
 
 def _unknown(key: str) -> str:

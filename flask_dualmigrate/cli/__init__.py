@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from . import asides, indexes, looking, recovering, running, writing
+from . import asides, indexes, linting, looking, recovering, running, writing
 from .command import COMMANDS, MakeEnvironment
 
 __all__ = [
     "asides",
     "indexes",
+    "linting",
     "looking",
     "make_group",
     "recovering",

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from .facts import UNKNOWN, Facts
-from .finding import RULES, TITLES, Advice, Finding, Rule, Severity, titles
+from .facts import UNKNOWN, Facts, Unknown
+from .finding import (
+    RULES,
+    TITLES,
+    Advice,
+    Finding,
+    GithubLintResult,
+    JsonLintResult,
+    LintResult,
+    Rule,
+    Severity,
+    in_format,
+    titles,
+)
 from .linter import Counterpart, Linter, Wings
-from .losses import losses
+from .narrowing import narrows
+from .postgres_loss import loss_of
+from .sql_changes import changes_of_sql
 
 __all__ = [
     "RULES",
@@ -15,10 +29,17 @@ __all__ = [
     "Counterpart",
     "Facts",
     "Finding",
+    "GithubLintResult",
+    "JsonLintResult",
+    "LintResult",
     "Linter",
     "Rule",
     "Severity",
+    "Unknown",
     "Wings",
-    "losses",
+    "changes_of_sql",
+    "in_format",
+    "loss_of",
+    "narrows",
     "titles",
 ]

@@ -62,6 +62,38 @@ class Finding:
         return f"# dualmigrate: allow {self.code} REASON"
 
 
+@dataclasses.dataclass(frozen=True)
+class LintResult:
+    """What `lint` found; nothing is good.
+
+    allowed: what comments in the scripts allow. revisions: how many were looked at.
+    """
+
+    findings: tuple[Finding, ...]
+    allowed: tuple[Finding, ...] = ()
+    revisions: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+class GithubLintResult(LintResult):
+    """The same, to be shown as GitHub's annotations."""
+
+
+class JsonLintResult(LintResult):
+    """The same, to be shown as JSON."""
+
+
+def in_format(result: LintResult, name: str) -> LintResult:
+    """Return a result that is shown as text, json or github."""
+    kinds = {"github": GithubLintResult, "json": JsonLintResult}
+    return kinds.get(name, LintResult)(
+        result.findings, result.allowed, result.revisions
+    )
+
+
 Check = Callable[[Any], Iterable[Advice]]
 
 

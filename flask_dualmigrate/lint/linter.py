@@ -65,15 +65,14 @@ class Wings:
     """What the wings know, and lint asks them.
 
     record_mongo: records a Mongo script with the recorder that it is given.
-    counterpart: None where the app has one side only. pending: the revisions that the
-    facts are about; None: all of them.
+    counterpart: None where the app has one side only. facts_of: what a database says of
+    what a revision would meet.
     """
 
     record_mongo: RecordMongo
     why_not_standalone: Callable[[Operation], str | None]
     counterpart: Counterpart | None = None
-    facts: Facts = UNKNOWN
-    pending: Collection[str] | None = None
+    facts_of: Callable[[str], Facts] = lambda revision_id: UNKNOWN
 
 
 class Linter:
@@ -208,12 +207,10 @@ class _OneRevision:
         up, down = self._mongo(Direction.UPGRADE), self._mongo(Direction.DOWNGRADE)
         if up is None:
             return dataclasses.replace(view, wanted=None)
-        pending = self._wings.pending
-        known = pending is None or self._revision.id in pending
         look = MongoView(
             up,
             Source(script.path),
-            self._wings.facts if known else UNKNOWN,
+            self._wings.facts_of(self._revision.id),
             self._wings.why_not_standalone,
         )
         self._ask("2", look, "upgrade")

@@ -23,6 +23,7 @@ from sqlalchemy.types import Enum, TypeEngine
 
 from ..recording import Call
 from .change import Change
+from .narrowing import narrows
 from .sql_changes import changes_of_sql
 
 _make_dialect: Any = PGDialect
@@ -164,6 +165,7 @@ def _alter_column(op: ops.AlterColumnOp) -> Iterator[Change]:
             type_code=_type_code(op.modify_type),
             using=None if using is None else sql_of(using),
             labels_lost=_lost(op.existing_type, op.modify_type),
+            narrows=narrows(op.existing_type, op.modify_type),
         )
     if op.modify_name is not None and str(op.modify_name) != column:
         new = str(op.modify_name)

@@ -32,9 +32,13 @@ def loss_of(change: Change) -> str | None:
 
 
 def _narrowing(change: Change) -> str | None:
+    """Return what values lose, in words; None: nothing that can be told."""
     if change.old_type is None or change.type_ is None:
         return None
-    return narrows(change.old_type, change.type_, using=change.using)
+    said = narrows(change.old_type, change.type_, using=change.using)
+    if said is not None:
+        return f"{said}, without an error, and for good"
+    return "what does not fit is cut, rounded or refused" if change.narrows else None
 
 
 def _lost(view: PostgresView, code: str) -> Iterator[Change]:
@@ -142,8 +146,7 @@ def type_narrows(view: PostgresView) -> Advices:
         table, schema = paste.table_arguments(change.table)
         added = f"{change.column}_new"
         yield Advice(
-            f"{change.place} from {change.old_type} to {change.type_}: {what}, without "
-            "an error, and for good.",
+            f"{change.place} from {change.old_type} to {change.type_}: {what}.",
             "# Keep the old column until it is sure that nobody needs its values:\n"
             f"op.add_column({table}, sa.Column({text(added)}, {type_}){schema})",
             change.line,

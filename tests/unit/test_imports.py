@@ -47,6 +47,7 @@ STAIR = (
         "authoring",
         "commands",
         "index_commands",
+        "linting",
         "repairing",
         "unlocking",
         "verifying",
