@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from alembic.operations import MigrateOperation
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..ops import Operation, Todo
 from .context import Context, Untranslatable
@@ -26,14 +28,21 @@ class CounterpartOperations:
 
     def skip(self, operations: Sequence[MigrateOperation]) -> None:
         """Learn what the tables are after a revision that is not looked at."""
-        self._tables = replay(operations, self._tables, self._context)
+        for operation in operations:
+            # A name that is too long, a value without a literal: the rest still counts.
+            with suppress(SQLAlchemyError):
+                self._tables = replay([operation], self._tables, self._context)
 
     def translate(
         self, operations: Sequence[MigrateOperation]
     ) -> tuple[Operation, ...] | None:
         """Return the Mongo operations; None if there is no telling all of them."""
-        before = self._tables
-        statements, self._tables = translate(operations, before, self._context)
+        try:
+            statements, after = translate(operations, self._tables, self._context)
+        except SQLAlchemyError:
+            self.skip(operations)
+            return None
+        self._tables = after
         found = [item for item in statements if isinstance(item, Operation)]
         return None if any(isinstance(op, Todo) for op in found) else tuple(found)
 

@@ -143,7 +143,7 @@ _OWN = {
     "DM001": "an allow-comment without a reason",
     "DM002": "an allow-comment of an unknown rule",
     "DM003": "an allow-comment that allows nothing",
-    "DM004": "a script that cannot be read to its end",
+    "DM004": "a script that cannot be followed to its end",
 }
 TITLES = _OWN
 """Code -> title of what lint says of the comments and of itself."""

@@ -174,7 +174,7 @@ class _OneRevision:
         up = self._recorder.record(script.module, "upgrade")
         changes = placed(changes_of(up.calls), self._linter._tables)
         down = self._downgrade(script)
-        self._missed[POSTGRES] += [(text, "upgrade") for text in up.missed]
+        self._missed[POSTGRES] += _not_seen(up)
         limits = self._linter._limits.for_script(script.module, script.path, POSTGRES)
         look = PostgresView(
             changes, Source(script.path), script.module, limits.lock_timeout_s
@@ -225,7 +225,7 @@ class _OneRevision:
             operations = self._wings.record_mongo(script, direction, recorder)
         except DualMigrateError as error:
             if direction is Direction.UPGRADE:
-                self._missed[MONGO].append((error.what, "upgrade"))
+                self._missed[MONGO].append((f"{error.what}. {_UNSEEN}", "upgrade"))
             return None
         if direction is Direction.UPGRADE:
             return self._linter._collections.place(operations, recorder.lines)
@@ -283,7 +283,7 @@ class _OneRevision:
                 side,
                 source.path,
                 source.line_of(function),
-                f"{text.rstrip('.')}. What it does after that, no rule has seen.",
+                text,
                 "# dualmigrate: allow DM004 what the rest does, and who looked at it",
             )
 
@@ -301,4 +301,20 @@ class _OneRevision:
             revision=self._revision.id,
             backend=side,
             path=path,
+        )
+
+
+_UNSEEN = "What it does after that, no rule has seen."
+
+
+def _not_seen(found: recording.Recording) -> Iterator[tuple[str, str]]:
+    """Yield why rules may have missed something, and of which function."""
+    name = found.function
+    if found.error is not None:
+        yield f"{name}() cannot be followed to its end: {found.error}. {_UNSEEN}", name
+    elif found.reads:
+        yield (
+            f"{name}() asks the database, and goes on with the answer. Lint has none: "
+            "what depends on it, no rule has seen.",
+            name,
         )

@@ -393,6 +393,7 @@ def _names(said: Said) -> Iterator[tuple[str, str, str]]:
         made = [operation.new_name]
     for name in made:
         good = "".join(c if c.isalnum() or c in "_." else "_" for c in name)[:120]
+        good = f"c_{good}" if good[0].isdigit() else good
         if len(name.encode()) > _LONGEST_NAMESPACE - _ROOM_FOR_DATABASE:
             yield (
                 name,
@@ -400,7 +401,7 @@ def _names(said: Said) -> Iterator[tuple[str, str, str]]:
                 "{name}: with the database's name before it, a name of a collection "
                 "has room for 255 bytes.",
             )
-        elif good != name or name[0].isdigit():
+        elif good != name:
             yield (
                 name,
                 f"op.create_collection({text(good)})",

@@ -96,10 +96,17 @@ def _column(column: Any) -> dict[str, Any]:
         "column": str(column.name),
         "type_": sql_type(column.type),
         "nullable": bool(column.nullable) and not column.primary_key,
-        "default": None if argument is None else sql_of(argument),
+        "default": _default(argument),
         "primary_key": bool(column.primary_key),
         "generated": isinstance(column.identity, Identity) or stored,
     }
+
+
+def _default(argument: Any) -> str | None:
+    """Return the SQL of a server default; a plain text is a value."""
+    if isinstance(argument, str):
+        return "'" + argument.replace("'", "''") + "'"
+    return None if argument is None else sql_of(argument)
 
 
 def _create_table(op: ops.CreateTableOp) -> Iterator[Change]:

@@ -76,7 +76,8 @@ def required_column(view: PostgresView) -> Advices:
     """It fails as soon as the table has a row."""
     for change in view.of("add_column"):
         is_serial = "serial" in (change.type_ or "")
-        if change.nullable or change.default or change.generated or is_serial:
+        given = change.default is not None or change.generated or is_serial
+        if change.nullable or given:
             continue
         table, column = change.table, quoted(change.column or "")
         type_ = (change.type_ or "TEXT").upper()
