@@ -22,12 +22,15 @@ class State:
     among them. entries: revision id -> the last attempt at it.
     pair_id: the random id that both sides of a pair hold; None before the first run.
     rows: of the version table, as they are; () where there is none, as in MongoDB.
+    has_journal: False where what goes with a version table is not there: before the
+        first run, or since the journal was dropped.
     """
 
     applied: frozenset[str]
     entries: Mapping[str, Entry]
     pair_id: str | None = None
     rows: tuple[str, ...] = ()
+    has_journal: bool = True
 
     def says_applied(self, revision_id: str) -> bool:
         """Return whether the journal, where it knows a revision, has it as applied."""
@@ -170,6 +173,18 @@ class Doubt:
 
 
 @dataclasses.dataclass(frozen=True)
+class Ways:
+    """What can be done with an open attempt.
+
+    not_on: why it cannot be carried on; not_back: why it cannot be taken back, all of
+    it. None where it can, for all that the journal and the script tell.
+    """
+
+    not_on: str | None = None
+    not_back: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Aside:
     """What one operation on MongoDB took away, kept in a collection of its own.
 
@@ -273,6 +288,9 @@ class Backend(Protocol):
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         """Return the steps of an open attempt that only a person can decide."""
+
+    def ways(self, step: Step) -> Ways:
+        """Say whether an open attempt can be carried on and be taken back."""
 
     def accept(self, revision: Revision) -> None:
         """Take the script of an applied revision, as it is now, for what was run."""

@@ -71,8 +71,8 @@ def upgrade(
             hint="Say one of --dry-run and --verify.",
         )
     env.limit(limits)
+    env.trust_no_edits(wait_s)
     env.directory.require_pairs()
-    env.wait_for_servers(wait_s)
     return _go(env, target, Direction.UPGRADE, dry_run, confirm, verify=verify)
 
 
@@ -86,6 +86,7 @@ def downgrade(
 ) -> RunResult | PlanResult:
     """Take the sides in use down to a target, or say what that would do."""
     env.limit(limits)
+    env.trust_no_edits()
     env.directory.require_pairs()
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -33,6 +33,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_BATCH_SECONDS": 0.5,  # a batch's time; 0: its size stays
         "DUALMIGRATE_REPLICATION_LAG_S": 10.0,  # seconds; 0: do not wait for it
         "DUALMIGRATE_ALLOW_DESTRUCTIVE": False,  # True: without a question
+        "DUALMIGRATE_ALLOW_WORLD_WRITABLE": False,  # True: others may write scripts
         "DUALMIGRATE_LINT_IGNORE": (),  # codes of rules, such as "DM124"
         "DUALMIGRATE_VALIDATORS": "off",  # "off" | "warn" | "error"
     }
@@ -74,6 +75,7 @@ class Config:
     batch_seconds: float = 0.5
     replication_lag_s: float = 10.0
     allow_destructive: bool = False
+    allow_world_writable: bool = False
     validators: str = "off"
     lint_ignore: tuple[str, ...] = ()
     alembic_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -118,6 +120,7 @@ class Config:
             batch_seconds=_seconds(values, "DUALMIGRATE_BATCH_SECONDS"),
             replication_lag_s=_seconds(values, "DUALMIGRATE_REPLICATION_LAG_S"),
             allow_destructive=_yes_or_no(values, "DUALMIGRATE_ALLOW_DESTRUCTIVE"),
+            allow_world_writable=_yes_or_no(values, "DUALMIGRATE_ALLOW_WORLD_WRITABLE"),
             validators=validators,
             lint_ignore=_codes(values["DUALMIGRATE_LINT_IGNORE"]),
             **given,
@@ -153,6 +156,14 @@ class Config:
         """Return the classes, or their paths, whose indexes count as declared."""
         documents = self.documents
         return tuple(documents() if callable(documents) else documents)
+
+
+def urls_of(values: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the URLs of databases in an app's config."""
+    for key in ("SQLALCHEMY_DATABASE_URI", "MONGO_URI", "DUALMIGRATE_POSTGRES_URI"):
+        yield values.get(key)
+    for bind in dict(values.get("SQLALCHEMY_BINDS") or {}).values():
+        yield bind.get("url") if isinstance(bind, Mapping) else bind
 
 
 def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> float:

@@ -16,14 +16,16 @@ from flask_sqlalchemy import SQLAlchemy
 from .backend import State
 from .config import Config
 from .consistency import require_consistent
-from .errors import IntegrityError
+from .errors import DatabaseUnavailable, IntegrityError
 from .events import lock_told, run_told, waits_told
 from .executor import Executor, StepResult, require_pair
+from .forerunner import refuse_repetition
 from .graph import RevisionGraph
 from .lock_wait import Waiting
 from .lockfile import read_lock_file
 from .plan import Plan, States, make_plan, require_target
 from .revision import BackendName, Direction, Revision, Step
+from .script import Files, Unrun
 from .sides import Sides
 from .status import Readiness, make_readiness, refuse_edited
 
@@ -48,6 +50,34 @@ class Environment(Sides):
         super().__init__(app, db, mongo, config, **options)
         self._on_step = on_step
         self._on_wait = on_wait or (lambda holder: None)
+        self._unavailable: DatabaseUnavailable | None = None
+
+    def trust_no_edits(self, wait_s: float = 0.0) -> None:
+        """Have the applied scripts compared with the journals before any script runs.
+
+        To be called before anything asks for the tree; which is compiled first, so that
+        a broken script is found before a database is touched. A tree that is wrong as a
+        whole is told before a database that cannot be used.
+        wait_s: seconds to wait for the servers to come up.
+        """
+
+        def compare(files: Files) -> None:
+            self.wait_for_servers(wait_s)
+            lines = read_lock_file(self.config.directory)
+            if lines is None:
+                return
+            graph = RevisionGraph.of_lock_file(self.config.directory, lines)
+            try:
+                self.check_servers()
+                states = {
+                    name: each.read(graph) for name, each in self.backends.items()
+                }
+            except DatabaseUnavailable as error:
+                self._unavailable = error
+                return
+            refuse_edited(Unrun(graph.root, graph.revisions, files), states)
+
+        self.before_running = compare
 
     def states(self) -> dict[BackendName, State]:
         """Read what the sides of this run have."""
@@ -55,6 +85,8 @@ class Environment(Sides):
 
     def check_servers(self) -> None:
         """Raise DatabaseUnavailable if a side of this run cannot be used."""
+        if self._unavailable is not None:
+            raise self._unavailable
         for backend in self.backends.values():
             backend.check()
 
@@ -72,7 +104,9 @@ class Environment(Sides):
         graph = RevisionGraph.of_lock_file(root, lines)
         states = (backend.read(graph) for backend in self.backends.values())
         return all(
-            state.applied == graph.revisions.keys() and not state.open_entries()
+            state.applied == graph.revisions.keys()
+            and not state.open_entries()
+            and (state.has_journal or len(self.backends) == 1)
             for state in states
         )
 
@@ -84,7 +118,7 @@ class Environment(Sides):
         graph: RevisionGraph = (
             self.directory if lines is None else RevisionGraph.of_lock_file(root, lines)
         )
-        states = {name: each.read(graph) for name, each in self.backends.items()}
+        states = {name: side.read(graph) for name, side in self.backends.items()}
         return make_readiness(graph, states)
 
     @contextmanager
@@ -121,23 +155,25 @@ class Environment(Sides):
         self.stop.target = foreseen.fixed_target
         ids = [step.revision.id for step in foreseen.steps]
         with run_told(direction, target, ids, [*self.in_scope]) as done, self.locked():
-            results = self._migrate(target, direction, foreseen)
+            results = self._migrate(target, direction, foreseen, states)
             done([result.step.revision.id for result in results])
         return results
 
     def _migrate(
-        self, target: str, direction: Direction, foreseen: Plan
+        self, target: str, direction: Direction, foreseen: Plan, before: States
     ) -> tuple[StepResult, ...]:
         """Do the steps that are still to do, now that the locks are held.
 
         Another run may have done some of them while we waited, and a recovery undoes
-        some; -1 must not go one further for that.
+        some; -1 must not go one further for that. What it failed at is not repeated.
+        before: what `foreseen` was made from.
         """
         executor = Executor(
             self.backends, on_step=self._on_step, keep_going=self.stop.require
         )
         states = self.states()
         plan = self._checked_plan(target, direction, states).within(foreseen)
+        refuse_repetition(self.directory, plan, before=before, now=states)
         for backend in self.backends.values():
             backend.prepare()
         executor.pair(states)

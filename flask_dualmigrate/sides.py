@@ -47,7 +47,7 @@ from .postgres.backend import PostgresBackend
 from .postgres.direct import direct_engine
 from .postgres.indexes import PostgresIndexes
 from .revision import BackendName
-from .script import ScriptDirectory
+from .script import Files, ScriptDirectory
 from .server_wait import Ask, wait_for_servers
 from .stopping import Stop
 
@@ -60,6 +60,7 @@ class Sides:
     app's is left as it was, so that processes forked from this one can use it.
     on_progress, on_absent: told what happens, for a person.
     stop: asked between what can be left; nobody stops a run that is given none.
+    before_running: gets the scripts of the tree before any of them runs.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Sides:
         self._on_absent = on_absent or (lambda server: None)
         self.stop = stop or Stop()
         self._limits = config.limits
+        self.before_running: Callable[[Files], None] = lambda files: None
 
     def limit(self, given: GivenLimits) -> None:
         """Set time limits for this run alone.
@@ -119,7 +121,12 @@ class Sides:
 
     @cached_property
     def directory(self) -> ScriptDirectory:
-        return ScriptDirectory(self.config.directory, self.available)
+        return ScriptDirectory(
+            self.config.directory,
+            self.available,
+            before_running=self.before_running,
+            world_writable=self.config.allow_world_writable,
+        )
 
     @cached_property
     def backends(self) -> dict[BackendName, Backend]:

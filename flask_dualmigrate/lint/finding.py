@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any
@@ -134,9 +135,13 @@ def rule(
     return decorate
 
 
-def rules_of(digit: str) -> list[Rule]:
-    """Return the rules of one kind of script, in the order of their codes."""
-    return [RULES[code] for code in sorted(RULES) if code.startswith(f"DM{digit}")]
+@functools.cache
+def rules_of(digit: str) -> tuple[Rule, ...]:
+    """Return the rules of one kind of script, in the order of their codes.
+
+    To be asked once all modules of rules are imported.
+    """
+    return tuple(RULES[code] for code in sorted(RULES) if code.startswith(f"DM{digit}"))
 
 
 _OWN = {

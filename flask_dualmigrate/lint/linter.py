@@ -18,6 +18,7 @@ from ..limits import Limits
 from ..ops import MongoOperations, Operation
 from ..revision import BackendName, Direction, Revision
 from ..script import ScriptDirectory
+from ..script_file import LoadedScript
 from . import mongo_rules, pair_rules, postgres_locks, postgres_loss, postgres_script
 from .allowing import Allowance, allow, allowances, faults
 from .change import Change
@@ -160,7 +161,7 @@ class _OneRevision:
             if side in self._linter._sides:
                 yield from self._findings_in(side)
 
-    def _script(self, side: BackendName) -> Script | None:
+    def _script(self, side: BackendName) -> LoadedScript | None:
         directory = self._linter._directory
         if side not in directory.backends or not directory.has(side, self._revision.id):
             return None
@@ -177,7 +178,7 @@ class _OneRevision:
         self._missed[POSTGRES] += _not_seen(up)
         limits = self._linter._limits.for_script(script.module, script.path, POSTGRES)
         look = PostgresView(
-            changes, Source(script.path), script.module, limits.lock_timeout_s
+            changes, Source(script), script.module, limits.lock_timeout_s
         )
         self._ask("1", look, "upgrade")
         if down is not None:
@@ -193,7 +194,7 @@ class _OneRevision:
             view, up=changes, down=down, wanted=wanted, mirrored=mirrored
         )
 
-    def _downgrade(self, script: Script) -> tuple[Change, ...] | None:
+    def _downgrade(self, script: LoadedScript) -> tuple[Change, ...] | None:
         """Return what a downgrade does; None if it cannot be told, or refuses."""
         if not callable(getattr(script.module, "downgrade", None)):
             return None
@@ -209,7 +210,7 @@ class _OneRevision:
             return dataclasses.replace(view, wanted=None)
         look = MongoView(
             up,
-            Source(script.path),
+            Source(script),
             self._wings.facts_of(self._revision.id),
             self._wings.why_not_standalone,
         )
@@ -246,7 +247,7 @@ class _OneRevision:
         script = self._script(side)
         if script is None:
             return
-        source = Source(script.path)
+        source = Source(script)
         allowed = allowances(source)
         found = [*self._made(side, source), *self._not_read(side, source)]
         found = [each for each in found if each.code not in self._linter._ignored]

@@ -7,7 +7,8 @@ import io
 import tokenize
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+
+from ..script_file import LoadedScript
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,13 @@ class Comment:
 class Source:
     """A script's text; it is parsed only if a rule asks for that."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, script: LoadedScript) -> None:
+        self.path = script.path
+        self._source = script.file.source
 
     @cached_property
     def text(self) -> str:
-        return Path(self.path).read_text(encoding="utf-8-sig")
+        return self._source.decode("utf-8-sig")
 
     @cached_property
     def tree(self) -> ast.Module:

@@ -11,8 +11,13 @@ from typing import Any
 
 from pymongo.database import Database
 
-from ..backend import Aside, Doubt, FieldFacts, Loss, PlannedStep, Progress, State
-from ..errors import DatabaseUnavailable, IntegrityError
+from ..backend import Aside, Doubt, FieldFacts, Loss, PlannedStep, Progress, State, Ways
+from ..errors import (
+    DatabaseUnavailable,
+    IntegrityError,
+    ScriptError,
+    UsageError,
+)
 from ..events import tell
 from ..graph import RevisionGraph
 from ..holder import Holder
@@ -38,6 +43,7 @@ from .scripts import MongoScripts
 from .survey import count_documents, field_facts
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
+from .ways import find_ways
 from .work import progress_at
 
 log = logging.getLogger(__name__)
@@ -254,6 +260,14 @@ class MongoBackend:
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return doubts(self._runner().records(entry.revision, entry.direction))
 
+    def ways(self, step: Step) -> Ways:
+        revision_id, direction = step.revision.id, step.direction
+        try:
+            operations = self._scripts.operations(step)
+        except (ScriptError, UsageError) as error:
+            return Ways(str(error), str(error))
+        return find_ways(self._runner().counted(revision_id, direction), operations)
+
     def accept(self, revision: Revision) -> None:
         self._lock.require()
         checksum = self._scripts.checksum(revision)
@@ -317,11 +331,13 @@ class MongoBackend:
             revision.id: (revision, self._scripts.checksum(revision))
             for revision in revisions
         }
+        self._lock.require()
+        runner = self._runner()
         for entry in self.read().open_entries():
             # Its records would be taken for work that is done, by a later run.
-            self._runner().settle(entry.revision, entry.direction)
-        with driver_errors("write its journal"):
-            self._journal.stamp(marks)
+            runner.settle(entry.revision, entry.direction)
+        self._lock.require()
+        runner.fenced(lambda session: self._journal.stamp(marks, session))
 
     def decide(self, revision_id: str, step: int, *, done: bool) -> None:
         """Settle a step in doubt: it did its work, or is to be called again.

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..backend import Doubt, FieldFacts, Loss, PlannedStep, Progress, State
+from ..backend import Doubt, FieldFacts, Loss, PlannedStep, Progress, State, Ways
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..graph import RevisionGraph
@@ -24,6 +24,7 @@ from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
 from ..survey import Counts
+from .cancelling import interruptible
 from .crashpoints import watch
 from .env import run_script
 from .errors import connection_lost, driver_errors
@@ -105,7 +106,9 @@ class PostgresBackend:
             heads = read_heads(connection, graph, self._environment)
             entries = self._journal.entries(connection)
             pair_id = self._journal.pair_id(connection)
-        return State(applied_below(heads, graph, entries), entries, pair_id, heads)
+        known = entries or {}
+        applied = applied_below(heads, graph, known)
+        return State(applied, known, pair_id, heads, has_journal=entries is not None)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
@@ -181,7 +184,7 @@ class PostgresBackend:
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
             reached("postgres.version_row")
-            with self._stop.at_once():
+            with interruptible(ctx.connection, self._stop):
                 self._check_constraints(ctx.connection)
                 if step.direction is Direction.UPGRADE:
                     self._scripts.verify(step.revision, ctx.connection)
@@ -199,7 +202,8 @@ class PostgresBackend:
             if connection_lost(error) and self._was_committed(step):
                 return
             script = self._scripts.of(step.revision)
-            raise script_failure(script, error, limits) from error
+            blockers = attempt.blockers
+            raise script_failure(script, error, limits, blockers) from error
 
     def _run(
         self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
@@ -213,7 +217,7 @@ class PostgresBackend:
                 step.direction,
                 before_script=lambda: attempt.begin(connection),
                 before_commit=before_commit,
-                guard=self._stop.at_once,
+                guard=lambda: interruptible(connection, self._stop),
                 **self._environment,
             )
         reached("postgres.commit.after")
@@ -273,6 +277,10 @@ class PostgresBackend:
         """A transaction leaves none."""
         return ()
 
+    def ways(self, step: Step) -> Ways:
+        """A transaction leaves nothing open."""
+        return Ways()
+
     def accept(self, revision: Revision) -> None:
         checksum = self._scripts.checksum(revision)
         with driver_errors("write its journal"), self.engine.begin() as connection:
@@ -316,13 +324,15 @@ class PostgresBackend:
     @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
+        failed = error is not None and step.direction is Direction.UPGRADE
+        checksum = self._scripts.checksum(step.revision) if failed else None
         with suppress(SQLAlchemyError), self.engine.begin() as connection:
             self._journal.write(
                 connection,
                 step.revision,
                 direction=step.direction,
                 status=Status.FAILED,
-                checksum=None,
+                checksum=checksum,
                 error=error,
             )
         if self._is_postgres or error is None:
@@ -353,9 +363,12 @@ class PostgresBackend:
             for revision_id in sorted(known - wanted.keys())
         ]
         heads = self._directory.heads_of(frozenset(wanted))
-        with driver_errors("be stamped"), self.engine.begin() as connection:
-            write_heads(connection, self._directory, self._environment, heads)
-            self._journal.stamp(connection, applied=marked, gone=gone)
+        with driver_errors("be stamped"), self.engine.connect() as connection:
+            watch(connection)
+            with connection.begin():
+                write_heads(connection, self._directory, self._environment, heads)
+                self._journal.stamp(connection, applied=marked, gone=gone)
+                self._lock.require(connection)
 
     def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
         """Return all attempts at a revision, oldest first."""

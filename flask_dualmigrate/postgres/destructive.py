@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from alembic.script.base import Script
-
 from ..lint import changes_of_sql, loss_of, narrows
+from ..script_file import LoadedScript
 from .script_calls import body_of, text_of
 
 
@@ -30,7 +29,7 @@ class Destructive:
     column: str | None = None
 
 
-def destructive_calls(script: Script, function: str) -> tuple[Destructive, ...]:
+def destructive_calls(script: LoadedScript, function: str) -> tuple[Destructive, ...]:
     """Return the calls in a script's function that drop or narrow what has data.
 
     Calls are found by their names, raw SQL by how its text begins; what a script

@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from alembic.script.base import Script
 from sqlalchemy import Connection
 
 from ..backend import PlannedStep
@@ -14,6 +13,7 @@ from ..crashpoints import around
 from ..limits import Limits
 from ..revision import BackendName, Revision, Step
 from ..script import ScriptDirectory
+from ..script_file import LoadedScript
 from ..side_scripts import SideScripts, call_verify
 from .destructive import Destructive, destructive_calls
 from .env import script_as_sql
@@ -45,7 +45,7 @@ class PostgresScripts(SideScripts):
         self._options = environment_options
         self._schema = schema
 
-    def fit(self, steps: Sequence[Step]) -> list[Script]:
+    def fit(self, steps: Sequence[Step]) -> list[LoadedScript]:
         """Return the scripts of steps; TreeError for one that cannot be run."""
         scripts = [self.of(step.revision) for step in steps]
         for script, step in zip(scripts, steps, strict=True):

@@ -18,6 +18,8 @@ from pymongo.database import Database
 
 from flask_dualmigrate import DualMigrate, init, upgrade
 
+from .crash_process import Nursery
+
 # Beanie wants a newer PyMongo than we do: where ours is the oldest, there is none.
 collect_ignore = (
     [] if importlib.util.find_spec("beanie") else ["test_beanie_indexes.py"]
@@ -73,6 +75,14 @@ class Tree:
             for name, code in (("upgrade", up), ("downgrade", down))
         )
         self.path(backend, revision_id).write_text(head + body)
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """What forks the processes that a test kills."""
+    made = Nursery()
+    yield made
+    made.close()
 
 
 @pytest.fixture

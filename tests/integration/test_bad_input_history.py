@@ -211,6 +211,29 @@ STORIES = (
     ),
     Story(
         Row(
+            "journal-dropped-postgres",
+            UP,
+            (
+                "PostgreSQL stands at c3c3 and has no journal",
+                "checksums",
+                "dualmigrate_journal",
+                "stamp --backend postgres c3c3",
+            ),
+            code=3,
+        ),
+        sql("DROP TABLE dualmigrate_journal"),
+    ),
+    Story(
+        Row(
+            "journal-dropped-postgres-whole",
+            DOWN,
+            ("PostgreSQL stands at c3c3 and has no journal",),
+            code=3,
+        ),
+        sql("DROP TABLE dualmigrate_journal, dualmigrate_meta"),
+    ),
+    Story(
+        Row(
             "tampered-journal-row",
             UP,
             ("PostgreSQL", "none of ours", "dualmigrate_journal, id 1"),

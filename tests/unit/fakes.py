@@ -18,6 +18,7 @@ from flask_dualmigrate.backend import (
     PlannedStep,
     Progress,
     State,
+    Ways,
 )
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
@@ -113,6 +114,9 @@ class FakeSide:
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return ()
+
+    def ways(self, step: Step) -> Ways:
+        raise AssertionError("the executor does what it is told")
 
     def accept(self, revision: Revision) -> None:
         raise AssertionError("the executor accepts nothing")

@@ -35,7 +35,7 @@ STAIR = (
     ("indexes", "recording", "side_scripts", "survey"),
     ("lint",),
     ("plan", "autogenerate", "postgres", "mongo"),
-    ("consistency", "status", "generate"),
+    ("consistency", "forerunner", "status", "generate"),
     ("recovery", "results"),
     ("executor", "history", "console", "server_wait"),
     ("cases", "lock_wait"),

@@ -93,9 +93,10 @@ def _pasted(case: Case, instead: str) -> list[Case]:
     parts = [part.strip("\n") or "pass" for part in instead.split(NEXT)]
     if case.code == "DM301":
         return _paired(case, instead)
-    side = "sql" if case.code.startswith("DM1") else "mongo"
     bodies = [f"{part}\npass" for part in parts]
-    return [Case(case.code, "pasted", False, **{side: body}) for body in bodies]
+    if case.code.startswith("DM1"):
+        return [Case(case.code, "pasted", False, sql=body) for body in bodies]
+    return [Case(case.code, "pasted", False, mongo=body) for body in bodies]
 
 
 def _paired(case: Case, instead: str) -> list[Case]:
