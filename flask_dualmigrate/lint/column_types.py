@@ -81,7 +81,7 @@ def rewrites(old: str, new: str, *, utc: bool = False) -> bool:
     if one == other:
         return False
     if one.array or other.array:
-        return one.array != other.array or not _same_elements(one, other)
+        return True  # an array is cast as a whole, even where its elements are not
     if one.base == other.base:
         return not _widens(one, other)
     if {one.base, other.base} == _STAMPS:
@@ -91,12 +91,6 @@ def rewrites(old: str, new: str, *, utc: bool = False) -> bool:
     if one.base == "text":
         return other.base != "varchar" or bool(other.args)
     return (one.base, other.base) != ("cidr", "inet")
-
-
-def _same_elements(one: SqlType, other: SqlType) -> bool:
-    """Arrays are cast as wholes: only those of texts are the same bytes."""
-    texts = {"varchar", "text"}
-    return one.base in texts and other.base in texts and not other.args
 
 
 def _widens(one: SqlType, other: SqlType) -> bool:

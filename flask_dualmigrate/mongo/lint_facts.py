@@ -17,7 +17,7 @@ from .forecast.indexes import duplicates
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
 
-CONNECT_S = 0.5
+CONNECT_S = 0.3
 """Seconds that lint waits for a server: it does without one just as well."""
 
 COUNT_S = 10.0
