@@ -48,10 +48,7 @@ def allowances(source: Source) -> list[Allowance]:
 
 def _lines(source: Source, comment: Comment) -> tuple[int, int] | None:
     if comment.alone and comment.line <= source.head_ends:
-        after = source.line_after(comment.line)
-        # The comment of the first function is no head of the script.
-        if after <= source.head_ends:
-            return None
+        return None
     line = source.line_after(comment.line) if comment.alone else comment.line
     return source.span(line)
 

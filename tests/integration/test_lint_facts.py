@@ -69,7 +69,7 @@ def tried(connection: sa.Connection, types: Sequence[str]) -> dict[Any, bool]:
     ("zone", "types", "least"),
     [
         ("UTC", TYPES, 200),
-        ("Asia/Tokyo", [name for name in TYPES if "time" in name], 20),
+        ("Asia/Tokyo", [name for name in TYPES if "time" in name], 15),
     ],
 )
 def test_which_type_changes_write_the_table_anew(
