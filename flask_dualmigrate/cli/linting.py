@@ -41,19 +41,20 @@ def _lint(
 
 
 def warn(env: Environment, written: RevisionResult) -> RevisionResult:
-    """Say on stderr what lint finds in scripts that were just written."""
+    """Say on stderr, below the result, what lint finds in scripts just written."""
     if written.revision is None:
         return written
     try:
         found = linting.lint_written(env, written.revision.id).findings
     except DualMigrateError:  # a script that no command can load tells of itself
         return written
-    for finding in found:
-        click.echo(redact(f"Warning: {in_one_line(finding)}"), err=True)
     if found:
-        click.echo(
-            "What to write instead, and how to allow it, says: "
-            f"flask db-migrate lint {written.revision.id}",
-            err=True,
-        )
+        said = [f"Warning: {in_one_line(finding)}" for finding in found]
+        said.append(f"{_MORE}: flask db-migrate lint {written.revision.id}")
+        text = redact("\n".join(said))
+        context = click.get_current_context()
+        context.call_on_close(lambda: click.echo(text, err=True))
     return written
+
+
+_MORE = "What to write instead, and how to allow it"

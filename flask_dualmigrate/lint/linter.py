@@ -19,7 +19,14 @@ from ..ops import MongoOperations, Operation
 from ..revision import BackendName, Direction, Revision
 from ..script import ScriptDirectory
 from ..script_file import LoadedScript
-from . import mongo_rules, pair_rules, postgres_locks, postgres_loss, postgres_script
+from . import (
+    mongo_indexes,
+    mongo_rules,
+    pair_rules,
+    postgres_locks,
+    postgres_loss,
+    postgres_script,
+)
 from .allowing import Allowance, allow, allowances, faults
 from .change import Change
 from .facts import UNKNOWN, Facts
@@ -35,6 +42,7 @@ RULE_MODULES = (
     postgres_locks,
     postgres_loss,
     postgres_script,
+    mongo_indexes,
     mongo_rules,
     pair_rules,
 )

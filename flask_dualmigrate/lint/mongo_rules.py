@@ -1,7 +1,6 @@
 """Rules of Mongo scripts.
 
-Source: MongoDB manual, Index Builds on Populated Collections, Limits and Thresholds,
-Schema Validation, Update Operators.
+Source: MongoDB manual, Limits and Thresholds, Schema Validation, Update Operators.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from ..ops import (
     ConvertField,
     CopyField,
     CreateCollection,
-    CreateIndex,
     DropField,
     Operation,
     RenameCollection,
@@ -26,75 +24,11 @@ from ..ops import (
 )
 from .facts import collection_of
 from .finding import Advice, Severity, rule
+from .mongo_paste import call, source
 from .mongo_view import MongoView, Said, code_names
 from .paste import text
 
 Advices = Iterator[Advice]
-
-LARGE = 100_000
-"""Documents from which on building an index is spoken of."""
-
-
-def call(operation: Operation, **changed: Any) -> str:
-    """Return the call that records an operation, with some arguments changed."""
-    args, kwargs = operation.arguments()
-    words = [_source(arg) for arg in args]
-    if isinstance(operation, CreateIndex):
-        pairs = ", ".join(f"({text(k)}, {_source(v)})" for k, v in operation.keys)
-        words[1] = f"[{pairs}]"
-        kwargs = {"name": operation.name, **kwargs}
-    named = {**kwargs, **changed}
-    words += [f"{key}={_source(v)}" for key, v in named.items() if v is not None]
-    return f"op.{operation.verb}({', '.join(words)})"
-
-
-def _source(value: Any) -> str:
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, Mapping):
-        items = (f"{_source(key)}: {_source(item)}" for key, item in value.items())
-        return "{" + ", ".join(items) + "}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_source, value))}]"
-    if callable(value):
-        name = str(getattr(value, "__name__", "a_function"))
-        return name if name.isidentifier() else "a_function"
-    return repr(value)
-
-
-@rule("DM201", "unique index on an existing collection", counts=True)
-def unique_index(view: MongoView) -> Advices:
-    """It fails at the first two documents that share a key."""
-    for index, said in view.of(CreateIndex):
-        if not index.unique or not said.existing:
-            continue
-        count = view.facts.duplicates(index)
-        if count == 0:
-            continue
-        told = (
-            f"{count:,} documents of {index.collection} share a key"
-            if count
-            else f"Two documents of {index.collection} may share a key"
-        )
-        yield Advice(
-            f"{told}: then the index is not built, and the revision fails. Documents "
-            "without the field count as having null.",
-            _deduplicated(index, counted=bool(count)),
-            said.line,
-        )
-
-
-def _deduplicated(index: CreateIndex, *, counted: bool) -> str:
-    fields = ", ".join(f"{text(name)}: {text('$' + name)}" for name, _ in index.keys)
-    first = "# Look for them, and put them right in a revision before this one:\n"
-    return (
-        f"{first}# list(db[{text(index.collection)}].aggregate([\n"
-        f'#     {{"$group": {{"_id": {{{fields}}}, "n": {{"$sum": 1}}}}}},\n'
-        '#     {"$match": {"n": {"$gt": 1}}},\n# ]))\n'
-        f"{call(index)}"
-        + ("" if counted else "  # dualmigrate: allow DM201 no key is there twice")
-    )
-
 
 _MANY = {
     *("update_many", "delete_many", "insert_many", "bulk_write"),
@@ -134,7 +68,7 @@ def unsafe_run(view: MongoView) -> Advices:
             dangers.append(
                 "If something fails after it, or on a downgrade, what it did stays."
             )
-        name = _source(run.fn)
+        name = source(run.fn)
         yield Advice(
             " ".join(dangers),
             f"# idempotent=True: it may be called again after a crash\n"
@@ -183,7 +117,7 @@ def _marked(operation: Operation) -> str:
     name, unset = text(operation.collection), '{"$unset": {"migrated": 1}}'
     return (
         "# A mark in the document keeps it from being met twice:\n"
-        f"op.update({name}, {_source(query)}, {_source(marked)})\n"
+        f"op.update({name}, {source(query)}, {source(marked)})\n"
         f'op.update({name}, {{"migrated": True}}, {unset})'
     )
 
@@ -198,23 +132,6 @@ def kept_nothing(view: MongoView) -> Advices:
                 f"undo of a revision that fails, brings it back "
                 f"({said.operation.describe()}).",
                 call(said.operation, keep=None),
-                said.line,
-            )
-
-
-@rule("DM206", "index on a large collection", counts=True)
-def large_index(view: MongoView) -> Advices:
-    """It blocks nobody, and takes reads, memory and replication with it."""
-    for index, said in view.of(CreateIndex):
-        count = view.facts.documents(index.collection) if said.existing else None
-        if count is not None and count >= LARGE:
-            yield Advice(
-                f"{index.collection} has {count:,} documents. The build blocks neither "
-                "reads nor writes but for a moment, and takes I/O, memory and the lag "
-                "of secondaries with it until it is done.",
-                "# Build it at a quiet hour, before this revision, which then finds "
-                "it there:\n# flask db-migrate upgrade --max-time 0\n"
-                f"{call(index)}  # dualmigrate: allow DM206 built at a quiet hour",
                 said.line,
             )
 
@@ -305,25 +222,6 @@ def validator(view: MongoView) -> Advices:
             call(operation, level="moderate"),
             said.line,
         )
-
-
-_MOST_INDEXES = 64
-
-
-@rule("DM210", "more than 64 indexes", counts=True)
-def many_indexes(view: MongoView) -> Advices:
-    """MongoDB refuses the 65th."""
-    for index, said in view.of(CreateIndex):
-        there = view.facts.indexes(index.collection) if said.existing else None
-        count = max(said.indexes, (there or 0) + 1)
-        if count > _MOST_INDEXES:
-            yield Advice(
-                f"{index.collection} would have {count} indexes, and MongoDB takes "
-                "64; each of them makes every write dearer.",
-                f"# First drop one that is not used (flask db-migrate index list):\n"
-                f'op.drop_index({text(index.collection)}, "ix_unused")',
-                said.line,
-            )
 
 
 _SHARDING = (

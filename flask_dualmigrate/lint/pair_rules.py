@@ -26,7 +26,7 @@ from ..revision import BackendName
 from .change import Change
 from .facts import collection_of
 from .finding import Advice, rule
-from .mongo_rules import call
+from .mongo_paste import call
 from .mongo_view import Said
 from .paste import alter, table_arguments, text
 from .sql_text import quoted

@@ -504,6 +504,9 @@ MONGO = [
         {"unique": f"{_INDEX}, unique=True)"},
         {
             "plain": f"{_INDEX})",
+            "new field": 'op.add_field("items", "m")\n'
+            'op.create_index("items", [("m", 1)], name="ix", unique=True, '
+            'partialFilterExpression={"m": {"$type": "number"}})',
             "new": 'op.create_collection("things")\n'
             'op.create_index("things", [("n", 1)], name="ix", unique=True)',
         },
