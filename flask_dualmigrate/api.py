@@ -17,12 +17,19 @@ from typing import Any
 from . import asides as asides_verb
 from . import (
     authoring,
+    backup_commands,
     commands,
     index_commands,
     linting,
     repairing,
     unlocking,
     verifying,
+)
+from .backup_results import (
+    BackupCreateResult,
+    BackupListResult,
+    BackupPruneResult,
+    BackupVerifyResult,
 )
 from .environment import Environment
 from .extension import environment_of
@@ -119,6 +126,7 @@ def upgrade(
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
+    backup: str | None = None,
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
@@ -128,6 +136,8 @@ def upgrade(
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
     lock_retries, statement_timeout_s, max_time_s.
+    backup: "touched" or "all": back that up first, however large it is; "never": make
+    no backup; None: as DUALMIGRATE_BACKUP says.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
@@ -142,6 +152,7 @@ def upgrade(
         wait_s=wait_s,
         verify=verify,
         limits=limits,
+        backup=backup,
     )
 
 
@@ -155,6 +166,7 @@ def downgrade(
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
+    backup: str | None = None,
 ) -> RunResult | PlanResult | ScriptResult:
     """Take the databases down to a revision, or say what that would do.
 
@@ -162,6 +174,8 @@ def downgrade(
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
     lock_retries, statement_timeout_s, max_time_s.
+    backup: "touched" or "all": back that up first, however large it is; "never": make
+    no backup; None: as DUALMIGRATE_BACKUP says.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
@@ -169,7 +183,9 @@ def downgrade(
         return commands.print_script(
             env, revision, Direction.DOWNGRADE, language, limits=limits
         )
-    return commands.downgrade(env, revision, dry_run=dry_run, limits=limits)
+    return commands.downgrade(
+        env, revision, dry_run=dry_run, limits=limits, backup=backup
+    )
 
 
 def stamp(
@@ -357,6 +373,30 @@ def index_rebuild(
     """Build an index anew, with never a moment without it."""
     env = _env(directory, backend=backend)
     return index_commands.rebuild_index(env, collection, name)
+
+
+def backup_create(
+    directory: str | None = None, *, backend: str | None = None
+) -> BackupCreateResult:
+    """Back the databases in use up now, whole."""
+    return backup_commands.create(_env(directory, backend=backend))
+
+
+def backup_list(directory: str | None = None) -> BackupListResult:
+    """List the backups, oldest first."""
+    return backup_commands.list_backups(_env(directory))
+
+
+def backup_verify(
+    directory: str | None = None, name: str | None = None
+) -> BackupVerifyResult:
+    """Compare the files of a backup, or of all, with their checksums; see `.ok`."""
+    return backup_commands.verify(_env(directory), name)
+
+
+def backup_prune(directory: str | None = None, *, keep: int) -> BackupPruneResult:
+    """Remove all backups but the `keep` newest, and what killed runs left."""
+    return backup_commands.prune(_env(directory), keep)
 
 
 def check(

@@ -59,11 +59,13 @@ def upgrade(
     wait_s: float = 0.0,
     verify: bool = False,
     limits: GivenLimits = NO_LIMITS,
+    backup: str | None = None,
 ) -> RunResult | PlanResult:
     """Bring the sides in use up to a target, or say what that would do.
 
     wait_s: seconds to wait for the servers to come up. verify: count what is there
-    before and after; the result is not `ok` where that does not agree.
+    before and after; the result is not `ok` where that does not agree. backup: as
+    `env.back_up` takes it.
     """
     if dry_run and verify:
         raise UsageError(
@@ -71,6 +73,7 @@ def upgrade(
             hint="Say one of --dry-run and --verify.",
         )
     env.limit(limits)
+    env.back_up(backup)
     env.trust_no_edits(wait_s)
     env.directory.require_pairs()
     return _go(env, target, Direction.UPGRADE, dry_run, confirm, verify=verify)
@@ -83,9 +86,14 @@ def downgrade(
     dry_run: bool = False,
     confirm: Confirm | None = None,
     limits: GivenLimits = NO_LIMITS,
+    backup: str | None = None,
 ) -> RunResult | PlanResult:
-    """Take the sides in use down to a target, or say what that would do."""
+    """Take the sides in use down to a target, or say what that would do.
+
+    backup: as `env.back_up` takes it.
+    """
     env.limit(limits)
+    env.back_up(backup)
     env.trust_no_edits()
     env.directory.require_pairs()
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
@@ -160,6 +168,7 @@ def _go(
             )
             for result in done
         ),
+        backup=None if env.backup is None else env.backup.name,
         verified=witness.compare() if witness is not None else None,
     )
 

@@ -14,6 +14,8 @@ from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
 from .backend import State
+from .backing_up import BackupChoice, Backups
+from .backups import Manifest, Scope
 from .config import Config
 from .consistency import require_consistent
 from .errors import DatabaseUnavailable, IntegrityError
@@ -33,7 +35,9 @@ from .status import Readiness, make_readiness, refuse_edited
 class Environment(Sides):
     """The sides of a run, and what is done with both of them.
 
-    on_step, on_wait: told what happens, for a person. options: as Sides takes them.
+    on_step, on_wait, on_backup: told what happens, for a person. options: as Sides
+    takes them.
+    backup: the one that `migrate` made; None: it made none.
     """
 
     def __init__(
@@ -45,12 +49,43 @@ class Environment(Sides):
         *,
         on_step: Callable[[Step], None] | None = None,
         on_wait: Callable[[str], None] | None = None,
+        on_backup: Callable[[str], None] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(app, db, mongo, config, **options)
         self._on_step = on_step
         self._on_wait = on_wait or (lambda holder: None)
+        self._on_backup = on_backup
+        self._backup_choice = _choice(config)
+        self.backup: Manifest | None = None
         self._unavailable: DatabaseUnavailable | None = None
+
+    def back_up(self, given: str | None) -> None:
+        """Say what this run backs up: "touched", "all", "never"; None: as the config.
+
+        What a person asks for in so many words may be of any size.
+        """
+        if given is not None:
+            scope = None if given == "never" else Scope(given)
+            self._backup_choice = BackupChoice(scope)
+
+    def make_backup(self) -> Manifest:
+        """Back the sides of this run up, as they are, under the locks of a run."""
+        self.check_servers()
+        with self.locked():
+            states = self.states()
+            require_pair(states)
+            return self.backups.make(states)
+
+    @property
+    def backups(self) -> Backups:
+        """What makes the backups of this run."""
+        return Backups(
+            self.backends,
+            self.backup_store,
+            self._backup_choice,
+            on_backup=self._on_backup,
+        )
 
     def trust_no_edits(self, wait_s: float = 0.0) -> None:
         """Have the applied scripts compared with the journals before any script runs.
@@ -152,6 +187,7 @@ class Environment(Sides):
         if not foreseen.steps and not any(map(State.open_entries, states.values())):
             return ()
         self.check_rights(foreseen.steps)
+        self.backups.require(foreseen)
         self.stop.target = foreseen.fixed_target
         ids = [step.revision.id for step in foreseen.steps]
         with run_told(direction, target, ids, [*self.in_scope]) as done, self.locked():
@@ -178,7 +214,9 @@ class Environment(Sides):
             backend.prepare()
         executor.pair(states)
         if executor.recover(states, direction, self._revision_of):
-            plan = self.plan(target, direction, self.states()).within(plan)
+            states = self.states()
+            plan = self.plan(target, direction, states).within(plan)
+        self.backup = self.backups.take(plan, states)
         return (*executor.undone, *executor.run(plan))
 
     def foresee(self, target: str, direction: Direction) -> tuple[Plan, States]:
@@ -232,3 +270,9 @@ class Environment(Sides):
         """Raise, before anything is changed, if a step cannot be done."""
         for name, backend in self.backends.items():
             backend.preflight([s for s in plan.steps if name in s.backends])
+
+
+def _choice(config: Config) -> BackupChoice:
+    """Return what the app's config says of backups."""
+    scope = None if config.backup == "never" else Scope(config.backup)
+    return BackupChoice(scope, config.backup_max_bytes)

@@ -44,10 +44,14 @@ class PlannedRevision:
 
 @dataclasses.dataclass(frozen=True)
 class PlanResult:
-    """What `upgrade --dry-run` and `downgrade --dry-run` say."""
+    """What `upgrade --dry-run` and `downgrade --dry-run` say.
+
+    backup: what would be backed up, in words; None: nothing.
+    """
 
     direction: Direction
     revisions: tuple[PlannedRevision, ...]
+    backup: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -87,11 +91,13 @@ class DoneStep:
 class RunResult:
     """What `upgrade` and `downgrade` did.
 
+    backup: the name of the one that was made before; None: nothing was to be kept.
     verified: with --verify, what was counted before and after; else None.
     """
 
     direction: Direction
     steps: tuple[DoneStep, ...]
+    backup: str | None = None
     verified: Survey | None = None
 
     @property

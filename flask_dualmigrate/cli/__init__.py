@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
-from . import asides, indexes, linting, looking, recovering, running, writing
+from . import (
+    asides,
+    backups,
+    indexes,
+    linting,
+    looking,
+    recovering,
+    running,
+    writing,
+)
 from .command import COMMANDS, MakeEnvironment
 from .loading import LoadingGroup
 
@@ -12,6 +21,7 @@ __all__ = [
     "COMMAND",
     "LoadingGroup",
     "asides",
+    "backups",
     "indexes",
     "linting",
     "looking",
@@ -26,6 +36,7 @@ COMMAND = "db-migrate"
 """The name of the group; setup.cfg has it too."""
 
 _GROUPS: dict[str, str] = {
+    "backup": "Make, list, verify and prune backups.",
     "index": "List, compare, build and drop indexes.",
 }
 """Name of a group below `db-migrate` -> its help."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import asides, indexes, lint, plans, recovery, results, survey
+from . import asides, backups, indexes, lint, plans, recovery, results, survey
 from .plain import as_json
 from .text import lines
 
@@ -12,6 +12,7 @@ __all__ = [
     "as_json",
     "as_text",
     "asides",
+    "backups",
     "indexes",
     "lint",
     "plans",

@@ -11,7 +11,19 @@ from typing import Any
 
 from pymongo.database import Database
 
-from ..backend import Aside, Doubt, FieldFacts, Loss, PlannedStep, Progress, State, Ways
+from ..backend import (
+    Aside,
+    Doubt,
+    Dumped,
+    Extent,
+    FieldFacts,
+    Loss,
+    PlannedStep,
+    Progress,
+    State,
+    Ways,
+)
+from ..backups import BackupFolder, Scope
 from ..errors import (
     DatabaseUnavailable,
     IntegrityError,
@@ -27,6 +39,7 @@ from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
 from ..survey import Counts
+from .dump import MongoDump
 from .errors import driver_errors
 from .forecast import Rehearsal
 from .journal import MongoJournal
@@ -40,6 +53,7 @@ from .results import StepResult
 from .resume import described, doubts
 from .runner import OperationRunner
 from .scripts import MongoScripts
+from .selection import extent_of
 from .survey import count_documents, field_facts
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
@@ -294,7 +308,9 @@ class MongoBackend:
         with driver_errors("count what fields hold"):
             return field_facts(self._db, name, fields)
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
         """Undo the operations newest first; return None, or why some stay done."""
         revision_id, direction = step.revision.id, step.direction
         reverted = self._runner().revert(
@@ -308,6 +324,7 @@ class MongoBackend:
                     direction=direction,
                     partial=True,
                     error=error,
+                    by_script=by_script,
                 )
             elif direction is Direction.UPGRADE:
                 self._journal.finish(
@@ -315,6 +332,7 @@ class MongoBackend:
                     Status.FAILED if error else Status.ROLLED_BACK,
                     direction=direction,
                     error=error,
+                    by_script=by_script,
                 )
             else:
                 self._journal.restore_applied(revision_id, error=error)
@@ -325,6 +343,26 @@ class MongoBackend:
         self._runner().settle(step.revision.id, step.direction)
         with driver_errors("write its journal"):
             self._journal.settle(step.revision.id)
+
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        with driver_errors("be looked at"):
+            if scope is Scope.ALL:
+                return extent_of(self._db, None)
+            operations = [op for step in steps for op in self._scripts.operations(step)]
+            return extent_of(self._db, operations, [s.revision.id for s in steps])
+
+    def require_dump(self) -> None:
+        """Nothing but the driver is needed."""
+
+    def dump(
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
+    ) -> Dumped:
+        return MongoDump(
+            self._db,
+            has_snapshots=self._has_transactions,
+            keep_going=self._keep_going,
+            on_progress=self._on_progress,
+        ).write(folder, extent, applied)
 
     def stamp(self, revisions: Sequence[Revision]) -> None:
         marks = {

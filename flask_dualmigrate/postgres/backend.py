@@ -13,7 +13,18 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..backend import Doubt, FieldFacts, Loss, PlannedStep, Progress, State, Ways
+from ..backend import (
+    Doubt,
+    Dumped,
+    Extent,
+    FieldFacts,
+    Loss,
+    PlannedStep,
+    Progress,
+    State,
+    Ways,
+)
+from ..backups import BackupFolder, Scope
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..graph import RevisionGraph
@@ -26,6 +37,7 @@ from ..stopping import NEVER, Stop
 from ..survey import Counts
 from .cancelling import interruptible
 from .crashpoints import watch
+from .dump import PostgresDump
 from .env import run_script
 from .errors import connection_lost, driver_errors
 from .failures import script_failure
@@ -33,10 +45,12 @@ from .journal import PostgresJournal, now_of
 from .limits import Attempt
 from .lock import PostgresLock, lock_key
 from .losses import LIMIT_MS, loss_of
+from .other_dialects import dump_sqlite, other_extent
 from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
 from .scripts import PostgresScripts
 from .survey import column_facts, count_rows
+from .touched import extent_of
 from .versions import applied_below, read_heads, write_heads
 
 
@@ -46,6 +60,7 @@ class PostgresBackend:
     options: the app's arguments for Alembic's configure().
     limits: of the app and of the run; each script may have its own.
     stop: cuts a script short; its transaction rolls back.
+    pg_dump, on_progress: as PostgresDump takes them.
     """
 
     name = BackendName.POSTGRES
@@ -61,6 +76,8 @@ class PostgresBackend:
         limits: Limits = DEFAULT,
         x_arg: Sequence[str] = (),
         stop: Stop = NEVER,
+        pg_dump: str | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.engine = engine
         self._options = options
@@ -76,6 +93,13 @@ class PostgresBackend:
             schema=self._schema,
         )
         self._journal = PostgresJournal(self._schema)
+        self._dump = PostgresDump(
+            engine,
+            pg_dump=pg_dump,
+            lock_timeout_s=limits.lock_timeout_s,
+            stop=stop,
+            on_progress=on_progress,
+        )
         self._lock = PostgresLock(
             engine, key=lock_key(self._schema), keep_going=stop.require
         )
@@ -306,6 +330,32 @@ class PostgresBackend:
                 return None
             return int(connection.execute(query).scalar_one())
 
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        version = self._options.get("version_table", "alembic_version")
+        ours = [version, *(table.name for table in self._journal.tables)]
+        journal = [(self._schema, name) for name in ours]
+        wanted = steps if scope is Scope.TOUCHED else None
+        with driver_errors("be looked at"), self.engine.connect() as connection:
+            if not self._is_postgres:
+                return other_extent(connection, ours)
+            return extent_of(
+                connection,
+                None if wanted is None else lambda: self._scripts.mentioned(wanted),
+                journal=journal,
+            )
+
+    def require_dump(self) -> None:
+        if self._is_postgres:
+            self._dump.program()
+
+    def dump(
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
+    ) -> Dumped:
+        if self._is_postgres:
+            return self._dump.write(folder, extent, applied)
+        with driver_errors("be backed up"), self.engine.connect() as connection:
+            return dump_sqlite(connection, folder, applied)
+
     def survey(self, only: Collection[str] | None) -> Counts:
         tables = self._environment["metadata"].tables.values()
         with driver_errors("count rows"), self.engine.connect() as connection:
@@ -322,10 +372,13 @@ class PostgresBackend:
             return column_facts(connection, table, fields)
 
     @around("postgres.revert")
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
         failed = error is not None and step.direction is Direction.UPGRADE
-        checksum = self._scripts.checksum(step.revision) if failed else None
+        blamed = failed and by_script
+        checksum = self._scripts.checksum(step.revision) if blamed else None
         with suppress(SQLAlchemyError), self.engine.begin() as connection:
             self._journal.write(
                 connection,

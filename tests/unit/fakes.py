@@ -13,6 +13,8 @@ from typing import Any
 
 from flask_dualmigrate.backend import (
     Doubt,
+    Dumped,
+    Extent,
     FieldFacts,
     Loss,
     PlannedStep,
@@ -20,6 +22,7 @@ from flask_dualmigrate.backend import (
     State,
     Ways,
 )
+from flask_dualmigrate.backups import BackupFolder, Scope
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
@@ -44,6 +47,7 @@ class Calls:
     fail_at: Mapping[str, Exception] = dataclasses.field(default_factory=dict)
     count: int = 0
     log: list[str] = dataclasses.field(default_factory=list)
+    blamed: list[bool] = dataclasses.field(default_factory=list)
 
     def change(self, name: str, change: Callable[[], object]) -> None:
         self._tick()
@@ -164,6 +168,17 @@ class FakeSide:
         assert self.held
         self.calls.change(f"{self.name}.{name}", change)
 
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        return Extent(self.name, scope, ())
+
+    def require_dump(self) -> None:
+        """It has nothing to dump."""
+
+    def dump(
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
+    ) -> Dumped:
+        raise NotImplementedError
+
 
 class FakeMongo(FakeSide):
     """Works operation by operation, each with its marker; keeps an undo log."""
@@ -191,7 +206,10 @@ class FakeMongo(FakeSide):
     def progress(self, entry: Entry) -> Progress | None:
         return None
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
+        self.calls.blamed.append(by_script)
         key = step.revision.id
         for number in list(reversed(self.store.done.get(key, []))):
             if f"{key}.{number}" == self.cannot_undo:
@@ -270,7 +288,10 @@ class FakePostgres(FakeSide):
     def progress(self, entry: Entry) -> Progress | None:
         return None
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
+        self.calls.blamed.append(by_script)
         if step.direction is UP:
             self._change(
                 f"failed {step.revision.id}",
