@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
-from . import asides, backups, indexes, looking, recovering, running, writing
+from . import (
+    asides,
+    backups,
+    indexes,
+    linting,
+    looking,
+    recovering,
+    running,
+    writing,
+)
 from .command import COMMANDS, MakeEnvironment
 from .loading import LoadingGroup
 
@@ -14,6 +23,7 @@ __all__ = [
     "asides",
     "backups",
     "indexes",
+    "linting",
     "looking",
     "make_group",
     "recovering",
