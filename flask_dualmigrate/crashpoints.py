@@ -52,6 +52,9 @@ SINGLE: Mapping[str, str] = MappingProxyType(
         "postgres.version_row": "the script ran, and the version row is written",
         "postgres.commit.before": "the next command is the COMMIT that decides",
         "postgres.commit.after": "it was answered",
+        "backup.file.begun": "a file of a backup is made, and empty",
+        "backup.file.done": "it is complete, and on the disk",
+        "backup.manifest.partial": "the manifest is on the disk, under another name",
         "file.partial": "a file is written under another name, and on the disk",
     }
 )
@@ -88,6 +91,8 @@ PAIRED: Mapping[str, str] = MappingProxyType(
         "postgres.journal.write": "adding the row of an attempt",
         "postgres.revert": "writing a failure down, in a transaction",
         "postgres.stamp": "marking revisions, in a transaction",
+        "backup.folder": "making the folder of a backup",
+        "backup.manifest": "writing the manifest that makes a backup of a folder",
         "file.folder": "making a folder of the tree",
         "file.write": "writing a file: a hidden script, revisions.lock, .gitignore",
         "file.place": "moving a hidden script to its place",

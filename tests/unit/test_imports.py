@@ -29,7 +29,7 @@ ROOT = Path(flask_dualmigrate.__file__).parent
 STAIR = (
     ("crashpoints", "errors", "revision", "stopping"),
     ("events", "limits"),
-    ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
+    ("backups", "config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph", "holder"),
     ("backend", "script", "embedded"),
     ("indexes", "side_scripts"),
@@ -59,7 +59,7 @@ STEP = {name: number for number, names in enumerate(STAIR) for name in names}
 
 WINGS = {"autogenerate", "postgres", "mongo"}
 SPINE = (
-    *("crashpoints", "errors", "revision"),
+    *("backups", "crashpoints", "errors", "revision"),
     *("config", "journal", "lockfile", "script_file", "graph", "backend", "script"),
     *(
         "indexes",
