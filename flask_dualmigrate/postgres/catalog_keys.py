@@ -15,9 +15,7 @@ _NOT_OF_EXTENSION = (
     " NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'"
     " AND d.objid = {0}.oid AND d.classid = 'pg_catalog.{1}'::regclass)"
 )
-_OURS = (
-    " n.nspname !~ '^pg_(catalog|toast|temp)' AND n.nspname <> 'information_schema'"
-)
+_OURS = " n.nspname !~ '^pg_(catalog|toast|temp)' AND n.nspname <> 'information_schema'"
 _OF_TABLE = (
     " JOIN pg_catalog.pg_class c ON c.oid = {0}"
     " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE" + _OURS

@@ -36,21 +36,58 @@ _ALIKE = {
 }
 
 KNOWN = frozenset(
-    "TABLE,FOREIGN TABLE,VIEW,MATERIALIZED VIEW,SEQUENCE,INDEX,CONSTRAINT,DEFAULT,"
-    "TRIGGER,RULE,POLICY,STATISTICS,TYPE,FUNCTION,SCHEMA,EXTENSION,PUBLICATION,"
-    "PUBLICATION TABLE,EVENT TRIGGER".split(",")
+    (
+        "TABLE",
+        "FOREIGN TABLE",
+        "VIEW",
+        "MATERIALIZED VIEW",
+        "SEQUENCE",
+        "INDEX",
+        "CONSTRAINT",
+        "DEFAULT",
+        "TRIGGER",
+        "RULE",
+        "POLICY",
+        "STATISTICS",
+        "TYPE",
+        "FUNCTION",
+        "SCHEMA",
+        "EXTENSION",
+        "PUBLICATION",
+        "PUBLICATION TABLE",
+        "EVENT TRIGGER",
+    )
 )
 """The kinds of which the catalog says whether they are there; see catalog_keys.py."""
 
 DERIVED = frozenset(
-    "COMMENT,ACL,SEQUENCE OWNED BY,TABLE ATTACH,INDEX ATTACH,ROW SECURITY,"
-    "SECURITY LABEL".split(",")
+    (
+        "COMMENT",
+        "ACL",
+        "SEQUENCE OWNED BY",
+        "TABLE ATTACH",
+        "INDEX ATTACH",
+        "ROW SECURITY",
+        "SECURITY LABEL",
+    )
 )
 """What belongs to an object, and goes and comes with it."""
 
 AFTER_DATA = frozenset(
-    "INDEX,CONSTRAINT,TRIGGER,RULE,POLICY,STATISTICS,INDEX ATTACH,ROW SECURITY,"
-    "PUBLICATION,PUBLICATION TABLE,EVENT TRIGGER,SUBSCRIPTION".split(",")
+    (
+        "INDEX",
+        "CONSTRAINT",
+        "TRIGGER",
+        "RULE",
+        "POLICY",
+        "STATISTICS",
+        "INDEX ATTACH",
+        "ROW SECURITY",
+        "PUBLICATION",
+        "PUBLICATION TABLE",
+        "EVENT TRIGGER",
+        "SUBSCRIPTION",
+    )
 )
 """What pg_dump puts after the rows: it is made faster then, or would change them."""
 
