@@ -14,10 +14,12 @@ from pymongo.database import Database
 from ..backend import Aside, Doubt, PlannedStep, Progress, State
 from ..errors import DatabaseUnavailable, IntegrityError
 from ..events import tell
+from ..backups import BackupFolder, Manifest
 from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
+from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
@@ -29,10 +31,15 @@ from .lock import MongoLock
 from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
 from .privileges import require_privileges
+from .restore import MongoRestorer
+from .restore_record import RestoreRecord
 from .results import StepResult
 from .resume import described, doubts
 from .runner import OperationRunner
 from .scripts import MongoScripts
+from .steps import StepStore
+from .stored import StoredCollections
+from .switching import Switching
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
 from .work import progress_at
@@ -99,9 +106,9 @@ class MongoBackend:
     def read(self, graph: RevisionGraph | None = None) -> State:
         with driver_errors("read its journal"):
             entries = self._journal.entries()
-            pair_id = self._journal.pair_id()
+            pair_id, restoring = self._journal.pair_and_restore()
         applied = frozenset(key for key, entry in entries.items() if entry.applied)
-        return State(applied, entries, pair_id)
+        return State(applied, entries, pair_id, restoring=restoring)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
@@ -267,6 +274,42 @@ class MongoBackend:
             if not limit:
                 return documents.count_documents({})
             return documents.count_documents({}, limit=limit)
+
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> MongoRestorer:
+        return MongoRestorer(
+            self._db,
+            StoredCollections(folder, manifest),
+            backup=manifest.name,
+            plan=manifest.plan,
+            partner=partner,
+            require_lock=self._lock.require,
+            keep_going=self._stop.require,
+            shut_out=self._shut_out,
+            on_progress=self._on_progress,
+        )
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        with driver_errors("be restored"):
+            record = RestoreRecord(self._db)
+            lock = self._lock.require
+            switching = Switching(exact_view(self._db), record, require_lock=lock)
+            return switching.run(mark, shut_out=self._shut_out)
+
+    def _shut_out(self) -> None:
+        """The fence came back too, as it was: the runs since must not pass it."""
+        StepStore(exact_view(self._db), token=self._lock.token).shut_out()
+
+    def keep(self, step: Step, error: str) -> None:
+        with driver_errors("write its journal"):
+            self._journal.finish(
+                step.revision.id,
+                Status.FAILED,
+                direction=step.direction,
+                partial=True,
+                error=error,
+            )
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo the operations newest first; return None, or why some stay done."""

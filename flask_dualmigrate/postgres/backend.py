@@ -16,13 +16,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..backend import Doubt, PlannedStep, Progress, State
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
+from ..backups import BackupFolder, Manifest
 from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
+from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
+from .content import Content
 from .crashpoints import watch
 from .env import run_script
 from .errors import connection_lost, driver_errors
@@ -32,6 +35,7 @@ from .limits import Attempt
 from .lock import PostgresLock, lock_key
 from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
+from .restore import PostgresRestorer
 from .scripts import PostgresScripts
 from .versions import applied_below, read_heads, write_heads
 
@@ -100,8 +104,9 @@ class PostgresBackend:
         with driver_errors("read its journal"), self.engine.connect() as connection:
             heads = read_heads(connection, graph, self._environment)
             entries = self._journal.entries(connection)
-            pair_id = self._journal.pair_id(connection)
-        return State(applied_below(heads, graph, entries), entries, pair_id, heads)
+            pair_id, restored = self._journal.pair_and_restored(connection)
+        applied = applied_below(heads, graph, entries)
+        return State(applied, entries, pair_id, heads, restored=restored)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
@@ -288,6 +293,30 @@ class PostgresBackend:
             if not sa.inspect(connection).has_table(table.name, schema=table.schema):
                 return None
             return int(connection.execute(query).scalar_one())
+
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> PostgresRestorer:
+        return PostgresRestorer(
+            self.engine,
+            Content(folder, manifest, self._pg_restore),
+            journal=self._journal,
+            version_table=self._options.get("version_table", "alembic_version"),
+            limits=self._scripts.limits,
+            stop=self._stop,
+            require_lock=self._lock.require,
+            on_progress=self._on_progress,
+        )
+
+    def _pg_restore(self) -> str:
+        return "pg_restore"
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        """Nothing: its commit is the point of no return."""
+        return ()
+
+    def keep(self, step: Step, error: str) -> None:
+        self.revert(step, error)
 
     @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:

@@ -96,6 +96,16 @@ class PostgresJournal:
     def set_pair_id(self, connection: Connection, pair_id: str) -> None:
         connection.execute(self._meta.insert().values(key="pair_id", value=pair_id))
 
+    def pair_and_restored(
+        self, connection: Connection
+    ) -> tuple[str | None, str | None]:
+        """Return the id of the pair, and the mark of the last restore; None: none."""
+        if not self.exists(connection):
+            return None, None
+        query = sa.select(self._meta.c.key, self._meta.c.value)
+        found = {key: value for key, value in connection.execute(query)}
+        return found.get("pair_id"), found.get(_RESTORED)
+
     def restored(self, connection: Connection) -> str | None:
         """Return the mark of the last restore; None: there is none."""
         if not self.exists(connection):
