@@ -9,7 +9,7 @@ may interrupt and the next `restore` carries on.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from enum import StrEnum
 from typing import Protocol
 
 from .revision import BackendName
@@ -54,8 +54,12 @@ class Kept:
     count: int
 
 
-OnRestore = Callable[[BackendName, str, int, int | None], None]
-"""Told how far it is: the side, the table or collection, rows done, rows in all."""
+class OnError(StrEnum):
+    """What a run does with both databases when one of its scripts fails."""
+
+    UNDO = "undo"
+    RESTORE = "restore"
+    KEEP = "keep"
 
 
 class Restorer(Protocol):

@@ -12,9 +12,9 @@ from typing import Any
 from pymongo.database import Database
 
 from ..backend import Aside, Doubt, PlannedStep, Progress, State
+from ..backups import BackupFolder, Manifest
 from ..errors import DatabaseUnavailable, IntegrityError
 from ..events import tell
-from ..backups import BackupFolder, Manifest
 from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry

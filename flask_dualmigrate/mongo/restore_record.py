@@ -135,4 +135,3 @@ def record_of(document: Doc) -> Record:
         tuple(Gone(**each) for each in document.get("gone", ())),
         tuple(document.get("entries", ())),
     )
-

@@ -45,9 +45,7 @@ class Switching:
         if record is None or record.unfinished.mark != mark:
             return ()
         if not record.unfinished.switching:
-            self._record.decide(
-                self._fates(record), self._entries_to_stay(record)
-            )
+            self._record.decide(self._fates(record), self._entries_to_stay(record))
             record = self._record.read()
             assert record is not None
         for gone in record.gone:

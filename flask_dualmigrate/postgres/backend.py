@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..backend import Doubt, PlannedStep, Progress, State
+from ..backups import BackupFolder, Manifest
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
-from ..backups import BackupFolder, Manifest
 from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from ..backend import Progress
 from ..crashpoints import reached
 from ..errors import IntegrityError
-from ..restoration import Kept, OnRestore
+from ..restoration import Kept
 from ..revision import BackendName
 from ..stopping import Stop
 from . import live_tables as live
@@ -60,13 +62,13 @@ class Replacing:
         *,
         ours: set[str],
         stop: Stop,
-        on_progress: OnRestore,
+        on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._connection = connection
         self._content = content
         self._ours = ours
         self._stop = stop
-        self._on_progress = on_progress
+        self._on_progress = on_progress or (lambda progress: None)
 
     def run(self) -> list[Kept]:
         """Replace the tables; return what was made since the backup and is kept.
@@ -215,13 +217,14 @@ class Replacing:
 
     def _copy(self, part: Rows) -> None:
         total, done = self._content.rows.get(part.table), 0
+        began = time.monotonic()
 
         def told() -> Iterator[bytes]:
             nonlocal done
             for chunk in part.chunks:
                 yield chunk
                 done += chunk.count(b"\n")
-                self._on_progress(BackendName.POSTGRES, part.table, done, total)
+                self._tell(part.table, done, total, began)
 
         copied = copy(self._connection, part.copy, told())
         if copied != total:
@@ -229,6 +232,30 @@ class Replacing:
                 f"{part.table} has {copied} rows, and the dump {total}",
                 hint="Nothing was changed.",
             )
+        self._tell(part.table, done, total, began, ended=True)
+
+    def _tell(
+        self,
+        table: str,
+        done: int,
+        total: int | None,
+        began: float,
+        *,
+        ended: bool = False,
+    ) -> None:
+        took_s = time.monotonic() - began
+        self._on_progress(
+            Progress(
+                revision="",
+                step=-1,
+                verb="restore",
+                subject=table,
+                done=done,
+                total=total,
+                rate=done / took_s if took_s else None,
+                ended=ended,
+            )
+        )
 
 
 def doomed_tables(

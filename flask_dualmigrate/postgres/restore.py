@@ -12,6 +12,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..backend import Progress
 from ..crashpoints import reached
 from ..errors import (
     DatabaseUnavailable,
@@ -21,7 +22,7 @@ from ..errors import (
     OutcomeUnknown,
 )
 from ..limits import Limits
-from ..restoration import Kept, OnRestore, Replacement
+from ..restoration import Kept, Replacement
 from ..revision import BackendName
 from ..stopping import Stop
 from . import live_tables as live
@@ -53,7 +54,7 @@ class PostgresRestorer:
         limits: Limits,
         stop: Stop,
         require_lock: Callable[[Connection], None],
-        on_progress: OnRestore = lambda *_: None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._engine = engine
         self._content = content
