@@ -109,6 +109,7 @@ def upgrade(
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
+    backup: str | None = None,
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
@@ -117,6 +118,8 @@ def upgrade(
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
     lock_retries, statement_timeout_s, max_time_s.
+    backup: "touched" or "all": back that up first, however large it is; "never": make
+    no backup; None: as DUALMIGRATE_BACKUP says.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
@@ -125,7 +128,7 @@ def upgrade(
             env, revision, Direction.UPGRADE, language, limits=limits
         )
     return commands.upgrade(
-        env, revision, dry_run=dry_run, wait_s=wait_s, limits=limits
+        env, revision, dry_run=dry_run, wait_s=wait_s, limits=limits, backup=backup
     )
 
 
@@ -139,6 +142,7 @@ def downgrade(
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
+    backup: str | None = None,
 ) -> RunResult | PlanResult | ScriptResult:
     """Take the databases down to a revision, or say what that would do.
 
@@ -146,6 +150,8 @@ def downgrade(
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
     lock_retries, statement_timeout_s, max_time_s.
+    backup: "touched" or "all": back that up first, however large it is; "never": make
+    no backup; None: as DUALMIGRATE_BACKUP says.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
@@ -153,7 +159,9 @@ def downgrade(
         return commands.print_script(
             env, revision, Direction.DOWNGRADE, language, limits=limits
         )
-    return commands.downgrade(env, revision, dry_run=dry_run, limits=limits)
+    return commands.downgrade(
+        env, revision, dry_run=dry_run, limits=limits, backup=backup
+    )
 
 
 def stamp(

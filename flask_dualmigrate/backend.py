@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-from .backups import BackupFolder, Manifest
+from .backups import BackupFolder, Manifest, MongoPart, PostgresPart, Scope
 from .graph import RevisionGraph
 from .holder import Holder
 from .journal import Entry
@@ -103,9 +103,10 @@ class PlannedStep:
 class Progress:
     """How far an operation is.
 
+    revision: empty, and step -1, for a backup.
     subject: the collection that it works on, if it works on one. done: documents
-    written; total: documents expected; rate: documents a second of this run; None if it
-    is not known. ended: the operation is done.
+    written, or what else unit says; total: expected; rate: a second, of this run; None
+    if it is not known. ended: the operation is done.
     """
 
     revision: str
@@ -116,6 +117,8 @@ class Progress:
     total: int | None
     rate: float | None = None
     ended: bool = False
+    unit: str = "documents"
+    backend: BackendName = BackendName.MONGO
 
     @property
     def left_s(self) -> float | None:
@@ -168,6 +171,52 @@ class Aside:
     age_s: float
     for_downgrade: bool
     needed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Surveyed:
+    """A table or a collection that a backup is to hold. schema: None in MongoDB.
+
+    size_bytes: as the server counts it. existed: False if it is not there: the plan
+    makes it. own: it is of the journal, and no data of the app's.
+    """
+
+    name: str
+    schema: str | None = None
+    size_bytes: int = 0
+    is_empty: bool = True
+    existed: bool = True
+    own: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What a backup of one side is to hold.
+
+    scope: ALL: the whole database; why: the reason, where nobody asked for all of it.
+    """
+
+    backend: BackendName
+    scope: Scope
+    items: tuple[Surveyed, ...]
+    why: str | None = None
+
+    @property
+    def data(self) -> tuple[Surveyed, ...]:
+        """What of it holds data of the app's."""
+        return tuple(each for each in self.items if not (each.is_empty or each.own))
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(item.size_bytes for item in self.items)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dumped:
+    """What one side wrote into a backup. versions: of its server and its program."""
+
+    part: PostgresPart | MongoPart
+    versions: Mapping[str, str]
 
 
 class Backend(Protocol):
@@ -270,6 +319,24 @@ class Backend(Protocol):
 
     def keep(self, step: Step, error: str) -> None:
         """Write down that `execute` failed, and leave what it did as it stands."""
+
+    def survey(self, steps: Sequence[Step], scope: Scope) -> Survey:
+        """Say what of the database a backup before some steps has to hold.
+
+        scope: what is wanted: what they touch, as far as that can be told, or all.
+        """
+
+    def require_dump(self) -> None:
+        """Raise BackupError if this side cannot be backed up here."""
+
+    def dump(
+        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+    ) -> Dumped:
+        """Write what a survey names into a backup, as it is at one moment.
+
+        applied: ids of the revisions that the database has.
+        Raises BackupError if it cannot be read or written.
+        """
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo what `execute` did; return None, or why some of it stays."""

@@ -56,12 +56,15 @@ def upgrade(
     confirm: Confirm | None = None,
     wait_s: float = 0.0,
     limits: GivenLimits = NO_LIMITS,
+    backup: str | None = None,
 ) -> RunResult | PlanResult:
     """Bring the sides in use up to a target, or say what that would do.
 
-    wait_s: seconds to wait for the servers to come up.
+    wait_s: seconds to wait for the servers to come up. backup: as `env.back_up` takes
+    it.
     """
     env.limit(limits)
+    env.back_up(backup)
     env.directory.require_pairs()
     env.wait_for_servers(wait_s)
     return _go(env, target, Direction.UPGRADE, dry_run, confirm)
@@ -74,9 +77,14 @@ def downgrade(
     dry_run: bool = False,
     confirm: Confirm | None = None,
     limits: GivenLimits = NO_LIMITS,
+    backup: str | None = None,
 ) -> RunResult | PlanResult:
-    """Take the sides in use down to a target, or say what that would do."""
+    """Take the sides in use down to a target, or say what that would do.
+
+    backup: as `env.back_up` takes it.
+    """
     env.limit(limits)
+    env.back_up(backup)
     env.directory.require_pairs()
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
 
@@ -146,6 +154,7 @@ def _go(
             )
             for result in done
         ),
+        None if env.backup is None else env.backup.name,
     )
 
 

@@ -6,6 +6,7 @@ Every key has its default and its unit in DEFAULTS; docs/configuration.md says t
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -32,10 +33,15 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_BATCH_SECONDS": 0.5,  # a batch's time; 0: its size stays
         "DUALMIGRATE_REPLICATION_LAG_S": 10.0,  # seconds; 0: do not wait for it
         "DUALMIGRATE_VALIDATORS": "off",  # "off" | "warn" | "error"
+        "DUALMIGRATE_BACKUP": "touched",  # "touched" | "all" | "never"
+        "DUALMIGRATE_BACKUP_DIR": None,  # a path; None: in the instance folder
+        "DUALMIGRATE_BACKUP_MAX_BYTES": 1024**3,  # bytes; a larger one is refused
+        "DUALMIGRATE_PG_DUMP": None,  # a path; None: beside the server's version
     }
 )
 
 VALIDATORS = ("off", "warn", "error")
+BACKUPS = ("touched", "all", "never")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +72,10 @@ class Config:
     batch_seconds: float = 0.5
     replication_lag_s: float = 10.0
     validators: str = "off"
+    backup: str = "touched"
+    backup_dir: str | None = None
+    backup_max_bytes: int = 1024**3
+    pg_dump: str | None = None
     alembic_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     x_arg: tuple[str, ...] = ()
 
@@ -85,13 +95,6 @@ class Config:
                         _unknown(key), hint="Mend its name, or take it out."
                     )
                 values[key] = value
-        validators = values["DUALMIGRATE_VALIDATORS"]
-        if validators not in VALIDATORS:
-            words = ", ".join(map(repr, VALIDATORS))
-            raise UsageError(
-                f"DUALMIGRATE_VALIDATORS is one of {words}, not {validators!r}",
-                hint="Mend it in the app's config.",
-            )
         return cls(
             directory=directory,
             lock_timeout_s=_seconds(values, "DUALMIGRATE_LOCK_TIMEOUT_S"),
@@ -107,7 +110,11 @@ class Config:
             mongo_max_time_s=_seconds(values, "DUALMIGRATE_MONGO_MAX_TIME_S"),
             batch_seconds=_seconds(values, "DUALMIGRATE_BATCH_SECONDS"),
             replication_lag_s=_seconds(values, "DUALMIGRATE_REPLICATION_LAG_S"),
-            validators=validators,
+            validators=_one_of(values, "DUALMIGRATE_VALIDATORS", VALIDATORS),
+            backup=_one_of(values, "DUALMIGRATE_BACKUP", BACKUPS),
+            backup_dir=_path_or_none(values, "DUALMIGRATE_BACKUP_DIR"),
+            backup_max_bytes=_bytes(values, "DUALMIGRATE_BACKUP_MAX_BYTES"),
+            pg_dump=_path_or_none(values, "DUALMIGRATE_PG_DUMP"),
             **given,
         )
 
@@ -156,6 +163,37 @@ def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> fl
             hint="Mend it in the app's config.",
         )
     return number
+
+
+def _one_of(values: Mapping[str, Any], key: str, words: Sequence[str]) -> str:
+    value = values[key]
+    if value not in words:
+        raise UsageError(
+            f"{key} is one of {', '.join(map(repr, words))}, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
+    return str(value)
+
+
+def _path_or_none(values: Mapping[str, Any], key: str) -> str | None:
+    value = values[key]
+    if value is None:
+        return None
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise UsageError(
+            f"{key} is a path, not {value!r}", hint="Mend it in the app's config."
+        )
+    return os.fspath(value)
+
+
+def _bytes(values: Mapping[str, Any], key: str) -> int:
+    value = values[key]
+    if isinstance(value, bool) or not str(value).isdecimal():
+        raise UsageError(
+            f"{key} is a number of bytes, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
+    return int(value)
 
 
 def _seconds_or_none(values: Mapping[str, Any], key: str) -> float | None:

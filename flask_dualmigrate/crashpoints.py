@@ -92,6 +92,7 @@ PAIRED: Mapping[str, str] = MappingProxyType(
         "postgres.revert": "writing a failure down, in a transaction",
         "postgres.stamp": "marking revisions, in a transaction",
         "backup.folder": "making the folder of a backup",
+        "backup.take": "making a backup, from its folder to its manifest",
         "backup.manifest": "writing the manifest that makes a backup of a folder",
         "file.folder": "making a folder of the tree",
         "file.write": "writing a file: a hidden script, revisions.lock, .gitignore",

@@ -180,4 +180,3 @@ def _line(item: Replacement) -> str:
     if item.now is None:
         return f"{place}: made again, with {item.then:,} {noun}"
     return f"{place}: {item.now:,} {noun} now, {item.then:,} in the backup"
-

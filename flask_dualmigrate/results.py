@@ -43,10 +43,14 @@ class PlannedRevision:
 
 @dataclasses.dataclass(frozen=True)
 class PlanResult:
-    """What `upgrade --dry-run` and `downgrade --dry-run` say."""
+    """What `upgrade --dry-run` and `downgrade --dry-run` say.
+
+    backup: what would be backed up, in words; None: nothing.
+    """
 
     direction: Direction
     revisions: tuple[PlannedRevision, ...]
+    backup: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -84,10 +88,11 @@ class DoneStep:
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """What `upgrade` and `downgrade` did."""
+    """What `upgrade` and `downgrade` did. backup: the name of the one made before."""
 
     direction: Direction
     steps: tuple[DoneStep, ...]
+    backup: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from .autogenerate.counterparts import counterparts, script_counterparts
 from .autogenerate.naming import Naming
 from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress
+from .backups import BackupStore
 from .config import Config
 from .errors import DatabaseUnavailable, UsageError
 from .indexes import (
@@ -166,6 +168,8 @@ class Sides:
             limits=self._limits,
             x_arg=self.config.x_arg,
             stop=self.stop,
+            pg_dump=self.config.pg_dump,
+            on_progress=self._on_progress,
         )
 
     @cached_property
@@ -233,6 +237,13 @@ class Sides:
                 "The app uses PostgreSQL, and its SQLAlchemy object has no engine",
                 hint="Call db.init_app(app) with a SQLALCHEMY_DATABASE_URI.",
             ) from error
+
+    @cached_property
+    def backup_store(self) -> BackupStore:
+        """Where the app's backups lie; it need not be there."""
+        given = self.config.backup_dir
+        place = Path(self.app.instance_path) / "dualmigrate_backups"
+        return BackupStore(Path(given).absolute() if given else place)
 
     @property
     def metadata(self) -> sa.MetaData:

@@ -12,10 +12,10 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
 
 from ..indexes import DeclaredIndex, DeclaredIndexes
+from ..recording import record
 from .context import Context, Untranslatable, plain_dialect
 from .indexes import Spec, Unknown, project
 from .naming import Naming
-from .record import record
 from .state import Schema, TableState, schema_of
 from .translate import replay
 

@@ -14,10 +14,11 @@ from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.engine import Dialect
 
+from ..recording import foreign_key_op
 from .enums import ChangeEnumOp
 from .postgres_names import foreign_key_name
 from .state import final_name
-from .walk import foreign_key_op, table_of
+from .walk import table_of
 
 # What goes first on a table: an index would be in the way of a change of type.
 _LAST = 9

@@ -12,11 +12,11 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
 
 from ..ops import Todo
+from ..recording import record
 from ..revision import BackendName
 from .context import Context
 from .header import Header
 from .naming import Naming
-from .record import record
 from .render import assemble, render_mongo
 from .state import Schema
 from .translate import replay, translate

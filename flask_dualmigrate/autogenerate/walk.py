@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.engine import Dialect
 
 from .state import full_name
@@ -19,32 +18,6 @@ def leaves(operations: Sequence[ops.MigrateOperation]) -> Iterator[Any]:
             yield from leaves(operation.ops)
         else:
             yield operation
-
-
-def foreign_key_op(
-    table: str, schema: str | None, key: ForeignKeyConstraint
-) -> ops.CreateForeignKeyOp:
-    """Return the operation that adds a foreign key; its target may be unknown here."""
-    targets = [element.target_fullname for element in key.elements]
-    place, _, _ = targets[0].rpartition(".")
-    referent_schema, _, referent = place.rpartition(".")
-    options = {
-        "source_schema": schema,
-        "referent_schema": referent_schema or None,
-        "ondelete": key.ondelete,
-        "onupdate": key.onupdate,
-        "deferrable": key.deferrable,
-        "initially": key.initially,
-        "match": key.match,
-    }
-    return ops.CreateForeignKeyOp(
-        key.name if isinstance(key.name, str) else None,
-        table,
-        referent,
-        list(key.column_keys),
-        [target.rpartition(".")[2] for target in targets],
-        **{name: value for name, value in options.items() if value is not None},
-    )
 
 
 def table_of(op: Any, dialect: Dialect) -> str | None:

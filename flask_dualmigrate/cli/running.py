@@ -22,6 +22,14 @@ _SCRIPTS = (
     option("--sql", is_flag=True, help="Print the PostgreSQL script (FROM:TO)."),
     option("--mongosh", is_flag=True, help="Print a script for mongosh (FROM:TO)."),
 )
+_BACKUP = (
+    option(
+        "--backup",
+        type=click.Choice(["touched", "all"]),
+        help="Back that up first, however large it is.",
+    ),
+    option("--no-backup", is_flag=True, help="Make no backup first."),
+)
 _LIMITS = (
     option(
         "--lock-timeout",
@@ -59,12 +67,23 @@ def _limits(options: dict[str, Any]) -> GivenLimits:
     return {name: options.pop(name) for name in names}
 
 
+def _backup(options: dict[str, Any]) -> str | None:
+    """Take what is to be backed up out of the options; None: it is not said."""
+    given: str | None = options.pop("backup")
+    if not options.pop("no_backup"):
+        return given
+    if given is not None:
+        raise UsageError("Say one of --backup and --no-backup")
+    return "never"
+
+
 @command(
     "upgrade",
     _TARGET_UP,
     _DRY_RUN,
     *_SCRIPTS,
     WAIT,
+    *_BACKUP,
     *_LIMITS,
     asks=True,
     scope=True,
@@ -73,7 +92,7 @@ def _upgrade(
     env: Environment, target: str, yes: bool, wait_s: float, **ways: Any
 ) -> Any:
     """Bring the databases up to a revision (head)."""
-    limits = _limits(ways)
+    limits, backup = _limits(ways), _backup(ways)
     language = commands.language_of(target, **ways)
     if language is not None and wait_s:
         raise UsageError("--wait is for a run: a script is printed without a database")
@@ -89,6 +108,7 @@ def _upgrade(
         confirm=confirm,
         wait_s=wait_s,
         limits=limits,
+        backup=backup,
     )
 
 
@@ -97,13 +117,14 @@ def _upgrade(
     click.Argument(["target"], default="-1", callback=target),
     _DRY_RUN,
     *_SCRIPTS,
+    *_BACKUP,
     *_LIMITS,
     asks=True,
     scope=True,
 )
 def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     """Take the databases down to a revision (-1: one below)."""
-    limits = _limits(ways)
+    limits, backup = _limits(ways), _backup(ways)
     language = commands.language_of(target, **ways)
     if language is not None:
         return commands.print_script(
@@ -111,7 +132,12 @@ def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
         )
     confirm = None if yes else ask
     return commands.downgrade(
-        env, target, dry_run=ways["dry_run"], confirm=confirm, limits=limits
+        env,
+        target,
+        dry_run=ways["dry_run"],
+        confirm=confirm,
+        limits=limits,
+        backup=backup,
     )
 
 

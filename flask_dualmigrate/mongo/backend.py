@@ -11,8 +11,8 @@ from typing import Any
 
 from pymongo.database import Database
 
-from ..backend import Aside, Doubt, PlannedStep, Progress, State
-from ..backups import BackupFolder, Manifest
+from ..backend import Aside, Doubt, Dumped, PlannedStep, Progress, State, Survey
+from ..backups import BackupFolder, Manifest, Scope
 from ..errors import DatabaseUnavailable, IntegrityError
 from ..events import tell
 from ..graph import RevisionGraph
@@ -23,6 +23,7 @@ from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
+from .dump import MongoDump
 from .errors import driver_errors
 from .forecast import Rehearsal
 from .journal import MongoJournal
@@ -37,6 +38,7 @@ from .results import StepResult
 from .resume import described, doubts
 from .runner import OperationRunner
 from .scripts import MongoScripts
+from .selection import survey
 from .steps import StepStore
 from .stored import StoredCollections
 from .switching import Switching
@@ -342,6 +344,26 @@ class MongoBackend:
         self._runner().settle(step.revision.id, step.direction)
         with driver_errors("write its journal"):
             self._journal.settle(step.revision.id)
+
+    def survey(self, steps: Sequence[Step], scope: Scope) -> Survey:
+        with driver_errors("be looked at"):
+            if scope is Scope.ALL:
+                return survey(self._db, None)
+            operations = [op for step in steps for op in self._scripts.operations(step)]
+            return survey(self._db, operations, [s.revision.id for s in steps])
+
+    def require_dump(self) -> None:
+        """Nothing but the driver is needed."""
+
+    def dump(
+        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+    ) -> Dumped:
+        return MongoDump(
+            self._db,
+            has_snapshots=self._has_transactions,
+            keep_going=self._keep_going,
+            on_progress=self._on_progress,
+        ).write(folder, survey, applied)
 
     def stamp(self, revisions: Sequence[Revision]) -> None:
         marks = {

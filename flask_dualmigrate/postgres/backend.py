@@ -13,8 +13,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..backend import Doubt, PlannedStep, Progress, State
-from ..backups import BackupFolder, Manifest
+from ..backend import Doubt, Dumped, PlannedStep, Progress, State, Survey
+from ..backups import BackupFolder, Manifest, Scope
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..graph import RevisionGraph
@@ -25,8 +25,9 @@ from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
-from .content import Content
+from .content import Content, pg_restore_for
 from .crashpoints import watch
+from .dump import PostgresDump
 from .env import run_script
 from .errors import connection_lost, driver_errors
 from .failures import script_failure
@@ -37,6 +38,7 @@ from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
 from .restore import PostgresRestorer
 from .scripts import PostgresScripts
+from .touched import survey
 from .versions import applied_below, read_heads, write_heads
 
 
@@ -46,6 +48,7 @@ class PostgresBackend:
     options: the app's arguments for Alembic's configure().
     limits: of the app and of the run; each script may have its own.
     stop: cuts a script short; its transaction rolls back.
+    pg_dump, on_progress: as PostgresDump takes them.
     """
 
     name = BackendName.POSTGRES
@@ -61,11 +64,16 @@ class PostgresBackend:
         limits: Limits = DEFAULT,
         x_arg: Sequence[str] = (),
         stop: Stop = NEVER,
+        pg_dump: str | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.engine = engine
         self._options = options
         self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
         self._stop = stop
+        self._limits = limits
+        self._pg_dump = pg_dump
+        self._on_progress = on_progress
         self._schema = options.get("version_table_schema")
         self._scripts = PostgresScripts(
             load,
@@ -75,6 +83,13 @@ class PostgresBackend:
             schema=self._schema,
         )
         self._journal = PostgresJournal(self._schema)
+        self._dump = PostgresDump(
+            engine,
+            pg_dump=pg_dump,
+            lock_timeout_s=limits.lock_timeout_s,
+            stop=stop,
+            on_progress=on_progress,
+        )
         self._lock = PostgresLock(
             engine, key=lock_key(self._schema), keep_going=stop.require
         )
@@ -299,17 +314,14 @@ class PostgresBackend:
     ) -> PostgresRestorer:
         return PostgresRestorer(
             self.engine,
-            Content(folder, manifest, self._pg_restore),
+            Content(folder, manifest, lambda: pg_restore_for(manifest, self._pg_dump)),
             journal=self._journal,
             version_table=self._options.get("version_table", "alembic_version"),
-            limits=self._scripts.limits,
+            limits=self._limits,
             stop=self._stop,
             require_lock=self._lock.require,
             on_progress=self._on_progress,
         )
-
-    def _pg_restore(self) -> str:
-        return "pg_restore"
 
     def finish_restore(self, mark: str) -> tuple[Kept, ...]:
         """Nothing: its commit is the point of no return."""
@@ -317,6 +329,26 @@ class PostgresBackend:
 
     def keep(self, step: Step, error: str) -> None:
         self.revert(step, error)
+
+    def survey(self, steps: Sequence[Step], scope: Scope) -> Survey:
+        version = self._options.get("version_table", "alembic_version")
+        ours = [version, *(table.name for table in self._journal.tables)]
+        journal = [(self._schema, name) for name in ours]
+        wanted = steps if scope is Scope.TOUCHED else None
+        with driver_errors("be looked at"), self.engine.connect() as connection:
+            return survey(
+                connection,
+                None if wanted is None else lambda: self._scripts.mentioned(wanted),
+                journal=journal,
+            )
+
+    def require_dump(self) -> None:
+        self._dump.program()
+
+    def dump(
+        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+    ) -> Dumped:
+        return self._dump.write(folder, survey, applied)
 
     @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:

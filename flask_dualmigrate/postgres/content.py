@@ -8,8 +8,9 @@ from functools import cached_property
 
 from ..backups import BackupFolder, Manifest
 from ..backups.layout import POSTGRES_DUMP, POSTGRES_SCHEMA
-from ..errors import IntegrityError
+from ..errors import BackupError, DatabaseUnavailable, IntegrityError
 from .dump_data import Rows, data_of
+from .programs import KEY, find_program
 from .schema_text import Entry, decode, encoding_of, parse
 
 Table = tuple[str, str]
@@ -96,3 +97,23 @@ class Content:
                     where=POSTGRES_SCHEMA,
                     hint="Restore another backup.",
                 )
+
+
+def pg_restore_for(manifest: Manifest, pg_dump: str | None) -> str:
+    """Return the path of a pg_restore that is as new as the pg_dump of a backup.
+
+    pg_dump: the one that the app names, which has it beside it; None: it is looked for.
+    Raises DatabaseUnavailable if there is none.
+    """
+    made_by = manifest.versions.get("pg_dump", "0")
+    major = int(made_by.partition(".")[0])
+    try:
+        return find_program("pg_restore", major, pg_dump).path
+    except BackupError as error:
+        raise DatabaseUnavailable(
+            f"There is no pg_restore here that reads what pg_dump {made_by} wrote; "
+            "nothing was changed",
+            where=error.where,
+            hint=f"Install postgresql-client-{major}, or name the pg_dump beside it in "
+            f"{KEY}.",
+        ) from error

@@ -103,7 +103,7 @@ class PostgresJournal:
         if not self.exists(connection):
             return None, None
         query = sa.select(self._meta.c.key, self._meta.c.value)
-        found = {key: value for key, value in connection.execute(query)}
+        found = {row.key: row.value for row in connection.execute(query)}
         return found.get("pair_id"), found.get(_RESTORED)
 
     def restored(self, connection: Connection) -> str | None:

@@ -91,6 +91,7 @@ def make_app(postgres_url: str, mongo_url: str, tmp_path: Path) -> Iterator[Make
     ) -> Flask:
         app = Flask("an_app", root_path=str(tmp_path))
         urls = {"postgres": postgres_url, "mongo": mongo_url, **(urls or {})}
+        app.config["DUALMIGRATE_BACKUP"] = "never"
         app.config.update(config or {})
         app.config["SQLALCHEMY_DATABASE_URI"] = urls["postgres"]
         app.config["MONGO_URI"] = urls["mongo"]

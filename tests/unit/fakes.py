@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from flask_dualmigrate.backend import Doubt, PlannedStep, Progress, State
+from flask_dualmigrate.backend import (
+    Doubt,
+    Dumped,
+    PlannedStep,
+    Progress,
+    State,
+    Survey,
+)
+from flask_dualmigrate.backups import BackupFolder, Scope
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
@@ -146,6 +154,17 @@ class FakeSide:
     def _change(self, name: str, change: Callable[[], object]) -> None:
         assert self.held
         self.calls.change(f"{self.name}.{name}", change)
+
+    def survey(self, steps: Sequence[Step], scope: Scope) -> Survey:
+        return Survey(self.name, scope, ())
+
+    def require_dump(self) -> None:
+        """It has nothing to dump."""
+
+    def dump(
+        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+    ) -> Dumped:
+        raise NotImplementedError
 
 
 class FakeMongo(FakeSide):

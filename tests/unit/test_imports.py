@@ -27,16 +27,16 @@ import flask_dualmigrate
 ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
-    ("crashpoints", "errors", "revision", "stopping"),
+    ("crashpoints", "errors", "revision", "stopping", "units"),
     ("events", "limits"),
     ("backups", "config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph", "holder"),
     ("backend", "script", "embedded"),
-    ("indexes", "side_scripts"),
+    ("indexes", "recording", "side_scripts"),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "status", "generate"),
     ("recovery", "results"),
-    ("executor", "history", "console", "server_wait"),
+    ("backing_up", "executor", "history", "console", "server_wait"),
     ("cases", "lock_wait"),
     ("sides",),
     ("environment",),

@@ -1,0 +1,194 @@
+"""Taking a backup before a run: what of the databases, how much, and where."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from .backend import Backend, Survey, Surveyed
+from .backups import BackupStore, Manifest, MongoPart, PostgresPart, Scope
+from .crashpoints import around
+from .errors import UsageError
+from .events import since_ms, tell
+from .plan import Plan, States
+from .revision import BackendName, Direction
+from .units import size
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class BackupChoice:
+    """What of the databases a run backs up first.
+
+    scope: None: nothing. max_bytes: a larger one is refused; None: a person said that
+    it may be of any size.
+    """
+
+    scope: Scope | None
+    max_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Foreseen:
+    """What a backup would hold; no surveys: none is wanted."""
+
+    surveys: tuple[Survey, ...]
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything that the plan touches holds data."""
+        return any(survey.data for survey in self.surveys)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(survey.size_bytes for survey in self.surveys)
+
+    @property
+    def words(self) -> str:
+        """Say what it holds, in a part of a sentence."""
+        parts = [_words(survey) for survey in reversed(self.surveys)]
+        return " and ".join(part for part in parts if part)
+
+
+class Backups:
+    """Takes the backups of a run, into a store.
+
+    on_backup: told what is backed up, and then where it is, for a person.
+    """
+
+    def __init__(
+        self,
+        backends: Mapping[BackendName, Backend],
+        store: BackupStore,
+        choice: BackupChoice,
+        *,
+        on_backup: Callable[[str], None] | None = None,
+    ) -> None:
+        self._backends = backends
+        self._store = store
+        self._choice = choice
+        self._on_backup = on_backup or (lambda text: None)
+
+    def foresee(self, plan: Plan) -> Foreseen:
+        """Say what a backup before a plan would hold; nothing is written."""
+        scope = self._choice.scope
+        if scope is None or not plan.steps:
+            return Foreseen(())
+        return Foreseen(
+            tuple(
+                backend.survey([s for s in plan.steps if name in s.backends], scope)
+                for name, backend in self._backends.items()
+            )
+        )
+
+    def words(self, plan: Plan) -> str | None:
+        """Say what a backup before a plan would hold; None: none is made."""
+        foreseen = self.foresee(plan)
+        if not foreseen.is_needed:
+            return None
+        return f"{foreseen.words} ({size(foreseen.size_bytes)})"
+
+    def require(self, plan: Plan) -> Foreseen:
+        """Raise, before anything is changed, if the backup cannot be made.
+
+        Raises UsageError for one that is too large, BackupError for the rest.
+        """
+        foreseen = self.foresee(plan)
+        if not foreseen.is_needed:
+            return foreseen
+        limit = self._choice.max_bytes
+        if limit is not None and foreseen.size_bytes > limit:
+            raise too_large(foreseen, limit, plan.direction)
+        for survey in foreseen.surveys:
+            self._backends[survey.backend].require_dump()
+        self._store.prepare()
+        return foreseen
+
+    def take(self, plan: Plan, states: States) -> Manifest | None:
+        """Make the backup; None if there is nothing to back up."""
+        foreseen = self.require(plan)
+        if not foreseen.is_needed:
+            return None
+        self._on_backup(f"Backing up {foreseen.words} ({size(foreseen.size_bytes)})")
+        started = time.monotonic()
+        manifest = self._write(plan, states, foreseen)
+        took_ms = since_ms(started)
+        tell(
+            log,
+            "backup_made",
+            f"backup {manifest.name} made in {took_ms} ms",
+            backup=manifest.name,
+            backends=[survey.backend for survey in foreseen.surveys],
+            size_bytes=manifest.size_bytes,
+            duration_ms=took_ms,
+        )
+        self._on_backup(f"Backup {manifest.name} ({size(manifest.size_bytes)})")
+        return manifest
+
+    @around("backup.take")
+    def _write(self, plan: Plan, states: States, foreseen: Foreseen) -> Manifest:
+        now = datetime.now(UTC).replace(microsecond=0)
+        ids = [step.revision.id for step in plan.steps]
+        parts: dict[type, PostgresPart | MongoPart] = {}
+        versions = {"flask_dualmigrate": version("Flask-DualMigrate")}
+        pair_ids = [s.pair_id for s in states.values() if s.pair_id]
+        with self._store.new(plan.direction, ids, now) as folder:
+            for survey in foreseen.surveys:
+                applied = sorted(states[survey.backend].applied)
+                dumped = self._backends[survey.backend].dump(folder, survey, applied)
+                parts[type(dumped.part)] = dumped.part
+                versions |= dumped.versions
+            manifest = Manifest(
+                name=folder.path.name,
+                created_at=now,
+                direction=plan.direction,
+                plan=tuple(ids),
+                scope=foreseen_scope(foreseen),
+                pair_id=pair_ids[0] if pair_ids else None,
+                versions=versions,
+                files=tuple(folder.files),
+                postgres=parts.get(PostgresPart),  # type: ignore[arg-type]
+                mongo=parts.get(MongoPart),  # type: ignore[arg-type]
+            )
+            folder.finish(manifest)
+        return manifest
+
+
+def foreseen_scope(foreseen: Foreseen) -> Scope:
+    """Return ALL if all sides are backed up whole."""
+    whole = all(survey.scope is Scope.ALL for survey in foreseen.surveys)
+    return Scope.ALL if whole else Scope.TOUCHED
+
+
+def too_large(foreseen: Foreseen, limit: int, direction: Direction) -> UsageError:
+    whole = [f"{s.backend.label}: {s.why}" for s in foreseen.surveys if s.why]
+    because = f" ({'; '.join(whole)})" if whole else ""
+    return UsageError(
+        f"The backup before this {direction} would be of {size(foreseen.size_bytes)}, "
+        f"and DUALMIGRATE_BACKUP_MAX_BYTES is {size(limit)}; nothing was changed. It "
+        f"would hold {foreseen.words}{because}",
+        hint="To make it all the same: --backup touched; without one: --no-backup",
+    )
+
+
+def _words(survey: Survey) -> str:
+    if not survey.items:
+        return ""
+    if survey.scope is Scope.ALL:
+        return f"all of {survey.backend.label}"
+    names = [_name(item) for item in survey.data]
+    if not names:
+        return f"the journal on {survey.backend.label}"
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" * (len(names) > 5))
+    return f"{shown} on {survey.backend.label}"
+
+
+def _name(item: Surveyed) -> str:
+    return (
+        item.name if item.schema in (None, "public") else f"{item.schema}.{item.name}"
+    )
