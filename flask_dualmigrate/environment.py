@@ -18,9 +18,10 @@ from .backing_up import BackupChoice, Backups
 from .backups import Manifest, Scope
 from .config import Config
 from .consistency import require_consistent
-from .errors import IntegrityError, LockLost, OutcomeUnknown, UsageError, redact
+from .errors import IntegrityError, UsageError, redact
 from .events import lock_told, run_told, waits_told
 from .executor import (
+    UNDECIDED,
     Executor,
     StepResult,
     after_restore,
@@ -221,7 +222,7 @@ class Environment(Sides):
         executor.backup = self.backup.name
         try:
             return executor.run(plan)
-        except (LockLost, OutcomeUnknown):
+        except UNDECIDED:
             raise  # not ours any more, or not known: the next run looks
         except Exception as error:
             if executor.on_error is not OnError.RESTORE:

@@ -32,7 +32,7 @@ from .revision import BackendName, Direction, Revision, Step
 from .stopping import Interrupted
 
 log = logging.getLogger(__name__)
-_UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
+UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
 """After these nothing is undone: what there is, is not known, or not ours any more."""
 
 Backends = Mapping[BackendName, Backend]
@@ -221,7 +221,7 @@ class Executor:
                     backends=[*step.backends],
                     error=error,
                 )
-                if isinstance(error, _UNDECIDED):
+                if isinstance(error, UNDECIDED):
                     raise
                 if self.on_error is OnError.UNDO:
                     self._undo([*done, backend], step, error)
@@ -280,6 +280,9 @@ class Executor:
         """
         if getattr(error, "exit_code", 1) != 1:
             done = _ids(results)
+            stays = hasattr(error, "__notes__") or self.on_error is OnError.KEEP
+            if stays and self.backup is not None and not isinstance(error, UNDECIDED):
+                error.add_note(way_back(self.backup))
             if done:
                 error.add_note(f"Done before it: {done}.")
             return error
@@ -311,10 +314,11 @@ class Executor:
                 f"{before}{stays}. Mend the script without changing what is done, then "
                 f"carry on with: {again}{back}"
             )
+        is_up = step.direction is Direction.UPGRADE
         return (
             f"{before}It was undone: the revision is "
-            f"{'not applied' if step.direction is Direction.UPGRADE else 'still applied'}"
-            f". Mend the script, then: {again}"
+            f"{'not applied' if is_up else 'still applied'}. Mend the script, then: "
+            f"{again}"
         )
 
 
@@ -336,15 +340,15 @@ def after_restore(plan: Plan, backup: str, error: Exception) -> Exception:
     if not isinstance(error, PartialFailure):
         error.add_note(f"{text}.")
         return error
-    failed = PartialFailure(
+    ids = [step.revision.id for step in plan.steps]
+    return PartialFailure(
         error.what,
         applied=(),
         failed=error.failed,
-        untouched=[step.revision.id for step in plan.steps],
+        untouched=[i for i in ids if i != error.failed],
         error=error.error,
         hint=f"{text}. Mend the script, then: {again}",
     )
-    return failed
 
 
 def _tell(

@@ -85,6 +85,12 @@ class Restoring:
     def require_whole(self, states: States) -> None:
         """Raise IntegrityError if the backup is damaged, or of another pair."""
         self._folder.require_whole(self.manifest)
+        self.require_fitting(states)
+        for restorer in self._restorers.values():
+            restorer.check()
+
+    def require_fitting(self, states: States) -> None:
+        """Raise IntegrityError if the databases are another pair than the backup's."""
         ids = {state.pair_id for state in states.values()} - {None}
         if self.manifest.pair_id is not None and ids - {self.manifest.pair_id}:
             raise IntegrityError(
@@ -93,8 +99,6 @@ class Restoring:
                 hint="Look at DATABASE_URL and MONGO_URI, and at DUALMIGRATE_BACKUP_"
                 "DIR.",
             )
-        for restorer in self._restorers.values():
-            restorer.check()
 
     def replacements(self) -> tuple[Replacement, ...]:
         """Say what would be replaced, PostgreSQL first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import asides, indexes, looking, recovering, running, writing
+from . import asides, indexes, looking, recovering, restoring, running, writing
 from .command import COMMANDS, MakeEnvironment
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "looking",
     "make_group",
     "recovering",
+    "restoring",
     "running",
     "writing",
 ]

@@ -9,10 +9,19 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from . import asides, indexes, plans, recovery, results
+from . import asides, indexes, plans, recovery, restores, results
 from .text import lines, utc
 
-__all__ = ["as_json", "as_text", "asides", "indexes", "plans", "recovery", "results"]
+__all__ = [
+    "as_json",
+    "as_text",
+    "asides",
+    "indexes",
+    "plans",
+    "recovery",
+    "restores",
+    "results",
+]
 
 
 def as_json(result: Any) -> str:
