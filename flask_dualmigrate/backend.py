@@ -174,7 +174,7 @@ class Aside:
 
 
 @dataclasses.dataclass(frozen=True)
-class Surveyed:
+class BackupItem:
     """A table or a collection that a backup is to hold. schema: None in MongoDB.
 
     size_bytes: as the server counts it. existed: False if it is not there: the plan
@@ -190,7 +190,7 @@ class Surveyed:
 
 
 @dataclasses.dataclass(frozen=True)
-class Survey:
+class Extent:
     """What a backup of one side is to hold.
 
     scope: ALL: the whole database; why: the reason, where nobody asked for all of it.
@@ -198,11 +198,11 @@ class Survey:
 
     backend: BackendName
     scope: Scope
-    items: tuple[Surveyed, ...]
+    items: tuple[BackupItem, ...]
     why: str | None = None
 
     @property
-    def data(self) -> tuple[Surveyed, ...]:
+    def data(self) -> tuple[BackupItem, ...]:
         """What of it holds data of the app's."""
         return tuple(each for each in self.items if not (each.is_empty or each.own))
 
@@ -320,7 +320,7 @@ class Backend(Protocol):
     def keep(self, step: Step, error: str) -> None:
         """Write down that `execute` failed, and leave what it did as it stands."""
 
-    def survey(self, steps: Sequence[Step], scope: Scope) -> Survey:
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
         """Say what of the database a backup before some steps has to hold.
 
         scope: what is wanted: what they touch, as far as that can be told, or all.
@@ -330,9 +330,9 @@ class Backend(Protocol):
         """Raise BackupError if this side cannot be backed up here."""
 
     def dump(
-        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
-        """Write what a survey names into a backup, as it is at one moment.
+        """Write what an extent names into a backup, as it is at one moment.
 
         applied: ids of the revisions that the database has.
         Raises BackupError if it cannot be read or written.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from .backend import Backend, Survey, Surveyed
+from .backend import Backend, BackupItem, Extent
 from .backups import BackupStore, Manifest, MongoPart, PostgresPart, Scope
 from .crashpoints import around
 from .errors import UsageError
@@ -35,23 +35,23 @@ class BackupChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Foreseen:
-    """What a backup would hold; no surveys: none is wanted."""
+    """What a backup would hold; no extents: none is wanted."""
 
-    surveys: tuple[Survey, ...]
+    extents: tuple[Extent, ...]
 
     @property
     def is_needed(self) -> bool:
         """Whether anything that the plan touches holds data."""
-        return any(survey.data for survey in self.surveys)
+        return any(extent.data for extent in self.extents)
 
     @property
     def size_bytes(self) -> int:
-        return sum(survey.size_bytes for survey in self.surveys)
+        return sum(extent.size_bytes for extent in self.extents)
 
     @property
     def words(self) -> str:
         """Say what it holds, in a part of a sentence."""
-        parts = [_words(survey) for survey in reversed(self.surveys)]
+        parts = [_words(extent) for extent in reversed(self.extents)]
         return " and ".join(part for part in parts if part)
 
 
@@ -81,7 +81,7 @@ class Backups:
             return Foreseen(())
         return Foreseen(
             tuple(
-                backend.survey([s for s in plan.steps if name in s.backends], scope)
+                backend.extent([s for s in plan.steps if name in s.backends], scope)
                 for name, backend in self._backends.items()
             )
         )
@@ -104,8 +104,8 @@ class Backups:
         limit = self._choice.max_bytes
         if limit is not None and foreseen.size_bytes > limit:
             raise too_large(foreseen, limit, plan.direction)
-        for survey in foreseen.surveys:
-            self._backends[survey.backend].require_dump()
+        for extent in foreseen.extents:
+            self._backends[extent.backend].require_dump()
         self._store.prepare()
         return foreseen
 
@@ -123,7 +123,7 @@ class Backups:
             "backup_made",
             f"backup {manifest.name} made in {took_ms} ms",
             backup=manifest.name,
-            backends=[survey.backend for survey in foreseen.surveys],
+            backends=[extent.backend for extent in foreseen.extents],
             size_bytes=manifest.size_bytes,
             duration_ms=took_ms,
         )
@@ -138,9 +138,9 @@ class Backups:
         versions = {"flask_dualmigrate": version("Flask-DualMigrate")}
         pair_ids = [s.pair_id for s in states.values() if s.pair_id]
         with self._store.new(plan.direction, ids, now) as folder:
-            for survey in foreseen.surveys:
-                applied = sorted(states[survey.backend].applied)
-                dumped = self._backends[survey.backend].dump(folder, survey, applied)
+            for extent in foreseen.extents:
+                applied = sorted(states[extent.backend].applied)
+                dumped = self._backends[extent.backend].dump(folder, extent, applied)
                 parts[type(dumped.part)] = dumped.part
                 versions |= dumped.versions
             manifest = Manifest(
@@ -161,12 +161,12 @@ class Backups:
 
 def foreseen_scope(foreseen: Foreseen) -> Scope:
     """Return ALL if all sides are backed up whole."""
-    whole = all(survey.scope is Scope.ALL for survey in foreseen.surveys)
+    whole = all(extent.scope is Scope.ALL for extent in foreseen.extents)
     return Scope.ALL if whole else Scope.TOUCHED
 
 
 def too_large(foreseen: Foreseen, limit: int, direction: Direction) -> UsageError:
-    whole = [f"{s.backend.label}: {s.why}" for s in foreseen.surveys if s.why]
+    whole = [f"{s.backend.label}: {s.why}" for s in foreseen.extents if s.why]
     because = f" ({'; '.join(whole)})" if whole else ""
     return UsageError(
         f"The backup before this {direction} would be of {size(foreseen.size_bytes)}, "
@@ -176,19 +176,19 @@ def too_large(foreseen: Foreseen, limit: int, direction: Direction) -> UsageErro
     )
 
 
-def _words(survey: Survey) -> str:
-    if not survey.items:
+def _words(extent: Extent) -> str:
+    if not extent.items:
         return ""
-    if survey.scope is Scope.ALL:
-        return f"all of {survey.backend.label}"
-    names = [_name(item) for item in survey.data]
+    if extent.scope is Scope.ALL:
+        return f"all of {extent.backend.label}"
+    names = [_name(item) for item in extent.data]
     if not names:
-        return f"the journal on {survey.backend.label}"
+        return f"the journal on {extent.backend.label}"
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" * (len(names) > 5))
-    return f"{shown} on {survey.backend.label}"
+    return f"{shown} on {extent.backend.label}"
 
 
-def _name(item: Surveyed) -> str:
+def _name(item: BackupItem) -> str:
     return (
         item.name if item.schema in (None, "public") else f"{item.schema}.{item.name}"
     )

@@ -57,14 +57,16 @@ def upgrade(
     wait_s: float = 0.0,
     limits: GivenLimits = NO_LIMITS,
     backup: str | None = None,
+    on_error: str = "undo",
 ) -> RunResult | PlanResult:
     """Bring the sides in use up to a target, or say what that would do.
 
-    wait_s: seconds to wait for the servers to come up. backup: as `env.back_up` takes
-    it.
+    wait_s: seconds to wait for the servers to come up. backup, on_error: as
+    `env.back_up` and `env.on_error` take them.
     """
     env.limit(limits)
     env.back_up(backup)
+    env.on_error(on_error)
     env.directory.require_pairs()
     env.wait_for_servers(wait_s)
     return _go(env, target, Direction.UPGRADE, dry_run, confirm)
@@ -78,13 +80,15 @@ def downgrade(
     confirm: Confirm | None = None,
     limits: GivenLimits = NO_LIMITS,
     backup: str | None = None,
+    on_error: str = "undo",
 ) -> RunResult | PlanResult:
     """Take the sides in use down to a target, or say what that would do.
 
-    backup: as `env.back_up` takes it.
+    backup, on_error: as `env.back_up` and `env.on_error` take them.
     """
     env.limit(limits)
     env.back_up(backup)
+    env.on_error(on_error)
     env.directory.require_pairs()
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
 

@@ -86,18 +86,21 @@ class Environment(Sides):
             on_backup=self._on_backup,
         )
 
-    def on_error(self, given: OnError) -> None:
-        """Say what becomes of both databases when a script fails; the default: undo.
+    def on_error(self, given: str) -> None:
+        """Say what becomes of both databases when a script fails, as OnError has it.
 
-        Raises UsageError for RESTORE where no backup is made.
+        Raises UsageError for another word, and for "restore" where no backup is made.
         """
-        if given is OnError.RESTORE and self._backup_choice.scope is None:
+        if given not in list(OnError):
+            words = ", ".join(OnError)
+            raise UsageError(f"on_error is one of {words}, not {given!r}")
+        if given == OnError.RESTORE and self._backup_choice.scope is None:
             raise UsageError(
                 "--on-error restore needs a backup, and this run makes none",
                 hint='Leave --no-backup out (or DUALMIGRATE_BACKUP = "never"), or say '
                 "--on-error undo.",
             )
-        self._on_error = given
+        self._on_error = OnError(given)
 
     def states(self) -> dict[BackendName, State]:
         """Read what the sides of this run have.

@@ -280,8 +280,8 @@ class Executor:
         """
         if getattr(error, "exit_code", 1) != 1:
             done = _ids(results)
-            stays = hasattr(error, "__notes__") or self.on_error is OnError.KEEP
-            if stays and self.backup is not None and not isinstance(error, UNDECIDED):
+            kept = hasattr(error, "__notes__") or self.on_error is OnError.KEEP
+            if kept and self.backup is not None and not isinstance(error, UNDECIDED):
                 error.add_note(way_back(self.backup))
             if done:
                 error.add_note(f"Done before it: {done}.")

@@ -30,6 +30,12 @@ _BACKUP = (
     ),
     option("--no-backup", is_flag=True, help="Make no backup first."),
 )
+_ON_ERROR = option(
+    "--on-error",
+    type=click.Choice(["undo", "restore", "keep"]),
+    default="undo",
+    help="What becomes of both databases when a script fails (undo).",
+)
 _LIMITS = (
     option(
         "--lock-timeout",
@@ -84,6 +90,7 @@ def _backup(options: dict[str, Any]) -> str | None:
     *_SCRIPTS,
     WAIT,
     *_BACKUP,
+    _ON_ERROR,
     *_LIMITS,
     asks=True,
     scope=True,
@@ -93,6 +100,7 @@ def _upgrade(
 ) -> Any:
     """Bring the databases up to a revision (head)."""
     limits, backup = _limits(ways), _backup(ways)
+    on_error = ways.pop("on_error")
     language = commands.language_of(target, **ways)
     if language is not None and wait_s:
         raise UsageError("--wait is for a run: a script is printed without a database")
@@ -109,6 +117,7 @@ def _upgrade(
         wait_s=wait_s,
         limits=limits,
         backup=backup,
+        on_error=on_error,
     )
 
 
@@ -118,6 +127,7 @@ def _upgrade(
     _DRY_RUN,
     *_SCRIPTS,
     *_BACKUP,
+    _ON_ERROR,
     *_LIMITS,
     asks=True,
     scope=True,
@@ -125,6 +135,7 @@ def _upgrade(
 def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     """Take the databases down to a revision (-1: one below)."""
     limits, backup = _limits(ways), _backup(ways)
+    on_error = ways.pop("on_error")
     language = commands.language_of(target, **ways)
     if language is not None:
         return commands.print_script(
@@ -138,6 +149,7 @@ def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
         confirm=confirm,
         limits=limits,
         backup=backup,
+        on_error=on_error,
     )
 
 

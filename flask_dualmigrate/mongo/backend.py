@@ -11,7 +11,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from ..backend import Aside, Doubt, Dumped, PlannedStep, Progress, State, Survey
+from ..backend import Aside, Doubt, Dumped, Extent, PlannedStep, Progress, State
 from ..backups import BackupFolder, Manifest, Scope
 from ..errors import DatabaseUnavailable, IntegrityError
 from ..events import tell
@@ -38,7 +38,7 @@ from .results import StepResult
 from .resume import described, doubts
 from .runner import OperationRunner
 from .scripts import MongoScripts
-from .selection import survey
+from .selection import extent_of
 from .steps import StepStore
 from .stored import StoredCollections
 from .switching import Switching
@@ -345,25 +345,25 @@ class MongoBackend:
         with driver_errors("write its journal"):
             self._journal.settle(step.revision.id)
 
-    def survey(self, steps: Sequence[Step], scope: Scope) -> Survey:
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
         with driver_errors("be looked at"):
             if scope is Scope.ALL:
-                return survey(self._db, None)
+                return extent_of(self._db, None)
             operations = [op for step in steps for op in self._scripts.operations(step)]
-            return survey(self._db, operations, [s.revision.id for s in steps])
+            return extent_of(self._db, operations, [s.revision.id for s in steps])
 
     def require_dump(self) -> None:
         """Nothing but the driver is needed."""
 
     def dump(
-        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
         return MongoDump(
             self._db,
             has_snapshots=self._has_transactions,
             keep_going=self._keep_going,
             on_progress=self._on_progress,
-        ).write(folder, survey, applied)
+        ).write(folder, extent, applied)
 
     def stamp(self, revisions: Sequence[Revision]) -> None:
         marks = {

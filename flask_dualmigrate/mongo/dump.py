@@ -24,7 +24,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
-from ..backend import Dumped, Progress, Survey
+from ..backend import Dumped, Extent, Progress
 from ..backups import BackedCollection, BackupFolder, MongoPart, Scope, layout
 from ..errors import BackupError
 from .errors import driver_errors
@@ -69,10 +69,10 @@ class MongoDump:
         self._on_progress = on_progress or (lambda progress: None)
 
     def write(
-        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
-        """Write the documents, the options and the indexes of what is surveyed."""
-        wanted = {item.name for item in survey.items if item.existed}
+        """Write the documents, the options and the indexes of what it names."""
+        wanted = {item.name for item in extent.items if item.existed}
         with driver_errors("be backed up"):
             found = [info for info in infos(self._db) if info["name"] in wanted]
             version = self._db.client.server_info()["version"]
@@ -84,9 +84,9 @@ class MongoDump:
                 cluster_time = _time_of(session)
         listed = tuple(
             BackedCollection(item.name, counts.get(item.name, 0), item.name in counts)
-            for item in survey.items
+            for item in extent.items
         )
-        collections = None if survey.scope is Scope.ALL else listed
+        collections = None if extent.scope is Scope.ALL else listed
         part = MongoPart(self._db.name, tuple(applied), collections, cluster_time)
         return Dumped(part, {"mongo": version})
 

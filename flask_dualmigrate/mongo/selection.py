@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from ..backend import Survey, Surveyed
+from ..backend import BackupItem, Extent
 from ..backups import Scope
 from ..ops import Operation, RenameCollection, Run
 from ..revision import BackendName
@@ -18,11 +18,11 @@ from .views import NATIVE, collection_info, native
 _JOURNAL = "_migrations"
 
 
-def survey(
+def extent_of(
     db: Database[Any],
     operations: Sequence[Operation] | None,
     revisions: Iterable[str] = (),
-) -> Survey:
+) -> Extent:
     """Say which collections a backup is to hold, and how much that is.
 
     operations: of the plan; None: the whole database is wanted. revisions: those of
@@ -33,16 +33,16 @@ def survey(
     ours = {name for name in there if is_journal(name)}
     if operations is None or why is not None:
         items = tuple(_facts(db, there[name]) for name in sorted(there))
-        return Survey(BackendName.MONGO, Scope.ALL, items, why)
+        return Extent(BackendName.MONGO, Scope.ALL, items, why)
     touched = _named(operations) | _asides_of(db, set(revisions))
     wanted = sorted((touched & there.keys()) | ours)
     missing = sorted(touched - there.keys())
-    return Survey(
+    return Extent(
         BackendName.MONGO,
         Scope.TOUCHED,
         (
             *(_facts(db, there[name]) for name in wanted),
-            *(Surveyed(name, existed=False) for name in missing),
+            *(BackupItem(name, existed=False) for name in missing),
         ),
     )
 
@@ -91,12 +91,12 @@ def _asides_of(db: Database[Any], revisions: set[str]) -> set[str]:
     return {entry["_id"] for entry in native(db, CATALOG).find(query)} & set(there)
 
 
-def _facts(db: Database[Any], info: dict[str, Any]) -> Surveyed:
+def _facts(db: Database[Any], info: dict[str, Any]) -> BackupItem:
     name = info["name"]
     if info["type"] == "view":
-        return Surveyed(name)
+        return BackupItem(name)
     stats = db.command({"collStats": name}, codec_options=NATIVE)
-    return Surveyed(
+    return BackupItem(
         name,
         size_bytes=int(stats.get("size", 0)),
         is_empty=native(db, name).find_one({}, {"_id": True}) is None,

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..backend import Doubt, Dumped, PlannedStep, Progress, State, Survey
+from ..backend import Doubt, Dumped, Extent, PlannedStep, Progress, State
 from ..backups import BackupFolder, Manifest, Scope
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
@@ -38,7 +38,7 @@ from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
 from .restore import PostgresRestorer
 from .scripts import PostgresScripts
-from .touched import survey
+from .touched import extent_of
 from .versions import applied_below, read_heads, write_heads
 
 
@@ -330,13 +330,13 @@ class PostgresBackend:
     def keep(self, step: Step, error: str) -> None:
         self.revert(step, error)
 
-    def survey(self, steps: Sequence[Step], scope: Scope) -> Survey:
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
         version = self._options.get("version_table", "alembic_version")
         ours = [version, *(table.name for table in self._journal.tables)]
         journal = [(self._schema, name) for name in ours]
         wanted = steps if scope is Scope.TOUCHED else None
         with driver_errors("be looked at"), self.engine.connect() as connection:
-            return survey(
+            return extent_of(
                 connection,
                 None if wanted is None else lambda: self._scripts.mentioned(wanted),
                 journal=journal,
@@ -346,9 +346,9 @@ class PostgresBackend:
         self._dump.program()
 
     def dump(
-        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
-        return self._dump.write(folder, survey, applied)
+        return self._dump.write(folder, extent, applied)
 
     @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:

@@ -13,7 +13,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from ..backend import Dumped, Progress, Survey
+from ..backend import Dumped, Extent, Progress
 from ..backups import BackedTable, BackupFolder, PostgresPart, Scope, layout
 from ..errors import BackupError, redact
 from ..revision import BackendName
@@ -62,20 +62,20 @@ class PostgresDump:
         return find_program("pg_dump", major, self._pg_dump)
 
     def write(
-        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
         """Write dump.pgc and schema.sql, both of one moment."""
         program = self.program()
         with self._snapshot() as (connection, snapshot):
             link = libpq_of(connection)
             run = _Run(program, link, snapshot, self._lock_timeout_s, self._stop)
-            tables = [item for item in survey.items if item.existed]
+            tables = [item for item in extent.items if item.existed]
             patterns = [_pattern(t.schema or "", t.name) for t in tables]
-            chosen = patterns if survey.scope is Scope.TOUCHED else []
+            chosen = patterns if extent.scope is Scope.TOUCHED else []
             with folder.new_file(layout.POSTGRES_DUMP) as file:
                 arguments = ["--format=custom", "--compress=1", *chosen]
                 with run.started(file, arguments) as process:
-                    rows = self._count(connection, survey)
+                    rows = self._count(connection, extent)
                     run.wait(process, lambda: self._tell(file))
             self._tell(None)
             with (
@@ -104,10 +104,10 @@ class PostgresDump:
             connection.rollback()
 
     def _count(
-        self, connection: Connection, survey: Survey
+        self, connection: Connection, extent: Extent
     ) -> tuple[BackedTable, ...] | None:
         """Count the rows of the tables, while pg_dump reads them; all: none is."""
-        if survey.scope is Scope.ALL:
+        if extent.scope is Scope.ALL:
             return None
         return tuple(
             BackedTable(
@@ -118,7 +118,7 @@ class PostgresDump:
                 else 0,
                 item.existed,
             )
-            for item in survey.items
+            for item in extent.items
         )
 
     def _rows(self, connection: Connection, schema: str, name: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from ..backend import Survey, Surveyed
+from ..backend import BackupItem, Extent
 from ..backups import Scope
 from ..revision import BackendName
 from .mentioned import Mentioned
@@ -87,12 +87,12 @@ WHERE r.ev_class = ANY(CAST(:oids AS oid[])) AND r.ev_type <> '1' LIMIT 1
 """)
 
 
-def survey(
+def extent_of(
     connection: Connection,
     mentioned: Callable[[], Mentioned] | None,
     *,
     journal: Sequence[Name] = (),
-) -> Survey:
+) -> Extent:
     """Say which tables a backup is to hold, and how much that is.
 
     mentioned: says what the SQL of the plan is about; None: the whole database is
@@ -101,15 +101,15 @@ def survey(
     catalog = _Catalog(connection)
     own, tables = catalog.named(journal), catalog.oids(_ALL_TABLES)
     if not tables - own:
-        return Survey(BackendName.POSTGRES, Scope.TOUCHED, catalog.facts(own, own))
+        return Extent(BackendName.POSTGRES, Scope.TOUCHED, catalog.facts(own, own))
     found = None if mentioned is None else mentioned()
     why = None if found is None else found.why_unknown or catalog.reaching(found)
     if found is None or why is not None:
         items = catalog.facts(tables, own)
-        return Survey(BackendName.POSTGRES, Scope.ALL, items, why)
+        return Extent(BackendName.POSTGRES, Scope.ALL, items, why)
     touched = catalog.touched(found)
     missing = catalog.missing(found.tables)
-    return Survey(
+    return Extent(
         BackendName.POSTGRES,
         Scope.TOUCHED,
         (*catalog.facts(touched | own, own), *missing),
@@ -158,11 +158,13 @@ class _Catalog:
                 return f"the {kind} {hit[1]} of {hit[0]} may write to other tables"
         return None
 
-    def facts(self, oids: frozenset[int], own: frozenset[int]) -> tuple[Surveyed, ...]:
+    def facts(
+        self, oids: frozenset[int], own: frozenset[int]
+    ) -> tuple[BackupItem, ...]:
         """Return what is known of tables; those of the journal are not the app's."""
         rows = self._connection.execute(_FACTS, {"oids": sorted(oids)}).all()
         return tuple(
-            Surveyed(
+            BackupItem(
                 schema=schema,
                 name=name,
                 size_bytes=size_bytes,
@@ -177,12 +179,12 @@ class _Catalog:
         query = f"SELECT EXISTS (SELECT 1 FROM ONLY {table})"
         return bool(self._connection.exec_driver_sql(_bare(query)).scalar_one())
 
-    def missing(self, names: Iterable[Name]) -> tuple[Surveyed, ...]:
+    def missing(self, names: Iterable[Name]) -> tuple[BackupItem, ...]:
         """Return the tables that are named and not there: the plan makes them."""
         schema = self._connection.scalar(sa.text("SELECT current_schema()")) or "public"
         there = sa.text("SELECT to_regclass(:name) IS NOT NULL")
         return tuple(
-            Surveyed(schema=of or schema, name=name, existed=False)
+            BackupItem(schema=of or schema, name=name, existed=False)
             for of, name in sorted(names, key=str)
             if not self._connection.scalar(there, {"name": _regclass((of, name))})
         )

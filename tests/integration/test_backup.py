@@ -15,7 +15,7 @@ from bson import json_util
 from flask import Flask
 from pymongo.database import Database
 
-from flask_dualmigrate import downgrade, init, upgrade
+from flask_dualmigrate import init, upgrade
 from flask_dualmigrate.backups import BackupStore, Manifest, layout
 from flask_dualmigrate.embedded.wheels import postgres_programs
 from flask_dualmigrate.results import RunResult
@@ -65,14 +65,14 @@ def shop_tree(shop: Flask, tmp_path: Path) -> Tree:
 @pytest.fixture
 def filled(
     shop: Flask, engine: sa.Engine, mongo_db: Database[Any]
-) -> Iterator[tuple[sa.Engine, Database[Any]]]:
+) -> tuple[sa.Engine, Database[Any]]:
     with engine.begin() as connection:
         connection.execute(
             sa.text("INSERT INTO items SELECT n, 'n' || n FROM generate_series(1, 9) n")
         )
     mongo_db.item.insert_many([{"_id": n, "name": f"n{n}"} for n in range(7)])
     mongo_db.item.create_index("name", unique=True)
-    yield engine, mongo_db
+    return engine, mongo_db
 
 
 def run(action: Callable[..., Any] = upgrade, **options: Any) -> RunResult:

@@ -14,15 +14,16 @@ from typing import Any
 from flask_dualmigrate.backend import (
     Doubt,
     Dumped,
+    Extent,
     PlannedStep,
     Progress,
     State,
-    Survey,
 )
-from flask_dualmigrate.backups import BackupFolder, Scope
+from flask_dualmigrate.backups import BackupFolder, Manifest, Scope
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
+from flask_dualmigrate.restoration import Kept, Restorer
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
 
 UP, DOWN = Direction.UPGRADE, Direction.DOWNGRADE
@@ -112,6 +113,20 @@ class FakeSide:
     def free(self, holder: Holder) -> bool:
         raise AssertionError("the executor frees no lock of another run")
 
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> Restorer:
+        raise AssertionError("the executor restores nothing")
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        raise AssertionError("the executor restores nothing")
+
+    def keep(self, step: Step, error: str) -> None:
+        partial = not self.atomic
+        self._change(
+            "keep", lambda: self.store.close(step, Status.FAILED, partial=partial)
+        )
+
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return ()
 
@@ -155,14 +170,14 @@ class FakeSide:
         assert self.held
         self.calls.change(f"{self.name}.{name}", change)
 
-    def survey(self, steps: Sequence[Step], scope: Scope) -> Survey:
-        return Survey(self.name, scope, ())
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        return Extent(self.name, scope, ())
 
     def require_dump(self) -> None:
         """It has nothing to dump."""
 
     def dump(
-        self, folder: BackupFolder, survey: Survey, applied: Sequence[str]
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
         raise NotImplementedError
 
