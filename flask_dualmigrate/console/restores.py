@@ -34,7 +34,7 @@ def _replaced(item: Replacement) -> str:
 
 def _kept(kept: Kept) -> str:
     count = f"{kept.count:,} {_noun(kept.backend, kept.count)}"
-    return f"{kept.was} on {kept.backend.label}: its {count} are kept in {kept.name}"
+    return f"{kept.was} on {kept.backend.label}: {count} kept in {kept.name}"
 
 
 def _noun(backend: BackendName, count: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
+from pymongo.read_concern import ReadConcern
 
 from ..backend import Progress
 from ..crashpoints import around, reached
@@ -188,7 +189,9 @@ class MongoRestorer:
             told(done)
 
         done = put_in(self._db, side, self._stored.batches(stored), on_batch=on_batch)
-        there = native(self._db, side).count_documents({})
+        # By what this server has now: the batches need not have spread yet.
+        local = native(self._db, side).with_options(read_concern=ReadConcern("local"))
+        there = local.count_documents({})
         if not done == there == total:
             raise IntegrityError(
                 f"{stored.name} has {there} documents in its side collection, and the "

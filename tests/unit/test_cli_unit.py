@@ -31,6 +31,7 @@ COMMANDS = [
         "merge",
         "migrate",
         "repair",
+        "restore",
         "revision",
         "show",
         "stamp",
@@ -74,7 +75,14 @@ def test_every_command_explains_itself_and_its_options(
 @pytest.mark.parametrize(
     ("option", "takers"),
     [
-        ("--yes", {"upgrade", "downgrade", "stamp", "asides", "repair", "unlock"}),
+        (
+            "--yes",
+            {
+                *("upgrade", "downgrade", "stamp", "asides", "repair", "unlock"),
+                "restore",
+            },
+        ),
+        ("--on-error", {"upgrade", "downgrade"}),
         ("--purge-older-than", {"asides"}),
         ("--dry-run", {"upgrade", "downgrade"}),
         ("--sql", {"upgrade", "downgrade"}),
@@ -87,7 +95,7 @@ def test_every_command_explains_itself_and_its_options(
             "--backend",
             {
                 *("upgrade", "downgrade", "stamp", "current", "status", "check"),
-                *("unlock", "verify"),
+                *("unlock", "verify", "restore"),
             },
         ),
         ("--head", {"revision", "migrate"}),
