@@ -7,10 +7,11 @@ sessions connected, which neither a renamed database nor a dropped one does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..backend import Progress
 from ..crashpoints import reached
@@ -29,10 +30,13 @@ from . import live_tables as live
 from .content import Content
 from .errors import connection_lost, driver_errors, first_line
 from .journal import PostgresJournal
-from .limits import Attempt
+from .limits import Attempt, limit_statements
 from .live_tables import LiveTable
 from .raw import require_copy
 from .replacing import Replacing, doomed_tables, shown
+
+_NO_LOCK = "55P03"
+_NO_SUCH_ROW = "23503"
 
 
 class PostgresRestorer:
@@ -69,7 +73,7 @@ class PostgresRestorer:
         """See that the dump can be read to its end, and put back where it was."""
         self._content.require_consistent()
         assert self._content.rows is not None
-        with driver_errors("be reached"), self._engine.connect() as connection:
+        with self._reading() as connection:
             require_copy(connection)
             self._refuse_parts(connection, self._doomed(connection))
 
@@ -85,11 +89,24 @@ class PostgresRestorer:
                         hint="Restore a backup that was made with --backup all.",
                     )
 
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """Yield a connection that waits no longer for a table than the switch does."""
+        with driver_errors("be read"), self._engine.connect() as connection:
+            for statement in limit_statements(self._limits):
+                connection.exec_driver_sql(statement)
+            try:
+                yield connection
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) == _NO_LOCK:
+                    raise self._failure(error) from error
+                raise
+
     def _doomed(self, connection: Connection) -> list[LiveTable]:
         return doomed_tables(connection, self._content.tables)
 
     def replacements(self) -> tuple[Replacement, ...]:
-        with driver_errors("count rows"), self._engine.connect() as connection:
+        with self._reading() as connection:
             now = {
                 table.key: live.count(connection, table)
                 for table in self._doomed(connection)
@@ -149,7 +166,7 @@ class PostgresRestorer:
 
     def _failure(self, error: SQLAlchemyError) -> DualMigrateError:
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
-        if state == "55P03":
+        if state == _NO_LOCK:
             return LockTimeout(
                 "PostgreSQL was not restored: a table's lock was not had within "
                 f"lock_timeout, {self._limits.lock_timeout_s:g} s; nothing was changed",
@@ -157,7 +174,7 @@ class PostgresRestorer:
                 "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S.",
             )
         hint = "Nothing was changed there."
-        if state == "23503":
+        if state == _NO_SUCH_ROW:
             hint = (
                 "Nothing was changed. Rows of a table that is not in this backup refer "
                 "to rows that came later: delete those, or restore another backup."

@@ -84,11 +84,12 @@ class Shop:
 
     def holds(self) -> dict[str, Any]:
         """Return all that a restore has to bring back, the journals apart."""
-        return {
-            "postgres": postgres_snapshot(self.engine),
-            "more": self._more(),
-            "mongo": mongo_snapshot(self.db),
-        }
+        return {"postgres": self.side("postgres"), "mongo": self.side("mongo")}
+
+    def side(self, name: str) -> Any:
+        if name == "mongo":
+            return mongo_snapshot(self.db)
+        return postgres_snapshot(self.engine), self._more()
 
     def _more(self) -> list[Any]:
         """Return what hangs on the tables: views, sequences, comments, grants."""
@@ -116,8 +117,8 @@ class Shop:
         with self.engine.begin() as connection:
             connection.execute(sa.text("UPDATE items SET name = 'changed'"))
             connection.execute(sa.text("INSERT INTO items (name) VALUES ('new')"))
-        self.db.item.update_many({}, {"$set": {"name": "changed"}})
-        self.db.item.insert_one({"_id": "new"})
+        self.db.item.update_many({}, [{"$set": {"name": {"$concat": ["$name", "!"]}}}])
+        self.db.item.insert_one({"_id": "new", "name": "new"})
 
 
 def add_r2(tree: Tree, **more: Any) -> None:
@@ -140,6 +141,7 @@ def opened_shop(
     db: Database[Any],
     *,
     rows: int = 9,
+    more_config: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Iterator[Shop]:
     """Make the app, apply r1, and fill both databases."""
@@ -147,6 +149,7 @@ def opened_shop(
         config={
             "DUALMIGRATE_BACKUP": "touched",
             "DUALMIGRATE_BACKUP_DIR": str(tmp_path / "backups"),
+            **(more_config or {}),
         },
         **settings,
     )
