@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from .api import (
     asides,
+    backup_create,
+    backup_list,
+    backup_prune,
+    backup_verify,
     branches,
     check,
     current,
@@ -30,6 +34,7 @@ from .api import (
     verify,
 )
 from .errors import (
+    BackupError,
     DatabaseUnavailable,
     DualMigrateError,
     IntegrityError,
@@ -45,6 +50,7 @@ from .extension import DualMigrate
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "BackupError",
     "DatabaseUnavailable",
     "DualMigrate",
     "DualMigrateError",
@@ -56,6 +62,10 @@ __all__ = [
     "TreeError",
     "UsageError",
     "asides",
+    "backup_create",
+    "backup_list",
+    "backup_prune",
+    "backup_verify",
     "branches",
     "check",
     "current",

@@ -17,12 +17,19 @@ from typing import Any
 from . import asides as asides_verb
 from . import (
     authoring,
+    backup_commands,
     commands,
     index_commands,
     repairing,
     restores,
     unlocking,
     verifying,
+)
+from .backup_results import (
+    BackupCreateResult,
+    BackupListResult,
+    BackupPruneResult,
+    BackupVerifyResult,
 )
 from .environment import Environment
 from .extension import environment_of
@@ -115,6 +122,7 @@ def upgrade(
     sql: bool = False,
     mongosh: bool = False,
     wait_s: float = 0.0,
+    verify: bool = False,
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
@@ -124,6 +132,7 @@ def upgrade(
     """Bring the databases up to a revision, or say what that would do.
 
     wait_s: seconds to wait for the databases to come up; not for a script.
+    verify: count what is there before and after: `.verified`, and `.ok`.
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
@@ -144,6 +153,7 @@ def upgrade(
         revision,
         dry_run=dry_run,
         wait_s=wait_s,
+        verify=verify,
         limits=limits,
         backup=backup,
         on_error=on_error,
@@ -388,6 +398,30 @@ def restore(
     backup: its name, the begin of it, or "latest". What was written since is lost.
     """
     return restores.restore(_env(directory, backend=backend), backup)
+
+
+def backup_create(
+    directory: str | None = None, *, backend: str | None = None
+) -> BackupCreateResult:
+    """Back the databases in use up now, whole."""
+    return backup_commands.create(_env(directory, backend=backend))
+
+
+def backup_list(directory: str | None = None) -> BackupListResult:
+    """List the backups, oldest first."""
+    return backup_commands.list_backups(_env(directory))
+
+
+def backup_verify(
+    directory: str | None = None, name: str | None = None
+) -> BackupVerifyResult:
+    """Compare the files of a backup, or of all, with their checksums; see `.ok`."""
+    return backup_commands.verify(_env(directory), name)
+
+
+def backup_prune(directory: str | None = None, *, keep: int) -> BackupPruneResult:
+    """Remove all backups but the `keep` newest, and what killed runs left."""
+    return backup_commands.prune(_env(directory), keep)
 
 
 def check(

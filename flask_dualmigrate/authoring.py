@@ -99,7 +99,11 @@ def revision(
 
 def _write(env: Environment, made: Pair) -> RevisionResult:
     files = write_pair(env.directory, made.header, _sources(env, made))
-    written = ScriptDirectory(env.config.directory, env.available)
+    written = ScriptDirectory(
+        env.config.directory,
+        env.available,
+        world_writable=env.config.allow_world_writable,
+    )
     found = written.revisions[made.header.revision]
     return RevisionResult(found, files, made.detected)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -25,12 +25,15 @@ class State:
     pair_id: the random id that both sides of a pair hold; None before the first run.
     rows: of the version table, as they are; () where there is none, as in MongoDB.
     restoring: a restore that was begun there; restored: the mark of the last one.
+    has_journal: False where what goes with a version table is not there: before the
+        first run, or since the journal was dropped.
     """
 
     applied: frozenset[str]
     entries: Mapping[str, Entry]
     pair_id: str | None = None
     rows: tuple[str, ...] = ()
+    has_journal: bool = True
     restoring: Unfinished | None = None
     restored: str | None = None
 
@@ -42,6 +45,40 @@ class State:
     def open_entries(self) -> tuple[Entry, ...]:
         """Return the attempts that were begun and neither finished nor undone."""
         return tuple(entry for entry in self.entries.values() if entry.open)
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """What a step takes away for good.
+
+    what: the call or the operation. count: how much is there now, of `unit` (rows,
+    values, documents); None: that could not be told. exact: False for an estimate.
+    """
+
+    what: str
+    count: int | None = None
+    unit: str = "rows"
+    exact: bool = True
+
+    def __str__(self) -> str:
+        if self.count is None:
+            return self.what
+        about = "" if self.exact else "about "
+        unit = self.unit.removesuffix("s") if self.count == 1 else self.unit
+        return f"{self.what}: {about}{self.count:,} {unit}"
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldFacts:
+    """What a column or a field holds.
+
+    nulls: how many rows or documents, of `total`, have no value there. types: the BSON
+    types of the values; empty for a column.
+    """
+
+    nulls: int
+    total: int
+    types: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +178,18 @@ class Doubt:
     by: str
     host: str
     failed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Ways:
+    """What can be done with an open attempt.
+
+    not_on: why it cannot be carried on; not_back: why it cannot be taken back, all of
+    it. None where it can, for all that the journal and the script tell.
+    """
+
+    not_on: str | None = None
+    not_back: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,8 +325,8 @@ class Backend(Protocol):
         Raises ScriptError, naming the revision, where that cannot be said in a script.
         """
 
-    def destructive(self, step: Step) -> tuple[str, ...]:
-        """Say what of a step takes something away for good, a line each."""
+    def destructive(self, step: Step) -> tuple[Loss, ...]:
+        """Return what a step takes away for good, counted where that can be done."""
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Do a step, or carry it on from where it stopped.
@@ -293,6 +342,9 @@ class Backend(Protocol):
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         """Return the steps of an open attempt that only a person can decide."""
+
+    def ways(self, step: Step) -> Ways:
+        """Say whether an open attempt can be carried on and be taken back."""
 
     def accept(self, revision: Revision) -> None:
         """Take the script of an applied revision, as it is now, for what was run."""
@@ -336,6 +388,18 @@ class Backend(Protocol):
 
         applied: ids of the revisions that the database has.
         Raises BackupError if it cannot be read or written.
+        """
+
+    def survey(self, only: Collection[str] | None) -> Mapping[str, int]:
+        """Count the rows or documents of the app's tables or collections, exactly.
+
+        only: of these, if not of all.
+        """
+
+    def facts(self, name: str, fields: Sequence[str]) -> Mapping[str, FieldFacts]:
+        """Say what the columns of a model's table, or the fields of a collection, hold.
+
+        Columns that are not there are left out.
         """
 
     def revert(self, step: Step, error: str | None) -> str | None:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from .backend import Backend, BackupItem, Extent
 from .backups import BackupStore, Manifest, MongoPart, PostgresPart, Scope
@@ -38,6 +38,11 @@ class Foreseen:
     """What a backup would hold; no extents: none is wanted."""
 
     extents: tuple[Extent, ...]
+
+    @property
+    def held(self) -> tuple[Extent, ...]:
+        """Those of the sides that can be backed up from here."""
+        return tuple(e for e in self.extents if e.items or not e.why)
 
     @property
     def is_needed(self) -> bool:
@@ -76,8 +81,11 @@ class Backups:
 
     def foresee(self, plan: Plan) -> Foreseen:
         """Say what a backup before a plan would hold; nothing is written."""
+        return self._extents(plan) if plan.steps else Foreseen(())
+
+    def _extents(self, plan: Plan) -> Foreseen:
         scope = self._choice.scope
-        if scope is None or not plan.steps:
+        if scope is None:
             return Foreseen(())
         return Foreseen(
             tuple(
@@ -104,16 +112,34 @@ class Backups:
         limit = self._choice.max_bytes
         if limit is not None and foreseen.size_bytes > limit:
             raise too_large(foreseen, limit, plan.direction)
-        for extent in foreseen.extents:
+        self._require_means(foreseen)
+        return foreseen
+
+    def _require_means(self, foreseen: Foreseen) -> None:
+        for extent in foreseen.held:
             self._backends[extent.backend].require_dump()
         self._store.prepare()
-        return foreseen
+
+    def make(self, states: States) -> Manifest:
+        """Make a backup that no run asks for; of empty databases, too."""
+        plan = Plan(Direction.UPGRADE, "", ())
+        foreseen = self._extents(plan)
+        self._require_means(foreseen)
+        return self._make(plan, states, foreseen)
 
     def take(self, plan: Plan, states: States) -> Manifest | None:
         """Make the backup; None if there is nothing to back up."""
         foreseen = self.require(plan)
+        for extent in foreseen.extents:
+            if extent not in foreseen.held:
+                self._on_backup(f"No backup of {extent.backend.label}: {extent.why}")
         if not foreseen.is_needed:
+            if foreseen.held:
+                self._on_backup("No backup: nothing that this touches holds data")
             return None
+        return self._make(plan, states, foreseen)
+
+    def _make(self, plan: Plan, states: States, foreseen: Foreseen) -> Manifest:
         self._on_backup(f"Backing up {foreseen.words} ({size(foreseen.size_bytes)})")
         started = time.monotonic()
         manifest = self._write(plan, states, foreseen)
@@ -135,10 +161,10 @@ class Backups:
         now = datetime.now(UTC).replace(microsecond=0)
         ids = [step.revision.id for step in plan.steps]
         parts: dict[type, PostgresPart | MongoPart] = {}
-        versions = {"flask_dualmigrate": version("Flask-DualMigrate")}
+        versions = {"flask_dualmigrate": _own_version()}
         pair_ids = [s.pair_id for s in states.values() if s.pair_id]
         with self._store.new(plan.direction, ids, now) as folder:
-            for extent in foreseen.extents:
+            for extent in foreseen.held:
                 applied = sorted(states[extent.backend].applied)
                 dumped = self._backends[extent.backend].dump(folder, extent, applied)
                 parts[type(dumped.part)] = dumped.part
@@ -192,3 +218,10 @@ def _name(item: BackupItem) -> str:
     return (
         item.name if item.schema in (None, "public") else f"{item.schema}.{item.name}"
     )
+
+
+def _own_version() -> str:
+    try:
+        return version("Flask-DualMigrate")
+    except PackageNotFoundError:  # it is run from a folder, and not installed
+        return "unknown"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 
-from .backend import Doubt, Progress
+from .backend import Doubt, Progress, Ways
 from .consistency import Choice, contradictions
 from .console.text import how_far
 from .holder import Holder
@@ -19,6 +19,9 @@ from .status import OpenProgress, edited_ids
 Doubts = Mapping[tuple[BackendName, str], Sequence[Doubt]]
 """Side and revision id -> the steps that only a person can decide."""
 
+OpenWays = Mapping[tuple[BackendName, str], Ways]
+"""Side and revision id -> what can be done with its open attempt."""
+
 _RUN = "flask db-migrate"
 
 
@@ -28,6 +31,7 @@ def find_cases(
     *,
     doubts: Doubts,
     progress: OpenProgress,
+    ways: OpenWays,
     holders: Mapping[BackendName, Holder],
 ) -> tuple[Case, ...]:
     """Return what is open or wrong, the gravest first.
@@ -41,7 +45,7 @@ def find_cases(
         *_contradicting(directory, states),
         *_unknown(directory, states),
         *_edited(directory, states),
-        *_half_done(states, doubts, progress),
+        *_half_done(states, doubts, progress, ways),
     )
 
 
@@ -125,10 +129,11 @@ def _edited(directory: ScriptDirectory, states: States) -> Iterator[Case]:
 
 
 def _half_done(
-    states: States, doubts: Doubts, progress: OpenProgress
+    states: States, doubts: Doubts, progress: OpenProgress, ways: OpenWays
 ) -> Iterator[Case]:
     for name, state in states.items():
         for entry in state.open_entries():
+            choices = _choices(entry, ways[name, entry.revision])
             if entry.awaits_partner and len(states) == 1:
                 continue
             undecided = [
@@ -139,9 +144,9 @@ def _half_done(
             if undecided:
                 yield from (_doubt(name, entry, doubt) for doubt in undecided)
             elif entry.awaits_partner:
-                yield _awaiting(states, name, entry)
+                yield _awaiting(states, name, entry, choices)
             else:
-                yield _stopped(name, entry, doubts, progress)
+                yield _stopped(name, entry, doubts, progress, choices)
 
 
 def _doubt(name: BackendName, entry: Entry, doubt: Doubt) -> Case:
@@ -163,7 +168,9 @@ def _doubt(name: BackendName, entry: Entry, doubt: Doubt) -> Case:
     )
 
 
-def _awaiting(states: States, name: BackendName, entry: Entry) -> Case:
+def _awaiting(
+    states: States, name: BackendName, entry: Entry, choices: tuple[Choice, ...]
+) -> Case:
     (partner,) = (other for other in states if other != name)
     applied = entry.revision in states[partner].applied
     if applied is (entry.direction is Direction.UPGRADE):
@@ -173,7 +180,7 @@ def _awaiting(states: States, name: BackendName, entry: Entry) -> Case:
             entry.revision,
             f"Both databases have done the {entry.direction} of {entry.revision}; only "
             f"the journal of {name.label} was not closed",
-            (Choice("close it", f"{_RUN} {entry.direction} {_target(entry)}"),),
+            (Choice("close it", f"{_RUN} {entry.direction} {target_of(entry)}"),),
         )
     return Case(
         "half-done",
@@ -181,12 +188,16 @@ def _awaiting(states: States, name: BackendName, entry: Entry) -> Case:
         entry.revision,
         f"{name.label} has done the {entry.direction} of {entry.revision}, and "
         f"{partner.label} has not",
-        _ways(entry),
+        choices,
     )
 
 
 def _stopped(
-    name: BackendName, entry: Entry, doubts: Doubts, progress: OpenProgress
+    name: BackendName,
+    entry: Entry,
+    doubts: Doubts,
+    progress: OpenProgress,
+    choices: tuple[Choice, ...],
 ) -> Case:
     at = progress.get((name, entry.revision))
     error = f": {entry.error}" if entry.error else ""
@@ -204,7 +215,7 @@ def _stopped(
         name,
         entry.revision,
         f"The {entry.direction} of {entry.revision} {verb} on {name.label}{far}{error}",
-        (*_ways(entry), *given_up),
+        (*choices, *given_up),
     )
 
 
@@ -213,14 +224,18 @@ def _where(at: Progress) -> str:
     return f"step {at.step}, {at.verb}{subject}: {how_far(at)}"
 
 
-def _ways(entry: Entry) -> tuple[Choice, ...]:
-    return (
-        Choice("carry it on", f"{_RUN} {entry.direction} {_target(entry)}"),
-        Choice("undo it", f"{_RUN} repair {entry.revision} --undo"),
-    )
+def _choices(entry: Entry, ways: Ways) -> tuple[Choice, ...]:
+    """Return what will work; what will not is told, without a command."""
+    on = Choice("carry it on", f"{_RUN} {entry.direction} {target_of(entry)}")
+    back = Choice("undo it", f"{_RUN} repair {entry.revision} --undo")
+    if ways.not_on is not None:
+        on = Choice(f"it cannot be carried on as it is: {ways.not_on}")
+    if ways.not_back is not None:
+        back = Choice(f"it cannot be undone: {ways.not_back}")
+    return on, back
 
 
-def _target(entry: Entry) -> str:
+def target_of(entry: Entry) -> str:
     """Return the target of a run that goes just so far as the attempt."""
     if entry.direction is Direction.UPGRADE:
         return entry.revision

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import preview
 from .autogenerate import (
     differences,
 )
+from .backend import Loss
 from .consistency import contradictions
 from .environment import Environment
 from .errors import UsageError
@@ -43,6 +44,7 @@ from .status import (
     make_status,
     pending,
 )
+from .surveying import Witness
 
 Confirm = Callable[[Sequence[str]], None]
 """Asks a person about what would be taken away, a line each; raises to stop."""
@@ -55,21 +57,28 @@ def upgrade(
     dry_run: bool = False,
     confirm: Confirm | None = None,
     wait_s: float = 0.0,
+    verify: bool = False,
     limits: GivenLimits = NO_LIMITS,
     backup: str | None = None,
     on_error: str = "undo",
 ) -> RunResult | PlanResult:
     """Bring the sides in use up to a target, or say what that would do.
 
-    wait_s: seconds to wait for the servers to come up. backup, on_error: as
-    `env.back_up` and `env.on_error` take them.
+    wait_s: seconds to wait for the servers to come up. verify: count what is there
+    before and after; the result is not `ok` where that does not agree. backup,
+    on_error: as `env.back_up` and `env.on_error` take them.
     """
+    if dry_run and verify:
+        raise UsageError(
+            "A dry run changes nothing that could be verified",
+            hint="Say one of --dry-run and --verify.",
+        )
     env.limit(limits)
     env.back_up(backup)
     env.on_error(on_error)
+    env.trust_no_edits(wait_s)
     env.directory.require_pairs()
-    env.wait_for_servers(wait_s)
-    return _go(env, target, Direction.UPGRADE, dry_run, confirm)
+    return _go(env, target, Direction.UPGRADE, dry_run, confirm, verify=verify)
 
 
 def downgrade(
@@ -89,6 +98,7 @@ def downgrade(
     env.limit(limits)
     env.back_up(backup)
     env.on_error(on_error)
+    env.trust_no_edits()
     env.directory.require_pairs()
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
 
@@ -136,16 +146,20 @@ def _go(
     direction: Direction,
     dry_run: bool,
     confirm: Confirm | None,
+    verify: bool = False,
 ) -> RunResult | PlanResult:
-    if dry_run or confirm is not None:
+    witness: Witness | None = None
+    if dry_run or verify or confirm is not None:
         require_target(env.directory, target, direction)
         env.check_servers()
         plan, states = env.foresee(target, direction)
         if dry_run:
             return preview.describe(env, plan, states)
-        losses = _losses(env, plan)
-        if confirm is not None and losses:
-            confirm(losses)
+        losses = _losses(env, plan, states)
+        if confirm is not None and losses and not env.config.allow_destructive:
+            confirm([str(loss) for loss in losses])
+        if verify:
+            witness = Witness(env, plan, losing={loss.backend for loss in losses})
     done = env.migrate(target, direction)
     return RunResult(
         direction,
@@ -158,16 +172,31 @@ def _go(
             )
             for result in done
         ),
-        None if env.backup is None else env.backup.name,
+        backup=None if env.backup is None else env.backup.name,
+        verified=witness.compare() if witness is not None else None,
     )
 
 
-def _losses(env: Environment, plan: Plan) -> list[str]:
+@dataclass(frozen=True)
+class _Lost:
+    """What a step of a plan takes away for good."""
+
+    revision: str
+    backend: BackendName
+    loss: Loss
+
+    def __str__(self) -> str:
+        return f"{self.revision}  {self.loss}"
+
+
+def _losses(env: Environment, plan: Plan, states: States) -> list[_Lost]:
+    """Say what would be gone for good; a database without revisions has nothing."""
     return [
-        f"{step.revision.id}  {line}"
+        _Lost(step.revision.id, name, loss)
         for step in plan.steps
         for name in step.backends
-        for line in env.backends[name].destructive(step)
+        if states[name].applied
+        for loss in env.backends[name].destructive(step)
     ]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -32,6 +32,8 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_MONGO_MAX_TIME_S": 0.0,  # seconds; 0: no limit
         "DUALMIGRATE_BATCH_SECONDS": 0.5,  # a batch's time; 0: its size stays
         "DUALMIGRATE_REPLICATION_LAG_S": 10.0,  # seconds; 0: do not wait for it
+        "DUALMIGRATE_ALLOW_DESTRUCTIVE": False,  # True: without a question
+        "DUALMIGRATE_ALLOW_WORLD_WRITABLE": False,  # True: others may write scripts
         "DUALMIGRATE_VALIDATORS": "off",  # "off" | "warn" | "error"
         "DUALMIGRATE_BACKUP": "touched",  # "touched" | "all" | "never"
         "DUALMIGRATE_BACKUP_DIR": None,  # a path; None: in the instance folder
@@ -39,6 +41,11 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_PG_DUMP": None,  # a path; None: beside the server's version
     }
 )
+
+_WORDS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off", ""), False),
+}
 
 VALIDATORS = ("off", "warn", "error")
 BACKUPS = ("touched", "all", "never")
@@ -71,6 +78,8 @@ class Config:
     mongo_max_time_s: float = 0.0
     batch_seconds: float = 0.5
     replication_lag_s: float = 10.0
+    allow_destructive: bool = False
+    allow_world_writable: bool = False
     validators: str = "off"
     backup: str = "touched"
     backup_dir: str | None = None
@@ -115,6 +124,8 @@ class Config:
             backup_dir=_path_or_none(values, "DUALMIGRATE_BACKUP_DIR"),
             backup_max_bytes=_bytes(values, "DUALMIGRATE_BACKUP_MAX_BYTES"),
             pg_dump=_path_or_none(values, "DUALMIGRATE_PG_DUMP"),
+            allow_destructive=_yes_or_no(values, "DUALMIGRATE_ALLOW_DESTRUCTIVE"),
+            allow_world_writable=_yes_or_no(values, "DUALMIGRATE_ALLOW_WORLD_WRITABLE"),
             **given,
         )
 
@@ -148,6 +159,14 @@ class Config:
         """Return the classes, or their paths, whose indexes count as declared."""
         documents = self.documents
         return tuple(documents() if callable(documents) else documents)
+
+
+def urls_of(values: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the URLs of databases in an app's config."""
+    for key in ("SQLALCHEMY_DATABASE_URI", "MONGO_URI", "DUALMIGRATE_POSTGRES_URI"):
+        yield values.get(key)
+    for bind in dict(values.get("SQLALCHEMY_BINDS") or {}).values():
+        yield bind.get("url") if isinstance(bind, Mapping) else bind
 
 
 def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> float:
@@ -198,6 +217,18 @@ def _bytes(values: Mapping[str, Any], key: str) -> int:
 
 def _seconds_or_none(values: Mapping[str, Any], key: str) -> float | None:
     return None if values[key] is None else _seconds(values, key)
+
+
+def _yes_or_no(values: Mapping[str, Any], key: str) -> bool:
+    """Read a switch; a variable of the environment has one as a text."""
+    value = values[key]
+    word = str(value).strip().lower()
+    if word not in _WORDS:
+        raise UsageError(
+            f"{key} is True or False, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
+    return _WORDS[word]
 
 
 def _times(values: Mapping[str, Any], key: str) -> int:

@@ -49,6 +49,7 @@ def contradictions(directory: RevisionGraph, states: States) -> Iterator[Contrad
         if directory.revisions.keys() >= set(state.rows):
             yield from _superfluous_rows(directory, name, state)
             yield from _rows_against_journal(directory, name, state)
+    yield from _lost_journals(directory, states)
     yield from _lost_histories(directory, states)
 
 
@@ -128,6 +129,44 @@ def _target(heads: Sequence[str]) -> str:
     return heads[0] if heads else "base"
 
 
+def _lost_journals(directory: RevisionGraph, states: States) -> Iterator[Contradiction]:
+    """A stamp without its journal, on a side that was migrated with its partner.
+
+    Where no partner knows of that, it is a database that Alembic has had alone so far.
+    """
+    for name, state in states.items():
+        if state.has_journal:
+            continue
+        for other, partner in states.items():
+            together = _run_in_a_pair(partner) & state.applied
+            if other == name or not together:
+                continue
+            head = _target(directory.heads_of(state.applied))
+            stamp = f"flask db-migrate stamp --backend {name} {head}"
+            yield Contradiction(
+                "lost-mark",
+                name,
+                f"{name.label} stands at {head} and has no journal, and was migrated "
+                f"together with this {other.label}: when and how its revisions were "
+                "run is lost, and the checksums that tell an edited script",
+                where="dualmigrate_journal",
+                hint="Restore the table. If the scripts are those that were run, write "
+                f"it anew: {stamp}",
+                choices=(
+                    Choice("the table can be restored: from a backup"),
+                    Choice("the scripts are those that were run: write it anew", stamp),
+                ),
+            )
+
+
+def _run_in_a_pair(partner: State) -> frozenset[str]:
+    """Return the revisions that a side has and may have had together with another."""
+    if partner.pair_id is None:
+        return frozenset()
+    done = {entry.revision for entry in partner.entries.values() if not entry.open}
+    return frozenset(done & partner.applied)
+
+
 def _lost_histories(
     directory: RevisionGraph, states: States
 ) -> Iterator[Contradiction]:
@@ -142,9 +181,8 @@ def _lost_histories(
         if name is BackendName.POSTGRES and state.pair_id is not None:
             continue
         for other, partner in states.items():
-            done = {e.revision for e in partner.entries.values() if not e.open}
-            applied = frozenset(done & partner.applied)
-            if other == name or partner.pair_id is None or not applied:
+            applied = _run_in_a_pair(partner)
+            if other == name or not applied:
                 continue
             head = _target(directory.heads_of(applied))
             stamp = f"flask db-migrate stamp --backend {name} {head}"

@@ -18,7 +18,7 @@ from .backing_up import BackupChoice, Backups
 from .backups import Manifest, Scope
 from .config import Config
 from .consistency import require_consistent
-from .errors import IntegrityError, UsageError, redact
+from .errors import DatabaseUnavailable, IntegrityError, UsageError, redact
 from .events import lock_told, run_told, waits_told
 from .executor import (
     UNDECIDED,
@@ -28,6 +28,7 @@ from .executor import (
     require_pair,
     way_back,
 )
+from .forerunner import refuse_repetition
 from .graph import RevisionGraph
 from .lock_wait import Waiting
 from .lockfile import read_lock_file
@@ -35,6 +36,7 @@ from .plan import Plan, States, make_plan, require_target
 from .restoration import OnError
 from .restoring import Restoring, refuse_half_restored
 from .revision import BackendName, Direction, Revision, Step
+from .script import Files, Unrun
 from .sides import Sides
 from .status import Readiness, make_readiness, refuse_edited
 
@@ -66,6 +68,7 @@ class Environment(Sides):
         self._backup_choice = _choice(config)
         self._on_error = OnError.UNDO
         self.backup: Manifest | None = None
+        self._unavailable: DatabaseUnavailable | None = None
 
     def back_up(self, given: str | None) -> None:
         """Say what this run backs up: "touched", "all", "never"; None: as the config.
@@ -75,6 +78,14 @@ class Environment(Sides):
         if given is not None:
             scope = None if given == "never" else Scope(given)
             self._backup_choice = BackupChoice(scope)
+
+    def make_backup(self) -> Manifest:
+        """Back the sides of this run up, as they are, under the locks of a run."""
+        self.check_servers()
+        with self.locked():
+            states = self.states()
+            require_pair(states)
+            return self.backups.make(states)
 
     @property
     def backups(self) -> Backups:
@@ -102,6 +113,33 @@ class Environment(Sides):
             )
         self._on_error = OnError(given)
 
+    def trust_no_edits(self, wait_s: float = 0.0) -> None:
+        """Have the applied scripts compared with the journals before any script runs.
+
+        To be called before anything asks for the tree; which is compiled first, so that
+        a broken script is found before a database is touched. A tree that is wrong as a
+        whole is told before a database that cannot be used.
+        wait_s: seconds to wait for the servers to come up.
+        """
+
+        def compare(files: Files) -> None:
+            self.wait_for_servers(wait_s)
+            lines = read_lock_file(self.config.directory)
+            if lines is None:
+                return
+            graph = RevisionGraph.of_lock_file(self.config.directory, lines)
+            try:
+                self.check_servers()
+                states = {
+                    name: each.read(graph) for name, each in self.backends.items()
+                }
+            except DatabaseUnavailable as error:
+                self._unavailable = error
+                return
+            refuse_edited(Unrun(graph.root, graph.revisions, files), states)
+
+        self.before_running = compare
+
     def states(self) -> dict[BackendName, State]:
         """Read what the sides of this run have.
 
@@ -117,6 +155,8 @@ class Environment(Sides):
 
     def check_servers(self) -> None:
         """Raise DatabaseUnavailable if a side of this run cannot be used."""
+        if self._unavailable is not None:
+            raise self._unavailable
         for backend in self.backends.values():
             backend.check()
 
@@ -137,6 +177,7 @@ class Environment(Sides):
             state.applied == graph.revisions.keys()
             and not state.open_entries()
             and state.restoring is None
+            and (state.has_journal or len(self.backends) == 1)
             for state in states
         )
 
@@ -148,7 +189,7 @@ class Environment(Sides):
         graph: RevisionGraph = (
             self.directory if lines is None else RevisionGraph.of_lock_file(root, lines)
         )
-        states = {name: each.read(graph) for name, each in self.backends.items()}
+        states = {name: side.read(graph) for name, side in self.backends.items()}
         refuse_half_restored(states)
         return make_readiness(graph, states)
 
@@ -187,17 +228,18 @@ class Environment(Sides):
         self.stop.target = foreseen.fixed_target
         ids = [step.revision.id for step in foreseen.steps]
         with run_told(direction, target, ids, [*self.in_scope]) as done, self.locked():
-            results = self._migrate(target, direction, foreseen)
+            results = self._migrate(target, direction, foreseen, states)
             done([result.step.revision.id for result in results])
         return results
 
     def _migrate(
-        self, target: str, direction: Direction, foreseen: Plan
+        self, target: str, direction: Direction, foreseen: Plan, before: States
     ) -> tuple[StepResult, ...]:
         """Do the steps that are still to do, now that the locks are held.
 
         Another run may have done some of them while we waited, and a recovery undoes
-        some; -1 must not go one further for that.
+        some; -1 must not go one further for that. What it failed at is not repeated.
+        before: what `foreseen` was made from.
         """
         executor = Executor(
             self.backends,
@@ -207,6 +249,7 @@ class Environment(Sides):
         )
         states = self.states()
         plan = self._checked_plan(target, direction, states).within(foreseen)
+        refuse_repetition(self.directory, plan, before=before, now=states)
         for backend in self.backends.values():
             backend.prepare()
         executor.pair(states)

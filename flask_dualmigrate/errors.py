@@ -6,6 +6,7 @@
     │   └── PartialFailure         a run stopped half-way through its plan
     ├── UsageError              2  wrong usage
     │   ├── TreeError              the migrations directory is broken
+    │   ├── AppError               the app cannot be loaded
     │   └── ModelsError            the app's models or documents cannot be used
     ├── IntegrityError          3  pending, different, edited or in doubt
     │   └── StepInDoubt            a crash left it begun: a person has to look
@@ -149,6 +150,10 @@ class UsageError(DualMigrateError):
 
 class TreeError(UsageError):
     """The migrations directory is broken; no database was touched."""
+
+
+class AppError(UsageError):
+    """The Flask app does not load, so nothing of it can be used."""
 
 
 class ModelsError(UsageError):

@@ -56,6 +56,20 @@ def require_pair(states: States) -> None:
         )
 
 
+def partner_decided(states: States, name: BackendName, entry: Entry) -> bool:
+    """Return whether what this side waits with is final.
+
+    That is so if the partner has committed it; alone, a side waits for nobody.
+    """
+    if not entry.awaits_partner:
+        return False
+    partners = [state for other, state in states.items() if other != name]
+    if not partners:
+        return True
+    applied = entry.revision in partners[0].applied
+    return applied is (entry.direction is Direction.UPGRADE)
+
+
 class Executor:
     """Carries out plans on the sides in use, whose locks the caller holds.
 
@@ -113,7 +127,7 @@ class Executor:
             for entry in state.open_entries():
                 step = Step(revision_of(entry), entry.direction, (name,))
                 started, how = time.monotonic(), "undone"
-                if self._partner_decided(states, name, entry):
+                if partner_decided(states, name, entry):
                     self._backends[name].settle(step)
                     how = "closed"
                 elif entry.direction is not direction:
@@ -131,19 +145,6 @@ class Executor:
                     how=how,
                 )
         return changed
-
-    def _partner_decided(self, states: States, name: BackendName, entry: Entry) -> bool:
-        """Return whether what this side waits with is final.
-
-        That is so if the partner has committed it; alone, a side waits for nobody.
-        """
-        if not entry.awaits_partner:
-            return False
-        partners = [state for other, state in states.items() if other != name]
-        if not partners:
-            return True
-        applied = entry.revision in partners[0].applied
-        return applied is (entry.direction is Direction.UPGRADE)
 
     def _undo_open(self, name: BackendName, step: Step) -> None:
         started = time.monotonic()

@@ -6,7 +6,7 @@ import inspect
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,18 @@ from flask.cli import FlaskGroup
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
-from .cli import make_group
-from .config import Active, CollectionMap, Config, Documents, FieldMap
+from . import commands
+from .cli import COMMAND, LoadingGroup, make_group
+from .config import Active, CollectionMap, Config, Documents, FieldMap, urls_of
 from .environment import Environment
 from .errors import DualMigrateError, IntegrityError, UsageError, conceal
 from .health import Probe, make_blueprint
-from .revision import Direction
 from .status import Readiness
 
 log = logging.getLogger(__name__)
 
 EXTENSION = "dualmigrate"
+ALLOW = "DUALMIGRATE_ALLOW_DESTRUCTIVE"
 AUTO_UPGRADE = (True, False, "check")
 _NO_UPGRADE = ("shell", "routes")
 _COMPLETION = re.compile(r"_\w+_COMPLETE")
@@ -49,7 +50,7 @@ class DualMigrate:
         returns them: what they declare counts for `index diff` and `index sync`.
     auto_upgrade: True upgrades when the app is created; "check" refuses to start when
         revisions are pending.
-    command: the name of the command group.
+    command: another name for the command group, beside "db-migrate".
     alembic_options: arguments for Alembic's EnvironmentContext.configure().
     """
 
@@ -65,7 +66,7 @@ class DualMigrate:
         fields: FieldMap | None = None,
         documents: Documents = (),
         auto_upgrade: bool | str = False,
-        command: str = "db-migrate",
+        command: str = COMMAND,
         **alembic_options: Any,
     ) -> None:
         if isinstance(mongo, str):
@@ -157,10 +158,10 @@ class Registered:
         self, *, directory: str | None = None, x_arg: Sequence[str] = (), **more: Any
     ) -> Environment:
         """Return the parts for one run. more: as Environment takes them."""
-        for url in _urls(self.app.config):
+        for url in urls_of(self.app.config):
             conceal(url)
         config = Config.from_mapping(
-            self.app.config,
+            {**self.app.config, **_given_for_this_run()},
             directory=Path(directory or self.settings["directory"]).absolute(),
             active=self.settings["active"],
             collections=self.settings["collections"],
@@ -191,15 +192,12 @@ class Registered:
         if auto_upgrade == "check":
             _refuse_unready(env.readiness())
         elif not env.at_head():
-            env.migrate("heads", Direction.UPGRADE)
+            commands.upgrade(env, "heads", confirm=_refuse)
 
 
-def _urls(config: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the URLs of databases in an app's config."""
-    for key in ("SQLALCHEMY_DATABASE_URI", "MONGO_URI", "DUALMIGRATE_POSTGRES_URI"):
-        yield config.get(key)
-    for bind in dict(config.get("SQLALCHEMY_BINDS") or {}).values():
-        yield bind.get("url") if isinstance(bind, Mapping) else bind
+def _given_for_this_run() -> dict[str, str]:
+    """Return what a variable of the environment says over the app's config."""
+    return {ALLOW: os.environ[ALLOW]} if ALLOW in os.environ else {}
 
 
 def environment_of(**arguments: Any) -> Environment:
@@ -221,6 +219,16 @@ def _registered() -> Registered:
             "This app has no DualMigrate", hint="Call dualmigrate.init_app(app, db, …)."
         )
     return registered
+
+
+def _refuse(losses: Sequence[str]) -> None:
+    """Refuse to take something away with nobody there to ask."""
+    raise UsageError(
+        f"An automatic upgrade would take something away, for good: {losses[0]}"
+        + (f" (and {len(losses) - 1} more)" if losses[1:] else ""),
+        hint="Nothing was changed. Run: flask db-migrate upgrade; or allow it with "
+        f"{ALLOW}=1.",
+    )
 
 
 def _refuse_unready(readiness: Readiness) -> None:
@@ -259,7 +267,7 @@ def _for_a_command(command: str) -> bool:
     words = [known] if known else _words_of_the_command()
     if not words or not set(words).isdisjoint(context.help_option_names):
         return True
-    return words[0] in (command, *_NO_UPGRADE)
+    return words[0] in (command, COMMAND, *_NO_UPGRADE)
 
 
 def _words_of_the_command() -> list[str]:
@@ -275,6 +283,10 @@ def _words_of_the_command() -> list[str]:
             return [str(word) for word in frame.f_locals["args"]]
         frame = frame.f_back
     return []
+
+
+flask_command = make_group(COMMAND, environment_of, LoadingGroup)
+"""What `flask` finds by its entry point, before there is an app."""
 
 
 def _own(settings: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:

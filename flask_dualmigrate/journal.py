@@ -32,7 +32,8 @@ class Entry:
     """The last attempt at a revision on one side.
 
     duration_ms: milliseconds; None while it runs, and for a stamp.
-    checksum: SHA-256 of the script that was applied; None for a stamp without one.
+    checksum: SHA-256 of the script that was applied, or that failed; None for a stamp
+        without one.
     stamped: True if the revision was marked, not run.
     awaits_partner: this side is done, and was not told yet that it is final: that the
         other side has committed too, where there is one.

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .cases import find_cases
+from .backend import Ways
+from .cases import find_cases, target_of
 from .environment import Environment
 from .errors import IntegrityError, UsageError
-from .executor import Executor, require_pair
+from .executor import Executor, partner_decided, require_pair
 from .history import single
 from .holder import Holder
 from .journal import Entry
 from .plan import States
 from .recovery import AcceptResult, Case, RepairReport, UndoResult
 from .results import RepairResult
-from .revision import BackendName, Direction, Revision
+from .revision import BackendName, Direction, Revision, Step
 from .status import RevisionStatus, edited_ids, make_status
 
 Confirm = Callable[[Sequence[str]], None]
@@ -95,6 +96,7 @@ def report(env: Environment, only: str | None = None) -> RepairReport:
             for key, entry in open_entries.items()
             if (progress := env.backends[key[0]].progress(entry)) is not None
         },
+        ways={key: _ways(env, key[0], entry) for key, entry in open_entries.items()},
         holders=_holders(env) if open_entries else {},
     )
     if only is not None:
@@ -103,6 +105,14 @@ def report(env: Environment, only: str | None = None) -> RepairReport:
         name: env.directory.heads_of(state.applied) for name, state in states.items()
     }
     return RepairReport(_rows(env, states, cases), heads, cases)
+
+
+def _ways(env: Environment, name: BackendName, entry: Entry) -> Ways:
+    revision = env.directory.revisions.get(entry.revision)
+    if revision is None:
+        gone = f"there is no script of {entry.revision}; deploy the code that has it"
+        return Ways(gone, gone)
+    return env.backends[name].ways(Step(revision, entry.direction, (name,)))
 
 
 def _holders(env: Environment) -> dict[BackendName, Holder]:
@@ -130,8 +140,11 @@ def _rows(
 
 def _undo(env: Environment, revision: Revision, confirm: Confirm | None) -> UndoResult:
     env.check_servers()
+    states = env.states()
+    found = _open(states, revision)
+    _refuse_what_stays(env, states, found)
     if confirm is not None:
-        confirm(_losses(revision, _open(env.states(), revision)))
+        confirm(_losses(revision, found))
     with env.locked():
         states = env.states()
         require_pair(states)
@@ -147,6 +160,23 @@ def _undo(env: Environment, revision: Revision, confirm: Confirm | None) -> Undo
     undone = tuple(name for result in executor.undone for name in result.step.backends)
     closed = tuple(name for name in found if name not in undone)
     return UndoResult(revision.id, undone, closed)
+
+
+def _refuse_what_stays(
+    env: Environment, states: States, found: dict[BackendName, Entry]
+) -> None:
+    """Raise IntegrityError, with nothing changed, if not all of it can be undone."""
+    for name, entry in found.items():
+        ways = _ways(env, name, entry)
+        if ways.not_back is None or partner_decided(states, name, entry):
+            continue
+        on = f"Carry it on with: flask db-migrate {entry.direction} {target_of(entry)}"
+        raise IntegrityError(
+            f"The {entry.direction} of {entry.revision} cannot be undone: "
+            f"{ways.not_back.rstrip('.')}",
+            where=str(name.label),
+            hint=on if ways.not_on is None else ways.not_on,
+        )
 
 
 def _open(states: States, revision: Revision) -> dict[BackendName, Entry]:

@@ -10,6 +10,7 @@ from .backend import Aside, PlannedStep
 from .restoration import Kept, Replacement
 from .revision import BackendName, Direction, Revision
 from .status import RevisionStatus
+from .survey import Survey
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,11 +90,20 @@ class DoneStep:
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """What `upgrade` and `downgrade` did. backup: the name of the one made before."""
+    """What `upgrade` and `downgrade` did.
+
+    backup: the name of the one that was made before; None: nothing was to be kept.
+    verified: with --verify, what was counted before and after; else None.
+    """
 
     direction: Direction
     steps: tuple[DoneStep, ...]
     backup: str | None = None
+    verified: Survey | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.verified is None or self.verified.ok
 
 
 @dataclasses.dataclass(frozen=True)

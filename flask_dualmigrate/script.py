@@ -5,27 +5,67 @@ The graph is Alembic's RevisionMap, one for both trees.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import dataclasses
+import os
+import shlex
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from alembic.script.base import Script
+from typing import Any, Protocol
 
 from .errors import TreeError
 from .graph import RevisionGraph
 from .lockfile import LockLine, finish_writing, read_lock_file
 from .revision import BackendName, Revision
-from .script_file import checksum, load_script
+from .script_file import LoadedScript, ScriptFile, read_script, run_script
+
+Files = Mapping[BackendName, Mapping[str, ScriptFile]]
+"""Side -> file name -> script, none of which has run."""
+
+
+class Hashed(Protocol):
+    """What scripts are compared by: with what was applied, by their checksums."""
+
+    @property
+    def root(self) -> Path: ...
+    @property
+    def revisions(self) -> Mapping[str, Revision]: ...
+    def has(self, backend: BackendName, revision_id: str) -> bool: ...
+    def checksum(self, backend: BackendName, revision_id: str) -> str: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Unrun:
+    """Scripts of which nothing has run, with the ids that revisions.lock gives them."""
+
+    root: Path
+    revisions: Mapping[str, Revision]
+    files: Files
+
+    def has(self, backend: BackendName, revision_id: str) -> bool:
+        return self.revisions[revision_id].file_name in self.files[backend]
+
+    def checksum(self, backend: BackendName, revision_id: str) -> str:
+        return self.files[backend][self.revisions[revision_id].file_name].checksum
 
 
 class ScriptDirectory(RevisionGraph):
     """Both trees under one root, loaded and compared.
 
-    root: the migrations directory. backends: the trees it has.
+    root: the migrations directory. backends: the trees it has. before_running: gets all
+    scripts, read and compiled, before any of them runs; it raises to stop.
+    world_writable: others may write there.
     Raises TreeError if it is not there, or a script in it is broken.
     """
 
-    def __init__(self, root: Path, backends: Sequence[BackendName]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        backends: Sequence[BackendName],
+        *,
+        before_running: Callable[[Files], None] = lambda files: None,
+        world_writable: bool = False,
+    ) -> None:
         self.backends = tuple(backends)
         if not root.is_dir():
             raise TreeError(
@@ -34,9 +74,16 @@ class ScriptDirectory(RevisionGraph):
                 hint="Make it with: flask db-migrate init",
             )
         finish_writing(root)
-        self._scripts = {
-            name: _load(versions_folder(root, name), name) for name in self.backends
+        if not world_writable:
+            _refuse_world_writable(root)
+        files: Files = {
+            name: _read(
+                versions_folder(root, name), name, world_writable=world_writable
+            )
+            for name in self.backends
         }
+        before_running(files)
+        self._scripts = {name: _run(files[name].values()) for name in self.backends}
         merged = self._merged()
         _refuse_loose_ends(merged)
         revisions = {key: _describe(script) for key, script in merged.items()}
@@ -46,7 +93,7 @@ class ScriptDirectory(RevisionGraph):
         """Return the folder of one side's scripts."""
         return versions_folder(self.root, backend)
 
-    def script(self, backend: BackendName, revision_id: str) -> Script:
+    def script(self, backend: BackendName, revision_id: str) -> LoadedScript:
         """Return one side's script; TreeError if it is missing."""
         try:
             return self._scripts[backend][revision_id]
@@ -62,7 +109,7 @@ class ScriptDirectory(RevisionGraph):
 
     def checksum(self, backend: BackendName, revision_id: str) -> str:
         """Return the SHA-256 of a script, as hex; line ends and a BOM do not count."""
-        return checksum(Path(self.script(backend, revision_id).path).read_bytes())
+        return self.script(backend, revision_id).file.checksum
 
     def pair_problems(self) -> tuple[str, ...]:
         """Return, a line each, what keeps the two trees from being a pair."""
@@ -148,18 +195,20 @@ class ScriptDirectory(RevisionGraph):
         if Path(postgres.path).name != Path(mongo.path).name:
             yield f"Revision {revision_id} has another file name in its two scripts"
 
-    def _merged(self) -> dict[str, Script]:
+    def _merged(self) -> dict[str, LoadedScript]:
         """Return one script a revision; Alembic's own, where there are both.
 
         The graph marks the scripts that it is made of, and Alembic's steps need that.
         """
-        merged: dict[str, Script] = {}
+        merged: dict[str, LoadedScript] = {}
         for name in self.backends:
             merged.update(self._scripts[name])
         return merged
 
 
-def _load(folder: Path, backend: BackendName) -> dict[str, Script]:
+def _read(
+    folder: Path, backend: BackendName, *, world_writable: bool
+) -> dict[str, ScriptFile]:
     if not folder.is_dir():
         raise TreeError(
             f"The migrations directory has no {backend} scripts",
@@ -168,20 +217,42 @@ def _load(folder: Path, backend: BackendName) -> dict[str, Script]:
         )
     root = folder.parent.parent.resolve()
     _refuse_way_out(folder, root)
-    found: dict[str, Script] = {}
+    found: dict[str, ScriptFile] = {}
     for path in sorted(folder.glob("*.py")):
         if path.name.startswith((".", "__init__")):
             continue
         _refuse_way_out(path, root)
-        script = load_script(path)
+        if not world_writable:
+            _refuse_world_writable(path)
+        found[path.name] = read_script(path)
+    if not world_writable:
+        _refuse_world_writable(folder)
+    return found
+
+
+def _run(files: Iterable[ScriptFile]) -> dict[str, LoadedScript]:
+    found: dict[str, LoadedScript] = {}
+    for file in files:
+        script = run_script(file)
         twin = found.setdefault(script.revision, script)
         if twin is not script:
             raise TreeError(
                 f"Two scripts have the revision id {script.revision}",
-                where=f"{twin.path} and {path}",
+                where=f"{twin.path} and {file.path}",
                 hint="Give one of them another id, in both trees.",
             )
     return found
+
+
+def _refuse_world_writable(path: Path) -> None:
+    """Raise TreeError for what any account of the machine may replace: it would run."""
+    if os.name == "posix" and path.stat().st_mode & stat.S_IWOTH:
+        raise TreeError(
+            "Anybody on this machine may write what migrations run",
+            where=str(path),
+            hint=f"Take that away: chmod o-w {shlex.quote(str(path))}; where the file "
+            "system cannot, say DUALMIGRATE_ALLOW_WORLD_WRITABLE = True.",
+        )
 
 
 def _refuse_way_out(path: Path, root: Path) -> None:
@@ -197,7 +268,7 @@ def _refuse_way_out(path: Path, root: Path) -> None:
         )
 
 
-def _refuse_loose_ends(scripts: Mapping[str, Script]) -> None:
+def _refuse_loose_ends(scripts: Mapping[str, LoadedScript]) -> None:
     """Raise TreeError for a parent, a dependency or a label that is not right."""
     names = {*scripts, *_labels(scripts)}
     for script in scripts.values():
@@ -206,9 +277,9 @@ def _refuse_loose_ends(scripts: Mapping[str, Script]) -> None:
         _refuse_dangling(script, "depends on", _tuple(script.dependencies), names)
 
 
-def _labels(scripts: Mapping[str, Script]) -> dict[str, Script]:
+def _labels(scripts: Mapping[str, LoadedScript]) -> dict[str, LoadedScript]:
     """Return branch label -> its script; TreeError for one that is taken."""
-    labels: dict[str, Script] = {}
+    labels: dict[str, LoadedScript] = {}
     for script in scripts.values():
         for label in script._orig_branch_labels:
             if label in scripts or labels.setdefault(label, script) is not script:
@@ -222,7 +293,7 @@ def _labels(scripts: Mapping[str, Script]) -> dict[str, Script]:
 
 
 def _refuse_dangling(
-    script: Script, verb: str, links: Sequence[str], known: Collection[str]
+    script: LoadedScript, verb: str, links: Sequence[str], known: Collection[str]
 ) -> None:
     """Raise TreeError for a link to a revision that is not there."""
     for link in links:
@@ -240,7 +311,7 @@ def versions_folder(root: Path, backend: BackendName) -> Path:
     return root / backend / "versions"
 
 
-def _describe(script: Script) -> Revision:
+def _describe(script: LoadedScript) -> Revision:
     return Revision(
         id=script.revision,
         parents=tuple(script._versioned_down_revisions),

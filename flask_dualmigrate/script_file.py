@@ -1,15 +1,19 @@
-"""One script: read, compiled, run, and hashed.
+"""One script: read once, hashed, compiled, and run.
 
 Not by Alembic, so that an error names the file and the line, and a broken file is found
-before any database is touched.
+before any database is touched. What is hashed is what runs, whatever becomes of the
+file meanwhile.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
+from typing import Any
 
 from alembic.script.base import Script
 from alembic.script.revision import CycleDetected
@@ -26,17 +30,46 @@ _EXTRAS = {"beanie": 'Install it with: pip install "Flask-DualMigrate[beanie]"'}
 _MEND = "Mend it, or install what it imports; no database was touched."
 
 
-def load_script(path: Path) -> Script:
+@dataclasses.dataclass(frozen=True)
+class ScriptFile:
+    """A script as it was read; nothing of it has run."""
+
+    path: Path
+    source: bytes
+    code: CodeType
+
+    @cached_property
+    def checksum(self) -> str:
+        """The SHA-256, as hex; line ends and a BOM do not count."""
+        return checksum(self.source)
+
+
+class LoadedScript(Script):
+    """A script that was run, and the file that it was read from."""
+
+    def __init__(self, module: Any, revision_id: str, file: ScriptFile) -> None:
+        super().__init__(module, revision_id, str(file.path))
+        self.file = file
+
+
+def load_script(path: Path) -> LoadedScript:
     """Read, compile and run one script.
 
     Raises TreeError naming the file, and the line or the byte where it can.
     """
-    source = _decode(path)
-    module = ModuleType(path.stem)
-    module.__file__ = str(path)
+    return run_script(read_script(path))
+
+
+def read_script(path: Path) -> ScriptFile:
+    """Read and compile one script.
+
+    Raises TreeError naming the file, and the line or the byte where it can.
+    """
+    source = _read(path)
+    text = _decode(source, path)
     try:
         # Not ours, the `annotations` of this module: they would break a dataclass.
-        code = compile(source, str(path), "exec", dont_inherit=True)
+        code = compile(text, str(path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         raise TreeError(
@@ -44,8 +77,16 @@ def load_script(path: Path) -> Script:
             where=f"{path}:{line}" if line else str(path),
             hint="Mend it there; no database was touched.",
         ) from error
+    return ScriptFile(path, source, code)
+
+
+def run_script(file: ScriptFile) -> LoadedScript:
+    """Run the module level of a script. Raises TreeError likewise."""
+    path = file.path
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
     try:
-        exec(code, module.__dict__)
+        exec(file.code, module.__dict__)
     # A script that calls sys.exit() must not end the command as if all were well.
     except (Exception, SystemExit) as error:
         raise TreeError(
@@ -53,10 +94,11 @@ def load_script(path: Path) -> Script:
             where=f"{path}{_line_in(path, error)}",
             hint=_EXTRAS.get(str(getattr(error, "name", "")), _MEND),
         ) from error
-    return _as_script(module, path)
+    return _as_script(module, file)
 
 
-def _as_script(module: ModuleType, path: Path) -> Script:
+def _as_script(module: ModuleType, file: ScriptFile) -> LoadedScript:
+    path = file.path
     revision_id = getattr(module, "revision", None)
     if not isinstance(revision_id, str) or not hasattr(module, "down_revision"):
         raise TreeError(
@@ -78,7 +120,7 @@ def _as_script(module: ModuleType, path: Path) -> Script:
             hint="Write one; `pass` is enough where nothing is to do.",
         )
     try:
-        return Script(module, revision_id, str(path))
+        return LoadedScript(module, revision_id, file)
     except CycleDetected as error:
         raise TreeError(
             f"Revision {revision_id} follows itself, or depends on itself",
@@ -99,15 +141,18 @@ def _check_names(module: ModuleType, path: Path) -> None:
             )
 
 
-def _decode(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise TreeError(
             f"A script cannot be read: {error.strerror}",
             where=str(path),
             hint="Move it elsewhere, or let this account read it.",
         ) from error
+
+
+def _decode(data: bytes, path: Path) -> str:
     try:
         # Not utf-8-sig, whose offsets do not count the mark.
         return data.decode("utf-8").removeprefix("\ufeff")

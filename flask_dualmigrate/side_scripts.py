@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from alembic.script.base import Script
-
 from .errors import ScriptError
 from .limits import Limits
 from .revision import BackendName, Revision, Step
 from .script import ScriptDirectory
+from .script_file import LoadedScript
 
 
 class SideScripts:
@@ -30,7 +29,7 @@ class SideScripts:
     def directory(self) -> ScriptDirectory:
         return self._load()
 
-    def of(self, revision: Revision) -> Script:
+    def of(self, revision: Revision) -> LoadedScript:
         return self.directory.script(self.name, revision.id)
 
     def checksum(self, revision: Revision) -> str:
@@ -42,7 +41,7 @@ class SideScripts:
 
 
 def call_verify(
-    script: Script,
+    script: LoadedScript,
     database: object,
     *,
     argument: str,
@@ -63,8 +62,7 @@ def call_verify(
             verify(database)
     except Exception as error:
         raise ScriptError(
-            f"verify({argument}) of revision {script.revision} failed: "
-            f"{reason_of(error)}",
+            f"verify({argument}): {reason_of(error)}",
             where=script.path,
         ) from error
     return True

@@ -20,6 +20,7 @@ from pymongo.database import Database
 
 from .autogenerate.counterparts import counterparts, script_counterparts
 from .autogenerate.naming import Naming
+from .autogenerate.paired import Paired, paired_fields
 from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress
 from .backups import BackupStore
@@ -43,7 +44,7 @@ from .postgres.backend import PostgresBackend
 from .postgres.direct import direct_engine
 from .postgres.indexes import PostgresIndexes
 from .revision import BackendName
-from .script import ScriptDirectory
+from .script import Files, ScriptDirectory
 from .server_wait import Ask, wait_for_servers
 from .stopping import Stop
 
@@ -56,6 +57,7 @@ class Sides:
     app's is left as it was, so that processes forked from this one can use it.
     on_progress, on_absent: told what happens, for a person.
     stop: asked between what can be left; nobody stops a run that is given none.
+    before_running: gets the scripts of the tree before any of them runs.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Sides:
         self._on_absent = on_absent or (lambda server: None)
         self.stop = stop or Stop()
         self._limits = config.limits
+        self.before_running: Callable[[Files], None] = lambda files: None
 
     def limit(self, given: GivenLimits) -> None:
         """Set time limits for this run alone.
@@ -115,7 +118,12 @@ class Sides:
 
     @cached_property
     def directory(self) -> ScriptDirectory:
-        return ScriptDirectory(self.config.directory, self.available)
+        return ScriptDirectory(
+            self.config.directory,
+            self.available,
+            before_running=self.before_running,
+            world_writable=self.config.allow_world_writable,
+        )
 
     @cached_property
     def backends(self) -> dict[BackendName, Backend]:
@@ -256,6 +264,12 @@ class Sides:
         naming = Naming(self.config.collections, self.config.fields)
         named = ((table, naming.collection(table)) for table in self.metadata.tables)
         return tuple(sorted((table, name) for table, name in named if name is not None))
+
+    def paired_fields(self, table: str) -> tuple[Paired, ...]:
+        """Return the columns of a model's table, each with its field in MongoDB."""
+        naming = Naming(self.config.collections, self.config.fields)
+        found = self.metadata.tables[table]
+        return tuple(paired_fields(found, naming, self.engine.dialect))
 
     @cached_property
     def alembic_options(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from .graph import RevisionGraph
 from .journal import Entry
 from .plan import States, is_applied
 from .revision import BackendName, Direction, Revision, Status
-from .script import ScriptDirectory
+from .script import Hashed, ScriptDirectory
 
 OpenProgress = Mapping[tuple[BackendName, str], Progress]
 """Side and revision id -> how far an open attempt is, where that is known."""
@@ -167,33 +167,35 @@ def pending(directory: RevisionGraph, states: States) -> tuple[Revision, ...]:
     )
 
 
-def edited_ids(
-    directory: ScriptDirectory, name: BackendName, state: State
-) -> tuple[str, ...]:
+def edited_ids(scripts: Hashed, name: BackendName, state: State) -> tuple[str, ...]:
     """Return the applied revisions whose script is not what was run."""
     return tuple(
         revision_id
-        for revision_id in sorted(state.applied & directory.revisions.keys())
+        for revision_id in sorted(state.applied & scripts.revisions.keys())
         if (entry := state.entries.get(revision_id)) is not None
         and entry.checksum
+        and entry.applied
         and not entry.open
-        and directory.has(name, revision_id)
-        and directory.checksum(name, revision_id) != entry.checksum
+        and scripts.has(name, revision_id)
+        and scripts.checksum(name, revision_id) != entry.checksum
     )
 
 
-def edited_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:
+def edited_scripts(scripts: Hashed, states: States) -> Iterator[str]:
     """Yield a line for each applied script that is not what was applied."""
     for name, state in states.items():
-        for revision_id in edited_ids(directory, name, state):
-            text = f"The {name.label} script of {revision_id} was edited"
-            moved = _moved(directory, state.entries[revision_id])
-            yield f"{text} after it was run{moved}"
+        for revision_id in edited_ids(scripts, name, state):
+            entry = state.entries[revision_id]
+            yield (
+                f"The {name.label} script of {revision_id} was edited after it was run"
+                f"{_moved(scripts, entry)} (SHA-256 {entry.checksum} then, "
+                f"{scripts.checksum(name, revision_id)} now)"
+            )
 
 
-def _moved(directory: ScriptDirectory, entry: Entry) -> str:
+def _moved(scripts: Hashed, entry: Entry) -> str:
     """Say what an applied revision follows now, if it followed something else."""
-    now = directory.revisions[entry.revision].parents
+    now = scripts.revisions[entry.revision].parents
     if set(now) == set(entry.down_revision):
         return ""
     before, after = (
@@ -205,19 +207,21 @@ def _moved(directory: ScriptDirectory, entry: Entry) -> str:
     )
 
 
-def refuse_edited(directory: ScriptDirectory, states: States) -> None:
+def refuse_edited(scripts: Hashed, states: States) -> None:
     """Raise IntegrityError naming the first applied script that was edited."""
     for name, state in states.items():
-        ids = edited_ids(directory, name, state)
+        one_side = {name: state}
+        ids = edited_ids(scripts, name, state)
         for revision_id, text in zip(
-            ids, edited_scripts(directory, {name: state}), strict=True
+            ids, edited_scripts(scripts, one_side), strict=True
         ):
             raise IntegrityError(
                 text,
-                where=str(directory.root),
-                hint="Restore it, and say the change in a new revision; or accept it "
-                f"as it is now, with: flask db-migrate repair {revision_id} "
-                "--accept-checksum",
+                where=str(scripts.root),
+                hint="Restore the file, from git for instance, and say the change in a "
+                "new revision; or accept it as it is now, with: flask db-migrate "
+                f"repair {revision_id} --accept-checksum; or restore it, take the "
+                "revision back with: flask db-migrate downgrade, and edit it then.",
             )
 
 

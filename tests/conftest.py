@@ -45,6 +45,8 @@ def place() -> str:
     memory = Path("/dev/shm")
     if not (memory.is_dir() and os.access(memory, os.W_OK)):
         return "/tmp"
+    if os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        return "/tmp"  # a copy of mongod is to run there
     room = min(shutil.disk_usage(memory).free, psutil.virtual_memory().available)
     return str(memory) if room >= _ROOM_BYTES else "/tmp"
 
@@ -160,7 +162,7 @@ def folder() -> Iterator[Path]:
 
     Its name is short and all accounts may pass, unlike those of `tmp_path`.
     """
-    made = Path(tempfile.mkdtemp(prefix="dualmigrate-", dir="/tmp"))
+    made = Path(tempfile.mkdtemp(prefix="dualmigrate-", dir=place()))
     made.chmod(0o755)
     yield made
     servers = EmbeddedServers(made)

@@ -16,7 +16,7 @@ from .manifest import (
     PostgresPart,
     Scope,
 )
-from .store import BackupStore
+from .store import BackupStore, Checked
 
 __all__ = [
     "BackedCollection",
@@ -24,6 +24,7 @@ __all__ = [
     "BackupFile",
     "BackupFolder",
     "BackupStore",
+    "Checked",
     "Manifest",
     "MongoPart",
     "PostgresPart",

@@ -93,16 +93,23 @@ class BackupFolder:
             name = PurePosixPath(relative).name
             file = os.fdopen(os.open(name, _NEW, 0o600, dir_fd=parent), "w+b")
         reached("backup.file.begun")
-        with file:
-            with disk_errors(where):
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-                file.seek(0)
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                size_bytes = os.fstat(file.fileno()).st_size
-            self.files.append(BackupFile(relative, size_bytes, digest))
+        # Closing it may fail as well: it writes what is still in memory.
+        with disk_errors(where), file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size_bytes = os.fstat(file.fileno()).st_size
+        self.files.append(BackupFile(relative, size_bytes, digest))
         reached("backup.file.done")
+
+    def discard(self, prefix: str) -> None:
+        """Remove the files below a folder, to write them anew."""
+        gone = [file for file in self.files if file.path.startswith(prefix)]
+        with disk_errors(self.path), self._parent(f"{prefix}x") as parent:
+            _empty(parent)
+        self.files = [file for file in self.files if file not in gone]
 
     @around("backup.manifest")
     def finish(self, manifest: Manifest) -> None:

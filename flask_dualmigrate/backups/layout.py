@@ -15,6 +15,8 @@ from urllib.parse import quote_plus
 MANIFEST = "manifest.json"
 POSTGRES_DUMP = "postgres/dump.pgc"
 POSTGRES_SCHEMA = "postgres/schema.sql"
+SQLITE_FILE = "postgres/database.sqlite"
+"""In the place of both, where the SQL side is a file of SQLite."""
 
 BUCKETS = "system.buckets."
 """What the documents of a time-series collection lie in, before its name."""

@@ -73,11 +73,15 @@ class BackupStore:
     def new(
         self, direction: Direction, plan: Sequence[str], now: datetime
     ) -> Iterator[BackupFolder]:
-        """Make the folder of a new backup; what fails in it takes it away again."""
+        """Make the folder of a new backup; what fails in it takes it away again.
+
+        plan: ids of the revisions that follow; none: a person asked for it.
+        """
         self.prepare()
-        word = re.sub(r"[^A-Za-z0-9_.-]", "-", plan[0])[:40] if plan else "none"
         stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        name = f"{stamp}_{direction}_{word}_{secrets.token_hex(2)}"
+        first = re.sub(r"[^A-Za-z0-9_.-]", "-", plan[0])[:40] if plan else ""
+        before = f"{direction}_{first}" if plan else "manual"
+        name = f"{stamp}_{before}_{secrets.token_hex(2)}"
         with BackupFolder.make(self.root, name) as folder:
             try:
                 yield folder

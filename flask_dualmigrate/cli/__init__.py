@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import click
 
-from . import asides, indexes, looking, recovering, restoring, running, writing
+from . import (
+    asides,
+    backups,
+    indexes,
+    looking,
+    recovering,
+    restoring,
+    running,
+    writing,
+)
 from .command import COMMANDS, MakeEnvironment
+from .loading import LoadingGroup
 
 __all__ = [
+    "COMMAND",
+    "LoadingGroup",
     "asides",
+    "backups",
     "indexes",
     "looking",
     "make_group",
@@ -19,15 +32,23 @@ __all__ = [
 ]
 
 
+COMMAND = "db-migrate"
+"""The name of the group; setup.cfg has it too."""
+
 _GROUPS: dict[str, str] = {
+    "backup": "Make, list, verify and prune backups.",
     "index": "List, compare, build and drop indexes.",
 }
 """Name of a group below `db-migrate` -> its help."""
 
 
-def make_group(name: str, make_environment: MakeEnvironment) -> click.Group:
+def make_group(
+    name: str,
+    make_environment: MakeEnvironment,
+    kind: type[click.Group] = click.Group,
+) -> click.Group:
     """Return the command group. make_environment: as `extension.environment_of`."""
-    root = click.Group(name, help="Migrate PostgreSQL and MongoDB, in lock-step.")
+    root = kind(name, help="Migrate PostgreSQL and MongoDB, in lock-step.")
     groups = {"": root}
     for path, make in COMMANDS.items():
         parent = path.rpartition(" ")[0]

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import click
-from flask.cli import with_appcontext
 
 from ..console import as_json, as_text
 from ..environment import Environment
 from ..errors import DualMigrateError, redact
 from ..stopping import Interrupted, Stop
 from .json_lines import JsonLines
+from .loading import push_app
 from .progress import Display
 from .stopped import facts_of
 
@@ -91,9 +91,11 @@ def _common(*, asks: bool, scope: bool) -> list[click.Parameter]:
 
 
 def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., None]:
-    @with_appcontext
+    @click.pass_context
     @functools.wraps(verb)
     def callback(
+        context: click.Context,
+        /,
         *,
         directory: str | None,
         x_arg: tuple[str, ...],
@@ -107,6 +109,7 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
         display = (JsonLines if log_format == "json" else Display)(quiet=quiet)
         stop = Stop(display.stopping)
         try:
+            push_app(context)
             with stop.listening(), display:
                 env = make_environment(
                     directory=directory,

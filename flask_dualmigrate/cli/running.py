@@ -18,6 +18,11 @@ _TARGET_UP = click.Argument(["target"], default="head", callback=target)
 _DRY_RUN = option(
     "--dry-run", is_flag=True, help="Say what it would do, and touch nothing."
 )
+_VERIFY = option(
+    "--verify",
+    is_flag=True,
+    help="Count rows and documents before and after, and compare both sides (3).",
+)
 _SCRIPTS = (
     option("--sql", is_flag=True, help="Print the PostgreSQL script (FROM:TO)."),
     option("--mongosh", is_flag=True, help="Print a script for mongosh (FROM:TO)."),
@@ -91,12 +96,13 @@ def _backup(options: dict[str, Any]) -> str | None:
     WAIT,
     *_BACKUP,
     _ON_ERROR,
+    _VERIFY,
     *_LIMITS,
     asks=True,
     scope=True,
 )
 def _upgrade(
-    env: Environment, target: str, yes: bool, wait_s: float, **ways: Any
+    env: Environment, target: str, yes: bool, wait_s: float, verify: bool, **ways: Any
 ) -> Any:
     """Bring the databases up to a revision (head)."""
     limits, backup = _limits(ways), _backup(ways)
@@ -104,17 +110,19 @@ def _upgrade(
     language = commands.language_of(target, **ways)
     if language is not None and wait_s:
         raise UsageError("--wait is for a run: a script is printed without a database")
+    if language is not None and verify:
+        raise UsageError("--verify is for a run: a script is not run here")
     if language is not None:
         return commands.print_script(
             env, target, Direction.UPGRADE, language, limits=limits
         )
-    confirm = None if yes else ask
     return commands.upgrade(
         env,
         target,
         dry_run=ways["dry_run"],
-        confirm=confirm,
+        confirm=None if yes else ask,
         wait_s=wait_s,
+        verify=verify,
         limits=limits,
         backup=backup,
         on_error=on_error,
@@ -141,12 +149,11 @@ def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
         return commands.print_script(
             env, target, Direction.DOWNGRADE, language, limits=limits
         )
-    confirm = None if yes else ask
     return commands.downgrade(
         env,
         target,
         dry_run=ways["dry_run"],
-        confirm=confirm,
+        confirm=None if yes else ask,
         limits=limits,
         backup=backup,
         on_error=on_error,

@@ -95,4 +95,4 @@ def _given(context: click.Context, target: str | None) -> Iterator[str]:
             if isinstance(parameter, click.Option):
                 yield max(parameter.opts, key=len)
             if not (isinstance(parameter, click.Option) and parameter.is_flag):
-                yield str(each)
+                yield f"{each:.10g}" if isinstance(each, float) else str(each)

@@ -9,24 +9,26 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from . import asides, indexes, plans, recovery, restores, results
-from .text import lines, utc
+from . import asides, backups, indexes, plans, recovery, restores, results, survey
+from .text import json_of, lines, utc
 
 __all__ = [
     "as_json",
     "as_text",
     "asides",
+    "backups",
     "indexes",
     "plans",
     "recovery",
     "restores",
     "results",
+    "survey",
 ]
 
 
 def as_json(result: Any) -> str:
     """Return a result as one JSON object; times are ISO 8601 with their offset."""
-    return json.dumps(_plain(result), indent=2, ensure_ascii=False)
+    return json.dumps(_plain(json_of(result)), indent=2, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:

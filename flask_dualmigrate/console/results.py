@@ -56,6 +56,9 @@ def _(result: RunResult) -> Iterator[str]:
         yield f"{verb} {step.revision}  {message}  ({sides}, {took})"
     if result.backup is not None:
         yield f"Backup before it: {result.backup}"
+    if result.verified is not None:
+        yield ""
+        yield from lines(result.verified)
 
 
 @lines.register

@@ -17,6 +17,12 @@ def lines(result: Any) -> Iterator[str]:
     yield str(result)
 
 
+@singledispatch
+def json_of(result: Any) -> Any:
+    """Return what of a result JSON has; a kind of result may register its own."""
+    return result
+
+
 def when(moment: datetime) -> str:
     return f"{utc(moment):%Y-%m-%d %H:%M:%S}Z"
 

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
 from pymongo.database import Database
 
-from ..backend import Aside, Doubt, Dumped, Extent, PlannedStep, Progress, State
+from ..backend import (
+    Aside,
+    Doubt,
+    Dumped,
+    Extent,
+    FieldFacts,
+    Loss,
+    PlannedStep,
+    Progress,
+    State,
+    Ways,
+)
 from ..backups import BackupFolder, Manifest, Scope
-from ..errors import DatabaseUnavailable, IntegrityError
+from ..errors import (
+    DatabaseUnavailable,
+    IntegrityError,
+    ScriptError,
+    UsageError,
+)
 from ..events import tell
 from ..graph import RevisionGraph
 from ..holder import Holder
@@ -23,12 +39,14 @@ from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
+from ..survey import Counts
 from .dump import MongoDump
 from .errors import driver_errors
 from .forecast import Rehearsal
 from .journal import MongoJournal
 from .kept import KeptAsides
 from .lock import MongoLock
+from .losses import loss_of
 from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
 from .privileges import require_privileges
@@ -41,9 +59,11 @@ from .scripts import MongoScripts
 from .selection import extent_of
 from .steps import StepStore
 from .stored import StoredCollections
+from .survey import count_documents, field_facts
 from .switching import Switching
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
+from .ways import find_ways
 from .work import progress_at
 
 log = logging.getLogger(__name__)
@@ -182,10 +202,11 @@ class MongoBackend:
                 verified=lambda step: self._scripts.has_verify(step.revision),
             ).text(steps, applied, database=self._db.name)
 
-    def destructive(self, step: Step) -> tuple[str, ...]:
+    def destructive(self, step: Step) -> tuple[Loss, ...]:
         operations = self._scripts.operations(step)
-        taken = tuple(op.describe() for op in operations if op.destructive)
-        return taken + self._lost(step)
+        with driver_errors("count what would be gone"):
+            taken = [loss_of(self._db, op) for op in operations if op.destructive]
+        return (*taken, *map(Loss, self._lost(step)))
 
     def _lost(self, step: Step) -> tuple[str, ...]:
         """Say what of its upgrade a downgrade cannot put back: it was purged."""
@@ -259,6 +280,14 @@ class MongoBackend:
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return doubts(self._runner().records(entry.revision, entry.direction))
 
+    def ways(self, step: Step) -> Ways:
+        revision_id, direction = step.revision.id, step.direction
+        try:
+            operations = self._scripts.operations(step)
+        except (ScriptError, UsageError) as error:
+            return Ways(str(error), str(error))
+        return find_ways(self._runner().counted(revision_id, direction), operations)
+
     def accept(self, revision: Revision) -> None:
         self._lock.require()
         checksum = self._scripts.checksum(revision)
@@ -312,6 +341,14 @@ class MongoBackend:
                 partial=True,
                 error=error,
             )
+
+    def survey(self, only: Collection[str] | None) -> Counts:
+        with driver_errors("count documents"):
+            return count_documents(self._db, only=only)
+
+    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
+        with driver_errors("count what fields hold"):
+            return field_facts(self._db, name, fields)
 
     def revert(self, step: Step, error: str | None) -> str | None:
         """Undo the operations newest first; return None, or why some stay done."""
@@ -370,11 +407,13 @@ class MongoBackend:
             revision.id: (revision, self._scripts.checksum(revision))
             for revision in revisions
         }
+        self._lock.require()
+        runner = self._runner()
         for entry in self.read().open_entries():
             # Its records would be taken for work that is done, by a later run.
-            self._runner().settle(entry.revision, entry.direction)
-        with driver_errors("write its journal"):
-            self._journal.stamp(marks)
+            runner.settle(entry.revision, entry.direction)
+        self._lock.require()
+        runner.fenced(lambda session: self._journal.stamp(marks, session))
 
     def decide(self, revision_id: str, step: int, *, done: bool) -> None:
         """Settle a step in doubt: it did its work, or is to be called again.

@@ -1,9 +1,10 @@
 """Backing MongoDB up: raw BSON, as mongodump lays it out, of one moment.
 
 A snapshot session reads all collections as they were at one cluster time. The server
-keeps such a past for 300 seconds (minSnapshotHistoryWindowInSeconds); a standalone
-server has none, and neither has a capped collection before MongoDB 8.0: these are read
-as they are while they are read.
+keeps such a past for 300 seconds (minSnapshotHistoryWindowInSeconds); where it keeps
+less, a transaction holds it open for as long as transactions may live, 60 seconds. A
+standalone server has no past, and neither has a capped collection before MongoDB 8.0:
+these are read as they are while they are read.
 Source: MongoDB manual, Read Concern "snapshot".
 """
 
@@ -13,7 +14,7 @@ import gzip
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
@@ -39,6 +40,12 @@ _PAUSE_S = 0.25
 _TOO_OLD = 239
 _NOT_YET = 246
 """SnapshotTooOld, and SnapshotUnavailable: a collection was changed just now."""
+
+_ENDED = (251, 290)
+"""NoSuchTransaction and TransactionExceededLifetimeLimitSeconds."""
+
+_TRANSACTION_S = 50.0
+"""What took longer does not fit into a transaction either."""
 
 Info = Mapping[str, Any]
 
@@ -76,12 +83,7 @@ class MongoDump:
         with driver_errors("be backed up"):
             found = [info for info in infos(self._db) if info["name"] in wanted]
             version = self._db.client.server_info()["version"]
-            with self._moment(found) as session:
-                counts = {
-                    str(info["name"]): self._write(folder, info, session)
-                    for info in found
-                }
-                cluster_time = _time_of(session)
+            counts, cluster_time = self._write_all(folder, found)
         listed = tuple(
             BackedCollection(item.name, counts.get(item.name, 0), item.name in counts)
             for item in extent.items
@@ -90,20 +92,49 @@ class MongoDump:
         part = MongoPart(self._db.name, tuple(applied), collections, cluster_time)
         return Dumped(part, {"mongo": version})
 
+    def _write_all(
+        self, folder: BackupFolder, found: Sequence[Info]
+    ) -> tuple[dict[str, int], tuple[int, int] | None]:
+        """Write collections; returns how many documents each has, and the moment."""
+        began = time.monotonic()
+        try:
+            return self._write_at(folder, found, in_transaction=False)
+        except OperationFailure as error:
+            took_s = time.monotonic() - began
+            if error.code != _TOO_OLD or took_s > _TRANSACTION_S:
+                raise _of_snapshot(error) from error
+        folder.discard(f"mongo/{self._db.name}/")
+        try:
+            return self._write_at(folder, found, in_transaction=True)
+        except OperationFailure as error:
+            raise _of_snapshot(error) from error
+
+    def _write_at(
+        self, folder: BackupFolder, found: Sequence[Info], *, in_transaction: bool
+    ) -> tuple[dict[str, int], tuple[int, int] | None]:
+        with self._moment(found, in_transaction=in_transaction) as session:
+            counts = {str(i["name"]): self._write(folder, i, session) for i in found}
+            return counts, _time_of(session)
+
     @contextmanager
-    def _moment(self, found: Sequence[Info]) -> Iterator[ClientSession | None]:
+    def _moment(
+        self, found: Sequence[Info], *, in_transaction: bool
+    ) -> Iterator[ClientSession | None]:
         """Yield a session whose reads see one moment; None where there are none."""
         if not self._has_snapshots:
             yield None
             return
         deadline = time.monotonic() + _PATIENCE_S
         while True:
-            with self._db.client.start_session(snapshot=True) as session:
+            with ExitStack() as stack:
+                session = stack.enter_context(
+                    self._db.client.start_session(snapshot=not in_transaction)
+                )
+                if in_transaction:
+                    stack.callback(_end, session)
+                    session.start_transaction(read_concern=ReadConcern("snapshot"))
                 if self._can_read(found, session, deadline):
-                    try:
-                        yield session
-                    except OperationFailure as error:
-                        raise _of_snapshot(error) from error
+                    yield session
                     return
             self._keep_going()
             time.sleep(_PAUSE_S)
@@ -120,9 +151,9 @@ class MongoDump:
                 if _in_snapshots(info):
                     self._data(info).find_one({}, {"_id": True}, session=session)
         except OperationFailure as error:
-            if error.code == _NOT_YET and time.monotonic() < deadline:
-                return False
-            raise _of_snapshot(error) from error
+            if error.code != _NOT_YET or time.monotonic() > deadline:
+                raise
+            return False
         return True
 
     def _data(self, info: Info) -> Collection[dict[str, Any]]:
@@ -213,12 +244,19 @@ def _count(batch: bytes) -> int:
 
 def _time_of(session: ClientSession | None) -> tuple[int, int] | None:
     """Return the moment of a snapshot; PyMongo before 4.16 has no name for it."""
-    moment = getattr(session, "_snapshot_time", None)
+    if session is None:
+        return None
+    moment = getattr(session, "_snapshot_time", None) or session.operation_time
     return None if moment is None else (moment.time, moment.inc)
 
 
+def _end(session: ClientSession) -> None:
+    if session.in_transaction:
+        session.abort_transaction()
+
+
 def _of_snapshot(error: OperationFailure) -> Exception:
-    if error.code == _TOO_OLD:
+    if error.code in (_TOO_OLD, *_ENDED):
         return BackupError(
             "The backup of MongoDB took longer than the server keeps a past moment; "
             "nothing was migrated",

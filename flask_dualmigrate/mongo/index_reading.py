@@ -16,7 +16,7 @@ from .failures import NAMESPACE_NOT_FOUND
 from .views import NATIVE
 
 _NOT_OPTIONS = ("v", "ns", "key", "name", "background")
-_OURS = ("system.", "_migrations", "_aside_")
+OURS = ("system.", "_migrations", "_aside_")
 _UNKNOWN_FIELD = (9, 40415, 303)
 """Codes of a server that does not know includeBuildUUIDs."""
 
@@ -39,7 +39,7 @@ def read(db: Database[Any], place: str | None, *, usage: bool = True) -> Listing
 
 
 def _is_listed(name: str, kind: str) -> bool:
-    return kind != "view" and not name.startswith(_OURS)
+    return kind != "view" and not name.startswith(OURS)
 
 
 def _require(place: str, kinds: Mapping[str, str]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from bson import CodecOptions
 from pymongo import ReadPreference, WriteConcern
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
@@ -25,6 +26,13 @@ META = "_migrations_meta"
 RESTORE = "restore"
 """The key in it of a restore that was begun; see restore_record.py."""
 _KEPT_ATTEMPTS = 50
+_UNSTAMPED = {
+    "status": str(Status.ROLLED_BACK),
+    "direction": str(Direction.DOWNGRADE),
+    "awaits_partner": False,
+    "partial": False,
+    "stamped": True,
+}
 
 Doc = dict[str, Any]
 
@@ -58,10 +66,11 @@ class MongoJournal:
 
     def entries(self) -> dict[str, Entry]:
         """Return revision id -> the last attempt at it."""
-        without_history = {"history": False}
-        return {
-            doc["_id"]: _entry(doc) for doc in self._entries.find({}, without_history)
-        }
+        return {doc["_id"]: _entry(doc) for doc in self._last()}
+
+    def _last(self, session: ClientSession | None = None) -> Iterator[Doc]:
+        """Yield each document without the attempts before the last one."""
+        yield from self._entries.find({}, {"history": False}, session=session)
 
     def pair_id(self) -> str | None:
         doc = self._meta.find_one({"_id": "pair"})
@@ -146,14 +155,21 @@ class MongoJournal:
         self._write(revision_id, [{"$set": as_before}])
 
     def _write(
-        self, revision_id: str, stages: Sequence[Doc], *, upsert: bool = False
+        self,
+        revision_id: str,
+        stages: Sequence[Doc],
+        *,
+        upsert: bool = False,
+        session: ClientSession | None = None,
     ) -> None:
         """Change an entry, unless a later holder of the lock did; raises LockLost."""
         token = self._token()
         ours = {"_id": revision_id, "token": {"$not": {"$gt": token}}}
         marked = [*stages, {"$set": {"token": token}}]
         try:
-            written = self._entries.update_one(ours, marked, upsert=upsert)
+            written = self._entries.update_one(
+                ours, marked, upsert=upsert, session=session
+            )
         except DuplicateKeyError as error:
             raise lock_lost(token) from error
         if not (upsert or written.matched_count) and self._has(revision_id):
@@ -163,40 +179,41 @@ class MongoJournal:
         return self._entries.find_one({"_id": revision_id}, {"_id": True}) is not None
 
     @around("mongo.journal.stamp")
-    def stamp(self, revisions: dict[str, tuple[Revision, str]]) -> None:
-        """Mark just these revisions as applied: id -> (revision, checksum)."""
-        entries = self.entries()
-        for revision_id, (revision, checksum) in revisions.items():
-            entry = entries.get(revision_id)
-            standing = entry is not None and entry.applied and not entry.open
-            mark = {"checksum": checksum} if standing else _stamp(revision, checksum)
-            self._entries.update_one(
-                {"_id": revision_id},
-                {"$set": mark}
-                if standing
-                else {
-                    "$set": mark,
-                    "$currentDate": {"applied_at": True, "finished_at": True},
-                },
-                upsert=True,
-            )
-        self._entries.update_many(
-            {"_id": {"$nin": list(revisions)}, "status": {"$ne": "rolled_back"}},
-            {
-                "$set": {
-                    "status": str(Status.ROLLED_BACK),
-                    "direction": str(Direction.DOWNGRADE),
-                    "awaits_partner": False,
-                    "partial": False,
-                    "stamped": True,
-                },
-                "$currentDate": {"finished_at": True},
-            },
-        )
+    def stamp(
+        self, revisions: dict[str, tuple[Revision, str]], session: ClientSession
+    ) -> None:
+        """Mark just these revisions as applied: id -> (revision, checksum).
 
+        session: of a transaction, where the server has them.
+        """
+        entries = {doc["_id"]: _entry(doc) for doc in self._last(session)}
+        for revision_id, (revision, checksum) in revisions.items():
+            entry = entries.pop(revision_id, None)
+            if entry is not None and entry.applied and not entry.open:
+                self._mark(revision_id, {"checksum": checksum}, (), session)
+                continue
+            times = ("applied_at", "finished_at")
+            self._mark(revision_id, _stamp(revision, checksum), times, session)
+        for revision_id, entry in entries.items():
+            if entry.status is not Status.ROLLED_BACK:
+                self._mark(revision_id, _UNSTAMPED, ("finished_at",), session)
+
+    @around("mongo.journal.mark")
+    def _mark(
+        self,
+        revision_id: str,
+        fields: Doc,
+        times: Sequence[str],
+        session: ClientSession,
+    ) -> None:
+        now = dict.fromkeys(times, "$$NOW")
+        stages = [{"$set": {**_literal(fields), **now}}]
+        self._write(revision_id, stages, upsert=True, session=session)
+
+    @around("mongo.journal.accept")
     def accept(self, revision_id: str, checksum: str) -> None:
         """Write another checksum for what was applied."""
-        self._entries.update_one({"_id": revision_id}, {"$set": {"checksum": checksum}})
+        self._write(revision_id, [{"$set": _literal({"checksum": checksum})}])
 
     def history(self, revision_id: str) -> tuple[Doc, ...]:
         """Return all attempts at a revision, oldest first."""

@@ -6,6 +6,7 @@ carried on by the next one, or taken back by `revert`.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -144,12 +145,32 @@ class OperationRunner:
                 undone.append(record.step)
         return Reverted(tuple(undone), notes=tuple(notes))
 
+    def counted(self, revision: str, direction: Direction) -> tuple[StepRecord, ...]:
+        """Return the records with what their parts wrote; they are not gathered."""
+        return tuple(map(self._counted, self.records(revision, direction)))
+
+    def _counted(self, record: StepRecord) -> StepRecord:
+        if "parts" not in record.checkpoint:
+            return record
+        with driver_errors("read the journal of its operations"):
+            parts = self._bench.store.load_parts(record)
+        documents = record.documents + sum(part.documents for part in parts)
+        return dataclasses.replace(record, documents=documents)
+
     def settle(self, revision: str, direction: Direction) -> None:
         """Forget how the operations went: the revision is complete on both sides."""
         with self._claimed(), driver_errors("tidy up after the migration"):
             self._bench.asides.settle(revision, direction)
             self._bench.touched.remove(revision, direction)
             self._bench.store.remove(revision, direction)
+
+    def fenced(self, write: Callable[[ClientSession], None]) -> None:
+        """Let something else be written that a run after this one must shut out.
+
+        It is one transaction where the server has them. Raises LockLost.
+        """
+        with self._claimed() as session, driver_errors("write its journal"):
+            self._bench.store.fenced(write, session)
 
     def records(self, revision: str, direction: Direction) -> tuple[StepRecord, ...]:
         """Return the records of the steps that were begun, in their order."""

@@ -7,15 +7,16 @@ conditional on its fencing token, so that a run that lost its lock writes nothin
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from pymongo import ReturnDocument
+from pymongo import ReadPreference, ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
 
 from ..crashpoints import around
 from ..errors import LockLost
@@ -23,7 +24,9 @@ from ..ops import Kind
 from ..revision import Direction
 from .errors import lock_lost
 from .transactions import kill_sessions, transact
-from .views import ensure_collection, native
+from .views import DURABLE, ensure_collection, native
+
+Result = TypeVar("Result")
 
 STEPS = "_migrations_steps"
 _FENCE = "fence"
@@ -246,11 +249,26 @@ class StepStore:
         One transaction with the fence: a run that lost its lock begins nothing.
         """
 
-        def attempt(inner: ClientSession) -> StepRecord:
-            self._hold_fence(inner)
-            return self._insert(record, inner)
+        return self.fenced(lambda inner: self._insert(record, inner), session)
 
-        return transact(session, attempt, supported=self._transactions)
+    def fenced(
+        self, write: Callable[[ClientSession], Result], session: ClientSession
+    ) -> Result:
+        """Let `write` happen in one transaction with the fence; raises LockLost."""
+
+        def attempt(inner: ClientSession) -> Result:
+            self._hold_fence(inner)
+            return write(inner)
+
+        return transact(
+            session,
+            attempt,
+            supported=self._transactions,
+            # In a snapshot no collection can be made.
+            read_concern=ReadConcern("local"),
+            write_concern=DURABLE,
+            read_preference=ReadPreference.PRIMARY,
+        )
 
     def _hold_fence(self, session: ClientSession) -> None:
         # Counting makes it a write: an update without a change conflicts with none.

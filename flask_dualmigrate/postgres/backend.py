@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,17 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..backend import Doubt, Dumped, Extent, PlannedStep, Progress, State
+from ..backend import (
+    Doubt,
+    Dumped,
+    Extent,
+    FieldFacts,
+    Loss,
+    PlannedStep,
+    Progress,
+    State,
+    Ways,
+)
 from ..backups import BackupFolder, Manifest, Scope
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
@@ -25,6 +35,8 @@ from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
+from ..survey import Counts
+from .cancelling import interruptible
 from .content import Content, pg_restore_for
 from .crashpoints import watch
 from .dump import PostgresDump
@@ -34,10 +46,13 @@ from .failures import script_failure
 from .journal import PostgresJournal, now_of
 from .limits import Attempt
 from .lock import PostgresLock, lock_key
+from .losses import LIMIT_MS, loss_of
+from .other_dialects import dump_sqlite, other_extent
 from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
 from .restore import PostgresRestorer
 from .scripts import PostgresScripts
+from .survey import column_facts, count_rows
 from .touched import extent_of
 from .versions import applied_below, read_heads, write_heads
 
@@ -75,6 +90,7 @@ class PostgresBackend:
         self._pg_dump = pg_dump
         self._on_progress = on_progress
         self._schema = options.get("version_table_schema")
+        self._version_table = options.get("version_table", "alembic_version")
         self._scripts = PostgresScripts(
             load,
             engine.dialect.name,
@@ -120,8 +136,15 @@ class PostgresBackend:
             heads = read_heads(connection, graph, self._environment)
             entries = self._journal.entries(connection)
             pair_id, restored = self._journal.pair_and_restored(connection)
-        applied = applied_below(heads, graph, entries)
-        return State(applied, entries, pair_id, heads, restored=restored)
+        known = entries or {}
+        return State(
+            applied_below(heads, graph, known),
+            known,
+            pair_id,
+            heads,
+            has_journal=entries is not None,
+            restored=restored,
+        )
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
@@ -170,8 +193,7 @@ class PostgresBackend:
         if not self._is_postgres:
             return
         scripts = [(self._scripts.of(step.revision), step.direction) for step in steps]
-        version = self._options.get("version_table", "alembic_version")
-        ours = [version, *(table.name for table in self._journal.tables)]
+        ours = [self._version_table, *(table.name for table in self._journal.tables)]
         with driver_errors("tell its rights"), self.engine.connect() as connection:
             require_writable(connection)
             require_privileges(connection, scripts, ours=ours, schema=self._schema)
@@ -182,8 +204,14 @@ class PostgresBackend:
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         return self._scripts.as_sql(steps, applied)
 
-    def destructive(self, step: Step) -> tuple[str, ...]:
-        return self._scripts.destructive(step)
+    def destructive(self, step: Step) -> tuple[Loss, ...]:
+        calls = self._scripts.destructive(step)
+        if not calls:
+            return ()
+        with driver_errors("count what would be gone"), self.engine.begin() as link:
+            if self._is_postgres:
+                link.execute(sa.text(f"SET LOCAL statement_timeout = {LIMIT_MS}"))
+            return tuple(loss_of(link, call) for call in calls)
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the script, its verify, the version row and the journal row; COMMIT."""
@@ -192,7 +220,7 @@ class PostgresBackend:
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
             reached("postgres.version_row")
-            with self._stop.at_once():
+            with interruptible(ctx.connection, self._stop):
                 self._check_constraints(ctx.connection)
                 if step.direction is Direction.UPGRADE:
                     self._scripts.verify(step.revision, ctx.connection)
@@ -210,7 +238,8 @@ class PostgresBackend:
             if connection_lost(error) and self._was_committed(step):
                 return
             script = self._scripts.of(step.revision)
-            raise script_failure(script, error, limits) from error
+            blockers = attempt.blockers
+            raise script_failure(script, error, limits, blockers) from error
 
     def _run(
         self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
@@ -224,7 +253,7 @@ class PostgresBackend:
                 step.direction,
                 before_script=lambda: attempt.begin(connection),
                 before_commit=before_commit,
-                guard=self._stop.at_once,
+                guard=lambda: interruptible(connection, self._stop),
                 **self._environment,
             )
         reached("postgres.commit.after")
@@ -284,6 +313,10 @@ class PostgresBackend:
         """A transaction leaves none."""
         return ()
 
+    def ways(self, step: Step) -> Ways:
+        """A transaction leaves nothing open."""
+        return Ways()
+
     def accept(self, revision: Revision) -> None:
         checksum = self._scripts.checksum(revision)
         with driver_errors("write its journal"), self.engine.begin() as connection:
@@ -336,6 +369,8 @@ class PostgresBackend:
         journal = [(self._schema, name) for name in ours]
         wanted = steps if scope is Scope.TOUCHED else None
         with driver_errors("be looked at"), self.engine.connect() as connection:
+            if not self._is_postgres:
+                return other_extent(connection, ours)
             return extent_of(
                 connection,
                 None if wanted is None else lambda: self._scripts.mentioned(wanted),
@@ -343,23 +378,44 @@ class PostgresBackend:
             )
 
     def require_dump(self) -> None:
-        self._dump.program()
+        if self._is_postgres:
+            self._dump.program()
 
     def dump(
         self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
-        return self._dump.write(folder, extent, applied)
+        if self._is_postgres:
+            return self._dump.write(folder, extent, applied)
+        with driver_errors("be backed up"), self.engine.connect() as connection:
+            return dump_sqlite(connection, folder, applied)
+
+    def survey(self, only: Collection[str] | None) -> Counts:
+        tables = self._environment["metadata"].tables.values()
+        with driver_errors("count rows"), self.engine.connect() as connection:
+            return count_rows(
+                connection,
+                {None, *(table.schema for table in tables)},
+                only=only,
+                ours={self._version_table},
+            )
+
+    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
+        table = self._environment["metadata"].tables[name]
+        with driver_errors("count nulls"), self.engine.connect() as connection:
+            return column_facts(connection, table, fields)
 
     @around("postgres.revert")
     def revert(self, step: Step, error: str | None) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
+        failed = error is not None and step.direction is Direction.UPGRADE
+        checksum = self._scripts.checksum(step.revision) if failed else None
         with suppress(SQLAlchemyError), self.engine.begin() as connection:
             self._journal.write(
                 connection,
                 step.revision,
                 direction=step.direction,
                 status=Status.FAILED,
-                checksum=None,
+                checksum=checksum,
                 error=error,
             )
         if self._is_postgres or error is None:
@@ -390,9 +446,12 @@ class PostgresBackend:
             for revision_id in sorted(known - wanted.keys())
         ]
         heads = self._directory.heads_of(frozenset(wanted))
-        with driver_errors("be stamped"), self.engine.begin() as connection:
-            write_heads(connection, self._directory, self._environment, heads)
-            self._journal.stamp(connection, applied=marked, gone=gone)
+        with driver_errors("be stamped"), self.engine.connect() as connection:
+            watch(connection)
+            with connection.begin():
+                write_heads(connection, self._directory, self._environment, heads)
+                self._journal.stamp(connection, applied=marked, gone=gone)
+                self._lock.require(connection)
 
     def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
         """Return all attempts at a revision, oldest first."""

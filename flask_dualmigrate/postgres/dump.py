@@ -212,7 +212,8 @@ class _Run:
 def _failed(said: str, code: int) -> BackupError:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if "error:" in line] or lines
-    first = errors[0] if errors else f"exit code {code}"
+    ended = f"it ended with {code}" if code > 0 else f"signal {-code} ended it"
+    first = errors[0] if errors else ended
     reason = first.partition("error: ")[2] or first
     return BackupError(
         f"pg_dump could not back PostgreSQL up: {redact(reason).rstrip('.')}; nothing "

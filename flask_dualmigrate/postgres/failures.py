@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from alembic.script.base import Script
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -12,12 +14,15 @@ from .limits import limit_error
 
 
 def script_failure(
-    script: Script, error: BaseException, limits: Limits
+    script: Script, error: BaseException, limits: Limits, blockers: Sequence[str] = ()
 ) -> DualMigrateError:
-    """Return the error for what a script raised. limits: those it was run with."""
+    """Return the error for what a script raised.
+
+    limits: those it was run with. blockers: the sessions whose lock it waited for.
+    """
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return unavailable("finish a script", error)
-    told = limit_error(error, limits, script)
+    told = limit_error(error, limits, script, blockers)
     if told is not None:
         return told
     if isinstance(error, SQLAlchemyError):
@@ -25,6 +30,7 @@ def script_failure(
     else:
         said = f"{type(error).__name__}: {error}"
     return ScriptError(
-        f"The PostgreSQL script of revision {script.revision} failed: {said}",
+        # That the revision failed is said by who tells of it.
+        f"PostgreSQL script: {said}",
         where=script.path,
     )

@@ -59,7 +59,7 @@ class PostgresJournal:
         return tuple(self._metadata.sorted_tables)
 
     def exists(self, connection: Connection) -> bool:
-        """Return whether the journal tables are there."""
+        """Return whether there is a journal."""
         inspector = sa.inspect(connection)
         return inspector.has_table(self._attempts.name, schema=self._schema)
 
@@ -67,10 +67,10 @@ class PostgresJournal:
         """Make the journal tables that are missing."""
         self._metadata.create_all(connection)
 
-    def entries(self, connection: Connection) -> dict[str, Entry]:
-        """Return revision id -> the last attempt at it."""
+    def entries(self, connection: Connection) -> dict[str, Entry] | None:
+        """Return revision id -> the last attempt at it; None without a journal."""
         if not self.exists(connection):
-            return {}
+            return None
         rows = connection.execute(sa.select(self._attempts).order_by("id"))
         found: dict[str, Entry] = {}
         for row in rows.mappings():
@@ -88,7 +88,7 @@ class PostgresJournal:
         return tuple(dict(row) for row in rows)
 
     def pair_id(self, connection: Connection) -> str | None:
-        if not self.exists(connection):
+        if not sa.inspect(connection).has_table(self._meta.name, schema=self._schema):
             return None
         query = sa.select(self._meta.c.value).filter_by(key="pair_id")
         return connection.execute(query).scalar_one_or_none()

@@ -7,7 +7,7 @@ and the whole transaction is tried again, later.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import sqlalchemy as sa
 import tenacity
@@ -20,6 +20,7 @@ from ..events import tell
 from ..limits import Limits, how_to_raise
 from ..revision import BackendName
 from ..stopping import Stop
+from .blockers import BlockerWatch
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +49,20 @@ class Attempt:
         self._limits = limits
         self._stop = stop
         self._transaction_id: int | None = None
+        self._watch: BlockerWatch | None = None
+        self.blockers: tuple[str, ...] = ()
 
     def begin(self, connection: Connection) -> None:
-        """Set the limits, at the begin of the transaction."""
+        """Set the limits, at the begin of the transaction; watch whom it waits for."""
         if self._engine.dialect.name != "postgresql":
             return
         for statement in limit_statements(self._limits):
             connection.exec_driver_sql(statement)
-        query = sa.select(sa.func.txid_current())
-        self._transaction_id = connection.execute(query).scalar_one()
+        query = sa.select(sa.func.txid_current(), sa.func.pg_backend_pid())
+        self._transaction_id, server_pid = connection.execute(query).one()
+        if self._limits.lock_timeout_s:
+            timeout_s = self._limits.lock_timeout_s
+            self._watch = BlockerWatch(self._engine, server_pid, timeout_s)
 
     def repeat(self, run: Callable[[], None]) -> None:
         """Run the script; again, with longer and longer pauses, without its lock."""
@@ -68,7 +74,15 @@ class Attempt:
             before_sleep=self._tell,
             reraise=True,
         )
-        retrying(run)
+        retrying(lambda: self._once(run))
+
+    def _once(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        finally:
+            if self._watch is not None:
+                self.blockers = self._watch.end()
+                self._watch = None
 
     def _may_be_repeated(self, error: BaseException) -> bool:
         """True if a lock was not had, and all that the script did was rolled back.
@@ -90,9 +104,9 @@ class Attempt:
         tell(
             log,
             "retry",
-            f"A table's lock was not had in {self._limits.lock_timeout_s:g} s; the "
-            f"transaction rolled back, and is tried again in {pause_s:g} s "
-            f"({attempt} of {self._limits.lock_retries})",
+            f"A table's lock was not had in {self._limits.lock_timeout_s:g} s"
+            f"{_held_by(self.blockers)}; the transaction rolled back, and is tried "
+            f"again in {pause_s:g} s ({attempt} of {self._limits.lock_retries})",
             level=logging.WARNING,
             backend=BackendName.POSTGRES,
             attempt=attempt,
@@ -101,16 +115,20 @@ class Attempt:
 
 
 def limit_error(
-    error: BaseException, limits: Limits, script: Script
+    error: BaseException, limits: Limits, script: Script, blockers: Sequence[str]
 ) -> DualMigrateError | None:
-    """Return the error for a limit that was met; None for another error."""
+    """Return the error for a limit that was met; None for another error.
+
+    blockers: whose lock it waited for; empty if that was not seen.
+    """
     if _sqlstate(error) == _LOCK_NOT_AVAILABLE:
         return LockTimeout(
             f"The PostgreSQL script of revision {script.revision} did not get the lock "
-            f"of a table within lock_timeout, {limits.lock_timeout_s:g} s; its "
-            "transaction rolled back",
+            f"of a table within lock_timeout, {limits.lock_timeout_s:g} s"
+            f"{_held_by(blockers)}; its transaction rolled back",
+            holder="; ".join(blockers) or None,
             where=script.path,
-            hint="Somebody holds it: see pg_locks. "
+            hint=f"{_END_IT if blockers else _SEE} "
             + how_to_raise("lock_timeout_s", "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S")
             + f" It is tried again up to {limits.lock_retries} times (--lock-retries).",
         )
@@ -127,6 +145,14 @@ def limit_error(
             ),
         )
     return None
+
+
+_END_IT = "End that transaction, or run it when the app is quiet."
+_SEE = "Somebody holds it: see pg_locks."
+
+
+def _held_by(blockers: Sequence[str]) -> str:
+    return f": held by {'; '.join(blockers)}" if blockers else ""
 
 
 def _sqlstate(error: BaseException) -> str | None:

@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
-from alembic.script.base import Script
 from sqlalchemy import Engine
 
 from ..errors import IntegrityError, TreeError
 from ..revision import Direction
+from ..script_file import LoadedScript
 from .destructive import destructive_calls
 from .errors import driver_errors
 from .script_calls import body_of, calls_of, text_of
 
 
-def refuse_irreversible(script: Script, direction: Direction) -> None:
+def refuse_irreversible(script: LoadedScript, direction: Direction) -> None:
     """Raise TreeError for a script without that function, or a downgrade that refuses.
 
     One that begins with `raise NotImplementedError` says that it cannot be done; what
@@ -37,7 +37,7 @@ def refuse_irreversible(script: Script, direction: Direction) -> None:
     )
 
 
-def _refuses(script: Script) -> bool:
+def _refuses(script: LoadedScript) -> bool:
     body = body_of(script, Direction.DOWNGRADE)
     if body and isinstance(body[0], ast.Expr) and text_of(body[0].value) is not None:
         body = body[1:]  # its docstring
@@ -47,7 +47,7 @@ def _refuses(script: Script) -> bool:
     return "NotImplementedError" in raised or "rreversible" in raised.partition("(")[0]
 
 
-def refuse_concurrently(script: Script, function: str) -> None:
+def refuse_concurrently(script: LoadedScript, function: str) -> None:
     """Raise TreeError for CONCURRENTLY in the script's transaction."""
     for call in _concurrent(body_of(script, function)):
         raise TreeError(
@@ -95,7 +95,7 @@ _CONCURRENTLY = re.compile(
 
 
 def refuse_invalid_indexes(
-    engine: Engine, scripts: Sequence[tuple[Script, Direction]]
+    engine: Engine, scripts: Sequence[tuple[LoadedScript, Direction]]
 ) -> None:
     """Raise IntegrityError for an index that IF NOT EXISTS would take for done.
 
@@ -136,7 +136,9 @@ def _made_if_missing(call: ast.Call) -> str | None:
     return text_of(call.args[0]) if _is_true(call, "if_not_exists") else None
 
 
-def refuse_tables_without_history(engine: Engine, scripts: Sequence[Script]) -> None:
+def refuse_tables_without_history(
+    engine: Engine, scripts: Sequence[LoadedScript]
+) -> None:
     """Raise IntegrityError if a database without history has what scripts would make.
 
     scripts: of an upgrade from base, in order. Those after one that drops something
@@ -167,14 +169,14 @@ def refuse_tables_without_history(engine: Engine, scripts: Sequence[Script]) -> 
             )
 
 
-def _until_a_drop(scripts: Sequence[Script]) -> Iterator[Script]:
+def _until_a_drop(scripts: Sequence[LoadedScript]) -> Iterator[LoadedScript]:
     for script in scripts:
         if destructive_calls(script, Direction.UPGRADE):
             return
         yield script
 
 
-def _made(script: Script) -> Iterator[tuple[str | None, str]]:
+def _made(script: LoadedScript) -> Iterator[tuple[str | None, str]]:
     """Yield (schema, name) of each `create_table("name", …)` in a script."""
     for call in calls_of(script, Direction.UPGRADE):
         options = {keyword.arg: keyword.value for keyword in call.keywords}

@@ -5,18 +5,17 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import sqlalchemy as sa
-from alembic.script.base import Script
 from sqlalchemy import Connection
 
 from ..errors import DatabaseUnavailable
+from ..script_file import LoadedScript
 from .script_calls import calls_of, text_of
 
 _HINT = "Name a role that owns the tables in DATABASE_URL or DUALMIGRATE_POSTGRES_URI."
 _BECOMES_ANOTHER = re.compile(
-    r"(?i)\bSET\s+(LOCAL\s+|SESSION\s+)?(ROLE|SESSION\s+AUTH)"
+    rb"(?i)\bSET\s+(LOCAL\s+|SESSION\s+)?(ROLE|SESSION\s+AUTH)"
 )
 
 _TABLE_ARGUMENT = {
@@ -42,7 +41,7 @@ def require_writable(connection: Connection) -> None:
 
 def require_privileges(
     connection: Connection,
-    scripts: Sequence[tuple[Script, str]],
+    scripts: Sequence[tuple[LoadedScript, str]],
     *,
     ours: Sequence[str],
     schema: str | None,
@@ -55,7 +54,7 @@ def require_privileges(
     """
     _require_journal(connection, ours, schema)
     for script, function in scripts:
-        if _BECOMES_ANOTHER.search(Path(script.path).read_text("utf-8-sig")):
+        if _BECOMES_ANOTHER.search(script.file.source):
             return
         for call in calls_of(script, function):
             _require_call(connection, script, call)
@@ -76,7 +75,7 @@ def _require_journal(
                 raise _denied(connection, right, table)
 
 
-def _require_call(connection: Connection, script: Script, call: ast.Call) -> None:
+def _require_call(connection: Connection, script: LoadedScript, call: ast.Call) -> None:
     assert isinstance(call.func, ast.Attribute)
     method = call.func.attr
     schemas = [k.value for k in call.keywords if k.arg == "schema"]

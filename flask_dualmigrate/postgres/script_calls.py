@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
-from alembic.script.base import Script
+from ..script_file import LoadedScript
 
 
-def calls_of(script: Script, function: str) -> Iterator[ast.Call]:
+def calls_of(script: LoadedScript, function: str) -> Iterator[ast.Call]:
     """Yield the calls `something.method(…)` in one function of a script."""
     for statement in body_of(script, function):
         for node in ast.walk(statement):
@@ -17,9 +16,9 @@ def calls_of(script: Script, function: str) -> Iterator[ast.Call]:
                 yield node
 
 
-def body_of(script: Script, function: str) -> list[ast.stmt]:
+def body_of(script: LoadedScript, function: str) -> list[ast.stmt]:
     """Return the statements of one function of a script; none where it has none."""
-    for statement in ast.parse(Path(script.path).read_bytes()).body:
+    for statement in ast.parse(script.file.source).body:
         if isinstance(statement, ast.FunctionDef) and statement.name == function:
             return statement.body
     return []

@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from alembic.script.base import Script
 from sqlalchemy import Connection
 
 from ..backend import PlannedStep
@@ -14,8 +13,9 @@ from ..crashpoints import around
 from ..limits import Limits
 from ..revision import BackendName, Revision, Step
 from ..script import ScriptDirectory
+from ..script_file import LoadedScript
 from ..side_scripts import SideScripts, call_verify
-from .destructive import destructive_calls
+from .destructive import Destructive, destructive_calls
 from .env import script_as_sql
 from .failures import script_failure
 from .mentioned import Mentioned, mentioned
@@ -47,7 +47,7 @@ class PostgresScripts(SideScripts):
         self._options = environment_options
         self._schema = schema
 
-    def fit(self, steps: Sequence[Step]) -> list[Script]:
+    def fit(self, steps: Sequence[Step]) -> list[LoadedScript]:
         """Return the scripts of steps; TreeError for one that cannot be run."""
         scripts = [self.of(step.revision) for step in steps]
         for script, step in zip(scripts, steps, strict=True):
@@ -57,7 +57,7 @@ class PostgresScripts(SideScripts):
                 refuse_concurrently(script, step.direction)
         return scripts
 
-    def destructive(self, step: Step) -> tuple[str, ...]:
+    def destructive(self, step: Step) -> tuple[Destructive, ...]:
         return destructive_calls(self.of(step.revision), step.direction)
 
     def planned(self, step: Step) -> PlannedStep:

@@ -22,8 +22,14 @@ WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND {_OURS}
 """)
 
 _NAMED = sa.text("""
-SELECT c.oid, c.relkind FROM unnest(CAST(:names AS text[])) AS name
+SELECT c.oid FROM unnest(CAST(:names AS text[])) AS name
 JOIN pg_class c ON c.oid = to_regclass(name)
+""")
+
+_NO_TABLES = sa.text("""
+SELECT c.relname FROM unnest(CAST(:names AS text[])) AS name
+JOIN pg_class c ON c.oid = to_regclass(name) AND c.relkind NOT IN ('r', 'p')
+LIMIT 1
 """)
 
 _OF_INDEXES = sa.text("""
@@ -151,6 +157,10 @@ class _Catalog:
             return f"{function}() of this database may do anything"
         if not found.written:
             return None
+        names = [*map(_regclass, found.written)]
+        view = self._connection.scalar(_NO_TABLES, {"names": names})
+        if view is not None:
+            return f"{view} is no table, and what is written to it goes elsewhere"
         oids = sorted(self.touched(found))
         for query, kind in ((_TRIGGERS, "trigger"), (_RULES, "rule")):
             hit = self._connection.execute(query, {"oids": oids}).first()

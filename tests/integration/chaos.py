@@ -21,7 +21,7 @@ from .crash_world import World, first_difference
 from .mongo_members import ReplicaSet
 
 LEASE_S = 2.0
-_CAP_S = 240.0
+_CAP_S = 900.0
 _PAUSE_S = (0.05, 0.4)
 _ERROR = re.compile(r"^(?:\w+\.)*(\w+): ", re.MULTILINE)
 _BLOWS = (
@@ -44,6 +44,7 @@ class Worker:
     output: Path
     wakes_at: float = 0.0
     served: bool = False
+    ended: bool = False
 
 
 class Chaos:
@@ -113,6 +114,7 @@ class Chaos:
                 os.kill(worker.pid, signal.SIGCONT)
                 worker.wakes_at = 0.0
             code = self._nursery.wait(worker.pid, timeout_s=0)
+            worker.ended = code is not None
             if code == 0:
                 worker.served = True
             elif code is not None:
@@ -176,9 +178,8 @@ class Chaos:
 
     def _end_all(self) -> None:
         for worker in self._workers:
-            if not worker.served:
-                with suppress(ProcessLookupError):
-                    os.kill(worker.pid, signal.SIGKILL)
+            if not worker.ended:
+                os.kill(worker.pid, signal.SIGKILL)
                 self._nursery.wait(worker.pid, timeout_s=10)
 
     def _what_they_said(self) -> str:

@@ -26,6 +26,8 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_dualmigrate import DualMigrate
 from flask_dualmigrate.crashpoints import CRASH_AT, CRASH_LOG
 
+from .crash_writes import mark_writes
+
 KILLED = -9
 _ROOT = Path(__file__).parents[2]
 
@@ -36,8 +38,8 @@ class Command:
 
     words: after `flask db-migrate`; none: create an app that upgrades by itself.
     config: more of the app's config. active: the sides in use. crash_at:
-    `name#occurrence`, or never. log: the file that the visited points are added to.
-    output: the file for what it says.
+    `name#occurrence`, or never. log: the file that the visited points are added to, and
+    a mark for what is written between them. output: the file for what it says.
     """
 
     words: tuple[str, ...]
@@ -129,6 +131,8 @@ def _run(command: Command) -> int:
     sys.stdout = os.fdopen(1, "w", buffering=1)
     sys.stderr = os.fdopen(2, "w", buffering=1)
     sys.stdin = open(os.devnull)  # noqa: SIM115  # for as long as the process lives
+    if command.log:
+        mark_writes(command.log)
     try:
         app = _make_app(command)
         if command.words:
@@ -144,6 +148,7 @@ def _run(command: Command) -> int:
 
 def _make_app(command: Command) -> Flask:
     app = Flask("an_app", root_path=command.directory)
+    app.config["DUALMIGRATE_BACKUP"] = "never"
     app.config.update(command.config)
     app.config["SQLALCHEMY_DATABASE_URI"] = command.postgres
     app.config["MONGO_URI"] = command.mongo

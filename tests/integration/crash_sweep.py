@@ -10,26 +10,34 @@ from pathlib import Path
 
 from .crash_process import KILLED, Command, Nursery
 from .crash_world import World, first_difference
+from .crash_writes import alike
 
 RECOVERY_CAP_S = 60.0
 _RUN_CAP_S = 120.0
 _LEASE_S = 20
+Groups = list[list[str]]
 _IN_DOUBT = re.compile(r"Step (\d+) of revision (\w+) is in doubt")
 
 
 @dataclasses.dataclass
 class Figures:
-    """What a sweep did. slowest_s: the longest run after a crash, in seconds."""
+    """What a sweep did.
+
+    stood_for: the pairs of points that leave the same behind as those it visited, and
+    those. slowest_s: the longest run after a crash, in seconds.
+    """
 
     points: int = 0
     pairs: int = 0
+    stood_for: int = 0
     decided: int = 0
     slowest_s: float = 0.0
 
     def __str__(self) -> str:
         return (
-            f"{self.points} crash points, {self.pairs} ordered pairs, {self.decided} "
-            f"steps in doubt decided, slowest recovery {self.slowest_s:.2f} s; "
+            f"{self.points} crash points, {self.pairs} ordered pairs that stand for "
+            f"{self.stood_for}, {self.decided} steps in doubt decided, "
+            f"slowest recovery {self.slowest_s:.2f} s; "
             "lost 0, doubled 0"
         )
 
@@ -37,7 +45,8 @@ class Figures:
 class Sweep:
     """One command that is killed, again and again, on databases put back each time.
 
-    words: the command; after: the one to run before it. fails_first: its script fails,
+    words: the command; after: the one to run before it, killed at `killed_at` where
+    that is given. fails_first: its script fails,
     as long as the file `fail` is there; the sweep kills it on that way, then lets it
     succeed.
     """
@@ -50,6 +59,7 @@ class Sweep:
         words: Sequence[str],
         *,
         after: Sequence[str] = (),
+        killed_at: str = "",
         fails_first: bool = False,
     ) -> None:
         self.figures = Figures()
@@ -57,21 +67,35 @@ class Sweep:
         self._root, self._fails_first = root, fails_first
         self._output, self._log = root.parent / "said", root.parent / "points"
         if after:
-            assert self._run(after) == 0, self._said()
+            code = self._run(after, crash_at=killed_at)
+            assert code == (KILLED if killed_at else 0), self._said()
         world.keep()
-        self.points = self._undisturbed()
+        self.groups = self._undisturbed()
+        self.points = [point for group in self.groups for point in group]
 
-    def _undisturbed(self) -> list[str]:
-        """Run without a crash; remember the results, return the points of it."""
+    def _undisturbed(self) -> Groups:
+        """Run without a crash; remember the results, return its points, see `alike`."""
         self._prepare()
-        points = self._logged()
+        groups = self._logged()
         self._results = [self._world.holds()]
         if self._fails_first:
             self._let_succeed()
             self._results.append(self._world.holds())
-        return points
+        return groups
 
-    def visit(self, first: str, second: str | None = None) -> list[str]:
+    def visit_pairs(self, firsts: Groups, *, every: int = 1) -> None:
+        """Crash once for each group of points, and again for groups of the recovery.
+
+        every: of those of the recovery, every so many, and each time others.
+        """
+        for number, first in enumerate(firsts):
+            recovery = self.visit(first[-1])
+            for second in recovery[number % every :: every]:
+                self.visit(first[-1], second[-1])
+                self.figures.stood_for += len(first) * len(second)
+            print(f"{number + 1} of {len(firsts)}: {self.figures}", flush=True)
+
+    def visit(self, first: str, second: str | None = None) -> Groups:
         """Crash at a point, at another one while recovering from that, and recover.
 
         Returns the points of the recovery, where no second crash was asked for.
@@ -81,19 +105,19 @@ class Sweep:
         if second is not None:
             self._crash(second)
         began = time.monotonic()
-        points = self._recover(log=second is None)
+        groups = self._recover(log=second is None)
         took_s = time.monotonic() - began
         assert took_s < RECOVERY_CAP_S, f"{first}, {second}: {took_s} s"
         self.figures.slowest_s = max(self.figures.slowest_s, took_s)
         self._compare(0, first, second)
-        if self._fails_first:
+        if self._fails_first and second is None:
             self._let_succeed()
             self._compare(1, first, second)
         if second is None:
             self.figures.points += 1
         else:
             self.figures.pairs += 1
-        return points
+        return groups
 
     def _prepare(self) -> None:
         self._world.put_back()
@@ -110,15 +134,15 @@ class Sweep:
         # Where an earlier crash left a step in doubt, it ends before that point.
         assert code in (KILLED, 3), f"{point} was not reached: {code} {self._said()}"
 
-    def _recover(self, *, log: bool) -> list[str]:
+    def _recover(self, *, log: bool) -> Groups:
         """Run until it is done; decide what a crash left in doubt as a person would."""
-        points: list[str] = []
+        groups: Groups = []
         wanted = 1 if self._fails_first else 0
         for _ in range(3):
             code = self._run(self._words, log=log)
-            points += self._visited()
+            groups += self._visited()
             if code == wanted:
-                return points
+                return groups
             assert code == 3, self._said()
             self._decide()
         raise AssertionError(self._said())
@@ -137,13 +161,13 @@ class Sweep:
         found = first_difference(self._world.holds(), self._results[phase])
         assert found is None, f"After {first}, {second}: {found}\n{self._said()}"
 
-    def _logged(self) -> list[str]:
+    def _logged(self) -> Groups:
         wanted = 1 if self._fails_first else 0
         assert self._run(self._words, log=True) == wanted, self._said()
         return self._visited()
 
-    def _visited(self) -> list[str]:
-        return self._log.read_text().splitlines() if self._log.exists() else []
+    def _visited(self) -> Groups:
+        return alike(self._log.read_text().split()) if self._log.exists() else []
 
     def _said(self) -> str:
         return self._output.read_text()

@@ -39,7 +39,7 @@ class Member:
             *("--bind_ip", _HOST, "--port", str(port), "--dbpath", str(self._data)),
             *(("--replSet", of_set, "--oplogSize", "256") if of_set else ()),
             "--nounixsocket",
-            *("--wiredTigerCacheSizeGB", "0.5"),
+            *("--wiredTigerCacheSizeGB", "0.5", "--journalCommitInterval", "2"),
             *("--setParameter", "enableTestCommands=1"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             *more,
@@ -107,10 +107,15 @@ class ReplicaSet:
         return None
 
     def wait_for_primary(self) -> Member:
-        until(lambda: self.primary() is not None)
-        found = self.primary()
-        assert found is not None
-        return found
+        found: list[Member] = []
+
+        def looked() -> bool:
+            # Kept: at a second look there may be none again.
+            found.extend(filter(None, [self.primary()]))
+            return bool(found)
+
+        until(looked)
+        return found[0]
 
     def wait_until_well(self) -> None:
         """Wait until all three are there again: two that are down have no primary."""

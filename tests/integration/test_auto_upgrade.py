@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ from flask_dualmigrate import (
     LockTimeout,
     PartialFailure,
     UsageError,
+    check,
     init,
+    stamp,
     upgrade,
 )
 from flask_dualmigrate.extension import environment_of
@@ -28,6 +32,7 @@ from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
 from flask_dualmigrate.revision import Direction
 
 from .conftest import MakeApp, Tree
+from .flask_processes import Running
 from .lock_holders import nobody
 from .snapshots import stamps
 
@@ -41,6 +46,7 @@ from flask_dualmigrate import DualMigrate
 def create_app():
     app = Flask(__name__)
     db, mongo = SQLAlchemy(), PyMongo()
+    app.config["DUALMIGRATE_BACKUP"] = "never"
     app.config["SQLALCHEMY_DATABASE_URI"] = {postgres!r}
     app.config["MONGO_URI"] = {mongo!r}
     db.init_app(app)
@@ -124,6 +130,29 @@ def test_check_refuses_to_start_while_revisions_are_pending(
     make_app(auto_upgrade="check")
 
 
+def test_a_start_refuses_a_database_whose_journal_was_dropped(
+    two: Tree, make_app: MakeApp, engine: sa.Engine
+) -> None:
+    make_app(auto_upgrade=True)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE dualmigrate_journal"))
+    with pytest.raises(IntegrityError, match="r2 and has no journal"):
+        make_app(auto_upgrade=True)
+
+
+def test_a_database_that_alembic_had_alone_is_taken_over_at_its_revision(
+    two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE alembic_version (version_num text)"))
+        connection.execute(sa.text("INSERT INTO alembic_version VALUES ('r1')"))
+    with make_app().app_context():
+        stamp(revision="r1", backend="mongo")
+        upgrade()
+        assert [f for f in check().findings if f.kind != "models"] == []
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
+
+
 def test_an_auto_upgrade_that_is_none_of_the_three_is_refused(
     make_app: MakeApp,
 ) -> None:
@@ -203,6 +232,53 @@ def test_a_failing_auto_upgrade_lets_no_app_start(
     with pytest.raises(Exception, match="boom"):
         make_app(auto_upgrade=True)
     assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+
+
+def test_processes_that_waited_for_a_run_that_failed_do_not_repeat_it(
+    two: Tree,
+    flask_command: Any,
+    tmp_path: Path,
+    engine: sa.Engine,
+    mongo_db: Database[Any],
+) -> None:
+    more = """
+        import time
+
+        def work(db):
+            db.tries.insert_one({})
+            while db.gate.find_one() is None:
+                time.sleep(0.02)
+
+        def undo(db):
+            pass
+    """
+    run = "op.run(work, idempotent=True, undo=undo)"
+    two.add("r3", mongo=run, mongo_more=more, postgres='op.execute("SELECT 1 / 0")')
+    lines = (two.root / "revisions.lock").read_text()
+    (two.root / "revisions.lock").write_text(f"{lines}r3 r2 r3.py\n")
+    words = ["flask", "say-hello"]
+    with ExitStack() as stack:
+        first = stack.enter_context(Running(tmp_path, words))
+        while not mongo_db.tries.count_documents({}):
+            assert first.process.poll() is None, first.err
+            time.sleep(0.02)
+        others = [stack.enter_context(Running(tmp_path, words)) for _ in range(3)]
+        for other in others:
+            other.sees("Waiting for another migration")
+        mongo_db.gate.insert_one({})
+        for each in (first, *others):
+            assert each.end() != 0
+            assert "PartialFailure: The upgrade of r3 failed: " in each.err
+            assert "division by zero" in each.err
+        waited = ["tried it while this run waited" in other.err for other in others]
+    assert (waited, mongo_db.tries.count_documents({})) == ([True] * 3, 1)
+    count = sa.text("SELECT count(*) FROM dualmigrate_journal WHERE revision = 'r3'")
+    with engine.connect() as connection:
+        assert connection.execute(count).scalar_one() == 1
+
+    assert flask_command("say-hello").returncode != 0  # a start that comes later tries
+    assert mongo_db.tries.count_documents({}) == 2
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
 
 
 @pytest.mark.parametrize("held", ["postgres", "mongo"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from . import test_bad_input_app as app
 from . import test_bad_input_arguments as arguments
 from . import test_bad_input_history as history
 from . import test_bad_input_privileges as privileges
@@ -14,6 +15,7 @@ from . import test_bad_input_servers as servers
 from . import test_bad_input_tree as tree
 
 TRIED = {
+    "app": len(app.ROWS),
     "tree": len(tree.ROWS),
     "arguments": len(arguments.ROWS) + len(arguments.MESSAGES),
     "history": len(history.STORIES),

@@ -80,7 +80,7 @@ STORIES = (
         Row(
             "edited-mongo",
             UP,
-            ("MongoDB script of b2b2 was edited", "Restore it", "new revision"),
+            ("MongoDB script of b2b2 was edited", "Restore the file", "new revision"),
             code=3,
         ),
         edit(),
@@ -208,6 +208,29 @@ STORIES = (
             code=3,
         ),
         sql("DROP TABLE dualmigrate_journal, dualmigrate_meta, alembic_version"),
+    ),
+    Story(
+        Row(
+            "journal-dropped-postgres",
+            UP,
+            (
+                "PostgreSQL stands at c3c3 and has no journal",
+                "checksums",
+                "dualmigrate_journal",
+                "stamp --backend postgres c3c3",
+            ),
+            code=3,
+        ),
+        sql("DROP TABLE dualmigrate_journal"),
+    ),
+    Story(
+        Row(
+            "journal-dropped-postgres-whole",
+            DOWN,
+            ("PostgreSQL stands at c3c3 and has no journal",),
+            code=3,
+        ),
+        sql("DROP TABLE dualmigrate_journal, dualmigrate_meta"),
     ),
     Story(
         Row(

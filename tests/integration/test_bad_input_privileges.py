@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -20,7 +21,9 @@ from .bad_servers import (  # noqa: F401
 )
 
 UP, DOWN = ("upgrade", "--yes"), ("downgrade", "--yes")
+STAMP = ("stamp", "a1a1")
 RIGHTS = "nothing was changed"
+Words = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -63,72 +66,78 @@ def without_dbadmin(live: Live) -> None:
     admin.command("revokeRolesFromUser", OWNER, roles=[role])
 
 
+def refused(id: str, words: Words, *says: str, **more: Any) -> Account:
+    """Return an account that a command is refused to; more: as Account takes it."""
+    return Account(Row(id, words, says, code=4), **more)
+
+
 ACCOUNTS = (
-    Account(
-        Row(
-            "postgres-cannot-create",
-            UP,
-            ("role canary_reader", "CREATE", RIGHTS, "DATABASE_URL"),
-            code=4,
-        ),
+    refused(
+        "postgres-cannot-create",
+        UP,
+        "role canary_reader",
+        "CREATE",
+        RIGHTS,
+        "DATABASE_URL",
         postgres=READER,
     ),
-    Account(
-        Row(
-            "postgres-cannot-create-stamp",
-            ("stamp", "a1a1"),
-            ("role canary_reader", "CREATE"),
-            code=4,
-        ),
+    refused(
+        "postgres-cannot-create-stamp",
+        STAMP,
+        "role canary_reader",
+        "CREATE",
         postgres=READER,
     ),
-    Account(
-        Row("postgres-cannot-read", DOWN, ("PostgreSQL", "permission denied"), code=4),
+    refused(
+        "postgres-cannot-read",
+        DOWN,
+        "PostgreSQL",
+        "permission denied",
         postgres=READER,
         happened=upgraded,
     ),
-    Account(
-        Row(
-            "postgres-no-owner",
-            UP,
-            ("role canary_owner", "add_column for revision d4d4", "foreign_one"),
-            code=4,
-        ),
+    refused(
+        "postgres-no-owner",
+        UP,
+        "role canary_owner",
+        "add_column for revision d4d4",
+        "foreign_one",
         happened=foreign_table,
     ),
-    Account(
-        Row(
-            "mongo-reads-only",
-            UP,
-            ("user canary_reader", "insert", RIGHTS, "readWrite and dbAdmin"),
-            code=4,
-        ),
+    refused(
+        "mongo-reads-only",
+        UP,
+        "user canary_reader",
+        "insert",
+        RIGHTS,
+        "readWrite and dbAdmin",
         mongo=READER,
     ),
-    Account(
-        Row("mongo-reads-only-down", DOWN, ("user canary_reader", "insert"), code=4),
+    refused(
+        "mongo-reads-only-down",
+        DOWN,
+        "user canary_reader",
+        "insert",
         mongo=READER,
         happened=upgraded,
     ),
-    Account(
-        Row(
-            "mongo-reads-only-stamp",
-            ("stamp", "a1a1"),
-            ("user canary_reader", "insert"),
-            code=4,
-        ),
-        mongo=READER,
+    refused(
+        "mongo-reads-only-stamp", STAMP, "user canary_reader", "insert", mongo=READER
     ),
-    Account(
-        Row("mongo-no-role", UP, ("MongoDB", "not authorized", "roles"), code=4),
-        mongo=STRANGER,
-    ),
-    Account(
-        Row("mongo-no-collmod", UP, ("user canary_owner", "collMod", "t_a1a1"), code=4),
+    refused("mongo-no-role", UP, "MongoDB", "not authorized", "roles", mongo=STRANGER),
+    refused(
+        "mongo-no-collmod",
+        UP,
+        "user canary_owner",
+        "collMod",
+        "t_a1a1",
         happened=without_dbadmin,
     ),
-    Account(
-        Row("postgres-read-only", UP, ("read-only", "DATABASE_URL"), code=4),
+    refused(
+        "postgres-read-only",
+        UP,
+        "read-only",
+        "DATABASE_URL",
         options="-c default_transaction_read_only=on",
     ),
 )

@@ -55,39 +55,39 @@ def direct(url: Any) -> Callable[[Live], Bench]:
     return lambda live: live.app(config={"DUALMIGRATE_POSTGRES_URI": url})
 
 
+def away(id: str, app: Callable[[Live], Bench], *says: str) -> Server:
+    """Return a server that nobody gets to."""
+    return Server(Row(id, UP, says, code=4), app)
+
+
 QUOTED = quote(CANARY, safe="")
 NO_HOST = f"mongodb://user:{quote_plus(CANARY)}@no.such.host.invalid/x?serverSelectionTimeoutMS=300"
 SERVERS = (
-    Server(
-        Row(
-            "postgres-away",
-            UP,
-            ("PostgreSQL could not be reached", "refused", "DATABASE_URL"),
-            code=4,
-        ),
+    away(
+        "postgres-away",
         lambda live: live.app(postgres=NO_POSTGRES),
+        "PostgreSQL could not be reached",
+        "refused",
+        "DATABASE_URL",
     ),
-    Server(
-        Row(
-            "mongo-away",
-            UP,
-            ("MongoDB cannot be reached", "refused", "MONGO_URI"),
-            code=4,
-        ),
+    away(
+        "mongo-away",
         lambda live: live.app(mongo=NO_MONGO),
+        "MongoDB cannot be reached",
+        "refused",
+        "MONGO_URI",
     ),
-    Server(
-        Row(
-            "mongo-host-unknown",
-            UP,
-            ("MongoDB cannot be reached", "no.such.host.invalid"),
-            code=4,
-        ),
+    away(
+        "mongo-host-unknown",
         lambda live: live.app(mongo=NO_HOST),
+        "MongoDB cannot be reached",
+        "no.such.host.invalid",
     ),
-    Server(
-        Row("mongo-set-unknown", UP, ("MongoDB cannot be reached", "other"), code=4),
+    away(
+        "mongo-set-unknown",
         lambda live: mongo(live, replicaSet="other", directConnection="false"),
+        "MongoDB cannot be reached",
+        "other",
     ),
     Server(
         Row(

@@ -32,13 +32,6 @@ Record = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def members() -> Iterator[ReplicaSet]:
     folder = Path(tempfile.mkdtemp(prefix="dualmigrate-", dir=place()))
     with replica_set(folder) as found:
@@ -69,6 +62,7 @@ def rage(chaos: Chaos, *, rounds: int, workers: int, blows: int) -> None:
     for number in range(seed, seed + rounds):
         print(f"to repeat this round: CHAOS_SEED={number}")
         chaos.round(random.Random(number), workers=workers, blows=blows)
+        print(chaos, flush=True)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,13 +81,6 @@ class Writer:
 def _timeless(text: str) -> str:
     text = re.sub(r"\d{8}_\d{4}", "DATE", text)
     return re.sub(r"Create Date: .*", "Create Date:", text)
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -12,19 +13,14 @@ from flask_dualmigrate import init
 
 from .conftest import Tree
 from .crash_process import Nursery
-from .crash_sweep import Sweep
+from .crash_sweep import Groups, Sweep
 from .crash_trees import seed, write_failing, write_one, write_two
 from .crash_world import World
 
-UP, DOWN = ("upgrade", "--yes"), ("downgrade", "base", "--yes")
+Words = tuple[str, ...]
 Record = Callable[[str, object], None]
 
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
+UP, DOWN = ("upgrade", "--yes"), ("downgrade", "base", "--yes")
 
 
 @pytest.fixture
@@ -37,70 +33,91 @@ def world(
     made.close()
 
 
-def each_name(points: Sequence[str]) -> list[str]:
-    """Choose the last time that each point is reached, in the order of the run."""
-    last = {point.split("#")[0]: point for point in points}
-    return [point for point in points if point in last.values()]
-
-
-MakeSweep = Callable[..., Sweep]
-
-
 @pytest.fixture
-def make_sweep(nursery: Nursery, world: World, app: Flask, tree: Tree) -> MakeSweep:
-    """Return a function that makes a sweep of a command on a tree."""
+def sweep(
+    request: pytest.FixtureRequest,
+    nursery: Nursery,
+    world: World,
+    app: Flask,
+    tree: Tree,
+) -> Sweep:
+    """A sweep of one of the ways below."""
+    write, words, options = request.param
+    write(tree)
+    init()
+    return Sweep(nursery, world, tree.root, words, **options)
 
-    def make(
-        write: Callable[[Tree], None], words: tuple[str, ...], **more: bool
-    ) -> Sweep:
-        write(tree)
-        init()
-        after = UP if words == DOWN else ()
-        return Sweep(nursery, world, tree.root, words, after=after, **more)
 
-    return make
+def way(id: str, write: Callable[[Tree], None], words: Words, **options: Any) -> Any:
+    """Return a command to be killed, on a tree; options: as Sweep takes them."""
+    return pytest.param((write, words, options), id=id)
 
 
-WAYS = [
-    pytest.param(write_two, UP, False, id="upgrade"),
-    pytest.param(write_two, DOWN, False, id="downgrade"),
-    pytest.param(write_failing, UP, True, id="upgrade that fails"),
-    pytest.param(write_failing, DOWN, True, id="downgrade that fails"),
-]
+def swept(*ways: Any) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("sweep", ways, indirect=True)
+
+
+UPGRADE = way("upgrade", write_two, UP)
+DOWNGRADE = way("downgrade", write_two, DOWN, after=UP)
+SMALL_UPGRADE = way("upgrade", write_one, UP)
+SMALL_DOWNGRADE = way("downgrade", write_one, DOWN, after=UP)
+FAILING = (
+    way("upgrade that fails", write_failing, UP, fails_first=True),
+    way("downgrade that fails", write_failing, DOWN, after=UP, fails_first=True),
+)
+STAMPS = (
+    way("stamp", write_two, ("stamp", "head")),
+    way("stamp over history", write_two, ("stamp", "base", "--yes"), after=UP),
+    way(
+        "stamp over a side that waits for its partner",
+        write_two,
+        ("stamp", "r1", "--yes", "--backend", "mongo"),
+        after=UP,
+        killed_at="step.side#1",
+    ),
+)
+
+
+def each_name(groups: Groups) -> list[str]:
+    """Choose points for the last time that each name is reached.
+
+    One stands for those of its group, and it is the last of them.
+    """
+    last = {point.split("#")[0]: point for group in groups for point in group}
+    return [group[-1] for group in groups if not set(group).isdisjoint(last.values())]
+
+
+def undoing(sweep: Sweep) -> int:
+    """Return the group that undoing begins with; 0 where nothing is undone."""
+    begins = [
+        number
+        for number, group in enumerate(sweep.groups)
+        if "mongo.undo.start#1" in group
+    ]
+    return begins[0] if begins else 0
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize(("write", "words", "fails_first"), WAYS)
+@swept(UPGRADE, DOWNGRADE, *FAILING, *STAMPS)
 def test_a_kill_at_each_crash_point_loses_and_doubles_nothing(
-    make_sweep: MakeSweep,
-    write: Callable[[Tree], None],
-    words: tuple[str, ...],
-    fails_first: bool,
-    record_property: Record,
+    sweep: Sweep, record_property: Record
 ) -> None:
-    sweep = make_sweep(write, words, fails_first=fails_first)
     for point in sweep.points:
         sweep.visit(point)
     record_property("figures", str(sweep.figures))
-    assert sweep.figures.points == len(sweep.points) > 150
+    assert sweep.figures.points == len(sweep.points) > 20
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("write", "words", "fails_first"), WAYS)
+@swept(UPGRADE, DOWNGRADE, *FAILING, *STAMPS)
 def test_a_kill_at_each_name_of_a_crash_point_loses_and_doubles_nothing(
-    make_sweep: MakeSweep,
-    write: Callable[[Tree], None],
-    words: tuple[str, ...],
-    fails_first: bool,
-    record_property: Record,
+    sweep: Sweep, record_property: Record
 ) -> None:
-    sweep = make_sweep(write, words, fails_first=fails_first)
     # Until it fails, a run is like one that goes well.
-    begin = sweep.points.index("mongo.undo.start#1") if fails_first else 0
-    for point in each_name(sweep.points[begin:]):
+    for point in each_name(sweep.groups[undoing(sweep) :]):
         sweep.visit(point)
     record_property("figures", str(sweep.figures))
-    assert sweep.figures.points > 20
+    assert sweep.figures.points > 5
 
 
 IN_DOUBT = {
@@ -114,11 +131,10 @@ IN_DOUBT = {
 """Point on the way of an unsafe function -> decisions that a kill there asks for."""
 
 
-@pytest.mark.parametrize("words", [UP, DOWN], ids=["upgrade", "downgrade"])
+@swept(UPGRADE, DOWNGRADE)
 def test_only_a_kill_while_an_unsafe_function_is_called_asks_for_a_decision(
-    make_sweep: MakeSweep, words: tuple[str, ...]
+    sweep: Sweep,
 ) -> None:
-    sweep = make_sweep(write_two, words)
     call = sweep.points.index("mongo.run.before#2")
     begin = sweep.points.index("mongo.run.after#1")
     end = sweep.points.index("mongo.run.before#3")
@@ -135,49 +151,33 @@ def test_only_a_kill_while_an_unsafe_function_is_called_asks_for_a_decision(
     assert decisions == IN_DOUBT
 
 
-PAIRS = [
-    pytest.param(write_one, UP, False, id="upgrade"),
-    pytest.param(write_one, DOWN, False, id="downgrade"),
-    pytest.param(write_failing, UP, True, id="upgrade that fails"),
-    pytest.param(write_failing, DOWN, True, id="downgrade that fails"),
-]
-
-
-def visit_pairs(sweep: Sweep, *, first_every: int, then_every: int) -> None:
-    """Visit pairs: some of the points, and after each some of those of its recovery."""
-    for number, first in enumerate(sweep.points[::first_every]):
-        recovery = sweep.visit(first)
-        for second in recovery[number % then_every :: then_every]:
-            sweep.visit(first, second)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("write", "words", "fails_first"), PAIRS)
+@swept(SMALL_UPGRADE, SMALL_DOWNGRADE, *FAILING)
 def test_a_second_kill_while_recovering_loses_and_doubles_nothing(
-    make_sweep: MakeSweep,
-    write: Callable[[Tree], None],
-    words: tuple[str, ...],
-    fails_first: bool,
-    record_property: Record,
+    sweep: Sweep, record_property: Record
 ) -> None:
-    sweep = make_sweep(write, words, fails_first=fails_first)
-    visit_pairs(sweep, first_every=len(sweep.points) // 3, then_every=67)
+    groups = sweep.groups
+    sweep.visit_pairs(groups[:: len(groups) // 3], every=len(groups) // 3)
     record_property("figures", str(sweep.figures))
     assert sweep.figures.pairs >= 3
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize(("write", "words", "fails_first"), PAIRS)
+@swept(SMALL_UPGRADE, SMALL_DOWNGRADE)
 def test_every_pair_of_kills_loses_and_doubles_nothing(
-    make_sweep: MakeSweep,
-    write: Callable[[Tree], None],
-    words: tuple[str, ...],
-    fails_first: bool,
-    record_property: Record,
+    sweep: Sweep, record_property: Record
 ) -> None:
-    sweep = make_sweep(write, words, fails_first=fails_first)
-    # Of the longer runs, whose pairs are twenty thousand, every ninth.
-    thin = 3 if fails_first else 1
-    visit_pairs(sweep, first_every=thin, then_every=thin)
+    sweep.visit_pairs(sweep.groups)
     record_property("figures", str(sweep.figures))
-    assert sweep.figures.pairs > 1000
+    assert sweep.figures.pairs > 100
+
+
+@pytest.mark.chaos
+@swept(*FAILING)
+def test_pairs_of_kills_of_a_run_that_is_undone_lose_and_double_nothing(
+    sweep: Sweep, record_property: Record
+) -> None:
+    # Until it fails, a run is like one that goes well; of the recoveries, a part.
+    sweep.visit_pairs(sweep.groups[undoing(sweep) :], every=6)
+    record_property("figures", str(sweep.figures))
+    assert sweep.figures.pairs > 100

@@ -116,7 +116,9 @@ def test_a_failing_postgres_script_undoes_the_mongo_side(
 ) -> None:
     first.add("r2", postgres=body, mongo="\n".join(MONGO_STEPS))
     init()
-    fails_and_changes_nothing(engine, mongo_db, "PostgreSQL script of revision r2")
+    fails_and_changes_nothing(
+        engine, mongo_db, "^The upgrade of r2 failed: PostgreSQL script: (?!.*failed)"
+    )
 
 
 def test_a_failing_verify_of_mongo_undoes_its_operations(

@@ -10,6 +10,7 @@ from pymongo.database import Database
 from flask_dualmigrate.errors import LockLost
 from flask_dualmigrate.mongo.journal import MongoJournal
 from flask_dualmigrate.mongo.lock import MongoLock
+from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.revision import Direction, Revision, Status
 
 Db = Database[Any]
@@ -24,6 +25,13 @@ def begin(journal: MongoJournal) -> None:
     journal.begin(Revision("r1"), UP, checksum="c")
 
 
+def stamp(db: Db, token: int, *ids: str) -> None:
+    revisions = {each: (Revision(each), "other") for each in ids}
+    journal = journal_of(db, token)
+    runner = OperationRunner(db, token=token)
+    runner.fenced(lambda session: journal.stamp(revisions, session))
+
+
 @pytest.mark.parametrize(
     "write",
     [
@@ -31,8 +39,9 @@ def begin(journal: MongoJournal) -> None:
         lambda journal: journal.finish("r1", Status.APPLIED, direction=UP),
         lambda journal: journal.settle("r1"),
         lambda journal: journal.restore_applied("r1", error=None),
+        lambda journal: journal.accept("r1", "other"),
     ],
-    ids=["begin", "finish", "settle", "restore"],
+    ids=["begin", "finish", "settle", "restore", "accept"],
 )
 def test_an_entry_of_a_later_run_is_left_alone(mongo_db: Db, write: Any) -> None:
     begin(journal_of(mongo_db, 1))
@@ -55,3 +64,31 @@ def test_tokens_go_on_where_somebody_dropped_the_lock(mongo_db: Db) -> None:
     lock = MongoLock(mongo_db, lease_s=5.0)
     with lock.held(timeout_s=1.0, on_wait=print):
         assert lock.token == 8
+
+
+@pytest.mark.parametrize("ids", [(), ("r1", "r2")], ids=["base", "head"])
+def test_a_stamp_leaves_the_entries_of_a_later_run_alone(
+    mongo_db: Db, ids: tuple[str, ...]
+) -> None:
+    begin(journal_of(mongo_db, 2))
+    before = list(mongo_db["_migrations"].find())
+    with pytest.raises(LockLost, match="Another run has taken over"):
+        stamp(mongo_db, 1, *ids)
+    assert list(mongo_db["_migrations"].find()) == before
+
+
+def test_a_stamp_marks_nothing_after_a_later_run_that_wrote_no_entry(
+    mongo_db: Db,
+) -> None:
+    stamp(mongo_db, 2)
+    with pytest.raises(LockLost, match="Another run has taken over"):
+        stamp(mongo_db, 1, "r1")
+    assert journal_of(mongo_db, 2).entries() == {}
+
+
+def test_a_stamp_that_fails_half_way_marks_nothing(mongo_db: Db) -> None:
+    stamp(mongo_db, 1, "r1")
+    begin(journal_of(mongo_db, 3))
+    with pytest.raises(LockLost):
+        stamp(mongo_db, 2, "r0", "r1")
+    assert set(journal_of(mongo_db, 3).entries()) == {"r1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -116,6 +117,32 @@ def test_a_lock_that_is_not_had_leaves_both_where_they_were(
     assert "--lock-timeout" in str(caught.value)
     assert "log" not in mongo_db.list_collection_names()
     assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+
+
+def test_who_holds_the_lock_of_a_table_is_named_and_what_it_says_is_not(
+    at_r1: Tree, engine: sa.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    at_r1.add("r2", postgres=ADD)
+    init()
+    with engine.connect() as holder:
+        secret = "SELECT a, 'a secret' FROM t"
+        pid = holder.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+        holder.execute(sa.text("SET application_name = 'the reader'"))
+        holder.execute(sa.text(secret))
+        limits = {"lock_timeout_s": 1.5, "lock_retries": 1}
+        with pytest.raises(LockTimeout) as caught:
+            upgrade(limits=limits)
+        holder.rollback()
+    words = (
+        rf"held by pid {pid} \(user \w+, application 'the reader', idle in transaction "
+        r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ\)"
+    )
+    assert re.search(f"lock_timeout, 1.5 s: {words}; its", str(caught.value))
+    assert "End that transaction" in str(caught.value)
+    assert str(pid) in str(caught.value.holder)
+    (retry,) = [r for r in caplog.records if vars(r).get("event") == "retry"]
+    assert re.search(words, retry.getMessage())
+    assert "secret" not in str(caught.value) + caplog.text
 
 
 def test_a_script_that_has_committed_a_part_is_not_tried_again(

@@ -23,6 +23,7 @@ from flask_dualmigrate.errors import DatabaseUnavailable
 from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.ops import Update
 
+from ..conftest import place
 from .mongo_killed import Life, Writer
 from .mongo_members import ReplicaSet, replica_set, until
 from .mongo_runs import REVISION, UP, run
@@ -78,7 +79,7 @@ def test_a_hundred_kills_lose_and_double_none_of_50_000_documents_in_use(
 
 @pytest.fixture(scope="module")
 def members() -> Iterator[ReplicaSet]:
-    folder = Path(tempfile.mkdtemp(prefix="dualmigrate-"))
+    folder = Path(tempfile.mkdtemp(prefix="dualmigrate-", dir=place()))
     with replica_set(folder) as found:
         yield found
     shutil.rmtree(folder)

@@ -20,6 +20,7 @@ from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.mongo.standalone import why_not_standalone
 from flask_dualmigrate.ops import Operation
 
+from ..conftest import place
 from .conftest import MakeApp, Tree
 from .mongo_cases import CASES, Case
 from .mongo_killed import revert_killed, run_killed
@@ -55,7 +56,7 @@ ACCEPTED = {
 
 @pytest.fixture(scope="module")
 def alone_url() -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="dualmigrate-"))
+    folder = Path(tempfile.mkdtemp(prefix="dualmigrate-", dir=place()))
     with standalone(folder) as url:
         yield url
     shutil.rmtree(folder)
@@ -120,13 +121,19 @@ def applied(db: Db, operation: Operation) -> dict[str, Any]:
     return image(db)
 
 
+STRIDE = 9
+"""Each case is killed at every so many commands, from another one on; 1 tries all."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ALLOWED.values(), ids=list(ALLOWED))
+@pytest.mark.parametrize(
+    ("first", "case"), list(enumerate(ALLOWED.values())), ids=list(ALLOWED)
+)
 def test_a_killed_run_is_carried_on_and_undone(
-    alone: Db, alone_url: str, case: Case
+    alone: Db, alone_url: str, first: int, case: Case
 ) -> None:
     expected = applied(alone, case.operation)
-    for commands in count(0, 3):
+    for commands in count(first % STRIDE, STRIDE):
         clear(alone)
         seed(alone)
         before = image(alone)

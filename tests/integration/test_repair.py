@@ -15,15 +15,17 @@ from flask_dualmigrate import (
     check,
     init,
     repair,
+    repairing,
     stamp,
     unlock,
     upgrade,
 )
+from flask_dualmigrate.extension import environment_of
 from flask_dualmigrate.mongo.lock import MongoLock
 from flask_dualmigrate.recovery import Case, RepairReport, UndoResult
 
 from .conftest import Tree
-from .snapshots import stamps
+from .snapshots import mongo_snapshot, stamps
 from .test_resume import HALF_WAY, KILL_ONCE, killed_cli
 
 __all__ = ["killed_cli"]
@@ -150,6 +152,51 @@ def test_a_side_that_awaits_its_partner_has_both_choices(
         is_whole(engine, mongo_db, "r1", "r2")
 
 
+NO_UNDO = 'op.update("numbers", {}, {"$set": {"z": 1}}, batch_size=100)'
+
+
+@pytest.mark.parametrize("workers", ["", ", workers=2"], ids=["one", "parts"])
+def test_what_cannot_be_undone_is_neither_offered_nor_asked_for(
+    killed: Prepare, engine: sa.Engine, mongo_db: Database[Any], workers: str
+) -> None:
+    killed(mongo=f"{NO_UNDO[:-1]}{workers})\n" + STEP, mongo_more=KILL_ONCE + HALF_WAY)
+    on, back = only_case("half-done").choices
+    assert (on.what, on.command) == ("carry it on", "flask db-migrate upgrade r2")
+    assert back.command is None
+    assert back.what.startswith(
+        "it cannot be undone: revision r2, step 0: update numbers"
+    )
+    before = mongo_snapshot(mongo_db, ours=True)
+
+    def confirm(losses: Any) -> None:
+        raise AssertionError("it asked")
+
+    told = r"step 0: update .*MongoDB.*Carry it on with: flask db-migrate upgrade r2"
+    with pytest.raises(IntegrityError, match=told):
+        repairing.repair(environment_of(), "r2", undo=True, confirm=confirm)
+    assert mongo_snapshot(mongo_db, ours=True) == before
+    upgrade(revision="r2")
+    is_whole(engine, mongo_db, "r1", "r2")
+
+
+def test_what_was_edited_since_is_offered_neither_way(
+    killed: Prepare, numbers: Tree
+) -> None:
+    half_way(killed)
+    path = numbers.path("mongo", "r2")
+    path.write_text(path.read_text().replace("op.transform", "op.update_one", 1))
+    choices = only_case("half-done").choices
+    assert [choice.command for choice in choices] == [None, None]
+    renamed = path.read_text().replace(
+        STEP.replace("op.transform", "op.update_one"), 'op.create_collection("other")'
+    )
+    path.write_text(renamed)
+    on, back = only_case("half-done").choices
+    assert (on.command, back.command) == (None, None)
+    assert "was changed in the script after it was begun" in on.what
+    assert "was changed in the script after it was begun" in back.what
+
+
 def test_what_the_partner_has_committed_is_closed_and_not_undone(
     numbers: Tree, engine: sa.Engine, mongo_db: Database[Any]
 ) -> None:
@@ -221,9 +268,13 @@ def test_an_edited_script_is_accepted_on_its_side(
         ("lost-mark", 'mongo_db["_migrations"].drop()', "mongo"),
         ("lost-mark", 'sql("DELETE FROM alembic_version")', "postgres"),
         ("lost-mark", 'sql("DROP TABLE alembic_version")', "postgres"),
+        ("lost-mark", 'sql("DROP TABLE dualmigrate_journal")', "postgres"),
         ("extra-row", "sql(\"INSERT INTO alembic_version VALUES ('r1')\")", "postgres"),
     ],
-    ids=["journal dropped", "row deleted", "version table dropped", "two rows"],
+    ids=[
+        *("journal dropped", "row deleted", "version table dropped"),
+        *("journal table dropped", "two rows"),
+    ],
 )
 def test_a_lost_mark_is_made_again_by_the_stamp_that_is_offered(
     numbers: Tree,

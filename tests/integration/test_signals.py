@@ -44,6 +44,10 @@ def down(document):
     return {**document, "n": document["n"] - 1}
 """
 NAP = 'op.execute("SELECT pg_sleep(seconds) FROM nap")'
+ASLEEP = sa.text(
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+    " AND state = 'active' AND datname = current_database()"
+)
 
 
 @pytest.fixture
@@ -140,42 +144,30 @@ def test_a_downgrade_that_a_signal_stopped_is_carried_on_as_one(
     assert stamps(engine, mongo_db) == (["r1"], ["r1"])
 
 
-def test_a_function_of_a_script_comes_to_its_end_before_the_run_stops(
-    flask: FlaskApp, tree: Tree, mongo_db: Mongo
-) -> None:
-    run = 'op.run(work, name="work")\nop.run(work, name="more")'
-    more = """
+FUNCTIONS = {
+    "def": """
         import time
 
         def work(db):
             db.log.insert_one({"at": "begin"})
             time.sleep(1.5)
             db.log.insert_one({"at": "end"})
-    """
-    tree.add("r1", mongo=run, mongo_more=more)
-    init()
-    with flask.start("db-migrate", "upgrade") as process:
-        while not mongo_db.log.count_documents({}):
-            time.sleep(0.02)
-        process.signal(SIGINT)
-        assert process.end() == 130
-    assert [each["at"] for each in mongo_db.log.find()] == ["begin", "end"]
-    with flask.again(process.told) as rest:
-        assert rest.end() == 0, rest.err
-    assert mongo_db.log.count_documents({}) == 4
-
-
-def test_an_async_function_comes_to_its_end_before_the_run_stops(
-    flask: FlaskApp, tree: Tree, mongo_db: Mongo
-) -> None:
-    more = """
+    """,
+    "async def": """
         import asyncio
 
         async def work(db):
             await db.log.insert_one({"at": "begin"})
             await asyncio.sleep(1.5)
             await db.log.insert_one({"at": "end"})
-    """
+    """,
+}
+
+
+@pytest.mark.parametrize("more", FUNCTIONS.values(), ids=list(FUNCTIONS))
+def test_a_function_of_a_script_comes_to_its_end_before_the_run_stops(
+    flask: FlaskApp, tree: Tree, mongo_db: Mongo, more: str
+) -> None:
     run = 'op.run(work, name="work")\nop.create_collection("c")'
     tree.add("r1", mongo=run, mongo_more=more)
     init()
@@ -186,6 +178,10 @@ def test_an_async_function_comes_to_its_end_before_the_run_stops(
         assert process.end() == 130
     assert [each["at"] for each in mongo_db.log.find()] == ["begin", "end"]
     assert "c" not in mongo_db.list_collection_names()
+    with flask.again(process.told) as rest:
+        assert rest.end() == 0, rest.err
+    assert mongo_db.log.count_documents({}) == 2
+    assert "c" in mongo_db.list_collection_names()
 
 
 def test_a_second_signal_stops_at_once_and_leaves_what_a_kill_leaves(
@@ -246,15 +242,11 @@ def test_a_statement_of_postgres_is_cancelled_and_the_mongo_half_is_carried_on(
     init()
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE nap AS SELECT 60 AS seconds"))
-    asleep = sa.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
-        " AND state = 'active' AND datname = current_database()"
-    )
     with (
         flask.start("db-migrate", "upgrade", "--json") as run,
         engine.connect() as look,
     ):
-        while not look.execute(asleep).scalar_one():
+        while not look.execute(ASLEEP).scalar_one():
             time.sleep(0.02)
             look.rollback()
         run.signal(SIGTERM)
@@ -262,7 +254,7 @@ def test_a_statement_of_postgres_is_cancelled_and_the_mongo_half_is_carried_on(
         assert run.end() == 143
         assert time.monotonic() - sent < AT_ONCE_S
         look.rollback()
-        assert look.execute(asleep).scalar_one() == 0
+        assert look.execute(ASLEEP).scalar_one() == 0
         assert not sa.inspect(look).has_table("t")
     facts = json.loads(run.out)
     assert (facts["type"], facts["signal"]) == ("Interrupted", "SIGTERM")
@@ -276,6 +268,40 @@ def test_a_statement_of_postgres_is_cancelled_and_the_mongo_half_is_carried_on(
         assert rest.end() == 0, rest.err
     assert mongo_db.log.count_documents({}) == 1
     assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(SIGINT, 130), (SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_statement_is_cancelled_under_psycopg2_too(
+    tree: Tree,
+    tmp_path: Path,
+    engine: sa.Engine,
+    mongo_db: Mongo,
+    postgres_url: str,
+    mongo_url: str,
+    number: Signals,
+    code: int,
+) -> None:
+    pytest.importorskip("psycopg2", reason="psycopg2-binary is not installed")
+    url = sa.make_url(postgres_url).set(drivername="postgresql+psycopg2")
+    flask = FlaskApp(tmp_path, url.render_as_string(hide_password=False), mongo_url)
+    tree.add("r1", postgres='op.execute("SELECT pg_sleep(60)")')
+    init()
+    with (
+        flask.start("db-migrate", "upgrade") as run,
+        engine.connect() as look,
+    ):
+        while not look.execute(ASLEEP).scalar_one():
+            time.sleep(0.02)
+            look.rollback()
+        run.signal(number)
+        sent = time.monotonic()
+        assert run.end() == code, run.err
+        assert time.monotonic() - sent < AT_ONCE_S
+        look.rollback()
+        assert look.execute(ASLEEP).scalar_one() == 0
+    assert stamps(engine, mongo_db)[0] == []
 
 
 def test_between_the_two_sides_a_run_stops_and_is_carried_on(
@@ -358,7 +384,7 @@ def test_an_undoing_that_a_signal_stopped_says_why_it_was_undone(
         run.sees("undo transform item: ")
         run.signal(SIGTERM)
         assert run.end() == 143, run.err
-    assert "It had failed, and is being undone: The PostgreSQL script" in run.err
+    assert "It had failed, and is being undone: PostgreSQL script" in run.err
     assert "division by zero" in run.err
     assert locks_are_free(engine, mongo_db)
     with flask.start("db-migrate", "downgrade", "r1") as rest:

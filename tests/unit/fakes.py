@@ -7,7 +7,7 @@ them leaves. What a real server does is for the integration tests.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +15,12 @@ from flask_dualmigrate.backend import (
     Doubt,
     Dumped,
     Extent,
+    FieldFacts,
+    Loss,
     PlannedStep,
     Progress,
     State,
+    Ways,
 )
 from flask_dualmigrate.backups import BackupFolder, Manifest, Scope
 from flask_dualmigrate.graph import RevisionGraph
@@ -130,6 +133,9 @@ class FakeSide:
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return ()
 
+    def ways(self, step: Step) -> Ways:
+        raise AssertionError("the executor does what it is told")
+
     def accept(self, revision: Revision) -> None:
         raise AssertionError("the executor accepts nothing")
 
@@ -157,7 +163,13 @@ class FakeSide:
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         raise AssertionError("the executor prints no script")
 
-    def destructive(self, step: Step) -> tuple[str, ...]:
+    def survey(self, only: Collection[str] | None) -> dict[str, int]:
+        return {}
+
+    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
+        return {}
+
+    def destructive(self, step: Step) -> tuple[Loss, ...]:
         return ()
 
     def stamp(self, revisions: Sequence[Revision]) -> None:

@@ -41,7 +41,10 @@ COMMANDS = [
         "verify",
     ),
 ]
-GROUPS = {"index": ["diff", "drop", "list", "rebuild", "sync"]}
+GROUPS = {
+    "backup": ["create", "list", "prune", "verify"],
+    "index": ["diff", "drop", "list", "rebuild", "sync"],
+}
 PATHS = [*COMMANDS, *(f"{name} {each}" for name in GROUPS for each in GROUPS[name])]
 NOTHING = RunResult(Direction.UPGRADE, ())
 
@@ -85,6 +88,8 @@ def test_every_command_explains_itself_and_its_options(
         ("--on-error", {"upgrade", "downgrade"}),
         ("--purge-older-than", {"asides"}),
         ("--dry-run", {"upgrade", "downgrade"}),
+        ("--backup", {"upgrade", "downgrade"}),
+        ("--no-backup", {"upgrade", "downgrade"}),
         ("--sql", {"upgrade", "downgrade"}),
         ("--mongosh", {"upgrade", "downgrade"}),
         ("--lock-timeout", {"upgrade", "downgrade"}),

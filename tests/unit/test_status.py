@@ -139,9 +139,10 @@ def states(directory: ScriptDirectory) -> dict[BackendName, State]:
     return made
 
 
-def _edit(directory: ScriptDirectory, name: BackendName) -> None:
+def _edit(directory: ScriptDirectory, name: BackendName) -> ScriptDirectory:
     path = directory.versions(name) / "bbbb.py"
     path.write_text(path.read_text() + "# edited\n")
+    return ScriptDirectory(directory.root, directory.backends)
 
 
 def test_scripts_as_they_were_applied_are_not_edited(
@@ -155,21 +156,33 @@ def test_scripts_as_they_were_applied_are_not_edited(
 def test_an_applied_script_that_was_edited_is_told(
     name: BackendName, directory: ScriptDirectory, states: dict[BackendName, State]
 ) -> None:
-    _edit(directory, name)
+    edited = _edit(directory, name)
 
-    (text,) = edited_scripts(directory, states)
-    assert text == f"The {name.label} script of bbbb was edited after it was run"
+    (text,) = edited_scripts(edited, states)
+    assert text == (
+        f"The {name.label} script of bbbb was edited after it was run (SHA-256 "
+        f"{directory.checksum(name, 'bbbb')} then, "
+        f"{edited.checksum(name, 'bbbb')} now)"
+    )
     with pytest.raises(IntegrityError, match="repair bbbb --accept-checksum"):
-        refuse_edited(directory, states)
+        refuse_edited(edited, states)
+
+
+def test_what_is_hashed_is_what_was_read_and_not_what_the_file_became(
+    directory: ScriptDirectory, states: dict[BackendName, State]
+) -> None:
+    _edit(directory, MONGO)
+
+    assert list(edited_scripts(directory, states)) == []
 
 
 def test_an_applied_script_that_follows_another_one_now_is_told_so(
     directory: ScriptDirectory, states: dict[BackendName, State]
 ) -> None:
     moved = dataclasses.replace(states[MONGO].entries["bbbb"], down_revision=())
-    _edit(directory, MONGO)
+    edited = _edit(directory, MONGO)
 
-    (text,) = edited_scripts(directory, {MONGO: _state(moved)})
+    (text,) = edited_scripts(edited, {MONGO: _state(moved)})
     assert "it followed nothing, and follows aaaa now" in text
 
 
@@ -188,10 +201,10 @@ def test_a_script_may_be_edited_until_it_is_applied(
     directory: ScriptDirectory,
     states: dict[BackendName, State],
 ) -> None:
-    _edit(directory, MONGO)
+    edited = _edit(directory, MONGO)
     entry = dataclasses.replace(states[MONGO].entries["bbbb"], **changes)
 
-    assert list(edited_scripts(directory, {MONGO: _state(entry)})) == []
+    assert list(edited_scripts(edited, {MONGO: _state(entry)})) == []
 
 
 def test_an_applied_revision_without_scripts_is_told(

@@ -133,6 +133,7 @@ def _context(*words: str) -> click.Context:
             click.Option(["-d", "--directory"]),
             click.Option(["-x", "--x-arg"], multiple=True),
             click.Option(["--yes", "-y"], is_flag=True),
+            click.Option(["--wait"], type=float),
         ],
     )
     flask = click.Context(click.Group("flask"), info_name="flask")
@@ -149,8 +150,13 @@ def _context(*words: str) -> click.Context:
         (("+2",), None, "upgrade +2"),
         (("-d", "my tree"), "r2", "upgrade r2 --directory 'my tree'"),
         (("-x", "a=1", "-x", "b"), "r2", "upgrade r2 --x-arg a=1 --x-arg b"),
+        (("--wait", "60"), "r2", "upgrade r2 --wait 60"),
+        (("--wait", "0.5"), "r2", "upgrade r2 --wait 0.5"),
     ],
-    ids=["plain", "default", "relative", "unplanned", "quoted", "several"],
+    ids=[
+        *("plain", "default", "relative", "unplanned", "quoted", "several"),
+        *("whole-seconds", "half-a-second"),
+    ],
 )
 def test_the_command_that_carries_on_is_the_one_given_with_a_fixed_target(
     words: tuple[str, ...], target: str | None, expected: str

@@ -1,0 +1,216 @@
+"""The app that a command is for, loaded so that what is wrong with it is one line.
+
+Flask loads an app when it looks a command up among the app's own, where nobody can
+catch what that raises. The entry point `flask.commands` in setup.cfg makes the group
+known without the app, so that it is loaded here.
+"""
+
+from __future__ import annotations
+
+import re
+import sysconfig
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+from flask import Flask, current_app, has_app_context
+from flask.cli import NoAppException, ScriptInfo
+from pymongo.errors import ConfigurationError
+from sqlalchemy.exc import ArgumentError
+
+from ..config import urls_of
+from ..errors import AppError, DualMigrateError, UsageError, conceal
+
+_NOT_THE_USERS = {
+    *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")),
+    Path(__file__).parents[1],
+}
+_INSTALLED = {"site-packages", "dist-packages"}
+_SHORTEST_WORD = 4
+"""Letters: a shorter piece of a password may be part of any word."""
+
+_URL_READERS = {
+    "sqlalchemy.engine.url": (
+        "SQLALCHEMY_DATABASE_URI",
+        "postgresql+psycopg://HOST:PORT/DATABASE",
+    ),
+    "pymongo.": ("MONGO_URI", "mongodb://HOST:PORT/DATABASE"),
+}
+"""Begin of the name of a module that reads URLs -> the key, and how its URL reads."""
+
+
+class LoadingGroup(click.Group):
+    """The group that `flask` finds by its entry point, before there is an app."""
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Return one of our commands, or one that the app added to its own group."""
+        found = super().get_command(context, name)
+        if found is not None:
+            return found
+        try:
+            app = push_app(context)
+        except DualMigrateError as error:
+            raise click.UsageError(str(error), ctx=context) from error
+        own = app.cli.get_command(context, self.name or "")
+        return own.get_command(context, name) if isinstance(own, click.Group) else None
+
+
+def push_app(context: click.Context) -> Flask:
+    """See that a command runs in the context of its app; return the app.
+
+    Raises UsageError if there is no app, AppError if it does not load.
+    """
+    if has_app_context():
+        return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]
+    app = _load(context.ensure_object(ScriptInfo))
+    context.with_resource(app.app_context())
+    return app
+
+
+def _load(info: ScriptInfo) -> Flask:
+    try:
+        return info.load_app()
+    except NoAppException as error:
+        # An import that fails inside the app is told by it with a traceback.
+        cause = error.__context__
+        if isinstance(cause, ImportError) and _place(cause):
+            raise _failure(cause) from cause
+        raise UsageError(
+            error.format_message().strip().splitlines()[0].rstrip("."),
+            hint="Name the app: flask --app MODULE db-migrate …",
+        ) from error
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    # An app that calls sys.exit() has not come up either, whatever it exits with.
+    except (Exception, SystemExit) as error:
+        _conceal_what_it_knew(error)
+        if isinstance(error, DualMigrateError):
+            error.where = error.where or _place(error)
+            raise
+        url = _url_error(error)
+        if url is not None:
+            # What the driver says of a URL may be a piece of the password.
+            raise url.with_traceback(error.__traceback__) from None
+        raise _failure(error) from error
+
+
+def _failure(error: BaseException) -> AppError:
+    _conceal_what_it_knew(error)
+    return AppError(
+        f"The app cannot be loaded: {_in_one_line(error)}",
+        where=_place(error),
+        hint=_hint(error),
+    )
+
+
+def _hint(error: BaseException) -> str:
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return "Mend it there; --debug shows the traceback."
+    if any("sqlalchemy" in module for module in _modules(error)):
+        return (
+            "Install this driver, or name another one in SQLALCHEMY_DATABASE_URI: "
+            "postgresql+psycopg://…"
+        )
+    return f"Install {error.name}, or mend the import; --debug shows the traceback."
+
+
+def _url_error(error: BaseException) -> AppError | None:
+    """Return the error for a URL that is none; None for another error."""
+    if not isinstance(error, ArgumentError | ConfigurationError | ValueError):
+        return None
+    for module in _modules(error):
+        for begin, (key, form) in _URL_READERS.items():
+            if module.startswith(begin):
+                said = _in_one_line(error)
+                told = "" if _tells_a_secret(said, error) else f": {said}"
+                return AppError(
+                    f"The app cannot be loaded: {key} cannot be read{told}",
+                    where=_place(error),
+                    hint=f"It reads {form}, with USER:PASSWORD@ before HOST; signs "
+                    "such as @ / and % are written there as %40 %2F and %25.",
+                )
+    return None
+
+
+def _tells_a_secret(said: str, error: BaseException) -> bool:
+    """Return whether a message holds a piece of what follows the user in a URL."""
+    pieces = {
+        piece
+        for text in _texts(_frames(error))
+        for piece in re.split(r"\W+", _after_the_user(text))
+        if len(piece) >= _SHORTEST_WORD
+    }
+    return any(piece in said for piece in pieces)
+
+
+def _after_the_user(url: str) -> str:
+    login_on = url.partition("://")[2].partition(":")[2]
+    return login_on.rpartition("@")[0] or login_on
+
+
+def _conceal_what_it_knew(error: BaseException) -> None:
+    """Have no output tell the passwords of the URLs that were at hand when it failed.
+
+    The app is not there to be asked for its config.
+    """
+    for frame in _frames(error):
+        for value in frame.f_locals.values():
+            if isinstance(value, Flask):
+                for url in urls_of(value.config):
+                    conceal(url)
+    for text in _texts(_frames(error)):
+        conceal(text)
+
+
+def _texts(frames: Iterable[FrameType]) -> Iterator[str]:
+    """Yield the URLs among the variables of frames, and in the apps' config."""
+    for frame in frames:
+        for value in frame.f_locals.values():
+            found: list[Any] = [value]
+            if isinstance(value, Flask):
+                found = [*urls_of(value.config)]
+            yield from (each for each in found if _is_url(each))
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and "://" in value
+
+
+def _frames(error: BaseException) -> list[FrameType]:
+    return [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+
+
+def _modules(error: BaseException) -> list[str]:
+    return [str(frame.f_globals.get("__name__")) for frame in _frames(error)]
+
+
+def _place(error: BaseException) -> str | None:
+    """Return the innermost file:line of the user's own code; None if there is none."""
+    if isinstance(error, SyntaxError) and error.filename and _is_users(error.filename):
+        return f"{error.filename}:{error.lineno}"
+    places = [
+        f"{frame.f_code.co_filename}:{line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if _is_users(frame.f_code.co_filename)
+    ]
+    return places[-1] if places else None
+
+
+def _is_users(filename: str) -> bool:
+    path = Path(filename)
+    return (
+        path.suffix == ".py"
+        and path.is_file()
+        and _INSTALLED.isdisjoint(path.parts)
+        and _NOT_THE_USERS.isdisjoint(path.parents)
+    )
+
+
+def _in_one_line(error: BaseException) -> str:
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    lines = message.strip().splitlines()
+    name = type(error).__name__
+    return f"{name}: {lines[0].rstrip('.')}" if lines else name

@@ -1,0 +1,47 @@
+"""The table of `upgrade --verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..survey import PairedField, Place, Survey
+from .text import lines, table
+
+
+@lines.register
+def _(survey: Survey) -> Iterator[str]:
+    if not survey.places:
+        yield "Verified: no table and no collection was touched."
+        return
+    head = ["Side", "Table or collection", "Before", "After", ""]
+    yield from table([head, *map(_place, survey.places)])
+    if survey.fields:
+        yield ""
+        head = ["Column", "Field", "Nulls", "Missing", "Types", ""]
+        yield from table([head, *map(_field, survey.fields)])
+    problems = len(list(survey.problems()))
+    noun = "difference" if problems == 1 else "differences"
+    yield f"Verified: {problems} {noun}." if problems else "Verified: all as expected."
+
+
+def _place(place: Place) -> list[str]:
+    before, after = (
+        "-" if number is None else f"{number:,}"
+        for number in (place.before, place.after)
+    )
+    return [place.backend.label, place.name, before, after, _verdict(place.problem)]
+
+
+def _field(pair: PairedField) -> list[str]:
+    return [
+        f"{pair.table}.{pair.column}",
+        f"{pair.collection}.{pair.field}",
+        f"{pair.nulls:,}",
+        f"{pair.missing:,}",
+        ", ".join(pair.types) or "-",
+        _verdict(pair.problem),
+    ]
+
+
+def _verdict(problem: str | None) -> str:
+    return "OK" if problem is None else f"DIFFERENT: {problem}"

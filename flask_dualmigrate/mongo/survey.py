@@ -1,0 +1,48 @@
+"""Counting documents, and the nulls and types of fields."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from pymongo.database import Database
+
+from ..backend import FieldFacts
+from ..survey import Counts
+from .index_reading import OURS
+from .paths import FieldPath
+from .views import NATIVE
+
+_NO_VALUE = ["missing", "null", "undefined"]
+
+
+def count_documents(db: Database[Any], *, only: Collection[str] | None) -> Counts:
+    """Count the documents of the app's collections, exactly; only: of these, if any."""
+    names = db.list_collection_names(filter={"type": {"$ne": "view"}})
+    return {
+        name: db[name].count_documents({})
+        for name in sorted(names)
+        if not name.startswith(OURS) and (only is None or name in only)
+    }
+
+
+def field_facts(
+    db: Database[Any], collection: str, fields: Sequence[str]
+) -> dict[str, FieldFacts]:
+    """Count the documents without a value, and list the types, in one pass."""
+    group: dict[str, Any] = {"_id": None, "total": {"$sum": 1}}
+    for number, field in enumerate(fields):
+        kind = {"$type": FieldPath(field).value}
+        group[f"n{number}"] = {"$sum": {"$cond": [{"$in": [kind, _NO_VALUE]}, 1, 0]}}
+        group[f"t{number}"] = {"$addToSet": kind}
+    target = db.get_collection(collection).with_options(codec_options=NATIVE)
+    for found in target.aggregate([{"$group": group}]):
+        return {
+            field: FieldFacts(
+                int(found[f"n{number}"]),
+                int(found["total"]),
+                frozenset(found[f"t{number}"]) - set(_NO_VALUE),
+            )
+            for number, field in enumerate(fields)
+        }
+    return {field: FieldFacts(0, 0) for field in fields}

@@ -1,0 +1,79 @@
+"""What `upgrade --verify` compares: counts before and after, fields on both sides."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from .revision import BackendName
+
+Counts = Mapping[str, int]
+"""Table or collection -> how many rows or documents it has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A table or a collection; None: it was not there, or is not there any more.
+
+    allowed: the plan takes something away, so fewer are no surprise.
+    """
+
+    backend: BackendName
+    name: str
+    before: int | None
+    after: int | None
+    allowed: bool = False
+
+    @property
+    def problem(self) -> str | None:
+        if self.allowed or (self.after or 0) >= (self.before or 0):
+            return None
+        noun = "rows" if self.backend is BackendName.POSTGRES else "documents"
+        return f"fewer {noun} than before"
+
+
+@dataclasses.dataclass(frozen=True)
+class PairedField:
+    """A column and its field after the run.
+
+    nulls: rows without a value; missing: documents where it is null or missing.
+    types: the BSON types of the values; strange: those that are not the column's.
+    rows, documents: how many there are in all.
+    """
+
+    table: str
+    column: str
+    collection: str
+    field: str
+    nulls: int
+    missing: int
+    rows: int
+    documents: int
+    types: tuple[str, ...]
+    strange: tuple[str, ...] = ()
+
+    @property
+    def problem(self) -> str | None:
+        """Why the two do not agree; a side without anything in it has no say."""
+        if self.strange:
+            return f"{', '.join(self.strange)} where the column has other values"
+        if self.rows and self.documents and self.nulls != self.missing:
+            return "not as many nulls on both sides"
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What was there before a run and after it, of what it touched."""
+
+    places: tuple[Place, ...]
+    fields: tuple[PairedField, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not any(self.problems())
+
+    def problems(self) -> Iterator[str]:
+        problems = [place.problem for place in self.places]
+        problems += [pair.problem for pair in self.fields]
+        return filter(None, problems)

@@ -1,0 +1,83 @@
+"""`upgrade --verify`: counts what a run touches, before it and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from .environment import Environment
+from .plan import Plan
+from .revision import BackendName
+from .survey import Counts, PairedField, Place, Survey
+
+
+class Witness:
+    """Counts when it is made, and again after the run.
+
+    losing: the sides from which the plan takes something away.
+    """
+
+    def __init__(
+        self, env: Environment, plan: Plan, *, losing: Collection[BackendName]
+    ) -> None:
+        self._env = env
+        self._sides = {name for step in plan.steps for name in step.backends}
+        self._losing = losing
+        self._before = self._count()
+
+    def _count(self) -> dict[BackendName, Counts]:
+        return {name: self._env.backends[name].survey(None) for name in self._sides}
+
+    def compare(self) -> Survey:
+        """Count again, and compare the columns and fields that stand for each other."""
+        after = self._count()
+        places = tuple(
+            Place(
+                side,
+                name,
+                before=there.get(name),
+                after=after[side].get(name),
+                allowed=side in self._losing,
+            )
+            for side, there in sorted(self._before.items(), reverse=True)
+            for name in sorted({*there, *after[side]})
+        )
+        return Survey(places, tuple(_fields(self._env, after)))
+
+
+def _fields(
+    env: Environment, after: Mapping[BackendName, Counts]
+) -> Iterator[PairedField]:
+    """Yield the pairs of what was touched on either side, if both are in use."""
+    if len(after) < 2:
+        return
+    rows, documents = after[BackendName.POSTGRES], after[BackendName.MONGO]
+    for table, collection in env.mirrored():
+        if table in rows and collection in documents:
+            yield from _pairs(env, table, collection)
+
+
+def _pairs(env: Environment, table: str, collection: str) -> Iterator[PairedField]:
+    pairs = env.paired_fields(table)
+    columns = env.backends[BackendName.POSTGRES].facts(
+        table, [pair.column for pair in pairs]
+    )
+    fields = env.backends[BackendName.MONGO].facts(
+        collection, [pair.field for pair in pairs]
+    )
+    for pair in pairs:
+        if pair.column not in columns:
+            continue  # the model is ahead of the database
+        column, field = columns[pair.column], fields[pair.field]
+        strange = field.types - (pair.types or field.types)
+        yield PairedField(
+            table,
+            pair.column,
+            collection,
+            pair.field,
+            nulls=column.nulls,
+            missing=field.nulls,
+            rows=column.total,
+            documents=field.total,
+            types=tuple(sorted(field.types)),
+            strange=tuple(sorted(strange)),
+        )
