@@ -14,7 +14,7 @@ from pymongo.database import Database
 from flask_dualmigrate import PartialFailure, UsageError, downgrade, init, upgrade
 
 from .conftest import MakeApp
-from .restore_shop import R2_DOWN, Shop, add_r2, opened_shop
+from .restore_shop import Shop, add_r2, opened_shop
 from .test_restore import states
 
 FAILS_ON_POSTGRES = {"postgres": "op.execute('SELECT 1/0')"}
@@ -78,12 +78,14 @@ def test_restore_says_in_the_error_what_was_not_done(shop: Shop) -> None:
 
 
 def test_restore_takes_a_downgrade_back_too(shop: Shop) -> None:
-    upgrade()
-    shop.tree.path("postgres", "r2").write_text(
-        shop.tree.path("postgres", "r2")
-        .read_text()
-        .replace(R2_DOWN.splitlines()[0], "op.execute('SELECT 1/0')")
+    add_r3(
+        shop,
+        postgres='op.add_column("items", sa.Column("x", sa.Text))',
+        postgres_down="op.execute('SELECT 1/0')",
+        mongo='op.add_field("item", "x", default=1)',
+        mongo_down='op.drop_field("item", "x")',
     )
+    upgrade()
     before = shop.holds()
 
     said = run(shop, "downgrade", "--yes", "--on-error", "restore")
@@ -91,7 +93,7 @@ def test_restore_takes_a_downgrade_back_too(shop: Shop) -> None:
     assert said.exit_code == 1
     assert "Both databases were restored from backup" in said.stderr
     assert shop.holds() == before
-    assert states()["r2"] == ["applied"] * 2
+    assert states()["r3"] == ["applied"] * 2
 
 
 @pytest.mark.parametrize(

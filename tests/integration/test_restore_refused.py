@@ -118,7 +118,7 @@ def no_dump_at_all(folder: Path, facts: Facts) -> None:
 
 def half_a_dump(folder: Path, facts: Facts) -> None:
     content = (folder / layout.POSTGRES_DUMP).read_bytes()
-    rewritten(folder, facts, layout.POSTGRES_DUMP, content[: len(content) * 2 // 3])
+    rewritten(folder, facts, layout.POSTGRES_DUMP, content[: len(content) // 2])
 
 
 def half_a_document(folder: Path, facts: Facts) -> None:
