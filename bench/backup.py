@@ -24,7 +24,7 @@ from .databases import Databases
 from .measure import Act, Comparison, Contender, take_turns
 
 _FILL = 1_000
-_SERVER_MAJOR = 18
+SERVER_MAJOR = 18
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def run(databases: Databases, *, quick: bool) -> Iterator[Comparison]:
     count, rounds = (10_000, 2) if quick else (1_000_000, 5)
     with databases.postgres() as url:
         place = Place(Urls(postgres=url), databases.new_folder(), count)
-        _fill_postgres(place)
+        fill_postgres(place)
         dumps = {
             "pg_dump alone, as we call it": ("--compress=1",),
             "pg_dump alone, as it comes": (),
@@ -57,7 +57,7 @@ def run(databases: Databases, *, quick: bool) -> Iterator[Comparison]:
         yield Comparison("backup", f"{count:,} rows of PostgreSQL", timings, count)
     with databases.mongo() as uri:
         place = Place(Urls(mongo=uri), databases.new_folder(), count)
-        _fill_mongo(place)
+        fill_mongo(place)
         contenders = [
             Contender("DualMigrate", partial(_backup, place), ours=True),
             Contender("raw batches into gzip -1", partial(_raw, place, pack=True)),
@@ -67,7 +67,7 @@ def run(databases: Databases, *, quick: bool) -> Iterator[Comparison]:
         yield Comparison("backup", f"{count:,} documents of MongoDB", timings, count)
 
 
-def _fill_postgres(place: Place) -> None:
+def fill_postgres(place: Place) -> None:
     with an_app(place.urls) as parts, parts.db.engine.begin() as connection:
         connection.execute(
             sa.text(
@@ -78,7 +78,7 @@ def _fill_postgres(place: Place) -> None:
         )
 
 
-def _fill_mongo(place: Place) -> None:
+def fill_mongo(place: Place) -> None:
     with an_app(place.urls) as parts:
         for first in range(0, place.count, _FILL):
             numbers = range(first, first + _FILL)
@@ -97,7 +97,7 @@ def _backup(place: Place) -> Iterator[Act]:
 
 @contextmanager
 def _pg_dump(place: Place, arguments: Sequence[str]) -> Iterator[Act]:
-    program = find_program("pg_dump", _SERVER_MAJOR)
+    program = find_program("pg_dump", SERVER_MAJOR)
     with an_app(place.urls) as parts:
         with parts.db.engine.connect() as connection:
             link = libpq_of(connection)

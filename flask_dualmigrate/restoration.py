@@ -21,12 +21,14 @@ class Replacement:
 
     now, then: rows or documents; now is None where there is none at present, then is
     None where there was none at the time of the backup.
+    kept: what is in it is kept elsewhere, if it is taken away.
     """
 
     backend: BackendName
     name: str
     now: int | None
     then: int | None
+    kept: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -179,7 +179,8 @@ def _line(item: Replacement) -> str:
     noun = "rows" if item.backend is BackendName.POSTGRES else "documents"
     place = f"{item.name} on {item.backend.label}"
     if item.then is None:
-        end = f"its {item.now:,} {noun} are kept aside" if item.now else "it is empty"
+        fate = "kept aside" if item.kept else "lost"
+        end = f"its {item.now:,} {noun} are {fate}" if item.now else "it is empty"
         return f"{place}: taken away, it was made since; {end}"
     if item.now is None:
         return f"{place}: made again, with {item.then:,} {noun}"

@@ -104,7 +104,7 @@ class MongoRestorer:
         return tuple(
             Replacement(BackendName.MONGO, name, now.get(name), then.get(name))
             for name in sorted(then.keys() | now.keys())
-            if not name.startswith("_migrations") and name != CATALOG
+            if not name.startswith(("_migrations", CATALOG))
         )
 
     def _made_since(self) -> list[str]:

@@ -31,7 +31,7 @@ from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
-from ..restoration import Kept
+from ..restoration import Kept, Restorer
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
@@ -51,6 +51,7 @@ from .other_dialects import dump_sqlite, other_extent
 from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
 from .restore import PostgresRestorer
+from .restore_sqlite import SqliteRestorer
 from .scripts import PostgresScripts
 from .survey import column_facts, count_rows
 from .touched import extent_of
@@ -344,12 +345,20 @@ class PostgresBackend:
 
     def restorer(
         self, folder: BackupFolder, manifest: Manifest, *, partner: bool
-    ) -> PostgresRestorer:
+    ) -> Restorer:
+        if not self._is_postgres:
+            return SqliteRestorer(
+                self.engine,
+                folder,
+                manifest,
+                journal=self._journal,
+                version_table=self._version_table,
+            )
         return PostgresRestorer(
             self.engine,
             Content(folder, manifest, lambda: pg_restore_for(manifest, self._pg_dump)),
             journal=self._journal,
-            version_table=self._options.get("version_table", "alembic_version"),
+            version_table=self._version_table,
             limits=self._limits,
             stop=self._stop,
             require_lock=self._lock.require,

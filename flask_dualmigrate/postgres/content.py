@@ -89,6 +89,11 @@ class Content:
 
     def require_consistent(self) -> None:
         """Raise IntegrityError if manifest and schema contradict each other."""
+        if POSTGRES_SCHEMA not in self._files:
+            raise IntegrityError(
+                "The backup has no dump of PostgreSQL",
+                hint="Restore it where it was made, or say --backend mongo.",
+            )
         for table in self._part.tables or ():
             if table.existed and (table.schema, table.name) not in self.names:
                 raise IntegrityError(

@@ -124,6 +124,7 @@ class PostgresRestorer:
         return tuple(
             Replacement(BackendName.POSTGRES, shown(key), now.get(key), then.get(key))
             for key in sorted(then.keys() | now.keys())
+            if key[1] not in self._ours
         )
 
     def load(self, mark: str) -> None:
