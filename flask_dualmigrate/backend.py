@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -390,10 +390,16 @@ class Backend(Protocol):
         Raises BackupError if it cannot be read or written.
         """
 
-    def survey(self, only: Collection[str] | None) -> Mapping[str, int]:
+    def removes(self, step: Step) -> bool:
+        """Return whether a step says that it takes rows or documents from their place.
+
+        What is kept aside counts too.
+        """
+
+    def survey(self, only: Extent | None) -> Mapping[str, int]:
         """Count the rows or documents of the app's tables or collections, exactly.
 
-        only: of these, if not of all.
+        only: of what it names, if not of all.
         """
 
     def facts(self, name: str, fields: Sequence[str]) -> Mapping[str, FieldFacts]:
@@ -402,8 +408,14 @@ class Backend(Protocol):
         Columns that are not there are left out.
         """
 
-    def revert(self, step: Step, error: str | None) -> str | None:
-        """Undo what `execute` did; return None, or why some of it stays."""
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
+        """Undo what `execute` did; return None, or why some of it stays.
+
+        by_script: False: the script is not to blame, so that no checksum is recorded
+        for the failure, and whoever waited for this run tries it again.
+        """
 
     def settle(self, step: Step) -> None:
         """Close a step whose partner is done."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from . import preview
 from .autogenerate import (
     differences,
 )
-from .backend import Loss
 from .consistency import contradictions
 from .environment import Environment
 from .errors import UsageError
@@ -157,9 +156,9 @@ def _go(
             return preview.describe(env, plan, states)
         losses = _losses(env, plan, states)
         if confirm is not None and losses and not env.config.allow_destructive:
-            confirm([str(loss) for loss in losses])
+            confirm(losses)
         if verify:
-            witness = Witness(env, plan, losing={loss.backend for loss in losses})
+            witness = Witness(env, plan)
     done = env.migrate(target, direction)
     return RunResult(
         direction,
@@ -177,22 +176,10 @@ def _go(
     )
 
 
-@dataclass(frozen=True)
-class _Lost:
-    """What a step of a plan takes away for good."""
-
-    revision: str
-    backend: BackendName
-    loss: Loss
-
-    def __str__(self) -> str:
-        return f"{self.revision}  {self.loss}"
-
-
-def _losses(env: Environment, plan: Plan, states: States) -> list[_Lost]:
+def _losses(env: Environment, plan: Plan, states: States) -> list[str]:
     """Say what would be gone for good; a database without revisions has nothing."""
     return [
-        _Lost(step.revision.id, name, loss)
+        f"{step.revision.id}  {loss}"
         for step in plan.steps
         for name in step.backends
         if states[name].applied

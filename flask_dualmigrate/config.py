@@ -226,7 +226,7 @@ def _yes_or_no(values: Mapping[str, Any], key: str) -> bool:
     if word not in _WORDS:
         raise UsageError(
             f"{key} is True or False, not {value!r}",
-            hint="Mend it in the app's config.",
+            hint="Mend it in the app's config, or in the environment.",
         )
     return _WORDS[word]
 

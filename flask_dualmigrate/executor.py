@@ -247,10 +247,11 @@ class Executor:
     def _undo(self, backends: list[Backend], step: Step, error: Exception) -> None:
         """Take a failed step back, newest first; note on the error what stays."""
         text = redact(str(error))
+        by_script = getattr(error, "exit_code", 1) == 1
         for backend in reversed(backends):
             started = time.monotonic()
             try:
-                why = backend.revert(step, text)
+                why = backend.revert(step, text, by_script=by_script)
             except Interrupted as stopped:
                 stopped.add_note(f"It had failed, and is being undone: {text}")
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
@@ -35,6 +35,7 @@ from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
+from ..ops import Delete, DropCollection
 from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
@@ -51,16 +52,14 @@ from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
 from .privileges import require_privileges
 from .restore import MongoRestorer
-from .restore_record import RestoreRecord
 from .results import StepResult
 from .resume import described, doubts
 from .runner import OperationRunner
 from .scripts import MongoScripts
 from .selection import extent_of
-from .steps import StepStore
 from .stored import StoredCollections
 from .survey import count_documents, field_facts
-from .switching import Switching
+from .switching import finish
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
 from .ways import find_ways
@@ -312,25 +311,15 @@ class MongoBackend:
         return MongoRestorer(
             self._db,
             StoredCollections(folder, manifest),
-            backup=manifest.name,
-            plan=manifest.plan,
+            manifest,
             partner=partner,
-            require_lock=self._lock.require,
+            lock=self._lock,
             keep_going=self._stop.require,
-            shut_out=self._shut_out,
             on_progress=self._on_progress,
         )
 
     def finish_restore(self, mark: str) -> tuple[Kept, ...]:
-        with driver_errors("be restored"):
-            record = RestoreRecord(self._db)
-            lock = self._lock.require
-            switching = Switching(exact_view(self._db), record, require_lock=lock)
-            return switching.run(mark, shut_out=self._shut_out)
-
-    def _shut_out(self) -> None:
-        """The fence came back too, as it was: the runs since must not pass it."""
-        StepStore(exact_view(self._db), token=self._lock.token).shut_out()
+        return finish(self._db, self._lock, mark)
 
     def keep(self, step: Step, error: str) -> None:
         with driver_errors("write its journal"):
@@ -342,15 +331,22 @@ class MongoBackend:
                 error=error,
             )
 
-    def survey(self, only: Collection[str] | None) -> Counts:
+    def removes(self, step: Step) -> bool:
+        operations = self._scripts.operations(step)
+        return any(isinstance(op, DropCollection | Delete) for op in operations)
+
+    def survey(self, only: Extent | None) -> Counts:
+        names = None if only is None else {item.name for item in only.items}
         with driver_errors("count documents"):
-            return count_documents(self._db, only=only)
+            return count_documents(self._db, only=names)
 
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
         with driver_errors("count what fields hold"):
             return field_facts(self._db, name, fields)
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
         """Undo the operations newest first; return None, or why some stay done."""
         revision_id, direction = step.revision.id, step.direction
         reverted = self._runner().revert(
@@ -364,6 +360,7 @@ class MongoBackend:
                     direction=direction,
                     partial=True,
                     error=error,
+                    by_script=by_script,
                 )
             elif direction is Direction.UPGRADE:
                 self._journal.finish(
@@ -371,6 +368,7 @@ class MongoBackend:
                     Status.FAILED if error else Status.ROLLED_BACK,
                     direction=direction,
                     error=error,
+                    by_script=by_script,
                 )
             else:
                 self._journal.restore_applied(revision_id, error=error)

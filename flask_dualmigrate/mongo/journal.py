@@ -121,11 +121,12 @@ class MongoJournal:
         awaits_partner: bool = False,
         partial: bool = False,
         error: str | None = None,
+        by_script: bool = True,
     ) -> None:
         """Write how an attempt ended, and add it to the history.
 
         status: where the revision stands now. A downgrade that was undone leaves it
-        applied, an upgrade that was undone leaves it failed.
+        applied, an upgrade that was undone leaves it failed. by_script: as in Backend.
         """
         stages = ending(
             status,
@@ -135,6 +136,8 @@ class MongoJournal:
             partial=partial,
             error=error,
         )
+        if not by_script:
+            stages.append({"$set": {"checksum": None}})
         self._write(revision_id, stages)
 
     @around("mongo.journal.settle")

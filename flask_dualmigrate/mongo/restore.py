@@ -15,6 +15,7 @@ from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from ..backend import Progress
+from ..backups import Manifest
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, IntegrityError
 from ..restoration import Kept, Replacement, Unfinished
@@ -23,10 +24,11 @@ from .aside import CATALOG
 from .errors import driver_errors, first_line
 from .journal import META
 from .lock import COLLECTION as LOCK
+from .lock import MongoLock
 from .put_in import put_in
 from .restore_record import SIDE, Put, RestoreRecord
 from .stored import Stored, StoredCollections
-from .switching import Switching
+from .switching import finish
 from .views import collection_info, command, exact_view, index_specs, native, same_bson
 
 _NOT_RENAMED = "system."
@@ -35,8 +37,7 @@ _NOT_RENAMED = "system."
 class MongoRestorer:
     """Restores the collections of one backup, or all that a database had.
 
-    partner: PostgreSQL is restored with it. require_lock: raises when our lease may
-    have ended. shut_out: keeps runs before this one from going on.
+    partner: PostgreSQL is restored with it. lock: held by the caller while it runs.
     """
 
     atomic = False
@@ -45,24 +46,21 @@ class MongoRestorer:
         self,
         db: Database[Any],
         stored: StoredCollections,
+        manifest: Manifest,
         *,
-        backup: str,
-        plan: tuple[str, ...],
         partner: bool,
-        require_lock: Callable[[], None],
+        lock: MongoLock,
         keep_going: Callable[[], None],
-        shut_out: Callable[[], None],
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._app_db = db
         self._db = exact_view(db)
         self._stored = stored
-        self._backup = backup
-        self._plan = plan
+        self._manifest = manifest
         self._partner = partner
-        self._require_lock = require_lock
+        self._lock = lock
+        self._require_lock = lock.require
         self._keep_going = keep_going
-        self._shut_out = shut_out
         self._on_progress = on_progress or (lambda progress: None)
         self._record = RestoreRecord(db)
 
@@ -127,7 +125,7 @@ class MongoRestorer:
     def load(self, mark: str) -> None:
         """Fill the side collections, and see that all is in them."""
         self._require_lock()
-        unfinished = Unfinished(mark, self._backup, False, self._partner)
+        unfinished = Unfinished(mark, self._manifest.name, False, self._partner)
         with driver_errors("be restored"):
             self._record.begin(unfinished)
             self._drop_sides()
@@ -136,8 +134,8 @@ class MongoRestorer:
                 for number, stored in enumerate(self._wanted, 1)
             ]
             self._require_lock()
-            revision = self._plan[0] if self._plan else "restore"
-            self._record.loaded(puts, self._made_since(), revision)
+            first = (*self._manifest.plan, "restore")[0]
+            self._record.loaded(puts, self._made_since(), first)
 
     @around("mongo.restore.tidy")
     def _drop_sides(self) -> None:
@@ -221,11 +219,7 @@ class MongoRestorer:
 
     def switch(self, mark: str) -> tuple[Kept, ...]:
         """Rename all of it into place; what is done already is not done again."""
-        with driver_errors("be restored"):
-            switching = Switching(
-                self._db, self._record, require_lock=self._require_lock
-            )
-            return switching.run(mark, shut_out=self._shut_out)
+        return finish(self._app_db, self._lock, mark)
 
 
 def _is_kept(name: str) -> bool:

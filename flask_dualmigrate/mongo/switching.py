@@ -9,19 +9,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from ..crashpoints import reached
 from ..restoration import Kept
 from ..revision import BackendName, Direction
 from .aside import CATALOG, Asides, Holds
+from .errors import driver_errors
+from .lock import MongoLock
 from .put_in import put_in
 from .restore_record import SIDE, Doc, Gone, Put, Record, RestoreRecord
-from .views import ExactDatabase, collection_info, command, native
+from .steps import StepStore
+from .views import ExactDatabase, collection_info, command, exact_view, native
 
 _NO_NAMESPACE = 26
 _BATCH = 1000
 _JOURNALS = ("_migrations", CATALOG)
+
+
+def finish(db: Database[Any], lock: MongoLock, mark: str) -> tuple[Kept, ...]:
+    """Bring a restore to its end; returns what was made since, and is kept.
+
+    lock: held by the caller. Where that restore is done already, nothing is.
+    """
+    exact = exact_view(db)
+
+    def shut_out() -> None:
+        # The fence came back too, as it was: the runs since must not pass it.
+        StepStore(exact, token=lock.token).shut_out()
+
+    with driver_errors("be restored"):
+        switching = Switching(exact, RestoreRecord(db), require_lock=lock.require)
+        return switching.run(mark, shut_out=shut_out)
 
 
 class Switching:

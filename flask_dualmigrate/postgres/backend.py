@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -398,13 +398,16 @@ class PostgresBackend:
         with driver_errors("be backed up"), self.engine.connect() as connection:
             return dump_sqlite(connection, folder, applied)
 
-    def survey(self, only: Collection[str] | None) -> Counts:
+    def removes(self, step: Step) -> bool:
+        return bool(self._scripts.destructive(step))
+
+    def survey(self, only: Extent | None) -> Counts:
         tables = self._environment["metadata"].tables.values()
         with driver_errors("count rows"), self.engine.connect() as connection:
             return count_rows(
                 connection,
                 {None, *(table.schema for table in tables)},
-                only=only,
+                only=None if only is None else only.items,
                 ours={self._version_table},
             )
 
@@ -414,10 +417,13 @@ class PostgresBackend:
             return column_facts(connection, table, fields)
 
     @around("postgres.revert")
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
         """Write the failure down: the transaction has rolled back by itself."""
         failed = error is not None and step.direction is Direction.UPGRADE
-        checksum = self._scripts.checksum(step.revision) if failed else None
+        blamed = failed and by_script
+        checksum = self._scripts.checksum(step.revision) if blamed else None
         with suppress(SQLAlchemyError), self.engine.begin() as connection:
             self._journal.write(
                 connection,

@@ -7,7 +7,7 @@ them leaves. What a real server does is for the integration tests.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,6 +48,7 @@ class Calls:
     fail_at: Mapping[str, Exception] = dataclasses.field(default_factory=dict)
     count: int = 0
     log: list[str] = dataclasses.field(default_factory=list)
+    blamed: list[bool] = dataclasses.field(default_factory=list)
 
     def change(self, name: str, change: Callable[[], object]) -> None:
         self._tick()
@@ -163,7 +164,10 @@ class FakeSide:
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         raise AssertionError("the executor prints no script")
 
-    def survey(self, only: Collection[str] | None) -> dict[str, int]:
+    def removes(self, step: Step) -> bool:
+        return False
+
+    def survey(self, only: Extent | None) -> dict[str, int]:
         return {}
 
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
@@ -220,7 +224,10 @@ class FakeMongo(FakeSide):
     def progress(self, entry: Entry) -> Progress | None:
         return None
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
+        self.calls.blamed.append(by_script)
         key = step.revision.id
         for number in list(reversed(self.store.done.get(key, []))):
             if f"{key}.{number}" == self.cannot_undo:
@@ -299,7 +306,10 @@ class FakePostgres(FakeSide):
     def progress(self, entry: Entry) -> Progress | None:
         return None
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
+        self.calls.blamed.append(by_script)
         if step.direction is UP:
             self._change(
                 f"failed {step.revision.id}",
