@@ -59,12 +59,13 @@ def upgrade(
     verify: bool = False,
     limits: GivenLimits = NO_LIMITS,
     backup: str | None = None,
+    on_error: str = "undo",
 ) -> RunResult | PlanResult:
     """Bring the sides in use up to a target, or say what that would do.
 
     wait_s: seconds to wait for the servers to come up. verify: count what is there
-    before and after; the result is not `ok` where that does not agree. backup: as
-    `env.back_up` takes it.
+    before and after; the result is not `ok` where that does not agree. backup,
+    on_error: as `env.back_up` and `env.on_error` take them.
     """
     if dry_run and verify:
         raise UsageError(
@@ -73,6 +74,7 @@ def upgrade(
         )
     env.limit(limits)
     env.back_up(backup)
+    env.on_error(on_error)
     env.trust_no_edits(wait_s)
     env.directory.require_pairs()
     return _go(env, target, Direction.UPGRADE, dry_run, confirm, verify=verify)
@@ -86,13 +88,15 @@ def downgrade(
     confirm: Confirm | None = None,
     limits: GivenLimits = NO_LIMITS,
     backup: str | None = None,
+    on_error: str = "undo",
 ) -> RunResult | PlanResult:
     """Take the sides in use down to a target, or say what that would do.
 
-    backup: as `env.back_up` takes it.
+    backup, on_error: as `env.back_up` and `env.on_error` take them.
     """
     env.limit(limits)
     env.back_up(backup)
+    env.on_error(on_error)
     env.trust_no_edits()
     env.directory.require_pairs()
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)

@@ -22,10 +22,11 @@ from flask_dualmigrate.backend import (
     State,
     Ways,
 )
-from flask_dualmigrate.backups import BackupFolder, Scope
+from flask_dualmigrate.backups import BackupFolder, Manifest, Scope
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
+from flask_dualmigrate.restoration import Kept, Restorer
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
 
 UP, DOWN = Direction.UPGRADE, Direction.DOWNGRADE
@@ -115,6 +116,20 @@ class FakeSide:
 
     def free(self, holder: Holder) -> bool:
         raise AssertionError("the executor frees no lock of another run")
+
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> Restorer:
+        raise AssertionError("the executor restores nothing")
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        raise AssertionError("the executor restores nothing")
+
+    def keep(self, step: Step, error: str) -> None:
+        partial = not self.atomic
+        self._change(
+            "keep", lambda: self.store.close(step, Status.FAILED, partial=partial)
+        )
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return ()
