@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from .api import (
     asides,
+    backup_create,
+    backup_list,
+    backup_prune,
+    backup_verify,
     branches,
     check,
     current,
@@ -17,10 +21,12 @@ from .api import (
     index_rebuild,
     index_sync,
     init,
+    lint,
     merge,
     migrate,
     prove,
     repair,
+    restore,
     revision,
     show,
     stamp,
@@ -30,6 +36,7 @@ from .api import (
     verify,
 )
 from .errors import (
+    BackupError,
     DatabaseUnavailable,
     DualMigrateError,
     IntegrityError,
@@ -45,6 +52,7 @@ from .extension import DualMigrate
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "BackupError",
     "DatabaseUnavailable",
     "DualMigrate",
     "DualMigrateError",
@@ -56,6 +64,10 @@ __all__ = [
     "TreeError",
     "UsageError",
     "asides",
+    "backup_create",
+    "backup_list",
+    "backup_prune",
+    "backup_verify",
     "branches",
     "check",
     "current",
@@ -69,10 +81,12 @@ __all__ = [
     "index_rebuild",
     "index_sync",
     "init",
+    "lint",
     "merge",
     "migrate",
     "prove",
     "repair",
+    "restore",
     "revision",
     "show",
     "stamp",

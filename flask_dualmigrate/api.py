@@ -17,12 +17,21 @@ from typing import Any
 from . import asides as asides_verb
 from . import (
     authoring,
+    backup_commands,
     commands,
     index_commands,
+    linting,
     repairing,
+    restores,
     testing,
     unlocking,
     verifying,
+)
+from .backup_results import (
+    BackupCreateResult,
+    BackupListResult,
+    BackupPruneResult,
+    BackupVerifyResult,
 )
 from .environment import Environment
 from .extension import environment_of
@@ -34,6 +43,7 @@ from .indexes import (
     IndexSyncResult,
 )
 from .limits import NO_LIMITS, GivenLimits
+from .lint import LintResult
 from .proofs import ProofResult
 from .recovery import UnlockResult, VerifyResult
 from .results import (
@@ -44,6 +54,7 @@ from .results import (
     InitResult,
     PlanResult,
     PurgeResult,
+    RestoreResult,
     RevisionResult,
     RunResult,
     ScriptResult,
@@ -119,6 +130,8 @@ def upgrade(
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
+    backup: str | None = None,
+    on_error: str = "undo",
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
@@ -128,6 +141,10 @@ def upgrade(
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
     lock_retries, statement_timeout_s, max_time_s.
+    backup: "touched" or "all": back that up first, however large it is; "never": make
+    no backup; None: as DUALMIGRATE_BACKUP says.
+    on_error: "undo", "restore" (this run's backup) or "keep": what becomes of both
+    databases when a script fails.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
@@ -142,6 +159,8 @@ def upgrade(
         wait_s=wait_s,
         verify=verify,
         limits=limits,
+        backup=backup,
+        on_error=on_error,
     )
 
 
@@ -155,6 +174,8 @@ def downgrade(
     backend: str | None = None,
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
+    backup: str | None = None,
+    on_error: str = "undo",
 ) -> RunResult | PlanResult | ScriptResult:
     """Take the databases down to a revision, or say what that would do.
 
@@ -162,6 +183,10 @@ def downgrade(
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
     lock_retries, statement_timeout_s, max_time_s.
+    backup: "touched" or "all": back that up first, however large it is; "never": make
+    no backup; None: as DUALMIGRATE_BACKUP says.
+    on_error: "undo", "restore" (this run's backup) or "keep": what becomes of both
+    databases when a script fails.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
@@ -169,7 +194,14 @@ def downgrade(
         return commands.print_script(
             env, revision, Direction.DOWNGRADE, language, limits=limits
         )
-    return commands.downgrade(env, revision, dry_run=dry_run, limits=limits)
+    return commands.downgrade(
+        env,
+        revision,
+        dry_run=dry_run,
+        limits=limits,
+        backup=backup,
+        on_error=on_error,
+    )
 
 
 def stamp(
@@ -359,6 +391,43 @@ def index_rebuild(
     return index_commands.rebuild_index(env, collection, name)
 
 
+def restore(
+    backup: str,
+    *,
+    directory: str | None = None,
+    backend: str | None = None,
+) -> RestoreResult:
+    """Bring the databases back to the state and the revision of a backup.
+
+    backup: its name, the begin of it, or "latest". What was written since is lost.
+    """
+    return restores.restore(_env(directory, backend=backend), backup)
+
+
+def backup_create(
+    directory: str | None = None, *, backend: str | None = None
+) -> BackupCreateResult:
+    """Back the databases in use up now, whole."""
+    return backup_commands.create(_env(directory, backend=backend))
+
+
+def backup_list(directory: str | None = None) -> BackupListResult:
+    """List the backups, oldest first."""
+    return backup_commands.list_backups(_env(directory))
+
+
+def backup_verify(
+    directory: str | None = None, name: str | None = None
+) -> BackupVerifyResult:
+    """Compare the files of a backup, or of all, with their checksums; see `.ok`."""
+    return backup_commands.verify(_env(directory), name)
+
+
+def backup_prune(directory: str | None = None, *, keep: int) -> BackupPruneResult:
+    """Remove all backups but the `keep` newest, and what killed runs left."""
+    return backup_commands.prune(_env(directory), keep)
+
+
 def check(
     directory: str | None = None, *, wait_s: float = 0.0, backend: str | None = None
 ) -> CheckResult:
@@ -397,4 +466,22 @@ def prove(
         all_=all_,
         since=since,
         ways=testing.Ways(data, sample, embedded, keep, strict),
+    )
+
+
+def lint(
+    directory: str | None = None,
+    revisions: str | Sequence[str] = (),
+    *,
+    since: str | None = None,
+    sql_only: bool = False,
+    mongo_only: bool = False,
+) -> LintResult:
+    """Look for what is dangerous in scripts; `.ok` if nothing is.
+
+    revisions: ids, or FROM:TO; none: all of them. since: what comes after that one.
+    """
+    named = [revisions] if isinstance(revisions, str) else list(revisions)
+    return linting.lint(
+        _env(directory), named, since=since, sql_only=sql_only, mongo_only=mongo_only
     )

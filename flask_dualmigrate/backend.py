@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
+from .backups import BackupFolder, Manifest, MongoPart, PostgresPart, Scope
 from .graph import RevisionGraph
 from .holder import Holder
 from .journal import Entry
+from .restoration import Kept, Restorer, Unfinished
 from .revision import BackendName, Direction, Revision, Step
 
 
@@ -22,6 +24,7 @@ class State:
     among them. entries: revision id -> the last attempt at it.
     pair_id: the random id that both sides of a pair hold; None before the first run.
     rows: of the version table, as they are; () where there is none, as in MongoDB.
+    restoring: a restore that was begun there; restored: the mark of the last one.
     has_journal: False where what goes with a version table is not there: before the
         first run, or since the journal was dropped.
     """
@@ -31,6 +34,8 @@ class State:
     pair_id: str | None = None
     rows: tuple[str, ...] = ()
     has_journal: bool = True
+    restoring: Unfinished | None = None
+    restored: str | None = None
 
     def says_applied(self, revision_id: str) -> bool:
         """Return whether the journal, where it knows a revision, has it as applied."""
@@ -135,9 +140,10 @@ class PlannedStep:
 class Progress:
     """How far an operation is.
 
+    revision: empty, and step -1, for a backup.
     subject: the collection that it works on, if it works on one. done: documents
-    written; total: documents expected; rate: documents a second of this run; None if it
-    is not known. ended: the operation is done.
+    written, or what else unit says; total: expected; rate: a second, of this run; None
+    if it is not known. ended: the operation is done.
     """
 
     revision: str
@@ -148,6 +154,8 @@ class Progress:
     total: int | None
     rate: float | None = None
     ended: bool = False
+    unit: str = "documents"
+    backend: BackendName = BackendName.MONGO
 
     @property
     def left_s(self) -> float | None:
@@ -212,6 +220,52 @@ class Aside:
     age_s: float
     for_downgrade: bool
     needed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class BackupItem:
+    """A table or a collection that a backup is to hold. schema: None in MongoDB.
+
+    size_bytes: as the server counts it. existed: False if it is not there: the plan
+    makes it. own: it is of the journal, and no data of the app's.
+    """
+
+    name: str
+    schema: str | None = None
+    size_bytes: int = 0
+    is_empty: bool = True
+    existed: bool = True
+    own: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Extent:
+    """What a backup of one side is to hold.
+
+    scope: ALL: the whole database; why: the reason, where nobody asked for all of it.
+    """
+
+    backend: BackendName
+    scope: Scope
+    items: tuple[BackupItem, ...]
+    why: str | None = None
+
+    @property
+    def data(self) -> tuple[BackupItem, ...]:
+        """What of it holds data of the app's."""
+        return tuple(each for each in self.items if not (each.is_empty or each.own))
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(item.size_bytes for item in self.items)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dumped:
+    """What one side wrote into a backup. versions: of its server and its program."""
+
+    part: PostgresPart | MongoPart
+    versions: Mapping[str, str]
 
 
 class Backend(Protocol):
@@ -307,10 +361,45 @@ class Backend(Protocol):
         limit: 0: all. Returns None where there is no such table or collection.
         """
 
-    def survey(self, only: Collection[str] | None) -> Mapping[str, int]:
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> Restorer:
+        """Return what restores this side from a backup. partner: so is the other."""
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        """Carry on a restore that is past the point of no return."""
+
+    def keep(self, step: Step, error: str) -> None:
+        """Write down that `execute` failed, and leave what it did as it stands."""
+
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        """Say what of the database a backup before some steps has to hold.
+
+        scope: what is wanted: what they touch, as far as that can be told, or all.
+        """
+
+    def require_dump(self) -> None:
+        """Raise BackupError if this side cannot be backed up here."""
+
+    def dump(
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
+    ) -> Dumped:
+        """Write what an extent names into a backup, as it is at one moment.
+
+        applied: ids of the revisions that the database has.
+        Raises BackupError if it cannot be read or written.
+        """
+
+    def removes(self, step: Step) -> bool:
+        """Return whether a step says that it takes rows or documents from their place.
+
+        What is kept aside counts too.
+        """
+
+    def survey(self, only: Extent | None) -> Mapping[str, int]:
         """Count the rows or documents of the app's tables or collections, exactly.
 
-        only: of these, if not of all.
+        only: of what it names, if not of all.
         """
 
     def facts(self, name: str, fields: Sequence[str]) -> Mapping[str, FieldFacts]:
@@ -319,8 +408,14 @@ class Backend(Protocol):
         Columns that are not there are left out.
         """
 
-    def revert(self, step: Step, error: str | None) -> str | None:
-        """Undo what `execute` did; return None, or why some of it stays."""
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
+        """Undo what `execute` did; return None, or why some of it stays.
+
+        by_script: False: the script is not to blame, so that no checksum is recorded
+        for the failure, and whoever waited for this run tries it again.
+        """
 
     def settle(self, step: Step) -> None:
         """Close a step whose partner is done."""

@@ -6,6 +6,8 @@ Every key has its default and its unit in DEFAULTS; docs/configuration.md says t
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -33,7 +35,12 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_REPLICATION_LAG_S": 10.0,  # seconds; 0: do not wait for it
         "DUALMIGRATE_ALLOW_DESTRUCTIVE": False,  # True: without a question
         "DUALMIGRATE_ALLOW_WORLD_WRITABLE": False,  # True: others may write scripts
+        "DUALMIGRATE_LINT_IGNORE": (),  # codes of rules, such as "DM124"
         "DUALMIGRATE_VALIDATORS": "off",  # "off" | "warn" | "error"
+        "DUALMIGRATE_BACKUP": "touched",  # "touched" | "all" | "never"
+        "DUALMIGRATE_BACKUP_DIR": None,  # a path; None: in the instance folder
+        "DUALMIGRATE_BACKUP_MAX_BYTES": 1024**3,  # bytes; a larger one is refused
+        "DUALMIGRATE_PG_DUMP": None,  # a path; None: beside the server's version
     }
 )
 
@@ -43,6 +50,7 @@ _WORDS = {
 }
 
 VALIDATORS = ("off", "warn", "error")
+BACKUPS = ("touched", "all", "never")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +83,11 @@ class Config:
     allow_destructive: bool = False
     allow_world_writable: bool = False
     validators: str = "off"
+    backup: str = "touched"
+    backup_dir: str | None = None
+    backup_max_bytes: int = 1024**3
+    pg_dump: str | None = None
+    lint_ignore: tuple[str, ...] = ()
     alembic_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     x_arg: tuple[str, ...] = ()
 
@@ -94,13 +107,6 @@ class Config:
                         _unknown(key), hint="Mend its name, or take it out."
                     )
                 values[key] = value
-        validators = values["DUALMIGRATE_VALIDATORS"]
-        if validators not in VALIDATORS:
-            words = ", ".join(map(repr, VALIDATORS))
-            raise UsageError(
-                f"DUALMIGRATE_VALIDATORS is one of {words}, not {validators!r}",
-                hint="Mend it in the app's config.",
-            )
         return cls(
             directory=directory,
             lock_timeout_s=_seconds(values, "DUALMIGRATE_LOCK_TIMEOUT_S"),
@@ -116,9 +122,14 @@ class Config:
             mongo_max_time_s=_seconds(values, "DUALMIGRATE_MONGO_MAX_TIME_S"),
             batch_seconds=_seconds(values, "DUALMIGRATE_BATCH_SECONDS"),
             replication_lag_s=_seconds(values, "DUALMIGRATE_REPLICATION_LAG_S"),
+            validators=_one_of(values, "DUALMIGRATE_VALIDATORS", VALIDATORS),
+            backup=_one_of(values, "DUALMIGRATE_BACKUP", BACKUPS),
+            backup_dir=_path_or_none(values, "DUALMIGRATE_BACKUP_DIR"),
+            backup_max_bytes=_bytes(values, "DUALMIGRATE_BACKUP_MAX_BYTES"),
+            pg_dump=_path_or_none(values, "DUALMIGRATE_PG_DUMP"),
             allow_destructive=_yes_or_no(values, "DUALMIGRATE_ALLOW_DESTRUCTIVE"),
             allow_world_writable=_yes_or_no(values, "DUALMIGRATE_ALLOW_WORLD_WRITABLE"),
-            validators=validators,
+            lint_ignore=_codes(values["DUALMIGRATE_LINT_IGNORE"]),
             **given,
         )
 
@@ -177,6 +188,37 @@ def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> fl
     return number
 
 
+def _one_of(values: Mapping[str, Any], key: str, words: Sequence[str]) -> str:
+    value = values[key]
+    if value not in words:
+        raise UsageError(
+            f"{key} is one of {', '.join(map(repr, words))}, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
+    return str(value)
+
+
+def _path_or_none(values: Mapping[str, Any], key: str) -> str | None:
+    value = values[key]
+    if value is None:
+        return None
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise UsageError(
+            f"{key} is a path, not {value!r}", hint="Mend it in the app's config."
+        )
+    return os.fspath(value)
+
+
+def _bytes(values: Mapping[str, Any], key: str) -> int:
+    value = values[key]
+    if isinstance(value, bool) or not str(value).isdecimal():
+        raise UsageError(
+            f"{key} is a number of bytes, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
+    return int(value)
+
+
 def _seconds_or_none(values: Mapping[str, Any], key: str) -> float | None:
     return None if values[key] is None else _seconds(values, key)
 
@@ -188,7 +230,7 @@ def _yes_or_no(values: Mapping[str, Any], key: str) -> bool:
     if word not in _WORDS:
         raise UsageError(
             f"{key} is True or False, not {value!r}",
-            hint="Mend it in the app's config.",
+            hint="Mend it in the app's config, or in the environment.",
         )
     return _WORDS[word]
 
@@ -198,6 +240,17 @@ def _times(values: Mapping[str, Any], key: str) -> int:
     if isinstance(value, bool) or not str(value).isdecimal():
         raise UsageError(f"{key} is a number of times, not {value!r}")
     return int(value)
+
+
+def _codes(value: Any) -> tuple[str, ...]:
+    found = value.replace(",", " ").split() if isinstance(value, str) else value
+    fits = isinstance(found, list | tuple | set | frozenset)
+    if not fits or not all(re.fullmatch(r"DM\d{3}", str(code)) for code in found):
+        raise UsageError(
+            f"DUALMIGRATE_LINT_IGNORE is a list of codes such as DM124, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
+    return tuple(sorted(map(str, found)))
 
 
 def _unknown(key: str) -> str:

@@ -14,16 +14,27 @@ from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
 from .backend import State
+from .backing_up import BackupChoice, Backups
+from .backups import Manifest, Scope
 from .config import Config
 from .consistency import require_consistent
-from .errors import DatabaseUnavailable, IntegrityError
+from .errors import DatabaseUnavailable, IntegrityError, UsageError, redact
 from .events import lock_told, run_told, waits_told
-from .executor import Executor, StepResult, require_pair
+from .executor import (
+    UNDECIDED,
+    Executor,
+    StepResult,
+    after_restore,
+    require_pair,
+    way_back,
+)
 from .forerunner import refuse_repetition
 from .graph import RevisionGraph
 from .lock_wait import Waiting
 from .lockfile import read_lock_file
 from .plan import Plan, States, make_plan, require_target
+from .restoration import OnError
+from .restoring import Restoring, refuse_half_restored
 from .revision import BackendName, Direction, Revision, Step
 from .script import Files, Unrun
 from .sides import Sides
@@ -33,7 +44,9 @@ from .status import Readiness, make_readiness, refuse_edited
 class Environment(Sides):
     """The sides of a run, and what is done with both of them.
 
-    on_step, on_wait: told what happens, for a person. options: as Sides takes them.
+    on_step, on_wait, on_backup: told what happens, for a person. options: as Sides
+    takes them.
+    backup: the one that `migrate` made; None: it made none.
     """
 
     def __init__(
@@ -45,11 +58,16 @@ class Environment(Sides):
         *,
         on_step: Callable[[Step], None] | None = None,
         on_wait: Callable[[str], None] | None = None,
+        on_backup: Callable[[str], None] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(app, db, mongo, config, **options)
-        self.on_step = on_step
+        self._on_step = on_step
         self._on_wait = on_wait or (lambda holder: None)
+        self._on_backup = on_backup
+        self._backup_choice = _choice(config)
+        self._on_error = OnError.UNDO
+        self.backup: Manifest | None = None
         self._unavailable: DatabaseUnavailable | None = None
 
     @property
@@ -57,11 +75,54 @@ class Environment(Sides):
         """What another environment takes, to tell what happens as this one does."""
         return {
             "backend": self._backend,
-            "on_step": self.on_step,
+            "on_step": self._on_step,
             "on_wait": self._on_wait,
             "on_progress": self._on_progress,
             "stop": self.stop,
         }
+
+    def back_up(self, given: str | None) -> None:
+        """Say what this run backs up: "touched", "all", "never"; None: as the config.
+
+        What a person asks for in so many words may be of any size.
+        """
+        if given is not None:
+            scope = None if given == "never" else Scope(given)
+            self._backup_choice = BackupChoice(scope)
+
+    def make_backup(self) -> Manifest:
+        """Back the sides of this run up, as they are, under the locks of a run."""
+        self.check_servers()
+        with self.locked():
+            states = self.states()
+            require_pair(states)
+            return self.backups.make(states)
+
+    @property
+    def backups(self) -> Backups:
+        """What makes the backups of this run."""
+        return Backups(
+            self.backends,
+            self.backup_store,
+            self._backup_choice,
+            on_backup=self._on_backup,
+        )
+
+    def on_error(self, given: str) -> None:
+        """Say what becomes of both databases when a script fails, as OnError has it.
+
+        Raises UsageError for another word, and for "restore" where no backup is made.
+        """
+        if given not in list(OnError):
+            words = ", ".join(OnError)
+            raise UsageError(f"on_error is one of {words}, not {given!r}")
+        if given == OnError.RESTORE and self._backup_choice.scope is None:
+            raise UsageError(
+                "--on-error restore needs a backup, and this run makes none",
+                hint='Leave --no-backup out (or DUALMIGRATE_BACKUP = "never"), or say '
+                "--on-error undo.",
+            )
+        self._on_error = OnError(given)
 
     def trust_no_edits(self, wait_s: float = 0.0) -> None:
         """Have the applied scripts compared with the journals before any script runs.
@@ -91,7 +152,16 @@ class Environment(Sides):
         self.before_running = compare
 
     def states(self) -> dict[BackendName, State]:
-        """Read what the sides of this run have."""
+        """Read what the sides of this run have.
+
+        Raises IntegrityError if a restore of them is half done.
+        """
+        states = self.states_as_they_are()
+        refuse_half_restored(states)
+        return states
+
+    def states_as_they_are(self) -> dict[BackendName, State]:
+        """Read what the sides have, in the middle of a restore too."""
         return {name: backend.read() for name, backend in self.backends.items()}
 
     def check_servers(self) -> None:
@@ -117,6 +187,7 @@ class Environment(Sides):
         return all(
             state.applied == graph.revisions.keys()
             and not state.open_entries()
+            and state.restoring is None
             and (state.has_journal or len(self.backends) == 1)
             for state in states
         )
@@ -130,6 +201,7 @@ class Environment(Sides):
             self.directory if lines is None else RevisionGraph.of_lock_file(root, lines)
         )
         states = {name: side.read(graph) for name, side in self.backends.items()}
+        refuse_half_restored(states)
         return make_readiness(graph, states)
 
     @contextmanager
@@ -163,6 +235,7 @@ class Environment(Sides):
         if not foreseen.steps and not any(map(State.open_entries, states.values())):
             return ()
         self.check_rights(foreseen.steps)
+        self.backups.require(foreseen)
         self.stop.target = foreseen.fixed_target
         ids = [step.revision.id for step in foreseen.steps]
         with run_told(direction, target, ids, [*self.in_scope]) as done, self.locked():
@@ -180,7 +253,10 @@ class Environment(Sides):
         before: what `foreseen` was made from.
         """
         executor = Executor(
-            self.backends, on_step=self.on_step, keep_going=self.stop.require
+            self.backends,
+            on_step=self._on_step,
+            keep_going=self.stop.require,
+            on_error=self._on_error,
         )
         states = self.states()
         plan = self._checked_plan(target, direction, states).within(foreseen)
@@ -189,8 +265,41 @@ class Environment(Sides):
             backend.prepare()
         executor.pair(states)
         if executor.recover(states, direction, self._revision_of):
-            plan = self.plan(target, direction, self.states()).within(plan)
-        return (*executor.undone, *executor.run(plan))
+            states = self.states()
+            plan = self.plan(target, direction, states).within(plan)
+        self.backup = self.backups.take(plan, states)
+        return (*executor.undone, *self._run(executor, plan))
+
+    def _run(self, executor: Executor, plan: Plan) -> tuple[StepResult, ...]:
+        """Do the plan; where a script fails, bring back the backup if that is asked."""
+        if self.backup is None:
+            if executor.on_error is OnError.RESTORE:
+                executor.on_error = OnError.UNDO  # nothing was there to be backed up
+            return executor.run(plan)
+        executor.backup = self.backup.name
+        try:
+            return executor.run(plan)
+        except UNDECIDED:
+            raise  # not ours any more, or not known: the next run looks
+        except Exception as error:
+            if executor.on_error is not OnError.RESTORE:
+                raise
+            raise self._restored(self.backup.name, plan, error) from error
+
+    def _restored(self, name: str, plan: Plan, error: Exception) -> Exception:
+        """Bring both databases back, under the same locks; return what to raise."""
+        try:
+            with self.backup_store.find(name) as (folder, manifest):
+                restoring = Restoring(self.backends, folder, manifest)
+                restoring.require_whole(self.states_as_they_are())
+                restoring.run()
+        except Exception as second:
+            error.add_note(
+                f"Backup {name} could not be restored: {redact(str(second))} "
+                f"{way_back(name)}"
+            )
+            return error
+        return after_restore(plan, name, error)
 
     def foresee(self, target: str, direction: Direction) -> tuple[Plan, States]:
         """Return the plan, and what it was made from; no lock is held.
@@ -243,3 +352,9 @@ class Environment(Sides):
         """Raise, before anything is changed, if a step cannot be done."""
         for name, backend in self.backends.items():
             backend.preflight([s for s in plan.steps if name in s.backends])
+
+
+def _choice(config: Config) -> BackupChoice:
+    """Return what the app's config says of backups."""
+    scope = None if config.backup == "never" else Scope(config.backup)
+    return BackupChoice(scope, config.backup_max_bytes)

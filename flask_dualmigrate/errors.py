@@ -11,6 +11,7 @@
     ├── IntegrityError          3  pending, different, edited or in doubt
     │   └── StepInDoubt            a crash left it begun: a person has to look
     ├── DatabaseUnavailable     4  a database cannot be reached or used
+    │   ├── BackupError            no backup can be made: nothing was migrated
     │   ├── OutcomeUnknown         it went away while it decided
     │   └── EmbeddedServerError    a server from the wheels does not start
     └── LockTimeout             5  the lock was not had in time
@@ -190,6 +191,10 @@ class DatabaseUnavailable(DualMigrateError):
     """A database cannot be reached, or cannot do what the plan needs."""
 
     exit_code = 4
+
+
+class BackupError(DatabaseUnavailable):
+    """A backup cannot be made; nothing was migrated."""
 
 
 class OutcomeUnknown(DatabaseUnavailable):

@@ -28,6 +28,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "lock_taken": ("backend", "waited_ms"),
         "lock_released": ("backend", "held_ms"),
         "recovered": ("revision", "direction", "backend", "how", "duration_ms"),
+        "backup_made": ("backup", "backends", "size_bytes", "duration_ms"),
         "step_begun": ("revision", "direction", "backends"),
         "step_done": ("revision", "direction", "backends", "duration_ms"),
         "step_failed": ("revision", "direction", "backends", "error", "duration_ms"),
@@ -44,6 +45,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("revision", "direction", "backend", "step", "operation", "collection"),
             "duration_ms",
         ),
+        "restored": ("backup", "backends", "duration_ms"),
         "note": ("revision", "backend", "step", "operation"),
         "retry": ("backend", "attempt", "pause_s"),
     }

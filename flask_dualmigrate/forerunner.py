@@ -19,7 +19,8 @@ def refuse_repetition(
 
     before, now: what the sides said before this run waited, and with the locks held. A
     failure that stands in `now` alone was recorded meanwhile: no clock is compared. One
-    that was there before is tried again, and so is one of other scripts.
+    that was there before is tried again, and so is one of other scripts, or of none:
+    then a server or a lock was lost.
     """
     if plan.direction is not Direction.UPGRADE or not plan.steps:
         return

@@ -34,7 +34,11 @@ def describe(env: Environment, plan: Plan, states: States) -> PlanResult:
         for entry in state.open_entries()
         if entry.direction is not plan.direction
     )
-    return PlanResult(plan.direction, (*taken_back, *_described(env, plan)))
+    return PlanResult(
+        plan.direction,
+        (*taken_back, *_described(env, plan)),
+        env.backups.words(plan),
+    )
 
 
 def _described(env: Environment, plan: Plan) -> tuple[PlannedRevision, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,12 +18,14 @@ from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 from pymongo.database import Database
 
+from .autogenerate.counterpart_operations import CounterpartOperations
 from .autogenerate.counterparts import counterparts, script_counterparts
 from .autogenerate.naming import Naming
 from .autogenerate.paired import Paired, paired_fields
 from .autogenerate.shapes import CollectionShape, collection_shapes
 from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress
+from .backups import BackupStore
 from .config import Config
 from .errors import DatabaseUnavailable, UsageError
 from .indexes import (
@@ -32,12 +35,16 @@ from .indexes import (
     settle_declarations,
 )
 from .limits import GivenLimits
+from .lint import UNKNOWN, Facts, Linter, Wings
 from .mongo import waking as mongo_waking
 from .mongo.backend import MongoBackend
 from .mongo.beanie_indexes import of_documents
 from .mongo.clients import own_database
 from .mongo.declared import scripted
 from .mongo.indexes import MongoIndexes
+from .mongo.lint_facts import MongoFacts
+from .mongo.recording import record as record_mongo
+from .mongo.standalone import why_not_standalone
 from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
 from .postgres.direct import direct_engine
@@ -175,6 +182,8 @@ class Sides:
             limits=self._limits,
             x_arg=self.config.x_arg,
             stop=self.stop,
+            pg_dump=self.config.pg_dump,
+            on_progress=self._on_progress,
         )
 
     @cached_property
@@ -243,6 +252,13 @@ class Sides:
                 hint="Call db.init_app(app) with a SQLALCHEMY_DATABASE_URI.",
             ) from error
 
+    @cached_property
+    def backup_store(self) -> BackupStore:
+        """Where the app's backups lie; it need not be there."""
+        given = self.config.backup_dir
+        place = Path(self.app.instance_path) / "dualmigrate_backups"
+        return BackupStore(Path(given).absolute() if given else place)
+
     @property
     def metadata(self) -> sa.MetaData:
         """The models' tables."""
@@ -289,6 +305,36 @@ class Sides:
             wait_s=wait_s,
             on_absent=self._on_absent,
         )
+
+    def linter(
+        self,
+        directory: ScriptDirectory,
+        sides: Collection[BackendName],
+        *,
+        counts: bool = True,
+    ) -> Linter:
+        """Return what looks for dangers in scripts. counts: a MongoDB may be asked."""
+        naming = Naming(self.config.collections, self.config.fields)
+        both = len(self.available) == 2
+        validators = self.config.validators
+        return Linter(
+            directory,
+            Wings(
+                record_mongo,
+                why_not_standalone,
+                CounterpartOperations(naming, validators) if both else None,
+                self._facts_of() if counts else lambda revision_id: UNKNOWN,
+            ),
+            limits=self.config.limits,
+            sides=sides,
+            ignored=self.config.lint_ignore,
+        )
+
+    def _facts_of(self) -> Callable[[str], Facts]:
+        if BackendName.MONGO not in self.in_scope:
+            return lambda revision_id: UNKNOWN
+        backend = self.backends[BackendName.MONGO]
+        return MongoFacts(self._mongo_db, lambda: backend.read().applied).of
 
     def dispose(self) -> None:
         """Close pooled connections, so that none is left for a fork to share."""

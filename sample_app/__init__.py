@@ -43,6 +43,7 @@ def create_app(
     """
     app = Flask(__name__, instance_path=instance_path())
     app.config.from_mapping(MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES)
+    app.config.from_prefixed_env()  # FLASK_DUALMIGRATE_BACKUP_DIR, say
     app.config.from_mapping(config)
     db_type = get_db_type()
     configure(app, active=db_type)

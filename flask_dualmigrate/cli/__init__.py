@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import click
 
-from . import asides, indexes, looking, recovering, running, testing, writing
+from . import (
+    asides,
+    backups,
+    indexes,
+    linting,
+    looking,
+    recovering,
+    restoring,
+    running,
+    testing,
+    writing,
+)
 from .command import COMMANDS, MakeEnvironment
 from .loading import LoadingGroup
 
@@ -12,10 +23,13 @@ __all__ = [
     "COMMAND",
     "LoadingGroup",
     "asides",
+    "backups",
     "indexes",
+    "linting",
     "looking",
     "make_group",
     "recovering",
+    "restoring",
     "running",
     "testing",
     "writing",
@@ -26,6 +40,7 @@ COMMAND = "db-migrate"
 """The name of the group; setup.cfg has it too."""
 
 _GROUPS: dict[str, str] = {
+    "backup": "Make, list, verify and prune backups.",
     "index": "List, compare, build and drop indexes.",
 }
 """Name of a group below `db-migrate` -> its help."""

@@ -119,6 +119,7 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
                     on_progress=display.progress,
                     on_wait=display.wait,
                     on_absent=display.absent,
+                    on_backup=display.backup,
                     stop=stop,
                 )
                 result = verb(env, **options)

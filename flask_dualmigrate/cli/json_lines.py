@@ -37,6 +37,9 @@ class JsonLines(Display):
     def wait(self, holder: str) -> None:
         """Nothing: `lock_waiting` tells it."""
 
+    def backup(self, text: str) -> None:
+        """Nothing: `backup_made` tells it."""
+
     def absent(self, server: str) -> None:
         text = f"waiting for {server}"
         name, _, reason = redact(server).partition(": ")
@@ -78,9 +81,9 @@ class JsonLines(Display):
             log,
             "progress",
             f"{progress.verb} {progress.subject or ''}".rstrip(),
-            revision=progress.revision,
-            backend="mongo",
-            step=progress.step,
+            revision=progress.revision or None,
+            backend=progress.backend,
+            step=None if progress.step < 0 else progress.step,
             operation=progress.verb,
             collection=progress.subject,
             documents=progress.done,

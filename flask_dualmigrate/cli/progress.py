@@ -72,6 +72,12 @@ class Display:
         self._close()
         click.echo(f"Waiting for another migration: {holder}", err=True)
 
+    def backup(self, text: str) -> None:
+        """Say what is backed up, and where it is then."""
+        if not self._quiet:
+            self._close()
+            click.echo(text, err=True)
+
     def absent(self, server: str) -> None:
         """Say which server the run waits for, and why."""
         click.echo(f"Waiting for {server}", err=True)

@@ -27,6 +27,20 @@ _SCRIPTS = (
     option("--sql", is_flag=True, help="Print the PostgreSQL script (FROM:TO)."),
     option("--mongosh", is_flag=True, help="Print a script for mongosh (FROM:TO)."),
 )
+_BACKUP = (
+    option(
+        "--backup",
+        type=click.Choice(["touched", "all"]),
+        help="Back that up first, however large it is.",
+    ),
+    option("--no-backup", is_flag=True, help="Make no backup first."),
+)
+_ON_ERROR = option(
+    "--on-error",
+    type=click.Choice(["undo", "restore", "keep"]),
+    default="undo",
+    help="What becomes of both databases when a script fails (undo).",
+)
 _LIMITS = (
     option(
         "--lock-timeout",
@@ -64,12 +78,24 @@ def _limits(options: dict[str, Any]) -> GivenLimits:
     return {name: options.pop(name) for name in names}
 
 
+def _backup(options: dict[str, Any]) -> str | None:
+    """Take what is to be backed up out of the options; None: it is not said."""
+    given: str | None = options.pop("backup")
+    if not options.pop("no_backup"):
+        return given
+    if given is not None:
+        raise UsageError("Say one of --backup and --no-backup")
+    return "never"
+
+
 @command(
     "upgrade",
     _TARGET_UP,
     _DRY_RUN,
     *_SCRIPTS,
     WAIT,
+    *_BACKUP,
+    _ON_ERROR,
     _VERIFY,
     *_LIMITS,
     asks=True,
@@ -79,7 +105,8 @@ def _upgrade(
     env: Environment, target: str, yes: bool, wait_s: float, verify: bool, **ways: Any
 ) -> Any:
     """Bring the databases up to a revision (head)."""
-    limits = _limits(ways)
+    limits, backup = _limits(ways), _backup(ways)
+    on_error = ways.pop("on_error")
     language = commands.language_of(target, **ways)
     if language is not None and wait_s:
         raise UsageError("--wait is for a run: a script is printed without a database")
@@ -97,6 +124,8 @@ def _upgrade(
         wait_s=wait_s,
         verify=verify,
         limits=limits,
+        backup=backup,
+        on_error=on_error,
     )
 
 
@@ -105,13 +134,16 @@ def _upgrade(
     click.Argument(["target"], default="-1", callback=target),
     _DRY_RUN,
     *_SCRIPTS,
+    *_BACKUP,
+    _ON_ERROR,
     *_LIMITS,
     asks=True,
     scope=True,
 )
 def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     """Take the databases down to a revision (-1: one below)."""
-    limits = _limits(ways)
+    limits, backup = _limits(ways), _backup(ways)
+    on_error = ways.pop("on_error")
     language = commands.language_of(target, **ways)
     if language is not None:
         return commands.print_script(
@@ -123,6 +155,8 @@ def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
         dry_run=ways["dry_run"],
         confirm=None if yes else ask,
         limits=limits,
+        backup=backup,
+        on_error=on_error,
     )
 
 

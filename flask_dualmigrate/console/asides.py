@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from ..backend import Aside
 from ..results import AsidesResult, PurgeResult
+from ..units import size
 from .text import lines, table, when
 
 _AGES = (("d", 86_400), ("h", 3600), ("min", 60))
-_SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 @lines.register
@@ -51,16 +51,6 @@ def age(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length):,} {unit}"
     return f"{int(seconds)} s"
-
-
-def size(size_bytes: int) -> str:
-    """Return bytes as text, in steps of 1024."""
-    number = float(size_bytes)
-    for unit in _SIZES[:-1]:
-        if number < 1024:
-            return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} {_SIZES[-1]}"
 
 
 def _row(aside: Aside) -> list[str]:

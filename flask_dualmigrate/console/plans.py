@@ -25,6 +25,8 @@ def _(result: PlanResult) -> Iterator[str]:
         for side in planned.sides:
             yield f"   {side.backend.label}:"
             yield from _side(side)
+    if result.backup is not None:
+        yield f"Before that, a backup of {result.backup} would be made."
     count = len(result.problems)
     if count:
         noun = "problem" if count == 1 else "problems"

@@ -54,6 +54,8 @@ def _(result: RunResult) -> Iterator[str]:
         took = duration(step.duration_ms)
         message = one_line(step.message)
         yield f"{verb} {step.revision}  {message}  ({sides}, {took})"
+    if result.backup is not None:
+        yield f"Backup before it: {result.backup}"
     if result.verified is not None:
         yield ""
         yield from lines(result.verified)

@@ -15,10 +15,11 @@ def _(survey: Survey) -> Iterator[str]:
         return
     head = ["Side", "Table or collection", "Before", "After", ""]
     yield from table([head, *map(_place, survey.places)])
-    if survey.fields:
+    filled = [pair for pair in survey.fields if pair.rows or pair.documents]
+    if filled:
         yield ""
         head = ["Column", "Field", "Nulls", "Missing", "Types", ""]
-        yield from table([head, *map(_field, survey.fields)])
+        yield from table([head, *map(_field, filled)])
     problems = len(list(survey.problems()))
     noun = "difference" if problems == 1 else "differences"
     yield f"Verified: {problems} {noun}." if problems else "Verified: all as expected."

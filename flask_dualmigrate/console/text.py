@@ -17,6 +17,12 @@ def lines(result: Any) -> Iterator[str]:
     yield str(result)
 
 
+@singledispatch
+def json_of(result: Any) -> Any:
+    """Return what of a result JSON has; a kind of result may register its own."""
+    return result
+
+
 def when(moment: datetime) -> str:
     return f"{utc(moment):%Y-%m-%d %H:%M:%S}Z"
 
@@ -39,10 +45,11 @@ def how_far(progress: Progress) -> str:
     """Return the numbers of an operation: done of total, rate, time left."""
     if not progress.done and progress.total is None:
         return "begun"  # a function of a script has no number of documents
-    parts = [f"{progress.done:,} documents"]
+    unit = progress.unit
+    parts = [f"{progress.done:,} {unit}"]
     if progress.total:
         share = min(100, 100 * progress.done // progress.total)
-        parts = [f"{progress.done:,} of {progress.total:,} documents ({share} %)"]
+        parts = [f"{progress.done:,} of {progress.total:,} {unit} ({share} %)"]
     return ", ".join([*parts, *_pace(progress)])
 
 

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
 from pymongo.database import Database
 
-from ..backend import Aside, Doubt, FieldFacts, Loss, PlannedStep, Progress, State, Ways
+from ..backend import (
+    Aside,
+    Doubt,
+    Dumped,
+    Extent,
+    FieldFacts,
+    Loss,
+    PlannedStep,
+    Progress,
+    State,
+    Ways,
+)
+from ..backups import BackupFolder, Manifest, Scope
 from ..errors import (
     DatabaseUnavailable,
     IntegrityError,
@@ -23,10 +35,13 @@ from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
+from ..ops import Delete, DropCollection
+from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
 from ..survey import Counts
+from .dump import MongoDump
 from .errors import driver_errors
 from .forecast import Rehearsal
 from .journal import MongoJournal
@@ -36,11 +51,15 @@ from .losses import loss_of
 from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
 from .privileges import require_privileges
+from .restore import MongoRestorer
 from .results import StepResult
 from .resume import described, doubts
 from .runner import OperationRunner
 from .scripts import MongoScripts
+from .selection import extent_of
+from .stored import StoredCollections
 from .survey import count_documents, field_facts
+from .switching import finish
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
 from .ways import find_ways
@@ -108,9 +127,9 @@ class MongoBackend:
     def read(self, graph: RevisionGraph | None = None) -> State:
         with driver_errors("read its journal"):
             entries = self._journal.entries()
-            pair_id = self._journal.pair_id()
+            pair_id, restoring = self._journal.pair_and_restore()
         applied = frozenset(key for key, entry in entries.items() if entry.applied)
-        return State(applied, entries, pair_id)
+        return State(applied, entries, pair_id, restoring=restoring)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
@@ -286,15 +305,48 @@ class MongoBackend:
                 return documents.count_documents({})
             return documents.count_documents({}, limit=limit)
 
-    def survey(self, only: Collection[str] | None) -> Counts:
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> MongoRestorer:
+        return MongoRestorer(
+            self._db,
+            StoredCollections(folder, manifest),
+            manifest,
+            partner=partner,
+            lock=self._lock,
+            keep_going=self._stop.require,
+            on_progress=self._on_progress,
+        )
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        return finish(self._db, self._lock, mark)
+
+    def keep(self, step: Step, error: str) -> None:
+        with driver_errors("write its journal"):
+            self._journal.finish(
+                step.revision.id,
+                Status.FAILED,
+                direction=step.direction,
+                partial=True,
+                error=error,
+            )
+
+    def removes(self, step: Step) -> bool:
+        operations = self._scripts.operations(step)
+        return any(isinstance(op, DropCollection | Delete) for op in operations)
+
+    def survey(self, only: Extent | None) -> Counts:
+        names = None if only is None else {item.name for item in only.items}
         with driver_errors("count documents"):
-            return count_documents(self._db, only=only)
+            return count_documents(self._db, only=names)
 
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
         with driver_errors("count what fields hold"):
             return field_facts(self._db, name, fields)
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
         """Undo the operations newest first; return None, or why some stay done."""
         revision_id, direction = step.revision.id, step.direction
         reverted = self._runner().revert(
@@ -308,6 +360,7 @@ class MongoBackend:
                     direction=direction,
                     partial=True,
                     error=error,
+                    by_script=by_script,
                 )
             elif direction is Direction.UPGRADE:
                 self._journal.finish(
@@ -315,6 +368,7 @@ class MongoBackend:
                     Status.FAILED if error else Status.ROLLED_BACK,
                     direction=direction,
                     error=error,
+                    by_script=by_script,
                 )
             else:
                 self._journal.restore_applied(revision_id, error=error)
@@ -325,6 +379,26 @@ class MongoBackend:
         self._runner().settle(step.revision.id, step.direction)
         with driver_errors("write its journal"):
             self._journal.settle(step.revision.id)
+
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        with driver_errors("be looked at"):
+            if scope is Scope.ALL:
+                return extent_of(self._db, None)
+            operations = [op for step in steps for op in self._scripts.operations(step)]
+            return extent_of(self._db, operations, [s.revision.id for s in steps])
+
+    def require_dump(self) -> None:
+        """Nothing but the driver is needed."""
+
+    def dump(
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
+    ) -> Dumped:
+        return MongoDump(
+            self._db,
+            has_snapshots=self._has_transactions,
+            keep_going=self._keep_going,
+            on_progress=self._on_progress,
+        ).write(folder, extent, applied)
 
     def stamp(self, revisions: Sequence[Revision]) -> None:
         marks = {

@@ -9,7 +9,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from ..errors import DatabaseUnavailable
-from ..ops import Operation
+from ..ops import CreateCollection, DropCollection, Operation
 from .errors import driver_errors
 from .journal import COLLECTION
 
@@ -57,8 +57,17 @@ def _needed(operations: Iterable[Operation]) -> Iterator[tuple[str, str]]:
     for operation in operations:
         collection = getattr(operation, "collection", None)
         if isinstance(collection, str):
-            actions = _OF_VERBS.get(operation.verb, _OF_DOCUMENTS)
-            yield from ((action, collection) for action in actions)
+            yield from ((action, collection) for action in _actions_of(operation))
+
+
+def _actions_of(operation: Operation) -> tuple[str, ...]:
+    """Source: MongoDB manual, the required access of each command."""
+    if isinstance(operation, CreateCollection):
+        capped = ("convertToCapped",) if operation.options.get("capped") else ()
+        return ("createCollection", *capped)
+    if isinstance(operation, DropCollection) and not operation.keep:
+        return ("dropCollection",)
+    return _OF_VERBS.get(operation.verb, _OF_DOCUMENTS)
 
 
 def _may(

@@ -18,8 +18,10 @@ from ..side_scripts import SideScripts, call_verify
 from .destructive import Destructive, destructive_calls
 from .env import script_as_sql
 from .failures import script_failure
+from .mentioned import Mentioned, mentioned
 from .offline import OfflineScript
 from .preflight import refuse_concurrently, refuse_irreversible
+from .recording import record
 
 
 class PostgresScripts(SideScripts):
@@ -79,6 +81,22 @@ class PostgresScripts(SideScripts):
             buffer.write(f"\n-- the rest cannot be told without a connection: {reason}")
         lines = (line.rstrip() for line in buffer.getvalue().splitlines())
         return PlannedStep(self.name, tuple(line for line in lines if line))
+
+    def mentioned(self, steps: Sequence[Step]) -> Mentioned:
+        """Return what the SQL of steps is about, as far as it is known beforehand."""
+        found = Mentioned()
+        for step in steps:
+            recorded = record(
+                self.of(step.revision),
+                step.direction,
+                dialect_name=self._dialect_name,
+                options=self._options["options"],
+            )
+            if not recorded.is_complete:
+                why = f"revision {step.revision.id}: {recorded.why}"
+                found |= Mentioned(unsaid=why)
+            found |= mentioned(recorded.statements)
+        return found
 
     def as_sql(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         """Return the script of steps, for a database that has `applied`."""

@@ -37,7 +37,7 @@ class Walk:
         self._wanted = wanted
         self._sides = tuple(env.backends)
         self._executor = Executor(
-            env.backends, on_step=env.on_step, keep_going=env.stop.require
+            env.backends, on_step=env.reporting["on_step"], keep_going=env.stop.require
         )
         self._stopped: str | None = None
         self._sampled_before: Revision | None = None

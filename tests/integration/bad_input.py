@@ -174,6 +174,7 @@ def started_processes() -> Iterator[list[Any]]:
 def offline_bench(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Bench]:
     """Hold three revisions, and databases that are not there."""
     app = Flask("an_app", root_path=str(tmp_path))
+    app.config["DUALMIGRATE_BACKUP"] = "never"
     app.config["SQLALCHEMY_DATABASE_URI"] = NO_POSTGRES
     db, mongo = SQLAlchemy(app), PyMongo(app, NO_MONGO, connect=False)
     DualMigrate(app, db, mongo, str(tmp_path / "migrations"))

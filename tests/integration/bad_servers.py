@@ -180,6 +180,7 @@ class Live:
         """Return a bench on an app of its own, whose context is pushed."""
         app = Flask("an_app", root_path=str(self.root))
         url = self.postgres.set(username=user).render_as_string(hide_password=False)
+        app.config["DUALMIGRATE_BACKUP"] = "never"
         app.config["SQLALCHEMY_DATABASE_URI"] = postgres or url
         app.config.update(config or {})
         db, pymongo = SQLAlchemy(app), PyMongo()

@@ -17,6 +17,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate import DualMigrate, init, upgrade
+from flask_dualmigrate.backups import BackupStore
 
 from .crash_process import Nursery
 
@@ -101,6 +102,7 @@ def make_app(postgres_url: str, mongo_url: str, tmp_path: Path) -> Iterator[Make
     ) -> Flask:
         app = Flask("an_app", root_path=str(tmp_path))
         urls = {"postgres": postgres_url, "mongo": mongo_url, **(urls or {})}
+        app.config["DUALMIGRATE_BACKUP"] = "never"
         app.config.update(config or {})
         app.config["SQLALCHEMY_DATABASE_URI"] = urls["postgres"]
         app.config["MONGO_URI"] = urls["mongo"]
@@ -205,3 +207,54 @@ def with_models(make_app: MakeApp) -> Iterator[MakeModels]:
     yield make
     for context in reversed(contexts):
         context.pop()
+
+
+SEEDED = """
+op.create_table("items", sa.Column("id", sa.Integer, primary_key=True),
+                sa.Column("name", sa.Text))
+op.create_table("logs", sa.Column("id", sa.Integer, primary_key=True))
+"""
+
+
+@pytest.fixture
+def backups(tmp_path: Path) -> BackupStore:
+    """Where the runs of `shop` put their backups."""
+    return BackupStore(tmp_path / "backups")
+
+
+@pytest.fixture
+def shop(make_app: MakeApp, tmp_path: Path, backups: BackupStore) -> Iterator[Flask]:
+    """An app that backs up; r1 is applied, and its tables are empty."""
+    app = make_app(
+        config={
+            "DUALMIGRATE_BACKUP": "touched",
+            "DUALMIGRATE_BACKUP_DIR": str(backups.root),
+        }
+    )
+    with app.app_context():
+        init()
+        Tree(tmp_path / "migrations").add(
+            "r1", postgres=SEEDED, mongo='op.create_collection("item")'
+        )
+        init()
+        upgrade()
+        yield app
+
+
+@pytest.fixture
+def shop_tree(shop: Flask, tmp_path: Path) -> Tree:
+    """The tree of `shop`, for its next revisions."""
+    tree = Tree(tmp_path / "migrations")
+    tree.ids.append("r1")
+    return tree
+
+
+@pytest.fixture
+def filled(shop: Flask, engine: sa.Engine, mongo_db: Database[Any]) -> None:
+    """Nine rows in items, and seven documents in item."""
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("INSERT INTO items SELECT n, 'n' || n FROM generate_series(1, 9) n")
+        )
+    mongo_db.item.insert_many([{"_id": n, "name": f"n{n}"} for n in range(7)])
+    mongo_db.item.create_index("name", unique=True)

@@ -148,6 +148,7 @@ def _run(command: Command) -> int:
 
 def _make_app(command: Command) -> Flask:
     app = Flask("an_app", root_path=command.directory)
+    app.config["DUALMIGRATE_BACKUP"] = "never"
     app.config.update(command.config)
     app.config["SQLALCHEMY_DATABASE_URI"] = command.postgres
     app.config["MONGO_URI"] = command.mongo

@@ -23,6 +23,7 @@ from flask_dualmigrate import DualMigrate
 def create_app():
     app = Flask(__name__)
     db, mongo = SQLAlchemy(), PyMongo()
+    app.config["DUALMIGRATE_BACKUP"] = "never"
     app.config.update({config!r})
     app.config["SQLALCHEMY_DATABASE_URI"] = {postgres!r}
     app.config["MONGO_URI"] = {mongo!r}

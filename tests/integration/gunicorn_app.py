@@ -22,6 +22,7 @@ db, mongo, dualmigrate = SQLAlchemy(), PyMongo(), DualMigrate()
 
 def create_app() -> Flask:
     app = Flask(__name__)
+    app.config["DUALMIGRATE_BACKUP"] = "never"
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
     app.config["MONGO_URI"] = os.environ["MONGO_URI"]
     db.init_app(app)

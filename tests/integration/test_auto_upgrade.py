@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from pymongo.database import Database
 
 from flask_dualmigrate import (
+    DatabaseUnavailable,
     IntegrityError,
     LockTimeout,
     PartialFailure,
@@ -46,6 +47,7 @@ from flask_dualmigrate import DualMigrate
 def create_app():
     app = Flask(__name__)
     db, mongo = SQLAlchemy(), PyMongo()
+    app.config["DUALMIGRATE_BACKUP"] = "never"
     app.config["SQLALCHEMY_DATABASE_URI"] = {postgres!r}
     app.config["MONGO_URI"] = {mongo!r}
     db.init_app(app)
@@ -231,6 +233,23 @@ def test_a_failing_auto_upgrade_lets_no_app_start(
     with pytest.raises(Exception, match="boom"):
         make_app(auto_upgrade=True)
     assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+
+
+def test_a_server_that_was_lost_is_not_the_fault_of_the_script(
+    two: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    lost = 'op.execute("SELECT pg_terminate_backend(pg_backend_pid())")'
+    two.add("r3", postgres=lost, mongo='op.create_collection("d")')
+    lines = (two.root / "revisions.lock").read_text()
+    (two.root / "revisions.lock").write_text(f"{lines}r3 r2 r3.py\n")
+    with pytest.raises(DatabaseUnavailable):
+        make_app(auto_upgrade=True)
+    entry = mongo_db["_migrations"].find_one({"_id": "r3"})
+    assert entry is not None
+    assert (entry["status"], entry["checksum"]) == ("failed", None)
+    query = sa.text("SELECT checksum FROM dualmigrate_journal WHERE revision = 'r3'")
+    with engine.connect() as connection:
+        assert connection.execute(query).scalars().all() == [None]
 
 
 def test_processes_that_waited_for_a_run_that_failed_do_not_repeat_it(

@@ -80,7 +80,7 @@ STORIES = (
         Row(
             "edited-mongo",
             UP,
-            ("MongoDB script of b2b2 was edited", "Restore it", "new revision"),
+            ("MongoDB script of b2b2 was edited", "Restore the file", "new revision"),
             code=3,
         ),
         edit(),

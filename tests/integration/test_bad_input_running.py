@@ -235,6 +235,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_dualmigrate import DualMigrate
 
 app = Flask(__name__)
+app.config["DUALMIGRATE_BACKUP"] = "never"
 app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
 db = SQLAlchemy(app)
 mongo = PyMongo(app, os.environ["MONGO_URI"])

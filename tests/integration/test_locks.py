@@ -337,6 +337,7 @@ from flask_dualmigrate import DualMigrate
 
 db, mongo = SQLAlchemy(), PyMongo()
 app = Flask(__name__)
+app.config["DUALMIGRATE_BACKUP"] = "never"
 app.config["SQLALCHEMY_DATABASE_URI"] = {postgres!r}
 app.config["MONGO_URI"] = {mongo!r}
 app.config["DUALMIGRATE_LOCK_LEASE_S"] = 1

@@ -204,11 +204,15 @@ def cli(app: Flask, *arguments: str) -> Any:
 def app(make_app: MakeApp) -> Iterator[Flask]:
     """An app whose models are what `good` makes; its tree is empty."""
     db = SQLAlchemy()
-    columns = [sa.Column(name, sa.Text) for name in ("name", "nick")]
-    columns.append(sa.Column("at", sa.DateTime(timezone=True)))
-    numbers = [sa.Column("n", sa.BigInteger), sa.Column("x", sa.Integer)]
-    key = sa.Column("id", sa.Integer, primary_key=True)
-    sa.Table("t", db.metadata, key, *columns, *numbers)
+    sa.Table(
+        "t",
+        db.metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        *(sa.Column(name, sa.Text) for name in ("name", "nick")),
+        sa.Column("n", sa.BigInteger),
+        sa.Column("at", sa.DateTime(timezone=True)),
+        sa.Column("x", sa.Integer),
+    )
     app = make_app(db=db)
     with app.app_context():
         init()

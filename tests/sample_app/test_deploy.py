@@ -291,6 +291,25 @@ def test_the_job_ends_and_leaves_the_upgrade_time_to_stop() -> None:
     assert rule["onExitCodes"]["containerName"] == container_of(JOB)["name"]
 
 
+def test_the_image_has_the_pg_dump_of_the_servers_version() -> None:
+    version = COMPOSE["services"]["postgres"]["image"].partition(":")[2]
+    assert f"postgresql-client-{version} " in (DEPLOY / "Dockerfile").read_text()
+
+
+def test_backups_go_to_a_volume() -> None:
+    key = "FLASK_DUALMIGRATE_BACKUP_DIR"
+    app = COMPOSE["services"]["app"]
+    assert f"backups:{app['environment'][key]}" in app["volumes"]
+    container, claim = container_of(JOB), read_yaml("kubernetes/backups-claim.yaml")
+    (mount,) = container["volumeMounts"]
+    (volume,) = pod_of(JOB)["volumes"]
+    assert variables_of(container)[key].startswith(f"{mount['mountPath']}/")
+    claimed = volume["persistentVolumeClaim"]["claimName"]
+    assert claimed == claim["metadata"]["name"]
+    user = pod_of(JOB)["securityContext"]
+    assert user["fsGroup"] == user["runAsUser"]
+
+
 def test_the_compose_file_wires_the_app_to_both_databases() -> None:
     services = COMPOSE["services"]
     app = services["app"]

@@ -7,12 +7,14 @@ them leaves. What a real server does is for the integration tests.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from flask_dualmigrate.backend import (
     Doubt,
+    Dumped,
+    Extent,
     FieldFacts,
     Loss,
     PlannedStep,
@@ -20,9 +22,11 @@ from flask_dualmigrate.backend import (
     State,
     Ways,
 )
+from flask_dualmigrate.backups import BackupFolder, Manifest, Scope
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
+from flask_dualmigrate.restoration import Kept, Restorer
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
 
 UP, DOWN = Direction.UPGRADE, Direction.DOWNGRADE
@@ -44,6 +48,7 @@ class Calls:
     fail_at: Mapping[str, Exception] = dataclasses.field(default_factory=dict)
     count: int = 0
     log: list[str] = dataclasses.field(default_factory=list)
+    blamed: list[bool] = dataclasses.field(default_factory=list)
 
     def change(self, name: str, change: Callable[[], object]) -> None:
         self._tick()
@@ -112,6 +117,20 @@ class FakeSide:
     def free(self, holder: Holder) -> bool:
         raise AssertionError("the executor frees no lock of another run")
 
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> Restorer:
+        raise AssertionError("the executor restores nothing")
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        raise AssertionError("the executor restores nothing")
+
+    def keep(self, step: Step, error: str) -> None:
+        partial = not self.atomic
+        self._change(
+            "keep", lambda: self.store.close(step, Status.FAILED, partial=partial)
+        )
+
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return ()
 
@@ -145,7 +164,10 @@ class FakeSide:
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         raise AssertionError("the executor prints no script")
 
-    def survey(self, only: Collection[str] | None) -> dict[str, int]:
+    def removes(self, step: Step) -> bool:
+        return False
+
+    def survey(self, only: Extent | None) -> dict[str, int]:
         return {}
 
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
@@ -163,6 +185,17 @@ class FakeSide:
     def _change(self, name: str, change: Callable[[], object]) -> None:
         assert self.held
         self.calls.change(f"{self.name}.{name}", change)
+
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        return Extent(self.name, scope, ())
+
+    def require_dump(self) -> None:
+        """It has nothing to dump."""
+
+    def dump(
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
+    ) -> Dumped:
+        raise NotImplementedError
 
 
 class FakeMongo(FakeSide):
@@ -191,7 +224,10 @@ class FakeMongo(FakeSide):
     def progress(self, entry: Entry) -> Progress | None:
         return None
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
+        self.calls.blamed.append(by_script)
         key = step.revision.id
         for number in list(reversed(self.store.done.get(key, []))):
             if f"{key}.{number}" == self.cannot_undo:
@@ -270,7 +306,10 @@ class FakePostgres(FakeSide):
     def progress(self, entry: Entry) -> Progress | None:
         return None
 
-    def revert(self, step: Step, error: str | None) -> str | None:
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> str | None:
+        self.calls.blamed.append(by_script)
         if step.direction is UP:
             self._change(
                 f"failed {step.revision.id}",

@@ -28,9 +28,11 @@ COMMANDS = [
         "init",
     ),
     *(
+        "lint",
         "merge",
         "migrate",
         "repair",
+        "restore",
         "revision",
         "show",
         "stamp",
@@ -40,7 +42,10 @@ COMMANDS = [
         "verify",
     ),
 ]
-GROUPS = {"index": ["diff", "drop", "list", "rebuild", "sync"]}
+GROUPS = {
+    "backup": ["create", "list", "prune", "verify"],
+    "index": ["diff", "drop", "list", "rebuild", "sync"],
+}
 PATHS = [*COMMANDS, *(f"{name} {each}" for name in GROUPS for each in GROUPS[name])]
 NOTHING = RunResult(Direction.UPGRADE, ())
 
@@ -74,9 +79,18 @@ def test_every_command_explains_itself_and_its_options(
 @pytest.mark.parametrize(
     ("option", "takers"),
     [
-        ("--yes", {"upgrade", "downgrade", "stamp", "asides", "repair", "unlock"}),
+        (
+            "--yes",
+            {
+                *("upgrade", "downgrade", "stamp", "asides", "repair", "unlock"),
+                "restore",
+            },
+        ),
+        ("--on-error", {"upgrade", "downgrade"}),
         ("--purge-older-than", {"asides"}),
         ("--dry-run", {"upgrade", "downgrade"}),
+        ("--backup", {"upgrade", "downgrade"}),
+        ("--no-backup", {"upgrade", "downgrade"}),
         ("--sql", {"upgrade", "downgrade"}),
         ("--mongosh", {"upgrade", "downgrade"}),
         ("--lock-timeout", {"upgrade", "downgrade"}),
@@ -87,7 +101,7 @@ def test_every_command_explains_itself_and_its_options(
             "--backend",
             {
                 *("upgrade", "downgrade", "stamp", "current", "status", "check"),
-                *("unlock", "verify"),
+                *("unlock", "verify", "restore"),
             },
         ),
         ("--head", {"revision", "migrate"}),

@@ -212,6 +212,16 @@ def test_what_is_no_fault_of_the_script_keeps_its_exit_code(stage: Rehearsal) ->
 
     assert caught.value.__notes__ == ["Done before it: bbbb."]
     assert stage.snapshot() == stage.expected("aaaa", "bbbb")
+    assert set(failing.blamed) == {False}
+
+
+def test_a_script_that_fails_is_to_blame(stage: Rehearsal) -> None:
+    failing = Calls(fail_at={"mongo.cccc.0": ValueError("no such document")})
+
+    with pytest.raises(PartialFailure):
+        stage.run("head", UP, failing)
+
+    assert set(failing.blamed) == {True}
 
 
 @pytest.mark.parametrize("direction", [UP, DOWN])

@@ -27,16 +27,17 @@ import flask_dualmigrate
 ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
-    ("crashpoints", "errors", "revision", "stopping"),
+    ("crashpoints", "errors", "revision", "stopping", "units"),
     ("events", "limits"),
-    ("config", "journal", "lockfile", "ops", "process_lock", "script_file"),
-    ("graph", "holder"),
+    ("backups", "config", "journal", "lockfile", "ops", "process_lock", "script_file"),
+    ("graph", "holder", "restoration"),
     ("backend", "script", "embedded"),
     ("indexes", "proofs", "recording", "side_scripts", "survey"),
+    ("lint",),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "forerunner", "status", "generate"),
-    ("recovery", "results"),
-    ("executor", "history", "console", "server_wait"),
+    ("backup_results", "recovery", "results"),
+    ("backing_up", "executor", "history", "restoring", "console", "server_wait"),
     ("cases", "lock_wait"),
     ("sides",),
     ("environment",),
@@ -44,9 +45,12 @@ STAIR = (
     (
         "asides",
         "authoring",
+        "backup_commands",
         "commands",
         "index_commands",
+        "linting",
         "repairing",
+        "restores",
         "unlocking",
         "verifying",
     ),
@@ -60,7 +64,7 @@ STEP = {name: number for number, names in enumerate(STAIR) for name in names}
 
 WINGS = {"autogenerate", "postgres", "mongo"}
 SPINE = (
-    *("crashpoints", "errors", "revision"),
+    *("backups", "crashpoints", "errors", "revision"),
     *("config", "journal", "lockfile", "script_file", "graph", "backend", "script"),
     *(
         "indexes",
@@ -71,6 +75,8 @@ SPINE = (
         "results",
         "executor",
         "history",
+        "restoration",
+        "restoring",
         "console",
         "waiting",
     ),

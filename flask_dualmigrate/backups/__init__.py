@@ -1,0 +1,32 @@
+"""Backups on the disk: their folders, their manifests, and what is kept of them.
+
+No driver is in here: what the databases write into a backup, and read from it, is said
+by their wings.
+"""
+
+from __future__ import annotations
+
+from .folder import BackupFolder
+from .manifest import (
+    BackedCollection,
+    BackedTable,
+    BackupFile,
+    Manifest,
+    MongoPart,
+    PostgresPart,
+    Scope,
+)
+from .store import BackupStore, Checked
+
+__all__ = [
+    "BackedCollection",
+    "BackedTable",
+    "BackupFile",
+    "BackupFolder",
+    "BackupStore",
+    "Checked",
+    "Manifest",
+    "MongoPart",
+    "PostgresPart",
+    "Scope",
+]

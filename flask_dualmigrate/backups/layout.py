@@ -1,0 +1,49 @@
+"""Where each file of a backup lies, relative to its folder.
+
+What is of MongoDB lies as `mongodump --gzip --out=mongo` puts it, so that
+`mongorestore --gzip mongo` reads it.
+Source: mongodb/mongo-tools, mongodump/prepare.go (outputPath) and
+mongorestore/filepath.go: with --gzip the metadata must be compressed too.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from urllib.parse import quote_plus
+
+MANIFEST = "manifest.json"
+POSTGRES_DUMP = "postgres/dump.pgc"
+POSTGRES_SCHEMA = "postgres/schema.sql"
+SQLITE_FILE = "postgres/database.sqlite"
+"""In the place of both, where the SQL side is a file of SQLite."""
+
+BUCKETS = "system.buckets."
+"""What the documents of a time-series collection lie in, before its name."""
+
+_LONGEST = 238
+_KEPT = 208
+"""Bytes of an escaped name, so that it and its ending fit into 255."""
+
+
+def mongo_data(database: str, collection: str) -> str:
+    """Return where the documents of a collection lie: BSON, one after the other."""
+    return f"mongo/{database}/{_escaped(collection)}.bson.gz"
+
+
+def mongo_metadata(database: str, collection: str) -> str:
+    """Return where its options and indexes lie, as Extended JSON."""
+    return f"mongo/{database}/{_escaped(collection)}.metadata.json.gz"
+
+
+def _escaped(collection: str) -> str:
+    """Return a collection's name as mongodump has it in file names.
+
+    A long one is cut, and told apart by a hash; the whole name is in the metadata.
+    """
+    escaped = quote_plus(collection, safe="")
+    if len(escaped) <= _LONGEST:
+        return escaped
+    digest = hashlib.sha1(collection.encode(), usedforsecurity=False).digest()
+    words = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    return f"{escaped[:_KEPT]}%24{words}"

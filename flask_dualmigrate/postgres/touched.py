@@ -1,0 +1,216 @@
+"""Which tables a plan touches, and what they hold: its SQL against the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from ..backend import BackupItem, Extent
+from ..backups import Scope
+from ..revision import BackendName
+from .mentioned import Mentioned
+from .sql_words import Name
+
+_OURS = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+
+_ALL_TABLES = sa.text(f"""
+SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND {_OURS}
+AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                AND d.objid = c.oid AND d.deptype = 'e')
+""")
+
+_NAMED = sa.text("""
+SELECT c.oid FROM unnest(CAST(:names AS text[])) AS name
+JOIN pg_class c ON c.oid = to_regclass(name)
+""")
+
+_NO_TABLES = sa.text("""
+SELECT c.relname FROM unnest(CAST(:names AS text[])) AS name
+JOIN pg_class c ON c.oid = to_regclass(name) AND c.relkind NOT IN ('r', 'p')
+LIMIT 1
+""")
+
+_OF_INDEXES = sa.text("""
+SELECT i.indrelid FROM unnest(CAST(:names AS text[])) AS name
+JOIN pg_index i ON i.indexrelid = to_regclass(name)
+""")
+
+_OF_TYPES = sa.text("""
+SELECT DISTINCT a.attrelid FROM unnest(CAST(:names AS text[])) AS name
+JOIN pg_type t ON t.oid = to_regtype(name)
+JOIN pg_attribute a ON a.atttypid IN (t.oid, t.typarray) AND NOT a.attisdropped
+JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
+""")
+
+# Partitions and heirs hold the rows of their parents; a foreign key carries what is
+# done to the rows of one table on to another.
+_HANGING = sa.text("""
+WITH RECURSIVE hit(oid) AS (
+  SELECT unnest(CAST(:oids AS oid[]))
+  UNION
+  SELECT more.oid FROM hit CROSS JOIN LATERAL (
+    SELECT inhrelid AS oid FROM pg_inherits WHERE inhparent = hit.oid
+    UNION ALL
+    SELECT conrelid FROM pg_constraint
+    WHERE contype = 'f' AND confrelid = hit.oid AND (
+      :truncated OR :written AND (confdeltype IN ('c', 'n', 'd')
+                                  OR confupdtype IN ('c', 'n', 'd')))
+  ) AS more
+)
+SELECT oid FROM hit
+""")
+
+_FACTS = sa.text("""
+SELECT c.oid, n.nspname, c.relname, c.relkind, pg_total_relation_size(c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = ANY(CAST(:oids AS oid[])) AND c.relkind IN ('r', 'p')
+ORDER BY 2, 3
+""")
+
+# A function in C comes with an extension; those that reach elsewhere are told by name.
+_FUNCTIONS = sa.text(f"""
+SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_language l ON l.oid = p.prolang
+WHERE p.proname = ANY(CAST(:names AS text[])) AND {_OURS} AND p.provolatile = 'v'
+AND (l.lanname <> 'c' OR p.proname LIKE 'dblink%') LIMIT 1
+""")
+
+_TRIGGERS = sa.text(r"""
+SELECT c.relname, t.tgname FROM pg_trigger t
+JOIN pg_class c ON c.oid = t.tgrelid
+JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang
+WHERE t.tgrelid = ANY(CAST(:oids AS oid[])) AND NOT t.tgisinternal
+AND t.tgenabled <> 'D' AND (l.lanname <> 'plpgsql' OR p.prosrc ~*
+  '\m(insert|update|delete|merge|truncate|execute|perform|call|copy)\M')
+LIMIT 1
+""")
+
+_RULES = sa.text("""
+SELECT c.relname, r.rulename FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+WHERE r.ev_class = ANY(CAST(:oids AS oid[])) AND r.ev_type <> '1' LIMIT 1
+""")
+
+
+def extent_of(
+    connection: Connection,
+    mentioned: Callable[[], Mentioned] | None,
+    *,
+    journal: Sequence[Name] = (),
+) -> Extent:
+    """Say which tables a backup is to hold, and how much that is.
+
+    mentioned: says what the SQL of the plan is about; None: the whole database is
+    wanted. journal: our own tables.
+    """
+    catalog = _Catalog(connection)
+    own, tables = catalog.named(journal), catalog.oids(_ALL_TABLES)
+    if not tables - own:
+        return Extent(BackendName.POSTGRES, Scope.TOUCHED, catalog.facts(own, own))
+    found = None if mentioned is None else mentioned()
+    why = None if found is None else found.why_unknown or catalog.reaching(found)
+    if found is None or why is not None:
+        items = catalog.facts(tables, own)
+        return Extent(BackendName.POSTGRES, Scope.ALL, items, why)
+    touched = catalog.touched(found)
+    missing = catalog.missing(found.tables)
+    return Extent(
+        BackendName.POSTGRES,
+        Scope.TOUCHED,
+        (*catalog.facts(touched | own, own), *missing),
+    )
+
+
+class _Catalog:
+    """Answers of one database, asked through one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def oids(self, query: sa.TextClause, **parameters: Any) -> frozenset[int]:
+        return frozenset(self._connection.scalars(query, parameters))
+
+    def named(self, names: Iterable[Name]) -> frozenset[int]:
+        """Return the tables of these names that there are."""
+        return self.oids(_NAMED, names=[*map(_regclass, names)])
+
+    def touched(self, found: Mentioned) -> frozenset[int]:
+        """Return the tables that are named, and those that hang on them."""
+        oids = (
+            self.named(found.tables)
+            | self.oids(_OF_INDEXES, names=[*map(_regclass, found.indexes)])
+            | self.oids(_OF_TYPES, names=[*map(_regclass, found.types)])
+        )
+        return self.oids(
+            _HANGING,
+            oids=sorted(oids),
+            written=bool(found.written),
+            truncated=found.truncated,
+        )
+
+    def reaching(self, found: Mentioned) -> str | None:
+        """Return why more may be touched than is named; None if it is not."""
+        names = sorted(found.functions)
+        function = self._connection.scalar(_FUNCTIONS, {"names": names})
+        if function is not None:
+            return f"{function}() of this database may do anything"
+        if not found.written:
+            return None
+        names = [*map(_regclass, found.written)]
+        view = self._connection.scalar(_NO_TABLES, {"names": names})
+        if view is not None:
+            return f"{view} is no table, and what is written to it goes elsewhere"
+        oids = sorted(self.touched(found))
+        for query, kind in ((_TRIGGERS, "trigger"), (_RULES, "rule")):
+            hit = self._connection.execute(query, {"oids": oids}).first()
+            if hit is not None:
+                return f"the {kind} {hit[1]} of {hit[0]} may write to other tables"
+        return None
+
+    def facts(
+        self, oids: frozenset[int], own: frozenset[int]
+    ) -> tuple[BackupItem, ...]:
+        """Return what is known of tables; those of the journal are not the app's."""
+        rows = self._connection.execute(_FACTS, {"oids": sorted(oids)}).all()
+        return tuple(
+            BackupItem(
+                schema=schema,
+                name=name,
+                size_bytes=size_bytes,
+                is_empty=kind == "p" or not self._has_rows(schema, name),
+                own=oid in own,
+            )
+            for oid, schema, name, kind, size_bytes in rows
+        )
+
+    def _has_rows(self, schema: str, name: str) -> bool:
+        table = f"{quoted(schema)}.{quoted(name)}"
+        query = f"SELECT EXISTS (SELECT 1 FROM ONLY {table})"
+        return bool(self._connection.exec_driver_sql(_bare(query)).scalar_one())
+
+    def missing(self, names: Iterable[Name]) -> tuple[BackupItem, ...]:
+        """Return the tables that are named and not there: the plan makes them."""
+        schema = self._connection.scalar(sa.text("SELECT current_schema()")) or "public"
+        there = sa.text("SELECT to_regclass(:name) IS NOT NULL")
+        return tuple(
+            BackupItem(schema=of or schema, name=name, existed=False)
+            for of, name in sorted(names, key=str)
+            if not self._connection.scalar(there, {"name": _regclass((of, name))})
+        )
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _regclass(name: Name) -> str:
+    return ".".join(quoted(part) for part in name if part is not None)
+
+
+def _bare(statement: str) -> str:
+    """Escape what a driver takes for a place of a parameter."""
+    return statement.replace("%", "%%")
