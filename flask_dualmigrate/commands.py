@@ -345,7 +345,7 @@ def _todos(env: Environment) -> list[str]:
 
 def model_differences(env: Environment) -> Sequence[str]:
     """Compare the models with PostgreSQL, where it is in use; it is to be at head."""
-    if BackendName.POSTGRES not in env.in_scope:
+    if not env.compares_models:
         return ()
     with driver_errors("be compared with the models"), env.engine.connect() as link:
         found = differences(link, env.metadata, options=env.alembic_options)

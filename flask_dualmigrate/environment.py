@@ -71,6 +71,11 @@ class Environment(Sides):
         self._unavailable: DatabaseUnavailable | None = None
 
     @property
+    def compares_models(self) -> bool:
+        """Whether the models can be held against a database: that is PostgreSQL."""
+        return BackendName.POSTGRES in self.in_scope
+
+    @property
     def reporting(self) -> dict[str, Any]:
         """What another environment takes, to tell what happens as this one does."""
         return {

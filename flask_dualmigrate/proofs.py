@@ -110,10 +110,14 @@ class ProofResult:
         return self.exit_code == 0
 
     @property
+    def bad(self) -> tuple[Proof, ...]:
+        """The proofs that did not end as they should."""
+        good = {Outcome.EQUAL, *(() if self.strict else (Outcome.IRREVERSIBLE,))}
+        return tuple(proof for proof in self.proofs if proof.outcome not in good)
+
+    @property
     def exit_code(self) -> int:
         """1 where a script fails, 3 where something is not equal, else 0."""
-        outcomes = {proof.outcome for proof in self.proofs}
-        if Outcome.FAILED in outcomes:
+        if any(proof.outcome is Outcome.FAILED for proof in self.proofs):
             return 1
-        bad = {Outcome.DIFFERENT, *([Outcome.IRREVERSIBLE] if self.strict else ())}
-        return 3 if bad & outcomes or self.models or self.problems else 0
+        return 3 if self.bad or self.models or self.problems else 0

@@ -23,7 +23,7 @@ def _(result: ProofResult) -> Iterator[str]:
         yield f"{scratch.backend.label}: {scratch.database} on {scratch.server}{why}"
     yield ""
     for proof in result.proofs:
-        yield from _proof(proof)
+        yield from lines(proof)
     yield from _models(result)
     yield from result.problems
     yield from result.notes
@@ -31,7 +31,8 @@ def _(result: ProofResult) -> Iterator[str]:
     yield _verdict(result)
 
 
-def _proof(proof: Proof) -> Iterator[str]:
+@lines.register
+def _(proof: Proof) -> Iterator[str]:
     message = f" ({one_line(proof.message)})" if proof.message else ""
     told = _WORDS[proof.outcome]
     if proof.duration_ms:
@@ -63,7 +64,8 @@ def _models(result: ProofResult) -> Iterator[str]:
         yield "Models: equal to head"
     else:
         yield "Models: DIFFERENT from head"
-        yield from (f"  {text}" for text in result.models)
+        head = "The models differ from the database: "
+        yield from (f"  {text.removeprefix(head)}" for text in result.models)
 
 
 def _verdict(result: ProofResult) -> str:

@@ -11,6 +11,16 @@ prove     the walk over the revisions
 
 from __future__ import annotations
 
-from .prove import Ways, prove
+from .mongo_place import MongoPlace
+from .postgres_place import PostgresPlace
+from .prove import Ways, models_at_head, prove, several_heads, tree_problems
 
-__all__ = ["Ways", "prove"]
+__all__ = [
+    "MongoPlace",
+    "PostgresPlace",
+    "Ways",
+    "models_at_head",
+    "prove",
+    "several_heads",
+    "tree_problems",
+]

@@ -102,6 +102,8 @@ class Comparison:
         if isinstance(value, Mapping):
             inner = ", ".join(f"{k}: {self._word(v)}" for k, v in value.items())
             return _cut(f"{{{inner}}}", 2 * _LONGEST)
+        if isinstance(value, Order):
+            return _cut(", ".join(value), 2 * _LONGEST)
         if isinstance(value, bytes):
             return _cut(shown(value), _LONGEST)
         return "NULL" if value is None else _cut(repr(str(value)), _LONGEST)
@@ -117,6 +119,10 @@ class _Missing:
 
 
 MISSING = _Missing()
+
+
+class Order(tuple[str, ...]):
+    """The names of a document's fields, in order."""
 
 
 def compare_back(
@@ -284,7 +290,7 @@ def _fields(
             differ = True
             yield field, one, other
     if side is BackendName.MONGO and not differ and list(old) != list(new):
-        yield "order of the fields", ", ".join(old), ", ".join(new)
+        yield "order of the fields", Order(old), Order(new)
 
 
 def _whole(

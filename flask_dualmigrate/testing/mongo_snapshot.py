@@ -51,15 +51,19 @@ def _index(spec: Mapping[str, Any]) -> dict[str, str]:
 def _documents(db: Database[Any], name: str) -> dict[str, Mapping[str, Any]]:
     """Return documents by their ids, the order of fields as it is, each value as BSON.
 
-    Keyed by the text of the id in Extended JSON, which tells 1 from 1.0.
+    Keyed by the text of the id in Extended JSON, which tells 1 from "1".
     """
     found = db.get_collection(name, codec_options=_RAW).find(batch_size=_MANY)
     return {
-        as_text(document.get("_id")): {
+        _id(document.get("_id")): {
             field: bson.encode({"": value}) for field, value in document.items()
         }
         for document in found
     }
+
+
+def _id(value: Any) -> str:
+    return f"_id {json_util.dumps(value, json_options=_RELAXED)}"
 
 
 def as_text(value: Any) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pymongo
 
 from ..environment import Environment
-from ..errors import DatabaseUnavailable, UsageError
+from ..errors import DatabaseUnavailable, ScriptError, UsageError
 from ..proofs import ProofResult
 from .data import Scratches
 from .scratch import ANSWER_S, bench
@@ -56,7 +56,7 @@ def prove(
         (),
         (),
         data="seeded" if ways.data else "sampled" if ways.sample else "none",
-        problems=_several_heads(env),
+        problems=several_heads(env),
         notes=notes,
         strict=ways.strict,
     )
@@ -141,7 +141,7 @@ def _applied(env: Environment, wanted: frozenset[str]) -> frozenset[str]:
     return below
 
 
-def _several_heads(env: Environment) -> tuple[str, ...]:
+def several_heads(env: Environment) -> tuple[str, ...]:
     """Say that there are several heads, unless each is a branch that has a name."""
     heads = env.directory.heads
     nodes = [env.directory.graph.get_revision(head) for head in heads]
@@ -151,3 +151,27 @@ def _several_heads(env: Environment) -> tuple[str, ...]:
         f"The tree has {len(heads)} heads: {', '.join(sorted(heads))}. Join them: "
         "flask db-migrate merge heads",
     )
+
+
+def tree_problems(env: Environment) -> tuple[str, ...]:
+    """Say what keeps the two trees from being a pair that can be run."""
+    return (*env.directory.pair_problems(), *env.directory.lock_problems())
+
+
+def models_at_head(env: Environment) -> tuple[str, ...]:
+    """Say how the models differ from a scratch database at head.
+
+    Raises ScriptError where that is not reached.
+    """
+    with bench(env, embedded=False, keep=False) as made:
+        walk = Walk(
+            made.env,
+            frozenset(),
+            Scratches(made.env, with_data=False, real=env),
+            below=frozenset(),
+        )
+        with made.env.locked():
+            walk.run()
+        if walk.proofs:
+            raise ScriptError(str(walk.proofs[0].error))
+        return walk.models()[0] or ()
