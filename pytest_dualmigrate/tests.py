@@ -54,7 +54,9 @@ def test_up_down_up(
     bad = result.bad
     if bad:
         told = "\n".join(as_text(proof) for proof in bad)
-        pytest.fail(f"{len(bad)} of {len(result.proofs)}:\n{told}", pytrace=False)
+        pytest.fail(
+            f"{len(bad)} of {len(result.proofs)} revisions:\n{told}", pytrace=False
+        )
 
 
 def test_models_match_head(dualmigrate_context: Flask) -> None:

@@ -11,6 +11,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from flask import Flask
+from flask_pymongo import PyMongo
+from flask_sqlalchemy import SQLAlchemy
+
+from flask_dualmigrate import DualMigrate, init
 
 from .conftest import Tree
 
@@ -53,7 +58,10 @@ BASE = {
     "mongo": 'op.create_collection("t")',
     "mongo_down": 'op.drop_collection("t")',
 }
-ENUM = 'sa.Column("kind", sa.Enum("a", "b", name="kind"), primary_key=True)'
+ENUM = (
+    'sa.Column("id", sa.String(32), primary_key=True), '
+    'sa.Column("kind", sa.Enum("a", "b", name="kind"))'
+)
 JSON = ',\n    sa.Column("data", sa.JSON)'
 
 
@@ -85,7 +93,6 @@ def not_paired(folder: Path) -> None:
     tree = suite(folder)
     tree.add("r1", **BASE)
     tree.add("r2")
-    tree.path("mongo", "r2").unlink()
 
 
 def not_back(folder: Path) -> None:
@@ -115,7 +122,7 @@ def dangerous(folder: Path) -> None:
 APPS = {
     "good": (good, None, ""),
     "two_heads": (two_heads, "single_head", "The tree has 2 heads: r2, r3"),
-    "not_paired": (not_paired, "paired", "Revision r2 has no Mongo script"),
+    "not_paired": (not_paired, "paired", "Revision r2 has no MongoDB script"),
     "not_back": (not_back, "up_down_up", "enum kind is left behind: labels 'a', 'b'"),
     "models_ahead": (models_ahead, "models_match_head", "add column t.more"),
     "dangerous": (dangerous, "lint", "jsonb"),
@@ -139,13 +146,13 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def servers(postgres_server_url: str, mongo_server_uri: str) -> dict[str, str]:
+def urls(postgres_server_url: str, mongo_server_uri: str) -> dict[str, str]:
     return {"DATABASE_URL": postgres_server_url, "MONGO_URI": mongo_server_uri}
 
 
 @pytest.fixture(scope="module")
 def told(
-    tmp_path_factory: pytest.TempPathFactory, servers: dict[str, str]
+    tmp_path_factory: pytest.TempPathFactory, urls: dict[str, str]
 ) -> dict[str, dict[str, str]]:
     """What each ready test came to: app -> test -> outcome; and "" -> all it said."""
     folder = tmp_path_factory.mktemp("suites")
@@ -153,8 +160,9 @@ def told(
     for name, (make, _, _) in APPS.items():
         (folder / name).mkdir()
         make(folder / name)
-        list_revisions(folder / name / "migrations", lacking=name == "not_paired")
-    done = run(folder, servers=servers)
+        list_revisions(folder / name / "migrations")
+    (folder / "not_paired/migrations/mongo/versions/r2.py").unlink()
+    done = run(folder, servers=urls)
     found: dict[str, dict[str, str]] = {"": {"": done.stdout + done.stderr}}
     line = re.compile(r"^(PASSED|FAILED|ERROR) (\w+)/test_\w+\.py::test_(\w+)", re.M)
     for outcome, app, test in line.findall(done.stdout):
@@ -162,14 +170,13 @@ def told(
     return found
 
 
-def list_revisions(root: Path, *, lacking: bool) -> None:
-    """Write revisions.lock, as `init` does."""
-    from flask_dualmigrate.lockfile import write_lock_file  # noqa: PLC0415
-    from flask_dualmigrate.revision import BackendName  # noqa: PLC0415
-    from flask_dualmigrate.script import ScriptDirectory  # noqa: PLC0415
-
-    directory = ScriptDirectory(root, tuple(BackendName))
-    write_lock_file(root, directory.topological())
+def list_revisions(root: Path) -> None:
+    """Write revisions.lock; no database is asked."""
+    app = Flask("an_app")
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+    DualMigrate(app, SQLAlchemy(app), PyMongo(), directory=str(root))
+    with app.app_context():
+        init()
 
 
 @pytest.mark.parametrize("app", APPS)
@@ -185,7 +192,7 @@ def test_each_ready_test_catches_its_fault_and_the_others_do_not_mind(
         assert set(told[app]) == set(READY), output
 
 
-def test_they_pass_on_the_sample_app(tmp_path: Path, servers: dict[str, str]) -> None:
+def test_they_pass_on_the_sample_app(tmp_path: Path, urls: dict[str, str]) -> None:
     (tmp_path / "conftest.py").write_text(
         "import pytest\n"
         "from sample_app import create_app\n\n\n"
@@ -200,18 +207,18 @@ def test_they_pass_on_the_sample_app(tmp_path: Path, servers: dict[str, str]) ->
     (tmp_path / "test_migrations.py").write_text(
         "from pytest_dualmigrate.tests import *\n"
     )
-    done = run(tmp_path, servers=servers)
+    done = run(tmp_path, servers=urls)
     assert done.returncode == 0, done.stdout
     assert "5 passed" in done.stdout
 
 
 def test_without_an_app_they_say_what_to_write(
-    tmp_path: Path, servers: dict[str, str]
+    tmp_path: Path, urls: dict[str, str]
 ) -> None:
     (tmp_path / "test_migrations.py").write_text(
         "from pytest_dualmigrate.tests import *\n"
     )
-    done = run(tmp_path, "-k", "single_head", servers=servers)
+    done = run(tmp_path, "-k", "single_head", servers=urls)
     assert done.returncode == 1
     assert "def dualmigrate_app(" in done.stdout
 
