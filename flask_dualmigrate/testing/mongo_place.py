@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pymongo import MongoClient
@@ -44,9 +45,11 @@ class MongoPlace:
             # The account may write there, and not make an index, say: that is found by
             # the first script. What must be sure is that it can be dropped again.
         except PyMongoError as error:
-            reason = str(error).partition(", full error")[0].partition(", Timeout")[0]
+            reason = re.split(
+                r", full error| \(configured timeouts|, Timeout", str(error)
+            )
             raise DatabaseUnavailable(
-                f"A scratch database cannot be made on MongoDB: {reason}"
+                f"A scratch database cannot be made on MongoDB: {reason[0]}"
             ) from error
         return name
 

@@ -84,11 +84,12 @@ class _Servers:
     def __init__(self, env: Environment, stack: ExitStack) -> None:
         self._env, self._stack = env, stack
         self._started: EmbeddedServers | None = None
+        self.folder = Path(env.app.instance_path) / FOLDER
 
     def place(self, name: BackendName) -> Place:
         if self._started is None:
-            folder = Path(self._env.app.instance_path) / FOLDER
-            self._started = self._stack.enter_context(EmbeddedServers(folder))
+            servers = EmbeddedServers(self.folder)
+            self._started = self._stack.enter_context(servers)
         if name is BackendName.POSTGRES:
             url = sa.make_url(self._started.postgres_uri("postgres"))
             return PostgresPlace(url, {})
@@ -134,7 +135,7 @@ def _make(
         place.mark(database, Mark.own(kept=True))
     else:
         stack.callback(place.drop, database)
-    server = "an embedded server" if why else place.server
+    server = f"an embedded server in {servers.folder}" if why else place.server
     return place, Scratch(name, database, server, why)
 
 
