@@ -15,7 +15,7 @@ from .edges import edges, plain
 from .postgres_snapshot import is_ours
 
 _PLAIN_ROWS = 3
-_TRIES = 10
+_TRIES = 50
 """Plain rows that are tried for one that the constraints let in."""
 
 Row = dict[str, Any]
@@ -166,7 +166,7 @@ def _is_given(column: Column[Any]) -> bool:
 
 def _parents(connection: Connection, key: ForeignKeyConstraint) -> list[Sequence[Any]]:
     columns = [element.column for element in key.elements]
-    query = sa.select(*columns).order_by(*columns).limit(50)
+    query = sa.select(*columns).order_by(*columns).limit(20)
     return [tuple(row) for row in connection.execute(query)]
 
 

@@ -18,7 +18,7 @@ Snapshots = Mapping[BackendName, Snapshot]
 Go = Callable[[Revision, Direction], None]
 Losses = Mapping[BackendName, Sequence[str]]
 
-_ALLOW = re.compile(r"#\s*dualmigrate-test:\s*allow\s+edge-data\s+\S")
+_ALLOW = re.compile(r"#\s*dualmigrate-test:\s*allow\s+edge-data[ \t]+\S")
 
 
 class Trial:

@@ -21,6 +21,7 @@ from flask_dualmigrate.proofs import Outcome, Proof, ProofResult
 from flask_dualmigrate.testing.mongo_place import MongoPlace
 from flask_dualmigrate.testing.names import Mark, is_scratch_name, scratch_name
 from flask_dualmigrate.testing.postgres_place import PostgresPlace
+from flask_dualmigrate.testing.trial import allows_edge_data
 
 from .conftest import MakeApp, Tree
 from .snapshots import mongo_snapshot, postgres_snapshot
@@ -38,7 +39,42 @@ op.create_table(
 )
 """
 
+TYPES = """
+from sqlalchemy.dialects import postgresql as pg
+op.create_table(
+    "types",
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("parent", sa.BigInteger, sa.ForeignKey("types.id")),
+    sa.Column("code", sa.String(5), nullable=False, unique=True),
+    sa.Column("word", sa.Text, sa.CheckConstraint("word IN ('new', 'used')")),
+    sa.Column("small", sa.SmallInteger),
+    sa.Column("price", sa.Numeric(12, 2), sa.CheckConstraint("price >= 0")),
+    sa.Column("exact", sa.Numeric),
+    sa.Column("real", sa.Float),
+    sa.Column("yes", sa.Boolean),
+    sa.Column("day", sa.Date),
+    sa.Column("hour", sa.Time),
+    sa.Column("local", sa.DateTime),
+    sa.Column("wait", sa.Interval),
+    sa.Column("uuid", sa.Uuid),
+    sa.Column("bytes", sa.LargeBinary),
+    sa.Column("json", sa.JSON),
+    sa.Column("jsonb", pg.JSONB),
+    sa.Column("tags", pg.ARRAY(sa.Text)),
+    sa.Column("host", pg.INET),
+    sa.Column("found", pg.TSVECTOR),
+    sa.Column("mood", sa.Enum("good", "bad", name="mood")),
+    sa.Column("twice", sa.Integer, sa.Computed("small::int * 2")),
+)
+"""
+
 FAULTS: dict[str, dict[str, str]] = {
+    "r0_types": {
+        "postgres": TYPES,
+        "postgres_down": 'op.drop_table("types")\nop.execute("DROP TYPE mood")',
+        "mongo": 'op.create_collection("types")',
+        "mongo_down": 'op.drop_collection("types")',
+    },
     "r1_base": {
         "postgres": TABLE,
         "postgres_down": 'op.drop_table("t")',
@@ -152,6 +188,12 @@ def test_a_difference_is_told_in_words(
     proof = faulty[1][revision]
     assert proof.outcome is Outcome.DIFFERENT
     assert said in words(proof)
+
+
+def test_each_type_of_column_gets_values(faulty: Faulty) -> None:
+    assert faulty[0].notes == ()
+    assert faulty[1]["r1_base"].rows > 80
+    assert faulty[1]["r1_base"].documents > 80
 
 
 def test_a_difference_in_a_row_names_it_and_both_values(faulty: Faulty) -> None:
@@ -318,6 +360,17 @@ def test_they_are_gone_after_a_failure_too(
     assert scratches(engine, mongo_db) == set()
 
 
+def test_they_are_gone_after_ctrl_c_too(
+    good: Tree, app: Flask, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    good.add("r3", postgres="raise KeyboardInterrupt")
+    init()
+    with pytest.raises(KeyboardInterrupt):
+        prove(["r3"])
+    assert scratches(engine, mongo_db) == set()
+    assert app.extensions["dualmigrate"].mongo.db.name == mongo_db.name
+
+
 def test_keep_leaves_them_and_names_them(
     good: Tree, engine: sa.Engine, mongo_db: Database[Any], app: Flask
 ) -> None:
@@ -356,6 +409,12 @@ def test_a_database_of_another_machine_is_left_for_a_day() -> None:
     assert not Mark("elsewhere:1", 1, "2020-01-01T00:00:00+00:00", kept=True).is_dead()
 
 
+def test_a_comment_with_a_reason_allows_a_script_to_refuse_edge_data() -> None:
+    comment = b"# dualmigrate-test: allow edge-data"
+    assert allows_edge_data([b"pass", comment + b" it is a number"])
+    assert not allows_edge_data([comment + b"\n"])
+
+
 def test_a_long_name_is_cut_to_what_both_servers_take() -> None:
     name = scratch_name("ä" * 60)
     assert len(name.encode()) <= 63
@@ -371,6 +430,29 @@ def test_what_is_pending_is_proved_by_default(good: Tree, app: Flask) -> None:
 def test_an_applied_revision_is_not_proved_on_real_data(good: Tree) -> None:
     with pytest.raises(UsageError, match="r1 is applied already"):
         prove(["r1"], sample=5)
+
+
+def test_a_sample_brings_along_what_its_rows_point_to(
+    app: Flask, tree: Tree, engine: sa.Engine
+) -> None:
+    key = 'sa.Column("id", sa.Integer, primary_key=True)'
+    above = 'sa.Column("above", sa.Integer, sa.ForeignKey("p.id"))'
+    tree.add(
+        "r1",
+        postgres=f'op.create_table("p", {key}, {above})\n'
+        f'op.create_table("c", {key}, {above})',
+    )
+    init()
+    upgrade()
+    with engine.begin() as connection:
+        rows = "SELECT g, nullif(g - 1, 0) FROM generate_series(1, 50) g"
+        connection.execute(sa.text(f"INSERT INTO p {rows}"))
+        connection.execute(sa.text("INSERT INTO c VALUES (1, 40)"))
+    tree.add("r2")
+    init()
+    (proof,) = prove(sample=2).proofs
+    assert proof.outcome is Outcome.EQUAL
+    assert proof.rows == 41, "one row of c, and p from 40 down to 1"
 
 
 def test_two_heads_are_told(good: Tree, app: Flask) -> None:
