@@ -55,8 +55,8 @@ def an_app(urls: Urls, *, metadata: sa.MetaData | None = None) -> Iterator[Parts
     """
     parts = Parts(Flask("bench"), SQLAlchemy(metadata=metadata), PyMongo())
     app, db, mongo = parts.app, parts.db, parts.mongo
+    app.config["DUALMIGRATE_BACKUP"] = "never"
     if urls.postgres is not None:
-        app.config["DUALMIGRATE_BACKUP"] = "never"
         app.config["SQLALCHEMY_DATABASE_URI"] = urls.postgres
         db.init_app(app)
     if urls.mongo is not None:

@@ -22,6 +22,7 @@ from . import (
     index_commands,
     linting,
     repairing,
+    restores,
     unlocking,
     verifying,
 )
@@ -51,6 +52,7 @@ from .results import (
     InitResult,
     PlanResult,
     PurgeResult,
+    RestoreResult,
     RevisionResult,
     RunResult,
     ScriptResult,
@@ -127,6 +129,7 @@ def upgrade(
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
     backup: str | None = None,
+    on_error: str = "undo",
 ) -> RunResult | PlanResult | ScriptResult:
     """Bring the databases up to a revision, or say what that would do.
 
@@ -138,6 +141,8 @@ def upgrade(
     lock_retries, statement_timeout_s, max_time_s.
     backup: "touched" or "all": back that up first, however large it is; "never": make
     no backup; None: as DUALMIGRATE_BACKUP says.
+    on_error: "undo", "restore" (this run's backup) or "keep": what becomes of both
+    databases when a script fails.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
@@ -153,6 +158,7 @@ def upgrade(
         verify=verify,
         limits=limits,
         backup=backup,
+        on_error=on_error,
     )
 
 
@@ -167,6 +173,7 @@ def downgrade(
     x_arg: Sequence[str] | str | None = None,
     limits: GivenLimits = NO_LIMITS,
     backup: str | None = None,
+    on_error: str = "undo",
 ) -> RunResult | PlanResult | ScriptResult:
     """Take the databases down to a revision, or say what that would do.
 
@@ -176,6 +183,8 @@ def downgrade(
     lock_retries, statement_timeout_s, max_time_s.
     backup: "touched" or "all": back that up first, however large it is; "never": make
     no backup; None: as DUALMIGRATE_BACKUP says.
+    on_error: "undo", "restore" (this run's backup) or "keep": what becomes of both
+    databases when a script fails.
     """
     env = _env(directory, x_arg, backend)
     language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
@@ -184,7 +193,12 @@ def downgrade(
             env, revision, Direction.DOWNGRADE, language, limits=limits
         )
     return commands.downgrade(
-        env, revision, dry_run=dry_run, limits=limits, backup=backup
+        env,
+        revision,
+        dry_run=dry_run,
+        limits=limits,
+        backup=backup,
+        on_error=on_error,
     )
 
 
@@ -373,6 +387,19 @@ def index_rebuild(
     """Build an index anew, with never a moment without it."""
     env = _env(directory, backend=backend)
     return index_commands.rebuild_index(env, collection, name)
+
+
+def restore(
+    backup: str,
+    *,
+    directory: str | None = None,
+    backend: str | None = None,
+) -> RestoreResult:
+    """Bring the databases back to the state and the revision of a backup.
+
+    backup: its name, the begin of it, or "latest". What was written since is lost.
+    """
+    return restores.restore(_env(directory, backend=backend), backup)
 
 
 def backup_create(

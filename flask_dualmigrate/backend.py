@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-from .backups import BackupFolder, MongoPart, PostgresPart, Scope
+from .backups import BackupFolder, Manifest, MongoPart, PostgresPart, Scope
 from .graph import RevisionGraph
 from .holder import Holder
 from .journal import Entry
+from .restoration import Kept, Restorer, Unfinished
 from .revision import BackendName, Direction, Revision, Step
 
 
@@ -23,6 +24,7 @@ class State:
     among them. entries: revision id -> the last attempt at it.
     pair_id: the random id that both sides of a pair hold; None before the first run.
     rows: of the version table, as they are; () where there is none, as in MongoDB.
+    restoring: a restore that was begun there; restored: the mark of the last one.
     has_journal: False where what goes with a version table is not there: before the
         first run, or since the journal was dropped.
     """
@@ -32,6 +34,8 @@ class State:
     pair_id: str | None = None
     rows: tuple[str, ...] = ()
     has_journal: bool = True
+    restoring: Unfinished | None = None
+    restored: str | None = None
 
     def says_applied(self, revision_id: str) -> bool:
         """Return whether the journal, where it knows a revision, has it as applied."""
@@ -357,6 +361,17 @@ class Backend(Protocol):
         limit: 0: all. Returns None where there is no such table or collection.
         """
 
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> Restorer:
+        """Return what restores this side from a backup. partner: so is the other."""
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        """Carry on a restore that is past the point of no return."""
+
+    def keep(self, step: Step, error: str) -> None:
+        """Write down that `execute` failed, and leave what it did as it stands."""
+
     def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
         """Say what of the database a backup before some steps has to hold.
 
@@ -375,10 +390,16 @@ class Backend(Protocol):
         Raises BackupError if it cannot be read or written.
         """
 
-    def survey(self, only: Collection[str] | None) -> Mapping[str, int]:
+    def removes(self, step: Step) -> bool:
+        """Return whether a step says that it takes rows or documents from their place.
+
+        What is kept aside counts too.
+        """
+
+    def survey(self, only: Extent | None) -> Mapping[str, int]:
         """Count the rows or documents of the app's tables or collections, exactly.
 
-        only: of these, if not of all.
+        only: of what it names, if not of all.
         """
 
     def facts(self, name: str, fields: Sequence[str]) -> Mapping[str, FieldFacts]:

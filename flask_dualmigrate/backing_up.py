@@ -192,12 +192,10 @@ def foreseen_scope(foreseen: Foreseen) -> Scope:
 
 
 def too_large(foreseen: Foreseen, limit: int, direction: Direction) -> UsageError:
-    whole = [f"{s.backend.label}: {s.why}" for s in foreseen.extents if s.why]
-    because = f" ({'; '.join(whole)})" if whole else ""
     return UsageError(
         f"The backup before this {direction} would be of {size(foreseen.size_bytes)}, "
         f"and DUALMIGRATE_BACKUP_MAX_BYTES is {size(limit)}; nothing was changed. It "
-        f"would hold {foreseen.words}{because}",
+        f"would hold {foreseen.words}",
         hint="To make it all the same: --backup touched; without one: --no-backup",
     )
 
@@ -206,7 +204,8 @@ def _words(extent: Extent) -> str:
     if not extent.items:
         return ""
     if extent.scope is Scope.ALL:
-        return f"all of {extent.backend.label}"
+        because = f" (since {extent.why})" if extent.why else ""
+        return f"all of {extent.backend.label}{because}"
     names = [_name(item) for item in extent.data]
     if not names:
         return f"the journal on {extent.backend.label}"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from . import preview
 from .autogenerate import (
     differences,
 )
-from .backend import Loss
 from .consistency import contradictions
 from .environment import Environment
 from .errors import UsageError
@@ -60,12 +59,13 @@ def upgrade(
     verify: bool = False,
     limits: GivenLimits = NO_LIMITS,
     backup: str | None = None,
+    on_error: str = "undo",
 ) -> RunResult | PlanResult:
     """Bring the sides in use up to a target, or say what that would do.
 
     wait_s: seconds to wait for the servers to come up. verify: count what is there
-    before and after; the result is not `ok` where that does not agree. backup: as
-    `env.back_up` takes it.
+    before and after; the result is not `ok` where that does not agree. backup,
+    on_error: as `env.back_up` and `env.on_error` take them.
     """
     if dry_run and verify:
         raise UsageError(
@@ -74,6 +74,7 @@ def upgrade(
         )
     env.limit(limits)
     env.back_up(backup)
+    env.on_error(on_error)
     env.trust_no_edits(wait_s)
     env.directory.require_pairs()
     return _go(env, target, Direction.UPGRADE, dry_run, confirm, verify=verify)
@@ -87,13 +88,15 @@ def downgrade(
     confirm: Confirm | None = None,
     limits: GivenLimits = NO_LIMITS,
     backup: str | None = None,
+    on_error: str = "undo",
 ) -> RunResult | PlanResult:
     """Take the sides in use down to a target, or say what that would do.
 
-    backup: as `env.back_up` takes it.
+    backup, on_error: as `env.back_up` and `env.on_error` take them.
     """
     env.limit(limits)
     env.back_up(backup)
+    env.on_error(on_error)
     env.trust_no_edits()
     env.directory.require_pairs()
     return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
@@ -153,9 +156,9 @@ def _go(
             return preview.describe(env, plan, states)
         losses = _losses(env, plan, states)
         if confirm is not None and losses and not env.config.allow_destructive:
-            confirm([str(loss) for loss in losses])
+            confirm(losses)
         if verify:
-            witness = Witness(env, plan, losing={loss.backend for loss in losses})
+            witness = Witness(env, plan)
     done = env.migrate(target, direction)
     return RunResult(
         direction,
@@ -173,22 +176,10 @@ def _go(
     )
 
 
-@dataclass(frozen=True)
-class _Lost:
-    """What a step of a plan takes away for good."""
-
-    revision: str
-    backend: BackendName
-    loss: Loss
-
-    def __str__(self) -> str:
-        return f"{self.revision}  {self.loss}"
-
-
-def _losses(env: Environment, plan: Plan, states: States) -> list[_Lost]:
+def _losses(env: Environment, plan: Plan, states: States) -> list[str]:
     """Say what would be gone for good; a database without revisions has nothing."""
     return [
-        _Lost(step.revision.id, name, loss)
+        f"{step.revision.id}  {loss}"
         for step in plan.steps
         for name in step.backends
         if states[name].applied

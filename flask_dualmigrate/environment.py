@@ -18,14 +18,23 @@ from .backing_up import BackupChoice, Backups
 from .backups import Manifest, Scope
 from .config import Config
 from .consistency import require_consistent
-from .errors import DatabaseUnavailable, IntegrityError
+from .errors import DatabaseUnavailable, IntegrityError, UsageError, redact
 from .events import lock_told, run_told, waits_told
-from .executor import Executor, StepResult, require_pair
+from .executor import (
+    UNDECIDED,
+    Executor,
+    StepResult,
+    after_restore,
+    require_pair,
+    way_back,
+)
 from .forerunner import refuse_repetition
 from .graph import RevisionGraph
 from .lock_wait import Waiting
 from .lockfile import read_lock_file
 from .plan import Plan, States, make_plan, require_target
+from .restoration import OnError
+from .restoring import Restoring, refuse_half_restored
 from .revision import BackendName, Direction, Revision, Step
 from .script import Files, Unrun
 from .sides import Sides
@@ -57,6 +66,7 @@ class Environment(Sides):
         self._on_wait = on_wait or (lambda holder: None)
         self._on_backup = on_backup
         self._backup_choice = _choice(config)
+        self._on_error = OnError.UNDO
         self.backup: Manifest | None = None
         self._unavailable: DatabaseUnavailable | None = None
 
@@ -87,6 +97,22 @@ class Environment(Sides):
             on_backup=self._on_backup,
         )
 
+    def on_error(self, given: str) -> None:
+        """Say what becomes of both databases when a script fails, as OnError has it.
+
+        Raises UsageError for another word, and for "restore" where no backup is made.
+        """
+        if given not in list(OnError):
+            words = ", ".join(OnError)
+            raise UsageError(f"on_error is one of {words}, not {given!r}")
+        if given == OnError.RESTORE and self._backup_choice.scope is None:
+            raise UsageError(
+                "--on-error restore needs a backup, and this run makes none",
+                hint='Leave --no-backup out (or DUALMIGRATE_BACKUP = "never"), or say '
+                "--on-error undo.",
+            )
+        self._on_error = OnError(given)
+
     def trust_no_edits(self, wait_s: float = 0.0) -> None:
         """Have the applied scripts compared with the journals before any script runs.
 
@@ -115,7 +141,16 @@ class Environment(Sides):
         self.before_running = compare
 
     def states(self) -> dict[BackendName, State]:
-        """Read what the sides of this run have."""
+        """Read what the sides of this run have.
+
+        Raises IntegrityError if a restore of them is half done.
+        """
+        states = self.states_as_they_are()
+        refuse_half_restored(states)
+        return states
+
+    def states_as_they_are(self) -> dict[BackendName, State]:
+        """Read what the sides have, in the middle of a restore too."""
         return {name: backend.read() for name, backend in self.backends.items()}
 
     def check_servers(self) -> None:
@@ -141,6 +176,7 @@ class Environment(Sides):
         return all(
             state.applied == graph.revisions.keys()
             and not state.open_entries()
+            and state.restoring is None
             and (state.has_journal or len(self.backends) == 1)
             for state in states
         )
@@ -154,6 +190,7 @@ class Environment(Sides):
             self.directory if lines is None else RevisionGraph.of_lock_file(root, lines)
         )
         states = {name: side.read(graph) for name, side in self.backends.items()}
+        refuse_half_restored(states)
         return make_readiness(graph, states)
 
     @contextmanager
@@ -205,7 +242,10 @@ class Environment(Sides):
         before: what `foreseen` was made from.
         """
         executor = Executor(
-            self.backends, on_step=self._on_step, keep_going=self.stop.require
+            self.backends,
+            on_step=self._on_step,
+            keep_going=self.stop.require,
+            on_error=self._on_error,
         )
         states = self.states()
         plan = self._checked_plan(target, direction, states).within(foreseen)
@@ -217,7 +257,38 @@ class Environment(Sides):
             states = self.states()
             plan = self.plan(target, direction, states).within(plan)
         self.backup = self.backups.take(plan, states)
-        return (*executor.undone, *executor.run(plan))
+        return (*executor.undone, *self._run(executor, plan))
+
+    def _run(self, executor: Executor, plan: Plan) -> tuple[StepResult, ...]:
+        """Do the plan; where a script fails, bring back the backup if that is asked."""
+        if self.backup is None:
+            if executor.on_error is OnError.RESTORE:
+                executor.on_error = OnError.UNDO  # nothing was there to be backed up
+            return executor.run(plan)
+        executor.backup = self.backup.name
+        try:
+            return executor.run(plan)
+        except UNDECIDED:
+            raise  # not ours any more, or not known: the next run looks
+        except Exception as error:
+            if executor.on_error is not OnError.RESTORE:
+                raise
+            raise self._restored(self.backup.name, plan, error) from error
+
+    def _restored(self, name: str, plan: Plan, error: Exception) -> Exception:
+        """Bring both databases back, under the same locks; return what to raise."""
+        try:
+            with self.backup_store.find(name) as (folder, manifest):
+                restoring = Restoring(self.backends, folder, manifest)
+                restoring.require_whole(self.states_as_they_are())
+                restoring.run()
+        except Exception as second:
+            error.add_note(
+                f"Backup {name} could not be restored: {redact(str(second))} "
+                f"{way_back(name)}"
+            )
+            return error
+        return after_restore(plan, name, error)
 
     def foresee(self, target: str, direction: Direction) -> tuple[Plan, States]:
         """Return the plan, and what it was made from; no lock is held.

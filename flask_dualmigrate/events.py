@@ -45,6 +45,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("revision", "direction", "backend", "step", "operation", "collection"),
             "duration_ms",
         ),
+        "restored": ("backup", "backends", "duration_ms"),
         "note": ("revision", "backend", "step", "operation"),
         "retry": ("backend", "attempt", "pause_s"),
     }

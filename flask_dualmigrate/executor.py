@@ -27,11 +27,12 @@ from .errors import (
 from .events import since_ms, tell
 from .journal import Entry
 from .plan import Plan, States
+from .restoration import OnError
 from .revision import BackendName, Direction, Revision, Step
 from .stopping import Interrupted
 
 log = logging.getLogger(__name__)
-_UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
+UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
 """After these nothing is undone: what there is, is not known, or not ours any more."""
 
 Backends = Mapping[BackendName, Backend]
@@ -75,6 +76,8 @@ class Executor:
     backends: in the order they are worked on, the deciding one last.
     on_step: told each step before it begins. keep_going: called before each step;
     raises when the run must stop.
+    on_error: what becomes of a step whose script fails; RESTORE leaves it as it
+    stands, for the caller. backup: the name of this run's, for what is said then.
     undone: the half-done steps of earlier runs that recover() took back.
     """
 
@@ -84,7 +87,10 @@ class Executor:
         *,
         on_step: Callable[[Step], None] | None = None,
         keep_going: Callable[[], None] | None = None,
+        on_error: OnError = OnError.UNDO,
     ) -> None:
+        self.backup: str | None = None
+        self.on_error = on_error
         self.undone: list[StepResult] = []
         self._backends = backends
         self._on_step = on_step or (lambda step: None)
@@ -216,9 +222,12 @@ class Executor:
                     backends=[*step.backends],
                     error=error,
                 )
-                if isinstance(error, _UNDECIDED):
+                if isinstance(error, UNDECIDED):
                     raise
-                self._undo([*done, backend], step, error)
+                if self.on_error is OnError.UNDO:
+                    self._undo([*done, backend], step, error)
+                else:
+                    self._keep(backend, step, error)
                 raise
             done.append(backend)
             reached("step.side")
@@ -256,6 +265,14 @@ class Executor:
             what = f"{step.direction} {step.revision.id} on {name.label} {end}"
             _tell("step_undone", what, step, started, backend=name, stays=why)
 
+    def _keep(self, backend: Backend, step: Step, error: Exception) -> None:
+        """Leave a failed step as it stands: the next run carries it on."""
+        try:
+            backend.keep(step, redact(str(error)))
+        except DualMigrateError as other:
+            # It stays open then, as after a kill: that is carried on too.
+            error.add_note(f"That it failed could not be written down: {other}")
+
     def _failure(
         self, plan: Plan, results: list[StepResult], step: Step, error: Exception
     ) -> Exception:
@@ -265,6 +282,9 @@ class Executor:
         """
         if getattr(error, "exit_code", 1) != 1:
             done = _ids(results)
+            kept = hasattr(error, "__notes__") or self.on_error is OnError.KEEP
+            if kept and self.backup is not None and not isinstance(error, UNDECIDED):
+                error.add_note(way_back(self.backup))
             if done:
                 error.add_note(f"Done before it: {done}.")
             return error
@@ -279,8 +299,58 @@ class Executor:
             failed=step.revision.id,
             untouched=ids[place + 1 :],
             error=error,
-            hint=_what_stands(plan, results, step, stays),
+            hint=self._what_stands(plan, results, step, stays),
         )
+
+    def _what_stands(
+        self, plan: Plan, results: list[StepResult], step: Step, stays: str
+    ) -> str:
+        done = _ids(results)
+        before = f"Done before it: {done}. " if done else ""
+        again = f"flask db-migrate {plan.direction} {plan.fixed_target}"
+        back = "" if self.backup is None else f" {way_back(self.backup)}"
+        if self.on_error is not OnError.UNDO:
+            stays = "; ".join(filter(None, ["What it had done is kept", stays]))
+        if stays:
+            return (
+                f"{before}{stays}. Mend the script without changing what is done, then "
+                f"carry on with: {again}{back}"
+            )
+        is_up = step.direction is Direction.UPGRADE
+        return (
+            f"{before}It was undone: the revision is "
+            f"{'not applied' if is_up else 'still applied'}. Mend the script, then: "
+            f"{again}"
+        )
+
+
+def way_back(backup: str) -> str:
+    """Return the sentence that names the command which brings everything back."""
+    return (
+        "Or bring both databases back to where they stood before this run: "
+        f"flask db-migrate restore {backup}"
+    )
+
+
+def after_restore(plan: Plan, backup: str, error: Exception) -> Exception:
+    """Return a failure in the words for databases that were brought back."""
+    again = f"flask db-migrate {plan.direction} {plan.fixed_target}"
+    text = (
+        f"Both databases were restored from backup {backup}: they stand where they "
+        "stood before this run"
+    )
+    if not isinstance(error, PartialFailure):
+        error.add_note(f"{text}.")
+        return error
+    ids = [step.revision.id for step in plan.steps]
+    return PartialFailure(
+        error.what,
+        applied=(),
+        failed=error.failed,
+        untouched=[i for i in ids if i != error.failed],
+        error=error.error,
+        hint=f"{text}. Mend the script, then: {again}",
+    )
 
 
 def _tell(
@@ -305,22 +375,6 @@ def _reason(error: Exception) -> str:
         return str(error).rstrip(".")
     text = str(error).strip() or "no message"
     return f"{type(error).__name__}: {text.splitlines()[0]}"
-
-
-def _what_stands(plan: Plan, results: list[StepResult], step: Step, stays: str) -> str:
-    done = _ids(results)
-    before = f"Done before it: {done}. " if done else ""
-    again = f"flask db-migrate {plan.direction} {plan.fixed_target}"
-    if stays:
-        return (
-            f"{before}{stays}. Mend the script without changing what is done, then "
-            f"carry on with: {again}"
-        )
-    return (
-        f"{before}It was undone: the revision is "
-        f"{'not applied' if step.direction is Direction.UPGRADE else 'still applied'}. "
-        f"Mend the script, then: {again}"
-    )
 
 
 def _ids(results: list[StepResult]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .backend import Aside, PlannedStep
+from .restoration import Kept, Replacement
 from .revision import BackendName, Direction, Revision
 from .status import RevisionStatus
 from .survey import Survey
@@ -103,6 +104,24 @@ class RunResult:
     @property
     def ok(self) -> bool:
         return self.verified is None or self.verified.ok
+
+
+@dataclasses.dataclass(frozen=True)
+class RestoreResult:
+    """What `restore` brought back.
+
+    replaced: tables and collections, as they were before it. kept: what was made since
+    the backup and held data, and where that is now. applied: the revisions of each side
+    from then on. carried_on: an earlier restore, killed half-way, was brought to its
+    end; what it had replaced is not known.
+    """
+
+    backup: str
+    backends: tuple[BackendName, ...]
+    replaced: tuple[Replacement, ...]
+    kept: tuple[Kept, ...]
+    applied: Mapping[BackendName, tuple[str, ...]]
+    carried_on: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,8 @@ Counts = Mapping[str, int]
 class Place:
     """A table or a collection; None: it was not there, or is not there any more.
 
-    allowed: the plan takes something away, so fewer are no surprise.
+    allowed: the plan takes something away, or its rows are elsewhere under another
+    name, so fewer are no surprise.
     """
 
     backend: BackendName
@@ -77,3 +78,29 @@ class Survey:
         problems = [place.problem for place in self.places]
         problems += [pair.problem for pair in self.fields]
         return filter(None, problems)
+
+
+def compared(
+    side: BackendName, before: Counts, after: Counts, *, removing: bool
+) -> tuple[Place, ...]:
+    """Return the places of one side, by name.
+
+    removing: the plan says that it takes something away there. What is gone while
+    something new has as many is taken for renamed.
+    """
+    new = [after[name] for name in after.keys() - before.keys()]
+    places = []
+    for name in sorted({*before, *after}):
+        is_renamed = name not in after and before[name] in new
+        if is_renamed:
+            new.remove(before[name])
+        places.append(
+            Place(
+                side,
+                name,
+                before.get(name),
+                after.get(name),
+                allowed=removing or is_renamed,
+            )
+        )
+    return tuple(places)

@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
+from .backend import Extent
+from .backups import Scope
 from .environment import Environment
 from .plan import Plan
 from .revision import BackendName
-from .survey import Counts, PairedField, Place, Survey
+from .survey import Counts, PairedField, Survey, compared
 
 
 class Witness:
-    """Counts when it is made, and again after the run.
+    """Counts what a plan touches when it is made, and again after the run.
 
-    losing: the sides from which the plan takes something away.
+    Where it cannot be told what a side's scripts touch, all of that side is counted.
     """
 
-    def __init__(
-        self, env: Environment, plan: Plan, *, losing: Collection[BackendName]
-    ) -> None:
+    def __init__(self, env: Environment, plan: Plan) -> None:
         self._env = env
-        self._sides = {name for step in plan.steps for name in step.backends}
-        self._losing = losing
+        self._only: dict[BackendName, Extent | None] = {}
+        self._removing: set[BackendName] = set()
+        for name in {name for step in plan.steps for name in step.backends}:
+            backend = env.backends[name]
+            steps = [step for step in plan.steps if name in step.backends]
+            extent = backend.extent(steps, Scope.TOUCHED)
+            self._only[name] = extent if extent.scope is Scope.TOUCHED else None
+            if any(map(backend.removes, steps)):
+                self._removing.add(name)
         self._before = self._count()
 
     def _count(self) -> dict[BackendName, Counts]:
-        return {name: self._env.backends[name].survey(None) for name in self._sides}
+        return {
+            name: self._env.backends[name].survey(only)
+            for name, only in self._only.items()
+        }
 
     def compare(self) -> Survey:
         """Count again, and compare the columns and fields that stand for each other."""
         after = self._count()
         places = tuple(
-            Place(
-                side,
-                name,
-                before=there.get(name),
-                after=after[side].get(name),
-                allowed=side in self._losing,
-            )
+            place
             for side, there in sorted(self._before.items(), reverse=True)
-            for name in sorted({*there, *after[side]})
+            for place in compared(
+                side, there, after[side], removing=side in self._removing
+            )
         )
         return Survey(places, tuple(_fields(self._env, after)))
 
@@ -52,7 +58,7 @@ def _fields(
         return
     rows, documents = after[BackendName.POSTGRES], after[BackendName.MONGO]
     for table, collection in env.mirrored():
-        if table in rows and collection in documents:
+        if table in rows or collection in documents:
             yield from _pairs(env, table, collection)
 
 

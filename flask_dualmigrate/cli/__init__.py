@@ -11,6 +11,7 @@ from . import (
     linting,
     looking,
     recovering,
+    restoring,
     running,
     writing,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "looking",
     "make_group",
     "recovering",
+    "restoring",
     "running",
     "writing",
 ]

@@ -35,6 +35,12 @@ _BACKUP = (
     ),
     option("--no-backup", is_flag=True, help="Make no backup first."),
 )
+_ON_ERROR = option(
+    "--on-error",
+    type=click.Choice(["undo", "restore", "keep"]),
+    default="undo",
+    help="What becomes of both databases when a script fails (undo).",
+)
 _LIMITS = (
     option(
         "--lock-timeout",
@@ -89,6 +95,7 @@ def _backup(options: dict[str, Any]) -> str | None:
     *_SCRIPTS,
     WAIT,
     *_BACKUP,
+    _ON_ERROR,
     _VERIFY,
     *_LIMITS,
     asks=True,
@@ -99,6 +106,7 @@ def _upgrade(
 ) -> Any:
     """Bring the databases up to a revision (head)."""
     limits, backup = _limits(ways), _backup(ways)
+    on_error = ways.pop("on_error")
     language = commands.language_of(target, **ways)
     if language is not None and wait_s:
         raise UsageError("--wait is for a run: a script is printed without a database")
@@ -117,6 +125,7 @@ def _upgrade(
         verify=verify,
         limits=limits,
         backup=backup,
+        on_error=on_error,
     )
 
 
@@ -126,6 +135,7 @@ def _upgrade(
     _DRY_RUN,
     *_SCRIPTS,
     *_BACKUP,
+    _ON_ERROR,
     *_LIMITS,
     asks=True,
     scope=True,
@@ -133,6 +143,7 @@ def _upgrade(
 def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     """Take the databases down to a revision (-1: one below)."""
     limits, backup = _limits(ways), _backup(ways)
+    on_error = ways.pop("on_error")
     language = commands.language_of(target, **ways)
     if language is not None:
         return commands.print_script(
@@ -145,6 +156,7 @@ def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
         confirm=None if yes else ask,
         limits=limits,
         backup=backup,
+        on_error=on_error,
     )
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import asides, backups, indexes, lint, plans, recovery, results, survey
+from . import (
+    asides,
+    backups,
+    indexes,
+    lint,
+    plans,
+    recovery,
+    restores,
+    results,
+    survey,
+)
 from .plain import as_json
 from .text import lines
 
@@ -17,6 +27,7 @@ __all__ = [
     "lint",
     "plans",
     "recovery",
+    "restores",
     "results",
     "survey",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
@@ -23,7 +23,7 @@ from ..backend import (
     State,
     Ways,
 )
-from ..backups import BackupFolder, Scope
+from ..backups import BackupFolder, Manifest, Scope
 from ..errors import (
     DatabaseUnavailable,
     IntegrityError,
@@ -35,6 +35,8 @@ from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
+from ..ops import Delete, DropCollection
+from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
@@ -49,12 +51,15 @@ from .losses import loss_of
 from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
 from .privileges import require_privileges
+from .restore import MongoRestorer
 from .results import StepResult
 from .resume import described, doubts
 from .runner import OperationRunner
 from .scripts import MongoScripts
 from .selection import extent_of
+from .stored import StoredCollections
 from .survey import count_documents, field_facts
+from .switching import finish
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
 from .ways import find_ways
@@ -122,9 +127,9 @@ class MongoBackend:
     def read(self, graph: RevisionGraph | None = None) -> State:
         with driver_errors("read its journal"):
             entries = self._journal.entries()
-            pair_id = self._journal.pair_id()
+            pair_id, restoring = self._journal.pair_and_restore()
         applied = frozenset(key for key, entry in entries.items() if entry.applied)
-        return State(applied, entries, pair_id)
+        return State(applied, entries, pair_id, restoring=restoring)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
@@ -300,9 +305,40 @@ class MongoBackend:
                 return documents.count_documents({})
             return documents.count_documents({}, limit=limit)
 
-    def survey(self, only: Collection[str] | None) -> Counts:
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> MongoRestorer:
+        return MongoRestorer(
+            self._db,
+            StoredCollections(folder, manifest),
+            manifest,
+            partner=partner,
+            lock=self._lock,
+            keep_going=self._stop.require,
+            on_progress=self._on_progress,
+        )
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        return finish(self._db, self._lock, mark)
+
+    def keep(self, step: Step, error: str) -> None:
+        with driver_errors("write its journal"):
+            self._journal.finish(
+                step.revision.id,
+                Status.FAILED,
+                direction=step.direction,
+                partial=True,
+                error=error,
+            )
+
+    def removes(self, step: Step) -> bool:
+        operations = self._scripts.operations(step)
+        return any(isinstance(op, DropCollection | Delete) for op in operations)
+
+    def survey(self, only: Extent | None) -> Counts:
+        names = None if only is None else {item.name for item in only.items}
         with driver_errors("count documents"):
-            return count_documents(self._db, only=only)
+            return count_documents(self._db, only=names)
 
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
         with driver_errors("count what fields hold"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +17,14 @@ from pymongo.read_concern import ReadConcern
 from ..crashpoints import around
 from ..errors import IntegrityError
 from ..journal import Actor, Entry
+from ..restoration import Unfinished
 from ..revision import Direction, Revision, Status
 from .errors import lock_lost
 
 COLLECTION = "_migrations"
 META = "_migrations_meta"
+RESTORE = "restore"
+"""The key in it of a restore that was begun; see restore_record.py."""
 _KEPT_ATTEMPTS = 50
 _UNSTAMPED = {
     "status": str(Status.ROLLED_BACK),
@@ -71,6 +75,15 @@ class MongoJournal:
     def pair_id(self) -> str | None:
         doc = self._meta.find_one({"_id": "pair"})
         return None if doc is None else str(doc["pair_id"])
+
+    def pair_and_restore(self) -> tuple[str | None, Unfinished | None]:
+        """Return the id of the pair, and the restore that was begun; None: none."""
+        found = {doc["_id"]: doc for doc in self._meta.find({})}
+        pair, restore = found.get("pair"), found.get(RESTORE)
+        return (
+            None if pair is None else str(pair["pair_id"]),
+            None if restore is None else unfinished_of(restore),
+        )
 
     @around("mongo.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
@@ -213,6 +226,12 @@ class MongoJournal:
             names = ("direction", "status", "started_at", "by", "host")
             attempts += ({name: doc.get(name) for name in names},)
         return attempts
+
+
+def unfinished_of(doc: Doc) -> Unfinished:
+    """Return the record of a restore as the spine sees it."""
+    names = [field.name for field in dataclasses.fields(Unfinished)]
+    return Unfinished(**{name: doc[name] for name in names})
 
 
 def beginning(

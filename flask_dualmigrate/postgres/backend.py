@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -24,18 +24,20 @@ from ..backend import (
     State,
     Ways,
 )
-from ..backups import BackupFolder, Scope
+from ..backups import BackupFolder, Manifest, Scope
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
+from ..restoration import Kept, Restorer
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
 from ..survey import Counts
 from .cancelling import interruptible
+from .content import Content, pg_restore_for
 from .crashpoints import watch
 from .dump import PostgresDump
 from .env import run_script
@@ -48,6 +50,8 @@ from .losses import LIMIT_MS, loss_of
 from .other_dialects import dump_sqlite, other_extent
 from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
+from .restore import PostgresRestorer
+from .restore_sqlite import SqliteRestorer
 from .scripts import PostgresScripts
 from .survey import column_facts, count_rows
 from .touched import extent_of
@@ -83,6 +87,9 @@ class PostgresBackend:
         self._options = options
         self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
         self._stop = stop
+        self._limits = limits
+        self._pg_dump = pg_dump
+        self._on_progress = on_progress
         self._schema = options.get("version_table_schema")
         self._version_table = options.get("version_table", "alembic_version")
         self._scripts = PostgresScripts(
@@ -129,10 +136,16 @@ class PostgresBackend:
         with driver_errors("read its journal"), self.engine.connect() as connection:
             heads = read_heads(connection, graph, self._environment)
             entries = self._journal.entries(connection)
-            pair_id = self._journal.pair_id(connection)
+            pair_id, restored = self._journal.pair_and_restored(connection)
         known = entries or {}
-        applied = applied_below(heads, graph, known)
-        return State(applied, known, pair_id, heads, has_journal=entries is not None)
+        return State(
+            applied_below(heads, graph, known),
+            known,
+            pair_id,
+            heads,
+            has_journal=entries is not None,
+            restored=restored,
+        )
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
@@ -330,6 +343,35 @@ class PostgresBackend:
                 return None
             return int(connection.execute(query).scalar_one())
 
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> Restorer:
+        if not self._is_postgres:
+            return SqliteRestorer(
+                self.engine,
+                folder,
+                manifest,
+                journal=self._journal,
+                version_table=self._version_table,
+            )
+        return PostgresRestorer(
+            self.engine,
+            Content(folder, manifest, lambda: pg_restore_for(manifest, self._pg_dump)),
+            journal=self._journal,
+            version_table=self._version_table,
+            limits=self._limits,
+            stop=self._stop,
+            require_lock=self._lock.require,
+            on_progress=self._on_progress,
+        )
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        """Nothing: its commit is the point of no return."""
+        return ()
+
+    def keep(self, step: Step, error: str) -> None:
+        self.revert(step, error)
+
     def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
         version = self._options.get("version_table", "alembic_version")
         ours = [version, *(table.name for table in self._journal.tables)]
@@ -356,13 +398,16 @@ class PostgresBackend:
         with driver_errors("be backed up"), self.engine.connect() as connection:
             return dump_sqlite(connection, folder, applied)
 
-    def survey(self, only: Collection[str] | None) -> Counts:
+    def removes(self, step: Step) -> bool:
+        return bool(self._scripts.destructive(step))
+
+    def survey(self, only: Extent | None) -> Counts:
         tables = self._environment["metadata"].tables.values()
         with driver_errors("count rows"), self.engine.connect() as connection:
             return count_rows(
                 connection,
                 {None, *(table.schema for table in tables)},
-                only=only,
+                only=None if only is None else only.items,
                 ours={self._version_table},
             )
 

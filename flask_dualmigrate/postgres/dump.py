@@ -32,6 +32,14 @@ _END_ORPHANS = sa.text(
     "AND usename = current_user"
 )
 
+_UNREADABLE = sa.text(
+    "SELECT n.nspname, c.relname FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') "
+    "AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') "
+    "AND NOT has_table_privilege(c.oid, 'SELECT')"
+)
+
 
 class PostgresDump:
     """Writes one database into a backup; the caller holds the lock of migrations.
@@ -70,19 +78,20 @@ class PostgresDump:
             link = libpq_of(connection)
             run = _Run(program, link, snapshot, self._lock_timeout_s, self._stop)
             tables = [item for item in extent.items if item.existed]
-            patterns = [_pattern(t.schema or "", t.name) for t in tables]
-            chosen = patterns if extent.scope is Scope.TOUCHED else []
-            with folder.new_file(layout.POSTGRES_DUMP) as file:
-                arguments = ["--format=custom", "--compress=1", *chosen]
-                with run.started(file, arguments) as process:
-                    rows = self._count(connection, extent)
-                    run.wait(process, lambda: self._tell(file))
-            self._tell(None)
+            chosen = [f"--table={_pattern(t.schema or '', t.name)}" for t in tables]
+            if extent.scope is Scope.ALL:
+                chosen = []
+            hidden = [f"--exclude-table={each}" for each in _unreadable(connection)]
             with (
-                folder.new_file(layout.POSTGRES_SCHEMA) as file,
-                run.started(file, ["--schema-only"]) as process,
+                folder.new_file(layout.POSTGRES_DUMP) as file,
+                folder.new_file(layout.POSTGRES_SCHEMA) as schema,
+                run.started(file, ["--format=custom", "--compress=1", *chosen]) as data,
+                run.started(schema, ["--schema-only", *hidden]) as names,
             ):
-                run.wait(process, lambda: None)
+                rows = self._count(connection, extent)
+                run.wait(data, lambda: self._tell(file))
+                run.wait(names, lambda: None)
+            self._tell(None)
             version = ".".join(map(str, _server_version(connection)))
         part = PostgresPart(link.database, tuple(applied), rows)
         return Dumped(part, {"pg_dump": program.version, "postgres": version})
@@ -224,12 +233,21 @@ def _failed(said: str, code: int) -> BackupError:
 
 
 def _pattern(schema: str, name: str) -> str:
-    """Return an option that names one table, whatever is in its name.
+    """Return a pattern that fits one table, whatever is in its name.
 
     Within double quotes no sign stands for others.
     Source: PostgreSQL manual, psql, Patterns.
     """
-    return f"--table={quoted(schema)}.{quoted(name)}"
+    return f"{quoted(schema)}.{quoted(name)}"
+
+
+def _unreadable(connection: Connection) -> list[str]:
+    """Return patterns of the tables that our role may not read: of other apps, say.
+
+    The schema is told without them; pg_dump would stop at the first one.
+    """
+    found = connection.execute(_UNREADABLE).all()
+    return [_pattern(schema, name) for schema, name in found]
 
 
 def _server_version(connection: Connection) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from ..journal import Actor, Entry
 from ..revision import Direction, Revision, Status
 
 PREFIX = "dualmigrate_"
+_RESTORED = "restored"
 
 
 class PostgresJournal:
@@ -94,6 +95,28 @@ class PostgresJournal:
 
     def set_pair_id(self, connection: Connection, pair_id: str) -> None:
         connection.execute(self._meta.insert().values(key="pair_id", value=pair_id))
+
+    def pair_and_restored(
+        self, connection: Connection
+    ) -> tuple[str | None, str | None]:
+        """Return the id of the pair, and the mark of the last restore; None: none."""
+        if not self.exists(connection):
+            return None, None
+        query = sa.select(self._meta.c.key, self._meta.c.value)
+        found = {row.key: row.value for row in connection.execute(query)}
+        return found.get("pair_id"), found.get(_RESTORED)
+
+    def restored(self, connection: Connection) -> str | None:
+        """Return the mark of the last restore; None: there is none."""
+        if not self.exists(connection):
+            return None
+        query = sa.select(self._meta.c.value).filter_by(key=_RESTORED)
+        return connection.execute(query).scalar_one_or_none()
+
+    def set_restored(self, connection: Connection, mark: str) -> None:
+        of_others = self._meta.c.key == _RESTORED
+        connection.execute(self._meta.delete().where(of_others))
+        connection.execute(self._meta.insert().values(key=_RESTORED, value=mark))
 
     @around("postgres.journal.write")
     def write(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from ..backend import FieldFacts
+from ..backend import BackupItem, FieldFacts
 from ..survey import Counts
 from .journal import PREFIX
 
@@ -15,21 +15,28 @@ def count_rows(
     connection: sa.Connection,
     schemas: Collection[str | None],
     *,
-    only: Collection[str] | None,
+    only: Collection[BackupItem] | None,
     ours: Collection[str],
 ) -> Counts:
     """Count the rows of the app's tables, exactly.
 
-    schemas: where to look; None is the default one. only: names as the metadata has
-    them, "schema.table" or "table"; None: all. ours: tables that are not the app's.
+    schemas: where to look; None is the default one. only: these tables; None: all.
+    ours: tables that are not the app's. Returns names as the metadata has them,
+    "schema.table" or "table".
     """
     inspector = sa.inspect(connection)
+    default = inspector.default_schema_name
+    wanted = None
+    if only is not None:
+        wanted = {(item.schema or default, item.name) for item in only}
     found = {}
     for schema in sorted(schemas, key=str):
         for name in sorted(inspector.get_table_names(schema)):
             full = name if schema is None else f"{schema}.{name}"
             is_ours = name in ours or name.startswith(PREFIX)
-            if is_ours or (only is not None and full not in only):
+            if is_ours or (
+                wanted is not None and (schema or default, name) not in wanted
+            ):
                 continue
             table = sa.table(name, schema=schema)
             query = sa.select(sa.func.count()).select_from(table)
@@ -41,10 +48,11 @@ def column_facts(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str]
 ) -> dict[str, FieldFacts]:
     """Count the nulls of columns in one pass; those that are not there are left out."""
-    there = {
-        c["name"]
-        for c in sa.inspect(connection).get_columns(table.name, schema=table.schema)
-    }
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(table.name, schema=table.schema):
+        return {}
+    found = inspector.get_columns(table.name, schema=table.schema)
+    there = {column["name"] for column in found}
     wanted = [name for name in columns if name in there]
     counts = [sa.func.count(table.c[name]) for name in wanted]
     query = sa.select(sa.func.count(), *counts).select_from(table)

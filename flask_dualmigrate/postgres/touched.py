@@ -19,6 +19,8 @@ _OURS = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
 _ALL_TABLES = sa.text(f"""
 SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND {_OURS}
+AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                AND d.objid = c.oid AND d.deptype = 'e')
 """)
 
 _NAMED = sa.text("""

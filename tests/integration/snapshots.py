@@ -15,10 +15,13 @@ OURS = ("_migrations", "_aside_")
 def mongo_snapshot(db: Database[Any], *, ours: bool = False) -> dict[str, Any]:
     """Return collection -> (options, indexes, raw documents); our own if asked."""
     raw = CodecOptions(document_class=RawBSONDocument)
-    found = {}
+    found: dict[str, Any] = {}
     for info in db.list_collections():
         name = info["name"]
         if name.startswith(OURS) and not ours:
+            continue
+        if info["type"] == "view":
+            found[name] = (info["options"], [], [])
             continue
         documents = db.get_collection(name, codec_options=raw).find().sort("_id")
         found[name] = (

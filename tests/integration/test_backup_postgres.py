@@ -6,6 +6,7 @@ import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -99,8 +100,10 @@ def test_a_plan_touches_these_tables(
         assert plan.backup is None
         return
     assert plan.backup is not None
-    whole = "all of PostgreSQL" if tables == "all" else f"{tables} on PostgreSQL"
-    assert plan.backup.startswith(f"{whole} and ")
+    if tables == "all":
+        assert plan.backup.startswith("all of PostgreSQL (since ")
+    else:
+        assert plan.backup.startswith(f"{tables} on PostgreSQL and ")
 
 
 def test_odd_names_and_schemas_are_dumped(
@@ -226,3 +229,38 @@ def test_what_a_killed_run_left_at_work_is_ended(
         assert run().backup is not None
         connection.invalidate()
     left.dispose()
+
+
+def test_tables_of_others_do_not_keep_a_role_from_backing_up_its_own(
+    shop: Flask,
+    shop_tree: Tree,
+    filled: None,
+    engine: sa.Engine,
+    make_app: MakeApp,
+    postgres_url: str,
+    backups: BackupStore,
+) -> None:
+    role = f"r_{uuid4().hex}"
+    owned = ("items", "logs", "alembic_version", "dualmigrate_journal")
+    shop_tree.add("r2", postgres=f"op.add_column('items', {ADD})")
+    config = {k: v for k, v in shop.config.items() if k.startswith("DUALMIGRATE_")}
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN")
+        connection.exec_driver_sql("CREATE SCHEMA theirs")
+        connection.exec_driver_sql("CREATE TABLE theirs.secret (id serial)")
+        connection.exec_driver_sql(f"GRANT ALL ON SCHEMA public TO {role}")
+        for table in (*owned, "dualmigrate_meta"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} OWNER TO {role}")
+    try:
+        url = make_url(postgres_url).set(username=role)
+        urls = {"postgres": url.render_as_string(hide_password=False)}
+        with make_app(config=config, urls=urls).app_context():
+            manifest = manifest_of(backups, run().backup)
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"REASSIGN OWNED BY {role} TO CURRENT_USER")
+            connection.exec_driver_sql(f"DROP OWNED BY {role}")
+            connection.exec_driver_sql(f"DROP ROLE {role}")
+    schema = (backups.root / manifest.name / "postgres/schema.sql").read_text()
+    assert "TABLE public.logs" in schema
+    assert "secret" not in schema

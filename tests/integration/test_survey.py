@@ -149,6 +149,33 @@ def test_rows_that_a_script_says_it_takes_away_are_not_missed(one: Tree) -> None
     assert [place.after for place in survey.places] == [0, 0]
 
 
+def test_what_is_renamed_or_kept_aside_is_not_missed(one: Tree) -> None:
+    one.add(
+        "r2",
+        postgres='op.rename_table("item", "article")',
+        mongo='op.rename_collection("item", "article")',
+    )
+    init()
+    survey = verified()
+    assert problems(survey) == {}
+    assert [(p.name, p.before, p.after) for p in survey.places] == [
+        *(("article", None, 3), ("item", 3, None)) * 2
+    ]
+    one.add("r3", mongo='op.drop_collection("article")')
+    init()
+    assert problems(verified()) == {}
+
+
+def test_what_the_plan_does_not_touch_is_not_counted(
+    one: Tree, engine: sa.Engine, mongo_db: Db
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE other (id int)"))
+    mongo_db.other.insert_one({})
+    add_status(one)
+    assert {place.name for place in verified().places} == {"item"}
+
+
 def test_the_command_prints_a_table_and_exits_with_3_where_it_differs(
     one: Tree, app: Flask
 ) -> None:

@@ -7,7 +7,7 @@ them leaves. What a real server does is for the integration tests.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,10 +22,11 @@ from flask_dualmigrate.backend import (
     State,
     Ways,
 )
-from flask_dualmigrate.backups import BackupFolder, Scope
+from flask_dualmigrate.backups import BackupFolder, Manifest, Scope
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
 from flask_dualmigrate.journal import Entry
+from flask_dualmigrate.restoration import Kept, Restorer
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
 
 UP, DOWN = Direction.UPGRADE, Direction.DOWNGRADE
@@ -116,6 +117,20 @@ class FakeSide:
     def free(self, holder: Holder) -> bool:
         raise AssertionError("the executor frees no lock of another run")
 
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> Restorer:
+        raise AssertionError("the executor restores nothing")
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        raise AssertionError("the executor restores nothing")
+
+    def keep(self, step: Step, error: str) -> None:
+        partial = not self.atomic
+        self._change(
+            "keep", lambda: self.store.close(step, Status.FAILED, partial=partial)
+        )
+
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         return ()
 
@@ -149,7 +164,10 @@ class FakeSide:
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         raise AssertionError("the executor prints no script")
 
-    def survey(self, only: Collection[str] | None) -> dict[str, int]:
+    def removes(self, step: Step) -> bool:
+        return False
+
+    def survey(self, only: Extent | None) -> dict[str, int]:
         return {}
 
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:

@@ -32,6 +32,7 @@ COMMANDS = [
         "merge",
         "migrate",
         "repair",
+        "restore",
         "revision",
         "show",
         "stamp",
@@ -78,7 +79,14 @@ def test_every_command_explains_itself_and_its_options(
 @pytest.mark.parametrize(
     ("option", "takers"),
     [
-        ("--yes", {"upgrade", "downgrade", "stamp", "asides", "repair", "unlock"}),
+        (
+            "--yes",
+            {
+                *("upgrade", "downgrade", "stamp", "asides", "repair", "unlock"),
+                "restore",
+            },
+        ),
+        ("--on-error", {"upgrade", "downgrade"}),
         ("--purge-older-than", {"asides"}),
         ("--dry-run", {"upgrade", "downgrade"}),
         ("--backup", {"upgrade", "downgrade"}),
@@ -93,7 +101,7 @@ def test_every_command_explains_itself_and_its_options(
             "--backend",
             {
                 *("upgrade", "downgrade", "stamp", "current", "status", "check"),
-                *("unlock", "verify"),
+                *("unlock", "verify", "restore"),
             },
         ),
         ("--head", {"revision", "migrate"}),

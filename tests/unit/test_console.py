@@ -14,6 +14,7 @@ import pytest
 from flask_dualmigrate import results
 from flask_dualmigrate.backend import Aside, Forecast, PlannedStep
 from flask_dualmigrate.console import as_json, as_text
+from flask_dualmigrate.restoration import Kept, Replacement
 from flask_dualmigrate.results import (
     AsidesResult,
     CheckResult,
@@ -27,6 +28,7 @@ from flask_dualmigrate.results import (
     PlanResult,
     PurgeResult,
     RepairResult,
+    RestoreResult,
     RevisionResult,
     RunResult,
     ScriptResult,
@@ -34,7 +36,7 @@ from flask_dualmigrate.results import (
     StampResult,
     StatusResult,
 )
-from flask_dualmigrate.revision import Direction, Revision
+from flask_dualmigrate.revision import BackendName, Direction, Revision
 from flask_dualmigrate.status import RevisionStatus, SideStatus
 
 from .trees import BOTH, MONGO, POSTGRES
@@ -123,6 +125,28 @@ TEXTS = [
         "Detected: add column items.status\nWrote /m/a.py",
     ),
     (RunResult(UP, ()), "Nothing to do."),
+    (
+        RestoreResult(
+            "b1",
+            (BackendName.MONGO, BackendName.POSTGRES),
+            (
+                Replacement(BackendName.POSTGRES, "item", 7, 1_234),
+                Replacement(BackendName.MONGO, "late", 1, None),
+            ),
+            (Kept(BackendName.MONGO, "late", "_aside_ab12_late", 1),),
+            {BackendName.POSTGRES: (), BackendName.MONGO: ("ab12",)},
+        ),
+        "Restored PostgreSQL and MongoDB from b1.\n"
+        "  item on PostgreSQL: 1,234 rows\n"
+        "  late on MongoDB: taken away\n"
+        "  late on MongoDB: 1 document kept in _aside_ab12_late\n"
+        "PostgreSQL has no revision.\n"
+        "MongoDB has ab12.",
+    ),
+    (
+        RestoreResult("b1", (BackendName.MONGO,), (), (), {}, carried_on=True),
+        "Restored MongoDB from b1, from where that had stopped.",
+    ),
     (
         RunResult(UP, (DONE,)),
         "Upgraded ab12  add status  (PostgreSQL and MongoDB, 41 ms)",
