@@ -176,6 +176,7 @@ def test_what_cannot_be_restored_is_refused_in_one_line_and_changes_nothing(
         (line,) = said.stderr.strip().splitlines()
         assert words in line
         assert shop.holds() == after, name
+        assert not [n for n in shop.db.list_collection_names() if "restore" in n]
     assert run(shop, "status").exit_code == 0
 
 
