@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from flask_dualmigrate.errors import DualMigrateError
 
-from . import at_head, backfill, backup, generate, restore, revisions
+from . import at_head, backfill, backup, generate, lint, restore, revisions
 from .databases import Databases, databases
 from .measure import Comparison
 from .report import as_json, as_text, machine, seconds
@@ -23,6 +23,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "backup": backup.run,
     "restore": restore.run,
     "generate": generate.run,
+    "lint": lint.run,
 }
 
 

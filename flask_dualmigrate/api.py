@@ -20,6 +20,7 @@ from . import (
     backup_commands,
     commands,
     index_commands,
+    linting,
     repairing,
     restores,
     unlocking,
@@ -41,6 +42,7 @@ from .indexes import (
     IndexSyncResult,
 )
 from .limits import NO_LIMITS, GivenLimits
+from .lint import LintResult
 from .recovery import UnlockResult, VerifyResult
 from .results import (
     AsidesResult,
@@ -432,3 +434,21 @@ def check(
     wait_s: seconds to wait for the databases to come up.
     """
     return commands.check(_env(directory, backend=backend), wait_s=wait_s)
+
+
+def lint(
+    directory: str | None = None,
+    revisions: str | Sequence[str] = (),
+    *,
+    since: str | None = None,
+    sql_only: bool = False,
+    mongo_only: bool = False,
+) -> LintResult:
+    """Look for what is dangerous in scripts; `.ok` if nothing is.
+
+    revisions: ids, or FROM:TO; none: all of them. since: what comes after that one.
+    """
+    named = [revisions] if isinstance(revisions, str) else list(revisions)
+    return linting.lint(
+        _env(directory), named, since=since, sql_only=sql_only, mongo_only=mongo_only
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +35,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_REPLICATION_LAG_S": 10.0,  # seconds; 0: do not wait for it
         "DUALMIGRATE_ALLOW_DESTRUCTIVE": False,  # True: without a question
         "DUALMIGRATE_ALLOW_WORLD_WRITABLE": False,  # True: others may write scripts
+        "DUALMIGRATE_LINT_IGNORE": (),  # codes of rules, such as "DM124"
         "DUALMIGRATE_VALIDATORS": "off",  # "off" | "warn" | "error"
         "DUALMIGRATE_BACKUP": "touched",  # "touched" | "all" | "never"
         "DUALMIGRATE_BACKUP_DIR": None,  # a path; None: in the instance folder
@@ -85,6 +87,7 @@ class Config:
     backup_dir: str | None = None
     backup_max_bytes: int = 1024**3
     pg_dump: str | None = None
+    lint_ignore: tuple[str, ...] = ()
     alembic_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     x_arg: tuple[str, ...] = ()
 
@@ -126,6 +129,7 @@ class Config:
             pg_dump=_path_or_none(values, "DUALMIGRATE_PG_DUMP"),
             allow_destructive=_yes_or_no(values, "DUALMIGRATE_ALLOW_DESTRUCTIVE"),
             allow_world_writable=_yes_or_no(values, "DUALMIGRATE_ALLOW_WORLD_WRITABLE"),
+            lint_ignore=_codes(values["DUALMIGRATE_LINT_IGNORE"]),
             **given,
         )
 
@@ -236,6 +240,17 @@ def _times(values: Mapping[str, Any], key: str) -> int:
     if isinstance(value, bool) or not str(value).isdecimal():
         raise UsageError(f"{key} is a number of times, not {value!r}")
     return int(value)
+
+
+def _codes(value: Any) -> tuple[str, ...]:
+    found = value.replace(",", " ").split() if isinstance(value, str) else value
+    fits = isinstance(found, list | tuple | set | frozenset)
+    if not fits or not all(re.fullmatch(r"DM\d{3}", str(code)) for code in found):
+        raise UsageError(
+            f"DUALMIGRATE_LINT_IGNORE is a list of codes such as DM124, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
+    return tuple(sorted(map(str, found)))
 
 
 def _unknown(key: str) -> str:

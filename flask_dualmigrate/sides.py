@@ -18,6 +18,7 @@ from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 from pymongo.database import Database
 
+from .autogenerate.counterpart_operations import CounterpartOperations
 from .autogenerate.counterparts import counterparts, script_counterparts
 from .autogenerate.naming import Naming
 from .autogenerate.paired import Paired, paired_fields
@@ -33,12 +34,16 @@ from .indexes import (
     settle_declarations,
 )
 from .limits import GivenLimits
+from .lint import UNKNOWN, Facts, Linter, Wings
 from .mongo import waking as mongo_waking
 from .mongo.backend import MongoBackend
 from .mongo.beanie_indexes import of_documents
 from .mongo.clients import own_database
 from .mongo.declared import scripted
 from .mongo.indexes import MongoIndexes
+from .mongo.lint_facts import MongoFacts
+from .mongo.recording import record as record_mongo
+from .mongo.standalone import why_not_standalone
 from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
 from .postgres.direct import direct_engine
@@ -294,6 +299,36 @@ class Sides:
             wait_s=wait_s,
             on_absent=self._on_absent,
         )
+
+    def linter(
+        self,
+        directory: ScriptDirectory,
+        sides: Collection[BackendName],
+        *,
+        counts: bool = True,
+    ) -> Linter:
+        """Return what looks for dangers in scripts. counts: a MongoDB may be asked."""
+        naming = Naming(self.config.collections, self.config.fields)
+        both = len(self.available) == 2
+        validators = self.config.validators
+        return Linter(
+            directory,
+            Wings(
+                record_mongo,
+                why_not_standalone,
+                CounterpartOperations(naming, validators) if both else None,
+                self._facts_of() if counts else lambda revision_id: UNKNOWN,
+            ),
+            limits=self.config.limits,
+            sides=sides,
+            ignored=self.config.lint_ignore,
+        )
+
+    def _facts_of(self) -> Callable[[str], Facts]:
+        if BackendName.MONGO not in self.in_scope:
+            return lambda revision_id: UNKNOWN
+        backend = self.backends[BackendName.MONGO]
+        return MongoFacts(self._mongo_db, lambda: backend.read().applied).of
 
     def dispose(self) -> None:
         """Close pooled connections, so that none is left for a fork to share."""

@@ -32,7 +32,7 @@ def counterparts(
     """
     each = [metadata] if isinstance(metadata, MetaData) else metadata
     tables = [table for item in each for table in item.tables.values()]
-    plain = plain_dialect(dialect or _postgres())
+    plain = plain_dialect(dialect or postgres_dialect())
     context = Context(naming, plain)
     states = schema_of(tables, plain).values()
     return _of_tables(states, context)
@@ -45,7 +45,7 @@ def script_counterparts(
 
     scripts: oldest first; they are run on a database that is not there.
     """
-    context = Context(naming, _postgres())
+    context = Context(naming, postgres_dialect())
     tables: Schema = {}
     for script in scripts:
         module = script if isinstance(script, ModuleType) else script.module
@@ -61,7 +61,8 @@ def _of_tables(tables: Iterable[TableState], context: Context) -> DeclaredIndexe
     )
 
 
-def _postgres() -> Dialect:
+def postgres_dialect() -> Dialect:
+    """Return the dialect that scripts are read with; no driver is needed."""
     make: Any = PGDialect
     dialect: Dialect = make(paramstyle="named")
     dialect.default_schema_name = "public"

@@ -12,6 +12,7 @@ from ..environment import Environment
 from ..errors import UsageError
 from .asking import has_terminal
 from .command import argument, command, option
+from .linting import warn
 
 _HEADER = (
     option("--head", default="head", help="The revision that this one follows."),
@@ -37,7 +38,7 @@ def _init(env: Environment) -> Any:
 )
 def _revision(env: Environment, **options: Any) -> Any:
     """Write a new revision: an Alembic script and a Mongo script."""
-    return authoring.revision(env, **options)
+    return warn(env, authoring.revision(env, **options))
 
 
 @command(
@@ -45,7 +46,7 @@ def _revision(env: Environment, **options: Any) -> Any:
 )
 def _migrate(env: Environment, **options: Any) -> Any:
     """Write a revision from the models (`revision --autogenerate`)."""
-    return authoring.revision(env, autogenerate=True, **options)
+    return warn(env, authoring.revision(env, autogenerate=True, **options))
 
 
 @command("edit", argument("revision", "head"))

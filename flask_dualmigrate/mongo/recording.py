@@ -11,16 +11,19 @@ from ..revision import Direction
 _MEND = "Mend the script; of this revision nothing was done."
 
 
-def record(script: Script, direction: Direction) -> tuple[Operation, ...]:
+def record(
+    script: Script, direction: Direction, recorder: MongoOperations | None = None
+) -> tuple[Operation, ...]:
     """Return what a Mongo script's upgrade(op) or downgrade(op) says.
 
+    recorder: the `op` that it is given; None: one of its own.
     Raises TreeError if it has no such function, or if its downgrade says by a
     NotImplementedError that there is none; ScriptError if it raises something else.
     """
     function = getattr(script.module, direction, None)
     if function is None:
         raise _irreversible(script, f"has no {direction}() function")
-    recorder = MongoOperations()
+    recorder = recorder or MongoOperations()
     try:
         function(recorder)
     except DualMigrateError as error:

@@ -6,24 +6,14 @@ Running the script to see it would run its Python twice.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from ..lint import changes_of_sql, loss_of, narrows
 from ..script_file import LoadedScript
-from .narrowing import narrows
 from .script_calls import body_of, text_of
-
-_STATEMENT = re.compile(
-    r"(?is)\s*(DROP\s+(TABLE|SCHEMA|DATABASE)\b|TRUNCATE\b|DELETE\s+FROM\b|"
-    r"ALTER\s+TABLE\b.*\bDROP\s+COLUMN\b)"
-)
-_TABLE = re.compile(
-    r"(?is)\s*(?:DROP\s+TABLE(?:\s+IF\s+EXISTS)?|TRUNCATE(?:\s+TABLE)?|DELETE\s+FROM)"
-    r"\s+(?:ONLY\s+)?(?:(\w+)\.)?(\w+)\s*(?:$|;|WHERE\b|CASCADE\b|USING\b)"
-)
 
 
 @dataclass(frozen=True)
@@ -111,12 +101,15 @@ class _Reader(ast.NodeVisitor):
             return None
 
     def _read_sql(self, call: ast.Call) -> None:
-        for text in _texts(call):
-            if _STATEMENT.match(text):
-                named = _TABLE.match(text)
-                schema, table = named.groups() if named else (None, None)
-                self._take(call, table, schema)
-                return
+        """Take each of its statements that lint calls destructive."""
+        text = ast.unparse(call)
+        for change in (c for sql in _texts(call) for c in changes_of_sql(sql)):
+            if loss_of(change) is None:
+                continue
+            schema, _, table = (change.table or "").rpartition(".")
+            self.found.append(
+                Destructive(text, table or None, schema or None, change.column)
+            )
 
 
 def _method(node: ast.expr) -> str | None:

@@ -49,11 +49,31 @@ class Call:
 class Recording:
     """What one function of a script does.
 
-    calls: in order; missed: what could not be recorded, in words.
+    calls: in order. function: its name. error: what it raised; None if it ran to its
+    end. reads: what it asked the database, which had nothing.
     """
 
     calls: tuple[Call, ...]
-    missed: tuple[str, ...]
+    function: str
+    error: str | None
+    reads: tuple[str, ...]
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """What could not be recorded, in words."""
+        found = []
+        if self.error is not None:
+            found.append(
+                f"{self.function}() could not be recorded to its end: {self.error}"
+            )
+        if self.reads:
+            query = self.reads[0]
+            what = "what there is" if "pg_catalog" in query else query
+            found.append(
+                f"{self.function}() asks the database ({what}), and may do what "
+                "depends on the answer: see that all of it is here."
+            )
+        return tuple(found)
 
     @property
     def operations(self) -> tuple[ops.MigrateOperation, ...]:
@@ -108,21 +128,14 @@ class Recorder:
         self._path = getattr(getattr(called, "__code__", None), "co_filename", "")
         self._calls, self._in_transaction = [], True
         self._database.reads.clear()
-        missed: list[str] = []
+        said: str | None = None
         try:
             called()
         # Whatever a script raises, the rest was recorded.
         except (Exception, SystemExit) as error:
-            words = f"{type(error).__name__}: {error}".partition("\n")[0]
-            missed.append(f"{function}() could not be recorded to its end: {words}")
-        if self._database.reads:
-            query = self._database.reads[0]
-            what = "what there is" if "pg_catalog" in query else query
-            missed.append(
-                f"{function}() asks the database ({what}), and may do what depends on "
-                "the answer: see that all of it is here."
-            )
-        return Recording(tuple(self._calls), tuple(missed))
+            said = f"{type(error).__name__}: {error}".partition("\n")[0]
+        reads = tuple(self._database.reads)
+        return Recording(tuple(self._calls), function, said, reads)
 
     def take(
         self,

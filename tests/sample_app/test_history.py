@@ -12,7 +12,7 @@ from flask import Flask
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from flask_dualmigrate import check, downgrade, status, upgrade
+from flask_dualmigrate import check, downgrade, lint, status, upgrade
 from flask_dualmigrate.results import PlanResult
 from flask_dualmigrate.revision import BackendName
 from sample_app import db
@@ -324,3 +324,7 @@ def mongo_indexes(mongo_db: Database[Values]) -> Indexes:
 def field_of(table: str, column: str) -> str:
     """Return the name of a column's field."""
     return FIELDS.get(f"{table}.{column}", "_id" if column == "id" else column)
+
+
+def test_lint_finds_nothing_that_a_comment_does_not_allow(history: History) -> None:
+    assert lint().findings == ()

@@ -28,6 +28,7 @@ COMMANDS = [
         "init",
     ),
     *(
+        "lint",
         "merge",
         "migrate",
         "repair",

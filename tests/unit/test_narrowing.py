@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from flask_dualmigrate.lint.narrowing import narrows
 from flask_dualmigrate.postgres.destructive import destructive_calls
-from flask_dualmigrate.postgres.narrowing import narrows
 from flask_dualmigrate.script_file import load_script
 
 NARROWER: list[tuple[Any, Any]] = [

@@ -14,7 +14,7 @@ from ...ops import CreateIndex, DropIndex
 from ..failures import shortened
 from ..ranges import Query
 from ..transactions import supports_transactions
-from ..views import collection_info, index_specs
+from ..views import ExactDatabase, collection_info, index_specs
 from .counting import SAMPLES, Count, aggregate
 from .look import Look, Told
 from .sample import try_index
@@ -109,17 +109,14 @@ def _indexed(operation: CreateIndex, options: Mapping[str, Any]) -> Query:
 def _tell_duplicates(
     look: Look[CreateIndex], options: Mapping[str, Any], indexed: Query, told: Told
 ) -> None:
-    collation = options.get("collation")
-    more = {} if collation is None else {"collation": dict(collation)}
-    stages = [{"$match": indexed}, *_by_key(look.operation), *_summed()]
-    found = aggregate(look.db, look.collection, stages, **more)
+    found = duplicates(look.db, look.collection, look.operation, options, indexed)
     if found is None:
         told.notes.append("whether all keys differ could not be told in time")
         return
-    total = found[0]["total"]
+    total = found["total"]
     if not total:
         return
-    shown = tuple(_shown(look.operation, key) for key in found[0]["samples"])
+    shown = tuple(_shown(look.operation, key) for key in found["samples"])
     documents, keys = int(total[0]["documents"]), int(total[0]["keys"])
     told.failing.append(Failing("duplicate", documents, shown))
     noun = "one key" if keys == 1 else f"{keys} keys"
@@ -128,6 +125,27 @@ def _tell_duplicates(
         f"The unique index {look.operation.name} cannot be built: {documents} "
         f"documents share {noun}: {', '.join(shown)}{more_keys}"
     )
+
+
+def duplicates(
+    db: ExactDatabase,
+    collection: str,
+    index: CreateIndex,
+    options: Mapping[str, Any] | None = None,
+    indexed: Query | None = None,
+) -> dict[str, Any] | None:
+    """Return the total, and samples, of the documents that share a key.
+
+    options: those of the index, as the driver takes them; indexed: the filter of what
+    goes into it. None: it took too long.
+    """
+    options = index.options if options is None else options
+    indexed = _indexed(index, options) if indexed is None else indexed
+    collation = options.get("collation")
+    more = {} if collation is None else {"collation": dict(collation)}
+    stages = [{"$match": indexed}, *_by_key(index), *_summed()]
+    found = aggregate(db, collection, stages, **more)
+    return None if found is None else found[0]
 
 
 def _by_key(operation: CreateIndex) -> list[dict[str, Any]]:

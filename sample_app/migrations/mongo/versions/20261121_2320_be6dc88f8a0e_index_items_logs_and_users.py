@@ -10,6 +10,8 @@ down_revision = "928654ad616b"
 branch_labels = None
 depends_on = None
 
+# dualmigrate: allow DM201 the app has never written such a number or address twice
+
 
 def upgrade(op):
     # A unique column of PostgreSQL takes many nulls. A unique index of MongoDB takes

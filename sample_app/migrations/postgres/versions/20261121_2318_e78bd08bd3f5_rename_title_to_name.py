@@ -15,6 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # dualmigrate: allow DM110 one process serves the app, and stops for the upgrade
     op.alter_column(
         "items",
         "title",

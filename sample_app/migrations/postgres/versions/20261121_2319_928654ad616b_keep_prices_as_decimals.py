@@ -15,6 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # dualmigrate: allow DM105, DM115 a few thousand prices, all with two digits
     op.alter_column(
         "items",
         "price",

@@ -13,6 +13,8 @@ down_revision = "928654ad616b"
 branch_labels = None
 depends_on = None
 
+# dualmigrate: allow DM101, DM109 the tables have a few thousand rows
+
 
 def upgrade() -> None:
     op.create_index(

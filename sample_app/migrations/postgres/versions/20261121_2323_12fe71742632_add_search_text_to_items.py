@@ -24,6 +24,7 @@ items = sa.table(
 )
 
 
+# dualmigrate: allow DM004 it reads the items, and computes a text for each
 def upgrade() -> None:
     op.add_column(
         "items", sa.Column("search_text", sa.Text(), server_default="", nullable=False)

@@ -1,0 +1,60 @@
+"""`lint`, and what `revision` says of the scripts that it wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .. import linting
+from ..console.lint import in_one_line
+from ..environment import Environment
+from ..errors import DualMigrateError, redact
+from ..lint import in_format
+from ..results import RevisionResult
+from .command import command, option
+
+
+@command(
+    "lint",
+    click.Argument(["revisions"], nargs=-1, metavar="[REV|FROM:TO]..."),
+    option("--since", metavar="REV", help="Only what comes after this revision."),
+    option("--sql-only", is_flag=True, help="Only the Alembic scripts."),
+    option("--mongo-only", is_flag=True, help="Only the Mongo scripts."),
+    option(
+        "--format",
+        "format_",
+        type=click.Choice(["text", "json", "github"]),
+        default="text",
+        help="github: annotations of a pull request.",
+    ),
+)
+def _lint(
+    env: Environment, revisions: tuple[str, ...], format_: str, **options: Any
+) -> Any:
+    """Look for what is dangerous in the scripts (exit code 3).
+
+    No database is needed. 0: nothing was found that a comment in the script does not
+    allow; 3: something was.
+    """
+    return in_format(linting.lint(env, revisions, **options), format_)
+
+
+def warn(env: Environment, written: RevisionResult) -> RevisionResult:
+    """Say on stderr, below the result, what lint finds in scripts just written."""
+    if written.revision is None:
+        return written
+    try:
+        found = linting.lint_written(env, written.revision.id).findings
+    except DualMigrateError:  # a script that no command can load tells of itself
+        return written
+    if found:
+        said = [f"Warning: {in_one_line(finding)}" for finding in found]
+        said.append(f"{_MORE}: flask db-migrate lint {written.revision.id}")
+        text = redact("\n".join(said))
+        context = click.get_current_context()
+        context.call_on_close(lambda: click.echo(text, err=True))
+    return written
+
+
+_MORE = "What to write instead, and how to allow it"

@@ -1,0 +1,45 @@
+"""lint: what is dangerous in a revision's two scripts, and what to write instead."""
+
+from __future__ import annotations
+
+from .facts import UNKNOWN, Facts, Unknown
+from .finding import (
+    RULES,
+    TITLES,
+    Advice,
+    Finding,
+    GithubLintResult,
+    JsonLintResult,
+    LintResult,
+    Rule,
+    Severity,
+    in_format,
+    titles,
+)
+from .linter import Counterpart, Linter, Wings
+from .narrowing import narrows
+from .postgres_loss import loss_of
+from .sql_changes import changes_of_sql
+
+__all__ = [
+    "RULES",
+    "TITLES",
+    "UNKNOWN",
+    "Advice",
+    "Counterpart",
+    "Facts",
+    "Finding",
+    "GithubLintResult",
+    "JsonLintResult",
+    "LintResult",
+    "Linter",
+    "Rule",
+    "Severity",
+    "Unknown",
+    "Wings",
+    "changes_of_sql",
+    "in_format",
+    "loss_of",
+    "narrows",
+    "titles",
+]

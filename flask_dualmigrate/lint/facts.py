@@ -1,0 +1,69 @@
+"""What a database may tell lint; without one, nothing is known and nothing fails."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..ops import CreateIndex, Operation, SetValidator
+
+
+class Facts(Protocol):
+    """Counts of the database that the scripts will run on; None: not known.
+
+    Each of them is asked for collections as they are now, before the script runs.
+    """
+
+    def documents(self, collection: str) -> int | None:
+        """Return how many documents a collection has; 0 where it is not there."""
+
+    def duplicates(self, index: CreateIndex) -> int | None:
+        """Return how many documents share a key of a unique index."""
+
+    def refused(self, validator: SetValidator) -> int | None:
+        """Return how many documents a validator would refuse."""
+
+    def having_both(self, collection: str, one: str, other: str) -> int | None:
+        """Return how many documents have both of two fields."""
+
+    def indexes(self, collection: str) -> int | None:
+        """Return how many indexes a collection has."""
+
+    def shard_key(self, collection: str) -> tuple[str, ...] | None:
+        """Return the fields of a shard key; empty where it is not sharded."""
+
+    def has_transactions(self) -> bool | None:
+        """Return whether the server is a member of a replica set, or a mongos."""
+
+
+class Unknown:
+    """No database, or one that is away."""
+
+    def documents(self, collection: str) -> int | None:
+        return None
+
+    def duplicates(self, index: CreateIndex) -> int | None:
+        return None
+
+    def refused(self, validator: SetValidator) -> int | None:
+        return None
+
+    def having_both(self, collection: str, one: str, other: str) -> int | None:
+        return None
+
+    def indexes(self, collection: str) -> int | None:
+        return None
+
+    def shard_key(self, collection: str) -> tuple[str, ...] | None:
+        return None
+
+    def has_transactions(self) -> bool | None:
+        return None
+
+
+UNKNOWN: Facts = Unknown()
+
+
+def collection_of(operation: Operation) -> str | None:
+    """Return the collection that an operation is on; None: it names none."""
+    name = getattr(operation, "collection", None)
+    return None if name is None else str(name)
