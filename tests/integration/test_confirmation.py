@@ -76,7 +76,7 @@ def test_what_cannot_be_counted_in_time_is_estimated(
     with engine.begin() as connection:
         connection.execute(sa.text("ANALYZE item"))
         connection.execute(sa.text("LOCK item IN ACCESS EXCLUSIVE MODE"))
-        monkeypatch.setattr("flask_dualmigrate.postgres.backend.LIMIT_MS", 50)
+        monkeypatch.setattr("flask_dualmigrate.postgres.data.LIMIT_MS", 50)
         said = cli(app, "upgrade")
     assert "op.drop_column('item', 'price'): about 1,200 values" in said.stderr
 
@@ -114,6 +114,22 @@ def test_an_empty_database_has_nothing_to_lose(
         mongo='op.drop_collection("old", keep=False)',
     )
     init()
+    make_app(auto_upgrade=True)
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
+
+
+def test_an_upgrade_that_stopped_on_an_empty_database_is_carried_on(
+    two: Tree, app: Flask, make_app: MakeApp, engine: sa.Engine, mongo_db: Db
+) -> None:
+    upgrade()
+    two.add(
+        "r2",
+        postgres='op.drop_table("old")',
+        mongo='op.drop_collection("gone", keep=False)',
+    )
+    init()
+    with engine.begin() as connection:
+        connection.execute(sa.text("TRUNCATE item"))
     make_app(auto_upgrade=True)
     assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
 
