@@ -57,6 +57,7 @@ def bench(env: Environment, *, embedded: bool, keep: bool) -> Iterator[Bench]:
     embedded: on servers of our own, whatever the app's are. keep: leave them.
     Raises DatabaseUnavailable where there is neither.
     """
+    _refuse_others(env)
     with ExitStack() as stack:
         servers = _Servers(env, stack)
         made = [
@@ -76,6 +77,18 @@ def bench(env: Environment, *, embedded: bool, keep: bool) -> Iterator[Bench]:
         scratch = tuple(told for _, told in reversed(made))
         kept = tuple(told.database for told in scratch) if keep else ()
         yield Bench(work, scratch, kept)
+
+
+def _refuse_others(env: Environment) -> None:
+    """Raise UsageError where the SQL side is not PostgreSQL."""
+    if BackendName.POSTGRES not in env.in_scope:
+        return
+    dialect = env.engine.url.get_backend_name()
+    if dialect != "postgresql":
+        raise UsageError(
+            f"`test` proves on PostgreSQL, and this app is on {dialect}",
+            hint="Prove the other side alone: --backend mongo.",
+        )
 
 
 class _Servers:
@@ -153,11 +166,6 @@ def _beside(env: Environment, name: BackendName) -> Place:
     if name is BackendName.MONGO:
         return MongoPlace(env.mongo_side("MongoDB is to be proved").db)
     url = env.engine.url
-    if url.get_backend_name() != "postgresql":
-        raise UsageError(
-            f"`test` proves on PostgreSQL, and this app is on {url.get_backend_name()}",
-            hint="Prove the other side alone: --backend mongo.",
-        )
     options = dict(env.app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {})
     connect_args = dict(options.get("connect_args") or {})
     if url.get_driver_name().startswith("psycopg"):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..errors import DualMigrateError, ScriptError, TreeError
+from ..errors import DualMigrateError, Irreversible, ScriptError, TreeError
 from ..proofs import Difference, Outcome, Proof
 from ..revision import BackendName, Direction, Revision
 from .compare import compare_again, compare_back, compare_things
@@ -95,9 +95,9 @@ class Trial:
         first = self._look()
         try:
             self._go(self._revision, Direction.DOWNGRADE)
-        except TreeError as error:
+        except Irreversible as error:
             return self._tell(Outcome.IRREVERSIBLE, error=error.what)
-        except ScriptError as error:
+        except (ScriptError, TreeError) as error:
             self.disorder = not self._stands(True)
             outcome = Outcome.IRREVERSIBLE if _refuses(error) else Outcome.FAILED
             return self._tell(outcome, error=_said(error))

@@ -455,6 +455,21 @@ def test_a_sample_brings_along_what_its_rows_point_to(
     assert proof.rows == 41, "one row of c, and p from 40 down to 1"
 
 
+def test_a_downgrade_that_cannot_run_is_no_missing_one(good: Tree) -> None:
+    good.add("r3", postgres_down='op.execute("DROP INDEX CONCURRENTLY ix")')
+    init()
+    (proof,) = prove(["r3"]).proofs
+    assert proof.outcome is Outcome.FAILED
+    assert "CONCURRENTLY" in str(proof.error)
+
+
+def test_another_database_than_postgresql_is_refused(make_app: MakeApp) -> None:
+    with make_app(urls={"postgres": "sqlite://"}).app_context():
+        init()
+        with pytest.raises(UsageError, match="this app is on sqlite"):
+            prove(all_=True)
+
+
 def test_two_heads_are_told(good: Tree, app: Flask) -> None:
     text = good.path("postgres", "r2").read_text().replace("r2", "r9")
     good.path("postgres", "r9").write_text(text)
