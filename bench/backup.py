@@ -38,7 +38,7 @@ class Place:
 
 def run(databases: Databases, *, quick: bool) -> Iterator[Comparison]:
     """Compare the time that each takes to have all on the disk."""
-    count, rounds = (10_000, 2) if quick else (1_000_000, 5)
+    count, rounds = (10_000, 2) if quick else (200_000, 5)
     with databases.postgres() as url:
         place = Place(Urls(postgres=url), databases.new_folder(), count)
         fill_postgres(place)

@@ -132,7 +132,7 @@ class Backups:
         foreseen = self.require(plan)
         for extent in foreseen.extents:
             if extent not in foreseen.held:
-                self._on_backup(f"No backup of {extent.backend.label}: {extent.why}")
+                self._on_backup(f"No backup of {extent.why}")
         if not foreseen.is_needed:
             if foreseen.held:
                 self._on_backup("No backup: nothing that this touches holds data")

@@ -25,11 +25,11 @@ def other_extent(connection: Connection, journal: Collection[str]) -> Extent:
     """Say what a backup holds: the whole file, or nothing, and why."""
     name = connection.dialect.name
     if name != "sqlite":
-        why = f"that of {name} is left to its own tools"
+        why = f"a database of {name}: that is left to its own tools"
         return Extent(BackendName.POSTGRES, Scope.ALL, (), why)
     path = _path_of(connection)
     if path is None:
-        why = "a database in memory has no file"
+        why = "a database in memory: it has no file"
         return Extent(BackendName.POSTGRES, Scope.ALL, (), why)
     tables = set(sa.inspect(connection).get_table_names()) - set(journal)
     item = BackupItem(

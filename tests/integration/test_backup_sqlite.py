@@ -1,0 +1,86 @@
+"""An SQL-only app on SQLite: its file is copied, as it is at one moment."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from flask_dualmigrate import DualMigrate, downgrade, init, upgrade
+from flask_dualmigrate.backups import BackupStore, layout
+from flask_dualmigrate.results import RunResult
+
+SCRIPT = """
+from alembic import op
+import sqlalchemy as sa
+revision, down_revision = {id!r}, {parent!r}
+
+
+def upgrade():
+    {up}
+
+
+def downgrade():
+    pass
+"""
+UPS = {
+    "r1": "op.create_table('items', sa.Column('id', sa.Integer))",
+    "r2": "op.add_column('items', sa.Column('x', sa.Integer))",
+}
+
+
+def make(tmp_path: Path, uri: str) -> Flask:
+    app = Flask("an_app", root_path=str(tmp_path))
+    app.config["SQLALCHEMY_DATABASE_URI"] = uri
+    app.config["DUALMIGRATE_BACKUP_DIR"] = str(tmp_path / "backups")
+    db = SQLAlchemy(app)
+    DualMigrate(app, db, directory=str(tmp_path / "migrations"))
+    return app
+
+
+def write(tmp_path: Path, revision_id: str, parent: str | None) -> None:
+    script = SCRIPT.format(id=revision_id, parent=parent, up=UPS[revision_id])
+    folder = tmp_path / "migrations" / "postgres" / "versions"
+    (folder / f"{revision_id}.py").write_text(script)
+    init()
+
+
+def test_a_file_of_sqlite_is_copied_before_it_is_changed(tmp_path: Path) -> None:
+    store = BackupStore(tmp_path / "backups")
+    with make(tmp_path, f"sqlite:///{tmp_path}/app.db").app_context():
+        init()
+        write(tmp_path, "r1", None)
+        first = upgrade()
+        assert isinstance(first, RunResult)
+        assert first.backup is None
+        with sqlite3.connect(tmp_path / "app.db") as connection:
+            connection.execute("INSERT INTO items VALUES (7)")
+        connection.close()
+        write(tmp_path, "r2", "r1")
+        second = upgrade()
+    assert isinstance(second, RunResult)
+    assert second.backup is not None
+    with store.find(second.backup) as (folder, manifest):
+        folder.require_whole(manifest)
+        copy = folder.path / layout.SQLITE_FILE
+    connection = sqlite3.connect(copy)
+    assert connection.execute("SELECT * FROM items").fetchall() == [(7,)]
+    connection.close()
+
+
+def test_a_database_in_memory_is_told_to_have_no_backup(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = make(tmp_path, "sqlite://")
+    with app.app_context():
+        init()
+        write(tmp_path, "r1", None)
+        told = app.test_cli_runner().invoke(args=["db-migrate", "upgrade"])
+        assert told.exit_code == 0, told.output
+        assert (
+            "No backup of PostgreSQL: a database in memory has no file" in told.stderr
+        )
+        downgrade(revision="base")
