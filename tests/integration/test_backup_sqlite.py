@@ -80,7 +80,5 @@ def test_a_database_in_memory_is_told_to_have_no_backup(
         write(tmp_path, "r1", None)
         told = app.test_cli_runner().invoke(args=["db-migrate", "upgrade"])
         assert told.exit_code == 0, told.output
-        assert (
-            "No backup of PostgreSQL: a database in memory has no file" in told.stderr
-        )
+        assert "No backup of a database in memory: it has no file" in told.stderr
         downgrade(revision="base")
