@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from . import preview
 from .autogenerate import (
     differences,
 )
+from .backups import Scope
 from .consistency import contradictions
 from .environment import Environment
 from .errors import UsageError
@@ -154,7 +155,8 @@ def _go(
         plan, states = env.foresee(target, direction)
         if dry_run:
             return preview.describe(env, plan, states)
-        losses = _losses(env, plan, states)
+        begun = [name for name, state in states.items() if state.applied]
+        losses = _losses(env, plan, begun)
         if confirm is not None and losses and not env.config.allow_destructive:
             confirm(losses)
         if verify:
@@ -176,15 +178,46 @@ def _go(
     )
 
 
-def _losses(env: Environment, plan: Plan, states: States) -> list[str]:
-    """Say what would be gone for good; a database without revisions has nothing."""
+def _losses(env: Environment, plan: Plan, sides: Collection[BackendName]) -> list[str]:
+    """Say what would be gone for good. sides: those that have something to lose."""
     return [
         f"{step.revision.id}  {loss}"
         for step in plan.steps
         for name in step.backends
-        if states[name].applied
+        if name in sides
         for loss in env.backends[name].destructive(step)
     ]
+
+
+def upgrade_unasked(env: Environment) -> None:
+    """Bring the sides in use up to head with nobody there to ask.
+
+    Raises UsageError, with nothing changed, if that would take data away, unless
+    DUALMIGRATE_ALLOW_DESTRUCTIVE is set. It is looked at with the locks held: another
+    process may have filled what was empty. A plan that touches no data of the app's
+    takes none away.
+    """
+
+    def approve(plan: Plan) -> None:
+        sides = [
+            name
+            for name, backend in env.backends.items()
+            if backend.extent(
+                [step for step in plan.steps if name in step.backends], Scope.TOUCHED
+            ).data
+        ]
+        losses = _losses(env, plan, sides)
+        if losses and not env.config.allow_destructive:
+            more = f" (and {len(losses) - 1} more)" if losses[1:] else ""
+            raise UsageError(
+                "An automatic upgrade would take something away, for good: "
+                f"{losses[0]}{more}",
+                hint="Nothing was changed. Run: flask db-migrate upgrade; or allow it "
+                "with DUALMIGRATE_ALLOW_DESTRUCTIVE=1.",
+            )
+
+    env.trust_no_edits()
+    env.migrate("heads", Direction.UPGRADE, approve=approve)
 
 
 def stamp(

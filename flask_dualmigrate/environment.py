@@ -211,10 +211,17 @@ class Environment(Sides):
                 stack.enter_context(lock_told(name, lock))
             yield
 
-    def migrate(self, target: str, direction: Direction) -> tuple[StepResult, ...]:
+    def migrate(
+        self,
+        target: str,
+        direction: Direction,
+        *,
+        approve: Callable[[Plan], None] = lambda plan: None,
+    ) -> tuple[StepResult, ...]:
         """Bring the sides of this run to a target; returns the steps that were done.
 
         Where nothing is to do no lock is taken, and nothing is written.
+        approve: gets the plan with the locks held; it raises to stop.
         Raises what the sides raise; PartialFailure where a script failed.
         """
         self.directory.require_pairs()
@@ -228,12 +235,17 @@ class Environment(Sides):
         self.stop.target = foreseen.fixed_target
         ids = [step.revision.id for step in foreseen.steps]
         with run_told(direction, target, ids, [*self.in_scope]) as done, self.locked():
-            results = self._migrate(target, direction, foreseen, states)
+            results = self._migrate(target, direction, foreseen, states, approve)
             done([result.step.revision.id for result in results])
         return results
 
     def _migrate(
-        self, target: str, direction: Direction, foreseen: Plan, before: States
+        self,
+        target: str,
+        direction: Direction,
+        foreseen: Plan,
+        before: States,
+        approve: Callable[[Plan], None],
     ) -> tuple[StepResult, ...]:
         """Do the steps that are still to do, now that the locks are held.
 
@@ -250,6 +262,7 @@ class Environment(Sides):
         states = self.states()
         plan = self._checked_plan(target, direction, states).within(foreseen)
         refuse_repetition(self.directory, plan, before=before, now=states)
+        approve(plan)
         for backend in self.backends.values():
             backend.prepare()
         executor.pair(states)

@@ -192,7 +192,7 @@ class Registered:
         if auto_upgrade == "check":
             _refuse_unready(env.readiness())
         elif not env.at_head():
-            commands.upgrade(env, "heads", confirm=_refuse)
+            commands.upgrade_unasked(env)
 
 
 def _given_for_this_run() -> dict[str, str]:
@@ -219,16 +219,6 @@ def _registered() -> Registered:
             "This app has no DualMigrate", hint="Call dualmigrate.init_app(app, db, …)."
         )
     return registered
-
-
-def _refuse(losses: Sequence[str]) -> None:
-    """Refuse to take something away with nobody there to ask."""
-    raise UsageError(
-        f"An automatic upgrade would take something away, for good: {losses[0]}"
-        + (f" (and {len(losses) - 1} more)" if losses[1:] else ""),
-        hint="Nothing was changed. Run: flask db-migrate upgrade; or allow it with "
-        f"{ALLOW}=1.",
-    )
 
 
 def _refuse_unready(readiness: Readiness) -> None:

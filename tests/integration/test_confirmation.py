@@ -118,6 +118,22 @@ def test_an_empty_database_has_nothing_to_lose(
     assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
 
 
+def test_an_upgrade_that_stopped_on_an_empty_database_is_carried_on(
+    two: Tree, app: Flask, make_app: MakeApp, engine: sa.Engine, mongo_db: Db
+) -> None:
+    upgrade()
+    two.add(
+        "r2",
+        postgres='op.drop_table("old")',
+        mongo='op.drop_collection("gone", keep=False)',
+    )
+    init()
+    with engine.begin() as connection:
+        connection.execute(sa.text("TRUNCATE item"))
+    make_app(auto_upgrade=True)
+    assert stamps(engine, mongo_db) == (["r2"], ["r1", "r2"])
+
+
 def test_a_switch_that_is_neither_on_nor_off_is_refused(make_app: MakeApp) -> None:
     app = make_app(config={"DUALMIGRATE_ALLOW_DESTRUCTIVE": "perhaps"})
     said = cli(app, "upgrade")
