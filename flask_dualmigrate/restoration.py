@@ -78,5 +78,8 @@ class Restorer(Protocol):
     def load(self, mark: str) -> None:
         """Bring what is restored into a side place; what was left there goes."""
 
+    def discard(self, mark: str) -> None:
+        """Drop what `load` made, unless it is past the point of no return."""
+
     def switch(self, mark: str) -> tuple[Kept, ...]:
         """Put it into place; again after a kill, with the same result."""

@@ -15,7 +15,13 @@ from uuid import uuid4
 
 from .backend import Backend
 from .backups import BackupFolder, Manifest
-from .errors import IntegrityError, UsageError
+from .errors import (
+    DualMigrateError,
+    IntegrityError,
+    LockLost,
+    OutcomeUnknown,
+    UsageError,
+)
 from .events import since_ms, tell
 from .plan import States
 from .restoration import Kept, Replacement, Restorer, Unfinished
@@ -112,11 +118,9 @@ class Restoring:
         """Restore; returns what was made since the backup, and is kept."""
         mark, started = uuid4().hex, time.monotonic()
         sides = sorted(self._restorers.values(), key=lambda each: each.atomic)
-        for restorer in sides:
-            restorer.load(mark)
-        kept = [
-            found for restorer in reversed(sides) for found in restorer.switch(mark)
-        ]
+        kept = self._decide(sides, mark)
+        for restorer in reversed(sides[:-1]):
+            kept += restorer.switch(mark)
         took_ms = since_ms(started)
         tell(
             log,
@@ -127,6 +131,22 @@ class Restoring:
             duration_ms=took_ms,
         )
         return tuple(kept)
+
+    def _decide(self, sides: Sequence[Restorer], mark: str) -> list[Kept]:
+        """Load all, switch the last one; where that fails, nothing is left of it."""
+        try:
+            for restorer in sides:
+                restorer.load(mark)
+            return [*sides[-1].switch(mark)]
+        except (OutcomeUnknown, LockLost):
+            raise  # not known, or not ours any more: the next restore looks
+        except Exception as error:
+            for restorer in sides:
+                try:
+                    restorer.discard(mark)
+                except DualMigrateError as other:
+                    error.add_note(f"What it had loaded is still there: {other}")
+            raise
 
 
 def carry_on(backends: Backends, begun: Unfinished) -> tuple[Kept, ...]:

@@ -22,7 +22,8 @@ def _(result: RestoreResult) -> Iterator[str]:
     for kept in result.kept:
         yield f"  {_kept(kept)}"
     for name, applied in sorted(result.applied.items(), reverse=True):
-        yield f"{name.label} has {', '.join(applied) or 'no revision'}."
+        noun = "revision" if len(applied) == 1 else "revisions"
+        yield f"{name.label}: {len(applied) or 'no'} {noun} applied, as it was then."
 
 
 def _replaced(item: Replacement) -> str:

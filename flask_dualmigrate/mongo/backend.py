@@ -16,14 +16,12 @@ from ..backend import (
     Doubt,
     Dumped,
     Extent,
-    FieldFacts,
-    Loss,
     PlannedStep,
     Progress,
     State,
     Ways,
 )
-from ..backups import BackupFolder, Manifest, Scope
+from ..backups import BackupFolder, Manifest
 from ..errors import (
     DatabaseUnavailable,
     IntegrityError,
@@ -35,19 +33,17 @@ from ..graph import RevisionGraph
 from ..holder import Holder
 from ..journal import Entry
 from ..limits import DEFAULT, Limits
-from ..ops import Delete, DropCollection
 from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
-from ..survey import Counts
+from .data import MongoData
 from .dump import MongoDump
 from .errors import driver_errors
 from .forecast import Rehearsal
 from .journal import MongoJournal
 from .kept import KeptAsides
 from .lock import MongoLock
-from .losses import loss_of
 from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
 from .privileges import require_privileges
@@ -56,19 +52,16 @@ from .results import StepResult
 from .resume import described, doubts
 from .runner import OperationRunner
 from .scripts import MongoScripts
-from .selection import extent_of
 from .stored import StoredCollections
-from .survey import count_documents, field_facts
 from .switching import finish
 from .transactions import supports_transactions
-from .views import collection_info, exact_view
 from .ways import find_ways
 from .work import progress_at
 
 log = logging.getLogger(__name__)
 
 
-class MongoBackend:
+class MongoBackend(MongoData):
     """Applies the Mongo scripts of a tree to one database.
 
     db: the app's own `mongo.db`. lease_s: seconds the lock lives unrenewed.
@@ -201,22 +194,6 @@ class MongoBackend:
                 verified=lambda step: self._scripts.has_verify(step.revision),
             ).text(steps, applied, database=self._db.name)
 
-    def destructive(self, step: Step) -> tuple[Loss, ...]:
-        operations = self._scripts.operations(step)
-        with driver_errors("count what would be gone"):
-            taken = [loss_of(self._db, op) for op in operations if op.destructive]
-        return (*taken, *map(Loss, self._lost(step)))
-
-    def _lost(self, step: Step) -> tuple[str, ...]:
-        """Say what of its upgrade a downgrade cannot put back: it was purged."""
-        if step.direction is Direction.UPGRADE:
-            return ()
-        with driver_errors("read its asides"):
-            entry = self._journal.entries().get(step.revision.id)
-            if entry is not None and entry.open:
-                return ()  # begun already: what is missing may have been put back
-            return KeptAsides(self._db).lost(step.revision.id)
-
     def asides(self) -> tuple[Aside, ...]:
         """Return what the operations keep aside, oldest first."""
         unfinished = {entry.revision for entry in self.read().open_entries()}
@@ -296,15 +273,6 @@ class MongoBackend:
     def verify(self, revision: Revision) -> bool:
         return self._scripts.verify(revision, self._db)
 
-    def count(self, name: str, limit: int) -> int | None:
-        with driver_errors("count documents"):
-            if collection_info(self._db, name) is None:
-                return None
-            documents = exact_view(self._db)[name]
-            if not limit:
-                return documents.count_documents({})
-            return documents.count_documents({}, limit=limit)
-
     def restorer(
         self, folder: BackupFolder, manifest: Manifest, *, partner: bool
     ) -> MongoRestorer:
@@ -330,19 +298,6 @@ class MongoBackend:
                 partial=True,
                 error=error,
             )
-
-    def removes(self, step: Step) -> bool:
-        operations = self._scripts.operations(step)
-        return any(isinstance(op, DropCollection | Delete) for op in operations)
-
-    def survey(self, only: Extent | None) -> Counts:
-        names = None if only is None else {item.name for item in only.items}
-        with driver_errors("count documents"):
-            return count_documents(self._db, only=names)
-
-    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
-        with driver_errors("count what fields hold"):
-            return field_facts(self._db, name, fields)
 
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
@@ -379,13 +334,6 @@ class MongoBackend:
         self._runner().settle(step.revision.id, step.direction)
         with driver_errors("write its journal"):
             self._journal.settle(step.revision.id)
-
-    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
-        with driver_errors("be looked at"):
-            if scope is Scope.ALL:
-                return extent_of(self._db, None)
-            operations = [op for step in steps for op in self._scripts.operations(step)]
-            return extent_of(self._db, operations, [s.revision.id for s in steps])
 
     def require_dump(self) -> None:
         """Nothing but the driver is needed."""

@@ -217,6 +217,15 @@ class MongoRestorer:
                     hint="Nothing was changed.",
                 )
 
+    def discard(self, mark: str) -> None:
+        with driver_errors("tidy up after a restore"):
+            record = self._record.read()
+            if record is None or record.unfinished.mark != mark:
+                return
+            if not record.unfinished.switching:
+                self._drop_sides()
+                self._record.end()
+
     def switch(self, mark: str) -> tuple[Kept, ...]:
         """Rename all of it into place; what is done already is not done again."""
         return finish(self._app_db, self._lock, mark)

@@ -17,14 +17,12 @@ from ..backend import (
     Doubt,
     Dumped,
     Extent,
-    FieldFacts,
-    Loss,
     PlannedStep,
     Progress,
     State,
     Ways,
 )
-from ..backups import BackupFolder, Manifest, Scope
+from ..backups import BackupFolder, Manifest
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..graph import RevisionGraph
@@ -35,10 +33,10 @@ from ..restoration import Kept, Restorer
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
-from ..survey import Counts
 from .cancelling import interruptible
 from .content import Content, pg_restore_for
 from .crashpoints import watch
+from .data import PostgresData
 from .dump import PostgresDump
 from .env import run_script
 from .errors import connection_lost, driver_errors
@@ -46,19 +44,16 @@ from .failures import script_failure
 from .journal import PostgresJournal, now_of
 from .limits import Attempt
 from .lock import PostgresLock, lock_key
-from .losses import LIMIT_MS, loss_of
-from .other_dialects import dump_sqlite, other_extent
+from .other_dialects import dump_sqlite
 from .preflight import refuse_invalid_indexes, refuse_tables_without_history
 from .privileges import require_privileges, require_writable
 from .restore import PostgresRestorer
 from .restore_sqlite import SqliteRestorer
 from .scripts import PostgresScripts
-from .survey import column_facts, count_rows
-from .touched import extent_of
 from .versions import applied_below, read_heads, write_heads
 
 
-class PostgresBackend:
+class PostgresBackend(PostgresData):
     """Applies the Alembic scripts of a tree through one engine.
 
     options: the app's arguments for Alembic's configure().
@@ -91,6 +86,7 @@ class PostgresBackend:
         self._pg_dump = pg_dump
         self._on_progress = on_progress
         self._schema = options.get("version_table_schema")
+        self._metadata = metadata
         self._version_table = options.get("version_table", "alembic_version")
         self._scripts = PostgresScripts(
             load,
@@ -204,15 +200,6 @@ class PostgresBackend:
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         return self._scripts.as_sql(steps, applied)
-
-    def destructive(self, step: Step) -> tuple[Loss, ...]:
-        calls = self._scripts.destructive(step)
-        if not calls:
-            return ()
-        with driver_errors("count what would be gone"), self.engine.begin() as link:
-            if self._is_postgres:
-                link.execute(sa.text(f"SET LOCAL statement_timeout = {LIMIT_MS}"))
-            return tuple(loss_of(link, call) for call in calls)
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the script, its verify, the version row and the journal row; COMMIT."""
@@ -332,17 +319,6 @@ class PostgresBackend:
             connection.rollback()
         return found
 
-    def count(self, name: str, limit: int) -> int | None:
-        table = self._environment["metadata"].tables[name]
-        rows = sa.select(sa.literal(1)).select_from(table)
-        if limit:
-            rows = rows.limit(limit)
-        query = sa.select(sa.func.count()).select_from(rows.subquery())
-        with driver_errors("count rows"), self.engine.connect() as connection:
-            if not sa.inspect(connection).has_table(table.name, schema=table.schema):
-                return None
-            return int(connection.execute(query).scalar_one())
-
     def restorer(
         self, folder: BackupFolder, manifest: Manifest, *, partner: bool
     ) -> Restorer:
@@ -372,20 +348,6 @@ class PostgresBackend:
     def keep(self, step: Step, error: str) -> None:
         self.revert(step, error)
 
-    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
-        version = self._options.get("version_table", "alembic_version")
-        ours = [version, *(table.name for table in self._journal.tables)]
-        journal = [(self._schema, name) for name in ours]
-        wanted = steps if scope is Scope.TOUCHED else None
-        with driver_errors("be looked at"), self.engine.connect() as connection:
-            if not self._is_postgres:
-                return other_extent(connection, ours)
-            return extent_of(
-                connection,
-                None if wanted is None else lambda: self._scripts.mentioned(wanted),
-                journal=journal,
-            )
-
     def require_dump(self) -> None:
         if self._is_postgres:
             self._dump.program()
@@ -397,24 +359,6 @@ class PostgresBackend:
             return self._dump.write(folder, extent, applied)
         with driver_errors("be backed up"), self.engine.connect() as connection:
             return dump_sqlite(connection, folder, applied)
-
-    def removes(self, step: Step) -> bool:
-        return bool(self._scripts.destructive(step))
-
-    def survey(self, only: Extent | None) -> Counts:
-        tables = self._environment["metadata"].tables.values()
-        with driver_errors("count rows"), self.engine.connect() as connection:
-            return count_rows(
-                connection,
-                {None, *(table.schema for table in tables)},
-                only=None if only is None else only.items,
-                ours={self._version_table},
-            )
-
-    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
-        table = self._environment["metadata"].tables[name]
-        with driver_errors("count nulls"), self.engine.connect() as connection:
-            return column_facts(connection, table, fields)
 
     @around("postgres.revert")
     def revert(

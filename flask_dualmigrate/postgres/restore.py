@@ -130,6 +130,9 @@ class PostgresRestorer:
     def load(self, mark: str) -> None:
         """Nothing: the transaction of `switch` is the side place."""
 
+    def discard(self, mark: str) -> None:
+        """Nothing: what did not commit is not there."""
+
     def switch(self, mark: str) -> tuple[Kept, ...]:
         """Replace the tables, the journal among them, and leave the mark.
 

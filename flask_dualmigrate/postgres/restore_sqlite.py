@@ -91,6 +91,9 @@ class SqliteRestorer:
     def load(self, mark: str) -> None:
         """Nothing: SQLite copies the file in one transaction of its own."""
 
+    def discard(self, mark: str) -> None:
+        """Nothing: what did not commit is not there."""
+
     def switch(self, mark: str) -> tuple[Kept, ...]:
         with driver_errors("read its journal"), self._engine.connect() as connection:
             if self._journal.restored(connection) == mark:

@@ -140,8 +140,8 @@ TEXTS = [
         "  item on PostgreSQL: 1,234 rows\n"
         "  late on MongoDB: taken away\n"
         "  late on MongoDB: 1 document kept in _aside_ab12_late\n"
-        "PostgreSQL has no revision.\n"
-        "MongoDB has ab12.",
+        "PostgreSQL: no revisions applied, as it was then.\n"
+        "MongoDB: 1 revision applied, as it was then.",
     ),
     (
         RestoreResult("b1", (BackendName.MONGO,), (), (), {}, carried_on=True),

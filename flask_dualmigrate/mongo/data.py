@@ -1,0 +1,75 @@
+"""The app's data on the MongoDB side: how much there is, and what a run touches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo.database import Database
+
+from ..backend import Extent, FieldFacts, Loss
+from ..backups import Scope
+from ..ops import Delete, DropCollection
+from ..revision import Direction, Step
+from ..survey import Counts
+from .errors import driver_errors
+from .journal import MongoJournal
+from .kept import KeptAsides
+from .losses import loss_of
+from .scripts import MongoScripts
+from .selection import extent_of
+from .survey import count_documents, field_facts
+from .views import collection_info, exact_view
+
+
+class MongoData:
+    """Looks, and changes nothing."""
+
+    _db: Database[Any]
+    _scripts: MongoScripts
+    _journal: MongoJournal
+
+    def destructive(self, step: Step) -> tuple[Loss, ...]:
+        operations = self._scripts.operations(step)
+        with driver_errors("count what would be gone"):
+            taken = [loss_of(self._db, op) for op in operations if op.destructive]
+        return (*taken, *map(Loss, self._lost(step)))
+
+    def _lost(self, step: Step) -> tuple[str, ...]:
+        """Say what of its upgrade a downgrade cannot put back: it was purged."""
+        if step.direction is Direction.UPGRADE:
+            return ()
+        with driver_errors("read its asides"):
+            entry = self._journal.entries().get(step.revision.id)
+            if entry is not None and entry.open:
+                return ()  # begun already: what is missing may have been put back
+            return KeptAsides(self._db).lost(step.revision.id)
+
+    def removes(self, step: Step) -> bool:
+        operations = self._scripts.operations(step)
+        return any(isinstance(op, DropCollection | Delete) for op in operations)
+
+    def count(self, name: str, limit: int) -> int | None:
+        with driver_errors("count documents"):
+            if collection_info(self._db, name) is None:
+                return None
+            documents = exact_view(self._db)[name]
+            if not limit:
+                return documents.count_documents({})
+            return documents.count_documents({}, limit=limit)
+
+    def survey(self, only: Extent | None) -> Counts:
+        names = None if only is None else {item.name for item in only.items}
+        with driver_errors("count documents"):
+            return count_documents(self._db, only=names)
+
+    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
+        with driver_errors("count what fields hold"):
+            return field_facts(self._db, name, fields)
+
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        with driver_errors("be looked at"):
+            if scope is Scope.ALL:
+                return extent_of(self._db, None)
+            operations = [op for step in steps for op in self._scripts.operations(step)]
+            return extent_of(self._db, operations, [s.revision.id for s in steps])

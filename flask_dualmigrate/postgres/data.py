@@ -1,0 +1,83 @@
+"""The app's data on the PostgreSQL side: how much there is, and what a run touches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Engine
+
+from ..backend import Extent, FieldFacts, Loss
+from ..backups import Scope
+from ..revision import Step
+from ..survey import Counts
+from .errors import driver_errors
+from .journal import PostgresJournal
+from .losses import LIMIT_MS, loss_of
+from .other_dialects import other_extent
+from .scripts import PostgresScripts
+from .survey import column_facts, count_rows
+from .touched import extent_of
+
+
+class PostgresData:
+    """Looks, and changes nothing."""
+
+    engine: Engine
+    _scripts: PostgresScripts
+    _journal: PostgresJournal
+    _metadata: Any
+    _schema: str | None
+    _version_table: str
+
+    def destructive(self, step: Step) -> tuple[Loss, ...]:
+        calls = self._scripts.destructive(step)
+        if not calls:
+            return ()
+        with driver_errors("count what would be gone"), self.engine.begin() as link:
+            if self.engine.dialect.name == "postgresql":
+                link.execute(sa.text(f"SET LOCAL statement_timeout = {LIMIT_MS}"))
+            return tuple(loss_of(link, call) for call in calls)
+
+    def removes(self, step: Step) -> bool:
+        return bool(self._scripts.destructive(step))
+
+    def count(self, name: str, limit: int) -> int | None:
+        table = self._metadata.tables[name]
+        rows = sa.select(sa.literal(1)).select_from(table)
+        if limit:
+            rows = rows.limit(limit)
+        query = sa.select(sa.func.count()).select_from(rows.subquery())
+        with driver_errors("count rows"), self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table(table.name, schema=table.schema):
+                return None
+            return int(connection.execute(query).scalar_one())
+
+    def survey(self, only: Extent | None) -> Counts:
+        tables = self._metadata.tables.values()
+        with driver_errors("count rows"), self.engine.connect() as connection:
+            return count_rows(
+                connection,
+                {None, *(table.schema for table in tables)},
+                only=None if only is None else only.items,
+                ours={self._version_table},
+            )
+
+    def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
+        table = self._metadata.tables[name]
+        with driver_errors("count nulls"), self.engine.connect() as connection:
+            return column_facts(connection, table, fields)
+
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        ours = [self._version_table, *(table.name for table in self._journal.tables)]
+        journal = [(self._schema, name) for name in ours]
+        wanted = steps if scope is Scope.TOUCHED else None
+        with driver_errors("be looked at"), self.engine.connect() as connection:
+            if self.engine.dialect.name != "postgresql":
+                return other_extent(connection, ours)
+            return extent_of(
+                connection,
+                None if wanted is None else lambda: self._scripts.mentioned(wanted),
+                journal=journal,
+            )
