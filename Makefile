@@ -40,7 +40,7 @@ demo: $(VENV)/.has-embedded
 	@$(BIN)/python -m sample_app.demo
 
 test: $(VENV)/.has-beanie,embedded,test $(if $(NPM),mongosh)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not large and not chaos" $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations=25 -m "not large and not chaos" $(TESTS)
 
 test-large: $(VENV)/.has-beanie,embedded,test $(if $(NPM),mongosh)
 	@$(BIN)/python -m pytest -n $(WORKERS) -m large $(TESTS)

@@ -33,9 +33,21 @@ ADD_ONE = Update(
 STRIDE = 11
 """Each case is killed at every so many commands, from another one on; 1 tries all."""
 
-every_case = pytest.mark.parametrize(
-    ("first", "case"), list(enumerate(CASES.values())), ids=list(CASES)
-)
+
+def cases(turn: int) -> pytest.MarkDecorator:
+    """Take each case in its turn, in one of three ways of killing; in chaos, in all."""
+    return pytest.mark.parametrize(
+        ("first", "case"),
+        [
+            pytest.param(
+                number,
+                case,
+                id=name,
+                marks=() if number % 3 == turn else pytest.mark.chaos,
+            )
+            for number, (name, case) in enumerate(CASES.items())
+        ],
+    )
 
 
 def moments(first: int) -> Iterator[int]:
@@ -44,7 +56,7 @@ def moments(first: int) -> Iterator[int]:
 
 
 @pytest.mark.slow
-@every_case
+@cases(0)
 def test_a_run_killed_at_any_command_is_carried_on(
     mongo_db: Db, mongo_url: str, first: int, case: Case
 ) -> None:
@@ -60,7 +72,7 @@ def test_a_run_killed_at_any_command_is_carried_on(
 
 
 @pytest.mark.slow
-@every_case
+@cases(1)
 def test_a_run_killed_at_any_command_is_taken_back(
     mongo_db: Db, mongo_url: str, first: int, case: Case
 ) -> None:
@@ -76,7 +88,7 @@ def test_a_run_killed_at_any_command_is_taken_back(
 
 
 @pytest.mark.slow
-@every_case
+@cases(2)
 def test_an_undoing_killed_at_any_command_is_carried_on(
     mongo_db: Db, mongo_url: str, first: int, case: Case
 ) -> None:

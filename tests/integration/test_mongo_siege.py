@@ -51,7 +51,13 @@ def assert_each_once(db: Db) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2], ids=["one worker", "two workers"])
+@pytest.mark.parametrize(
+    "workers",
+    [
+        pytest.param(1, id="one worker"),
+        pytest.param(2, id="two workers", marks=pytest.mark.chaos),
+    ],
+)
 def test_a_hundred_kills_lose_and_double_none_of_50_000_documents_in_use(
     mongo_db: Db, mongo_url: str, workers: int
 ) -> None:
