@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
 from . import preview
 from .autogenerate import (
@@ -357,7 +356,8 @@ def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
         Finding("pending", f"Revision {rev.id} ({rev.message}) is pending")
         for rev in waiting
     ]
-    findings += [Finding("models", text) for text in _model_differences(env, waiting)]
+    if not waiting:
+        findings += [Finding("models", text) for text in model_differences(env)]
     return CheckResult(tuple(findings))
 
 
@@ -376,9 +376,9 @@ def _todos(env: Environment) -> list[str]:
     ]
 
 
-def _model_differences(env: Environment, waiting: Sequence[Any]) -> Sequence[str]:
-    """Compare the models where PostgreSQL is in use and has nothing pending."""
-    if BackendName.POSTGRES not in env.in_scope or waiting:
+def model_differences(env: Environment) -> Sequence[str]:
+    """Compare the models with PostgreSQL, where it is in use; it is to be at head."""
+    if not env.compares_models:
         return ()
     with driver_errors("be compared with the models"), env.engine.connect() as link:
         found = differences(link, env.metadata, options=env.alembic_options)

@@ -70,6 +70,22 @@ class Environment(Sides):
         self.backup: Manifest | None = None
         self._unavailable: DatabaseUnavailable | None = None
 
+    @property
+    def compares_models(self) -> bool:
+        """Whether the models can be held against a database: that is PostgreSQL."""
+        return BackendName.POSTGRES in self.in_scope
+
+    @property
+    def reporting(self) -> dict[str, Any]:
+        """What another environment takes, to tell what happens as this one does."""
+        return {
+            "backend": self._backend,
+            "on_step": self._on_step,
+            "on_wait": self._on_wait,
+            "on_progress": self._on_progress,
+            "stop": self.stop,
+        }
+
     def back_up(self, given: str | None) -> None:
         """Say what this run backs up: "touched", "all", "never"; None: as the config.
 

@@ -6,6 +6,7 @@
     │   └── PartialFailure         a run stopped half-way through its plan
     ├── UsageError              2  wrong usage
     │   ├── TreeError              the migrations directory is broken
+    │   │   └── Irreversible              a script says that there is no way down
     │   ├── AppError               the app cannot be loaded
     │   └── ModelsError            the app's models or documents cannot be used
     ├── IntegrityError          3  pending, different, edited or in doubt
@@ -150,6 +151,10 @@ class UsageError(DualMigrateError):
 
 class TreeError(UsageError):
     """The migrations directory is broken; no database was touched."""
+
+
+class Irreversible(TreeError):
+    """A script has no downgrade, or says by an exception that there is none."""
 
 
 class AppError(UsageError):

@@ -22,6 +22,7 @@ from .autogenerate.counterpart_operations import CounterpartOperations
 from .autogenerate.counterparts import counterparts, script_counterparts
 from .autogenerate.naming import Naming
 from .autogenerate.paired import Paired, paired_fields
+from .autogenerate.shapes import CollectionShape, collection_shapes
 from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress
 from .backups import BackupStore
@@ -275,6 +276,11 @@ class Sides:
         naming = Naming(self.config.collections, self.config.fields)
         found = self.metadata.tables[table]
         return tuple(paired_fields(found, naming, self.engine.dialect))
+
+    def shapes(self, applied: Collection[str]) -> tuple[CollectionShape, ...]:
+        """Return what documents look like where these revisions are applied."""
+        naming = Naming(self.config.collections, self.config.fields)
+        return collection_shapes(self._alembic(applied), naming=naming)
 
     @cached_property
     def alembic_options(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from . import (
     recovering,
     restoring,
     running,
+    testing,
     writing,
 )
 from .command import COMMANDS, MakeEnvironment
@@ -30,6 +31,7 @@ __all__ = [
     "recovering",
     "restoring",
     "running",
+    "testing",
     "writing",
 ]
 

@@ -141,7 +141,7 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
         else:
             click.echo(as_json(result) if json_ else as_text(result))
             if not getattr(result, "ok", True):
-                sys.exit(3)
+                sys.exit(getattr(result, "exit_code", 3))
 
     return callback
 

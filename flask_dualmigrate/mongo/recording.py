@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic.script.base import Script
 
-from ..errors import DualMigrateError, ScriptError, TreeError
+from ..errors import DualMigrateError, Irreversible, ScriptError
 from ..ops import MongoOperations, Operation
 from ..revision import Direction
 
@@ -17,7 +17,7 @@ def record(
     """Return what a Mongo script's upgrade(op) or downgrade(op) says.
 
     recorder: the `op` that it is given; None: one of its own.
-    Raises TreeError if it has no such function, or if its downgrade says by a
+    Raises Irreversible if it has no such function, or if its downgrade says by a
     NotImplementedError that there is none; ScriptError if it raises something else.
     """
     function = getattr(script.module, direction, None)
@@ -45,8 +45,8 @@ def record(
     return recorder.operations
 
 
-def _irreversible(script: Script, what: str) -> TreeError:
-    return TreeError(
+def _irreversible(script: Script, what: str) -> Irreversible:
+    return Irreversible(
         f"Revision {script.revision} {what}, so it cannot be taken back",
         where=script.path,
         hint="Write one, or choose a target above it.",

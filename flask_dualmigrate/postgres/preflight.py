@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from ..errors import IntegrityError, TreeError
+from ..errors import IntegrityError, Irreversible, TreeError
 from ..revision import Direction
 from ..script_file import LoadedScript
 from .destructive import destructive_calls
@@ -18,7 +18,7 @@ from .script_calls import body_of, calls_of, text_of
 
 
 def refuse_irreversible(script: LoadedScript, direction: Direction) -> None:
-    """Raise TreeError for a script without that function, or a downgrade that refuses.
+    """Raise Irreversible for a script without that function, or one that refuses it.
 
     One that begins with `raise NotImplementedError` says that it cannot be done; what
     else it raises is a failure of the run.
@@ -29,7 +29,7 @@ def refuse_irreversible(script: LoadedScript, direction: Direction) -> None:
         said = "refuses its"
     else:
         return
-    raise TreeError(
+    raise Irreversible(
         f"Revision {script.revision} {said} {direction}() function, so it cannot be "
         "taken back",
         where=script.path,

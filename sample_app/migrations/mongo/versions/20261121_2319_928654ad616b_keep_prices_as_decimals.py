@@ -12,6 +12,7 @@ depends_on = None
 
 
 def upgrade(op):
+    # dualmigrate-test: allow edge-data a price was written as a number, always
     # So far prices were texts with two decimal places, which a Decimal128 keeps:
     # what comes back from both databases prints alike.
     op.convert_field("item", "price", to="decimal")

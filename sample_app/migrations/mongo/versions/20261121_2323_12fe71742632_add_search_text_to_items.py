@@ -26,7 +26,7 @@ def verify(db):
 
 
 def add_search_text(item):
-    text = f"{item['name']} {item['description']} {item['serial_number'] or ''}"
+    text = f"{item['name']} {item['description']} {item.get('serial_number') or ''}"
     return {**item, "search_text": " ".join(text.casefold().split())}
 
 
