@@ -168,7 +168,7 @@ class Backups:
 
     @around("backup.take")
     def _write(self, plan: Plan, states: States, foreseen: Foreseen) -> Manifest:
-        now = datetime.now(UTC).replace(microsecond=0)
+        now = datetime.now(UTC)  # two of one second have an order too
         ids = [step.revision.id for step in plan.steps]
         parts: dict[type, PostgresPart | MongoPart] = {}
         versions = {"flask_dualmigrate": _own_version()}
