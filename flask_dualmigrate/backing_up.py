@@ -94,12 +94,22 @@ class Backups:
             )
         )
 
-    def words(self, plan: Plan) -> str | None:
-        """Say what a backup before a plan would hold; None: none is made."""
+    def words(self, plan: Plan) -> tuple[str | None, str | None]:
+        """Say what a backup before a plan would hold, and why it would be refused.
+
+        None: none is made; it is not refused for its size.
+        """
         foreseen = self.foresee(plan)
         if not foreseen.is_needed:
-            return None
-        return f"{foreseen.words} ({size(foreseen.size_bytes)})"
+            return None, None
+        what = f"{foreseen.words} ({size(foreseen.size_bytes)})"
+        limit = self._choice.max_bytes
+        if limit is None or foreseen.size_bytes <= limit:
+            return what, None
+        return what, (
+            f"DUALMIGRATE_BACKUP_MAX_BYTES is {size(limit)}; --backup touched makes it "
+            "all the same, --no-backup goes without"
+        )
 
     def require(self, plan: Plan) -> Foreseen:
         """Raise, before anything is changed, if the backup cannot be made.
@@ -158,7 +168,7 @@ class Backups:
 
     @around("backup.take")
     def _write(self, plan: Plan, states: States, foreseen: Foreseen) -> Manifest:
-        now = datetime.now(UTC).replace(microsecond=0)
+        now = datetime.now(UTC)  # two of one second have an order too
         ids = [step.revision.id for step in plan.steps]
         parts: dict[type, PostgresPart | MongoPart] = {}
         versions = {"flask_dualmigrate": _own_version()}

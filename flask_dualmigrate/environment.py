@@ -314,10 +314,10 @@ class Environment(Sides):
         except Exception as second:
             error.add_note(
                 f"Backup {name} could not be restored: {redact(str(second))} "
-                f"{way_back(name)}"
+                f"Or {way_back(name, [*self.backends])}"
             )
             return error
-        return after_restore(plan, name, error)
+        return after_restore(plan, name, error, [*self.backends])
 
     def foresee(self, target: str, direction: Direction) -> tuple[Plan, States]:
         """Return the plan, and what it was made from; no lock is held.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -284,7 +284,7 @@ class Executor:
             done = _ids(results)
             kept = hasattr(error, "__notes__") or self.on_error is OnError.KEEP
             if kept and self.backup is not None and not isinstance(error, UNDECIDED):
-                error.add_note(way_back(self.backup))
+                error.add_note(f"Or {way_back(self.backup, [*self._backends])}")
             if done:
                 error.add_note(f"Done before it: {done}.")
             return error
@@ -308,7 +308,9 @@ class Executor:
         done = _ids(results)
         before = f"Done before it: {done}. " if done else ""
         again = f"flask db-migrate {plan.direction} {plan.fixed_target}"
-        back = "" if self.backup is None else f" {way_back(self.backup)}"
+        back = ""
+        if self.backup is not None:
+            back = f"; or {way_back(self.backup, [*self._backends])}"
         if self.on_error is not OnError.UNDO:
             stays = "; ".join(filter(None, ["What it had done is kept", stays]))
         if stays:
@@ -324,20 +326,36 @@ class Executor:
         )
 
 
-def way_back(backup: str) -> str:
-    """Return the sentence that names the command which brings everything back."""
+def way_back(backup: str, sides: Sequence[BackendName]) -> str:
+    """Return the words that name the command which brings everything back.
+
+    sides: of the run; a backup of one alone is asked for by its name.
+    """
+    if len(sides) > 1:
+        what, option = "both databases", ""
+    else:
+        what, option = sides[0].label, f" --backend {sides[0]}"
     return (
-        "Or bring both databases back to where they stood before this run: "
-        f"flask db-migrate restore {backup}"
+        f"bring {what} back to where {_stood(sides)} before this run: "
+        f"flask db-migrate restore {backup}{option}"
     )
 
 
-def after_restore(plan: Plan, backup: str, error: Exception) -> Exception:
+def _stood(sides: Sequence[BackendName]) -> str:
+    return "they stood" if len(sides) > 1 else "it stood"
+
+
+def after_restore(
+    plan: Plan, backup: str, error: Exception, sides: Sequence[BackendName]
+) -> Exception:
     """Return a failure in the words for databases that were brought back."""
     again = f"flask db-migrate {plan.direction} {plan.fixed_target}"
+    what, stand = "Both databases were", "they stand"
+    if len(sides) == 1:
+        what, stand = f"{sides[0].label} was", "it stands"
     text = (
-        f"Both databases were restored from backup {backup}: they stand where they "
-        "stood before this run"
+        f"{what} restored from backup {backup}: {stand} where {_stood(sides)} before "
+        "this run"
     )
     if not isinstance(error, PartialFailure):
         error.add_note(f"{text}.")

@@ -37,7 +37,7 @@ def describe(env: Environment, plan: Plan, states: States) -> PlanResult:
     return PlanResult(
         plan.direction,
         (*taken_back, *_described(env, plan)),
-        env.backups.words(plan),
+        *env.backups.words(plan),
     )
 
 

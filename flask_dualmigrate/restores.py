@@ -8,6 +8,7 @@ from .backups import Manifest
 from .environment import Environment
 from .errors import UsageError
 from .plan import States
+from .restorable import require_reach
 from .restoration import Unfinished
 from .restoring import Restoring, applied_then, carry_on, decided, losses
 from .results import RestoreResult
@@ -24,8 +25,9 @@ def restore(
 
     name: of the backup, the begin of it, or "latest". One that was killed half-way is
     carried on, and nothing is asked again.
-    Raises IntegrityError, with nothing changed, if the backup is damaged or of other
-    databases; UsageError if there is none, and what `confirm` raises.
+    Raises IntegrityError, with nothing changed, if the backup is damaged, of other
+    databases, or holds less than what later revisions changed; UsageError if there is
+    none, and what `confirm` raises.
     """
     env.check_servers()
     begun = decided(env.states_as_they_are())
@@ -35,6 +37,8 @@ def restore(
         restoring = Restoring(env.backends, folder, manifest)
         states = env.states_as_they_are()
         restoring.require_whole(states)
+        known = env.backup_store.list()
+        require_reach(manifest, states, known)
         replaced = restoring.replacements()
         if confirm is not None:
             confirm(manifest, losses(manifest, states, replaced))
@@ -42,6 +46,7 @@ def restore(
             # Somebody may have restored, or run, while we asked and waited.
             states = env.states()
             restoring.require_fitting(states)
+            require_reach(manifest, states, known)
             kept = restoring.run()
     return RestoreResult(
         manifest.name, tuple(env.backends), replaced, kept, _ways(manifest, states)

@@ -24,6 +24,7 @@ from .errors import (
 )
 from .events import since_ms, tell
 from .plan import States
+from .restorable import part_of
 from .restoration import Kept, Replacement, Restorer, Unfinished
 from .revision import BackendName
 
@@ -181,7 +182,7 @@ def losses(
 
 
 def applied_then(manifest: Manifest, name: BackendName) -> tuple[str, ...]:
-    part = manifest.postgres if name is BackendName.POSTGRES else manifest.mongo
+    part = part_of(manifest, name)
     return () if part is None else part.applied
 
 

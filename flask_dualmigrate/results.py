@@ -47,12 +47,14 @@ class PlannedRevision:
 class PlanResult:
     """What `upgrade --dry-run` and `downgrade --dry-run` say.
 
-    backup: what would be backed up, in words; None: nothing.
+    backup: what would be backed up, in words; None: nothing. backup_refused: why that
+    would end the run before anything is changed; None: it would not.
     """
 
     direction: Direction
     revisions: tuple[PlannedRevision, ...]
     backup: str | None = None
+    backup_refused: str | None = None
 
     @property
     def ok(self) -> bool:

@@ -134,9 +134,9 @@ class BackupStore:
             yield folder, manifest
 
     def _resolve(self, name: str) -> str:
-        if name == "latest" and (known := self.list()):
-            return known[-1].name
         names = self.names()
+        if name == "latest" and (newest := self._newest(names)):
+            return newest
         matches = [name] if name in names else [n for n in names if n.startswith(name)]
         if len(matches) == 1 and name:
             return matches[0]
@@ -146,6 +146,16 @@ class BackupStore:
             where=str(self.root),
             hint="See: flask db-migrate backup list",
         )
+
+    def _newest(self, names: Sequence[str]) -> str | None:
+        """Return the newest backup, a broken one too: no older one is meant by it."""
+        known = self.list()
+        for name in reversed(names):
+            if known and name <= known[-1].name:
+                break
+            with BackupFolder.open(self.root / name) as folder:
+                folder.manifest()  # raises if it is broken; None: it is unfinished
+        return known[-1].name if known else None
 
     def verify(self, name: str | None = None) -> tuple[Checked, ...]:
         """Compare the files of one backup, or of all, with their manifests."""

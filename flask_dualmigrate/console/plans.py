@@ -27,6 +27,8 @@ def _(result: PlanResult) -> Iterator[str]:
             yield from _side(side)
     if result.backup is not None:
         yield f"Before that, a backup of {result.backup} would be made."
+    if result.backup_refused is not None:
+        yield f"It would be refused: {result.backup_refused}."
     count = len(result.problems)
     if count:
         noun = "problem" if count == 1 else "problems"

@@ -70,7 +70,8 @@ def _beside(pg_dump: str, name: str) -> str:
 
 def _named(path: str, name: str, server_major: int) -> Program:
     program = version_of(path)
-    why = "it is no program of PostgreSQL"
+    there = shutil.which(path) is not None
+    why = "it is no program of PostgreSQL" if there else "there is no such program"
     if program is not None:
         if program.major >= server_major:
             return program

@@ -254,6 +254,8 @@ class Replacing:
                 total=total,
                 rate=done / took_s if took_s else None,
                 ended=ended,
+                unit="rows",
+                backend=BackendName.POSTGRES,
             )
         )
 

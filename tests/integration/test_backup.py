@@ -317,3 +317,16 @@ def test_prune_asks_first(shop: Flask, status: Tree, backups: BackupStore) -> No
     assert len(backups.list()) == 1
     assert flask(shop, "backup", "prune", "--keep", "0", "--yes").exit_code == 0
     assert backups.list() == ()
+
+
+def test_a_dry_run_says_that_a_backup_would_be_too_large(
+    shop: Flask, status: Tree, filled: None
+) -> None:
+    shop.config["DUALMIGRATE_BACKUP_MAX_BYTES"] = 1000
+    plan = upgrade(dry_run=True)
+    assert isinstance(plan, PlanResult)
+    assert plan.backup_refused is not None
+    assert plan.backup_refused.startswith("DUALMIGRATE_BACKUP_MAX_BYTES is 1000 B")
+    wanted = upgrade(dry_run=True, backup="touched")
+    assert isinstance(wanted, PlanResult)
+    assert wanted.backup_refused is None

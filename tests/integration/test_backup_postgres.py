@@ -180,7 +180,7 @@ def test_a_password_is_in_no_argument_and_reaches_pg_dump(
 BAD = [
     (VERSION.format("15.4"), "it is of 15, and the server of 18"),
     ("echo hello", "it is no program of PostgreSQL"),
-    (None, "it is no program of PostgreSQL"),
+    (None, "there is no such program"),
     (
         f"{VERSION.format('18.0')}\necho half\n"
         "echo 'pg_dump: error: it broke' >&2; exit 1",

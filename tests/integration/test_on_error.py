@@ -167,3 +167,17 @@ def test_restore_undoes_where_nothing_was_there_to_be_backed_up(
 def test_a_word_that_is_none_is_refused(shop: Shop) -> None:
     with pytest.raises(UsageError, match="on_error is one of undo, restore, keep"):
         upgrade(on_error="panic")
+
+
+def test_the_restore_that_a_run_of_one_side_names_works_as_it_is_typed(
+    shop: Shop,
+) -> None:
+    add_r3(shop, **FAILS_ON_MONGO)
+    said = run(shop, "upgrade", "--backend", "mongo", "--yes", "--on-error", "keep")
+    told = "; or bring MongoDB back to where it stood before this run: "
+    typed = said.stderr.partition(f"{told}flask db-migrate ")[2].split("\n")[0]
+
+    restored = run(shop, *typed.split(), "--yes")
+
+    assert restored.exit_code == 0, restored.stderr
+    assert states()["r2"] == ["pending"] * 2

@@ -13,6 +13,7 @@ from flask.testing import FlaskCliRunner
 from pymongo.database import Database
 
 from flask_dualmigrate import asides, downgrade, init, restore, status, upgrade
+from flask_dualmigrate.errors import IntegrityError
 from flask_dualmigrate.restoration import Kept
 from flask_dualmigrate.results import AsidesResult
 from flask_dualmigrate.revision import BackendName
@@ -297,3 +298,24 @@ def test_after_a_failed_migration_a_restore_brings_back_every_row_and_document(
 
         assert shop.holds() == before
         assert states()["r2"] == ["pending"] * 2
+
+
+def test_a_backup_that_lacks_what_a_later_revision_changed_is_refused(
+    at_r2: Upgraded,
+) -> None:
+    shop, before_r2, then = at_r2
+    shop.tree.add("r3", postgres='op.add_column("orders", sa.Column("x", sa.Text))')
+    init()
+    at_r2_again = shop.holds()
+    before_r3 = upgraded()
+    at_r3 = shop.holds()
+
+    with pytest.raises(IntegrityError, match="since then r3 changed more") as raised:
+        restore(before_r2)
+
+    assert shop.holds() == at_r3
+    assert f"restore {before_r3}" in (raised.value.hint or "")
+    restore(before_r3)
+    assert shop.holds() == at_r2_again
+    restore(before_r2)
+    assert shop.holds() == then

@@ -361,3 +361,22 @@ def test_a_manifest_counts_the_bytes_of_its_files(store: BackupStore) -> None:
     manifest = make(store)
     assert manifest.size_bytes == 4 + 9
     assert dataclasses.replace(manifest, files=()).size_bytes == 0
+
+
+def test_latest_is_no_older_one_where_the_newest_is_broken(store: BackupStore) -> None:
+    make(store)
+    newest = make(store, at=NOW + timedelta(hours=1))
+    (store.root / newest.name / "manifest.json").write_text("{")
+    with (
+        pytest.raises(IntegrityError, match=f"manifest of backup {newest.name}"),
+        store.find("latest"),
+    ):
+        pass
+
+
+def test_latest_passes_over_what_was_never_finished(store: BackupStore) -> None:
+    made = make(store)
+    newer = make(store, at=NOW + timedelta(hours=1))
+    (store.root / newer.name / "manifest.json").unlink()
+    with store.find("latest") as (_, found):
+        assert found.name == made.name

@@ -35,7 +35,7 @@ STAIR = (
     ("indexes", "proofs", "recording", "side_scripts", "survey"),
     ("lint",),
     ("plan", "autogenerate", "postgres", "mongo"),
-    ("consistency", "forerunner", "status", "generate"),
+    ("consistency", "forerunner", "status", "generate", "restorable"),
     ("backup_results", "recovery", "results"),
     ("backing_up", "executor", "history", "restoring", "console", "server_wait"),
     ("cases", "lock_wait"),

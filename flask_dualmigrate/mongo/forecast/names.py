@@ -158,8 +158,12 @@ class Names:
         name = getattr(operation, "collection", "")
         count = self.writes_before(operation)
         if count and (not empty or name in self._filled):
-            noun = "the operation" if count == 1 else f"the {count} operations"
-            return f"as it is now, before {noun} above that write to {name}"
+            who = (
+                "the operation above that writes"
+                if count == 1
+                else f"the {count} operations above that write"
+            )
+            return f"as it is now, before {who} to {name}"
         if self._ran:
             return "as it is now, before the run() above, which may change it"
         if isinstance(operation, Insert):
