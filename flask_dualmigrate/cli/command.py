@@ -139,7 +139,9 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
             display.error(error, _unforeseen(error))
             sys.exit(1)
         else:
-            click.echo(as_json(result) if json_ else as_text(result))
+            text = as_json(result) if json_ else as_text(result)
+            if text:
+                click.echo(text)
             if not getattr(result, "ok", True):
                 sys.exit(getattr(result, "exit_code", 3))
 

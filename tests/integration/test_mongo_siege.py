@@ -134,7 +134,7 @@ def run_besieged(db: Db, operation: Update, blow: Callable[[], None]) -> int:
     return blows
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_ten_step_downs_of_the_primary_lose_and_double_nothing(
     members: ReplicaSet, db: Db
 ) -> None:
@@ -144,7 +144,7 @@ def test_ten_step_downs_of_the_primary_lose_and_double_nothing(
     assert blows >= STEP_DOWNS
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_a_killed_primary_loses_and_doubles_nothing(
     members: ReplicaSet, db: Db
 ) -> None:

@@ -138,7 +138,7 @@ def run(
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rA", *plugin, *arguments],
         cwd=folder,
-        env={**os.environ, **servers},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **servers},
         capture_output=True,
         text=True,
         timeout=280,
