@@ -27,6 +27,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "lock_waiting": ("backend", "holder"),
         "lock_taken": ("backend", "waited_ms"),
         "lock_released": ("backend", "held_ms"),
+        "lock_lost": ("backend",),
         "recovered": ("revision", "direction", "backend", "how", "duration_ms"),
         "backup_made": ("backup", "backends", "size_bytes", "duration_ms"),
         "step_begun": ("revision", "direction", "backends"),

@@ -96,10 +96,11 @@ def _call(work: Work, operation: Run, fn: Callable[..., Any]) -> None:
     Without that note the step is in doubt: a crash cannot write it.
     """
     try:
-        if is_async(fn):
-            call_async(fn, work.bench.app_db, models=operation.models)
-        else:
-            _refuse_coroutine(operation, fn(work.bench.app_db))
+        with work.bench.binding():
+            if is_async(fn):
+                call_async(fn, work.bench.app_db, models=operation.models)
+            else:
+                _refuse_coroutine(operation, fn(work.bench.app_db))
     except ConnectionFailure:
         raise  # what the function had done by then is not known
     except Exception as error:

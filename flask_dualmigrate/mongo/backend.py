@@ -394,6 +394,7 @@ class MongoBackend(MongoData):
             transactions=not connects or self._has_transactions,
             batch_seconds=self._batch_seconds,
             replication_lag_s=self._replication_lag_s,
+            binding=self._lock.binding,
         )
 
     def _keep_going(self) -> None:

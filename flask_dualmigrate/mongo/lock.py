@@ -2,11 +2,13 @@
 
 All times are the server's ($$NOW); the holder stops by its own monotonic clock, taken
 before each request, so clocks that differ do no harm. The token grows with each holder
-and stands in whatever a holder writes: one that woke too late is fenced out.
+and stands in whatever a holder writes: one that woke too late is fenced out. What takes
+no token is sent by no process whose lease is over: see watchdog.py.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,24 +16,31 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
+import pymongo
 from pymongo import ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from ..crashpoints import around
 from ..errors import LockLost, LockTimeout
+from ..events import tell
 from ..holder import Holder, mark_of
 from ..journal import Actor
+from ..revision import BackendName
 from .errors import driver_errors
 from .journal import COLLECTION as JOURNAL
 from .journal import Doc, durable
 from .steps import STEPS, StepStore
 from .views import exact_view
+from .watchdog import Watchdog, clock
+
+log = logging.getLogger(__name__)
 
 COLLECTION = "_migrations_lock"
 _POLL_S = 0.25
 _LOOK_S = 1.0
 """Seconds between two looks at who holds it."""
+_SPARE_S = 3.0
 
 OnWait = Callable[[Holder | None], None]
 
@@ -55,7 +64,11 @@ class MongoLock:
         self._lease_s = lease_s
         self._keep_going = keep_going
         self._owner = uuid4().hex
-        self._deadline = 0.0
+        # So long before the lease ends the holder stops, if it could not renew it.
+        self._spare_s = min(_SPARE_S, lease_s / 4)
+        self._ends_at = 0.0
+        self._watchdog = Watchdog()
+        self._binding = False
         self._stop = threading.Event()
         self.token = 0
 
@@ -68,6 +81,7 @@ class MongoLock:
         with driver_errors("take its lock"):
             self._seed()
             self._wait(timeout_s, on_wait)
+        self._arm()
         self._stop.clear()
         renewer = threading.Thread(
             target=self._renew, name="dualmigrate-lease", daemon=True
@@ -78,11 +92,26 @@ class MongoLock:
         finally:
             self._stop.set()
             renewer.join()
+            self._watchdog.disarm()
             self._release()
 
+    @contextmanager
+    def binding(self) -> Iterator[None]:
+        """Let this process not outlive its lease: what runs inside asks no `require`.
+
+        Elsewhere only a process that does not notice the end of its lease is killed.
+        """
+        self._binding = True
+        try:
+            yield
+        finally:
+            self._binding = False
+            if self._left_s() <= 0:
+                self._watchdog.disarm()
+
     def require(self) -> None:
-        """Raise LockLost if the lease may have ended."""
-        if time.monotonic() >= self._deadline:
+        """Raise LockLost if the lease may have ended, or is just about to."""
+        if self._left_s() <= 0:
             raise LockLost(
                 "The lock on MongoDB was lost: it was not renewed in time",
                 hint="Nothing was written after that. Run the same command again.",
@@ -145,7 +174,7 @@ class MongoLock:
         return holder is not None and holder.gone is not None and self.free(holder)
 
     def _take(self) -> bool:
-        asked = time.monotonic()
+        asked = clock()
         doc = self._locks.find_one_and_update(
             {
                 "_id": "lock",
@@ -162,8 +191,17 @@ class MongoLock:
         if doc is None:
             return False
         self.token = int(doc["token"])
-        self._deadline = asked + self._lease_s
+        self._ends_at = asked + self._lease_s
         return True
+
+    def _arm(self) -> None:
+        """Have this process killed when its lease ends, unless it is renewed."""
+        if self._left_s() > 0:
+            self._watchdog.arm(self._ends_at)
+
+    def _left_s(self) -> float:
+        """Return the seconds until the holder has to stop."""
+        return self._ends_at - self._spare_s - clock()
 
     def _mark(self) -> Doc:
         actor = Actor.current()
@@ -185,20 +223,40 @@ class MongoLock:
         """Renew at a third of the lease, and more often after a failed try."""
         pause = self._lease_s / 3
         while not self._stop.wait(pause):
-            asked = time.monotonic()
+            asked, left_s = clock(), self._left_s()
+            if left_s <= 0:
+                return self._lose(self._ends_at)
             try:
-                result = self._locks.update_one(
-                    {"_id": "lock", "owner": self._owner},
-                    [{"$set": {"expires_at": self._expiry()}}],
-                )
+                with pymongo.timeout(left_s):
+                    result = self._locks.update_one(
+                        {"_id": "lock", "owner": self._owner},
+                        [{"$set": {"expires_at": self._expiry()}}],
+                    )
             except PyMongoError:
-                pause = min(1.0, self._lease_s / 10)
+                pause = max(0.0, min(1.0, self._lease_s / 10, self._left_s()))
                 continue
             if not result.matched_count:
-                self._deadline = 0.0
-                return
-            self._deadline = asked + self._lease_s
+                return self._lose(clock())
+            self._ends_at = asked + self._lease_s
+            self._arm()
             pause = self._lease_s / 3
+
+    def _lose(self, ends_at: float) -> None:
+        """Have `require` refuse from now on; let this process live if it will ask."""
+        self._ends_at = 0.0
+        if not self._binding:
+            self._watchdog.disarm()
+            return
+        tell(
+            log,
+            "lock_lost",
+            "The lock on MongoDB was lost while a function of a script is at work: so "
+            "that it writes nothing more, this process is killed "
+            f"{_when(ends_at - clock())}, unless the function ends before",
+            level=logging.ERROR,
+            backend=BackendName.MONGO,
+        )
+        self._watchdog.arm(ends_at)
 
     @around("mongo.unlock")
     def _release(self) -> None:
@@ -235,6 +293,10 @@ class MongoLock:
             return False
         StepStore(exact_view(self._db), token=int(freed["token"])).shut_out()
         return True
+
+
+def _when(left_s: float) -> str:
+    return f"in {left_s:.1f} s" if left_s > 0 else "now"
 
 
 def _holder_of(doc: Doc) -> Holder:

@@ -61,6 +61,7 @@ class OperationRunner:
     replication_lag_s: how far behind the secondaries may be, 0: not waited for.
     transactions: False on a standalone server. stop: cuts short what may be.
     max_time_s: how long a batch, or another command, may take; 0: no limit.
+    binding: see Bench.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class OperationRunner:
         transactions: bool = True,
         stop: Stop = NEVER,
         max_time_s: float = 0.0,
+        binding: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         app_db = db if app_db is None else app_db
         # The app's client: a session of another one could not span op.run's work.
@@ -94,6 +96,7 @@ class OperationRunner:
             transactions=transactions,
             stop=stop,
             max_time_s=max_time_s,
+            binding=binding,
         )
 
     def run(

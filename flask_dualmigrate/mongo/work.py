@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -40,7 +40,8 @@ class Bench:
     db: the exact view; app_db: what functions of the script get. keep_going: raises
     when the run must stop. batch_seconds: how long a batch may take; 0: its size does
     not adapt. transactions: False on a standalone server. stop: cuts short what may be.
-    max_time_s: how long a batch, or another command, may take; 0: no limit.
+    max_time_s: how long a batch, or another command, may take; 0: no limit. binding:
+    around what asks no `keep_going`, a function of a script: it ends with the lease.
     """
 
     db: ExactDatabase
@@ -55,6 +56,7 @@ class Bench:
     transactions: bool = True
     stop: Stop = NEVER
     max_time_s: float = 0.0
+    binding: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def limited(self) -> AbstractContextManager[None]:
         """Bound the commands inside, all together; see `limit`."""

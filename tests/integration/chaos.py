@@ -22,6 +22,7 @@ from .mongo_members import ReplicaSet
 
 LEASE_S = 2.0
 _CAP_S = 900.0
+_ELECTION_S = 15.0
 _PAUSE_S = (0.05, 0.4)
 _ERROR = re.compile(r"^(?:\w+\.)*(\w+): ", re.MULTILINE)
 _BLOWS = (
@@ -149,10 +150,21 @@ class Chaos:
             case "step down":
                 self._members.step_down()
             case "kill mongod":
-                member = self._members.wait_for_primary()
-                member.kill()
-                self._members.wait_for_primary()
-                member.start()
+                self._kill_mongod()
+
+    def _kill_mongod(self) -> None:
+        """Kill the primary; start it again when another one is, or none comes.
+
+        Of two members, one can be behind, and the other in a rollback that needs a
+        third to read from.
+        """
+        member = self._members.wait_for_primary()
+        member.kill()
+        if self._members.primary_within(_ELECTION_S) is None:
+            self.blows["no primary without the killed mongod"] += 1
+            print(self._members, flush=True)
+        member.start()
+        self._members.wait_for_primary()
 
     def _victim(self, chance: random.Random, alive: list[Worker]) -> Worker:
         """Choose a worker; every other time the one that migrates."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,9 +23,11 @@ from flask import Flask
 from flask.cli import ScriptInfo
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
+from pymongo import monitoring
 
 from flask_dualmigrate import DualMigrate
 from flask_dualmigrate.crashpoints import CRASH_AT, CRASH_LOG
+from flask_dualmigrate.mongo import watchdog
 
 from .crash_writes import mark_writes
 
@@ -40,6 +43,9 @@ class Command:
     config: more of the app's config. active: the sides in use. crash_at:
     `name#occurrence`, or never. log: the file that the visited points are added to, and
     a mark for what is written between them. output: the file for what it says.
+    stops_at: a command to MongoDB; it stops (SIGSTOP) when the first is about to be
+    sent to a collection of the app's. watchdog: whether the kernel is to kill it when
+    its lease ends.
     """
 
     words: tuple[str, ...]
@@ -51,6 +57,8 @@ class Command:
     active: str = "both"
     crash_at: str = ""
     log: str = ""
+    stops_at: str = ""
+    watchdog: bool = True
 
 
 class Nursery:
@@ -133,6 +141,10 @@ def _run(command: Command) -> int:
     sys.stdin = open(os.devnull)  # noqa: SIM115  # for as long as the process lives
     if command.log:
         mark_writes(command.log)
+    if command.stops_at:
+        monitoring.register(Stops(command.stops_at))
+    if not command.watchdog:
+        watchdog._LIBRARY = None
     try:
         app = _make_app(command)
         if command.words:
@@ -144,6 +156,24 @@ def _run(command: Command) -> int:
         traceback.print_exc()
         return 70
     return 0
+
+
+class Stops(monitoring.CommandListener):
+    """Stops this process once, when a command is about to be sent."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        target = str(event.command.get(event.command_name, ""))
+        is_ours = target.rpartition(".")[2].startswith("_")
+        if event.command_name == self._name and not is_ours:
+            self._name = ""
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
 
 
 def _make_app(command: Command) -> Flask:

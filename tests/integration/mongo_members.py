@@ -58,6 +58,28 @@ class Member:
         self._process.kill()
         self._process.wait()
 
+    def __str__(self) -> str:
+        """Say its state, and the last that it logged of its part in the set."""
+        assert self._process is not None
+        code = self._process.poll()
+        if code is not None:
+            state = f"ended with {code}"
+        else:
+            try:
+                with self.client() as client:
+                    status = client.admin.command("replSetGetStatus")
+                    members = status["members"]
+                    state = ", ".join(
+                        f"{member['name']} {member['stateStr']} {member.get('optime')}"
+                        for member in members
+                    )
+            except PyMongoError as error:
+                state = str(error)
+        lines = (self._data / "log").read_text(errors="replace").splitlines()
+        kinds = ('"c":"REPL', '"c":"ELECTION"', '"c":"ROLLBACK"', '"s":"F"')
+        told = [line for line in lines if any(kind in line for kind in kinds)]
+        return "\n".join([f"{self.port}: {state}", *told[-25:]])
+
     def is_well(self) -> bool:
         with suppress(PyMongoError), self.client() as client:
             hello = client.admin.command("hello")
@@ -107,15 +129,18 @@ class ReplicaSet:
         return None
 
     def wait_for_primary(self) -> Member:
-        found: list[Member] = []
+        found = self.primary_within(_WAIT_S)
+        assert found is not None, str(self)
+        return found
 
-        def looked() -> bool:
-            # Kept: at a second look there may be none again.
-            found.extend(filter(None, [self.primary()]))
-            return bool(found)
+    def primary_within(self, timeout_s: float) -> Member | None:
+        deadline = time.monotonic() + timeout_s
+        while (found := self.primary()) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
 
-        until(looked)
-        return found[0]
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.members))
 
     def wait_until_well(self) -> None:
         """Wait until all three are there again: two that are down have no primary."""

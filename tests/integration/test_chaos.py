@@ -5,28 +5,24 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
-from pymongo.database import Database
 
 from flask_dualmigrate import init
 
 from ..conftest import place
 from .chaos import Chaos
 from .conftest import Tree
-from .crash_process import Command, Nursery
-from .crash_trees import CHAOS_DOCUMENTS, seed_many, write_long
+from .crash_process import Nursery
+from .crash_trees import seed_many, write_long
 from .crash_world import World
-from .mongo_members import ReplicaSet, replica_set, until
-from .snapshots import mongo_snapshot
+from .mongo_members import ReplicaSet, replica_set
 
 Record = Callable[[str, object], None]
 
@@ -79,49 +75,3 @@ def test_25_rounds_of_32_workers_under_blows_run_each_operation_once(
 ) -> None:
     rage(chaos, rounds=25, workers=32, blows=60)
     record_property("figures", str(chaos))
-
-
-def wake_too_late(
-    nursery: Nursery, tree: Tree, db: Database[Any], url: str, *, after: int
-) -> None:
-    """Stop a run when it has written so many documents; let another do it all."""
-    said = tree.root.parent / "said"
-
-    def start() -> int:
-        command = Command(
-            ("upgrade", "--yes"),
-            str(tree.root),
-            "postgresql+psycopg://127.0.0.1:9/nowhere",
-            url,
-            str(said),
-            config={"DUALMIGRATE_LOCK_LEASE_S": 1.0},
-            active="mongo",
-        )
-        return nursery.start(command)
-
-    db.client.drop_database(db.name)
-    seed_many(db)
-    late = start()
-    until(lambda: db.item.count_documents({"grown": 1}) >= after)
-    os.kill(late, signal.SIGSTOP)
-    other = start()
-    assert nursery.wait(other, timeout_s=60) == 0, said.read_text()
-    assert db.item.count_documents({"grown": 1, "old": None}) == CHAOS_DOCUMENTS
-    before = mongo_snapshot(db, ours=True)
-    os.kill(late, signal.SIGCONT)
-    assert nursery.wait(late, timeout_s=60) == 5, said.read_text()
-    assert mongo_snapshot(db, ours=True) == before
-
-
-@pytest.mark.slow
-def test_a_worker_that_wakes_after_its_lease_is_gone_writes_nothing(
-    nursery: Nursery,
-    app: Flask,
-    tree: Tree,
-    mongo_db: Database[Any],
-    mongo_url: str,
-) -> None:
-    write_long(tree)
-    init()
-    for after in (25, 500, 1200):
-        wake_too_late(nursery, tree, mongo_db, mongo_url, after=after)

@@ -28,6 +28,7 @@ from flask_dualmigrate import (
 from flask_dualmigrate.errors import LockLost
 from flask_dualmigrate.extension import environment_of
 from flask_dualmigrate.holder import Holder, mark_of
+from flask_dualmigrate.mongo import watchdog
 from flask_dualmigrate.mongo.journal import MongoJournal
 from flask_dualmigrate.mongo.lock import MongoLock
 from flask_dualmigrate.mongo.runner import OperationRunner
@@ -347,10 +348,15 @@ db.init_app(app)
 mongo.init_app(app)
 DualMigrate(app, db, mongo)
 """
+NO_WATCHDOG = """
+from flask_dualmigrate.mongo import watchdog
+watchdog._LIBRARY = None
+"""
 
 
 @pytest.fixture
 def stopped(
+    request: pytest.FixtureRequest,
     app: Flask,
     tree: Tree,
     tmp_path: Path,
@@ -358,8 +364,12 @@ def stopped(
     mongo_url: str,
     mongo_db: Database[Any],
 ) -> Iterator[subprocess.Popen[str]]:
-    """An upgrade that was stopped, not killed, in the middle of its documents."""
-    (tmp_path / "app.py").write_text(APP.format(postgres=postgres_url, mongo=mongo_url))
+    """An upgrade that was stopped, not killed, in the middle of its documents.
+
+    The parameter is added to its app.
+    """
+    text = APP.format(postgres=postgres_url, mongo=mongo_url) + request.param
+    (tmp_path / "app.py").write_text(text)
     mongo_db.numbers.insert_many([{"_id": i, "n": 0} for i in range(2000)])
     tree.add(
         "r1",
@@ -386,6 +396,23 @@ def stopped(
     process.communicate(timeout=30)
 
 
+@pytest.mark.skipif(watchdog._LIBRARY is None, reason="no timer kills here")
+@pytest.mark.parametrize("stopped", [""], indirect=True, ids=["with the watchdog"])
+def test_a_stopped_run_holds_nobody_up_for_longer_than_its_lease(
+    stopped: subprocess.Popen[str],
+    app: Flask,
+    mongo_db: Database[Any],
+    engine: sa.Engine,
+) -> None:
+    upgrade()
+    assert stopped.wait(10) == -signal.SIGKILL
+    assert mongo_db.numbers.distinct("n") == [1]
+    assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+
+
+@pytest.mark.parametrize(
+    "stopped", [NO_WATCHDOG], indirect=True, ids=["without a watchdog"]
+)
 def test_a_stopped_run_that_lost_its_locks_writes_nothing_when_it_wakes(
     stopped: subprocess.Popen[str],
     app: Flask,
