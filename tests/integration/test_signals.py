@@ -283,7 +283,6 @@ def test_a_statement_is_cancelled_under_psycopg2_too(
     number: Signals,
     code: int,
 ) -> None:
-    pytest.importorskip("psycopg2", reason="psycopg2-binary is not installed")
     url = sa.make_url(postgres_url).set(drivername="postgresql+psycopg2")
     flask = FlaskApp(tmp_path, url.render_as_string(hide_password=False), mongo_url)
     tree.add("r1", postgres='op.execute("SELECT pg_sleep(60)")')
