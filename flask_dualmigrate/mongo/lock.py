@@ -68,7 +68,7 @@ class MongoLock:
         self._spare_s = min(_SPARE_S, lease_s / 4)
         self._ends_at = 0.0
         self._watchdog = Watchdog()
-        self._binding = False
+        self._binding = threading.Event()
         self._stop = threading.Event()
         self.token = 0
 
@@ -81,18 +81,20 @@ class MongoLock:
         with driver_errors("take its lock"):
             self._seed()
             self._wait(timeout_s, on_wait)
-        self._arm()
         self._stop.clear()
         renewer = threading.Thread(
             target=self._renew, name="dualmigrate-lease", daemon=True
         )
         renewer.start()
         try:
+            self._arm()
             yield
         finally:
             self._stop.set()
-            renewer.join()
-            self._watchdog.disarm()
+            try:
+                renewer.join()
+            finally:  # a Ctrl-C here must not end the program some time later
+                self._watchdog.disarm()
             self._release()
 
     @contextmanager
@@ -101,11 +103,11 @@ class MongoLock:
 
         Elsewhere only a process that does not notice the end of its lease is killed.
         """
-        self._binding = True
+        self._binding.set()
         try:
             yield
         finally:
-            self._binding = False
+            self._binding.clear()
             if self._left_s() <= 0:
                 self._watchdog.disarm()
 
@@ -196,7 +198,7 @@ class MongoLock:
 
     def _arm(self) -> None:
         """Have this process killed when its lease ends, unless it is renewed."""
-        if self._left_s() > 0:
+        if self._left_s() > 0 and not self._stop.is_set():
             self._watchdog.arm(self._ends_at)
 
     def _left_s(self) -> float:
@@ -244,7 +246,7 @@ class MongoLock:
     def _lose(self, ends_at: float) -> None:
         """Have `require` refuse from now on; let this process live if it will ask."""
         self._ends_at = 0.0
-        if not self._binding:
+        if not self._binding.is_set():
             self._watchdog.disarm()
             return
         tell(
@@ -257,6 +259,8 @@ class MongoLock:
             backend=BackendName.MONGO,
         )
         self._watchdog.arm(ends_at)
+        if not self._binding.is_set():  # it has just ended
+            self._watchdog.disarm()
 
     @around("mongo.unlock")
     def _release(self) -> None:
