@@ -38,7 +38,8 @@ class Member:
             str(mongod_program(folder)),
             *("--bind_ip", _HOST, "--port", str(port), "--dbpath", str(self._data)),
             *(("--replSet", of_set, "--oplogSize", "256") if of_set else ()),
-            "--nounixsocket",
+            # The files of dropped collections stay open until a checkpoint.
+            *("--nounixsocket", "--syncdelay", "5"),
             *("--wiredTigerCacheSizeGB", "0.5", "--journalCommitInterval", "2"),
             *("--setParameter", "enableTestCommands=1"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
@@ -144,7 +145,10 @@ class ReplicaSet:
 
     def wait_until_well(self) -> None:
         """Wait until all three are there again: two that are down have no primary."""
-        until(lambda: all(member.is_well() for member in self.members))
+        deadline = time.monotonic() + _WAIT_S
+        while not all(member.is_well() for member in self.members):
+            assert time.monotonic() < deadline, str(self)
+            time.sleep(0.05)
 
     def step_down(self) -> None:
         """Let another member become the primary, caught up or not."""
