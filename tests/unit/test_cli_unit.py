@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from typing import Any
 
@@ -274,6 +275,19 @@ def losing(verb: PutVerb) -> None:
         return NOTHING
 
     verb("upgrade", run)
+
+
+def test_an_error_that_nobody_foresaw_is_json_too(
+    flask: Terminal, verb: PutVerb
+) -> None:
+    verb("upgrade", ZeroDivisionError("of postgresql://me:hidden@db/x"))
+
+    assert flask("upgrade", "--json") == 1
+    told = json.loads(flask.out)
+    assert told["type"] == "ZeroDivisionError"
+    assert told["what"] in flask.err
+    assert "--debug" in told["what"]
+    assert "hidden" not in flask.out + flask.err
 
 
 @pytest.mark.usefixtures("losing")

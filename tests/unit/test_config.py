@@ -65,7 +65,7 @@ def test_seconds_are_a_number_of_seconds(value: Any) -> None:
     ["POSTGRES_LOCK_TIMEOUT_S", "POSTGRES_STATEMENT_TIMEOUT_S", "MONGO_MAX_TIME_S"],
 )
 def test_a_limit_that_no_server_would_take_is_refused(key: str) -> None:
-    assert _config(**{key: 2_147_483}).limits
+    _config(**{key: 2_147_483})
     with pytest.raises(UsageError, match=rf"{key} is .*, 2147483 at most, not 1e\+20"):
         _config(**{key: 1e20})
 
