@@ -301,6 +301,16 @@ def test_what_takes_something_away_needs_a_terminal_or_yes(flask: Terminal) -> N
 
 
 @pytest.mark.usefixtures("losing")
+def test_what_it_takes_away_is_told_to_a_program_too(flask: Terminal) -> None:
+    assert flask("upgrade", "--json", "--log-format", "json") == 2
+
+    (line,) = flask.err.splitlines()
+    for told in (json.loads(line), json.loads(flask.out)):
+        assert told["type"] == "Unconfirmed"
+        assert told["losses"] == ["ab12  drop field item.status (for good)"]
+
+
+@pytest.mark.usefixtures("losing")
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 2), ("\n", 2)])
 def test_a_person_is_asked_and_no_is_the_default(
     answer: str, code: int, flask: Terminal, monkeypatch: pytest.MonkeyPatch
