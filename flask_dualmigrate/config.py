@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import UsageError
-from .limits import Limits
+from .limits import LONGEST_S, Limits
 from .revision import BackendName
 
 Active = str | Callable[[], str]
@@ -113,13 +113,15 @@ class Config:
             lock_lease_s=_seconds(values, "DUALMIGRATE_LOCK_LEASE_S", minimum=1.0),
             postgres_uri=values["DUALMIGRATE_POSTGRES_URI"],
             postgres_lock_timeout_s=_seconds(
-                values, "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S"
+                values, "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S", maximum=LONGEST_S
             ),
             postgres_lock_retries=_times(values, "DUALMIGRATE_POSTGRES_LOCK_RETRIES"),
-            postgres_statement_timeout_s=_seconds_or_none(
+            postgres_statement_timeout_s=_limit_or_none(
                 values, "DUALMIGRATE_POSTGRES_STATEMENT_TIMEOUT_S"
             ),
-            mongo_max_time_s=_seconds(values, "DUALMIGRATE_MONGO_MAX_TIME_S"),
+            mongo_max_time_s=_seconds(
+                values, "DUALMIGRATE_MONGO_MAX_TIME_S", maximum=LONGEST_S
+            ),
             batch_seconds=_seconds(values, "DUALMIGRATE_BATCH_SECONDS"),
             replication_lag_s=_seconds(values, "DUALMIGRATE_REPLICATION_LAG_S"),
             validators=_one_of(values, "DUALMIGRATE_VALIDATORS", VALIDATORS),
@@ -173,16 +175,23 @@ def urls_of(values: Mapping[str, Any]) -> Iterator[Any]:
         yield bind.get("url") if isinstance(bind, Mapping) else bind
 
 
-def _seconds(values: Mapping[str, Any], key: str, *, minimum: float = 0.0) -> float:
+def _seconds(
+    values: Mapping[str, Any],
+    key: str,
+    *,
+    minimum: float = 0.0,
+    maximum: int | None = None,
+) -> float:
     value = values[key]
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = -1.0
-    if isinstance(value, bool) or not minimum <= number < float("inf"):
-        at_least = f", {minimum:g} or more" if minimum else ""
+    is_long = maximum is not None and number > maximum
+    if isinstance(value, bool) or not minimum <= number < float("inf") or is_long:
+        bounds = f"{maximum} at most" if is_long else f"{minimum:g} or more"
         raise UsageError(
-            f"{key} is a number of seconds{at_least}, not {value!r}",
+            f"{key} is a number of seconds, {bounds}, not {value!r}",
             hint="Mend it in the app's config.",
         )
     return number
@@ -219,8 +228,8 @@ def _bytes(values: Mapping[str, Any], key: str) -> int:
     return int(value)
 
 
-def _seconds_or_none(values: Mapping[str, Any], key: str) -> float | None:
-    return None if values[key] is None else _seconds(values, key)
+def _limit_or_none(values: Mapping[str, Any], key: str) -> float | None:
+    return None if values[key] is None else _seconds(values, key, maximum=LONGEST_S)
 
 
 def _yes_or_no(values: Mapping[str, Any], key: str) -> bool:

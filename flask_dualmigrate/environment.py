@@ -5,6 +5,7 @@ It is planned from what both sides have, and done under the locks of both.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -39,6 +40,9 @@ from .revision import BackendName, Direction, Revision, Step
 from .script import Files, Unrun
 from .sides import Sides
 from .status import Readiness, make_readiness, refuse_edited
+
+_AGAIN_S = 0.25
+"""Seconds between two looks at a database that another run works on."""
 
 
 class Environment(Sides):
@@ -323,18 +327,27 @@ class Environment(Sides):
         """Return the plan, and what it was made from; no lock is held.
 
         Another run may be at work between two of our reads, and what they say together
-        is then no fault of anybody's: only if nothing has moved does it count.
+        is then no fault of anybody's: only if nothing has moved does it count, and if
+        nobody is at work on an SQL side that shows a script half done, as SQLite does.
         Raises what `plan` and `preflight` raise.
         """
         before: States | None = None
+        give_up = time.monotonic() + self.config.lock_timeout_s
         while True:
+            at_work = self._sql_is_at_work()
             states = self.states()
             try:
                 return self._checked_plan(target, direction, states), states
             except IntegrityError:
-                if states == before:
+                if at_work and time.monotonic() < give_up:
+                    self.stop.pause(_AGAIN_S)
+                elif states == before:
                     raise
                 before = states
+
+    def _sql_is_at_work(self) -> bool:
+        side = self.backends.get(BackendName.POSTGRES)
+        return side is not None and side.is_at_work()
 
     def _checked_plan(self, target: str, direction: Direction, states: States) -> Plan:
         require_pair(states)

@@ -8,7 +8,8 @@
     │   ├── TreeError              the migrations directory is broken
     │   │   └── Irreversible              a script says that there is no way down
     │   ├── AppError               the app cannot be loaded
-    │   └── ModelsError            the app's models or documents cannot be used
+    │   ├── ModelsError            the app's models or documents cannot be used
+    │   └── Unconfirmed            it takes something away, and nobody said yes
     ├── IntegrityError          3  pending, different, edited or in doubt
     │   └── StepInDoubt            a crash left it begun: a person has to look
     ├── DatabaseUnavailable     4  a database cannot be reached or used
@@ -163,6 +164,17 @@ class AppError(UsageError):
 
 class ModelsError(UsageError):
     """The app's models or documents cannot be used."""
+
+
+class Unconfirmed(UsageError):
+    """What was asked for takes something away, and nobody said yes.
+
+    losses: what would be gone for good, a line each.
+    """
+
+    def __init__(self, what: str, *, losses: Sequence[str], hint: str) -> None:
+        super().__init__(what, hint=hint)
+        self.losses = tuple(map(redact, losses))
 
 
 class IntegrityError(DualMigrateError):

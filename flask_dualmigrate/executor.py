@@ -148,7 +148,11 @@ class Executor:
 
     def _undo_open(self, name: BackendName, step: Step) -> None:
         started = time.monotonic()
-        why = self._backends[name].revert(step, None)
+        try:
+            why = self._backends[name].revert(step, None)
+        except Interrupted as stopped:
+            stopped.revision = step.revision.id
+            raise
         self.undone.append(StepResult(step, int((time.monotonic() - started) * 1000)))
         if why is not None:
             raise IntegrityError(

@@ -15,7 +15,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from .errors import DatabaseUnavailable, DualMigrateError
+from .errors import DatabaseUnavailable, DualMigrateError, redact
 from .status import Readiness
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ TIMEOUT_S = 2.0
 
 _HUNG_S = 30.0
 """Seconds after which a question that hangs is asked anew, in another thread."""
+
+_SEE_LOG = "see the log of the app"
 
 Read = Callable[[], Readiness]
 
@@ -97,7 +99,10 @@ def _report(ask: Read) -> dict[str, Any]:
     except DualMigrateError as error:
         log.warning("Not ready: %s", error)
         is_down = isinstance(error, DatabaseUnavailable)
-        why = "a database cannot be used" if is_down else "see the log of the app"
+        why = "a database cannot be used" if is_down else _SEE_LOG
+    except Exception as error:  # of a callable of the app's, say: no page of Flask's
+        log.warning("Not ready: %s: %s", type(error).__name__, redact(str(error)))
+        why = _SEE_LOG
     if readiness.half_done:
         why = "a migration is half done"
     elif readiness.pending:

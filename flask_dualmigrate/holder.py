@@ -84,8 +84,11 @@ def _has_ended(pid: int, mark: str) -> bool:
 def _place() -> str | None:
     try:
         boot, space = _BOOT.read_text().strip(), os.readlink("/proc/self/ns/pid")
+        us = os.readlink("/proc/self")
     except OSError:
         return None
+    if us != str(os.getpid()):
+        return None  # /proc is another namespace's, and its pids are not ours
     return hashlib.sha256(f"{boot} {space}".encode()).hexdigest()[:8]
 
 

@@ -27,6 +27,9 @@ NAMES: Mapping[BackendName, tuple[str, ...]] = MappingProxyType(
 """What a script of each side may say, as names of its module."""
 
 
+LONGEST_S = 2_147_483
+"""Seconds: both servers count a limit in milliseconds, of 31 bits."""
+
 GivenLimits = Mapping[str, float | None]
 """Name of a limit, as in scripts -> its value; None: not given."""
 
@@ -103,6 +106,8 @@ def _problem(name: str, value: Any) -> str | None:
     if name == "lock_retries":
         fits = isinstance(value, int) and is_number and value >= 0
         return None if fits else f"{name} is a number of times, not {value!r}"
-    if is_number and 0 <= value < float("inf"):
+    if is_number and 0 <= value <= LONGEST_S:
         return None
-    return f"{name} is a number of seconds, 0 or more, not {value!r}"
+    is_long = is_number and value > LONGEST_S
+    bounds = f"{LONGEST_S} at most" if is_long else "0 or more"
+    return f"{name} is a number of seconds, {bounds}, not {value!r}"

@@ -136,7 +136,10 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
         except Exception as error:
             if debug:
                 display.trace(_traceback(error))
-            display.error(error, _unforeseen(error))
+            told = _unforeseen(error)
+            if json_:
+                click.echo(as_json({"type": type(error).__name__, "what": told}))
+            display.error(error, told)
             sys.exit(1)
         else:
             text = as_json(result) if json_ else as_text(result)

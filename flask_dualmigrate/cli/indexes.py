@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -9,9 +10,12 @@ import click
 
 from .. import index_commands
 from ..environment import Environment
+from ..events import tell
 from ..indexes import BuildProgress, OnBuild
 from .asking import ask
 from .command import argument, command, option
+
+log = logging.getLogger(__name__)
 
 _PLACE = click.Argument(["collection"], required=False)
 _DRY_RUN = option(
@@ -91,14 +95,20 @@ def _rebuild(env: Environment, collection: str, name: str) -> Any:
 
 def _on_build() -> OnBuild:
     """Return what says how far a build is; nothing with --quiet."""
-    is_quiet = click.get_current_context().params.get("quiet", False)
-    return (lambda progress: None) if is_quiet else BuildLines()
+    given = click.get_current_context().params
+    if given.get("quiet"):
+        return lambda progress: None
+    return BuildLines(as_events=given.get("log_format") == "json")
 
 
 class BuildLines:
-    """Says on stderr how far a build is, once a second."""
+    """Says on stderr how far a build is, once a second.
 
-    def __init__(self) -> None:
+    as_events: as events, which become JSON lines.
+    """
+
+    def __init__(self, *, as_events: bool = False) -> None:
+        self._as_events = as_events
         self._last_s = 0.0
 
     def __call__(self, progress: BuildProgress) -> None:
@@ -110,4 +120,17 @@ class BuildLines:
         if progress.done is not None and progress.total:
             counted = f": {progress.done:,} of {progress.total:,} {progress.unit}"
         place = f"{progress.place}.{progress.name}"
-        click.echo(f"  Building {place}: {progress.phase}{counted}", err=True)
+        text = f"Building {place}: {progress.phase}{counted}"
+        if not self._as_events:
+            click.echo(f"  {text}", err=True)
+            return
+        tell(
+            log,
+            "progress",
+            text,
+            backend=progress.backend,
+            operation="create index",
+            collection=progress.place,
+            documents=progress.done,
+            total=progress.total,
+        )

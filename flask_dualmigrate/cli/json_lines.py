@@ -56,6 +56,7 @@ class JsonLines(Display):
             "exit_code": getattr(error, "exit_code", 1),
             "where": getattr(error, "where", None),
             "hint": getattr(error, "hint", None),
+            "losses": getattr(error, "losses", None),
             "exception": self._trace,
             "notes": [redact(note) for note in getattr(error, "__notes__", ())] or None,
         }

@@ -88,6 +88,17 @@ def _backup(options: dict[str, Any]) -> str | None:
     return "never"
 
 
+def _refuse_for_scripts(backup: str | None, on_error: str) -> None:
+    """Raise UsageError for what a run does, and a printed script does not."""
+    if backup not in (None, "never"):
+        raise UsageError(
+            "--backup is for a run: a script is not run here",
+            hint="Make one first with: flask db-migrate backup create",
+        )
+    if on_error != "undo":
+        raise UsageError("--on-error is for a run: a script is not run here")
+
+
 @command(
     "upgrade",
     _TARGET_UP,
@@ -113,6 +124,7 @@ def _upgrade(
     if language is not None and verify:
         raise UsageError("--verify is for a run: a script is not run here")
     if language is not None:
+        _refuse_for_scripts(backup, on_error)
         return commands.print_script(
             env, target, Direction.UPGRADE, language, limits=limits
         )
@@ -146,6 +158,7 @@ def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
     on_error = ways.pop("on_error")
     language = commands.language_of(target, **ways)
     if language is not None:
+        _refuse_for_scripts(backup, on_error)
         return commands.print_script(
             env, target, Direction.DOWNGRADE, language, limits=limits
         )

@@ -53,7 +53,8 @@ def _sentences(stopped: Interrupted) -> str:
     again = redact(carry_on(stopped.target))
     by = f"Stopped by {stopped.signal.name}"
     if stopped.target is None:
-        return f"{by}. Run it again with: {again}"
+        half = "" if stopped.revision is None else f": {stopped.revision} is half done"
+        return f"{by}{half}. Run it again with: {again}"
     done = ", ".join(stopped.done)
     if stopped.revision is not None:
         before = f" Done before it: {done}." if done else ""
@@ -93,6 +94,7 @@ def _given(context: click.Context, target: str | None) -> Iterator[str]:
         values = value if parameter.multiple or parameter.nargs != 1 else [value]
         for each in values:
             if isinstance(parameter, click.Option):
-                yield max(parameter.opts, key=len)
+                off = parameter.is_flag and not each and parameter.secondary_opts
+                yield max(off or parameter.opts, key=len)
             if not (isinstance(parameter, click.Option) and parameter.is_flag):
                 yield f"{each:.10g}" if isinstance(each, float) else str(each)

@@ -50,6 +50,7 @@ from .privileges import require_privileges, require_writable
 from .restore import PostgresRestorer
 from .restore_sqlite import SqliteRestorer
 from .scripts import PostgresScripts
+from .sqlite_lock import SqliteLock
 from .versions import applied_below, read_heads, write_heads
 
 
@@ -106,6 +107,7 @@ class PostgresBackend(PostgresData):
         self._lock = PostgresLock(
             engine, key=lock_key(self._schema), keep_going=stop.require
         )
+        self._file_lock = SqliteLock(engine, keep_going=stop.require)
 
     @property
     def _directory(self) -> ScriptDirectory:
@@ -114,6 +116,10 @@ class PostgresBackend(PostgresData):
     @property
     def _is_postgres(self) -> bool:
         return self.engine.dialect.name == "postgresql"
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
 
     def check(self) -> None:
         with driver_errors("be reached"), self.engine.connect() as connection:
@@ -146,18 +152,23 @@ class PostgresBackend(PostgresData):
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
     ) -> AbstractContextManager[None]:
-        """SQLite and its kind lock the whole database by themselves."""
+        if self._is_sqlite:
+            return self._file_lock.held(timeout_s=timeout_s, on_wait=on_wait)
         if not self._is_postgres:
             return nullcontext()
         return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
 
     def holder(self) -> Holder | None:
+        if self._is_sqlite:
+            return self._file_lock.holder()
         if not self._is_postgres:
             return None
         with driver_errors("read its lock"):
             return self._lock.holder()
 
     def free(self, holder: Holder) -> bool:
+        if self._is_sqlite:
+            return self._file_lock.free(holder)
         with driver_errors("free its lock"):
             return self._lock.free(holder)
 
@@ -290,8 +301,8 @@ class PostgresBackend(PostgresData):
         return applied is (step.direction is Direction.UPGRADE)
 
     def is_at_work(self) -> bool:
-        """An attempt that is not committed leaves nothing to be at work at."""
-        return False
+        """On PostgreSQL what is not committed leaves nothing to be at work at."""
+        return self._is_sqlite and self.holder() is not None
 
     def progress(self, entry: Entry) -> Progress | None:
         """Nothing is known before the commit."""

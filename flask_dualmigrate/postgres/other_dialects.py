@@ -27,7 +27,7 @@ def other_extent(connection: Connection, journal: Collection[str]) -> Extent:
     if name != "sqlite":
         why = f"a database of {name}: that is left to its own tools"
         return Extent(BackendName.POSTGRES, Scope.ALL, (), why)
-    path = _path_of(connection)
+    path = path_of(connection)
     if path is None:
         why = "a database in memory: it has no file"
         return Extent(BackendName.POSTGRES, Scope.ALL, (), why)
@@ -45,7 +45,7 @@ def dump_sqlite(
 ) -> Dumped:
     """Copy the file of a database, as it is at one moment, while others use it."""
     source: Any = connection.connection.driver_connection
-    path = _path_of(connection) or ""
+    path = path_of(connection) or ""
     with folder.new_file(layout.SQLITE_FILE) as file:
         # Nobody else can put a file there: the folder is ours alone.
         target = sqlite3.connect(folder.path / layout.SQLITE_FILE)
@@ -59,7 +59,7 @@ def dump_sqlite(
     return Dumped(part, {"sqlite": sqlite3.sqlite_version})
 
 
-def _path_of(connection: Connection) -> str | None:
+def path_of(connection: Connection) -> str | None:
     """Return the file of the database; None: it is in memory."""
     found = connection.exec_driver_sql("PRAGMA database_list").all()
     return next((str(row[2]) for row in found if row[1] == "main" and row[2]), None)

@@ -138,6 +138,26 @@ def test_a_broken_tree_is_no_readiness(two: Tree, make_app: MakeApp) -> None:
     assert response.get_json()["why"] == "see the log of the app"
 
 
+def test_what_the_app_itself_raises_is_no_readiness_and_is_logged_alone(
+    two: Tree, make_app: MakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    def active() -> str:
+        raise KeyError("postgresql://me:hidden@db/x")
+
+    app = make_app(active=active)
+    app.debug = app.testing = True  # as under `flask run --debug`
+    response = ask(app)
+    assert response.status_code == 503
+    assert response.get_json() == {
+        "ready": False,
+        "why": "see the log of the app",
+        "pending": [],
+        "half_done": [],
+    }
+    assert "Not ready: KeyError: 'postgresql://me:***@db/x'" in caplog.text
+    assert "hidden" not in caplog.text
+
+
 def test_a_probe_writes_nothing(
     two: Tree, make_app: MakeApp, mongo_db: Database[Any]
 ) -> None:

@@ -251,13 +251,17 @@ def test_the_option_wins_over_the_script_and_the_script_over_the_app(
     [
         ("postgres", "lock_timeout_s = '5s'", "lock_timeout_s is a number of seconds"),
         ("postgres", "statement_timeout_s = -1", "0 or more, not -1"),
+        ("postgres", "lock_timeout_s = 3e6", "2147483 at most, not 3000000"),
         ("postgres", "lock_retries = 1.5", "lock_retries is a number of times"),
         ("postgres", "max_time_s = 1", "max_time_s is no time limit of PostgreSQL"),
         ("mongo", "max_time_s = True", "max_time_s is a number of seconds"),
         ("mongo", "max_time_s = float('nan')", "not nan"),
         ("mongo", "lock_timeout_s = 1", "lock_timeout_s is no time limit of MongoDB"),
     ],
-    ids=["text", "negative", "fraction", "mongo's", "bool", "nan", "postgres's"],
+    ids=[
+        *("text", "negative", "long", "fraction", "mongo's", "bool", "nan"),
+        "postgres's",
+    ],
 )
 def test_a_limit_in_a_script_that_is_none_is_refused_before_anything_is_changed(
     app: Flask,
@@ -283,6 +287,19 @@ def test_a_limit_of_a_run_that_is_none_is_refused(app: Flask, tree: Tree) -> Non
         upgrade(limits={"lock_timeout": 1})
     with pytest.raises(UsageError, match=r"max_time_s is a number of seconds.* not -1"):
         upgrade(limits={"max_time_s": -1})
+    with pytest.raises(UsageError, match=r"max_time_s is .* 2147483 at most"):
+        upgrade(limits={"max_time_s": float("inf")})
+
+
+@pytest.mark.parametrize(
+    "name", ["lock_timeout_s", "statement_timeout_s", "max_time_s"]
+)
+def test_the_servers_take_the_longest_limit_there_is(
+    app: Flask, at_r1: Tree, name: str
+) -> None:
+    at_r1.add("r2", postgres=ADD, mongo='op.update("item", {}, {"$set": {"n": 1}})')
+    init()
+    upgrade(limits={name: 2_147_483})
 
 
 def test_the_printed_script_keeps_to_the_limits_of_each_revision(

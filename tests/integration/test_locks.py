@@ -259,6 +259,18 @@ def test_a_pid_that_another_process_has_now_proves_the_old_one_gone() -> None:
     assert Holder("ann", "web1", os.getpid(), mark=f"{mark}0").gone
 
 
+def test_where_proc_is_of_another_namespace_nobody_is_proven_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container that was given the /proc of its host."""
+    pid = os.getpid()
+    gone = Holder("ann", "web1", pid, mark=f"{mark_of(pid)}0")
+    assert gone.gone
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
+    assert mark_of(pid) is None
+    assert gone.gone is None
+
+
 def test_unlock_by_force_asks_and_frees_both_sides(
     app: Flask,
     postgres_url: str,

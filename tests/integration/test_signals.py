@@ -372,6 +372,36 @@ def test_a_run_does_not_wait_for_an_index_that_the_server_builds(
     assert "ix" in mongo_db.item.index_information()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("downgrade", "--json"), ("repair", "r2", "--undo", "--yes", "--json")],
+    ids=["downgrade", "repair"],
+)
+def test_an_undoing_of_what_was_half_done_says_what_still_is(
+    flask: FlaskApp, tree: Tree, engine: sa.Engine, mongo_db: Mongo, words: list[str]
+) -> None:
+    tree.add("r1", mongo=INSERT)
+    up, down, body = SLOWLY.partition("def down")
+    tree.add("r2", mongo=SLOW, mongo_more=up + down + body.replace("0.005", "0.03"))
+    init()
+    with flask.start("db-migrate", "upgrade") as run:
+        run.sees("transform item: ")
+        run.signal(SIGTERM)
+        assert run.end() == 143, run.err
+    with flask.start("db-migrate", *words) as undoing:
+        undoing.sees("undo transform item: ")
+        undoing.signal(SIGTERM)
+        assert undoing.end() == 143, undoing.err
+    told = json.loads(undoing.out)
+    assert (told["revision"], told["done"]) == ("r2", [])
+    assert "r2 is half done." in undoing.err
+    assert locks_are_free(engine, mongo_db)
+    with flask.again(undoing.told) as rest:
+        assert rest.end() == 0, rest.err
+    assert numbers(mongo_db) == {0: DOCUMENTS}
+    assert stamps(engine, mongo_db) == (["r1"], ["r1"])
+
+
 def test_an_undoing_that_a_signal_stopped_says_why_it_was_undone(
     flask: FlaskApp, tree: Tree, engine: sa.Engine, mongo_db: Mongo
 ) -> None:

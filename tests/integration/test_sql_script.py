@@ -209,6 +209,9 @@ def test_what_needs_a_connection_is_refused_by_the_name_of_its_revision(
         (["downgrade", "--sql", "base"], "where it begins"),
         (["upgrade", "--sql", "nope:r1"], "nope"),
         (["upgrade", "--sql", "--backend", "mongo"], "not in use"),
+        (["upgrade", "--sql", "--backup", "all"], "--backup is for a run"),
+        (["downgrade", "--sql", "r3:r1", "--backup", "all"], "--backup is for a run"),
+        (["upgrade", "--mongosh", "--on-error", "keep"], "--on-error is for a run"),
     ],
     ids=" ".join,
 )

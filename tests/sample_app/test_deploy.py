@@ -232,6 +232,27 @@ def test_the_entrypoint_goes_on_only_after_an_upgrade(
     assert (done.returncode, done.stdout) == (code, "" if code else "serving\n")
 
 
+def test_a_container_that_is_stopped_when_its_upgrade_is_all_but_done_serves_nothing(
+    tmp_path: Path,
+) -> None:
+    """`flask` is one that has nothing left to stop for, and ends well."""
+    (tmp_path / "flask").write_text(
+        "#!/bin/sh\ntrap 'exit 0' TERM\necho upgrading\n"
+        "while true; do sleep 0.1; done\n"
+    )
+    (tmp_path / "flask").chmod(0o755)
+    env = {**environment(), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    log = tmp_path / "image.log"
+    with started([*_entrypoint(), "echo", "serving"], env, log) as process:
+        give_up = time.monotonic() + 60
+        while "upgrading" not in log.read_text():
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 128 + signal.SIGTERM
+    assert "serving" not in log.read_text()
+
+
 def test_the_deployment_runs_what_the_image_would_run_after_its_entrypoint() -> None:
     assert container_of(DEPLOYMENT)["command"] == IMAGE.command
     assert container_of(DEPLOYMENT)["image"] == container_of(JOB)["image"]

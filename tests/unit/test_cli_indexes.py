@@ -205,6 +205,24 @@ def test_a_build_says_on_stderr_how_far_it_is(
     assert flask.err == said
 
 
+def test_a_build_is_a_json_line_where_those_are_asked_for(
+    flask: Terminal, put: Put
+) -> None:
+    def build(asked: dict[str, Any]) -> IndexRebuildResult:
+        asked["on_build"](BuildProgress(MONGO, "item", "ix_a", "scanning", 5, 1000))
+        return IndexRebuildResult(MONGO, "item", "ix_a", 41)
+
+    put("rebuild_index", build)
+
+    assert flask("index", "rebuild", "item", "ix_a", "--log-format", "json") == 0
+    told = json.loads(flask.err)
+    assert (told["event"], told["backend"], told["collection"]) == (
+        *("progress", "mongo", "item"),
+    )
+    assert (told["documents"], told["total"]) == (5, 1000)
+    assert told["message"] == "Building item.ix_a: scanning: 5 of 1,000 documents"
+
+
 def test_a_drop_needs_a_terminal_or_yes(flask: Terminal, put: Put) -> None:
     def drop(asked: dict[str, Any]) -> IndexDropResult:
         if asked["confirm"] is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from typing import Any
 
@@ -276,6 +277,19 @@ def losing(verb: PutVerb) -> None:
     verb("upgrade", run)
 
 
+def test_an_error_that_nobody_foresaw_is_json_too(
+    flask: Terminal, verb: PutVerb
+) -> None:
+    verb("upgrade", ZeroDivisionError("of postgresql://me:hidden@db/x"))
+
+    assert flask("upgrade", "--json") == 1
+    told = json.loads(flask.out)
+    assert told["type"] == "ZeroDivisionError"
+    assert told["what"] in flask.err
+    assert "--debug" in told["what"]
+    assert "hidden" not in flask.out + flask.err
+
+
 @pytest.mark.usefixtures("losing")
 def test_what_takes_something_away_needs_a_terminal_or_yes(flask: Terminal) -> None:
     assert flask("upgrade") == 2
@@ -284,6 +298,16 @@ def test_what_takes_something_away_needs_a_terminal_or_yes(flask: Terminal) -> N
     assert "--yes" in flask.err
 
     assert flask("upgrade", "--yes") == 0
+
+
+@pytest.mark.usefixtures("losing")
+def test_what_it_takes_away_is_told_to_a_program_too(flask: Terminal) -> None:
+    assert flask("upgrade", "--json", "--log-format", "json") == 2
+
+    (line,) = flask.err.splitlines()
+    for told in (json.loads(line), json.loads(flask.out)):
+        assert told["type"] == "Unconfirmed"
+        assert told["losses"] == ["ab12  drop field item.status (for good)"]
 
 
 @pytest.mark.usefixtures("losing")

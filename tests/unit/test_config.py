@@ -56,8 +56,18 @@ def test_a_key_that_is_none_of_ours_is_refused_with_those_that_are() -> None:
     "value", ["soon", None, -1, float("inf"), float("nan"), True, [3]], ids=repr
 )
 def test_seconds_are_a_number_of_seconds(value: Any) -> None:
-    with pytest.raises(UsageError, match=r"LOCK_TIMEOUT_S is a number of seconds"):
+    with pytest.raises(UsageError, match=r"LOCK_TIMEOUT_S .* of seconds, 0 or more"):
         _config(LOCK_TIMEOUT_S=value)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["POSTGRES_LOCK_TIMEOUT_S", "POSTGRES_STATEMENT_TIMEOUT_S", "MONGO_MAX_TIME_S"],
+)
+def test_a_limit_that_no_server_would_take_is_refused(key: str) -> None:
+    _config(**{key: 2_147_483})
+    with pytest.raises(UsageError, match=rf"{key} is .*, 2147483 at most, not 1e\+20"):
+        _config(**{key: 1e20})
 
 
 @pytest.mark.parametrize("value", [None, -1, 1.5, True, "many"], ids=repr)

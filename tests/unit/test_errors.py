@@ -116,6 +116,7 @@ def test_no_part_of_an_error_holds_a_password() -> None:
         (errors.TreeError("x"), 2),
         (errors.ModelsError("x"), 2),
         (errors.AppError("x"), 2),
+        (errors.Unconfirmed("x", losses=["y"], hint="z"), 2),
         (IntegrityError("x"), 3),
         (DatabaseUnavailable("x"), 4),
         (errors.StepInDoubt("x"), 3),

@@ -134,6 +134,7 @@ def _context(*words: str) -> click.Context:
             click.Option(["-x", "--x-arg"], multiple=True),
             click.Option(["--yes", "-y"], is_flag=True),
             click.Option(["--wait"], type=float),
+            click.Option(["--counts/--no-counts"], default=True),
         ],
     )
     flask = click.Context(click.Group("flask"), info_name="flask")
@@ -152,10 +153,12 @@ def _context(*words: str) -> click.Context:
         (("-x", "a=1", "-x", "b"), "r2", "upgrade r2 --x-arg a=1 --x-arg b"),
         (("--wait", "60"), "r2", "upgrade r2 --wait 60"),
         (("--wait", "0.5"), "r2", "upgrade r2 --wait 0.5"),
+        (("--no-counts",), None, "upgrade --no-counts"),
+        (("--counts",), None, "upgrade --counts"),
     ],
     ids=[
         *("plain", "default", "relative", "unplanned", "quoted", "several"),
-        *("whole-seconds", "half-a-second"),
+        *("whole-seconds", "half-a-second", "off", "on"),
     ],
 )
 def test_the_command_that_carries_on_is_the_one_given_with_a_fixed_target(
