@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import UsageError
-from .limits import Limits
+from .limits import LONGEST_S, Limits
 from .revision import BackendName
 
 Active = str | Callable[[], str]
@@ -112,14 +112,14 @@ class Config:
             lock_timeout_s=_seconds(values, "DUALMIGRATE_LOCK_TIMEOUT_S"),
             lock_lease_s=_seconds(values, "DUALMIGRATE_LOCK_LEASE_S", minimum=1.0),
             postgres_uri=values["DUALMIGRATE_POSTGRES_URI"],
-            postgres_lock_timeout_s=_seconds(
+            postgres_lock_timeout_s=_limit(
                 values, "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S"
             ),
             postgres_lock_retries=_times(values, "DUALMIGRATE_POSTGRES_LOCK_RETRIES"),
-            postgres_statement_timeout_s=_seconds_or_none(
+            postgres_statement_timeout_s=_limit_or_none(
                 values, "DUALMIGRATE_POSTGRES_STATEMENT_TIMEOUT_S"
             ),
-            mongo_max_time_s=_seconds(values, "DUALMIGRATE_MONGO_MAX_TIME_S"),
+            mongo_max_time_s=_limit(values, "DUALMIGRATE_MONGO_MAX_TIME_S"),
             batch_seconds=_seconds(values, "DUALMIGRATE_BATCH_SECONDS"),
             replication_lag_s=_seconds(values, "DUALMIGRATE_REPLICATION_LAG_S"),
             validators=_one_of(values, "DUALMIGRATE_VALIDATORS", VALIDATORS),
@@ -219,8 +219,19 @@ def _bytes(values: Mapping[str, Any], key: str) -> int:
     return int(value)
 
 
-def _seconds_or_none(values: Mapping[str, Any], key: str) -> float | None:
-    return None if values[key] is None else _seconds(values, key)
+def _limit(values: Mapping[str, Any], key: str) -> float:
+    """Read a time limit that a server keeps, and has to be able to count."""
+    number = _seconds(values, key)
+    if number > LONGEST_S:
+        raise UsageError(
+            f"{key} is a number of seconds, {LONGEST_S} at most, not {values[key]!r}",
+            hint="Mend it in the app's config; 0 is no limit.",
+        )
+    return number
+
+
+def _limit_or_none(values: Mapping[str, Any], key: str) -> float | None:
+    return None if values[key] is None else _limit(values, key)
 
 
 def _yes_or_no(values: Mapping[str, Any], key: str) -> bool:
@@ -238,7 +249,10 @@ def _yes_or_no(values: Mapping[str, Any], key: str) -> bool:
 def _times(values: Mapping[str, Any], key: str) -> int:
     value = values[key]
     if isinstance(value, bool) or not str(value).isdecimal():
-        raise UsageError(f"{key} is a number of times, not {value!r}")
+        raise UsageError(
+            f"{key} is a number of times, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
     return int(value)
 
 

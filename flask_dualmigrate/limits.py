@@ -30,6 +30,9 @@ NAMES: Mapping[BackendName, tuple[str, ...]] = MappingProxyType(
 GivenLimits = Mapping[str, float | None]
 """Name of a limit, as in scripts -> its value; None: not given."""
 
+LONGEST_S = 2_147_483
+"""What both servers can count, as milliseconds in 31 bits: 24 days."""
+
 NO_LIMITS: GivenLimits = MappingProxyType({})
 
 
@@ -58,7 +61,7 @@ class Limits:
         for name, value in of_run.items():
             problem = _problem(name, value)
             if problem:
-                raise UsageError(problem)
+                raise UsageError(problem, hint=_MEND)
         return dataclasses.replace(self, of_run=of_run)
 
     def for_script(self, module: Any, path: str, side: BackendName) -> Limits:
@@ -79,7 +82,7 @@ class Limits:
             own[name] = getattr(module, name)
             problem = _problem(name, own[name])
             if problem:
-                raise TreeError(problem, where=path)
+                raise TreeError(problem, where=path, hint=_MEND)
         return dataclasses.replace(self, **{**own, **self.of_run})
 
 
@@ -103,6 +106,9 @@ def _problem(name: str, value: Any) -> str | None:
     if name == "lock_retries":
         fits = isinstance(value, int) and is_number and value >= 0
         return None if fits else f"{name} is a number of times, not {value!r}"
-    if is_number and 0 <= value < float("inf"):
+    if is_number and 0 <= value <= LONGEST_S:
         return None
     return f"{name} is a number of seconds, 0 or more, not {value!r}"
+
+
+_MEND = f"Give another number, of seconds up to {LONGEST_S:,}; 0 is no limit."

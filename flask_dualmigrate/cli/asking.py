@@ -9,6 +9,7 @@ from typing import TextIO
 import click
 
 from ..errors import UsageError
+from .output import say
 
 _LOSSES = "This takes away, for good:"
 
@@ -24,9 +25,9 @@ def ask(losses: Sequence[str], *, heading: str = _LOSSES) -> None:
 
     heading: says what the lines are, where they are something else.
     """
-    click.echo(heading, err=True)
+    say(heading)
     for line in losses:
-        click.echo(f"  {line}", err=True)
+        say(f"  {line}")
     if not has_terminal():
         raise UsageError(
             "It takes something away, and there is no terminal to ask at"

@@ -12,6 +12,7 @@ from ..environment import Environment
 from ..indexes import BuildProgress, OnBuild
 from .asking import ask
 from .command import argument, command, option
+from .output import say
 
 _PLACE = click.Argument(["collection"], required=False)
 _DRY_RUN = option(
@@ -110,4 +111,4 @@ class BuildLines:
         if progress.done is not None and progress.total:
             counted = f": {progress.done:,} of {progress.total:,} {progress.unit}"
         place = f"{progress.place}.{progress.name}"
-        click.echo(f"  Building {place}: {progress.phase}{counted}", err=True)
+        say(f"  Building {place}: {progress.phase}{counted}")
