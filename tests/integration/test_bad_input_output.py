@@ -72,6 +72,11 @@ ROWS = {
     "stdout-full-error": ("$F show zzzz --json >/dev/full", 2, "branch 'zzzz'"),
     "stdout-read-no-more": ("$F history | true", 1, ""),
     "stderr-full": ("$F show zzzz 2>/dev/full", 2, ""),
+    "locale-c": (
+        "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $F revision -m größer",
+        2,
+        "say LC_ALL=C.UTF-8 if it is a letter",
+    ),
     "stdout-closed": ("$F history >&-", 0, ""),
     "stdout-closed-error": ("$F show zzzz >&-", 2, "branch 'zzzz'"),
     "stderr-closed-error": ("$F show zzzz 2>&-", 2, ""),
