@@ -50,7 +50,10 @@ def prune(
     raises.
     """
     if keep < 0:
-        raise UsageError(f"--keep is a number of backups, not {keep}")
+        raise UsageError(
+            f"--keep is a number of backups, not {keep}",
+            hint="Say how many of the newest stay: 0 or more.",
+        )
     store = env.backup_store
     old, left_over = store.prunable(keep)
     if confirm is not None and old:

@@ -200,7 +200,7 @@ def _stopped(
     choices: tuple[Choice, ...],
 ) -> Case:
     at = progress.get((name, entry.revision))
-    error = f": {entry.error}" if entry.error else ""
+    error = f": {entry.error.rstrip('.')}" if entry.error else ""
     far = f", at {_where(at)}" if at else ""
     given_up = tuple(
         Choice(

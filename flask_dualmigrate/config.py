@@ -247,7 +247,10 @@ def _yes_or_no(values: Mapping[str, Any], key: str) -> bool:
 def _times(values: Mapping[str, Any], key: str) -> int:
     value = values[key]
     if isinstance(value, bool) or not str(value).isdecimal():
-        raise UsageError(f"{key} is a number of times, not {value!r}")
+        raise UsageError(
+            f"{key} is a number of times, not {value!r}",
+            hint="Mend it in the app's config.",
+        )
     return int(value)
 
 

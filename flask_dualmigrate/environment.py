@@ -124,7 +124,10 @@ class Environment(Sides):
         """
         if given not in list(OnError):
             words = ", ".join(OnError)
-            raise UsageError(f"on_error is one of {words}, not {given!r}")
+            raise UsageError(
+                f"on_error is one of {words}, not {given!r}",
+                hint="Mend it where upgrade() or downgrade() is called.",
+            )
         if given == OnError.RESTORE and self._backup_choice.scope is None:
             raise UsageError(
                 "--on-error restore needs a backup, and this run makes none",

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,7 @@ class Registered:
             conceal(url)
         config = Config.from_mapping(
             {**self.app.config, **_given_for_this_run()},
-            directory=Path(directory or self.settings["directory"]).absolute(),
+            directory=_directory(directory or self.settings["directory"]),
             active=self.settings["active"],
             collections=self.settings["collections"],
             fields=self.settings["fields"],
@@ -193,6 +194,25 @@ class Registered:
             _refuse_unready(env.readiness())
         elif not env.at_head():
             commands.upgrade_unasked(env)
+
+
+def _directory(name: str) -> Path:
+    """Return the migrations directory, absolute; it need not be there.
+
+    Raises UsageError for what cannot be one, or cannot be looked at.
+    """
+    try:
+        path = Path(name).absolute()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            "There is no such migrations directory: "
+            f"{getattr(error, 'strerror', None) or error}",
+            where=name,
+            hint="Name another one with -d, or go to where the app is.",
+        ) from error
+    return path
 
 
 def _given_for_this_run() -> dict[str, str]:

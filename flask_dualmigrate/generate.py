@@ -13,11 +13,11 @@ from alembic.util import rev_id as new_id
 
 from .autogenerate import Header
 from .errors import UsageError
-from .graph import resolution_errors
+from .graph import refuse_blank, resolution_errors
 from .lockfile import LockLine, write_tree
 from .revision import BackendName
 from .script import ScriptDirectory, versions_folder
-from .script_file import ID_PATTERN
+from .script_file import ID_PATTERN, PLACES
 
 _SLUG_LENGTH = 40
 
@@ -92,7 +92,8 @@ def _write(
 ) -> tuple[str, ...]:
     for path, source in files.items():
         compile(source, str(path), "exec")
-    line = LockLine(header.revision, header.down_revision, header.depends_on, name)
+    depends_on = tuple(rev.id for rev in directory.resolve(*header.depends_on))
+    line = LockLine(header.revision, header.down_revision, depends_on, name)
     others = [item for item in directory.lock_lines() if item.id != line.id]
     write_tree(directory.root, files, [*others, line])
     return tuple(str(path) for path in files)
@@ -153,13 +154,14 @@ def _taken(directory: ScriptDirectory) -> set[str]:
     """Return the names that stand for a revision already, or for a place."""
     revisions = directory.revisions.values()
     labels = {label for revision in revisions for label in revision.branch_labels}
-    return {"head", "heads", "base", *directory.revisions, *labels}
+    return {*PLACES, *directory.revisions, *labels}
 
 
 def _parents(
     directory: ScriptDirectory, head: str | Sequence[str], *, splice: bool
 ) -> tuple[str, ...]:
     identifiers = [head] if isinstance(head, str) else list(head)
+    refuse_blank(identifiers)
     parents: list[Any] = []
     with resolution_errors(directory):
         for identifier in identifiers:

@@ -6,7 +6,7 @@ It is made of the scripts, or of revisions.lock alone: then no script is run.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from alembic.script.revision import (
 from alembic.script.revision import Revision as Node
 
 from .errors import TreeError, UsageError
-from .lockfile import LockLine
+from .lockfile import LOCK_FILE, REWRITE, LockLine
 from .revision import Revision
 
 
@@ -46,21 +46,33 @@ class RevisionGraph:
 
     @classmethod
     def of_lock_file(cls, root: Path, lines: Sequence[LockLine]) -> RevisionGraph:
-        """Return the graph that revisions.lock tells: it knows no labels."""
+        """Return the graph that revisions.lock tells: it knows no labels.
+
+        Raises TreeError, naming that file, for what makes no graph.
+        """
         revisions = {
             line.id: Revision(
                 line.id, line.parents, line.depends_on, file_name=line.file_name
             )
             for line in lines
         }
-        nodes = {
-            line.id: Node(line.id, line.parents, dependencies=line.depends_on)
-            for line in lines
-        }
-        return cls(root, revisions, nodes)
+        for line in lines:
+            for below in (*line.parents, *line.depends_on):
+                if below not in revisions:
+                    what = f"lists {line.id} after {below}, and not {below} itself"
+                    raise _wrong_lock_file(root, what)
+        try:
+            nodes = {
+                line.id: Node(line.id, line.parents, dependencies=line.depends_on)
+                for line in lines
+            }
+            return cls(root, revisions, nodes)
+        except (CycleDetected, TreeError) as error:
+            raise _wrong_lock_file(root, "lists a circle of revisions") from error
 
     def resolve(self, *identifiers: str) -> tuple[Revision, ...]:
         """Return the revisions that ids, prefixes, labels or `heads` stand for."""
+        refuse_blank(identifiers)
         found: list[Revision] = []
         with resolution_errors(self):
             for identifier in identifiers:
@@ -101,6 +113,23 @@ class RevisionGraph:
         """Return the ids that a revision follows or depends on, next below it."""
         node: Any = self.graph.get_revision(revision_id)
         return frozenset(node._all_down_revisions)
+
+
+def _wrong_lock_file(root: Path, what: str) -> TreeError:
+    return TreeError(
+        f"revisions.lock {what}", where=str(root / LOCK_FILE), hint=REWRITE
+    )
+
+
+def refuse_blank(identifiers: Iterable[str]) -> None:
+    """Raise UsageError for a name that is empty, or ends with the @ of a branch."""
+    for identifier in identifiers:
+        if not identifier.rpartition("@")[2].strip():
+            raise UsageError(
+                f"{identifier!r} names no revision",
+                hint="Say an id, the begin of one, a label, or head. See them with: "
+                "flask db-migrate history",
+            )
 
 
 @contextmanager

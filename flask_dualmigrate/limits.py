@@ -28,7 +28,9 @@ NAMES: Mapping[BackendName, tuple[str, ...]] = MappingProxyType(
 
 
 LONGEST_S = 2_147_483
-"""Seconds: both servers count a limit in milliseconds, of 31 bits."""
+"""Seconds, 24 days: both servers count a limit in milliseconds, of 31 bits."""
+
+_MEND = f"Give another number, of seconds up to {LONGEST_S:,}; 0 is no limit."
 
 GivenLimits = Mapping[str, float | None]
 """Name of a limit, as in scripts -> its value; None: not given."""
@@ -61,7 +63,7 @@ class Limits:
         for name, value in of_run.items():
             problem = _problem(name, value)
             if problem:
-                raise UsageError(problem)
+                raise UsageError(problem, hint=_MEND)
         return dataclasses.replace(self, of_run=of_run)
 
     def for_script(self, module: Any, path: str, side: BackendName) -> Limits:
@@ -82,7 +84,7 @@ class Limits:
             own[name] = getattr(module, name)
             problem = _problem(name, own[name])
             if problem:
-                raise TreeError(problem, where=path)
+                raise TreeError(problem, where=path, hint=_MEND)
         return dataclasses.replace(self, **{**own, **self.of_run})
 
 

@@ -20,8 +20,11 @@ from filelock import FileLock, Timeout
 
 from .crashpoints import around, reached
 from .errors import TreeError
+from .regular_file import read_regular_file
 
 LOCK_FILE = "revisions.lock"
+REWRITE = "Look at the scripts, then rewrite it with: flask db-migrate init"
+"""What to do about a revisions.lock that says otherwise than the scripts."""
 _PENDING = ".pending"
 _PARTIAL = ".partial"
 _LOAD_WAIT_S = 5.0
@@ -70,7 +73,7 @@ def read_lock_file(root: Path) -> tuple[LockLine, ...] | None:
     """
     path = root / LOCK_FILE
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular_file(path).decode("utf-8-sig")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

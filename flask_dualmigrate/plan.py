@@ -16,6 +16,7 @@ from .script_file import ID_PATTERN
 
 States = Mapping[BackendName, State]
 _RELATIVE = re.compile(r"[+-]\d+$")
+_NOWHERE = re.compile(r"[+-]0+$|base-\d+$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +85,11 @@ def require_target(directory: RevisionGraph, target: str, direction: Direction) 
         raise UsageError(
             "The target is empty",
             hint="Name a revision, head, base, or a number such as +1 or -1.",
+        )
+    if _NOWHERE.search(target):
+        raise UsageError(
+            f"{target} leads nowhere",
+            hint="A number says how many revisions up or down: +1 or -1.",
         )
     if direction is Direction.DOWNGRADE and target in ("head", "heads"):
         raise UsageError(

@@ -65,7 +65,10 @@ def _refuse_muddle(
     accept_checksum: bool,
 ) -> None:
     if (step is not None) + undo + accept_checksum > 1:
-        raise UsageError("Say one of --step, --undo and --accept-checksum")
+        raise UsageError(
+            "Say one of --step, --undo and --accept-checksum",
+            hint="For the choices of each case: flask db-migrate repair",
+        )
     if (step is None) is not (done is None):
         raise UsageError(
             "--step N goes with --done or --retry", hint="Look first at what it did."

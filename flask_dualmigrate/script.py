@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from .errors import TreeError
 from .graph import RevisionGraph
-from .lockfile import LockLine, finish_writing, read_lock_file
+from .lockfile import REWRITE, LockLine, finish_writing, read_lock_file
 from .revision import BackendName, Revision
-from .script_file import LoadedScript, ScriptFile, read_script, run_script
+from .script_file import PLACES, LoadedScript, ScriptFile, read_script, run_script
 
 Files = Mapping[BackendName, Mapping[str, ScriptFile]]
 """Side -> file name -> script, none of which has run."""
@@ -145,7 +145,7 @@ class ScriptDirectory(RevisionGraph):
             raise TreeError(
                 problems[0],
                 where=str(self.root / "revisions.lock"),
-                hint="Look at the scripts, then rewrite it with: flask db-migrate init",
+                hint=REWRITE,
             )
 
     def lock_problems(self) -> tuple[str, ...]:
@@ -172,9 +172,14 @@ class ScriptDirectory(RevisionGraph):
     def lock_lines(self) -> tuple[LockLine, ...]:
         """Return what revisions.lock should say."""
         return tuple(
-            LockLine(rev.id, rev.parents, rev.depends_on, rev.file_name)
+            LockLine(rev.id, rev.parents, self._dependencies(rev.id), rev.file_name)
             for rev in self.topological()
         )
+
+    def _dependencies(self, revision_id: str) -> tuple[str, ...]:
+        """Return what a revision depends on, as ids: that file knows no labels."""
+        node: Any = self.graph.get_revision(revision_id)
+        return tuple(node._resolved_dependencies)
 
     def _missing_partner(self, backend: BackendName, revision_id: str) -> str:
         return f"Revision {revision_id} has no {backend.label} script"
@@ -282,7 +287,8 @@ def _labels(scripts: Mapping[str, LoadedScript]) -> dict[str, LoadedScript]:
     labels: dict[str, LoadedScript] = {}
     for script in scripts.values():
         for label in script._orig_branch_labels:
-            if label in scripts or labels.setdefault(label, script) is not script:
+            taken = label in scripts or label in PLACES
+            if taken or labels.setdefault(label, script) is not script:
                 raise TreeError(
                     f"The branch label {label} is taken",
                     where=script.path,

@@ -19,9 +19,14 @@ from alembic.script.base import Script
 from alembic.script.revision import CycleDetected
 
 from .errors import TreeError
+from .regular_file import read_regular_file
+from .user_code import FAILURES, why_undone
 
 ID_PATTERN = re.compile(r"[a-z0-9_]{1,32}")
 """What a revision id looks like; alembic_version holds 32 characters."""
+
+PLACES = frozenset({"head", "heads", "base"})
+"""What names a place in the history, and so no revision and no branch."""
 
 
 _EXTRAS = {"beanie": 'Install it with: pip install "Flask-DualMigrate[beanie]"'}
@@ -88,7 +93,7 @@ def run_script(file: ScriptFile) -> LoadedScript:
     try:
         exec(file.code, module.__dict__)
     # A script that calls sys.exit() must not end the command as if all were well.
-    except (Exception, SystemExit) as error:
+    except FAILURES as error:
         raise TreeError(
             f"A script cannot be loaded: {_in_one_line(error)}",
             where=f"{path}{_line_in(path, error)}",
@@ -106,9 +111,10 @@ def _as_script(module: ModuleType, file: ScriptFile) -> LoadedScript:
             where=str(path),
             hint="Move it elsewhere, or say revision and down_revision in it.",
         )
-    if not ID_PATTERN.fullmatch(revision_id):
+    if not ID_PATTERN.fullmatch(revision_id) or revision_id in PLACES:
         raise TreeError(
-            f"{revision_id!r} is no revision id: 1 to 32 of a-z, 0-9 and _",
+            f"{revision_id!r} is no revision id: 1 to 32 of a-z, 0-9 and _, and none "
+            "of head, heads and base",
             where=str(path),
             hint="Give it another one, in both scripts.",
         )
@@ -119,6 +125,7 @@ def _as_script(module: ModuleType, file: ScriptFile) -> LoadedScript:
             where=str(path),
             hint="Write one; `pass` is enough where nothing is to do.",
         )
+    _check_functions(module, path)
     try:
         return LoadedScript(module, revision_id, file)
     except CycleDetected as error:
@@ -129,11 +136,26 @@ def _as_script(module: ModuleType, file: ScriptFile) -> LoadedScript:
         ) from error
 
 
+def _check_functions(module: ModuleType, path: Path) -> None:
+    for name in ("upgrade", "downgrade", "verify"):
+        function = getattr(module, name, None)
+        why = why_undone(function)
+        if why is not None:
+            line = getattr(getattr(function, "__code__", None), "co_firstlineno", None)
+            raise TreeError(
+                f"A script's {name}() {why}",
+                where=f"{path}:{line}" if line else str(path),
+                hint="Write it as a plain `def`, without a yield; in a Mongo script "
+                "op.run(fn) takes an `async def fn(db)`.",
+            )
+
+
 def _check_names(module: ModuleType, path: Path) -> None:
     for name in ("down_revision", "depends_on", "branch_labels"):
         value = getattr(module, name, None)
-        names = value if isinstance(value, list | tuple | set) else (value or "",)
-        if not all(isinstance(item, str) for item in names):
+        several = isinstance(value, list | tuple | set)
+        names = () if value is None else value if several else (value,)
+        if not all(isinstance(item, str) and item.strip() for item in names):
             raise TreeError(
                 f"{name} is a text, several of them, or None; not {value!r}",
                 where=str(path),
@@ -143,7 +165,7 @@ def _check_names(module: ModuleType, path: Path) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular_file(path)
     except OSError as error:
         raise TreeError(
             f"A script cannot be read: {error.strerror}",

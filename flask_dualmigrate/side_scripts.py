@@ -10,6 +10,7 @@ from .limits import Limits
 from .revision import BackendName, Revision, Step
 from .script import ScriptDirectory
 from .script_file import LoadedScript
+from .user_code import FAILURES, why_undone
 
 
 class SideScripts:
@@ -45,7 +46,7 @@ def call_verify(
     database: object,
     *,
     argument: str,
-    reason_of: Callable[[Exception], str],
+    reason_of: Callable[[BaseException], str],
     guard: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> bool:
     """Call a script's verify function; return whether it has one.
@@ -59,10 +60,14 @@ def call_verify(
         return False
     try:
         with guard():
-            verify(database)
-    except Exception as error:
+            result = verify(database)
+    except FAILURES as error:
+        name = "" if isinstance(error, Exception) else f"{type(error).__name__}: "
         raise ScriptError(
-            f"verify({argument}): {reason_of(error)}",
+            f"verify({argument}): {name}{reason_of(error)}",
             where=script.path,
         ) from error
+    why = why_undone(result)
+    if why is not None:
+        raise ScriptError(f"verify({argument}) {why}", where=script.path)
     return True

@@ -31,17 +31,23 @@ def verify(
     Raises UsageError for a revision that is applied on no side.
     """
     if identifier is not None and head_only:
-        raise UsageError("Say a revision, or --head-only")
+        raise UsageError(
+            "Say a revision, or --head-only",
+            hint="Both together name one revision twice: leave one of them out.",
+        )
     env.check_servers()
     states = env.states()
-    only = single(env.directory, identifier).id if identifier else None
+    only = None if identifier is None else single(env.directory, identifier).id
     checks = tuple(
         check
         for name in reversed(env.in_scope)
         for check in _verify_side(env, name, states[name], only, head_only)
     )
     if only is not None and not checks:
-        raise UsageError(f"Revision {only} is applied on no side")
+        raise UsageError(
+            f"Revision {only} is applied on no side",
+            hint="See what is: flask db-migrate status",
+        )
     compared = tuple(_counts(env, count_limit)) if counts and only is None else ()
     return VerifyResult(checks, compared, count_limit)
 

@@ -34,9 +34,12 @@ def clean_message(message: str) -> str:
     folded = " ".join(message.split())
     for char in folded:
         if unicodedata.category(char) in ("Cc", "Cs"):
+            # What is no UTF-8 to Python comes as surrogates: as all of it in LC_ALL=C.
+            locale = unicodedata.category(char) == "Cs"
             raise UsageError(
                 f"The message has the control character {char!r}",
-                hint="Leave it out.",
+                hint="Leave it out"
+                + (", or say LC_ALL=C.UTF-8 if it is a letter." if locale else "."),
             )
     return folded
 

@@ -9,6 +9,7 @@ from typing import TextIO
 import click
 
 from ..errors import Unconfirmed
+from .output import say
 
 _LOSSES = "This takes away, for good:"
 
@@ -32,9 +33,9 @@ def ask(losses: Sequence[str], *, heading: str = _LOSSES) -> None:
     Raises Unconfirmed, with the losses, if the answer is no or cannot be had.
     """
     if has_terminal() or not _logs_json():
-        click.echo(heading, err=True)
+        say(heading)
         for line in losses:
-            click.echo(f"  {line}", err=True)
+            say(f"  {line}")
     if not has_terminal():
         raise Unconfirmed(
             "It takes something away, and there is no terminal to ask at"

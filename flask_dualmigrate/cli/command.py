@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
+import math
 import signal
 import sys
 import traceback
@@ -17,6 +20,7 @@ from ..errors import DualMigrateError, redact
 from ..stopping import Interrupted, Stop
 from .json_lines import JsonLines
 from .loading import push_app
+from .output import prints_to_stderr, put, say
 from .progress import Display
 from .stopped import facts_of
 
@@ -109,8 +113,9 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
         display = (JsonLines if log_format == "json" else Display)(quiet=quiet)
         stop = Stop(display.stopping)
         try:
-            push_app(context)
-            with stop.listening(), display:
+            with prints_to_stderr():
+                push_app(context)
+            with stop.listening(), display, prints_to_stderr():
                 env = make_environment(
                     directory=directory,
                     x_arg=x_arg,
@@ -129,26 +134,49 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
             if stop.asked is None and isinstance(error, click.Abort):
                 raise  # the end of what a person types, at a question
             if isinstance(error, click.Abort):
-                click.echo(err=True)  # the question stands in this line
+                say()  # the question stands in this line
             _leave(error, stop, display, json_=json_)
         except click.ClickException:
             raise
-        except Exception as error:
+        # An app or a script that calls sys.exit() must not end it as if all were well.
+        except BaseException as error:
             if debug:
                 display.trace(_traceback(error))
             told = _unforeseen(error)
             if json_:
-                click.echo(as_json({"type": type(error).__name__, "what": told}))
+                _put_facts({"type": type(error).__name__, "what": told})
             display.error(error, told)
             sys.exit(1)
         else:
-            text = as_json(result) if json_ else as_text(result)
-            if text:
-                click.echo(text)
+            _show(result, display, json_=json_)
             if not getattr(result, "ok", True):
                 sys.exit(getattr(result, "exit_code", 3))
 
     return callback
+
+
+def _show(result: Any, display: Display, *, json_: bool) -> None:
+    """Print a result; if that cannot be, say so and leave."""
+    text = as_json(result) if json_ else as_text(result)
+    try:
+        if text:
+            put(text, json_=json_)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # `| head` has enough: click ends it without a word
+        display.error(
+            error,
+            "It was done, and what came of it cannot be written to stdout: "
+            f"{error.strerror}. Make room there; what stands is told by: "
+            "flask db-migrate status",
+        )
+        sys.exit(1)
+
+
+def _put_facts(facts: Any) -> None:
+    """Print what an error knows; where that cannot be, it is said on stderr still."""
+    with contextlib.suppress(OSError):
+        put(as_json(facts), json_=True)
 
 
 def _leave(
@@ -158,12 +186,12 @@ def _leave(
     if not isinstance(error, Interrupted):
         error = Interrupted(stop.asked or signal.SIGINT, stop.target)
     if json_:
-        click.echo(as_json(facts_of(error)))
+        _put_facts(facts_of(error))
     display.stopped(error)
     sys.exit(error.exit_code)
 
 
-def _unforeseen(error: Exception) -> str:
+def _unforeseen(error: BaseException) -> str:
     text = redact(str(error)).strip() or "no message"
     return (
         f"{type(error).__name__}: {text.splitlines()[0]}. "
@@ -178,12 +206,12 @@ def _fail(
     if debug:
         display.trace(_traceback(error))
     if json_:
-        click.echo(as_json(_facts(error)))
+        _put_facts(_facts(error))
     display.error(error, _in_one_line(str(error)))
     sys.exit(error.exit_code)
 
 
-def _traceback(error: Exception) -> str:
+def _traceback(error: BaseException) -> str:
     return redact("".join(traceback.format_exception(error)))
 
 
@@ -223,10 +251,22 @@ def option(*names: str, **more: Any) -> click.Option:
     return click.Option(list(names), **more)
 
 
+class _Seconds(click.FloatRange):
+    """A number of seconds; neither `nan` nor `inf`, which would be for ever."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return found
+
+
 WAIT = option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(min=0),
+    type=_Seconds(min=0),
     default=0.0,
     metavar="SECONDS",
     help="Wait that long for the databases to come up.",

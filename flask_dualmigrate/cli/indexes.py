@@ -14,6 +14,7 @@ from ..events import tell
 from ..indexes import BuildProgress, OnBuild
 from .asking import ask
 from .command import argument, command, option
+from .output import say
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class BuildLines:
         place = f"{progress.place}.{progress.name}"
         text = f"Building {place}: {progress.phase}{counted}"
         if not self._as_events:
-            click.echo(f"  {text}", err=True)
+            say(f"  {text}")
             return
         tell(
             log,

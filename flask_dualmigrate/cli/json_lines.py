@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import click
-
 from ..backend import Progress
 from ..errors import redact
 from ..events import tell
 from ..revision import Step
 from ..stopping import Interrupted
 from .logs import JsonFormatter, json_of_logs
+from .output import say
 from .progress import Display
 from .stopped import facts_of, words_of_signal, write_now
 
@@ -29,7 +28,7 @@ class JsonLines(Display):
         super().__init__(quiet=quiet)
         self._trace: str | None = None
         level = logging.WARNING if quiet else logging.INFO
-        self._logs = json_of_logs(level, lambda line: click.echo(line, err=True))
+        self._logs = json_of_logs(level, say)
 
     def step(self, step: Step) -> None:
         """Nothing: `step_begun` tells it."""
@@ -45,12 +44,12 @@ class JsonLines(Display):
         name, _, reason = redact(server).partition(": ")
         fields = {"server": name, "error": reason or None}
         line = _line(logging.WARNING, "server_waiting", text, **fields)
-        click.echo(line, err=True)
+        say(line)
 
     def trace(self, text: str) -> None:
         self._trace = text
 
-    def error(self, error: Exception, text: str) -> None:
+    def error(self, error: BaseException, text: str) -> None:
         fields = {
             "type": type(error).__name__,
             "exit_code": getattr(error, "exit_code", 1),
@@ -60,7 +59,7 @@ class JsonLines(Display):
             "exception": self._trace,
             "notes": [redact(note) for note in getattr(error, "__notes__", ())] or None,
         }
-        click.echo(_line(logging.ERROR, "error", text, **fields), err=True)
+        say(_line(logging.ERROR, "error", text, **fields))
 
     def stopping(self, stopped: Interrupted, second: bool) -> None:
         event = "killed" if second else "stopping"
@@ -73,7 +72,7 @@ class JsonLines(Display):
         text = facts.pop("what")
         facts.pop("type")
         line = _line(logging.WARNING, "stopped", text, **facts)
-        click.echo(line, err=True)
+        say(line)
 
     def _show(self, progress: Progress) -> None:
         self._spoken = True

@@ -13,6 +13,7 @@ from ..errors import DualMigrateError, redact
 from ..lint import in_format
 from ..results import RevisionResult
 from .command import command, option
+from .output import say
 
 
 @command(
@@ -53,7 +54,7 @@ def warn(env: Environment, written: RevisionResult) -> RevisionResult:
         said.append(f"{_MORE}: flask db-migrate lint {written.revision.id}")
         text = redact("\n".join(said))
         context = click.get_current_context()
-        context.call_on_close(lambda: click.echo(text, err=True))
+        context.call_on_close(lambda: say(text))
     return written
 
 

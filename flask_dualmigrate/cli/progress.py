@@ -16,6 +16,7 @@ from ..errors import redact
 from ..revision import Step
 from ..stopping import Interrupted
 from .logs import words_of_logs
+from .output import say
 from .stopped import words_of, words_of_signal, write_now
 
 if TYPE_CHECKING:
@@ -65,37 +66,37 @@ class Display:
         sides = " and ".join(name.label for name in reversed(step.backends))
         verb = "Upgrading" if step.direction == "upgrade" else "Downgrading"
         revision = step.revision
-        click.echo(f"{verb} {revision.id} ({revision.message}) on {sides}", err=True)
+        say(f"{verb} {revision.id} ({revision.message}) on {sides}")
 
     def wait(self, holder: str) -> None:
         """Say whom the run waits for."""
         self._close()
-        click.echo(f"Waiting for another migration: {holder}", err=True)
+        say(f"Waiting for another migration: {holder}")
 
     def backup(self, text: str) -> None:
         """Say what is backed up, and where it is then."""
         if not self._quiet:
             self._close()
-            click.echo(text, err=True)
+            say(text)
 
     def absent(self, server: str) -> None:
         """Say which server the run waits for, and why."""
-        click.echo(f"Waiting for {server}", err=True)
+        say(f"Waiting for {server}")
 
     def warn(self, text: str) -> None:
         """Say what a person must know, of what the run logs."""
         self._close()
-        click.echo(text, err=True)
+        say(text)
 
     def trace(self, text: str) -> None:
         """Show a traceback, for --debug."""
-        click.echo(text, err=True)
+        say(text)
 
-    def error(self, error: Exception, text: str) -> None:
+    def error(self, error: BaseException, text: str) -> None:
         """Say how the command failed, in one paragraph; its notes after it."""
-        click.secho(f"Error: {text}", fg="red", err=True)
+        say(f"Error: {text}", color="red")
         for note in getattr(error, "__notes__", ()):
-            click.echo(redact(note), err=True)
+            say(redact(note))
 
     def stopping(self, stopped: Interrupted, second: bool) -> None:
         """Answer a signal, from within its handler."""
@@ -104,7 +105,7 @@ class Display:
 
     def stopped(self, stopped: Interrupted) -> None:
         """Say what carries on after a signal."""
-        click.echo(words_of(stopped), err=True)
+        say(words_of(stopped))
 
     def progress(self, progress: Progress) -> None:
         """Show how far an operation is, if it takes longer than a moment."""
@@ -128,7 +129,7 @@ class Display:
         subject = f" {progress.subject}" if progress.subject else ""
         label = f"  {progress.verb}{subject}"
         if not sys.stderr.isatty():
-            click.echo(f"{label}: {how_far(progress)}", err=True)
+            say(f"{label}: {how_far(progress)}")
             return
         if self._bar is None:
             self._bar = click.progressbar(

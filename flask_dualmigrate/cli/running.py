@@ -84,7 +84,10 @@ def _backup(options: dict[str, Any]) -> str | None:
     if not options.pop("no_backup"):
         return given
     if given is not None:
-        raise UsageError("Say one of --backup and --no-backup")
+        raise UsageError(
+            "Say one of --backup and --no-backup",
+            hint="Leave the other out: a run either makes a backup or makes none.",
+        )
     return "never"
 
 
@@ -120,9 +123,15 @@ def _upgrade(
     on_error = ways.pop("on_error")
     language = commands.language_of(target, **ways)
     if language is not None and wait_s:
-        raise UsageError("--wait is for a run: a script is printed without a database")
+        raise UsageError(
+            "--wait is for a run: a script is printed without a database",
+            hint="Leave --wait out.",
+        )
     if language is not None and verify:
-        raise UsageError("--verify is for a run: a script is not run here")
+        raise UsageError(
+            "--verify is for a run: a script is not run here",
+            hint="Leave --verify out.",
+        )
     if language is not None:
         _refuse_for_scripts(backup, on_error)
         return commands.print_script(

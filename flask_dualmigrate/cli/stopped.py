@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from collections.abc import Iterator
@@ -28,7 +29,8 @@ def words_of_signal(stopped: Interrupted, second: bool) -> str:
 
 def write_now(line: str) -> None:
     """Write to stderr from a signal's handler: whoever it broke in on may be at it."""
-    os.write(2, f"{line}\n".encode())
+    with contextlib.suppress(OSError):  # nobody may be there to read it
+        os.write(2, f"{line}\n".encode())
 
 
 def words_of(stopped: Interrupted) -> str:

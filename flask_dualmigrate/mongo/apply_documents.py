@@ -14,6 +14,7 @@ from pymongo.client_session import ClientSession
 
 from ..errors import DualMigrateError, OperationError
 from ..ops import Delete, Transform, Update
+from ..user_code import FAILURES
 from .apply_fields import keep_values
 from .apply_moves import note_skipped
 from .aside import Holds
@@ -304,7 +305,7 @@ def _transform(
             result = function(bson.decode(old.raw, codec_options=options))
         except DualMigrateError:
             raise
-        except Exception as error:
+        except FAILURES as error:
             name = getattr(function, "__name__", "the function")
             raise OperationError(
                 f"{name}() raised {type(error).__name__}: {error}, on the document "

@@ -13,6 +13,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 from ..crashpoints import around
 from ..errors import DualMigrateError, OperationError
 from ..ops import Kind, Run
+from ..user_code import FAILURES, why_undone
 from .async_run import call_async, is_async, refuse_models
 from .clients import options_of
 from .handler import Handler
@@ -79,10 +80,10 @@ def _call_in_transaction(
 ) -> None:
     def attempt(session: ClientSession) -> None:
         try:
-            fn(work.bench.app_db, session)
+            _refuse_undone(operation, fn(work.bench.app_db, session))
         except (PyMongoError, DualMigrateError):
             raise  # the transaction may be tried again
-        except Exception as error:
+        except FAILURES as error:
             raise _raised(operation, error) from error
         work.checkpoint(session, place, documents=0)
 
@@ -100,10 +101,10 @@ def _call(work: Work, operation: Run, fn: Callable[..., Any]) -> None:
             if is_async(fn):
                 call_async(fn, work.bench.app_db, models=operation.models)
             else:
-                _refuse_coroutine(operation, fn(work.bench.app_db))
+                _refuse_undone(operation, fn(work.bench.app_db))
     except ConnectionFailure:
         raise  # what the function had done by then is not known
-    except Exception as error:
+    except FAILURES as error:
         told = _raised(operation, error)
         work.save(error=told.what)
         if isinstance(error, PyMongoError | DualMigrateError):
@@ -111,18 +112,17 @@ def _call(work: Work, operation: Run, fn: Callable[..., Any]) -> None:
         raise told from error
 
 
-def _refuse_coroutine(operation: Run, result: Any) -> None:
-    """Raise OperationError for a result that nobody awaits: nothing was done."""
-    if not inspect.isawaitable(result):
-        return
-    if inspect.iscoroutine(result):
-        result.close()
-    raise OperationError(
-        f"run({operation.label}) returned a coroutine, which did nothing yet",
-        hint="Write the function as `async def fn(db)`, and await it in there.",
-    )
+def _refuse_undone(operation: Run, result: Any) -> None:
+    """Raise OperationError for a coroutine, or a generator: nothing was done."""
+    if inspect.isawaitable(result):
+        said = "returned a coroutine, which did nothing yet"
+        hint = "Write the function as `async def fn(db)`, and await it in there."
+    else:
+        said, hint = "has a yield, and did nothing yet", "Write it without a yield."
+    if why_undone(result) is not None:
+        raise OperationError(f"run({operation.label}) {said}", hint=hint)
 
 
-def _raised(operation: Run, error: Exception) -> OperationError:
+def _raised(operation: Run, error: BaseException) -> OperationError:
     reason = f"{type(error).__name__}: {error}"
     return OperationError(f"run({operation.label}) raised {reason}")

@@ -118,7 +118,10 @@ class MongoIndexes:
         if spec is None and STAND_IN + name in specs:
             spec = original(specs[STAND_IN + name], name)
         if spec is None:
-            raise UsageError(f"{place} has no index {name} any more")
+            raise UsageError(
+                f"{place} has no index {name} any more",
+                hint="See what it has: flask db-migrate index list",
+            )
         self._wait(place, name, on_build)
         self._replace(place, (name,), spec, on_build)
 
@@ -174,7 +177,8 @@ class MongoIndexes:
         specs = self._specs(place)
         if name == "_id_":
             raise UsageError(
-                f"The index on _id of {place} cannot be dropped or rebuilt"
+                f"The index on _id of {place} cannot be dropped or rebuilt",
+                hint="MongoDB keeps it: nothing is to do.",
             )
         if name not in specs and (to_drop or STAND_IN + name not in specs):
             known = ", ".join(sorted(specs.keys() - {"_id_"})) or "none but _id_"

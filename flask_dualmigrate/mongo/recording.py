@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from alembic.script.base import Script
 
 from ..errors import DualMigrateError, Irreversible, ScriptError
 from ..ops import MongoOperations, Operation
 from ..revision import Direction
+from ..user_code import FAILURES, why_undone
 
 _MEND = "Mend the script; of this revision nothing was done."
 
@@ -25,14 +28,14 @@ def record(
         raise _irreversible(script, f"has no {direction}() function")
     recorder = recorder or MongoOperations()
     try:
-        function(recorder)
+        _refuse_undone(direction, function(recorder))
     except DualMigrateError as error:
         raise ScriptError(
             f"{direction}(op) of revision {script.revision} is wrong: {error.what}",
             where=script.path,
             hint=error.hint or _MEND,
         ) from error
-    except (Exception, SystemExit) as error:
+    except FAILURES as error:
         if isinstance(error, NotImplementedError) and direction is Direction.DOWNGRADE:
             said = f" ({error})" if str(error) else ""
             raise _irreversible(script, f"refuses its downgrade{said}") from error
@@ -43,6 +46,12 @@ def record(
             hint=_MEND,
         ) from error
     return recorder.operations
+
+
+def _refuse_undone(direction: Direction, result: Any) -> None:
+    why = why_undone(result)
+    if why is not None:
+        raise ScriptError(f"{direction}() {why}")
 
 
 def _irreversible(script: Script, what: str) -> Irreversible:

@@ -206,7 +206,10 @@ class OperationRunner:
                 if record.step == step and may_be_decided(record):
                     stamp = "finished_at" if done else None
                     return self._bench.store.save(record, changes, stamp=stamp)
-        raise IntegrityError(f"Step {step} of revision {revision} is not in doubt")
+        raise IntegrityError(
+            f"Step {step} of revision {revision} is not in doubt",
+            hint="For what is: flask db-migrate repair",
+        )
 
     def rehearse(
         self,

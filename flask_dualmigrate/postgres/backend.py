@@ -33,6 +33,7 @@ from ..restoration import Kept, Restorer
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
+from ..user_code import FAILURES
 from .cancelling import interruptible
 from .content import Content, pg_restore_for
 from .crashpoints import watch
@@ -233,7 +234,7 @@ class PostgresBackend(PostgresData):
         except DualMigrateError:
             raise
         # A script that calls sys.exit() has failed like any other.
-        except (Exception, SystemExit) as error:
+        except FAILURES as error:
             if connection_lost(error) and self._was_committed(step):
                 return
             script = self._scripts.of(step.revision)

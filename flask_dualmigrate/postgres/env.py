@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from ..graph import RevisionGraph
 from ..process_lock import one_script_at_a_time
 from ..revision import Direction
+from ..user_code import why_undone
 
 Callback = Callable[..., None]
 
@@ -102,7 +103,7 @@ def run_script(
         def limited(**arguments: Any) -> None:
             before_script()
             with guard():
-                function(**arguments)
+                _refuse_undone(direction, function(**arguments))
 
         step.migration_fn = limited
         return [step]
@@ -116,6 +117,12 @@ def run_script(
         **environment_options,
     ) as context:
         context.run_migrations()
+
+
+def _refuse_undone(direction: Direction, result: Any) -> None:
+    why = why_undone(result)
+    if why is not None:
+        raise TypeError(f"{direction}() {why}")
 
 
 def script_as_sql(

@@ -123,6 +123,6 @@ class PostgresScripts(SideScripts):
         )
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(error: BaseException) -> str:
     """Return what an error says, without the statement that SQLAlchemy adds."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

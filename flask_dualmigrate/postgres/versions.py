@@ -15,9 +15,13 @@ from .env import environment
 def read_heads(
     connection: Connection, tree: RevisionGraph, options: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """Return the rows; none where there is no such table. options: `environment`'s."""
+    """Return the rows; none where there is no such table. options: `environment`'s.
+
+    One that somebody made NULL is told as an empty text: it names no revision.
+    """
     with environment(connection, tree, **options) as context:
-        return tuple(context.get_context().get_current_heads())
+        heads: tuple[str | None, ...] = context.get_context().get_current_heads()
+        return tuple(head or "" for head in heads)
 
 
 def write_heads(

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from ..process_lock import one_script_at_a_time
+from ..user_code import FAILURES
 from .empty_database import EmptyDatabase
 
 
@@ -132,7 +133,7 @@ class Recorder:
         try:
             called()
         # Whatever a script raises, the rest was recorded.
-        except (Exception, SystemExit) as error:
+        except FAILURES as error:
             said = f"{type(error).__name__}: {error}".partition("\n")[0]
         reads = tuple(self._database.reads)
         return Recording(tuple(self._calls), function, said, reads)

@@ -46,9 +46,15 @@ def prove(
     Raises UsageError for two of them at once, and what making databases raises.
     """
     if bool(revisions) + all_ + (since is not None) > 1:
-        raise UsageError("Name revisions, or say one of --all and --since")
+        raise UsageError(
+            "Name revisions, or say one of --all and --since",
+            hint="With none of them it is what is pending.",
+        )
     if ways.data and ways.sample:
-        raise UsageError("Say one of --data and --sample")
+        raise UsageError(
+            "Say one of --data and --sample",
+            hint="To have both, run it twice.",
+        )
     env.directory.require_pairs()
     wanted, notes = _wanted(env, revisions, all_, since)
     below = _applied(env, wanted) if ways.sample else frozenset()

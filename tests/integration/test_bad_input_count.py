@@ -8,9 +8,12 @@ import pytest
 
 from . import test_bad_input_app as app
 from . import test_bad_input_arguments as arguments
+from . import test_bad_input_endings as endings
 from . import test_bad_input_history as history
+from . import test_bad_input_output as output
 from . import test_bad_input_privileges as privileges
 from . import test_bad_input_running as running
+from . import test_bad_input_scripts as scripts
 from . import test_bad_input_servers as servers
 from . import test_bad_input_tree as tree
 
@@ -18,6 +21,9 @@ TRIED = {
     "app": len(app.ROWS),
     "tree": len(tree.ROWS),
     "arguments": len(arguments.ROWS) + len(arguments.MESSAGES),
+    "scripts": len(scripts.ROWS),
+    "endings": len(endings.ENDINGS),
+    "output": len(output.ROWS) + len(output.LIVE),
     "history": len(history.STORIES),
     "servers": len(servers.SERVERS) + len(servers.ALONE),
     "privileges": len(privileges.ACCOUNTS),

@@ -21,11 +21,15 @@ UP, DOWN = ("upgrade", "--yes"), ("downgrade", "--yes")
 
 @dataclass(frozen=True)
 class Story:
-    """What happened before a command that is refused. sides: `upgrade` before it."""
+    """What happened before a command that is refused.
+
+    upgraded: to head before it. active: the sides in use.
+    """
 
     row: Row
     happened: Callable[[Live], object]
     upgraded: bool = True
+    active: str = "both"
 
 
 def sql(statement: str) -> Callable[[Live], object]:
@@ -71,6 +75,13 @@ def insert(live: Live) -> None:
     live.bench.cli("init")
 
 
+def alone(
+    active: str, id: str, *says: str, happened: Callable[[Live], object]
+) -> Story:
+    """Return what an app that uses one side alone is refused."""
+    return Story(Row(f"{id}-alone", UP, says, code=3), happened, active=active)
+
+
 def stories(*found: Story) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("story", found, ids=[one.row.id for one in found])
 
@@ -98,6 +109,73 @@ STORIES = (
         delete("c3c3"),
     ),
     Story(Row("inserted", UP, ("b9b9", "c3c3"), code=3), insert),
+    *(
+        alone(
+            side,
+            f"edited-{side}",
+            f"{label} script of c3c3 was edited",
+            "repair c3c3 --accept-checksum",
+            happened=edit("c3c3", side),
+        )
+        for side, label in (("mongo", "MongoDB"), ("postgres", "PostgreSQL"))
+    ),
+    *(
+        alone(
+            side,
+            f"deleted-{side}",
+            f"{label} database is ahead",
+            "c3c3",
+            happened=delete("c3c3"),
+        )
+        for side, label in (("mongo", "MongoDB"), ("postgres", "PostgreSQL"))
+    ),
+    alone(
+        "postgres",
+        "two-rows",
+        "two rows",
+        "stamp --backend postgres c3c3",
+        happened=sql("INSERT INTO alembic_version VALUES ('a1a1')"),
+    ),
+    alone(
+        "postgres",
+        "no-rows",
+        "says nothing",
+        "stamp --backend postgres base",
+        happened=sql("DELETE FROM alembic_version"),
+    ),
+    alone(
+        "postgres",
+        "tampered-version",
+        "'; DROP TABLE x'",
+        happened=sql("UPDATE alembic_version SET version_num = '; DROP TABLE x'"),
+    ),
+    alone(
+        "mongo",
+        "tampered-status",
+        "MongoDB",
+        "c3c3",
+        "_migrations",
+        happened=lambda live: live.mongo_db["_migrations"].update_one(
+            {"_id": "c3c3"}, {"$set": {"status": 7}}
+        ),
+    ),
+    alone(
+        "mongo",
+        "mongo-ahead",
+        "MongoDB database is ahead",
+        "f9f9",
+        happened=lambda live: live.mongo_db["_migrations"].insert_one(
+            {"_id": "f9f9", "status": "applied"}
+        ),
+    ),
+    Story(
+        Row("null-version", UP, ("PostgreSQL", "''"), code=3),
+        sql(
+            "ALTER TABLE alembic_version DROP CONSTRAINT alembic_version_pkc; "
+            "ALTER TABLE alembic_version ALTER version_num DROP NOT NULL; "
+            "UPDATE alembic_version SET version_num = NULL"
+        ),
+    ),
     Story(
         Row(
             "postgres-ahead",
@@ -282,6 +360,8 @@ STORIES = (
 
 @stories(*STORIES)
 def test_a_history_that_does_not_fit_is_refused(story: Story, live: Live) -> None:
+    if story.active != "both":
+        live.bench = live.app(active=story.active)
     if story.upgraded:
         done = live.bench.cli(*UP)
         assert done.exit_code == 0, done.output

@@ -204,6 +204,12 @@ ROWS = (
         ("ModuleNotFoundError", "no_such_module", AT + ":2"),
         write("c3c3", "\nimport no_such_module\n"),
     ),
+    Row(
+        "import-error-postgres",
+        UP,
+        ("no_such_module", "{root}/postgres/versions/c3c3.py:1"),
+        write("c3c3", "import no_such_module\n", "postgres"),
+    ),
     Row("raises", UP, ("ZeroDivisionError", AT + ":1"), write("c3c3", "1/0\n")),
     Row(
         "raises-system-exit",

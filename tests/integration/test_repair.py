@@ -12,6 +12,7 @@ from pymongo.database import Database
 
 from flask_dualmigrate import (
     IntegrityError,
+    PartialFailure,
     check,
     init,
     repair,
@@ -228,6 +229,28 @@ def test_a_step_in_doubt_is_decided_and_the_run_goes_on(
     upgrade(revision="r2")
     is_whole(engine, mongo_db, "r1", "r2")
     assert mongo_db.log.count_documents({}) == calls
+
+
+def test_a_step_that_failed_and_stays_can_be_given_up(
+    numbers: Tree, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    job = "\ndef job(db):\n    db.log.insert_one({})\n    raise ValueError('no')\n"
+    numbers.add("r2", mongo="op.run(job)", mongo_more=job)
+    init()
+    with pytest.raises(PartialFailure):
+        upgrade()
+    case = only_case("half-done")
+    assert "failed, and some of it stays on MongoDB" in case.text
+    assert not case.text.endswith(".")  # the console ends the sentence
+    assert [choice.command for choice in case.choices] == [
+        "flask db-migrate upgrade r2",
+        None,
+        "flask db-migrate repair r2 --step 0 --done",
+    ]
+    repair(revision="r2", step=0, done=True)
+    upgrade(revision="r2")
+    is_whole(engine, mongo_db, "r1", "r2")
+    assert mongo_db.log.count_documents({}) == 1
 
 
 def test_what_is_open_is_the_work_of_whoever_holds_the_lock(

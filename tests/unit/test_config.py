@@ -81,6 +81,15 @@ def test_a_statement_timeout_may_be_left_to_the_server() -> None:
     assert _config(POSTGRES_STATEMENT_TIMEOUT_S="0").limits.statement_timeout_s == 0.0
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["POSTGRES_LOCK_TIMEOUT_S", "POSTGRES_STATEMENT_TIMEOUT_S", "MONGO_MAX_TIME_S"],
+)
+def test_a_limit_that_a_server_cannot_count_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"{name} is a number.*2147483 at most"):
+        _config(**{name: 2_147_484})
+
+
 def test_the_limits_of_the_app_are_read() -> None:
     limits = _config(
         POSTGRES_LOCK_TIMEOUT_S=2,

@@ -19,6 +19,7 @@ from flask_dualmigrate.generate import (
     write_pair,
     write_partner,
 )
+from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.lockfile import read_lock_file
 from flask_dualmigrate.script import ScriptDirectory
 
@@ -199,6 +200,10 @@ def test_dependencies_are_ids_or_labels(
     assert sorted(header.depends_on) == sorted(expected)
     directory = _write(forked, header)
     assert directory.lock_problems() == ()
+    lines = read_lock_file(directory.root)
+    assert lines is not None
+    told = RevisionGraph.of_lock_file(directory.root, lines)
+    assert told.below(header.revision) == directory.below(header.revision)
 
 
 @pytest.mark.parametrize("named", ["base", "gone"])

@@ -8,7 +8,7 @@
     3 plan         status, generate, results, indexes (values of them); the wings:
                    autogenerate, postgres, mongo
     2 script       lockfile, journal, backend, config, ops
-    1 errors       revision, crashpoints, stopping
+    1 errors       revision, crashpoints, stopping, user_code
 
 Within a floor a module imports only from the steps below its own. `embedded` stands
 beside the house, on the errors alone.
@@ -27,7 +27,8 @@ import flask_dualmigrate
 ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
-    ("crashpoints", "errors", "revision", "stopping", "units"),
+    ("crashpoints", "errors", "regular_file", "revision"),
+    ("stopping", "units", "user_code"),
     ("events", "limits"),
     ("backups", "config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph", "holder", "restoration"),

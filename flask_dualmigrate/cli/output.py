@@ -1,0 +1,53 @@
+"""Writing to stdout and stderr, which may be full, gone, or of another encoding."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import Any
+
+import click
+
+
+def put(text: str, *, json_: bool = False) -> None:
+    """Write a result to stdout, in characters that it can hold.
+
+    Raises OSError if it cannot be written.
+    """
+    try:
+        try:
+            click.echo(text)
+        except UnicodeEncodeError:  # then nothing of it was written
+            click.echo(_fitting(text, sys.stdout.encoding or "ascii", json_=json_))
+    except OSError:
+        _leave_stdout()
+        raise
+
+
+def say(text: str = "", *, color: str | None = None) -> None:
+    """Tell a person something on stderr; where that is not heard, the work goes on."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(text if color is None else click.style(text, fg=color), err=True)
+
+
+def prints_to_stderr() -> contextlib.AbstractContextManager[Any]:
+    """Have what an app or a script prints go there: stdout is for the result."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+def _fitting(text: str, encoding: str, *, json_: bool) -> str:
+    """Return a text with escapes for what an encoding has not."""
+    if json_:  # all that is not ASCII stands in a string there
+        return "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _leave_stdout() -> None:
+    """Have Python not try once more at its end, which would tell a traceback."""
+    with contextlib.suppress(OSError, ValueError):
+        stdout = sys.stdout.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stdout)
+        os.close(nowhere)
