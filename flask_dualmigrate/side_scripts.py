@@ -53,7 +53,7 @@ def call_verify(
 
     database: what it is given. argument: the name of that, for the error. reason_of:
     words what it raised. guard: held around the call.
-    Raises ScriptError for what it raises.
+    Raises ScriptError for what it raises, and if it returns False.
     """
     verify = getattr(script.module, "verify", None)
     if verify is None:
@@ -67,7 +67,7 @@ def call_verify(
             f"verify({argument}): {name}{reason_of(error)}",
             where=script.path,
         ) from error
-    why = why_undone(result)
+    why = "returned False" if result is False else why_undone(result)
     if why is not None:
         raise ScriptError(f"verify({argument}) {why}", where=script.path)
     return True

@@ -146,6 +146,16 @@ def test_a_failing_verify_of_postgres_rolls_back_and_undoes_mongo(
     fails_and_changes_nothing(engine, mongo_db, "not so")
 
 
+@pytest.mark.parametrize("side", ["postgres", "mongo"])
+def test_a_verify_that_returns_false_is_a_failing_one(
+    first: Tree, engine: sa.Engine, mongo_db: Database[Any], side: str
+) -> None:
+    more = {f"{side}_more": "def verify(database):\n    return 1 > 2\n"}
+    first.add("r2", postgres=POSTGRES_UP, mongo="\n".join(MONGO_STEPS), **more)
+    init()
+    fails_and_changes_nothing(engine, mongo_db, r"verify\(\w+\) returned False")
+
+
 def test_a_mended_script_is_applied_by_the_next_upgrade(
     first: Tree, engine: sa.Engine, mongo_db: Database[Any]
 ) -> None:
