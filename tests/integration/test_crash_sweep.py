@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -10,17 +12,33 @@ import pytest
 from flask import Flask
 
 from flask_dualmigrate import init
+from flask_dualmigrate.crashpoints import PAIRED, SINGLE
 
 from .conftest import Tree
 from .crash_process import Nursery
 from .crash_sweep import Groups, Sweep
-from .crash_trees import seed, write_failing, write_one, write_two
+from .crash_trees import (
+    seed,
+    write_concurrent,
+    write_failing,
+    write_one,
+    write_parted,
+    write_two,
+    write_unsafe,
+)
 from .crash_world import World
 
 Words = tuple[str, ...]
 Record = Callable[[str, object], None]
 
 UP, DOWN = ("upgrade", "--yes"), ("downgrade", "base", "--yes")
+KEEP = (*UP, "--on-error", "keep")
+UNDO = ("repair", "r2", "--undo", "--yes")
+RETRY = ("repair", "r1", "--step", "1", "--retry")
+DONE = ("repair", "r1", "--step", "1", "--done")
+IN_A_RUN = {"after": UP, "killed_at": "mongo.run.before#1"}
+AFTER_A_RUN = {"after": UP, "killed_at": "mongo.run.after#1"}
+NOTHING, NO_DOUBT = "Nothing of revision", "is not in doubt"
 
 
 @pytest.fixture
@@ -78,6 +96,121 @@ STAMPS = (
 )
 
 
+HALF_DONE = {"after": UP, "killed_at": "mongo.batch.done#5"}
+"""The upgrade of `write_two` in the middle of the second operation of r2."""
+SIDES = (
+    way("upgrade of MongoDB alone", write_two, UP, active="mongo"),
+    way("downgrade of MongoDB alone", write_two, DOWN, after=UP, active="mongo"),
+    way("upgrade of PostgreSQL alone", write_two, UP, active="postgres"),
+    way("PostgreSQL catches up", write_two, UP, after=UP, active_before="mongo"),
+    way("MongoDB catches up", write_two, UP, after=UP, active_before="postgres"),
+)
+MONGO_CATCHES_UP = SIDES[-1]
+OTHERS = (
+    way("downgrade of a half-done upgrade", write_two, DOWN, **HALF_DONE),
+    way(
+        "upgrade after a half-done downgrade",
+        write_two,
+        UP,
+        first=UP,
+        after=DOWN,
+        killed_at="mongo.batch.done#3",
+    ),
+    way("upgrade that fails and is kept", write_failing, KEEP, fails_first=True),
+    way("upgrade out of a transaction", write_concurrent, UP),
+    way("downgrade out of a transaction", write_concurrent, DOWN, after=UP),
+    way(
+        "MongoDB alone goes on with what both began",
+        write_two,
+        UP,
+        active_before="both",
+        active="mongo",
+        **HALF_DONE,
+    ),
+    way(
+        "both go on with what MongoDB began alone",
+        write_two,
+        UP,
+        active_before="mongo",
+        **HALF_DONE,
+    ),
+)
+OF_PARTS = tuple(f"mongo.{name}" for name in ("steps.enlist", "steps.split", "ba"))
+OF_PARTS += ("mongo.steps.gather", "mongo.steps.join")
+PARTS = (
+    way("upgrade of parts", write_parted, UP),
+    way(
+        "upgrade of parts that were begun",
+        write_parted,
+        UP,
+        after=UP,
+        killed_at="mongo.batch.done#6",
+    ),
+)
+REPAIRS = (
+    way("repair --undo", write_two, UNDO, then=UP, done=NOTHING, **HALF_DONE),
+    way(
+        "repair --undo of what waits for its partner",
+        write_two,
+        ("repair", "r1", "--undo", "--yes"),
+        then=UP,
+        done=NOTHING,
+        after=UP,
+        killed_at="step.side#1",
+    ),
+    way("repair --retry", write_unsafe, RETRY, then=UP, done=NO_DOUBT, **IN_A_RUN),
+    way("repair --done", write_unsafe, DONE, then=UP, done=NO_DOUBT, **AFTER_A_RUN),
+    way(
+        "repair --accept-checksum",
+        write_two,
+        ("repair", "r1", "--accept-checksum"),
+        after=UP,
+        edit=("*/versions/r1.py", "# edited"),
+        done="No script of revision r1 was edited",
+    ),
+    way("unlock", write_two, ("unlock",), then=UP, **HALF_DONE),
+)
+ASIDES = (
+    way(
+        "asides --purge-older-than",
+        write_two,
+        ("asides", "--purge-older-than", "0s", "--yes"),
+        after=UP,
+    ),
+)
+ON_MONGO, ON_POSTGRES = ("--backend", "mongo"), ("--backend", "postgres")
+NO_INDEX = "has no index"
+INDEXES = (
+    way(
+        "index rebuild on MongoDB",
+        write_one,
+        ("index", "rebuild", "item", "ix_n", *ON_MONGO),
+        after=UP,
+    ),
+    way(
+        "index rebuild on PostgreSQL",
+        write_concurrent,
+        ("index", "rebuild", "account", "ix_account", *ON_POSTGRES),
+        after=UP,
+    ),
+    way(
+        "index drop on MongoDB",
+        write_one,
+        ("index", "drop", "item", "ix_n", "--yes", *ON_MONGO),
+        after=UP,
+        done=NO_INDEX,
+    ),
+    way(
+        "index drop on PostgreSQL",
+        write_concurrent,
+        ("index", "drop", "account", "ix_account", "--yes", *ON_POSTGRES),
+        after=UP,
+        done=NO_INDEX,
+    ),
+)
+LATELY = (*REPAIRS, *ASIDES, *INDEXES)
+
+
 def each_name(groups: Groups) -> list[str]:
     """Choose points for the last time that each name is reached.
 
@@ -85,6 +218,19 @@ def each_name(groups: Groups) -> list[str]:
     """
     last = {point.split("#")[0]: point for group in groups for point in group}
     return [group[-1] for group in groups if not set(group).isdisjoint(last.values())]
+
+
+def halfway(points: Sequence[str]) -> list[str]:
+    """Choose each name at half of its visits, which every run comes to.
+
+    How many batches two threads make is not the same each time.
+    """
+    visits = Counter(point.split("#")[0] for point in points)
+    return [f"{name}#{(count + 1) // 2}" for name, count in visits.items()]
+
+
+def is_parted(sweep: Sweep) -> bool:
+    return any(point.startswith("mongo.steps.enlist") for point in sweep.points)
 
 
 def undoing(sweep: Sweep) -> int:
@@ -118,6 +264,93 @@ def test_a_kill_at_each_name_of_a_crash_point_loses_and_doubles_nothing(
         sweep.visit(point)
     record_property("figures", str(sweep.figures))
     assert sweep.figures.points > 5
+
+
+@pytest.mark.chaos
+@swept(*LATELY, *SIDES, *OTHERS, *PARTS)
+def test_a_kill_of_another_command_at_each_point_loses_and_doubles_nothing(
+    sweep: Sweep, record_property: Record
+) -> None:
+    points = halfway(sweep.points) if is_parted(sweep) else sweep.points
+    for point in points:
+        sweep.visit(point)
+    record_property("figures", str(sweep.figures))
+    assert sweep.figures.points == len(points) > 3
+
+
+@pytest.mark.slow
+@swept(*LATELY)
+def test_a_kill_of_another_command_at_each_name_loses_and_doubles_nothing(
+    sweep: Sweep, record_property: Record
+) -> None:
+    for point in each_name(sweep.groups[undoing(sweep) :]):
+        sweep.visit(point)
+    record_property("figures", str(sweep.figures))
+    assert sweep.figures.points > 1
+
+
+@pytest.mark.slow
+@swept(*SIDES, *OTHERS, *PARTS)
+def test_a_kill_at_some_names_of_a_longer_run_loses_and_doubles_nothing(
+    sweep: Sweep, record_property: Record
+) -> None:
+    # Of the names that all runs have, the sweeps above visit each.
+    if is_parted(sweep):
+        points = [p for p in halfway(sweep.points) if p.startswith(OF_PARTS)]
+    else:
+        points = each_name(sweep.groups[undoing(sweep) :])[::3]
+    for point in points:
+        sweep.visit(point)
+    record_property("figures", str(sweep.figures))
+    assert sweep.figures.points >= 3
+
+
+@swept(MONGO_CATCHES_UP)
+def test_a_kill_between_the_pairing_and_the_first_entry_is_no_lost_history(
+    sweep: Sweep,
+) -> None:
+    for point in ("mongo.pair_id.after#1", "postgres.pair_id.after#1"):
+        sweep.visit(point)
+    assert sweep.figures.points == 2
+
+
+REACHING = (
+    *(UPGRADE, DOWNGRADE, *FAILING, *PARTS),
+    *(*STAMPS[:1], *REPAIRS[-2:], *ASIDES, *INDEXES[-1:]),
+)
+"""Ways that reach, together, each crash point of a run."""
+
+ELSEWHERE = ("backup.", "file.", "mongo.restore.", "postgres.restore.")
+"""Points of what other tests kill: backups, the tree, `restore`."""
+
+NOT_HERE = {
+    "postgres.index.swap.before",  # `index sync`, which needs models
+    "postgres.index.swap.after",
+    "postgres.lock.free.before",  # `unlock --force`: PostgreSQL frees a dead one's
+    "postgres.lock.free.after",
+    "mongo.touched.forget.before",  # an update that cannot be undone
+    "mongo.touched.forget.after",
+}
+
+
+def test_each_declared_crash_point_is_reached_by_a_sweep(
+    nursery: Nursery, world: World, app: Flask, tmp_path: Path
+) -> None:
+    reached: set[str] = set()
+    for number, each in enumerate(REACHING):
+        write, words, options = each.values[0]
+        world.empty()
+        seed(world.mongo)
+        root = tmp_path / str(number) / "migrations"
+        init(str(root))
+        write(Tree(root))
+        init(str(root))
+        points = Sweep(nursery, world, root, words, **options).points
+        reached |= {point.split("#")[0] for point in points}
+    declared = {*SINGLE}
+    declared |= {f"{name}.{side}" for name in PAIRED for side in ("before", "after")}
+    missing = {name for name in declared - reached if not name.startswith(ELSEWHERE)}
+    assert missing == NOT_HERE
 
 
 IN_DOUBT = {
