@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import threading
@@ -82,9 +83,13 @@ class Runs:
         self._nursery, self._command = nursery, command
         self.said = Path(command.output)
 
-    def start(self) -> int:
+    def start(self, *words: str) -> int:
+        """Begin `upgrade`, or another command."""
         self.said.unlink(missing_ok=True)
-        return self._nursery.start(self._command)
+        command = self._command
+        if words:
+            command = dataclasses.replace(command, words=words)
+        return self._nursery.start(command)
 
     def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
@@ -294,6 +299,30 @@ def test_a_command_of_a_dead_run_that_waits_in_mongodb_does_not_come_after_the_u
     names = set(mongo_db.list_collection_names(filter={"name": {"$regex": "^[^_]"}}))
     assert names == {"item"}
     assert mongo_db.item.find_one() == {"_id": 1, "n": 5}
+
+
+@pytest.mark.parametrize("name", ["create_index", "drop_index", "set_validator"])
+def test_the_undoing_of_a_command_that_waits_in_mongodb_comes_after_it(
+    runs: Runs, counted: Tree, mongo_db: Database[Any], name: str
+) -> None:
+    mongo_db.item.create_index("m", name="ix_old")
+    counted.add("r2", mongo=BLOCKED[name])
+    init()
+    with mongo_db.client.start_session() as session:
+        session.start_transaction()
+        mongo_db.item.update_one({"_id": 1}, {"$set": {"n": 5}}, session=session)
+        pid = runs.start()
+        wait_for_blocked(mongo_db)
+        runs.kill(pid)
+        pid = runs.start("downgrade", "r1", "--yes")
+        code = runs.wait(pid, timeout_s=2)
+        session.commit_transaction()
+    code = runs.wait(pid) if code is None else code
+    assert code == 0, runs.said.read_text()
+    time.sleep(1)
+    (info,) = mongo_db.list_collections(filter={"name": "item"})
+    assert not info["options"].get("validator")
+    assert set(mongo_db.item.index_information()) == {"_id_", "ix_old"}
 
 
 RENAME = "command.renameCollection"
