@@ -15,7 +15,7 @@ from .crash_writes import alike
 
 RECOVERY_CAP_S = 60.0
 _RUN_CAP_S = 120.0
-_LEASE_S = 20
+_LEASE_S = 600  # longer than a sweep: what a run meets must not change with time
 Groups = list[list[str]]
 _IN_DOUBT = re.compile(r"Step (\d+) of revision (\w+) is in doubt")
 
