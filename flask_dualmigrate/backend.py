@@ -25,6 +25,7 @@ class State:
     pair_id: the random id that both sides of a pair hold; None before the first run.
     rows: of the version table, as they are; () where there is none, as in MongoDB.
     restoring: a restore that was begun there; restored: the mark of the last one.
+    unused: it was given that id, and nothing was run or marked there since.
     has_journal: False where what goes with a version table is not there: before the
         first run, or since the journal was dropped.
     """
@@ -36,6 +37,7 @@ class State:
     has_journal: bool = True
     restoring: Unfinished | None = None
     restored: str | None = None
+    unused: bool = False
 
     def says_applied(self, revision_id: str) -> bool:
         """Return whether the journal, where it knows a revision, has it as applied."""

@@ -178,7 +178,7 @@ def _lost_histories(
         if state.applied or state.entries:
             continue
         # Made and never used: a run was stopped between the pairing and the work.
-        if name is BackendName.POSTGRES and state.pair_id is not None:
+        if state.unused:
             continue
         for other, partner in states.items():
             applied = _run_in_a_pair(partner)

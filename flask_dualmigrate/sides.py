@@ -49,6 +49,7 @@ from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
 from .postgres.direct import direct_engine
 from .postgres.indexes import PostgresIndexes
+from .postgres.lock import lock_key
 from .revision import BackendName
 from .script import Files, ScriptDirectory
 from .server_wait import Ask, wait_for_servers
@@ -233,6 +234,7 @@ class Sides:
             lambda connection: compare_sql_indexes(
                 connection, self.metadata, options=options
             ),
+            key=lock_key(options.get("version_table_schema")),
             version_table=options.get("version_table", "alembic_version"),
             lock_timeout_s=self.config.postgres_lock_timeout_s,
             patience_s=self.config.lock_timeout_s,

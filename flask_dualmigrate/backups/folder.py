@@ -185,12 +185,14 @@ class BackupFolder:
                 findings=found,
             )
 
+    @around("backup.remove")
     def remove(self) -> None:
         """Remove all of it, its manifest first: a half removed one is no backup."""
         with disk_errors(self.path):
             with suppress(FileNotFoundError):
                 os.unlink(MANIFEST, dir_fd=self._descriptor)
             os.fsync(self._descriptor)
+            reached("backup.manifest.gone")
             _empty(self._descriptor)
             os.rmdir(self.path)
 

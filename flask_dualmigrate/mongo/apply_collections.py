@@ -15,7 +15,7 @@ from ..ops import (
 from .handler import Handler, name_spare, remove_created
 from .special import kind_of, refuse_long_name, refuse_renaming, refuse_validator
 from .steps import StepRecord
-from .views import collection_info, command, ensure_collection
+from .views import collection_info, command, drop, ensure_collection, rename
 from .work import Work
 
 _NOT_KEPT = frozenset({"writeConcern", "comment", "autoIndexId", "idIndex"})
@@ -56,7 +56,7 @@ class CreateCollectionHandler(Handler[CreateCollection]):
         if collection_info(work.db, name) is not None:
             return
         if source is not None and collection_info(work.db, source) is not None:
-            work.db[source].rename(name)
+            rename(work.db, source, name)
             return
         options = work.native(operation.options)
         command(work.db, {"create": name, **options})
@@ -66,7 +66,7 @@ class CreateCollectionHandler(Handler[CreateCollection]):
         info = collection_info(work.db, name)
         if source is not None:
             if info is not None and collection_info(work.db, source) is None:
-                work.db[name].rename(source)
+                rename(work.db, name, source)
             return
         if info is not None and info["type"] != "collection":
             self._drop_unrenamable(work, name, info["type"])
@@ -80,7 +80,7 @@ class CreateCollectionHandler(Handler[CreateCollection]):
                 hint=f"Move what {name} holds, drop it, and run it again.",
             )
         if "spare" in work.before:
-            work.db.drop_collection(name)
+            drop(work.db, name)
 
 
 class DropCollectionHandler(Handler[DropCollection]):
@@ -110,7 +110,7 @@ class DropCollectionHandler(Handler[DropCollection]):
         elif "aside" in work.before:
             work.bench.asides.set_aside(work.record, name, work.before["aside"])
         else:
-            work.db.drop_collection(name)
+            drop(work.db, name)
 
     def why_not(self, operation: DropCollection, record: StepRecord) -> str | None:
         if "gone" not in record.before:
@@ -129,7 +129,7 @@ class DropCollectionHandler(Handler[DropCollection]):
                 f"{name} exists again: the dropped one is kept as {aside}",
                 hint=f"Move what {name} holds now, drop it, and run it again.",
             )
-        work.db[aside].rename(name)
+        rename(work.db, aside, name)
 
 
 class RenameCollectionHandler(Handler[RenameCollection]):
@@ -155,7 +155,7 @@ class RenameCollectionHandler(Handler[RenameCollection]):
             work.note(f"{old} was not there")
             return
         if collection_info(work.db, new) is None:
-            work.db[old].rename(new)
+            rename(work.db, old, new)
         elif collection_info(work.db, old) is not None:
             work.note(f"{old} was written to again after it was renamed to {new}")
 
@@ -169,7 +169,7 @@ class RenameCollectionHandler(Handler[RenameCollection]):
                 "again",
                 hint=f"Move what {old} holds now, drop it, and run it again.",
             )
-        work.db[new].rename(old)
+        rename(work.db, new, old)
 
 
 class SetValidatorHandler(Handler[SetValidator]):

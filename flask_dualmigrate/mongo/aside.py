@@ -23,7 +23,14 @@ from typing import Any
 from ..crashpoints import around
 from ..revision import Direction
 from .steps import StepRecord
-from .views import ExactDatabase, collection_info, ensure_collection, native
+from .views import (
+    ExactDatabase,
+    collection_info,
+    drop,
+    ensure_collection,
+    native,
+    rename,
+)
 
 CATALOG = "_aside_catalog"
 
@@ -76,6 +83,7 @@ class Asides:
         digest = hashlib.sha256(base.encode()).hexdigest()[:12]
         return f"{base.encode()[: room - 13].decode(errors='ignore')}_{digest}{suffix}"
 
+    @around("mongo.asides.enter")
     def enter(
         self,
         name: str,
@@ -143,7 +151,7 @@ class Asides:
         self.enter(name, record, Holds.COLLECTION, of=collection)
         there = collection_info(self._db, collection) is not None
         if there and collection_info(self._db, name) is None:
-            self._db[collection].rename(name)
+            rename(self._db, collection, name)
 
     def retire(self, record: StepRecord, collection: str, name: str) -> bool:
         """Drop a collection that is empty; return True if it is kept aside, filled.
@@ -159,7 +167,7 @@ class Asides:
         if self._db[name].find_one() is not None:
             self._catalog.update_one({"_id": name}, {"$set": {"open": False}})
             return True
-        self._db.drop_collection(name)
+        drop(self._db, name)
         self.forget(name)
         return False
 
@@ -167,6 +175,7 @@ class Asides:
         """Remove the entry of an aside that is no more."""
         self._catalog.delete_one({"_id": name})
 
+    @around("mongo.asides.close")
     def close(self, name: str) -> None:
         """Keep what is left of an aside for people; drop it if nothing is left."""
         info = collection_info(self._db, name)
@@ -174,7 +183,7 @@ class Asides:
         if info is not None and (whole or self._db[name].find_one() is not None):
             self._catalog.update_one({"_id": name}, {"$set": {"open": False}})
             return
-        self._db.drop_collection(name)
+        drop(self._db, name)
         self.forget(name)
 
     @around("mongo.asides.settle")
@@ -196,7 +205,7 @@ class Asides:
     def _remove_put_back(self, name: str) -> None:
         aside = self._db[name]
         if aside.find_one({"put_back": {"$exists": False}}) is None:
-            aside.drop()
+            drop(self._db, name)
         else:
             aside.delete_many({"put_back": {"$exists": True}})
 

@@ -22,6 +22,7 @@ from ..backend import (
     Ways,
 )
 from ..backups import BackupFolder, Manifest
+from ..crashpoints import around
 from ..errors import (
     DatabaseUnavailable,
     IntegrityError,
@@ -120,9 +121,9 @@ class MongoBackend(MongoData):
     def read(self, graph: RevisionGraph | None = None) -> State:
         with driver_errors("read its journal"):
             entries = self._journal.entries()
-            pair_id, restoring = self._journal.pair_and_restore()
+            pair_id, unused, restoring = self._journal.pair_and_restore()
         applied = frozenset(key for key, entry in entries.items() if entry.applied)
-        return State(applied, entries, pair_id, restoring=restoring)
+        return State(applied, entries, pair_id, restoring=restoring, unused=unused)
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
@@ -133,6 +134,7 @@ class MongoBackend(MongoData):
         with driver_errors("read its lock"):
             return self._lock.holder()
 
+    @around("mongo.lock.free")
     def free(self, holder: Holder) -> bool:
         with driver_errors("free its lock"):
             return self._lock.free(holder)

@@ -25,6 +25,8 @@ COLLECTION = "_migrations"
 META = "_migrations_meta"
 RESTORE = "restore"
 """The key in it of a restore that was begun; see restore_record.py."""
+_UNUSED = "unused"
+"""In the document of the pair: no entry was written since."""
 _KEPT_ATTEMPTS = 50
 _UNSTAMPED = {
     "status": str(Status.ROLLED_BACK),
@@ -76,20 +78,34 @@ class MongoJournal:
         doc = self._meta.find_one({"_id": "pair"})
         return None if doc is None else str(doc["pair_id"])
 
-    def pair_and_restore(self) -> tuple[str | None, Unfinished | None]:
-        """Return the id of the pair, and the restore that was begun; None: none."""
+    def pair_and_restore(self) -> tuple[str | None, bool, Unfinished | None]:
+        """Return the id of the pair, and the restore that was begun; None: none.
+
+        Between them, whether nothing was written here since the id was.
+        """
         found = {doc["_id"]: doc for doc in self._meta.find({})}
         pair, restore = found.get("pair"), found.get(RESTORE)
         return (
             None if pair is None else str(pair["pair_id"]),
+            pair is not None and bool(pair.get(_UNUSED)),
             None if restore is None else unfinished_of(restore),
         )
 
     @around("mongo.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
-        self._meta.update_one(
-            {"_id": "pair"}, {"$setOnInsert": {"pair_id": pair_id}}, upsert=True
-        )
+        """Write the id, and whether there is no entry yet.
+
+        A run that is stopped between the two must not look like a lost history.
+        """
+        new: Doc = {"pair_id": pair_id}
+        if self._entries.find_one({}, {"_id": True}) is None:
+            new[_UNUSED] = True
+        self._meta.update_one({"_id": "pair"}, {"$setOnInsert": new}, upsert=True)
+
+    def _use(self, session: ClientSession | None = None) -> None:
+        """Write that there is an entry: if there is none later, it was lost."""
+        unused = {"_id": "pair", _UNUSED: True}
+        self._meta.update_one(unused, {"$unset": {_UNUSED: ""}}, session=session)
 
     @around("mongo.journal.begin")
     def begin(
@@ -105,6 +121,7 @@ class MongoJournal:
             host=actor.host,
         )
         self._write(revision.id, stages, upsert=True)
+        self._use()
         doc = self._entries.find_one({"_id": revision.id}, {"started_at": True})
         assert doc is not None
         started: datetime = doc["started_at"]
@@ -147,15 +164,15 @@ class MongoJournal:
 
     @around("mongo.journal.restore")
     def restore_applied(self, revision_id: str, *, error: str | None) -> None:
-        """Write that a downgrade was undone: the revision is applied as before."""
-        self.finish(
-            revision_id,
-            Status.APPLIED,
-            direction=Direction.DOWNGRADE,
-            error=error or "undone",
+        """Write that a downgrade was undone: the revision is applied as before.
+
+        In one write: the history tells the attempt, and the entry is as it was.
+        """
+        attempt = ending(
+            Status.APPLIED, direction=Direction.DOWNGRADE, error=error or "undone"
         )
         as_before = {"direction": str(Direction.UPGRADE), "error": None}
-        self._write(revision_id, [{"$set": as_before}])
+        self._write(revision_id, [*attempt, {"$set": as_before}])
 
     def _write(
         self,
@@ -200,6 +217,8 @@ class MongoJournal:
         for revision_id, entry in entries.items():
             if entry.status is not Status.ROLLED_BACK:
                 self._mark(revision_id, _UNSTAMPED, ("finished_at",), session)
+        if revisions:
+            self._use(session)
 
     @around("mongo.journal.mark")
     def _mark(

@@ -14,10 +14,11 @@ from typing import Any
 from pymongo.database import Database
 
 from ..backend import Aside
+from ..crashpoints import around
 from ..journal import Actor
 from ..revision import Direction
 from .aside import CATALOG, Holds
-from .views import NATIVE, exact_view, native
+from .views import NATIVE, drop, exact_view, native
 
 Entry = Mapping[str, Any]
 
@@ -39,6 +40,7 @@ class KeptAsides:
             self._aside(entry, now, unfinished) for entry in self._entries(there=True)
         )
 
+    @around("mongo.asides.purge")
     def purge(self, aside: Aside) -> None:
         """Drop an aside. Stopped anywhere, it is done again with the same result."""
         if aside.for_downgrade:
@@ -48,10 +50,11 @@ class KeptAsides:
                 {"_id": aside.name},
                 {"$set": mark, "$currentDate": {"purged_at": True}},
             )
-        self._db.drop_collection(aside.name)
+        drop(self._db, aside.name)
         if not aside.for_downgrade:
             self._catalog.delete_one({"_id": aside.name})
 
+    @around("mongo.asides.forget")
     def forget_leftovers(self) -> None:
         """Remove the entries of what was dropped, where no downgrade asks for them."""
         for entry in self._entries(there=False):

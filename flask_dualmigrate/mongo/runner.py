@@ -42,7 +42,7 @@ from .resume import (
 )
 from .steps import StepRecord, StepStatus, StepStore
 from .touched import Touched
-from .views import exact_view
+from .views import exact_view, sent_in
 from .work import Bench, Work
 
 __all__ = ["OperationRunner", "Reverted", "RunResult", "StepResult"]
@@ -232,7 +232,8 @@ class OperationRunner:
             with driver_errors("write the journal of its operations"):
                 self._bench.store.claim(session.session_id)
                 self._bench.touched.prepare()
-            yield session
+            with sent_in(session):
+                yield session
 
     def _run_step(
         self,

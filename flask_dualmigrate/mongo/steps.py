@@ -156,7 +156,7 @@ class StepStore:
         except DuplicateKeyError as error:
             raise self._lost() from error
 
-    @around("mongo.steps.enlist")
+    @around("mongo.steps.shut_out")
     def shut_out(self) -> None:
         """Shut out the runs before us, with nobody to carry on what they began.
 
@@ -167,6 +167,7 @@ class StepStore:
         before = {"token": {"$lt": self._token}}
         self._records.update_many(before, {"$set": {"token": self._token}})
 
+    @around("mongo.steps.enlist")
     def enlist(self, session_ids: Sequence[Mapping[str, Any]]) -> None:
         """Add server sessions to those that the run after us has to end."""
         held = self._records.update_one(

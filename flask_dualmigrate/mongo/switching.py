@@ -21,7 +21,14 @@ from .lock import MongoLock
 from .put_in import put_in
 from .restore_record import SIDE, Doc, Gone, Put, Record, RestoreRecord
 from .steps import StepStore
-from .views import ExactDatabase, collection_info, command, exact_view, native
+from .views import (
+    ExactDatabase,
+    collection_info,
+    command,
+    exact_view,
+    native,
+    rename,
+)
 
 _NO_NAMESPACE = 26
 _BATCH = 1000
@@ -127,7 +134,7 @@ class Switching:
             self._db[gone.name].aggregate(stages)
             self._db.drop_collection(gone.name)
         elif collection_info(self._db, gone.aside) is None:
-            self._db[gone.name].rename(gone.aside)
+            rename(self._db, gone.name, gone.aside)
 
     def _put(self, put: Put) -> None:
         """Put one collection into place; a side that is gone is in place already."""

@@ -108,6 +108,7 @@ class Touched:
             ids += [*entry["ids"], *entry.get("others", ())]
         return ids
 
+    @around("mongo.touched.forget")
     def forget(self, record: StepRecord) -> None:
         """Remove the entries of a step that is done, and cannot be undone anyway."""
         self._entries.delete_many(_entries_of(record))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, ReadPreference
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from .failures import NAMESPACE_EXISTS
+from ..crashpoints import around
+from .failures import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND
 
 DURABLE = WriteConcern("majority", j=True)
 """A write that was acknowledged survives the loss of the primary."""
@@ -59,10 +63,55 @@ def native(db: Database[Any], name: str) -> Collection[dict[str, Any]]:
     return db.get_collection(name).with_options(codec_options=NATIVE)
 
 
+_session: ContextVar[ClientSession | None] = ContextVar("session", default=None)
+
+
+@contextmanager
+def sent_in(session: ClientSession) -> Iterator[None]:
+    """Send the commands below in a session that the next run can end.
+
+    One that waits for the lock of a collection outlives its client: it would come when
+    another run has undone what it is a part of.
+    """
+    token = _session.set(session)
+    try:
+        yield
+    finally:
+        _session.reset(token)
+
+
+def _current() -> ClientSession | None:
+    session = _session.get()
+    return None if session is None or session.in_transaction else session
+
+
+@around("mongo.command")
 def command(db: Database[Any], document: Mapping[str, Any]) -> dict[str, Any]:
     """Send a command that writes; wait until its effect survives a lost primary."""
     durable = {**document, "writeConcern": DURABLE.document}
-    return db.command(durable, codec_options=NATIVE)
+    # The build of an index is to outlive us: the next run joins it.
+    session = None if "createIndexes" in document else _current()
+    return db.command(durable, codec_options=NATIVE, session=session)
+
+
+@around("mongo.rename")
+def rename(db: Database[Any], old: str, new: str) -> None:
+    """Rename a collection.
+
+    The command of a run that was killed may have waited for the same lock, and come
+    first: then it is renamed.
+    """
+    try:
+        db[old].rename(new, session=_current())
+    except OperationFailure as error:
+        if error.code != NAMESPACE_NOT_FOUND or collection_info(db, new) is None:
+            raise
+
+
+@around("mongo.drop")
+def drop(db: Database[Any], name: str) -> None:
+    """Drop a collection; a missing one is fine."""
+    db.drop_collection(name, session=_current())
 
 
 def collection_info(db: Database[Any], name: str) -> dict[str, Any] | None:

@@ -105,9 +105,8 @@ class PostgresBackend(PostgresData):
             stop=stop,
             on_progress=on_progress,
         )
-        self._lock = PostgresLock(
-            engine, key=lock_key(self._schema), keep_going=stop.require
-        )
+        self._key = lock_key(self._schema)
+        self._lock = PostgresLock(engine, key=self._key, keep_going=stop.require)
         self._file_lock = SqliteLock(engine, keep_going=stop.require)
 
     @property
@@ -148,6 +147,7 @@ class PostgresBackend(PostgresData):
             heads,
             has_journal=entries is not None,
             restored=restored,
+            unused=pair_id is not None and not heads and not known,
         )
 
     def lock(
@@ -167,6 +167,7 @@ class PostgresBackend(PostgresData):
         with driver_errors("read its lock"):
             return self._lock.holder()
 
+    @around("postgres.lock.free")
     def free(self, holder: Holder) -> bool:
         if self._is_sqlite:
             return self._file_lock.free(holder)
@@ -192,6 +193,7 @@ class PostgresBackend(PostgresData):
         if self._is_postgres:
             refuse_invalid_indexes(
                 self.engine,
+                self._key,
                 [
                     (script, step.direction)
                     for script, step in zip(scripts, steps, strict=True)
@@ -228,14 +230,14 @@ class PostgresBackend(PostgresData):
             self._lock.require(ctx.connection)
 
         limits = self._scripts.limits_of(step)
-        attempt = Attempt(self.engine, limits, self._stop)
+        attempt = Attempt(self.engine, limits, self._stop, key=self._key)
         try:
             attempt.repeat(lambda: self._run(step, attempt, before_commit))
         except DualMigrateError:
             raise
         # A script that calls sys.exit() has failed like any other.
         except FAILURES as error:
-            if connection_lost(error) and self._was_committed(step):
+            if connection_lost(error) and self._was_committed(step, attempt):
                 return
             script = self._scripts.of(step.revision)
             blockers = attempt.blockers
@@ -246,16 +248,19 @@ class PostgresBackend(PostgresData):
     ) -> None:
         with self.engine.connect() as connection:
             watch(connection)
-            run_script(
-                connection,
-                self._directory,
-                self._scripts.of(step.revision),
-                step.direction,
-                before_script=lambda: attempt.begin(connection),
-                before_commit=before_commit,
-                guard=lambda: interruptible(connection, self._stop),
-                **self._environment,
-            )
+            try:
+                run_script(
+                    connection,
+                    self._directory,
+                    self._scripts.of(step.revision),
+                    step.direction,
+                    before_script=lambda: attempt.begin(connection),
+                    before_commit=before_commit,
+                    guard=lambda: interruptible(connection, self._stop),
+                    **self._environment,
+                )
+            finally:
+                attempt.leave(connection)
         reached("postgres.commit.after")
 
     def _now(self) -> datetime:
@@ -286,12 +291,15 @@ class PostgresBackend(PostgresData):
             duration_ms=int((time.monotonic() - started) * 1000),
         )
 
-    def _was_committed(self, step: Step) -> bool:
+    def _was_committed(self, step: Step, attempt: Attempt) -> bool:
         """Ask the version table: a connection lost in COMMIT leaves it unknown.
+
+        The server may not have heard of it, and be at the COMMIT still.
 
         Raises OutcomeUnknown if it cannot be asked.
         """
         try:
+            attempt.end()
             applied = step.revision.id in self.read().applied
         except DatabaseUnavailable as error:
             raise OutcomeUnknown(
@@ -317,6 +325,7 @@ class PostgresBackend(PostgresData):
         """A transaction leaves nothing open."""
         return Ways()
 
+    @around("postgres.accept")
     def accept(self, revision: Revision) -> None:
         checksum = self._scripts.checksum(revision)
         with driver_errors("write its journal"), self.engine.begin() as connection:
@@ -349,6 +358,7 @@ class PostgresBackend(PostgresData):
             version_table=self._version_table,
             limits=self._limits,
             stop=self._stop,
+            key=self._key,
             require_lock=self._lock.require,
             on_progress=self._on_progress,
         )

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from ..crashpoints import around
 from ..errors import OperationError, UsageError
 from ..indexes import (
     DeclaredIndex,
@@ -30,6 +31,7 @@ from ..indexes import (
 from ..indexes.compare import STAND_IN
 from ..revision import BackendName
 from . import index_reading
+from .at_work import enter
 from .errors import connection_lost, driver_errors, first_line, unavailable
 from .index_progress import progress_of, watch_until
 
@@ -41,6 +43,7 @@ class PostgresIndexes:
     """The indexes of one database.
 
     compare: Alembic's comparison of the models with a connection's database.
+    key: of the lock of migrations.
     lock_timeout_s: seconds to wait for a table's lock that stops writers;
     patience_s: seconds that what stops nobody waits for older transactions.
     """
@@ -52,6 +55,7 @@ class PostgresIndexes:
         engine: Engine,
         compare: Callable[[Connection], SqlComparison],
         *,
+        key: int,
         version_table: str = "alembic_version",
         lock_timeout_s: float = 5.0,
         patience_s: float = 600.0,
@@ -63,6 +67,7 @@ class PostgresIndexes:
             )
         self._engine = engine
         self._compare = compare
+        self._key = key
         self._ours = (version_table,)
         self._lock_timeout_s = lock_timeout_s
         self._patience_s = patience_s
@@ -239,18 +244,21 @@ class PostgresIndexes:
             f"{wanted.constraint}"
         )
 
+    @around("postgres.index.statement")
     def _run(self, statement: str, *, about: str | None = None) -> None:
         """Run one statement outside of a transaction; it stops no reader and writer."""
         limit_ms = int(self._patience_s * 1000)
         with self._told(about or statement), self._engine.connect() as plain:
             connection = plain.execution_options(isolation_level="AUTOCOMMIT")
             connection.exec_driver_sql(f"SET lock_timeout = {limit_ms}")
+            enter(connection, self._key)
             try:
                 connection.exec_driver_sql(statement.replace("%", "%%"))
             finally:
-                # The setting is the session's: the pool must not hand it on.
+                # The setting and the lock are the session's: not for the pool.
                 connection.invalidate()
 
+    @around("postgres.index.swap")
     def _swap(self, statements: Sequence[str]) -> None:
         """Run statements that lock the table for a moment, in one transaction."""
         limit_ms = int(self._lock_timeout_s * 1000)

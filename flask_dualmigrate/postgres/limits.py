@@ -20,6 +20,7 @@ from ..events import tell
 from ..limits import Limits, how_to_raise
 from ..revision import BackendName
 from ..stopping import Stop
+from .at_work import end_own, leave, require_free, work_key
 from .blockers import BlockerWatch
 
 log = logging.getLogger(__name__)
@@ -42,10 +43,16 @@ def _ms(seconds: float) -> int:
 
 
 class Attempt:
-    """The transaction of one script, tried again while a table's lock is not had."""
+    """The transaction of one script, tried again while a table's lock is not had.
 
-    def __init__(self, engine: Engine, limits: Limits, stop: Stop) -> None:
+    key: of the lock of migrations; the session of the script holds another one, by
+    which the next run finds it.
+    """
+
+    def __init__(self, engine: Engine, limits: Limits, stop: Stop, *, key: int) -> None:
         self._engine = engine
+        self._key = key
+        self._server_pid: int | None = None
         self._limits = limits
         self._stop = stop
         self._transaction_id: int | None = None
@@ -53,16 +60,38 @@ class Attempt:
         self.blockers: tuple[str, ...] = ()
 
     def begin(self, connection: Connection) -> None:
-        """Set the limits, at the begin of the transaction; watch whom it waits for."""
+        """Set the limits, at the begin of the transaction; watch whom it waits for.
+
+        Raises LockLost if another run is at work.
+        """
         if self._engine.dialect.name != "postgresql":
             return
         for statement in limit_statements(self._limits):
             connection.exec_driver_sql(statement)
-        query = sa.select(sa.func.txid_current(), sa.func.pg_backend_pid())
-        self._transaction_id, server_pid = connection.execute(query).one()
+        query = sa.select(
+            sa.func.txid_current(),
+            sa.func.pg_backend_pid(),
+            sa.func.pg_try_advisory_lock(work_key(self._key)),
+        )
+        self._transaction_id, server_pid, taken = connection.execute(query).one()
+        require_free(taken)
+        self._server_pid = server_pid
         if self._limits.lock_timeout_s:
             timeout_s = self._limits.lock_timeout_s
             self._watch = BlockerWatch(self._engine, server_pid, timeout_s)
+
+    def leave(self, connection: Connection) -> None:
+        """Say that the session is at work no more, whatever became of the script."""
+        if self._engine.dialect.name == "postgresql":
+            leave(connection, self._key)
+
+    def end(self) -> None:
+        """See that a session whose connection was lost is at nothing any more.
+
+        Until then its COMMIT may come. Raises DatabaseUnavailable.
+        """
+        if self._server_pid is not None:
+            end_own(self._engine, self._key, self._server_pid)
 
     def repeat(self, run: Callable[[], None]) -> None:
         """Run the script; again, with longer and longer pauses, without its lock."""

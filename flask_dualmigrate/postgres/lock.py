@@ -18,6 +18,7 @@ from ..crashpoints import around
 from ..errors import DatabaseUnavailable, LockLost, LockTimeout
 from ..holder import Holder
 from ..journal import Actor
+from .at_work import shut_out
 from .errors import driver_errors, first_line
 from .pooler import refuse_pooler
 from .sessions import read_name, session_name
@@ -93,6 +94,8 @@ class PostgresLock:
                 _settle_in(connection)
                 self._server_pid = self._wait(connection, timeout_s, on_wait)
             stack.callback(self._release, connection)
+            with driver_errors("end what a run left at work"):
+                self._shut_out(connection, timeout_s, on_wait)
             yield
 
     def require(self, connection: Connection) -> None:
@@ -169,6 +172,19 @@ class PostgresLock:
                 look_at = time.monotonic() + _LOOK_S
             time.sleep(_POLL_S)
             self._keep_going()
+
+    @around("postgres.shut_out")
+    def _shut_out(
+        self, connection: Connection, timeout_s: float, on_wait: OnWait
+    ) -> None:
+        """End what a run that is gone left at work, before anything is read."""
+        shut_out(
+            connection,
+            self._key,
+            timeout_s=timeout_s,
+            on_wait=on_wait,
+            keep_going=self._keep_going,
+        )
 
     @around("postgres.unlock")
     def _release(self, connection: Connection) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from ..errors import IntegrityError, Irreversible, TreeError
 from ..revision import Direction
 from ..script_file import LoadedScript
+from .at_work import IS_AT_WORK, work_parameters
 from .destructive import destructive_calls
 from .errors import driver_errors
 from .script_calls import body_of, calls_of, text_of
@@ -95,11 +96,13 @@ _CONCURRENTLY = re.compile(
 
 
 def refuse_invalid_indexes(
-    engine: Engine, scripts: Sequence[tuple[LoadedScript, Direction]]
+    engine: Engine, key: int, scripts: Sequence[tuple[LoadedScript, Direction]]
 ) -> None:
     """Raise IntegrityError for an index that IF NOT EXISTS would take for done.
 
-    A CREATE INDEX CONCURRENTLY that fails leaves its index there, marked INVALID.
+    A CREATE INDEX CONCURRENTLY that fails leaves its index there, marked INVALID. One
+    that another run builds is INVALID until then: that run is waited for.
+    key: of the lock of migrations.
     """
     wanted = {
         name: script
@@ -110,7 +113,8 @@ def refuse_invalid_indexes(
     if not wanted:
         return
     with driver_errors("list its indexes"), engine.connect() as connection:
-        found = connection.execute(_INVALID, {"names": list(wanted)}).first()
+        parameters = {"names": list(wanted), **work_parameters(key)}
+        found = connection.execute(_INVALID, parameters).first()
     if found is not None:
         raise IntegrityError(
             f"PostgreSQL has an INVALID index {found.name} on {found.place}, left by "
@@ -125,7 +129,9 @@ def refuse_invalid_indexes(
 _INVALID = sa.text(
     "SELECT c.relname AS name, t.relname AS place FROM pg_index i "
     "JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid "
-    "WHERE NOT i.indisvalid AND c.relname = ANY(:names) AND c.relkind = 'i'"
+    "WHERE NOT i.indisvalid AND c.relname = ANY(:names) AND c.relkind = 'i' "
+    "AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p "
+    "WHERE p.index_relid = i.indexrelid AND " + IS_AT_WORK.format(pid="p.pid") + ")"
 )
 
 

@@ -57,6 +57,7 @@ class PostgresRestorer:
         version_table: str,
         limits: Limits,
         stop: Stop,
+        key: int,
         require_lock: Callable[[Connection], None],
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -66,6 +67,7 @@ class PostgresRestorer:
         self._ours = {version_table, *(table.name for table in journal.tables)}
         self._limits = limits
         self._stop = stop
+        self._key = key
         self._require_lock = require_lock
         self._on_progress = on_progress
 
@@ -141,15 +143,19 @@ class PostgresRestorer:
         if self._has(mark):
             return ()
         kept: list[Kept] = []
-        attempt = Attempt(self._engine, self._limits, self._stop)
+        attempt = Attempt(self._engine, self._limits, self._stop, key=self._key)
 
         def once() -> None:
-            kept[:] = self._switch(attempt, mark)
+            with self._engine.connect() as connection:
+                try:
+                    kept[:] = self._switch(connection, attempt, mark)
+                finally:
+                    attempt.leave(connection)
 
         try:
             attempt.repeat(once)
         except SQLAlchemyError as error:
-            if not (connection_lost(error) and self._was_committed(mark)):
+            if not (connection_lost(error) and self._was_committed(mark, attempt)):
                 raise self._failure(error) from error
         reached("postgres.restore.committed")
         return tuple(kept)
@@ -158,8 +164,9 @@ class PostgresRestorer:
         with driver_errors("read its journal"), self._engine.connect() as connection:
             return self._journal.restored(connection) == mark
 
-    def _was_committed(self, mark: str) -> bool:
+    def _was_committed(self, mark: str, attempt: Attempt) -> bool:
         try:
+            attempt.end()
             return self._has(mark)
         except DatabaseUnavailable as error:
             raise OutcomeUnknown(
@@ -187,8 +194,10 @@ class PostgresRestorer:
             f"PostgreSQL could not be restored: {first_line(error)}", hint=hint
         )
 
-    def _switch(self, attempt: Attempt, mark: str) -> list[Kept]:
-        with self._engine.connect() as connection, connection.begin():
+    def _switch(
+        self, connection: Connection, attempt: Attempt, mark: str
+    ) -> list[Kept]:
+        with connection.begin():
             attempt.begin(connection)
             kept = Replacing(
                 connection,

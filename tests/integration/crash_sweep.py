@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .crash_process import KILLED, Command, Nursery
 from .crash_world import World, first_difference
@@ -14,7 +15,7 @@ from .crash_writes import alike
 
 RECOVERY_CAP_S = 60.0
 _RUN_CAP_S = 120.0
-_LEASE_S = 20
+_LEASE_S = 600  # longer than a sweep: what a run meets must not change with time
 Groups = list[list[str]]
 _IN_DOUBT = re.compile(r"Step (\d+) of revision (\w+) is in doubt")
 
@@ -45,10 +46,14 @@ class Figures:
 class Sweep:
     """One command that is killed, again and again, on databases put back each time.
 
-    words: the command; after: the one to run before it, killed at `killed_at` where
-    that is given. fails_first: its script fails,
-    as long as the file `fail` is there; the sweep kills it on that way, then lets it
-    succeed.
+    words: the command; first, after: those to run before it, the last one killed at
+    `killed_at` where that is given; then: the one to run after it, which shows what it
+    left.
+    fails_first: its script fails, as long as the file `fail` is there; the sweep kills
+    it on that way, then lets it succeed. done: what the command says where an earlier
+    one has done its work. active: the sides in use; of `after`: active_before. edit:
+    the scripts to be edited before the command is run, and what is added to them.
+    config: more of the app's.
     """
 
     def __init__(
@@ -58,17 +63,34 @@ class Sweep:
         root: Path,
         words: Sequence[str],
         *,
+        first: Sequence[str] = (),
         after: Sequence[str] = (),
         killed_at: str = "",
+        then: Sequence[str] = (),
         fails_first: bool = False,
+        done: str = "",
+        active: str = "both",
+        active_before: str = "",
+        edit: tuple[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         self.figures = Figures()
         self._nursery, self._world, self._words = nursery, world, tuple(words)
         self._root, self._fails_first = root, fails_first
+        self._then, self._done, self._config = tuple(then), done, dict(config or {})
         self._output, self._log = root.parent / "said", root.parent / "points"
+        self._active = active_before or active
+        if first:
+            assert self._run(first) == 0, self._said()
         if after:
             code = self._run(after, crash_at=killed_at)
             assert code == (KILLED if killed_at else 0), self._said()
+        self._active = active
+        if edit is not None:
+            pattern, more = edit
+            for path in root.glob(pattern):
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(more)
         world.keep()
         self.groups = self._undisturbed()
         self.points = [point for group in self.groups for point in group]
@@ -77,6 +99,7 @@ class Sweep:
         """Run without a crash; remember the results, return its points, see `alike`."""
         self._prepare()
         groups = self._logged()
+        self._finish()
         self._results = [self._world.holds()]
         if self._fails_first:
             self._let_succeed()
@@ -109,6 +132,7 @@ class Sweep:
         took_s = time.monotonic() - began
         assert took_s < RECOVERY_CAP_S, f"{first}, {second}: {took_s} s"
         self.figures.slowest_s = max(self.figures.slowest_s, took_s)
+        self._finish()
         self._compare(0, first, second)
         if self._fails_first and second is None:
             self._let_succeed()
@@ -124,6 +148,10 @@ class Sweep:
         if self._fails_first:
             (self._root / "fail").touch()
 
+    def _finish(self) -> None:
+        if self._then:
+            assert self._run(self._then) == 0, self._said()
+
     def _let_succeed(self) -> None:
         (self._root / "fail").unlink()
         code = self._run(self._words)
@@ -132,7 +160,12 @@ class Sweep:
     def _crash(self, point: str) -> None:
         code = self._run(self._words, crash_at=point)
         # Where an earlier crash left a step in doubt, it ends before that point.
-        assert code in (KILLED, 3), f"{point} was not reached: {code} {self._said()}"
+        reached = code in (KILLED, 3) or self._was_done()
+        assert reached, f"{point} was not reached: {code} {self._said()}"
+
+    def _was_done(self) -> bool:
+        """Return whether a command found that another one had done its work."""
+        return bool(self._done) and self._done in self._said()
 
     def _recover(self, *, log: bool) -> Groups:
         """Run until it is done; decide what a crash left in doubt as a person would."""
@@ -141,7 +174,7 @@ class Sweep:
         for _ in range(3):
             code = self._run(self._words, log=log)
             groups += self._visited()
-            if code == wanted:
+            if code == wanted or self._was_done():
                 return groups
             assert code == 3, self._said()
             self._decide()
@@ -183,7 +216,8 @@ class Sweep:
             self._world.postgres_url,
             self._world.mongo_url,
             str(self._output),
-            config={"DUALMIGRATE_LOCK_LEASE_S": _LEASE_S},
+            config={"DUALMIGRATE_LOCK_LEASE_S": _LEASE_S, **self._config},
+            active=self._active,
             crash_at=crash_at,
             log=str(self._log) if log else "",
         )

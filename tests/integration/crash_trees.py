@@ -168,6 +168,73 @@ def write_one(tree: Tree) -> None:
     )
 
 
+def write_unsafe(tree: Tree) -> None:
+    """One revision with an unsafe function between two other operations."""
+    tree.add(
+        "r1",
+        postgres="""
+            op.create_table("account", sa.Column("id", sa.Integer, primary_key=True))
+        """,
+        postgres_down='op.drop_table("account")',
+        mongo=f"""
+            op.update("item", {{}}, {{"$inc": {{"n": 1}}}},
+                      undo={{"$inc": {{"n": -1}}}}, batch_size={DOCUMENTS})
+            op.run(bump, undo=drop)
+            op.create_index("item", [("n", 1)], name="ix_n")
+        """,
+        mongo_more=_MORE,
+    )
+
+
+def write_concurrent(tree: Tree) -> None:
+    """Two revisions, the second of which builds its index outside of a transaction."""
+    write_one(tree)
+    tree.add(
+        "r2",
+        postgres="""
+            with op.get_context().autocommit_block():
+                op.create_index("ix_account", "account", ["id"], if_not_exists=True,
+                                postgresql_concurrently=True)
+        """,
+        postgres_down="""
+            with op.get_context().autocommit_block():
+                op.drop_index("ix_account", if_exists=True,
+                              postgresql_concurrently=True)
+        """,
+        mongo="""
+            op.rename_collection("calls", "called")
+            op.update("called", {}, {"$inc": {"n": 1}}, undo={"$inc": {"n": -1}})
+        """,
+        mongo_down="""
+            op.update("called", {}, {"$inc": {"n": -1}}, undo={"$inc": {"n": 1}})
+            op.rename_collection("called", "calls")
+        """,
+    )
+
+
+PARTED = 2400
+
+
+def write_parted(tree: Tree) -> None:
+    """One revision that walks a larger collection in two parts."""
+    tree.add(
+        "r1",
+        mongo=f"""
+            op.insert("many", [{{"_id": n, "n": 0}} for n in range({PARTED})])
+        """,
+    )
+    tree.add(
+        "r2",
+        postgres="""
+            op.create_table("account", sa.Column("id", sa.Integer, primary_key=True))
+        """,
+        mongo="""
+            op.update("many", {}, {"$inc": {"n": 1}}, undo={"$inc": {"n": -1}},
+                      batch_size=300, workers=2)
+        """,
+    )
+
+
 CHAOS_DOCUMENTS = 1500
 
 

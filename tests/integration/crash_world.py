@@ -18,6 +18,7 @@ from flask_dualmigrate.mongo.lock import MongoLock
 
 from .snapshots import mongo_snapshot, postgres_snapshot
 
+_OF_A_RUN = ("created_at", "purged_at", "purged_by")
 _RAW = CodecOptions(document_class=RawBSONDocument)
 
 
@@ -63,6 +64,14 @@ class World:
         for name, content in self._kept.items():
             if there.get(name) != content:
                 _put(self.mongo, name, content)
+
+    def empty(self) -> None:
+        """Leave nothing in either database."""
+        self._drop(self._name)
+        statement = sql.SQL("CREATE DATABASE {}")
+        self._server.execute(statement.format(sql.Identifier(self._name)))
+        for name in self.mongo.list_collection_names():
+            self.mongo.drop_collection(name)
 
     def has_changed(self, collection: str, _id: str) -> bool:
         """Return whether a document is not as it was kept."""
@@ -154,7 +163,7 @@ def _asides(db: Database[Any]) -> dict[str, Any]:
     }
     for entry in db["_aside_catalog"].find():
         found[f"catalog {entry['_id']}"] = {
-            key: value for key, value in entry.items() if key != "created_at"
+            key: value for key, value in entry.items() if key not in _OF_A_RUN
         }
     return found
 

@@ -96,6 +96,52 @@ def forward(url: str) -> Iterator[str]:
         yield near
 
 
+class Cut:
+    """A network before the server that can be cut: only the app hears of it.
+
+    Connections that are made after the cut go through again.
+    """
+
+    def __init__(self) -> None:
+        self._clients: list[socket.socket] = []
+        self._servers: list[socket.socket] = []
+
+    def join(self, client: socket.socket, server: socket.socket) -> None:
+        self._clients.append(client)
+        self._servers.append(server)
+
+    def cut(self) -> None:
+        for client in self._clients:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+
+
+@contextmanager
+def cuttable(url: str) -> Iterator[tuple[str, Cut]]:
+    """A port forward whose connections can be cut on the side of the app."""
+    wires = Cut()
+
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+
+    def serve(client: socket.socket) -> None:
+        server = _dial(url)  # stays open: a server hears nothing of a cut
+        wires.join(client, server)
+        with client:
+            threading.Thread(target=copy, args=(server, client), daemon=True).start()
+            copy(client, server)
+
+    with _listening(url, serve) as near:
+        yield near, wires
+    wires.close()
+
+
 class _Server:
     """One connection of the pooler to the server."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -10,17 +12,30 @@ import pytest
 from flask import Flask
 
 from flask_dualmigrate import init
+from flask_dualmigrate.crashpoints import PAIRED, SINGLE
 
 from .conftest import Tree
 from .crash_process import Nursery
 from .crash_sweep import Groups, Sweep
-from .crash_trees import seed, write_failing, write_one, write_two
+from .crash_trees import seed
+from .crash_ways import (
+    DOWNGRADE,
+    FAILING,
+    LATELY,
+    MONGO_CATCHES_UP,
+    OF_PARTS,
+    OTHERS,
+    PARTS,
+    REACHING,
+    SIDES,
+    SMALL_DOWNGRADE,
+    SMALL_UPGRADE,
+    STAMPS,
+    UPGRADE,
+)
 from .crash_world import World
 
-Words = tuple[str, ...]
 Record = Callable[[str, object], None]
-
-UP, DOWN = ("upgrade", "--yes"), ("downgrade", "base", "--yes")
 
 
 @pytest.fixture
@@ -41,41 +56,15 @@ def sweep(
     app: Flask,
     tree: Tree,
 ) -> Sweep:
-    """A sweep of one of the ways below."""
+    """A sweep of one of the ways of crash_ways."""
     write, words, options = request.param
     write(tree)
     init()
     return Sweep(nursery, world, tree.root, words, **options)
 
 
-def way(id: str, write: Callable[[Tree], None], words: Words, **options: Any) -> Any:
-    """Return a command to be killed, on a tree; options: as Sweep takes them."""
-    return pytest.param((write, words, options), id=id)
-
-
 def swept(*ways: Any) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("sweep", ways, indirect=True)
-
-
-UPGRADE = way("upgrade", write_two, UP)
-DOWNGRADE = way("downgrade", write_two, DOWN, after=UP)
-SMALL_UPGRADE = way("upgrade", write_one, UP)
-SMALL_DOWNGRADE = way("downgrade", write_one, DOWN, after=UP)
-FAILING = (
-    way("upgrade that fails", write_failing, UP, fails_first=True),
-    way("downgrade that fails", write_failing, DOWN, after=UP, fails_first=True),
-)
-STAMPS = (
-    way("stamp", write_two, ("stamp", "head")),
-    way("stamp over history", write_two, ("stamp", "base", "--yes"), after=UP),
-    way(
-        "stamp over a side that waits for its partner",
-        write_two,
-        ("stamp", "r1", "--yes", "--backend", "mongo"),
-        after=UP,
-        killed_at="step.side#1",
-    ),
-)
 
 
 def each_name(groups: Groups) -> list[str]:
@@ -85,6 +74,19 @@ def each_name(groups: Groups) -> list[str]:
     """
     last = {point.split("#")[0]: point for group in groups for point in group}
     return [group[-1] for group in groups if not set(group).isdisjoint(last.values())]
+
+
+def halfway(points: Sequence[str]) -> list[str]:
+    """Choose each name at half of its visits, which every run comes to.
+
+    How many batches two threads make is not the same each time.
+    """
+    visits = Counter(point.split("#")[0] for point in points)
+    return [f"{name}#{(count + 1) // 2}" for name, count in visits.items()]
+
+
+def is_parted(sweep: Sweep) -> bool:
+    return any(point.startswith("mongo.steps.enlist") for point in sweep.points)
 
 
 def undoing(sweep: Sweep) -> int:
@@ -118,6 +120,87 @@ def test_a_kill_at_each_name_of_a_crash_point_loses_and_doubles_nothing(
         sweep.visit(point)
     record_property("figures", str(sweep.figures))
     assert sweep.figures.points > 5
+
+
+@pytest.mark.chaos
+@swept(*LATELY, *SIDES, *OTHERS, *PARTS)
+def test_a_kill_of_another_command_at_each_point_loses_and_doubles_nothing(
+    sweep: Sweep, record_property: Record
+) -> None:
+    points = halfway(sweep.points) if is_parted(sweep) else sweep.points
+    for point in points:
+        sweep.visit(point)
+    record_property("figures", str(sweep.figures))
+    assert sweep.figures.points == len(points) > 3
+
+
+@pytest.mark.slow
+@swept(*LATELY)
+def test_a_kill_of_another_command_at_each_name_loses_and_doubles_nothing(
+    sweep: Sweep, record_property: Record
+) -> None:
+    for point in each_name(sweep.groups[undoing(sweep) :]):
+        sweep.visit(point)
+    record_property("figures", str(sweep.figures))
+    assert sweep.figures.points > 1
+
+
+@pytest.mark.slow
+@swept(*SIDES, *OTHERS, *PARTS)
+def test_a_kill_at_some_names_of_a_longer_run_loses_and_doubles_nothing(
+    sweep: Sweep, record_property: Record
+) -> None:
+    # Of the names that all runs have, the sweeps above visit each.
+    if is_parted(sweep):
+        points = [p for p in halfway(sweep.points) if p.startswith(OF_PARTS)]
+    else:
+        points = each_name(sweep.groups[undoing(sweep) :])[::3]
+    for point in points:
+        sweep.visit(point)
+    record_property("figures", str(sweep.figures))
+    assert sweep.figures.points >= 3
+
+
+@swept(MONGO_CATCHES_UP)
+def test_a_kill_between_the_pairing_and_the_first_entry_is_no_lost_history(
+    sweep: Sweep,
+) -> None:
+    for point in ("mongo.pair_id.after#1", "postgres.pair_id.after#1"):
+        sweep.visit(point)
+    assert sweep.figures.points == 2
+
+
+ELSEWHERE = ("backup.", "file.", "mongo.restore.", "postgres.restore.")
+"""Points of what other tests kill: backups, the tree, `restore`."""
+
+NOT_HERE = {
+    "postgres.index.swap.before",  # `index sync`, which needs models
+    "postgres.index.swap.after",
+    "postgres.lock.free.before",  # `unlock --force`: PostgreSQL frees a dead one's
+    "postgres.lock.free.after",
+    "mongo.touched.forget.before",  # an update that cannot be undone
+    "mongo.touched.forget.after",
+}
+
+
+def test_each_declared_crash_point_is_reached_by_a_sweep(
+    nursery: Nursery, world: World, app: Flask, tmp_path: Path
+) -> None:
+    reached: set[str] = set()
+    for number, each in enumerate(REACHING):
+        write, words, options = each.values[0]
+        world.empty()
+        seed(world.mongo)
+        root = tmp_path / str(number) / "migrations"
+        init(str(root))
+        write(Tree(root))
+        init(str(root))
+        points = Sweep(nursery, world, root, words, **options).points
+        reached |= {point.split("#")[0] for point in points}
+    declared = {*SINGLE}
+    declared |= {f"{name}.{side}" for name in PAIRED for side in ("before", "after")}
+    missing = {name for name in declared - reached if not name.startswith(ELSEWHERE)}
+    assert missing == NOT_HERE
 
 
 IN_DOUBT = {

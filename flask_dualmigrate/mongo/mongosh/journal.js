@@ -139,6 +139,12 @@ function beginRevision(plan, number) {
     upsert: true,
     writeConcern: DURABLE,
   });
+  const unused = { _id: "pair", unused: true }; // by now it is used
+  ours("_migrations_meta").updateOne(
+    unused,
+    { $unset: { unused: "" } },
+    { writeConcern: DURABLE },
+  );
 }
 
 function finishRevision() {
