@@ -26,6 +26,7 @@ class State:
     rows: of the version table, as they are; () where there is none, as in MongoDB.
     restoring: a restore that was begun there; restored: the mark of the last one.
     unused: it was given that id, and nothing was run or marked there since.
+    lost: it has no entries, and had some: the journal was dropped.
     has_journal: False where what goes with a version table is not there: before the
         first run, or since the journal was dropped.
     """
@@ -38,6 +39,7 @@ class State:
     restoring: Unfinished | None = None
     restored: str | None = None
     unused: bool = False
+    lost: bool = False
 
     def says_applied(self, revision_id: str) -> bool:
         """Return whether the journal, where it knows a revision, has it as applied."""

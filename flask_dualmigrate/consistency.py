@@ -170,7 +170,7 @@ def _run_in_a_pair(partner: State) -> frozenset[str]:
 def _lost_histories(
     directory: RevisionGraph, states: States
 ) -> Iterator[Contradiction]:
-    """A side with no history at all, whose partner was migrated together with one.
+    """A side with no history at all, that had one, or whose partner shares one.
 
     To run all of it there again would do twice what its data has had already.
     """
@@ -180,6 +180,9 @@ def _lost_histories(
         # Made and never used: a run was stopped between the pairing and the work.
         if state.unused:
             continue
+        known = any(_run_in_a_pair(states[other]) for other in states if other != name)
+        if state.lost and not known:
+            yield _lost_alone(name)
         for other, partner in states.items():
             applied = _run_in_a_pair(partner)
             if other == name or not applied:
@@ -200,6 +203,24 @@ def _lost_histories(
                     Choice(f"its data is that of {head}", stamp),
                 ),
             )
+
+
+def _lost_alone(name: BackendName) -> Contradiction:
+    stamp = f"flask db-migrate stamp --backend {name}"
+    return Contradiction(
+        "lost-mark",
+        name,
+        f"{name.label} has no history any more: revisions were run there, and what "
+        "says which is gone",
+        where=_JOURNALS[name],
+        hint="Restore what was lost. If you know at which revision its data is, say "
+        f"so: {stamp} REV. If it is to begin anew: {stamp} base",
+        choices=(
+            Choice("what was lost can be restored: from a backup"),
+            Choice("its data is that of a revision: name that for REV", f"{stamp} REV"),
+            Choice("it is to begin anew, with the first revision", f"{stamp} base"),
+        ),
+    )
 
 
 _JOURNALS = {

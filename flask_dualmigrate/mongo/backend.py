@@ -121,9 +121,15 @@ class MongoBackend(MongoData):
     def read(self, graph: RevisionGraph | None = None) -> State:
         with driver_errors("read its journal"):
             entries = self._journal.entries()
-            pair_id, unused, restoring = self._journal.pair_and_restore()
-        applied = frozenset(key for key, entry in entries.items() if entry.applied)
-        return State(applied, entries, pair_id, restoring=restoring, unused=unused)
+            meta = self._journal.meta()
+        return State(
+            frozenset(key for key, entry in entries.items() if entry.applied),
+            entries,
+            meta.pair_id,
+            restoring=meta.restoring,
+            unused=meta.unused,
+            lost=meta.has_history and not entries and meta.restoring is None,
+        )
 
     def lock(
         self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,16 +16,11 @@ from pymongo.read_concern import ReadConcern
 from ..crashpoints import around
 from ..errors import IntegrityError
 from ..journal import Actor, Entry
-from ..restoration import Unfinished
 from ..revision import Direction, Revision, Status
 from .errors import lock_lost
+from .meta import Meta, MetaStore
 
 COLLECTION = "_migrations"
-META = "_migrations_meta"
-RESTORE = "restore"
-"""The key in it of a restore that was begun; see restore_record.py."""
-_UNUSED = "unused"
-"""In the document of the pair: no entry was written since."""
 _KEPT_ATTEMPTS = 50
 _UNSTAMPED = {
     "status": str(Status.ROLLED_BACK),
@@ -64,7 +58,7 @@ class MongoJournal:
         self._db = durable(db)
         self._token = token
         self._entries = self._db[COLLECTION]
-        self._meta = self._db[META]
+        self._meta = MetaStore(self._db)
 
     def entries(self) -> dict[str, Entry]:
         """Return revision id -> the last attempt at it."""
@@ -74,38 +68,20 @@ class MongoJournal:
         """Yield each document without the attempts before the last one."""
         yield from self._entries.find({}, {"history": False}, session=session)
 
-    def pair_id(self) -> str | None:
-        doc = self._meta.find_one({"_id": "pair"})
-        return None if doc is None else str(doc["pair_id"])
-
-    def pair_and_restore(self) -> tuple[str | None, bool, Unfinished | None]:
-        """Return the id of the pair, and the restore that was begun; None: none.
-
-        Between them, whether nothing was written here since the id was.
-        """
-        found = {doc["_id"]: doc for doc in self._meta.find({})}
-        pair, restore = found.get("pair"), found.get(RESTORE)
-        return (
-            None if pair is None else str(pair["pair_id"]),
-            pair is not None and bool(pair.get(_UNUSED)),
-            None if restore is None else unfinished_of(restore),
-        )
+    def meta(self) -> Meta:
+        """Return what the database says of itself."""
+        return self._meta.read()
 
     @around("mongo.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
-        """Write the id, and whether there is no entry yet.
+        self._meta.set_pair_id(pair_id, unused=not self._has_entries())
 
-        A run that is stopped between the two must not look like a lost history.
-        """
-        new: Doc = {"pair_id": pair_id}
-        if self._entries.find_one({}, {"_id": True}) is None:
-            new[_UNUSED] = True
-        self._meta.update_one({"_id": "pair"}, {"$setOnInsert": new}, upsert=True)
+    def note_history(self, session: ClientSession | None = None) -> None:
+        """Write whether there are entries: if there are none later, they were lost."""
+        self._meta.note_history(self._has_entries(session), session)
 
-    def _use(self, session: ClientSession | None = None) -> None:
-        """Write that there is an entry: if there is none later, it was lost."""
-        unused = {"_id": "pair", _UNUSED: True}
-        self._meta.update_one(unused, {"$unset": {_UNUSED: ""}}, session=session)
+    def _has_entries(self, session: ClientSession | None = None) -> bool:
+        return self._entries.find_one({}, {"_id": True}, session=session) is not None
 
     @around("mongo.journal.begin")
     def begin(
@@ -121,7 +97,7 @@ class MongoJournal:
             host=actor.host,
         )
         self._write(revision.id, stages, upsert=True)
-        self._use()
+        self._meta.note_history(True)
         doc = self._entries.find_one({"_id": revision.id}, {"started_at": True})
         assert doc is not None
         started: datetime = doc["started_at"]
@@ -217,8 +193,7 @@ class MongoJournal:
         for revision_id, entry in entries.items():
             if entry.status is not Status.ROLLED_BACK:
                 self._mark(revision_id, _UNSTAMPED, ("finished_at",), session)
-        if revisions:
-            self._use(session)
+        self.note_history(session)
 
     @around("mongo.journal.mark")
     def _mark(
@@ -245,12 +220,6 @@ class MongoJournal:
             names = ("direction", "status", "started_at", "by", "host")
             attempts += ({name: doc.get(name) for name in names},)
         return attempts
-
-
-def unfinished_of(doc: Doc) -> Unfinished:
-    """Return the record of a restore as the spine sees it."""
-    names = [field.name for field in dataclasses.fields(Unfinished)]
-    return Unfinished(**{name: doc[name] for name in names})
 
 
 def beginning(

@@ -22,9 +22,9 @@ from ..restoration import Kept, Replacement, Unfinished
 from ..revision import BackendName
 from .aside import CATALOG
 from .errors import driver_errors, first_line
-from .journal import META
 from .lock import COLLECTION as LOCK
 from .lock import MongoLock
+from .meta import COLLECTION as META
 from .put_in import put_in
 from .restore_record import SIDE, Put, RestoreRecord
 from .stored import Stored, StoredCollections

@@ -15,8 +15,10 @@ from pymongo.database import Database
 
 from ..crashpoints import around
 from ..restoration import Unfinished
-from .journal import META, durable, unfinished_of
-from .journal import RESTORE as KEY
+from .journal import durable
+from .meta import COLLECTION as META
+from .meta import RESTORE as KEY
+from .meta import unfinished_of
 
 SIDE = "_migrations_restore_"
 """How the names of the side collections begin."""

@@ -17,6 +17,7 @@ from ..restoration import Kept
 from ..revision import BackendName, Direction
 from .aside import CATALOG, Asides, Holds
 from .errors import driver_errors
+from .journal import MongoJournal
 from .lock import MongoLock
 from .put_in import put_in
 from .restore_record import SIDE, Doc, Gone, Put, Record, RestoreRecord
@@ -86,6 +87,7 @@ class Switching:
         self._catalogue(record)
         shut_out()
         reached("mongo.restore.shut_out")
+        MongoJournal(self._db).note_history()
         self._record.end()
         return tuple(
             Kept(BackendName.MONGO, gone.name, gone.aside, gone.documents)

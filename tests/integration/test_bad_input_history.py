@@ -161,6 +161,14 @@ STORIES = (
     ),
     alone(
         "mongo",
+        "no-journal",
+        "MongoDB has no history any more",
+        "_migrations",
+        "stamp --backend mongo base",
+        happened=lambda live: live.mongo_db["_migrations"].drop(),
+    ),
+    alone(
+        "mongo",
         "mongo-ahead",
         "MongoDB database is ahead",
         "f9f9",

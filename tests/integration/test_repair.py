@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from flask_dualmigrate.extension import environment_of
 from flask_dualmigrate.mongo.lock import MongoLock
 from flask_dualmigrate.recovery import Case, RepairReport, UndoResult
 
-from .conftest import Tree
+from .conftest import MakeApp, Tree
 from .snapshots import mongo_snapshot, stamps
 from .test_resume import HALF_WAY, KILL_ONCE, killed_cli
 
@@ -320,6 +321,42 @@ def test_a_lost_mark_is_made_again_by_the_stamp_that_is_offered(
     assert f"flask db-migrate stamp --backend {side} r2" in offered
     stamp(revision="r2", backend=side)
     is_whole(engine, mongo_db, "r1", "r2")
+
+
+@pytest.mark.parametrize(
+    ("target", "calls"), [("r2", 1), ("base", 2)], ids=["believed", "begun anew"]
+)
+def test_a_lost_journal_of_mongo_alone_is_told_and_decided(
+    make_app: MakeApp,
+    tmp_path: Path,
+    engine: sa.Engine,
+    mongo_db: Database[Any],
+    target: str,
+    calls: int,
+) -> None:
+    job = "\ndef job(db):\n    db.log.update_one({}, {'$inc': {'n': 1}})\n"
+    mongo_db.log.insert_one({"n": 0})
+    with make_app(active="mongo").app_context():
+        init()
+        tree = Tree(tmp_path / "migrations")
+        tree.add("r1", mongo="op.run(job)", mongo_more=job)
+        tree.add("r2")
+        init()
+        upgrade()
+        mongo_db["_migrations"].drop()
+        with pytest.raises(IntegrityError, match="has no history any more"):
+            upgrade()
+        case = only_case("lost-mark")
+        assert [choice.command for choice in case.choices] == [
+            None,
+            "flask db-migrate stamp --backend mongo REV",
+            "flask db-migrate stamp --backend mongo base",
+        ]
+        stamp(revision=target, backend="mongo")
+        assert report().ok
+        upgrade()
+        assert [doc["n"] for doc in mongo_db.log.find()] == [calls]
+        assert stamps(engine, mongo_db)[1] == ["r1", "r2"]
 
 
 def test_the_row_that_another_tool_moved_can_be_believed(

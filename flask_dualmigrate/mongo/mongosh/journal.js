@@ -139,12 +139,14 @@ function beginRevision(plan, number) {
     upsert: true,
     writeConcern: DURABLE,
   });
-  const unused = { _id: "pair", unused: true }; // by now it is used
-  ours("_migrations_meta").updateOne(
-    unused,
-    { $unset: { unused: "" } },
-    { writeConcern: DURABLE },
+  const meta = ours("_migrations_meta");
+  meta.updateOne(
+    { _id: "history" },
+    { $set: { has_entries: true } },
+    { upsert: true, writeConcern: DURABLE },
   );
+  const unused = { _id: "pair", unused: true }; // by now it is used
+  meta.updateOne(unused, { $unset: { unused: "" } }, { writeConcern: DURABLE });
 }
 
 function finishRevision() {
