@@ -75,6 +75,7 @@ SINGLE: Mapping[str, str] = MappingProxyType(
 
 PAIRED: Mapping[str, str] = MappingProxyType(
     {
+        "mongo.lock.seed": "seeing that the document of the lock is there",
         "mongo.lock": "taking the lock in MongoDB",
         "mongo.unlock": "letting it go",
         "mongo.lock.free": "taking it from a holder, as `unlock` does",

@@ -22,7 +22,6 @@ from ..backend import (
     Ways,
 )
 from ..backups import BackupFolder, Manifest
-from ..crashpoints import around
 from ..errors import (
     DatabaseUnavailable,
     IntegrityError,
@@ -140,7 +139,6 @@ class MongoBackend(MongoData):
         with driver_errors("read its lock"):
             return self._lock.holder()
 
-    @around("mongo.lock.free")
     def free(self, holder: Holder) -> bool:
         with driver_errors("free its lock"):
             return self._lock.free(holder)

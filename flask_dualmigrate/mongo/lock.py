@@ -124,6 +124,7 @@ class MongoLock:
         holder = self.holder()
         return holder is not None and holder.gone is None
 
+    @around("mongo.lock.seed")
     def _seed(self) -> None:
         """See that the document is there; $expr in an upsert's filter is refused.
 
@@ -282,6 +283,7 @@ class MongoLock:
             return _holder_of(doc)
         return None
 
+    @around("mongo.lock.free")
     def free(self, holder: Holder) -> bool:
         """Take the lock from a holder, and shut it out; False if it has it no more.
 
