@@ -76,6 +76,18 @@ def each_name(groups: Groups) -> list[str]:
     return [group[-1] for group in groups if not set(group).isdisjoint(last.values())]
 
 
+def own_names(sweep: Sweep) -> list[str]:
+    """Choose likewise of a run that is undone: the names that only undoing reaches.
+
+    Of the others, which a run reaches that goes well, every third.
+    """
+    start = undoing(sweep)
+    before = {p.split("#")[0] for group in sweep.groups[:start] for p in group}
+    chosen = each_name(sweep.groups[start:])
+    common = [point for point in chosen if point.split("#")[0] in before]
+    return [point for point in chosen if point not in common or point in common[::3]]
+
+
 def halfway(points: Sequence[str]) -> list[str]:
     """Choose each name at half of its visits, which every run comes to.
 
@@ -115,8 +127,7 @@ def test_a_kill_at_each_crash_point_loses_and_doubles_nothing(
 def test_a_kill_at_each_name_of_a_crash_point_loses_and_doubles_nothing(
     sweep: Sweep, record_property: Record
 ) -> None:
-    # Until it fails, a run is like one that goes well.
-    for point in each_name(sweep.groups[undoing(sweep) :]):
+    for point in own_names(sweep):
         sweep.visit(point)
     record_property("figures", str(sweep.figures))
     assert sweep.figures.points > 5
@@ -136,10 +147,10 @@ def test_a_kill_of_another_command_at_each_point_loses_and_doubles_nothing(
 
 @pytest.mark.slow
 @swept(*LATELY)
-def test_a_kill_of_another_command_at_each_name_loses_and_doubles_nothing(
+def test_a_kill_of_another_command_at_some_names_loses_and_doubles_nothing(
     sweep: Sweep, record_property: Record
 ) -> None:
-    for point in each_name(sweep.groups[undoing(sweep) :]):
+    for point in each_name(sweep.groups[undoing(sweep) :])[::2]:
         sweep.visit(point)
     record_property("figures", str(sweep.figures))
     assert sweep.figures.points > 1
@@ -154,11 +165,11 @@ def test_a_kill_at_some_names_of_a_longer_run_loses_and_doubles_nothing(
     if is_parted(sweep):
         points = [p for p in halfway(sweep.points) if p.startswith(OF_PARTS)]
     else:
-        points = each_name(sweep.groups[undoing(sweep) :])[::3]
+        points = each_name(sweep.groups[undoing(sweep) :])[::5]
     for point in points:
         sweep.visit(point)
     record_property("figures", str(sweep.figures))
-    assert sweep.figures.points >= 3
+    assert sweep.figures.points >= 2
 
 
 @swept(MONGO_CATCHES_UP)

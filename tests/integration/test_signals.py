@@ -382,7 +382,7 @@ def test_an_undoing_of_what_was_half_done_says_what_still_is(
 ) -> None:
     tree.add("r1", mongo=INSERT)
     up, down, body = SLOWLY.partition("def down")
-    tree.add("r2", mongo=SLOW, mongo_more=up + down + body.replace("0.005", "0.03"))
+    tree.add("r2", mongo=SLOW, mongo_more=up + down + body.replace("0.005", "0.015"))
     init()
     with flask.start("db-migrate", "upgrade") as run:
         run.sees("transform item: ")

@@ -22,9 +22,12 @@ def told() -> list[tuple[str, bool]]:
 
 @pytest.fixture
 def stop(told: list[tuple[str, bool]]) -> Iterator[Stop]:
+    # One that is ignored, as in a job in the background of a script, stays so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     stop = Stop(lambda stopped, second: told.append((stopped.signal.name, second)))
     with stop.listening():
         yield stop
+    signal.signal(signal.SIGINT, before)
 
 
 def send(number: signal.Signals) -> None:
