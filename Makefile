@@ -3,7 +3,7 @@
 # test` a part of the tests.
 
 VENV := .venv
-WORKERS := 2
+WORKERS := 3
 TESTS := tests
 
 is_new_enough = -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
