@@ -12,6 +12,7 @@ from ..ops import (
     RenameCollection,
     SetValidator,
 )
+from .failures import shown
 from .handler import Handler, name_spare, remove_created
 from .special import kind_of, refuse_long_name, refuse_renaming, refuse_validator
 from .steps import StepRecord
@@ -223,8 +224,8 @@ def _refuse_other_options(
             wanted = -(-int(wanted) // 256) * 256  # the server rounds up
         if not _holds(wanted, found):
             raise OperationError(
-                f"{name} is there already, with {option} = {found!r} "
-                f"where {wanted!r} is wanted",
+                f"{name} is there already, with {option} = {shown(found)} "
+                f"where {shown(wanted)} is wanted",
                 hint="Drop or rename it first, or take the option out of the script.",
             )
 

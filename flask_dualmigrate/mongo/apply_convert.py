@@ -10,7 +10,7 @@ from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from ..ops import MISSING, ConvertField
-from .apply_fields import keep_values, name_aside
+from .apply_fields import keep_values, name_aside, refuse_arrays
 from .aside import Holds
 from .batches import walk_once, walk_until_none_left
 from .conform import refuse_if_any
@@ -39,6 +39,7 @@ class ConvertFieldHandler(Handler[ConvertField]):
 
     def before(self, operation: ConvertField, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
+        refuse_arrays(work, operation.collection, FieldPath(operation.field))
         sources = work.bench.asides.kept_by_upgrade(
             work.record,
             ConvertField.verb,

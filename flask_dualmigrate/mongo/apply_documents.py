@@ -20,7 +20,7 @@ from .apply_moves import note_skipped
 from .aside import Holds
 from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
 from .exclusion import excludes_itself
-from .failures import shortened
+from .failures import shown
 from .handler import Handler, refuse_unwritable
 from .put_documents import (
     taken_ids,
@@ -309,15 +309,15 @@ def _transform(
             name = getattr(function, "__name__", "the function")
             raise OperationError(
                 f"{name}() raised {type(error).__name__}: {error}, on the document "
-                f"with _id {shortened(repr(old['_id']))} of {operation.collection}"
+                f"with _id {shown(old['_id'])} of {operation.collection}"
             ) from error
         if result is None:
             continue
         if not isinstance(result, Mapping):
             raise OperationError(
                 f"transform() of {operation.collection} returned "
-                f"{shortened(repr(result))} for the document with _id "
-                f"{shortened(repr(old['_id']))}, which is no document",
+                f"{shown(result)} for the document with _id "
+                f"{shown(old['_id'])}, which is no document",
                 hint="Return the document to store, or None to leave it.",
             )
         new = work.native(result)
@@ -334,7 +334,7 @@ def _refuse_other_id(
         return
     raise OperationError(
         f"transform() of {operation.collection} returned another _id for the document "
-        f"with _id {shortened(repr(old['_id']))}",
+        f"with _id {shown(old['_id'])}",
         hint="Return the document that came in, changed, or None to leave it.",
     )
 

@@ -30,7 +30,9 @@ class AddFieldHandler(Handler[AddField]):
         refuse_unwritable(work, operation.collection)
         value_of(operation, work)
         if operation.writes:
-            refuse_barred(work, operation.collection, FieldPath(operation.field))
+            path = FieldPath(operation.field)
+            refuse_arrays(work, operation.collection, path)
+            refuse_barred(work, operation.collection, path)
         return {"sources": values_of_upgrade(work, operation, DropField.verb)}
 
     def apply(self, operation: AddField, work: Work) -> None:
@@ -82,6 +84,7 @@ class DropFieldHandler(Handler[DropField]):
 
     def before(self, operation: DropField, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
+        refuse_arrays(work, operation.collection, FieldPath(operation.field))
         sources = values_of_upgrade(work, operation, CopyField.verb)
         found: dict[str, Any] = {"sources": sources}
         if operation.keep:
@@ -233,6 +236,23 @@ def by_detail(entry: Mapping[str, Any]) -> dict[int, list[Any]]:
     ):
         groups[number].append(_id)
     return groups
+
+
+def refuse_arrays(work: Work, collection: str, *paths: FieldPath) -> None:
+    """Refuse documents where a path goes through an array, before anything is written.
+
+    There it holds nowhere: the operation would pass, and leave every element as it is.
+    """
+    for path in paths:
+        for above, is_array in path.arrays:
+            refuse_if_any(
+                work,
+                collection,
+                {"$expr": is_array},
+                problem=f"have an array at {above}, above {path.text}",
+                field=above,
+                hint="Write it with op.transform(), a Python function per document.",
+            )
 
 
 def refuse_barred(work: Work, collection: str, path: FieldPath) -> None:

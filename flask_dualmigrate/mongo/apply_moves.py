@@ -17,6 +17,7 @@ from .apply_fields import (
     name_aside,
     note_unfit,
     put_all_back,
+    refuse_arrays,
     refuse_barred,
     standing_in,
     take_all_again,
@@ -40,6 +41,7 @@ class RenameFieldHandler(Handler[RenameField]):
         old, new = FieldPath(operation.field), FieldPath(operation.new_name)
         refuse_unwritable(work, operation.collection)
         refuse_overlap(old, new)
+        refuse_arrays(work, operation.collection, old, new)
         if not operation.overwrite:
             refuse_both(work, operation.collection, old, new)
         refuse_if_any(
@@ -99,6 +101,7 @@ class CopyFieldHandler(Handler[CopyField]):
         source, target = FieldPath(operation.field), FieldPath(operation.target)
         refuse_unwritable(work, operation.collection)
         refuse_overlap(source, target)
+        refuse_arrays(work, operation.collection, source, target)
         refuse_barred(work, operation.collection, target)
         if not operation.overwrite:
             refuse_both(work, operation.collection, source, target)

@@ -8,7 +8,7 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 
 from ..errors import OperationError
-from .failures import shortened
+from .failures import shown
 from .ranges import Query
 from .work import Work
 
@@ -82,11 +82,7 @@ def _not_exempt(
 
 
 def _sample(document: RawBSONDocument) -> str:
-    text = shortened(repr(_plain(document["_id"])))
+    text = shown(document["_id"])
     if "value" in document:
-        text += f" ({shortened(repr(_plain(document['value'])))})"
+        text += f" ({shown(document['value'])})"
     return text
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, RawBSONDocument) else value

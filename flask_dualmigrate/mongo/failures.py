@@ -58,6 +58,20 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
+def shown(value: Any) -> str:
+    """Return a value of a document for an error: as Python, and cut."""
+    return shortened(repr(_plain(value)))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without the driver's raw documents."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
 def code_of(error: PyMongoError) -> int | None:
     """Return the server's code of an error, that of the first one in a bulk write."""
     code = _details(error).get("code")
@@ -67,7 +81,7 @@ def code_of(error: PyMongoError) -> int | None:
 def duplicate_of(error: PyMongoError) -> str:
     """Return the key that a unique index refused, as text: `{'email': 'a@b.c'}`."""
     value = _details(error).get("keyValue")
-    return shortened(repr(dict(value))) if value else "not told by the server"
+    return shown(value) if value else "not told by the server"
 
 
 def _sentence(error: Exception) -> tuple[str, str | None]:
@@ -84,7 +98,7 @@ def _sentence(error: Exception) -> tuple[str, str | None]:
             )
         case code if code == DOCUMENT_INVALID:
             info = details.get("errInfo") or {}
-            failing = shortened(repr(info.get("failingDocumentId")))
+            failing = shown(info.get("failingDocumentId"))
             return f"The validator refused the document with _id {failing}", None
         case code if code == UNAUTHORIZED:
             return (

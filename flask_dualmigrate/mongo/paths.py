@@ -67,6 +67,14 @@ class FieldPath:
         return {"$and": [self.unfit, {"$not": [{"$in": ["null", types]}]}]}
 
     @property
+    def arrays(self) -> list[tuple[str, Expr]]:
+        """The paths above the field, each with what is true where it is an array.
+
+        One with nothing in it does not count.
+        """
+        return [(path, _is_filled_array(path)) for path in self._above]
+
+    @property
     def standing(self) -> Expr:
         """How many parts of the path, from the top, are there already.
 
@@ -156,6 +164,10 @@ def _is_named(name: str) -> Expr:
             {"$eq": [{"$indexOfBytes": ["$$this.k", {"$literal": name}]}, 0]},
         ]
     }
+
+
+def _is_filled_array(path: str) -> Expr:
+    return {"$and": [_is_type(path, "array"), {"$ne": [f"${path}", []]}]}
 
 
 def _is_type(path: str, name: str) -> Expr:

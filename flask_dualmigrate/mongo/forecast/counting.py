@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo.errors import ExecutionTimeout, OperationFailure, PyMongoError
 
-from ..failures import shortened
+from ..failures import shown
 from ..ranges import Query
 from ..views import NATIVE, ExactDatabase
 
@@ -76,9 +76,9 @@ def samples(
 
 
 def _sample(document: Mapping[str, Any]) -> str:
-    text = shortened(repr(document["_id"]))
+    text = shown(document["_id"])
     if "value" in document:
-        text += f" ({shortened(repr(document['value']))})"
+        text += f" ({shown(document['value'])})"
     return text
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...backend import Failing
 from ...ops import CreateIndex, DropIndex
-from ..failures import shortened
+from ..failures import shown
 from ..ranges import Query
 from ..transactions import supports_transactions
 from ..views import ExactDatabase, collection_info, index_specs
@@ -197,10 +197,10 @@ def _shown(operation: CreateIndex, found: Mapping[str, Any]) -> str:
         field: found["_id"].get(f"k{number}")
         for number, (field, _) in enumerate(operation.keys)
     }
-    first, last = shortened(repr(found["first"])), shortened(repr(found["last"]))
+    first, last = shown(found["first"]), shown(found["last"])
     count = found["documents"]
     which = f"_id {first} and {last}" if count == 2 else f"{count}, such as {first}"
-    return f"{shortened(repr(key))} ({which})"
+    return f"{shown(key)} ({which})"
 
 
 def tell_drop_index(look: Look[DropIndex]) -> Told:

@@ -24,6 +24,7 @@ from ..failures import (
     code_of,
     duplicate_of,
     shortened,
+    shown,
 )
 from ..ranges import Query, both, ids_in
 from ..views import DURABLE
@@ -142,7 +143,7 @@ def _refused(error: PyMongoError) -> Trial:
     if code_of(error) == DOCUMENT_INVALID:
         details: Any = getattr(error, "details", None) or {}
         failed = (details.get("writeErrors") or [details])[0].get("errInfo", {})
-        which = shortened(repr(failed.get("failingDocumentId")))
+        which = shown(failed.get("failingDocumentId"))
         return Trial(problem=f"The validator refuses the document with _id {which}")
     if error.timeout:
         return Trial(note=f"no estimate: a sample took more than {LIMIT_S:g} s")
