@@ -28,6 +28,7 @@ from .generate import (
 )
 from .history import single
 from .lockfile import LOCK_FILE, write_file, write_tree
+from .plan import require_known
 from .postgres.errors import driver_errors
 from .results import InitResult, RevisionResult
 from .revision import BackendName
@@ -158,8 +159,11 @@ def _require_postgres(env: Environment, verb: str) -> None:
 
 
 def _require_at_head(env: Environment) -> None:
-    states = {BackendName.POSTGRES: env.backends[BackendName.POSTGRES].read()}
-    waiting = pending(env.directory, states)
+    """Refuse to compare with a database that is behind the tree, or ahead of it."""
+    states = env.states()
+    require_known(env.directory, states)
+    name = BackendName.POSTGRES
+    waiting = pending(env.directory, {name: states[name]})
     if waiting:
         raise IntegrityError(
             f"The PostgreSQL database is not up to date: {waiting[0].id} is pending",

@@ -18,7 +18,13 @@ from .history import list_branches, list_heads, list_history, place, single
 from .limits import NO_LIMITS, GivenLimits
 from .mongo.recording import record
 from .ops import Todo
-from .plan import Plan, States, refuse_half_done, require_target
+from .plan import (
+    Plan,
+    States,
+    ahead,
+    refuse_half_done,
+    require_target,
+)
 from .postgres.errors import driver_errors
 from .results import (
     CheckResult,
@@ -36,7 +42,6 @@ from .results import (
 from .revision import BackendName, Direction
 from .status import (
     OpenProgress,
-    deleted_scripts,
     edited_scripts,
     forgotten,
     half_done,
@@ -235,7 +240,7 @@ def stamp(
     env.check_servers()
     states = env.states()
     require_pair(states)
-    losses = forgotten(states, wanted)
+    losses = forgotten(directory, states, wanted)
     if confirm is not None and losses:
         confirm(losses)
     env.check_rights()
@@ -253,8 +258,9 @@ def current(env: Environment) -> CurrentResult:
     directory = env.directory
     states = env.states()
     heads = {name: directory.heads_of(state.applied) for name, state in states.items()}
-    at_head = not pending(directory, states)
-    return CurrentResult(heads, at_head, half_done(states))
+    beyond = ahead(directory, states)
+    at_head = not beyond and not pending(directory, states)
+    return CurrentResult(heads, at_head, half_done(states), beyond)
 
 
 def status(env: Environment) -> StatusResult:
@@ -266,7 +272,8 @@ def status(env: Environment) -> StatusResult:
     rows = make_status(env.directory, states, columns, progress, at_work)
     problems = (*env.directory.pair_problems(), *env.directory.lock_problems())
     waiting = len(pending(env.directory, states))
-    return StatusResult(rows, columns, waiting, problems)
+    beyond = ahead(env.directory, states)
+    return StatusResult(rows, columns, waiting, problems, beyond)
 
 
 def _at_work(env: Environment, states: States) -> frozenset[BackendName]:
@@ -347,7 +354,8 @@ def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
     findings += [Finding("todo", text) for text in _todos(env)]
     states = env.states()
     findings += [Finding("edited", text) for text in edited_scripts(directory, states)]
-    findings += [Finding("deleted", t) for t in deleted_scripts(directory, states)]
+    beyond = ahead(directory, states)
+    findings += [Finding("deleted", text) for text in beyond]
     found = contradictions(directory, states)
     findings += [Finding("history", contradiction.what) for contradiction in found]
     findings += [Finding("half-done", text) for text in half_done(states)]
@@ -356,9 +364,17 @@ def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
         Finding("pending", f"Revision {rev.id} ({rev.message}) is pending")
         for rev in waiting
     ]
-    if not waiting:
+    if beyond:
+        findings.append(Finding("models", _NOT_COMPARED))
+    elif not waiting:
         findings += [Finding("models", text) for text in model_differences(env)]
     return CheckResult(tuple(findings))
+
+
+_NOT_COMPARED = (
+    "The models were not compared: what the database has beyond this code would be "
+    "taken for something to drop"
+)
 
 
 def _todos(env: Environment) -> list[str]:

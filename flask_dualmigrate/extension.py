@@ -254,6 +254,11 @@ def _refuse_unready(readiness: Readiness) -> None:
             f"The databases are behind this code: {', '.join(readiness.pending)}",
             hint="Run: flask db-migrate upgrade",
         )
+    if readiness.ahead:
+        log.warning(
+            "The databases are ahead of this code: they have %s",
+            ", ".join(map(repr, readiness.ahead)),
+        )
 
 
 def _log_wait(holder: str) -> None:

@@ -112,6 +112,7 @@ def _report(ask: Read) -> dict[str, Any]:
         "why": why,
         "pending": readiness.pending,
         "half_done": readiness.half_done,
+        "ahead": readiness.ahead,
     }
 
 

@@ -22,6 +22,7 @@ from .indexes import (
     SyncAction,
     Verdict,
 )
+from .plan import require_known
 from .revision import BackendName
 from .status import pending
 
@@ -45,7 +46,12 @@ def list_indexes(env: Environment, place: str | None = None) -> IndexListResult:
 
 
 def diff_indexes(env: Environment, place: str | None = None) -> IndexDiffResult:
-    """Compare the indexes that are declared with those that are there."""
+    """Compare the indexes that are declared with those that are there.
+
+    Raises IntegrityError where a database is ahead of this code: what another branch
+    made would be called undeclared.
+    """
+    require_known(env.directory, env.states())
     return _diff(env.index_sides, place)
 
 
@@ -196,7 +202,9 @@ def _side_of(
 
 
 def _refuse_pending(env: Environment) -> None:
-    waiting = pending(env.directory, env.states())
+    states = env.states()
+    require_known(env.directory, states)
+    waiting = pending(env.directory, states)
     if waiting:
         ids = ", ".join(revision.id for revision in waiting)
         raise IntegrityError(

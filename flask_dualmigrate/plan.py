@@ -102,16 +102,37 @@ def require_target(directory: RevisionGraph, target: str, direction: Direction) 
 
 def require_known(directory: RevisionGraph, states: States) -> None:
     """Raise IntegrityError if a database has a revision that the tree has not."""
+    for text in ahead(directory, states):
+        raise IntegrityError(text, where=str(directory.root), hint=WHEN_AHEAD)
+
+
+WHEN_AHEAD = "Deploy the code that has it, or restore its scripts."
+
+
+def unknown_ids(
+    directory: RevisionGraph, states: States
+) -> dict[BackendName, tuple[str, ...]]:
+    """Return what each database has, or has begun, that the tree lacks.
+
+    Another branch of the code made it: "nothing is pending" does not mean "at head".
+    """
+    found = {}
     for name, state in states.items():
         begun = {entry.revision for entry in state.open_entries()}
-        unknown = sorted((state.applied | begun) - directory.revisions.keys())
+        unknown = (state.applied | begun) - directory.revisions.keys()
         if unknown:
-            raise IntegrityError(
-                f"The {name.label} database is ahead of this code: it has "
-                f"{_shown(unknown[0])}, and there is no such script",
-                where=str(directory.root),
-                hint="Deploy the code that has it, or restore its scripts.",
-            )
+            found[name] = tuple(sorted(unknown))
+    return found
+
+
+def ahead(directory: RevisionGraph, states: States) -> tuple[str, ...]:
+    """Say of each revision that the tree lacks which database has it."""
+    return tuple(
+        f"The {name.label} database is ahead of this code: it has "
+        f"{_shown(revision_id)}, and there is no such script"
+        for name, ids in unknown_ids(directory, states).items()
+        for revision_id in ids
+    )
 
 
 def _shown(revision_id: str) -> str:

@@ -165,25 +165,37 @@ class PurgeResult:
 class CurrentResult:
     """Where each side in use stands: its heads; and whether that is the tree's.
 
-    half_done: the attempts that are open, a line each.
+    half_done: the attempts that are open, a line each. ahead: what the databases have
+    and the tree lacks, a line each.
     """
 
     heads: Mapping[BackendName, tuple[str, ...]]
     at_head: bool
     half_done: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.ahead
 
 
 @dataclasses.dataclass(frozen=True)
 class StatusResult:
     """All revisions, newest first, and how many wait on some side.
 
-    problems: what is wrong with the tree, a line each, as `check` has them.
+    problems: what is wrong with the tree, a line each, as `check` has them. ahead: what
+    the databases have and the tree lacks, a line each: no row can show it.
     """
 
     rows: tuple[RevisionStatus, ...]
     backends: tuple[BackendName, ...]
     pending: int
     problems: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.ahead
 
 
 @dataclasses.dataclass(frozen=True)

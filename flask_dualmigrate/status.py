@@ -11,7 +11,7 @@ from .backend import Progress, State
 from .errors import IntegrityError
 from .graph import RevisionGraph
 from .journal import Entry
-from .plan import States, is_applied
+from .plan import States, is_applied, unknown_ids
 from .revision import BackendName, Direction, Revision, Status
 from .script import Hashed, ScriptDirectory
 
@@ -121,12 +121,14 @@ class Readiness:
     """Whether the databases are what this code needs.
 
     pending: ids of the revisions that some side in use still needs, oldest first.
-    half_done: ids of those that were begun and neither finished nor undone. What the
-    databases have beyond this code does not count: it is another release's business.
+    half_done: ids of those that were begun and neither finished nor undone.
+    ahead: ids of what the databases have beyond this code. They are told, and keep
+    nobody from being ready: while a release is rolled out, the last one serves on.
     """
 
     pending: tuple[str, ...]
     half_done: tuple[str, ...]
+    ahead: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -144,6 +146,9 @@ def make_readiness(graph: RevisionGraph, states: States) -> Readiness:
     return Readiness(
         tuple(revision.id for revision in pending(graph, states)),
         tuple(sorted(begun & graph.revisions.keys())),
+        tuple(
+            sorted({id_ for ids in unknown_ids(graph, states).values() for id_ in ids})
+        ),
     )
 
 
@@ -225,21 +230,25 @@ def refuse_edited(scripts: Hashed, states: States) -> None:
             )
 
 
-def forgotten(states: States, wanted: Collection[str]) -> tuple[str, ...]:
+def forgotten(
+    graph: RevisionGraph, states: States, wanted: Collection[str]
+) -> tuple[str, ...]:
     """Say what a stamp would forget, a line each: revisions that were run there.
 
+    What this tree lacks comes first: nobody can tell from here what it changed.
     wanted: the ids that are to count as applied.
     """
-    return tuple(
+    unknown = unknown_ids(graph, states)
+    lacking = tuple(
+        f"{revision_id}: that {name.label} has it; this tree has no such script"
+        for name, ids in unknown.items()
+        for revision_id in ids
+    )
+    return lacking + tuple(
         f"{revision_id}: that it was run on {name.label}, and how to take it back"
         for name, state in states.items()
-        for revision_id in sorted(state.applied - frozenset(wanted))
+        for revision_id in sorted(
+            state.applied - frozenset(wanted) - frozenset(unknown.get(name, ()))
+        )
         if (entry := state.entries.get(revision_id)) is not None and not entry.stamped
     )
-
-
-def deleted_scripts(directory: ScriptDirectory, states: States) -> Iterator[str]:
-    """Yield a line for each applied revision that the tree has no more."""
-    for name, state in states.items():
-        for revision_id in sorted(state.applied - directory.revisions.keys()):
-            yield f"The {name.label} database has {revision_id}, and its script is gone"

@@ -8,6 +8,7 @@ from .backend import State
 from .environment import Environment
 from .errors import ScriptError, UsageError
 from .history import single
+from .plan import require_known
 from .recovery import Counted, Verified, VerifyResult
 from .revision import BackendName, Revision
 
@@ -28,7 +29,8 @@ def verify(
     identifier: of one revision; head_only: of those alone that the sides stand at.
     counts: compare tables with their collections too, where both sides are in use.
     count_limit: stop counting there; 0: nowhere.
-    Raises UsageError for a revision that is applied on no side.
+    Raises UsageError for a revision that is applied on no side, IntegrityError where a
+    database has one that the tree lacks: what that promised cannot be called.
     """
     if identifier is not None and head_only:
         raise UsageError(
@@ -37,6 +39,7 @@ def verify(
         )
     env.check_servers()
     states = env.states()
+    require_known(env.directory, states)
     only = None if identifier is None else single(env.directory, identifier).id
     checks = tuple(
         check

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..plan import WHEN_AHEAD
 from ..results import (
     CheckResult,
     CurrentResult,
@@ -79,12 +80,14 @@ def _(result: CurrentResult) -> Iterator[str]:
         suffix = " (head)" if result.at_head and heads else ""
         yield f"{name.label}: {', '.join(heads) or 'base'}{suffix}"
     yield from result.half_done
+    yield from _ahead(result.ahead)
 
 
 @lines.register
 def _(result: StatusResult) -> Iterator[str]:
     if not result.rows:
         yield "There are no revisions."
+        yield from _ahead(result.ahead)
         return
     titles = [name.label for name in result.backends]
     rows = [["Revision", "Message", *titles]]
@@ -96,6 +99,7 @@ def _(result: StatusResult) -> Iterator[str]:
     yield from _under_way(result)
     for problem in result.problems:
         yield f"{problem}. See: flask db-migrate check"
+    yield from _ahead(result.ahead)
     yield from _what_next(result)
 
 
@@ -180,8 +184,14 @@ def _what_next(result: StatusResult) -> Iterator[str]:
         yield "A migration is at work. To see who it is: flask db-migrate unlock"
     elif "stopped" in states:
         yield "A revision is half done. For the choices: flask db-migrate repair"
-    elif not result.pending and not result.problems:
+    elif not result.pending and not result.problems and not result.ahead:
         yield "Up to date."
+
+
+def _ahead(lines_: Sequence[str]) -> Iterator[str]:
+    """Say what the databases have beyond this code, and what to do about it."""
+    for line in lines_:
+        yield f"{line}. {WHEN_AHEAD}"
 
 
 def _under_way(result: StatusResult) -> Iterator[str]:

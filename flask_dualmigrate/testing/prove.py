@@ -9,6 +9,7 @@ import pymongo
 
 from ..environment import Environment
 from ..errors import DatabaseUnavailable, ScriptError, UsageError
+from ..plan import require_known
 from ..proofs import ProofResult
 from .data import Scratches
 from .scratch import ANSWER_S, bench
@@ -131,7 +132,9 @@ def _applied(env: Environment, wanted: frozenset[str]) -> frozenset[str]:
     Raises UsageError where a revision cannot be proved on such data.
     """
     env.check_servers()
-    applied = {state.applied for state in env.states().values()}
+    states = env.states()
+    require_known(env.directory, states)
+    applied = {state.applied for state in states.values()}
     if len(applied) > 1:
         raise UsageError(
             "The two databases are not level, so their data is of two revisions",

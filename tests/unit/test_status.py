@@ -16,7 +16,6 @@ from flask_dualmigrate.revision import BackendName, Direction, Status
 from flask_dualmigrate.script import ScriptDirectory
 from flask_dualmigrate.status import (
     SideStatus,
-    deleted_scripts,
     edited_scripts,
     make_status,
     pending,
@@ -205,14 +204,6 @@ def test_a_script_may_be_edited_until_it_is_applied(
     entry = dataclasses.replace(states[MONGO].entries["bbbb"], **changes)
 
     assert list(edited_scripts(edited, {MONGO: _state(entry)})) == []
-
-
-def test_an_applied_revision_without_scripts_is_told(
-    directory: ScriptDirectory,
-) -> None:
-    (text,) = deleted_scripts(directory, {MONGO: applied("aaaa", "gone")})
-
-    assert text == "The MongoDB database has gone, and its script is gone"
 
 
 def test_an_actor_is_user_host_and_process() -> None:
