@@ -53,16 +53,32 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Name of an event -> its fields. Those that have no value are left out."""
 
+DETAILS = frozenset(
+    {
+        *("lock_taken", "lock_released", "step_begun", "step_done"),
+        *("operation_begun", "operation_done", "operation_undone"),
+    }
+)
+"""Events of each step, told at DEBUG: an app that logs at INFO is told of runs."""
+
+ALEMBIC_STEPS = logging.getLogger("alembic.runtime.migration")
+"""Tells of each context that Alembic makes, and each script; a run tells its own."""
+
 
 def tell(
     logger: logging.Logger,
     event: str,
     message: str,
     *,
-    level: int = logging.INFO,
+    level: int | None = None,
     **fields: Any,
 ) -> None:
-    """Log one event; no password gets into its message or its fields."""
+    """Log one event; no password gets into its message or its fields.
+
+    level: INFO unless given, DEBUG for what is one of DETAILS.
+    """
+    if level is None:
+        level = logging.DEBUG if event in DETAILS else logging.INFO
     if not logger.isEnabledFor(level):
         return
     told = {key: _plain(value) for key, value in fields.items() if value is not None}
@@ -75,6 +91,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value if isinstance(value, bool | int | float) else redact(str(value))
+
+
+@contextmanager
+def no_less_than_warnings(*loggers: logging.Logger) -> Iterator[None]:
+    """Have loggers tell nothing below a warning, for a time."""
+    before = {logger: logger.level for logger in loggers}
+    for logger in before:
+        logger.setLevel(max(logger.getEffectiveLevel(), logging.WARNING))
+    try:
+        yield
+    finally:
+        for logger, level in before.items():
+            logger.setLevel(level)
 
 
 def since_ms(started: float) -> int:

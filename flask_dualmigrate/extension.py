@@ -23,6 +23,7 @@ from .cli import COMMAND, LoadingGroup, make_group
 from .config import Active, CollectionMap, Config, Documents, FieldMap, urls_of
 from .environment import Environment
 from .errors import DualMigrateError, IntegrityError, UsageError, conceal
+from .events import ALEMBIC_STEPS, no_less_than_warnings
 from .health import Probe, make_blueprint
 from .status import Readiness
 
@@ -31,7 +32,8 @@ log = logging.getLogger(__name__)
 EXTENSION = "dualmigrate"
 ALLOW = "DUALMIGRATE_ALLOW_DESTRUCTIVE"
 AUTO_UPGRADE = (True, False, "check")
-_NO_UPGRADE = ("shell", "routes")
+_NO_UPGRADE = ("", "shell", "routes")
+"""Commands that an app is made for with no upgrade; the empty one is `--help`."""
 _COMPLETION = re.compile(r"_\w+_COMPLETE")
 
 
@@ -74,6 +76,7 @@ class DualMigrate:
             directory, mongo = mongo, None
         self.db = db
         self.mongo = mongo
+        self._commands = {command, COMMAND}
         self._settings: dict[str, Any] = {
             "directory": str(directory),
             "active": active,
@@ -108,8 +111,19 @@ class DualMigrate:
         registered = Registered(app, db or self.db, mongo or self.mongo, given, options)
         app.extensions[EXTENSION] = registered
         app.cli.add_command(make_group(given["command"], environment_of))
-        if given["auto_upgrade"] and not _for_a_command(given["command"]):
+        self._commands.add(given["command"])
+        serves = _asked_for() not in {*self._commands, *_NO_UPGRADE}
+        if given["auto_upgrade"] and serves:
             registered.on_start(given["auto_upgrade"])
+
+    def is_migrating(self) -> bool:
+        """Return whether the app is made for one of our commands: `flask db-migrate …`.
+
+        The tables and collections need not be there then, or not as the models have
+        them. A factory that reads or seeds them leaves it out:
+        `if not dualmigrate.is_migrating(): seed_the_admin()`.
+        """
+        return _asked_for() in self._commands
 
     @cached_property
     def health_blueprint(self) -> Blueprint:
@@ -182,7 +196,8 @@ class Registered:
         with self.app.app_context():
             env = self.environment(on_wait=_log_wait, own_client=True)
             try:
-                self._on_start(env, auto_upgrade)
+                with no_less_than_warnings(ALEMBIC_STEPS):
+                    self._on_start(env, auto_upgrade)
             except DualMigrateError as error:
                 log.debug("The app does not start", exc_info=True)
                 raise error.with_traceback(None) from None
@@ -265,24 +280,24 @@ def _log_wait(holder: str) -> None:
     log.warning("Waiting for another migration: %s", holder)
 
 
-def _for_a_command(command: str) -> bool:
-    """Return whether the `flask` command creates the app for something else than use.
+def _asked_for() -> str | None:
+    """Return the command that `flask` makes the app for; None: no command does.
 
-    That is one of our own commands, `shell`, `routes`, `--help`, and the completion of
-    a shell, which makes the app with no context at all.
+    It is empty for `--help`, and for the completion of a shell, which makes the app
+    with no context at all.
     """
     if any(_COMPLETION.fullmatch(name) for name in os.environ):
-        return True
+        return ""
     context = click.get_current_context(silent=True)
     while context is not None and not isinstance(context.command, FlaskGroup):
         context = context.parent
     if context is None:
-        return False
+        return None
     known = context.invoked_subcommand
     words = [known] if known else _words_of_the_command()
     if not words or not set(words).isdisjoint(context.help_option_names):
-        return True
-    return words[0] in (command, COMMAND, *_NO_UPGRADE)
+        return ""
+    return words[0]
 
 
 def _words_of_the_command() -> list[str]:

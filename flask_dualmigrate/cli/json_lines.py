@@ -27,8 +27,7 @@ class JsonLines(Display):
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__(quiet=quiet)
         self._trace: str | None = None
-        level = logging.WARNING if quiet else logging.INFO
-        self._logs = json_of_logs(level, say)
+        self._logs = json_of_logs(say, quiet=quiet)
 
     def step(self, step: Step) -> None:
         """Nothing: `step_begun` tells it."""

@@ -19,7 +19,7 @@ import click
 from flask import Flask, current_app, has_app_context
 from flask.cli import NoAppException, ScriptInfo
 from pymongo.errors import ConfigurationError
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 
 from ..config import urls_of
 from ..errors import AppError, DualMigrateError, UsageError, conceal
@@ -31,6 +31,13 @@ _NOT_THE_USERS = {
 _INSTALLED = {"site-packages", "dist-packages"}
 _SHORTEST_WORD = 4
 """Letters: a shorter piece of a password may be part of any word."""
+
+_NO_TABLE = re.compile(
+    r"""(?ix) (relation|column)\ .*\ does\ not\ exist | no\ such\ (table|column)
+    | (table|column)\ .*\ (doesn't|does\ not)\ exist | unknown\ column
+    | invalid\ (object|column)\ name | ORA-00942 | ORA-00904"""
+)
+"""What servers say of a table or a column that is not there yet."""
 
 _URL_READERS = {
     "sqlalchemy.engine.url": (
@@ -107,6 +114,12 @@ def _failure(error: BaseException) -> AppError:
 
 
 def _hint(error: BaseException) -> str:
+    of_tables = isinstance(error, ProgrammingError | OperationalError)
+    if of_tables and _NO_TABLE.search(_in_one_line(error)):
+        return (
+            "The app uses its tables while it is created, before the migration has "
+            "made them. Leave that out there: if not dualmigrate.is_migrating(): …"
+        )
     if not isinstance(error, ModuleNotFoundError) or error.name is None:
         return "Mend it there; --debug shows the traceback."
     if any("sqlalchemy" in module for module in _modules(error)):

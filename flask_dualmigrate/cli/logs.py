@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import redact
+from ..events import ALEMBIC_STEPS, no_less_than_warnings
 
 PACKAGE = logging.getLogger(__name__.partition(".")[0])
 
@@ -51,11 +52,22 @@ class _Calls(logging.Handler):
 
 
 @contextmanager
-def words_of_logs(say: Callable[[str], None]) -> Iterator[None]:
-    """Have a person told the warnings; nothing is changed where the app logs itself."""
-    if PACKAGE.hasHandlers():
-        yield
-        return
+def words_of_logs(say: Callable[[str], None], *, quiet: bool) -> Iterator[None]:
+    """Have a person told the warnings; where the app logs itself, it tells them.
+
+    quiet: what the app would log of a run below a warning is left out.
+    """
+    more = (PACKAGE, logging.getLogger("alembic")) if quiet else ()
+    with no_less_than_warnings(ALEMBIC_STEPS, *more):
+        if PACKAGE.hasHandlers():
+            yield
+        else:
+            with _warnings_said(say):
+                yield
+
+
+@contextmanager
+def _warnings_said(say: Callable[[str], None]) -> Iterator[None]:
 
     def call(record: logging.LogRecord) -> None:
         if vars(record).get("event") not in _TOLD_OTHERWISE:
@@ -70,16 +82,26 @@ def words_of_logs(say: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def json_of_logs(level: int, write: Callable[[str], None]) -> Iterator[None]:
-    """Have all records of the package written as JSON lines, and nowhere else."""
+def json_of_logs(write: Callable[[str], None], *, quiet: bool) -> Iterator[None]:
+    """Have the package's events written as JSON lines, and nowhere else.
+
+    They are those of each step too, unless quiet: then warnings and errors alone.
+    """
     formatter = JsonFormatter()
-    handler = _Calls(level, lambda record: write(formatter.format(record)))
+
+    def call(record: logging.LogRecord) -> None:
+        if record.levelno >= logging.INFO or "event" in vars(record):
+            write(formatter.format(record))
+
+    level = logging.WARNING if quiet else logging.DEBUG
+    handler = _Calls(level, call)
     level_before, propagate_before = PACKAGE.level, PACKAGE.propagate
     PACKAGE.addHandler(handler)
     PACKAGE.setLevel(level)
     PACKAGE.propagate = False
     try:
-        yield
+        with no_less_than_warnings(ALEMBIC_STEPS, logging.getLogger("alembic")):
+            yield
     finally:
         PACKAGE.setLevel(level_before)
         PACKAGE.propagate = propagate_before

@@ -43,7 +43,7 @@ class Display:
         self._of: tuple[str, int, str] | None = None
         self._next_s = 0.0
         self._spoken = False
-        self._logs: AbstractContextManager[None] = words_of_logs(self.warn)
+        self._logs: AbstractContextManager[None] = words_of_logs(self.warn, quiet=quiet)
 
     def __enter__(self) -> Self:
         self._logs.__enter__()

@@ -68,6 +68,24 @@ def first_line(error: Exception) -> str:
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__
 
 
+def server_words(error: Exception) -> str:
+    """Return what the server said, with its DETAIL: the key, the view in the way."""
+    detail = server_field(error, "message_detail")
+    return f"{first_line(error)} ({detail})" if detail else first_line(error)
+
+
+def server_field(error: Exception, name: str) -> str | None:
+    """Return a field of PostgreSQL's answer in one line, None where it has none.
+
+    name: as in psycopg's Diagnostic, such as message_detail or message_hint.
+    """
+    diagnostic = getattr(getattr(error, "orig", None), "diag", None)
+    text = getattr(diagnostic, name, None) or ""
+    return (
+        "; ".join(filter(None, map(str.strip, text.splitlines()))).rstrip(".") or None
+    )
+
+
 def connection_lost(error: BaseException) -> bool:
     """Return whether the connection went away: what it was doing is unknown."""
     return isinstance(error, DBAPIError) and error.connection_invalidated

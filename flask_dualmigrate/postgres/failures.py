@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..errors import DualMigrateError, ScriptError
 from ..limits import Limits
-from .errors import first_line, unavailable
+from .errors import server_field, server_words, unavailable
 from .limits import limit_error
 
 
@@ -25,12 +25,14 @@ def script_failure(
     told = limit_error(error, limits, script, blockers)
     if told is not None:
         return told
+    hint = None
     if isinstance(error, SQLAlchemyError):
-        said = first_line(error)
+        said, hint = server_words(error), server_field(error, "message_hint")
     else:
         said = f"{type(error).__name__}: {error}"
     return ScriptError(
         # That the revision failed is said by who tells of it.
         f"PostgreSQL script: {said}",
         where=script.path,
+        hint=f"PostgreSQL's hint: {hint}." if hint else None,
     )

@@ -32,7 +32,7 @@ from ..indexes.compare import STAND_IN
 from ..revision import BackendName
 from . import index_reading
 from .at_work import enter
-from .errors import connection_lost, driver_errors, first_line, unavailable
+from .errors import connection_lost, driver_errors, server_words, unavailable
 from .index_progress import progress_of, watch_until
 
 _POLL_S = 0.5
@@ -296,18 +296,9 @@ class _Told:
             raise unavailable(self._doing, error) from error
         if isinstance(error, SQLAlchemyError):
             raise OperationError(
-                f"PostgreSQL could not {self._doing}: {_reason(error)}",
+                f"PostgreSQL could not {self._doing}: {server_words(error)}",
                 hint=_hint(error),
             ) from error
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    detail = getattr(
-        getattr(getattr(error, "orig", None), "diag", None), "message_detail", None
-    )
-    return (
-        f"{first_line(error)} ({detail.rstrip('.')})" if detail else first_line(error)
-    )
 
 
 def _hint(error: SQLAlchemyError) -> str | None:

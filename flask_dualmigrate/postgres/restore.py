@@ -28,7 +28,7 @@ from ..revision import BackendName
 from ..stopping import Stop
 from . import live_tables as live
 from .content import Content
-from .errors import connection_lost, driver_errors, first_line
+from .errors import connection_lost, driver_errors, server_words
 from .journal import PostgresJournal
 from .limits import Attempt, limit_statements
 from .live_tables import LiveTable
@@ -191,7 +191,7 @@ class PostgresRestorer:
                 "to rows that came later: delete those, or restore another backup."
             )
         return DatabaseUnavailable(
-            f"PostgreSQL could not be restored: {first_line(error)}", hint=hint
+            f"PostgreSQL could not be restored: {server_words(error)}", hint=hint
         )
 
     def _switch(

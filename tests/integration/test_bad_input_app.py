@@ -74,6 +74,16 @@ READS_MONGO = "It reads mongodb://HOST:PORT/DATABASE, with USER:PASSWORD@"
 ROWS = (
     App("none-named", ("Could not locate a Flask", "flask --app"), None, words=UP),
     App("none-there", ("Could not import 'the_app'", "flask --app MODULE"), None),
+    App(
+        "seeds-a-table-that-is-not-there-yet",
+        ("no such table: user", AT + "17", "if not dualmigrate.is_migrating()"),
+        APP.replace('os.environ["DATABASE_URL"]', '"sqlite://"').replace(
+            "    return app\n",
+            "    with app.app_context():\n"
+            '        db.session.execute(db.text("SELECT * FROM user"))\n'
+            "    return app\n",
+        ),
+    ),
     App("no-app-in-it", ("Failed to find Flask application", "--app"), "a = 1\n"),
     App(
         "import",

@@ -30,7 +30,7 @@ Told = Callable[[], list[dict[str, Any]]]
 @pytest.fixture
 def told(caplog: pytest.LogCaptureFixture) -> Told:
     """Return a function that gives the events since it was last asked."""
-    caplog.set_level(logging.INFO, logger="flask_dualmigrate")
+    caplog.set_level(logging.DEBUG, logger="flask_dualmigrate")
 
     def take() -> list[dict[str, Any]]:
         records = [vars(record) for record in caplog.records]

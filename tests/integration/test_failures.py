@@ -121,6 +121,39 @@ def test_a_failing_postgres_script_undoes_the_mongo_side(
     )
 
 
+SAID_BY_POSTGRES = {
+    "a-view-in-the-way": (
+        "op.execute('CREATE VIEW v AS SELECT id FROM item'); op.drop_table('item')",
+        "(view v depends on table item)",
+        "PostgreSQL's hint: Use DROP ... CASCADE",
+    ),
+    "a-key-that-stands-twice": (
+        "op.execute('INSERT INTO item VALUES (1, NULL, NULL)')",
+        "(Key (id)=(1) already exists)",
+        "",
+    ),
+    "a-deferred-key": (
+        "op.execute('UPDATE item SET owner_id = 5')",
+        '(Key (owner_id)=(5) is not present in table "owner")',
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "detail", "hint"), SAID_BY_POSTGRES.values(), ids=SAID_BY_POSTGRES
+)
+def test_what_postgresql_said_in_detail_is_told(
+    first: Tree, engine: sa.Engine, body: str, detail: str, hint: str
+) -> None:
+    first.add("r2", postgres=body)
+    init()
+    with pytest.raises(PartialFailure) as caught:
+        upgrade()
+    assert detail in caught.value.what
+    assert hint in caught.value.what
+
+
 def test_a_failing_verify_of_mongo_undoes_its_operations(
     first: Tree, engine: sa.Engine, mongo_db: Database[Any]
 ) -> None:

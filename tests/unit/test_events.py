@@ -6,6 +6,7 @@ import ast
 import json
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,14 @@ def test_no_password_gets_into_a_message_or_a_field(
 
 def test_a_json_line_has_its_time_in_utc_its_level_and_its_fields() -> None:
     lines: list[str] = []
-    with json_of_logs(logging.INFO, lines.append):
+    with json_of_logs(lines.append, quiet=False):
         tell(log, "step_done", "a\nb", revision="r1", duration_ms=7, stays=None)
     (line,) = lines
     told = json.loads(line)
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}\+00:00", told.pop("time"))
     assert told == {
-        "level": "info",
+        "level": "debug",
         "event": "step_done",
         "message": "a\nb",
         "logger": "flask_dualmigrate.tests",
@@ -98,7 +99,7 @@ def test_a_json_line_has_its_time_in_utc_its_level_and_its_fields() -> None:
 
 def test_the_loggers_are_put_back() -> None:
     before = (PACKAGE.level, PACKAGE.propagate, list(PACKAGE.handlers))
-    with json_of_logs(logging.INFO, print):
+    with json_of_logs(print, quiet=False):
         assert not PACKAGE.propagate
     assert (PACKAGE.level, PACKAGE.propagate, list(PACKAGE.handlers)) == before
 
@@ -167,3 +168,47 @@ def test_a_warning_reaches_a_person_once(
 
     assert flask("upgrade") == 0
     assert flask.err == "Once more.\n"
+
+
+def _logs_at_info(say: Callable[[str], None]) -> logging.Handler:
+    """Have the root logger at INFO, as `logging.basicConfig(level="INFO")` would."""
+
+    class Said(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(record.getMessage())
+
+    return Said(logging.INFO)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [((), ["run", "Detected"]), (("--quiet",), [])],
+    ids=["as-it-is", "quiet"],
+)
+def test_an_app_that_logs_at_info_is_told_of_runs_and_not_of_each_step(
+    flask: Terminal, verb: PutVerb, options: tuple[str, ...], told: list[str]
+) -> None:
+    lines: list[str] = []
+    alembic = logging.getLogger("alembic.runtime.migration")
+
+    def run(arguments: object) -> RunResult:
+        tell(log, "run_started", "run")
+        tell(log, "operation_begun", "operation")
+        tell(log, "step_done", "step")
+        alembic.info("Context impl")
+        logging.getLogger("alembic.autogenerate.compare").info("Detected")
+        return RunResult(Direction.UPGRADE, ())
+
+    verb("upgrade", run)
+    root, handler = logging.getLogger(), _logs_at_info(lines.append)
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        assert flask("upgrade", *options) == 0
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+    assert lines == told
+    assert alembic.level == logging.NOTSET

@@ -104,6 +104,40 @@ def test_a_command_that_only_looks_does_not_upgrade(
     assert starts == []
 
 
+@pytest.mark.parametrize(
+    ("args", "migrating"),
+    [
+        (("db-migrate", "nonsense"), True),
+        (("migrations",), True),
+        (("seed",), False),
+        (("shell",), False),
+        (("--help",), False),
+        (None, False),
+    ],
+    ids=lambda args: " ".join(args) if isinstance(args, tuple) else str(args),
+)
+def test_a_factory_can_ask_whether_it_makes_the_app_for_a_migration(
+    args: tuple[str, ...] | None, migrating: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(code, "interact", lambda *args, **kwargs: None)
+    answers: list[bool] = []
+
+    def create_app() -> Flask:
+        app, dualmigrate = _app(), DualMigrate(command="migrations")
+        answers.append(dualmigrate.is_migrating())
+        dualmigrate.init_app(app, SQLAlchemy(app))
+        answers.append(dualmigrate.is_migrating())
+        app.cli.command("seed")(lambda: None)
+        return app
+
+    if args is None:
+        create_app()
+    else:
+        _run(FlaskGroup(create_app=create_app, load_dotenv=False), *args)
+
+    assert set(answers) == {migrating}
+
+
 def test_a_command_that_serves_upgrades(
     starts: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
