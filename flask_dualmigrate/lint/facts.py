@@ -28,6 +28,9 @@ class Facts(Protocol):
     def indexes(self, collection: str) -> int | None:
         """Return how many indexes a collection has."""
 
+    def views_on(self, collection: str) -> tuple[str, ...] | None:
+        """Return the views that read a collection, by way of other views too."""
+
     def shard_key(self, collection: str) -> tuple[str, ...] | None:
         """Return the fields of a shard key; empty where it is not sharded."""
 
@@ -51,6 +54,9 @@ class Unknown:
         return None
 
     def indexes(self, collection: str) -> int | None:
+        return None
+
+    def views_on(self, collection: str) -> tuple[str, ...] | None:
         return None
 
     def shard_key(self, collection: str) -> tuple[str, ...] | None:

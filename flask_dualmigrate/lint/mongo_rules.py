@@ -13,6 +13,7 @@ from ..ops import (
     ConvertField,
     CopyField,
     CreateCollection,
+    DropCollection,
     DropField,
     Operation,
     RenameCollection,
@@ -268,6 +269,35 @@ def _written(operation: Operation) -> set[str]:
         values = operation.update.values()
         return {str(f) for value in values if isinstance(value, Mapping) for f in value}
     return set()
+
+
+@rule("DM214", "a view loses what it reads", counts=True)
+def views(view: MongoView) -> Advices:
+    """A view goes by names: it is empty from then on, and nothing says so."""
+    for number, said in enumerate(view.said):
+        if not isinstance(said.operation, RenameCollection | DropCollection):
+            continue
+        name = said.operation.collection
+        known = {*said.views, *(view.facts.views_on(name) or ())}
+        for hit in sorted(known - _seen_to(view, number)):
+            yield Advice(
+                f"The view {hit} reads {name}, and is empty when that is gone.",
+                f"# Create it again, over what is there then:\n"
+                f"op.drop_collection({text(hit)})\n"
+                f'op.create_collection({text(hit)}, viewOn="items", pipeline=[])',
+                said.line,
+            )
+
+
+def _seen_to(view: MongoView, number: int) -> set[str]:
+    """Return what the script drops, or creates after an operation: no view of now."""
+    dropped = {operation.collection for operation, _ in view.of(DropCollection)}
+    after = [said.operation for said in view.said[number:]]
+    return dropped | {
+        operation.collection
+        for operation in after
+        if isinstance(operation, CreateCollection)
+    }
 
 
 _LONGEST_NAMESPACE = 255

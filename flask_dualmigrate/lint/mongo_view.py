@@ -21,6 +21,7 @@ from ..ops import (
     RenameCollection,
     RenameField,
 )
+from ..ops.views import readers_of, sources_of
 from .facts import UNKNOWN, Facts, collection_of
 from .source import Source
 
@@ -53,7 +54,8 @@ class Said:
     """One operation. existing: its collection was there before the script.
 
     indexes: how many its collection has then, by the scripts; has_target: an earlier
-    operation gave documents the field that this one renames or copies to.
+    operation gave documents the field that this one renames or copies to. views: those
+    that the scripts have made over its collection.
     """
 
     operation: Operation
@@ -61,6 +63,7 @@ class Said:
     existing: bool
     indexes: int = 0
     has_target: bool = False
+    views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,14 @@ class MongoView:
 
 @dataclass
 class Collections:
-    """What the scripts have made so far: indexes and fields of each collection."""
+    """What the scripts have made so far: indexes and fields of each collection.
+
+    reads: view -> the collections that its definition names.
+    """
 
     indexes: dict[str, set[str]] = field(default_factory=dict)
     fields: dict[str, set[str]] = field(default_factory=dict)
+    reads: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def place(
         self, operations: tuple[Operation, ...], lines: list[int | None]
@@ -106,6 +113,7 @@ class Collections:
                     existing=name not in made,
                     indexes=1 + len(self.indexes.get(name, ())),
                     has_target=target in self._before.get(name, ()),
+                    views=tuple(readers_of(name, self.reads)),
                 )
             )
         return tuple(found)
@@ -124,6 +132,7 @@ class Collections:
             case DropCollection() | CreateCollection():
                 indexes.clear()
                 fields.clear()
+                self.reads[name] = sources_of(getattr(operation, "options", {}))
             case RenameCollection():
                 for known in (self.indexes, self.fields):
                     known[operation.new_name] = known.pop(name, set())

@@ -12,6 +12,7 @@ from ..ops import (
     RenameCollection,
     SetValidator,
 )
+from .dependents import move, told_of_views, views_on
 from .failures import shown
 from .handler import Handler, name_spare, remove_created
 from .special import kind_of, refuse_long_name, refuse_renaming, refuse_validator
@@ -54,10 +55,13 @@ class CreateCollectionHandler(Handler[CreateCollection]):
         name, source = operation.collection, work.before.get("source")
         for unused in work.before.get("unused", ()):
             work.note(f"{name} is there already: the former one stays in {unused}")
-        if collection_info(work.db, name) is not None:
+        left = None if source is None else collection_info(work.db, source)
+        there = collection_info(work.db, name)
+        if source is not None and left is not None:
+            if there is None or left["type"] == there["type"] == "view":
+                move(work.db, source, name)
             return
-        if source is not None and collection_info(work.db, source) is not None:
-            rename(work.db, source, name)
+        if there is not None:
             return
         options = work.native(operation.options)
         command(work.db, {"create": name, **options})
@@ -66,8 +70,9 @@ class CreateCollectionHandler(Handler[CreateCollection]):
         name, source = operation.collection, work.before.get("source")
         info = collection_info(work.db, name)
         if source is not None:
-            if info is not None and collection_info(work.db, source) is None:
-                rename(work.db, name, source)
+            is_view = info is not None and info["type"] == "view"
+            if is_view or (info and collection_info(work.db, source) is None):
+                move(work.db, name, source)
             return
         if info is not None and info["type"] != "collection":
             self._drop_unrenamable(work, name, info["type"])
@@ -85,7 +90,10 @@ class CreateCollectionHandler(Handler[CreateCollection]):
 
 
 class DropCollectionHandler(Handler[DropCollection]):
-    """The collection is renamed aside: the same UUID, its indexes with it."""
+    """The collection is renamed aside: the same UUID, its indexes with it.
+
+    Of a view, the upgrade keeps one of the same definition aside.
+    """
 
     def before(self, operation: DropCollection, work: Work) -> Mapping[str, Any]:
         name = operation.collection
@@ -93,7 +101,8 @@ class DropCollectionHandler(Handler[DropCollection]):
         if info is None:
             return {}
         if info["type"] == "view":
-            return {"view": info["options"]}
+            kept = operation.keep and not work.is_downgrade
+            return {"view": info["options"], **(_aside_for(work, name) if kept else {})}
         if not operation.keep:
             return {"gone": True}
         if info["type"] != "collection":
@@ -102,7 +111,7 @@ class DropCollectionHandler(Handler[DropCollection]):
                 "so it cannot be kept aside",
                 hint="keep=False drops it for good.",
             )
-        return {"aside": work.bench.asides.free_name(work.record.revision, name)}
+        return _aside_for(work, name)
 
     def apply(self, operation: DropCollection, work: Work) -> None:
         name = operation.collection
@@ -112,6 +121,8 @@ class DropCollectionHandler(Handler[DropCollection]):
             work.bench.asides.set_aside(work.record, name, work.before["aside"])
         else:
             drop(work.db, name)
+        if work.before:
+            note_views(work, name, gone="dropped")
 
     def why_not(self, operation: DropCollection, record: StepRecord) -> str | None:
         if "gone" not in record.before:
@@ -121,8 +132,12 @@ class DropCollectionHandler(Handler[DropCollection]):
     def undo(self, operation: DropCollection, work: Work) -> None:
         name, aside = operation.collection, work.before.get("aside")
         there = collection_info(work.db, name) is not None
-        if "view" in work.before and not there:
-            command(work.db, {"create": name, **work.before["view"]})
+        if "view" in work.before:
+            if not there:
+                command(work.db, {"create": name, **work.before["view"]})
+            if aside is not None:
+                drop(work.db, aside)
+            return
         if aside is None or collection_info(work.db, aside) is None:
             return
         if there:
@@ -159,6 +174,7 @@ class RenameCollectionHandler(Handler[RenameCollection]):
             rename(work.db, old, new)
         elif collection_info(work.db, old) is not None:
             work.note(f"{old} was written to again after it was renamed to {new}")
+        note_views(work, old, gone=f"renamed to {new}")
 
     def undo(self, operation: RenameCollection, work: Work) -> None:
         old, new = operation.collection, operation.new_name
@@ -210,6 +226,17 @@ class SetValidatorHandler(Handler[SetValidator]):
     @staticmethod
     def _modify(work: Work, collection: str, options: Mapping[str, Any]) -> None:
         command(work.db, {"collMod": collection, **options})
+
+
+def note_views(work: Work, collection: str, *, gone: str) -> None:
+    """Note which views read a collection that is no more."""
+    views = views_on(work.db, collection)
+    if views:
+        work.note(told_of_views(views, collection, gone=gone))
+
+
+def _aside_for(work: Work, collection: str) -> dict[str, Any]:
+    return {"aside": work.bench.asides.free_name(work.record.revision, collection)}
 
 
 def _refuse_other_options(

@@ -9,6 +9,7 @@ has an entry and no collection. What an aside holds:
     conversions  {_id, value, became}: a field's value before and after a conversion
     documents    the documents themselves
     collection   a whole collection, renamed: the same UUID, its indexes with it
+    view         nothing: it is a view of the same definition
 
 The first three are keyed by the `_id` of the document that they were taken from. In
 values and conversions, `put_back` marks what a downgrade has put back already.
@@ -22,6 +23,7 @@ from typing import Any
 
 from ..crashpoints import around
 from ..revision import Direction
+from .dependents import move
 from .steps import StepRecord
 from .views import (
     ExactDatabase,
@@ -29,7 +31,6 @@ from .views import (
     drop,
     ensure_collection,
     native,
-    rename,
 )
 
 CATALOG = "_aside_catalog"
@@ -48,6 +49,12 @@ class Holds(StrEnum):
     CONVERSIONS = "conversions"
     DOCUMENTS = "documents"
     COLLECTION = "collection"
+    VIEW = "view"
+
+    @property
+    def is_whole(self) -> bool:
+        """True for what had the aside's place under another name."""
+        return self in (Holds.COLLECTION, Holds.VIEW)
 
 
 class Asides:
@@ -115,7 +122,7 @@ class Asides:
             },
             upsert=True,
         )
-        if holds is not Holds.COLLECTION:
+        if not holds.is_whole:
             ensure_collection(self._db, name)
 
     def kept_by_upgrade(
@@ -147,11 +154,14 @@ class Asides:
         return dict(self._catalog.find_one({"_id": name}) or {})
 
     def set_aside(self, record: StepRecord, collection: str, name: str) -> None:
-        """Rename a collection aside; done again after a crash, with the same result."""
-        self.enter(name, record, Holds.COLLECTION, of=collection)
-        there = collection_info(self._db, collection) is not None
-        if there and collection_info(self._db, name) is None:
-            rename(self._db, collection, name)
+        """Move a collection or a view aside; again after a crash, with that result."""
+        info = collection_info(self._db, collection)
+        is_view = info is not None and info["type"] == "view"
+        if info is None or (not is_view and collection_info(self._db, name)):
+            return
+        holds = Holds.VIEW if is_view else Holds.COLLECTION
+        self.enter(name, record, holds, of=collection)
+        move(self._db, collection, name)
 
     def retire(self, record: StepRecord, collection: str, name: str) -> bool:
         """Drop a collection that is empty; return True if it is kept aside, filled.
@@ -179,7 +189,7 @@ class Asides:
     def close(self, name: str) -> None:
         """Keep what is left of an aside for people; drop it if nothing is left."""
         info = collection_info(self._db, name)
-        whole = self._catalog.find_one({"_id": name, "holds": str(Holds.COLLECTION)})
+        whole = Holds(self.known(name).get("holds", Holds.VALUES)).is_whole
         if info is not None and (whole or self._db[name].find_one() is not None):
             self._catalog.update_one({"_id": name}, {"$set": {"open": False}})
             return
@@ -199,7 +209,7 @@ class Asides:
                 if holds in (Holds.VALUES, Holds.CONVERSIONS):
                     self._remove_put_back(name)
                 self.close(name)
-            elif holds is not Holds.COLLECTION and self._db[name].find_one() is None:
+            elif not holds.is_whole and self._db[name].find_one() is None:
                 self.close(name)
 
     def _remove_put_back(self, name: str) -> None:

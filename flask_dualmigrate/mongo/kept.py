@@ -79,7 +79,8 @@ class KeptAsides:
         yield from (entry for entry in entries if (entry["_id"] in names) is there)
 
     def _aside(self, entry: Entry, now: datetime, unfinished: frozenset[str]) -> Aside:
-        documents, size_bytes = self._measure(entry["_id"])
+        is_view = entry["holds"] == Holds.VIEW
+        documents, size_bytes = (0, 0) if is_view else self._measure(entry["_id"])
         return Aside(
             name=entry["_id"],
             holds=entry["holds"],
@@ -120,6 +121,7 @@ _WORDS = {
     Holds.CONVERSIONS: "the values of {path} from before their conversion",
     Holds.DOCUMENTS: "the former documents of {path}",
     Holds.COLLECTION: "the former collection {path}",
+    Holds.VIEW: "the former view {path}",
 }
 
 

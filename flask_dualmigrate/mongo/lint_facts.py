@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from ..errors import DatabaseUnavailable
 from ..lint import UNKNOWN, Facts, Unknown
 from ..ops import CreateIndex, SetValidator
+from .dependents import views_on
 from .forecast.indexes import duplicates
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
@@ -110,6 +111,9 @@ class _OfRevision(Unknown):
             return len(self._db[collection].index_information())
 
         return self._ask(count)
+
+    def views_on(self, collection: str) -> tuple[str, ...] | None:
+        return self._ask(lambda: views_on(exact_view(self._db), collection))
 
     def shard_key(self, collection: str) -> tuple[str, ...] | None:
         def key() -> tuple[str, ...]:

@@ -496,6 +496,10 @@ POSTGRES = [
     ),
 ]
 
+_VIEWS = (
+    'op.create_collection("v", viewOn="items", pipeline=[{"$unionWith": "other"}])\n'
+    'op.create_collection("w", viewOn="v", pipeline=[])\n'
+)
 _INDEX = 'op.create_index("items", [("n", 1)], name="ix"'
 
 MONGO = [
@@ -698,6 +702,19 @@ MONGO = [
         {
             "plain": 'op.create_collection("my_items.old")',
             "umlaut": 'op.add_field("items", "größe", default=1)',
+        },
+    ),
+    *_mongo(
+        "DM214",
+        {
+            "renamed": f'{_VIEWS}op.rename_collection("items", "things")',
+            "dropped": f'{_VIEWS}op.drop_collection("other")',
+        },
+        {
+            "made again": f"{_VIEWS}"
+            'op.rename_collection("items", "things"); op.drop_collection("v"); '
+            'op.drop_collection("w")',
+            "not read": f'{_VIEWS}op.rename_collection("users", "people")',
         },
     ),
     *_mongo("DM213", {"todo": 'op.todo("a trigger")'}, {"none": "pass"}),

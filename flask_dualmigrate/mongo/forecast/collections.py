@@ -17,6 +17,7 @@ from ...ops import (
     Run,
     SetValidator,
 )
+from ..dependents import told_of_views, views_on
 from ..ranges import ids_in
 from ..special import Info, refuse_renaming
 from ..transactions import supports_transactions
@@ -32,10 +33,8 @@ def tell_create_collection(look: Look[CreateCollection]) -> Told:
     if source is not None and collection_info(look.db, source) is None:
         told.notes.append(f"the collection that the upgrade kept as {source} is back")
     elif source is not None:
-        number = look.db[source].estimated_document_count()
-        noun = "document" if number == 1 else "documents"
         told.notes.append(
-            f"brings back what the upgrade kept as {source}, with {number} {noun}"
+            f"brings back what the upgrade kept as {source}{_size(look, source)}"
         )
     elif look.is_there:
         told.notes.append(f"{look.said.collection} is there already")
@@ -44,9 +43,12 @@ def tell_create_collection(look: Look[CreateCollection]) -> Told:
 
 def tell_drop_collection(look: Look[DropCollection]) -> Told:
     told = Told(matches=Count(0))
-    if look.is_there:
-        number = look.db[look.collection].estimated_document_count()
-        told.matches, told.writes = Count(number), 0
+    info = collection_info(look.db, look.collection) if look.is_there else None
+    if info is not None:
+        if info["type"] != "view":
+            number = look.db[look.collection].estimated_document_count()
+            told.matches, told.writes = Count(number), 0
+        _tell_views(look, told, gone="dropped")
     elif not look.names.moved(look.said.collection):
         told.notes.append(f"{look.said.collection} is not there: nothing to do")
     return told
@@ -68,9 +70,30 @@ def tell_rename_collection(look: Look[RenameCollection]) -> Told:
         if info["type"] != "view":
             number = look.db[look.collection].estimated_document_count()
             told.matches, told.writes = Count(number), 0
+        if look.problem is None:
+            _tell_views(look, told, gone=f"renamed to {new}")
     elif not look.names.moved(old):
         told.notes.append(f"{old} is not there: nothing to do")
     return told
+
+
+def _tell_views(look: Look[Any], told: Told, *, gone: str) -> None:
+    """Name the views that read a collection, and that no operation before it drops."""
+    views = [
+        view
+        for view in views_on(look.db, look.collection)
+        if look.names.now(view) is not None
+    ]
+    if views:
+        told.notes.append(told_of_views(views, look.said.collection, gone=gone))
+
+
+def _size(look: Look[CreateCollection], source: str) -> str:
+    info = collection_info(look.db, source)
+    if info is None or info["type"] == "view":
+        return ""
+    number = look.db[source].estimated_document_count()
+    return f", with {number} {'document' if number == 1 else 'documents'}"
 
 
 def _refused_renaming(look: Look[RenameCollection], info: Info) -> list[str]:

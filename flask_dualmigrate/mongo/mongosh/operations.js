@@ -30,7 +30,7 @@ function enterAside(name, entry) {
     },
     { upsert: true, writeConcern: DURABLE },
   );
-  if (entry.holds !== "collection") ensureCollection(name);
+  if (!["collection", "view"].includes(entry.holds)) ensureCollection(name);
 }
 
 function copyAside(name, batch, keep) {
@@ -136,7 +136,7 @@ function settle() {
   const entries = catalog.find({ revision: revision.id, open: true }).toArray();
   for (const entry of entries) {
     const aside = db.getCollection(entry._id);
-    const whole = entry.holds === "collection" && there(entry._id) !== undefined;
+    const whole = ["collection", "view"].includes(entry.holds) && there(entry._id) !== undefined;
     if (revision.direction === "downgrade" && entry.holds !== "documents" && !whole) {
       aside.deleteMany({ put_back: { $exists: true } });
     }
@@ -156,12 +156,23 @@ function ensureCollection(name) {
   if (there(name) === undefined) db.createCollection(name);
 }
 
+// MongoDB cannot rename a view: it is made again, of the same definition.
+function move(name, newName) {
+  const info = there(name);
+  if (info.type === "view") {
+    db.runCommand({ create: newName, ...info.options, writeConcern: DURABLE });
+    db.getCollection(name).drop();
+  } else {
+    db.getCollection(name).renameCollection(newName);
+  }
+}
+
 function createCollection(name, options) {
   const info = there(name);
   if (info === undefined) {
     const [source] = keptByUpgrade("drop_collection", name);
     if (source !== undefined && there(source) !== undefined) {
-      db.getCollection(source).renameCollection(name);
+      move(source, name);
     } else {
       db.runCommand({ create: name, ...options, writeConcern: DURABLE });
     }
@@ -180,17 +191,17 @@ function dropCollection(name, keep, base) {
   const info = there(name);
   if (info === undefined) {
     print(`     ${name} was not there`);
-  } else if (!keep || info.type === "view") {
+  } else if (!keep || (info.type === "view" && revision.direction === "downgrade")) {
     db.getCollection(name).drop();
   } else {
     const aside = asideName(base);
     enterAside(aside, {
       verb: "drop_collection",
-      holds: "collection",
+      holds: info.type === "view" ? "view" : "collection",
       collection: name,
       field: "",
     });
-    db.getCollection(name).renameCollection(aside);
+    move(name, aside);
   }
 }
 
