@@ -31,7 +31,7 @@ from ..indexes import (
 from ..indexes.compare import STAND_IN
 from ..revision import BackendName
 from . import index_reading
-from .at_work import enter
+from .at_work import enter, leave
 from .errors import connection_lost, driver_errors, server_words, unavailable
 from .index_progress import progress_of, watch_until
 
@@ -255,8 +255,10 @@ class PostgresIndexes:
             try:
                 connection.exec_driver_sql(statement.replace("%", "%%"))
             finally:
-                # The setting and the lock are the session's: not for the pool.
-                connection.invalidate()
+                # Let go of before the next statement asks for it: a session that is only
+                # closed may hold its lock for a moment longer.
+                leave(connection, self._key)
+                connection.invalidate()  # the setting is the session's: not the pool's
 
     @around("postgres.index.swap")
     def _swap(self, statements: Sequence[str]) -> None:
