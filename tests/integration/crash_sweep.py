@@ -9,14 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .crash_process import KILLED, Command, Nursery
+from .crash_process import KILLED, Nursery
+from .crash_runs import Groups, Runs
 from .crash_world import World, first_difference
-from .crash_writes import alike
 
 RECOVERY_CAP_S = 60.0
-_RUN_CAP_S = 120.0
-_LEASE_S = 600  # longer than a sweep: what a run meets must not change with time
-Groups = list[list[str]]
 _IN_DOUBT = re.compile(r"Step (\d+) of revision (\w+) is in doubt")
 
 
@@ -75,17 +72,17 @@ class Sweep:
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.figures = Figures()
-        self._nursery, self._world, self._words = nursery, world, tuple(words)
+        self._world, self._words = world, tuple(words)
         self._root, self._fails_first = root, fails_first
-        self._then, self._done, self._config = tuple(then), done, dict(config or {})
-        self._output, self._log = root.parent / "said", root.parent / "points"
-        self._active = active_before or active
+        self._then, self._done = tuple(then), done
+        before = active_before or active
+        self._runs = Runs(nursery, world, root, active=before, config=config)
         if first:
-            assert self._run(first) == 0, self._said()
+            assert self._runs.run(first) == 0, self._runs.said()
         if after:
-            code = self._run(after, crash_at=killed_at)
-            assert code == (KILLED if killed_at else 0), self._said()
-        self._active = active
+            code = self._runs.run(after, crash_at=killed_at)
+            assert code == (KILLED if killed_at else 0), self._runs.said()
+        self._runs.active = active
         if edit is not None:
             pattern, more = edit
             for path in root.glob(pattern):
@@ -150,78 +147,51 @@ class Sweep:
 
     def _finish(self) -> None:
         if self._then:
-            assert self._run(self._then) == 0, self._said()
+            assert self._runs.run(self._then) == 0, self._runs.said()
 
     def _let_succeed(self) -> None:
         (self._root / "fail").unlink()
-        code = self._run(self._words)
-        assert code == 0, self._said()
+        code = self._runs.run(self._words)
+        assert code == 0, self._runs.said()
 
     def _crash(self, point: str) -> None:
-        code = self._run(self._words, crash_at=point)
+        code = self._runs.run(self._words, crash_at=point)
         # Where an earlier crash left a step in doubt, it ends before that point.
         reached = code in (KILLED, 3) or self._was_done()
-        assert reached, f"{point} was not reached: {code} {self._said()}"
+        assert reached, f"{point} was not reached: {code} {self._runs.said()}"
 
     def _was_done(self) -> bool:
         """Return whether a command found that another one had done its work."""
-        return bool(self._done) and self._done in self._said()
+        return bool(self._done) and self._done in self._runs.said()
 
     def _recover(self, *, log: bool) -> Groups:
         """Run until it is done; decide what a crash left in doubt as a person would."""
         groups: Groups = []
         wanted = 1 if self._fails_first else 0
         for _ in range(3):
-            code = self._run(self._words, log=log)
-            groups += self._visited()
+            code = self._runs.run(self._words, log=log)
+            groups += self._runs.visited()
             if code == wanted or self._was_done():
                 return groups
-            assert code == 3, self._said()
+            assert code == 3, self._runs.said()
             self._decide()
-        raise AssertionError(self._said())
+        raise AssertionError(self._runs.said())
 
     def _decide(self) -> None:
         """Look whether the function of the step in doubt did its work, and say so."""
-        found = _IN_DOUBT.search(self._said())
-        assert found, self._said()
+        found = _IN_DOUBT.search(self._runs.said())
+        assert found, self._runs.said()
         step, revision = found.groups()
         answer = "--done" if self._world.has_changed("calls", "unsafe") else "--retry"
-        code = self._run(("repair", revision, "--step", step, answer))
-        assert code == 0, self._said()
+        code = self._runs.run(("repair", revision, "--step", step, answer))
+        assert code == 0, self._runs.said()
         self.figures.decided += 1
 
     def _compare(self, phase: int, first: str, second: str | None) -> None:
         found = first_difference(self._world.holds(), self._results[phase])
-        assert found is None, f"After {first}, {second}: {found}\n{self._said()}"
+        assert found is None, f"After {first}, {second}: {found}\n{self._runs.said()}"
 
     def _logged(self) -> Groups:
         wanted = 1 if self._fails_first else 0
-        assert self._run(self._words, log=True) == wanted, self._said()
-        return self._visited()
-
-    def _visited(self) -> Groups:
-        return alike(self._log.read_text().split()) if self._log.exists() else []
-
-    def _said(self) -> str:
-        return self._output.read_text()
-
-    def _run(
-        self, words: Sequence[str], *, crash_at: str = "", log: bool = False
-    ) -> int:
-        for path in (self._output, self._log):
-            path.unlink(missing_ok=True)
-        command = Command(
-            tuple(words),
-            str(self._root),
-            self._world.postgres_url,
-            self._world.mongo_url,
-            str(self._output),
-            config={"DUALMIGRATE_LOCK_LEASE_S": _LEASE_S, **self._config},
-            active=self._active,
-            crash_at=crash_at,
-            log=str(self._log) if log else "",
-        )
-        pid = self._nursery.start(command)
-        code = self._nursery.wait(pid, timeout_s=_RUN_CAP_S)
-        assert code is not None, f"{words} hangs: {self._said()}"
-        return code
+        assert self._runs.run(self._words, log=True) == wanted, self._runs.said()
+        return self._runs.visited()

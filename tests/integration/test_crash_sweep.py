@@ -16,7 +16,8 @@ from flask_dualmigrate.crashpoints import PAIRED, SINGLE
 
 from .conftest import Tree
 from .crash_process import Nursery
-from .crash_sweep import Groups, Sweep
+from .crash_runs import Groups
+from .crash_sweep import Sweep
 from .crash_trees import seed
 from .crash_ways import (
     DOWNGRADE,
@@ -187,7 +188,7 @@ ELSEWHERE = ("backup.", "file.", "mongo.restore.", "postgres.restore.")
 NOT_HERE = {
     "postgres.index.swap.before",  # `index sync`, which needs models
     "postgres.index.swap.after",
-    "postgres.lock.free.before",  # `unlock --force`: PostgreSQL frees a dead one's
+    "postgres.lock.free.before",  # `unlock --force`: see test_crash_taking
     "postgres.lock.free.after",
     "mongo.touched.forget.before",  # an update that cannot be undone
     "mongo.touched.forget.after",
