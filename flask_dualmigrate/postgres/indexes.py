@@ -255,8 +255,8 @@ class PostgresIndexes:
             try:
                 connection.exec_driver_sql(statement.replace("%", "%%"))
             finally:
-                # Let go of before the next statement asks for it: a session that is only
-                # closed may hold its lock for a moment longer.
+                # Let go of before the next statement asks for it: a session that is
+                # only closed may hold its lock for a moment longer.
                 leave(connection, self._key)
                 connection.invalidate()  # the setting is the session's: not the pool's
 
