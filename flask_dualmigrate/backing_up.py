@@ -215,7 +215,7 @@ def _words(extent: Extent) -> str:
         return ""
     if extent.scope is Scope.ALL:
         because = f" (since {extent.why})" if extent.why else ""
-        return f"all of {extent.backend.label}{because}"
+        return f"the whole database on {extent.backend.label}{because}"
     names = [_name(item) for item in extent.data]
     if not names:
         return f"the journal on {extent.backend.label}"

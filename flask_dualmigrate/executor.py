@@ -338,28 +338,28 @@ def way_back(backup: str, sides: Sequence[BackendName]) -> str:
     if len(sides) > 1:
         what, option = "both databases", ""
     else:
-        what, option = sides[0].label, f" --backend {sides[0]}"
+        what, option = f"the database on {sides[0].label}", f" --backend {sides[0]}"
     return (
-        f"bring {what} back to where {_stood(sides)} before this run: "
+        f"bring {what} back, as before this run: "
         f"flask db-migrate restore {backup}{option}"
     )
-
-
-def _stood(sides: Sequence[BackendName]) -> str:
-    return "they stood" if len(sides) > 1 else "it stood"
 
 
 def after_restore(
     plan: Plan, backup: str, error: Exception, sides: Sequence[BackendName]
 ) -> Exception:
-    """Return a failure in the words for databases that were brought back."""
+    """Return a failure in the words for databases that were brought back.
+
+    A script may have written to more than these, which nobody can tell from here.
+    """
     again = f"flask db-migrate {plan.direction} {plan.fixed_target}"
-    what, stand = "Both databases were", "they stand"
+    what = "Both databases were"
     if len(sides) == 1:
-        what, stand = f"{sides[0].label} was", "it stands"
+        what = f"The database on {sides[0].label} was"
     text = (
-        f"{what} restored from backup {backup}: {stand} where {_stood(sides)} before "
-        "this run"
+        f"{what} restored from backup {backup}, as before this run. What a script did "
+        "elsewhere, such as in another database or in a file, is in no backup, and "
+        "stays"
     )
     if not isinstance(error, PartialFailure):
         error.add_note(f"{text}.")

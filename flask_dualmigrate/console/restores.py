@@ -24,6 +24,7 @@ def _(result: RestoreResult) -> Iterator[str]:
     for name, applied in sorted(result.applied.items(), reverse=True):
         noun = "revision" if len(applied) == 1 else "revisions"
         yield f"{name.label}: {len(applied) or 'no'} {noun} applied, as it was then."
+    yield "What scripts did outside of these databases is in no backup, and stays."
 
 
 def _replaced(item: Replacement) -> str:

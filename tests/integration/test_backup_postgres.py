@@ -101,7 +101,7 @@ def test_a_plan_touches_these_tables(
         return
     assert plan.backup is not None
     if tables == "all":
-        assert plan.backup.startswith("all of PostgreSQL (since ")
+        assert plan.backup.startswith("the whole database on PostgreSQL (since ")
     else:
         assert plan.backup.startswith(f"{tables} on PostgreSQL and ")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,44 @@ def test_restore_undoes_where_nothing_was_there_to_be_backed_up(
         assert shop.holds() == before
 
 
+ELSEWHERE = {
+    "run": """
+        def write(db):
+            db.client[db.name + "_other"].t.update_one({}, {"$set": {"v": 2}})
+    """,
+    "$out": """
+        def write(db):
+            into = {"db": db.name + "_other", "coll": "t"}
+            db.item.aggregate([{"$set": {"v": 2}}, {"$out": into}])
+    """,
+}
+
+
+@pytest.mark.parametrize("function", ELSEWHERE.values(), ids=ELSEWHERE)
+@pytest.mark.parametrize("sides", ["both", "mongo"])
+def test_a_restore_claims_nothing_of_what_a_script_wrote_to_another_database(
+    shop: Shop, mongo_db: Database[Any], function: str, sides: str
+) -> None:
+    other = mongo_db.client[f"{mongo_db.name}_other"]
+    other.t.insert_one({"v": 1})
+    scripts = (
+        'op.run(write, name="write", idempotent=True)\nop.run(broken, undo=broken)'
+    )
+    more = textwrap.dedent(function) + FAILS_ON_MONGO["mongo_more"]
+    add_r3(shop, mongo=scripts, mongo_more=more)
+    before = shop.holds()
+    one = [] if sides == "both" else ["--backend", sides]
+
+    said = run(shop, "upgrade", "--yes", "--on-error", "restore", *one)
+
+    assert said.exit_code == 1
+    assert "restored from backup" in said.stderr
+    assert "What a script did elsewhere, such as in another database" in said.stderr
+    assert shop.holds() == before
+    assert [document["v"] for document in other.t.find()] != [1]
+    mongo_db.client.drop_database(other.name)
+
+
 def test_a_word_that_is_none_is_refused(shop: Shop) -> None:
     with pytest.raises(UsageError, match="on_error is one of undo, restore, keep"):
         upgrade(on_error="panic")
@@ -174,7 +213,7 @@ def test_the_restore_that_a_run_of_one_side_names_works_as_it_is_typed(
 ) -> None:
     add_r3(shop, **FAILS_ON_MONGO)
     said = run(shop, "upgrade", "--backend", "mongo", "--yes", "--on-error", "keep")
-    told = "; or bring MongoDB back to where it stood before this run: "
+    told = "; or bring the database on MongoDB back, as before this run: "
     typed = said.stderr.partition(f"{told}flask db-migrate ")[2].split("\n")[0]
 
     restored = run(shop, *typed.split(), "--yes")

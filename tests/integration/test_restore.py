@@ -264,7 +264,10 @@ def test_the_command_says_what_it_brought_back(at_r2: Upgraded) -> None:
 
     assert said.exit_code == 0
     assert said.stdout.startswith(f"Restored PostgreSQL and MongoDB from {backup}.\n")
-    assert said.stdout.endswith("MongoDB: 1 revision applied, as it was then.\n")
+    assert said.stdout.endswith(
+        "MongoDB: 1 revision applied, as it was then.\n"
+        "What scripts did outside of these databases is in no backup, and stays.\n"
+    )
 
 
 def _run(shop: Shop, *words: str) -> Any:

@@ -141,11 +141,13 @@ TEXTS = [
         "  late on MongoDB: taken away\n"
         "  late on MongoDB: 1 document kept in _aside_ab12_late\n"
         "PostgreSQL: no revisions applied, as it was then.\n"
-        "MongoDB: 1 revision applied, as it was then.",
+        "MongoDB: 1 revision applied, as it was then.\n"
+        "What scripts did outside of these databases is in no backup, and stays.",
     ),
     (
         RestoreResult("b1", (BackendName.MONGO,), (), (), {}, carried_on=True),
-        "Restored MongoDB from b1, from where that had stopped.",
+        "Restored MongoDB from b1, from where that had stopped.\n"
+        "What scripts did outside of these databases is in no backup, and stays.",
     ),
     (
         RunResult(UP, (DONE,)),

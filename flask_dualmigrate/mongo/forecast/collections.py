@@ -183,4 +183,9 @@ def _try_insert(look: Look[Insert], documents: list[Any], told: Told) -> None:
 
 
 def tell_run(look: Look[Run]) -> Told:
-    return Told(notes=["what a function of the script does cannot be foretold"])
+    return Told(
+        notes=[
+            "what a function of the script does cannot be foretold; outside of this "
+            "database no backup and no restore reaches it"
+        ]
+    )
