@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
-from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from ..ops import MISSING, ConvertField
@@ -16,6 +15,7 @@ from .batches import walk_once, walk_until_none_left
 from .conform import refuse_if_any
 from .conversions import LOST, needs_conversion, outcome_of
 from .handler import Handler, refuse_unwritable
+from .id_list import IdList
 from .paths import Expr, FieldPath
 from .putback import (
     NOT_PUT_BACK,
@@ -26,8 +26,9 @@ from .putback import (
     unmark,
 )
 from .ranges import Query, both, ids_in
+from .raw import field_of, id_key, literal_of
 from .steps import StepRecord
-from .views import as_bytes, same_bson
+from .target import Target
 from .walk import Batch, Reads, Walk
 from .work import Work
 
@@ -91,9 +92,8 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
     def write(work: Work, batch: Batch, session: ClientSession) -> int:
         if aside is not None:
             keep_values(work, aside, batch, session)
-        target = work.db[operation.collection]
-        stages = path.set_to(result)
-        return target.update_many(batch.query, stages, session=session).matched_count
+        target = Target(work, operation.collection, session)
+        return target.update(batch.query, path.set_to(result))
 
     shape = {"_id": True, "value": path.value, "became": result}
     exempt = tuple(work.before["sources"])
@@ -196,7 +196,7 @@ def _take_originals_again(operation: ConvertField, work: Work, aside: str) -> No
 
     def take(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
         _exchange(operation, work, documents, "value", "became", session)
-        unmark(work, aside, [document["_id"] for document in documents], session)
+        unmark(work, aside, IdList.of(documents), session)
 
     drain(work, aside, take, query=PUT_BACK, batch_size=operation.batch_size)
 
@@ -219,26 +219,24 @@ def _exchange(
     given: str,
     wanted: str,
     session: ClientSession,
-) -> list[Any]:
+) -> IdList:
     """Write one of two kept values where the other still stands.
 
     given, wanted: "value" and "became", or the other way round.
     Returns the ids of the documents that were written.
     """
-    path, target = FieldPath(operation.field), work.db[operation.collection]
-    query = both(ids_in([doc["_id"] for doc in kept]), {"$expr": path.present})
-    found = target.find(query, {"_id": True, "now": path.value}, session=session)
-    now = {as_bytes(document["_id"]): document["now"] for document in found}
+    path, collection = FieldPath(operation.field), operation.collection
+    query = both(ids_in(IdList.of(kept)), {"$expr": path.present})
+    shape = {"_id": True, "now": path.value}
+    found = work.db[collection].find(query, shape, session=session)
+    now = {id_key(document): field_of(document, "now") for document in found}
     ready = [
         document
         for document in kept
-        if (key := as_bytes(document["_id"])) in now
-        and same_bson(now[key], document[given])
+        if (there := now.get(id_key(document))) is not None
+        and there.named(given) == field_of(document, given)
     ]
-    writes = [
-        UpdateOne({"_id": doc["_id"]}, path.set_to({"$literal": doc[wanted]}))
-        for doc in ready
-    ]
-    if writes:
-        target.bulk_write(writes, ordered=False, session=session)
-    return [document["_id"] for document in ready]
+    Target(work, collection, session).update_each(
+        (doc, path.set_to(literal_of(doc, wanted))) for doc in ready
+    )
+    return IdList.of(ready)

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import bson
-from bson import DatetimeConversion
 from bson.raw_bson import RawBSONDocument
-from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
-from ..errors import DualMigrateError, OperationError
 from ..ops import Delete, Transform, Update
-from ..user_code import FAILURES
 from .apply_fields import keep_values
 from .apply_moves import note_skipped
 from .aside import Holds
 from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
 from .exclusion import excludes_itself
-from .failures import shown
 from .handler import Handler, refuse_unwritable
-from .put_documents import (
-    taken_ids,
-)
+from .id_list import IdList
+from .put_documents import taken_ids
 from .putback import drain
 from .ranges import ids_in
+from .raw import id_key
 from .steps import StepRecord
-from .views import as_bytes, collection_info
+from .target import Target
+from .transforming import transformed
+from .views import collection_info
 from .walk import Batch, Reads, Walk
 from .work import Work
-
-TransformFn = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 _STILL_MATCH = "still match the filter"
 _NO_UNDO = "it declares neither undo= nor keep=True"
@@ -55,13 +49,13 @@ class UpdateHandler(Handler[Update]):
 
         def write(work: Work, batch: Batch, session: ClientSession) -> int:
             keep_images(work, batch, batch.documents, session)
-            target = work.db[operation.collection]
+            target = Target(work, operation.collection, session)
             if remembers and not operation.keep:
                 touch(work, batch, session)  # first, where no transaction joins them
-            done = target.update_many(batch.query, update, session=session)
+            done = target.update(batch.query, update)
             if operation.keep:
                 remember(work, operation, batch, batch.ids, session)
-            return done.matched_count
+            return done
 
         reads = Reads.IDS if remembers else Reads.BOUNDS
         walk = _walk_of(work, operation, Reads.DOCUMENTS if operation.keep else reads)
@@ -81,8 +75,8 @@ class UpdateHandler(Handler[Update]):
         inverse = work.native(operation.undo)
 
         def update_back(entry: Mapping[str, Any], session: ClientSession) -> int:
-            target = work.db[operation.collection]
-            target.update_many(ids_in(entry["ids"]), inverse, session=session)
+            target = Target(work, operation.collection, session)
+            target.update(ids_in(entry["ids"]), inverse)
             return 0
 
         undo_batches(work, update_back)
@@ -100,14 +94,12 @@ class TransformHandler(Handler[Transform]):
         enter_images(work, operation)
 
         def write(work: Work, batch: Batch, session: ClientSession) -> int:
-            changed = _transform(work, operation, operation.fn, batch.documents)
+            changed = transformed(work, operation, operation.fn, batch.documents)
             originals = [old for old, _ in changed]
             keep_images(work, batch, originals, session)
-            replace_all(
-                work, operation.collection, [new for _, new in changed], session
-            )
-            ids = [old["_id"] for old in originals]
-            remember(work, operation, batch, ids, session)
+            target = Target(work, operation.collection, session)
+            target.replace([new for _, new in changed])
+            remember(work, operation, batch, IdList.of(originals), session)
             return len(changed)
 
         walk_each_once(work, _walk_of(work, operation, Reads.DOCUMENTS), write)
@@ -126,10 +118,9 @@ class TransformHandler(Handler[Transform]):
             found = work.db[operation.collection].find(
                 ids_in(entry["ids"]), session=session
             )
-            changed = _transform(work, operation, inverse, list(found))
-            replace_all(
-                work, operation.collection, [new for _, new in changed], session
-            )
+            changed = transformed(work, operation, inverse, list(found))
+            target = Target(work, operation.collection, session)
+            target.replace([new for _, new in changed])
             return 0
 
         undo_batches(work, transform_back)
@@ -166,13 +157,11 @@ class DeleteHandler(Handler[Delete]):
         aside = work.before["aside"]
 
         def insert(kept: Sequence[RawBSONDocument], session: ClientSession) -> None:
-            target = work.db[operation.collection]
             taken = taken_ids(work, operation.collection, kept, session)
-            back = [doc for doc in kept if as_bytes(doc["_id"]) not in taken]
+            back = [doc for doc in kept if id_key(doc) not in taken]
             if back:
-                target.insert_many(back, session=session)
-                ids = [document["_id"] for document in back]
-                work.db[aside].delete_many(ids_in(ids), session=session)
+                Target(work, operation.collection, session).insert(back)
+                work.db[aside].delete_many(ids_in(IdList.of(back)), session=session)
 
         drain(work, aside, insert, batch_size=operation.batch_size)
         left = work.db[aside].count_documents({})
@@ -235,15 +224,15 @@ def remember(
     work: Work,
     operation: Update | Transform,
     batch: Batch,
-    ids: Sequence[Any],
+    ids: IdList,
     session: ClientSession,
 ) -> None:
     """Remember written documents; with keep=True, what they are after the writing."""
     details: list[bytes] = []
     if operation.keep:
         found = work.db[operation.collection].find(ids_in(ids), session=session)
-        digests = {as_bytes(doc["_id"]): _digest(doc) for doc in found}
-        details = [digests[as_bytes(_id)] for _id in ids]
+        digests = {id_key(doc): _digest(doc) for doc in found}
+        details = [digests[key] for key in ids.keys]
     touch(work, batch, session, ids=ids, details=details)
 
 
@@ -259,84 +248,19 @@ def put_images_back(work: Work, operation: Update | Transform) -> None:
     def replace(entry: Mapping[str, Any], session: ClientSession) -> int:
         query, aside = ids_in(entry["ids"]), work.db[work.before["aside"]]
         found = work.db[operation.collection].find(query, session=session)
-        digests = {as_bytes(doc["_id"]): _digest(doc) for doc in found}
+        digests = {id_key(doc): _digest(doc) for doc in found}
         unchanged = {
-            as_bytes(_id)
-            for _id, digest in zip(entry["ids"], entry["details"], strict=True)
-            if digests.get(as_bytes(_id)) == digest
+            key
+            for key, digest in zip(entry["ids"].keys, entry["details"], strict=True)
+            if digests.get(key) == digest
         }
         kept = aside.find(query, session=session)
-        images = [doc for doc in kept if as_bytes(doc["_id"]) in unchanged]
-        replace_all(work, operation.collection, images, session)
-        ids = [document["_id"] for document in images]
-        aside.delete_many(ids_in(ids), session=session)
+        images = [doc for doc in kept if id_key(doc) in unchanged]
+        Target(work, operation.collection, session).replace(images)
+        aside.delete_many(ids_in(IdList.of(images)), session=session)
         return len(entry["ids"]) - len(images)
 
     note_skipped(work, undo_batches(work, replace), operation.collection)
-
-
-def replace_all(
-    work: Work,
-    collection: str,
-    documents: Sequence[RawBSONDocument],
-    session: ClientSession,
-) -> None:
-    if documents:
-        work.db[collection].bulk_write(
-            [ReplaceOne({"_id": doc["_id"]}, doc) for doc in documents],
-            ordered=False,
-            session=session,
-        )
-
-
-def _transform(
-    work: Work,
-    operation: Transform,
-    function: TransformFn,
-    documents: Sequence[RawBSONDocument],
-) -> list[tuple[RawBSONDocument, RawBSONDocument]]:
-    """Return (old, new) of the documents that a function changes."""
-    options = work.bench.app_db.codec_options.with_options(
-        document_class=dict, datetime_conversion=DatetimeConversion.DATETIME_AUTO
-    )
-    changed = []
-    for old in documents:
-        try:
-            result = function(bson.decode(old.raw, codec_options=options))
-        except DualMigrateError:
-            raise
-        except FAILURES as error:
-            name = getattr(function, "__name__", "the function")
-            raise OperationError(
-                f"{name}() raised {type(error).__name__}: {error}, on the document "
-                f"with _id {shown(old['_id'])} of {operation.collection}"
-            ) from error
-        if result is None:
-            continue
-        if not isinstance(result, Mapping):
-            raise OperationError(
-                f"transform() of {operation.collection} returned "
-                f"{shown(result)} for the document with _id "
-                f"{shown(old['_id'])}, which is no document",
-                hint="Return the document to store, or None to leave it.",
-            )
-        new = work.native(result)
-        _refuse_other_id(operation, old, new)
-        if new.raw != old.raw:
-            changed.append((old, new))
-    return changed
-
-
-def _refuse_other_id(
-    operation: Transform, old: RawBSONDocument, new: RawBSONDocument
-) -> None:
-    if "_id" in new and as_bytes(new["_id"]) == as_bytes(old["_id"]):
-        return
-    raise OperationError(
-        f"transform() of {operation.collection} returned another _id for the document "
-        f"with _id {shown(old['_id'])}",
-        hint="Return the document that came in, changed, or None to leave it.",
-    )
 
 
 def _digest(document: RawBSONDocument) -> bytes:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
-from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
 from ..ops import MISSING, NOW, AddField, CopyField, DropField
@@ -15,10 +14,12 @@ from .aside import Holds
 from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
 from .conform import refuse_if_any
 from .handler import Handler, refuse_unwritable
+from .id_list import IdList
 from .paths import FieldPath
 from .putback import put_values_back, restore_values, take_values_again
 from .ranges import both, ids_in
 from .steps import StepRecord
+from .target import Target
 from .walk import Batch, Reads, Walk
 from .work import Work
 
@@ -60,8 +61,8 @@ def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> No
     def write(work: Work, batch: Batch, session: ClientSession) -> int:
         details = [] if path.parent is None else standing_in(batch)
         touch(work, batch, session, details=details)
-        target = work.db[operation.collection]
-        target.update_many(batch.query, path.set_to(value), session=session)
+        target = Target(work, operation.collection, session)
+        target.update(batch.query, path.set_to(value))
         return len(batch.ids)
 
     walk = Walk(
@@ -99,11 +100,8 @@ class DropFieldHandler(Handler[DropField]):
         def write(work: Work, batch: Batch, session: ClientSession) -> int:
             if aside is not None:
                 keep_values(work, aside, batch, session)
-            target = work.db[operation.collection]
-            stages = [{"$unset": [path.text]}]
-            return target.update_many(
-                batch.query, stages, session=session
-            ).matched_count
+            target = Target(work, operation.collection, session)
+            return target.update(batch.query, [{"$unset": [path.text]}])
 
         shape = {"_id": True, "value": path.value, "at": path.position}
         walk = Walk(
@@ -197,14 +195,11 @@ def keep_values(
     kept = list(batch.documents if documents is None else documents)
     if not kept:
         return
+    target = Target(work, aside, session)
     if batch.round == 0 and work.bench.transactions:
-        work.db[aside].insert_many(kept, session=session)
-        return
-    work.db[aside].bulk_write(
-        [ReplaceOne({"_id": doc["_id"]}, doc, upsert=True) for doc in kept],
-        ordered=False,
-        session=session,
-    )
+        target.insert(kept)
+    else:
+        target.replace(kept, upsert=True)
 
 
 def standing_in(batch: Batch) -> list[int]:
@@ -220,22 +215,20 @@ def take_out_of(
 ) -> int:
     """Remove a field from touched documents; their details are its `standing`."""
     for depth, ids in by_detail(entry).items():
-        work.db[collection].update_many(
-            both(ids_in(ids), {"$expr": path.present}),
-            path.take_out(depth),
-            session=session,
+        Target(work, collection, session).update(
+            both(ids_in(ids), {"$expr": path.present}), path.take_out(depth)
         )
     return 0
 
 
-def by_detail(entry: Mapping[str, Any]) -> dict[int, list[Any]]:
+def by_detail(entry: Mapping[str, Any]) -> dict[int, IdList]:
     """Group the ids of touched documents by a number; 0 where there are no details."""
-    groups: dict[int, list[Any]] = defaultdict(list)
-    for number, _id in zip(
-        entry["details"] or [0] * len(entry["ids"]), entry["ids"], strict=True
-    ):
-        groups[number].append(_id)
-    return groups
+    if not entry["details"]:
+        return {0: entry["ids"]}
+    groups: dict[int, list[bytes]] = defaultdict(list)
+    for number, key in zip(entry["details"], entry["ids"].keys, strict=True):
+        groups[number].append(key)
+    return {number: entry["ids"].only(keys) for number, keys in groups.items()}
 
 
 def refuse_arrays(work: Work, collection: str, *paths: FieldPath) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import bson
 from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
 
 from ..ops import Insert
 from .batches import undo_batches
 from .handler import Handler, name_spare, refuse_unwritable, remove_created
+from .id_list import IdList
 from .put_documents import (
     deleted_by_upgrade,
     put_documents_back,
@@ -20,7 +22,8 @@ from .put_documents import (
     without_those_back,
 )
 from .ranges import ids_in
-from .views import as_bytes, collection_info, ensure_collection
+from .raw import id_key
+from .views import EXACT, collection_info, ensure_collection
 from .work import Work
 
 
@@ -56,7 +59,7 @@ class InsertHandler(Handler[Insert]):
             batch = slice(done, done + self.batch_size)
             ids, documents = work.before["ids"][batch], operation.documents[batch]
             given = [
-                {"_id": _id, **work.native(document)}
+                _document({"_id": _id, **work.native(document)})
                 for _id, document in zip(ids, documents, strict=True)
             ]
             new = without_those_back(work, operation.collection, given, session)
@@ -70,17 +73,23 @@ class InsertHandler(Handler[Insert]):
             pass
 
     def _insert(
-        self, work: Work, collection: str, documents: list[Any], session: ClientSession
+        self,
+        work: Work,
+        collection: str,
+        documents: list[RawBSONDocument],
+        session: ClientSession,
     ) -> None:
         """Insert a batch; the rest of it, where a crash came between two writes."""
-        ids = [document["_id"] for document in documents]
-        work.bench.touched.add(work.record, ids, session)
+        work.bench.touched.add(work.record, IdList.of(documents), session)
         if not work.bench.transactions:
             there = taken_ids(work, collection, documents, session)
-            documents = [doc for doc in documents if as_bytes(doc["_id"]) not in there]
+            documents = [doc for doc in documents if id_key(doc) not in there]
         if documents:
-            target: Collection[Any] = work.db[collection]
-            target.insert_many(documents, session=session)
+            work.db[collection].insert_many(
+                documents,
+                bypass_document_validation=work.bypasses(collection) or None,
+                session=session,
+            )
 
     def undo(self, operation: Insert, work: Work) -> None:
         def delete(entry: Mapping[str, Any], session: ClientSession) -> int:
@@ -92,3 +101,7 @@ class InsertHandler(Handler[Insert]):
 
         undo_batches(work, delete)
         remove_created(work, operation.collection)
+
+
+def _document(document: Mapping[str, Any]) -> RawBSONDocument:
+    return RawBSONDocument(bson.encode(document, codec_options=EXACT), EXACT)

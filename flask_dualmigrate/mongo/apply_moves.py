@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
-from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from ..errors import OperationError
@@ -27,9 +26,11 @@ from .apply_fields import (
 from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
 from .conform import refuse_if_any
 from .handler import Handler, refuse_unwritable
+from .id_list import IdList
 from .paths import FieldPath, Stages
 from .ranges import Query, both, ids_in
-from .views import as_bytes
+from .raw import id_key, literal_of
+from .target import Target
 from .walk import Batch, Reads, Walk
 from .work import Work
 
@@ -67,8 +68,8 @@ class RenameFieldHandler(Handler[RenameField]):
                 keep_values(work, aside, batch, session, overwritten_in(batch))
             details = _places_in(batch) if old.parent != new.parent else []
             touch(work, batch, session, details=details)
-            target = work.db[operation.collection]
-            target.update_many(batch.query, move(old, new), session=session)
+            target = Target(work, operation.collection, session)
+            target.update(batch.query, move(old, new))
             return len(batch.ids)
 
         walk = Walk(
@@ -120,9 +121,7 @@ class CopyFieldHandler(Handler[CopyField]):
             details = standing_in(batch)
             touch(work, batch, session, details=details)
             stages = target.set_to(source.value)
-            work.db[operation.collection].update_many(
-                batch.query, stages, session=session
-            )
+            Target(work, operation.collection, session).update(batch.query, stages)
             return len(batch.ids)
 
         walk = Walk(
@@ -144,11 +143,9 @@ class CopyFieldHandler(Handler[CopyField]):
 
         def take_out(entry: Mapping[str, Any], session: ClientSession) -> int:
             kept = _kept(work, entry, session)
-            writes = [
-                UpdateOne({"_id": doc["_id"]}, path.set_to({"$literal": doc["value"]}))
-                for doc in kept.values()
-            ]
-            _write(work, operation.collection, writes, session)
+            Target(work, operation.collection, session).update_each(
+                (doc, path.set_to(literal_of(doc, "value"))) for doc in kept.values()
+            )
             _remove_kept(work, kept, session)
             fresh = _without(entry, kept)
             return take_out_of(work, operation.collection, path, fresh, session)
@@ -239,23 +236,19 @@ def _move_back(
     query = both(ids_in(entry["ids"]), movable)
     if not entry["details"] and "aside" not in work.before:
         stages = new.rename_to(old.parts[-1])
-        done = work.db[collection].update_many(query, stages, session=session)
-        return len(entry["ids"]) - done.matched_count
+        done = Target(work, collection, session).update(query, stages)
+        return len(entry["ids"]) - done
     found = work.db[collection].find(query, ID_ONLY, session=session)
-    ready = {as_bytes(document["_id"]) for document in found}
+    ready = {id_key(document): document for document in found}
     kept = _kept(work, entry, session)
-    places = entry["details"] or [None] * len(entry["ids"])
-    writes = [
-        UpdateOne(
-            {"_id": _id},
-            _stages_back(old, new, place, kept.get(as_bytes(_id))),
-        )
-        for _id, place in zip(entry["ids"], places, strict=True)
-        if as_bytes(_id) in ready
-    ]
-    _write(work, collection, writes, session)
+    keys = entry["ids"].keys
+    places = dict(zip(keys, entry["details"] or [None] * len(keys), strict=True))
+    Target(work, collection, session).update_each(
+        (document, _stages_back(old, new, places[key], kept.get(key)))
+        for key, document in ready.items()
+    )
     _remove_kept(work, {key: kept[key] for key in kept if key in ready}, session)
-    return len(entry["ids"]) - len(writes)
+    return len(keys) - len(ready)
 
 
 def _stages_back(
@@ -272,12 +265,12 @@ def _stages_back(
     if place is None:
         stages = new.rename_to(old.parts[-1])
         if kept is not None:
-            stages += new.put({"$literal": kept["value"]}, int(kept["at"]))
+            stages += new.put(literal_of(kept, "value"), int(kept["at"]))
         return stages
     position, standing = place
     stages = old.put(new.value, position)
     if kept is not None:
-        return stages + new.set_to({"$literal": kept["value"]})
+        return stages + new.set_to(literal_of(kept, "value"))
     return stages + new.take_out(standing)
 
 
@@ -289,32 +282,21 @@ def _kept(
     if aside is None:
         return {}
     found = work.db[aside].find(ids_in(entry["ids"]), session=session)
-    return {as_bytes(document["_id"]): document for document in found}
+    return {id_key(document): document for document in found}
 
 
 def _remove_kept(
     work: Work, kept: Mapping[bytes, RawBSONDocument], session: ClientSession
 ) -> None:
     if kept:
-        ids = [document["_id"] for document in kept.values()]
+        ids = IdList.of(kept.values())
         work.db[work.before["aside"]].delete_many(ids_in(ids), session=session)
 
 
 def _without(entry: Mapping[str, Any], kept: Mapping[bytes, Any]) -> dict[str, Any]:
     """Return an entry of touched documents without those that the aside keeps."""
-    pairs = [
-        (_id, detail)
-        for _id, detail in zip(entry["ids"], entry["details"], strict=True)
-        if as_bytes(_id) not in kept
-    ]
+    details = zip(entry["ids"].keys, entry["details"], strict=True)
     return {
-        "ids": [_id for _id, _ in pairs],
-        "details": [detail for _, detail in pairs],
+        "ids": entry["ids"].without(kept),
+        "details": [detail for key, detail in details if key not in kept],
     }
-
-
-def _write(
-    work: Work, collection: str, writes: list[UpdateOne], session: ClientSession
-) -> None:
-    if writes:
-        work.db[collection].bulk_write(writes, ordered=False, session=session)

@@ -14,7 +14,9 @@ from typing import Any
 from pymongo.client_session import ClientSession
 from pymongo.errors import ExecutionTimeout
 
+from ..errors import OperationError
 from .conform import count_left, refuse_if_any
+from .id_list import ODD, IdList
 from .late import catch_up
 from .pace import Pace
 from .parts import join_parts, walk_in_parts
@@ -124,8 +126,27 @@ def _as_stored(work: Work, walk: Walk) -> Walk:
     return dataclasses.replace(
         walk,
         clustered="clusteredIndex" in info["options"],
+        odd_ids=_has_odd_ids(work, walk.collection),
         document_bytes=int(sizes.get("avgObjSize", 1)),
     )
+
+
+def _has_odd_ids(work: Work, collection: str) -> bool:
+    """Return whether the index on `_id` would give other types; it tells at once.
+
+    Raises OperationError for those of a type that PyMongo cannot write.
+    """
+    target = work.db[collection]
+    found = {
+        kind: target.find_one({"_id": {"$type": kind}}, {"_id": True})
+        for kind in (*ODD, "dbPointer")
+    }
+    if found["dbPointer"] is not None:
+        raise OperationError(
+            f"{collection} has an _id of the type DBPointer, which cannot be migrated",
+            hint="Insert those documents with another _id, and delete the old ones.",
+        )
+    return any(found.values())
 
 
 def walk_on(work: Work, walk: Walk, write: Write) -> None:
@@ -178,8 +199,8 @@ def touch(
     if ids is None:
         ids = batch.ids
     elif len(ids) < len(batch.ids):
-        written = set(map(as_bytes, ids))
-        place["others"] = [_id for _id in batch.ids if as_bytes(_id) not in written]
+        written = IdList.like(ids).keys
+        place["others"] = IdList.like(batch.ids).without(written)
     work.bench.touched.add(work.record, ids, session, details=details, **place)
 
 

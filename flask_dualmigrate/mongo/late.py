@@ -20,6 +20,7 @@ from pymongo.read_concern import ReadConcern
 from ..ops import BATCH_SIZE
 from .id_list import IdList, ids_stages
 from .ranges import Query, both, range_of
+from .raw import as_document
 from .walk import Batch, Walk, read_some
 from .work import Work
 
@@ -92,7 +93,7 @@ def _ids_there(
     """
     stages = ids_stages(query, at_most=at_most)
     for found in target.aggregate(stages):
-        return IdList(found).element
+        return IdList.grouped(found).named("ids")
     return None
 
 
@@ -126,4 +127,5 @@ def _unseen(
     work: Work, key: Mapping[str, Any], session: ClientSession | None = None
 ) -> Query:
     seen = work.bench.touched.seen(key, session)
-    return {"_id": {"$nin": seen}}
+    test = as_document(seen.named("$nin"))
+    return {"_id": RawBSONDocument(test)}

@@ -13,9 +13,11 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
 from ..ops import Delete, Insert
+from .id_list import IdList
 from .putback import drain
 from .ranges import ids_in
-from .views import as_bytes
+from .raw import by_id, id_key
+from .target import Target
 from .work import Work
 
 _BATCH_SIZE = 1000
@@ -45,7 +47,7 @@ def take_documents_again(
     source = entry["details"][0]
     found = list(work.db[collection].find(ids_in(entry["ids"]), session=session))
     if found:
-        work.db[source].insert_many(found, session=session)
+        Target(work, source, session).insert(found)
         work.db[collection].delete_many(ids_in(entry["ids"]), session=session)
     return len(entry["ids"])
 
@@ -53,9 +55,9 @@ def take_documents_again(
 def without_those_back(
     work: Work,
     collection: str,
-    given: Sequence[dict[str, Any]],
+    given: Sequence[RawBSONDocument],
     session: ClientSession,
-) -> list[dict[str, Any]]:
+) -> list[RawBSONDocument]:
     """Return the documents to insert: where some came back, those not there yet.
 
     A script that says again what it deleted gets the former documents.
@@ -63,13 +65,13 @@ def without_those_back(
     if not work.before.get("sources"):
         return list(given)
     there = taken_ids(work, collection, given, session)
-    return [doc for doc in given if as_bytes(doc["_id"]) not in there]
+    return [doc for doc in given if id_key(doc) not in there]
 
 
 def taken_ids(
     work: Work,
     collection: str,
-    documents: Sequence[Mapping[str, Any]],
+    documents: Sequence[RawBSONDocument],
     session: ClientSession,
 ) -> set[bytes]:
     """Return the keys of those `_id`s that documents of a collection have now.
@@ -77,27 +79,27 @@ def taken_ids(
     By the collation of the collection: in a lax one an `A` takes the place of an `a`.
     """
     target = work.db[collection]
-    ids = {as_bytes(document["_id"]): document["_id"] for document in documents}
-    found = target.find(ids_in(list(ids.values())), _ID_ONLY, session=session)
-    taken = {as_bytes(document["_id"]) for document in found}
-    if taken <= ids.keys():
+    keys = set(map(id_key, documents))
+    found = target.find(ids_in(IdList.of(documents)), _ID_ONLY, session=session)
+    taken = set(map(id_key, found))
+    if taken <= keys:
         return taken
     return {
-        key
-        for key, _id in ids.items()
-        if target.find_one({"_id": {"$eq": _id}}, _ID_ONLY, session=session)
+        id_key(document)
+        for document in documents
+        if target.find_one(by_id(document), _ID_ONLY, session=session)
     }
 
 
 def _put_back(work: Work, collection: str, source: str) -> None:
     def insert(kept: Sequence[RawBSONDocument], session: ClientSession) -> None:
         taken = taken_ids(work, collection, kept, session)
-        back = [doc for doc in kept if as_bytes(doc["_id"]) not in taken]
+        back = [doc for doc in kept if id_key(doc) not in taken]
         if back:
-            ids = [document["_id"] for document in back]
+            ids = IdList.of(back)
             sources = [source] * len(ids)
             work.bench.touched.add(work.record, ids, session, details=sources)
-            work.db[collection].insert_many(back, session=session)
+            Target(work, collection, session).insert(back)
             work.db[source].delete_many(ids_in(ids), session=session)
 
     drain(work, source, insert, batch_size=_BATCH_SIZE)

@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
-from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from ..ops import BATCH_SIZE
 from .batches import walk_once
+from .id_list import IdList
 from .paths import FieldPath
-from .ranges import Query, both, ids_in, range_of
-from .views import as_bytes
+from .ranges import Query, after, both, ids_in
+from .raw import id_key, literal_of
+from .target import Target
 from .walk import Batch, Reads, Walk, read_capped
 from .work import Work
 
@@ -42,11 +43,11 @@ def put_values_back(
     def write(work: Work, batch: Batch, session: ClientSession) -> int:
         standing = fill_in(work, batch.documents, collection, path, session)
         for depth in sorted(set(standing.values())):
-            ids = [
-                document["_id"]
+            ids = IdList.of(
+                document
                 for document in batch.documents
-                if standing.get(as_bytes(document["_id"])) == depth
-            ]
+                if standing.get(id_key(document)) == depth
+            )
             mark(work, aside, ids, depth, session)
         return len(standing)
 
@@ -63,13 +64,11 @@ def take_values_again(
     def take(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
         depths = {document["put_back"] for document in documents}
         for depth in sorted(depths):
-            ids = [doc["_id"] for doc in documents if doc["put_back"] == depth]
-            work.db[collection].update_many(
-                both(ids_in(ids), {"$expr": path.present}),
-                path.take_out(depth),
-                session=session,
+            ids = IdList.of(doc for doc in documents if doc["put_back"] == depth)
+            Target(work, collection, session).update(
+                both(ids_in(ids), {"$expr": path.present}), path.take_out(depth)
             )
-        unmark(work, aside, [document["_id"] for document in documents], session)
+        unmark(work, aside, IdList.of(documents), session)
 
     drain(work, aside, take, query=PUT_BACK, batch_size=batch_size)
 
@@ -81,7 +80,7 @@ def restore_values(
 
     def restore(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
         standing = fill_in(work, documents, collection, path, session)
-        ids = [doc["_id"] for doc in documents if as_bytes(doc["_id"]) in standing]
+        ids = IdList.of(doc for doc in documents if id_key(doc) in standing)
         work.db[aside].delete_many(ids_in(ids), session=session)
 
     drain(work, aside, restore, batch_size=batch_size)
@@ -97,22 +96,17 @@ def fill_in(
 ) -> Standing:
     """Put kept values into those of their documents that lack the field."""
     target = work.db[collection]
-    query = both(ids_in([doc["_id"] for doc in kept]), {"$expr": path.absent})
+    query = both(ids_in(IdList.of(kept)), {"$expr": path.absent})
     shape = {"_id": True, "standing": path.standing}
     standing = {
-        as_bytes(found["_id"]): int(found["standing"])
+        id_key(found): int(found["standing"])
         for found in target.find(query, shape, session=session)
     }
-    writes = [
-        UpdateOne(
-            {"_id": doc["_id"]},
-            path.put({"$literal": doc["value"]}, int(doc["at"])),
-        )
+    Target(work, collection, session).update_each(
+        (doc, path.put(literal_of(doc, "value"), int(doc["at"])))
         for doc in kept
-        if as_bytes(doc["_id"]) in standing
-    ]
-    if writes:
-        target.bulk_write(writes, ordered=False, session=session)
+        if id_key(doc) in standing
+    )
     return standing
 
 
@@ -129,10 +123,10 @@ def drain(
     There is no checkpoint: what was handled does not match any more, and the rest is
     looked at again.
     """
-    last: list[Any] = []
+    last: IdList = IdList.of(())
 
-    def attempt(session: ClientSession) -> list[Any]:
-        where = both(query or {}, range_of({"last": last[-1]}) if last else {})
+    def attempt(session: ClientSession) -> IdList:
+        where = both(query or {}, after(last.last) if last else {})
         found = work.db[aside].find(
             where, sort=[("_id", 1)], limit=batch_size or BATCH_SIZE, session=session
         )
@@ -140,7 +134,7 @@ def drain(
         if documents:
             take(documents, session)
             work.checkpoint(session, {}, documents=0)
-        return [document["_id"] for document in documents]
+        return IdList.of(documents)
 
     while ids := work.transact(attempt):
         last = ids
@@ -151,14 +145,14 @@ PUT_BACK: Query = {"put_back": {"$exists": True}}
 
 
 def mark(
-    work: Work, aside: str, ids: list[Any], depth: int, session: ClientSession
+    work: Work, aside: str, ids: Sequence[Any], depth: int, session: ClientSession
 ) -> None:
     """Mark values as put back; depth: what FieldPath.standing said before."""
     update = {"$set": {"put_back": depth}}
     work.db[aside].update_many(ids_in(ids), update, session=session)
 
 
-def unmark(work: Work, aside: str, ids: list[Any], session: ClientSession) -> None:
+def unmark(work: Work, aside: str, ids: Sequence[Any], session: ClientSession) -> None:
     update = {"$unset": {"put_back": ""}}
     work.db[aside].update_many(ids_in(ids), update, session=session)
 

@@ -13,7 +13,10 @@ from decimal import Decimal
 from typing import Any
 
 from bson import Decimal128
+from bson.raw_bson import RawBSONDocument
 
+from .id_list import IdList
+from .raw import Element, as_document
 from .views import as_bytes
 
 Query = Mapping[str, Any]
@@ -39,6 +42,12 @@ def range_of(place: Mapping[str, Any]) -> Query:
     return {"$expr": {"$and": tests}} if tests else {}
 
 
+def after(last: Element) -> Query:
+    """Return the filter for the `_id`s after one, which stays the bytes that it is."""
+    literal = RawBSONDocument(as_document(last.named("$literal").bytes))
+    return {"$expr": {"$gt": ["$_id", literal]}}
+
+
 def beginnings_of(place: Mapping[str, Any]) -> Iterator[Query]:
     """Yield filters for the beginning of a range, the quickest first.
 
@@ -58,7 +67,10 @@ def both(*queries: Query) -> Query:
 
 
 def ids_in(ids: Sequence[Any]) -> Query:
-    return {"_id": {"$in": list(ids)}}
+    """Return the filter for documents by their `_id`s."""
+    if not isinstance(ids, IdList):
+        return {"_id": {"$in": list(ids)}}
+    return {"_id": RawBSONDocument(as_document(ids.named("$in")))}
 
 
 def _kind_of(value: Any) -> str | None:

@@ -15,9 +15,10 @@ from pymongo.client_session import ClientSession
 
 from ..crashpoints import around
 from ..revision import Direction
-from .id_list import as_document, ids_element
+from .id_list import IdList
+from .raw import as_document, field_of
 from .steps import StepRecord
-from .views import EXACT, ExactDatabase, as_bytes, command, native
+from .views import EXACT, ExactDatabase, command, native
 
 TOUCHED = "_migrations_touched"
 
@@ -48,33 +49,49 @@ class Touched:
         session: ClientSession,
         *,
         details: Sequence[Any] = (),
+        others: IdList | None = None,
         **more: Any,
     ) -> None:
         """Remember the documents of a batch. more: as in the docstring of the class."""
-        key = _batch(record)
+        key, written = _batch(record), IdList.like(ids)
+        beside = () if others is None else (others.named("others"),)
         if self._transactions:
             rest = {"_id": key, "details": list(details), **more}
             entry = bson.encode(rest, codec_options=EXACT)[4:-1]
-            whole = as_document(entry, ids_element(ids))
+            whole = as_document(entry, written.named("ids"), *beside)
             self._db[TOUCHED].insert_one(RawBSONDocument(whole), session=session)
             return
         # A crash may have left the entry of this batch, whose rest is done now.
-        there = set(map(as_bytes, self.seen(key)))
-        new = [n for n, _id in enumerate(ids) if as_bytes(_id) not in there]
-        push = {"ids": {"$each": [ids[n] for n in new]}}
+        there = set(self.seen(key).keys)
+        new = [n for n, each in enumerate(written.keys) if each not in there]
+        ids_new = written.only(written.keys[n] for n in new)
+        push: dict[str, Any] = {
+            "ids": RawBSONDocument(as_document(ids_new.named("$each")))
+        }
         push["details"] = {"$each": [details[n] for n in new] if details else []}
+        setting = as_document(bson.encode(more, codec_options=EXACT)[4:-1], *beside)
         update: dict[str, Any] = {"$push": push}
-        if more:
-            update["$set"] = more
+        if more or beside:
+            update["$set"] = RawBSONDocument(setting)
         self._entries.update_one({"_id": key}, update, upsert=True, session=session)
 
     def last(
         self, record: StepRecord, session: ClientSession
     ) -> Mapping[str, Any] | None:
-        """Return the newest entry of a step, None if there is none left."""
-        return self._entries.find_one(
+        """Return the newest entry of a step, None if there is none left.
+
+        Its `ids` are an IdList.
+        """
+        found = self._db[TOUCHED].find_one(
             _entries_of(record), sort=[("_id", -1)], session=session
         )
+        if found is None:
+            return None
+        return {
+            "_id": found["_id"],
+            "ids": _ids_of(found, "ids"),
+            "details": found["details"],
+        }
 
     def take_off(self, entry: Mapping[str, Any], session: ClientSession) -> None:
         self._entries.delete_one({"_id": entry["_id"]}, session=session)
@@ -92,21 +109,21 @@ class Touched:
             yield entry["_id"], entry["reach"], entry["count"]
 
     def raw_ids(self, key: Mapping[str, Any]) -> bytes | None:
-        """Return the `_id`s that a batch wrote, as bytes; see `ids_element`."""
+        """Return the `_id`s that a batch wrote, as bytes; see IdList.element."""
         shape = {"_id": False, "ids": True}
         found = self._db[TOUCHED].find_one({"_id": key}, shape)
         return None if found is None else bytes(found.raw)[4:-1]
 
     def seen(
         self, key: Mapping[str, Any], session: ClientSession | None = None
-    ) -> list[Any]:
+    ) -> IdList:
         """Return the `_id`s seen in the range of a batch, those caught up too."""
         query = {"$or": [{"_id": key}, {"of": key}]}
-        shape = {"ids": True, "others": True}
-        ids = []
-        for entry in self._entries.find(query, shape, session=session):
-            ids += [*entry["ids"], *entry.get("others", ())]
-        return ids
+        shape = {"_id": False, "ids": True, "others": True}
+        found = list(self._db[TOUCHED].find(query, shape, session=session))
+        return IdList.joined(
+            _ids_of(entry, name) for entry in found for name in ("ids", "others")
+        )
 
     @around("mongo.touched.forget")
     def forget(self, record: StepRecord) -> None:
@@ -119,6 +136,12 @@ class Touched:
         self._entries.delete_many(
             {"_id.revision": revision, "_id.direction": str(direction)}
         )
+
+
+def _ids_of(entry: RawBSONDocument, name: str) -> IdList:
+    """Return the `_id`s of an entry; none where it has no such field."""
+    found = field_of(entry, name)
+    return IdList(as_document() if found is None else found.value)
 
 
 def _step(record: StepRecord) -> dict[str, Any]:

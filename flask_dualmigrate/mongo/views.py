@@ -28,6 +28,7 @@ EXACT: CodecOptions[RawBSONDocument] = CodecOptions(
     document_class=RawBSONDocument,
     tz_aware=True,
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="surrogateescape",
 )
 """Documents stay the bytes that they are, so that they can be put back as they were."""
 

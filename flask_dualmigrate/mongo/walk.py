@@ -11,10 +11,12 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 from pymongo.cursor import Cursor
 
+from ..errors import OperationError
 from ..ops import MISSING
-from .id_list import IdList, ids_stages
+from .failures import shown
+from .id_list import IdList, ids_stages, value_of
 from .ranges import Query, beginnings_of, both, ids_in, range_of
-from .views import as_bytes
+from .raw import SYMBOL, Element, as_document, id_key, id_of, survives_decoding
 from .work import Work
 
 MOST_BYTES = 8 * 1024 * 1024
@@ -42,7 +44,8 @@ class Walk:
     Reads.DOCUMENTS; None reads them whole. phase: walks of one operation are numbered
     in their order. exempt: asides; documents that were put back from them are passed
     over. workers: how many parts of the `_id` range are walked side by side.
-    clustered: the collection is stored by `_id`, without an index on it.
+    clustered: the collection is stored by `_id`, without an index on it. odd_ids: it
+    has `_id`s of the types ODD, which are to be read from the documents.
     document_bytes: the average size of its documents. remembers: its batches are in
     Touched, with their ranges.
     """
@@ -56,6 +59,7 @@ class Walk:
     exempt: tuple[str, ...] = ()
     workers: int = 1
     clustered: bool = False
+    odd_ids: bool = False
     document_bytes: int = 1
     remembers: bool = False
 
@@ -73,7 +77,7 @@ class Batch:
     """
 
     walk: Walk
-    ids: Sequence[Any]
+    ids: IdList
     documents: tuple[RawBSONDocument, ...]
     round: int
     last: Any
@@ -103,13 +107,13 @@ def read(
     for beginning in beginnings_of(place):
         query = both(beginning, walk.query)
         if walk.reads is Reads.BOUNDS:
-            ids: Sequence[Any] = ()
+            ids = IdList.of(())
             documents: tuple[RawBSONDocument, ...] = ()
             last = _bound(work, walk, query, place, size, session)
             is_full = last is not MISSING
         else:
             ids, documents = _contents(work, walk, query, place, size, session)
-            last = ids[-1] if ids else MISSING
+            last = _last(walk, ids.last) if ids else MISSING
             is_full = len(ids) == size or _is_capped(documents)
         if is_full:
             break
@@ -122,7 +126,7 @@ def read(
     within = both(range_of(span), walk.query)
     if walk.exempt:
         documents = _without_put_back(work, walk.exempt, documents, session)
-        ids = [document["_id"] for document in documents]
+        ids = IdList.of(documents)
         within = both(ids_in(ids), walk.query)
     return Batch(walk, ids, documents, place.get("round", 0), last, span, within)
 
@@ -141,7 +145,22 @@ def read_some(
     if not ids:
         return None
     within = both(ids_in(ids), walk.query)
-    return Batch(walk, ids, documents, 1, ids[-1], {}, within, of)
+    last = _last(walk, ids.last)
+    return Batch(walk, ids, documents, 1, last, {}, within, of)
+
+
+def _last(walk: Walk, found: Element) -> Any:
+    """Return an `_id` that a walk may go on from.
+
+    Raises OperationError for one that would be another when PyMongo writes it.
+    """
+    if found.kind != SYMBOL and not survives_decoding(as_document(found.bytes)):
+        raise OperationError(
+            f"{walk.collection} has an _id that PyMongo cannot read and write again: "
+            f"{shown(value_of(found))}",
+            hint="Insert that document with another _id, and delete the old one.",
+        )
+    return value_of(found)
 
 
 def _bound(
@@ -161,7 +180,7 @@ def _bound(
         query, only_id, sort=[("_id", 1)], skip=size - 1, limit=1, session=session
     )
     for document in _from(walk, found, place):
-        return document["_id"]
+        return _last(walk, id_of(document))
     return MISSING
 
 
@@ -170,7 +189,7 @@ def _end(work: Work, walk: Walk, query: Query, session: ClientSession) -> Any:
     end = work.db[walk.collection].find_one(
         query, {"_id": True}, sort=[("_id", -1)], session=session
     )
-    return MISSING if end is None else end["_id"]
+    return MISSING if end is None else _last(walk, id_of(end))
 
 
 def _from(
@@ -193,26 +212,26 @@ def _contents(
     place: Mapping[str, Any],
     size: int,
     session: ClientSession,
-) -> tuple[Sequence[Any], tuple[RawBSONDocument, ...]]:
+) -> tuple[IdList, tuple[RawBSONDocument, ...]]:
     """Return the `_id`s of a batch, and its documents where the walk reads them."""
-    if walk.reads is not Reads.DOCUMENTS and not walk.clustered:
+    if walk.reads is not Reads.DOCUMENTS and not walk.clustered and not walk.odd_ids:
         return _ids(work, walk, query, size, session), ()
     shape = walk.shape if walk.reads is Reads.DOCUMENTS else {"_id": True}
     cursor = work.db[walk.collection].find(
         query, shape, sort=[("_id", 1)], limit=size, session=session
     )
     documents = read_capped(_from(walk, cursor, place))
-    return [document["_id"] for document in documents], documents
+    return IdList.of(documents), documents
 
 
 def _ids(
     work: Work, walk: Walk, query: Query, size: int, session: ClientSession
-) -> Sequence[Any]:
+) -> IdList:
     """Return the `_id`s of a batch, sorted."""
     stages = ids_stages(query, at_most=size)
     for found in work.db[walk.collection].aggregate(stages, session=session):
-        return IdList(found)
-    return ()
+        return IdList.grouped(found)
+    return IdList.of(())
 
 
 def _without_put_back(
@@ -222,11 +241,10 @@ def _without_put_back(
     session: ClientSession,
 ) -> tuple[RawBSONDocument, ...]:
     for aside in asides:
-        ids = [document["_id"] for document in documents]
-        query = both(ids_in(ids), {"put_back": {"$exists": True}})
+        query = both(ids_in(IdList.of(documents)), {"put_back": {"$exists": True}})
         found = work.db[aside].find(query, {"_id": True}, session=session)
-        back = {as_bytes(document["_id"]) for document in found}
-        documents = tuple(doc for doc in documents if as_bytes(doc["_id"]) not in back)
+        back = set(map(id_key, found))
+        documents = tuple(doc for doc in documents if id_key(doc) not in back)
     return documents
 
 

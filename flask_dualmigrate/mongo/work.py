@@ -28,7 +28,7 @@ from .replication import Replication
 from .steps import StepRecord, StepStatus, StepStore
 from .touched import Touched
 from .transactions import transact
-from .views import DURABLE, EXACT, ExactDatabase
+from .views import DURABLE, EXACT, ExactDatabase, collection_info
 
 Result = TypeVar("Result")
 
@@ -74,6 +74,7 @@ class Work:
         self.db = bench.db
         self.record = draft
         self._session = session
+        self._validated: dict[str, bool] = {}
         self._pending: StepRecord | None = None
         self._began_s, self._began_at = time.monotonic(), draft.documents
 
@@ -85,6 +86,18 @@ class Work:
     @property
     def is_downgrade(self) -> bool:
         return self.record.direction is Direction.DOWNGRADE
+
+    def bypasses(self, collection: str) -> bool:
+        """True if writes go by the validator of a collection: those of going back.
+
+        Without a validator there is no need, nor the right to that.
+        """
+        if not self.is_downgrade and self.record.status is not StepStatus.UNDOING:
+            return False
+        if collection not in self._validated:
+            info = collection_info(self.db, collection)
+            self._validated[collection] = bool(info and "validator" in info["options"])
+        return self._validated[collection]
 
     def begin(self, before: Mapping[str, Any]) -> None:
         """Write the record, with what was there before; the work may start."""
@@ -160,14 +173,18 @@ class Work:
         A UUID, or a type of the app's own registry, becomes what the app would store.
         Raises OperationError for a value that BSON has no type for.
         """
+        data = self.encoded({"value": value})
+        return RawBSONDocument(data, codec_options=EXACT)["value"]
+
+    def encoded(self, document: Mapping[str, Any]) -> bytes:
+        """Return a document as the app would store it; see `native`."""
         options = self.bench.app_db.codec_options
         try:
-            data = bson.encode({"value": value}, codec_options=options)
+            return bson.encode(document, codec_options=options)
         except (BSONError, OverflowError, TypeError, ValueError) as error:
             raise OperationError(
                 f"The script has a value that MongoDB cannot store: {error}"
             ) from error
-        return RawBSONDocument(data, codec_options=EXACT)["value"]
 
     def _adopt(self, record: StepRecord) -> None:
         grown = record.documents != self.record.documents
