@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from .backups import BackupFolder, Manifest, MongoPart, PostgresPart, Scope
 from .graph import RevisionGraph
 from .holder import Holder
-from .journal import Entry
+from .journal import Entry, Undone
 from .restoration import Kept, Restorer, Unfinished
 from .revision import BackendName, Direction, Revision, Step
 
@@ -414,8 +414,8 @@ class Backend(Protocol):
 
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
-    ) -> str | None:
-        """Undo what `execute` did; return None, or why some of it stays.
+    ) -> Undone:
+        """Undo what `execute` did; return what of it stays.
 
         by_script: False: the script is not to blame, so that no checksum is recorded
         for the failure, and whoever waited for this run tries it again.

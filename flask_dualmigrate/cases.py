@@ -210,11 +210,12 @@ def _stopped(
         for doubt in doubts.get((name, entry.revision), ())
     )
     verb = "failed, and some of it stays" if entry.partial else "stopped half-way"
+    what = f"The {'undoing of the ' if entry.undoing else ''}{entry.direction}"
     return Case(
         "half-done",
         name,
         entry.revision,
-        f"The {entry.direction} of {entry.revision} {verb} on {name.label}{far}{error}",
+        f"{what} of {entry.revision} {verb} on {name.label}{far}{error}",
         (*choices, *given_up),
     )
 

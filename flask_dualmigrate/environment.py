@@ -21,14 +21,8 @@ from .config import Config
 from .consistency import require_consistent
 from .errors import DatabaseUnavailable, IntegrityError, UsageError, redact
 from .events import lock_told, run_told, waits_told
-from .executor import (
-    UNDECIDED,
-    Executor,
-    StepResult,
-    after_restore,
-    require_pair,
-    way_back,
-)
+from .executor import UNDECIDED, Executor, StepResult, require_pair
+from .failure import after_restore, way_back
 from .forerunner import refuse_repetition
 from .graph import RevisionGraph
 from .lock_wait import Waiting

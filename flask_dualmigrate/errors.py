@@ -31,6 +31,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote, quote_plus, unquote
 
+from .text import cut, visible
+
 _PASSWORD_IN_URL = re.compile(r"(?P<head>://[^:/?#\s]*:)[^\s]*(?=@)")
 _PASSWORD_IN_DSN = re.compile(
     r"(?i)((?:password|passwd|pwd)['\"]?\s*[=:]\s*)"
@@ -72,6 +74,11 @@ def redact(text: str) -> str:
     return _PASSWORD_IN_DSN.sub(r"\1***", text)
 
 
+def shown(text: str) -> str:
+    """Return a text for people: no password, nothing that a terminal obeys, no end."""
+    return visible(cut(redact(text)), lines=True)
+
+
 class DualMigrateError(Exception):
     """Base of all errors of this package.
 
@@ -85,9 +92,9 @@ class DualMigrateError(Exception):
     def __init__(
         self, what: str, *, where: str | None = None, hint: str | None = None
     ) -> None:
-        self.what = redact(what)
-        self.where = redact(where) if where else None
-        self.hint = redact(hint) if hint else None
+        self.what = shown(what)
+        self.where = shown(where) if where else None
+        self.hint = shown(hint) if hint else None
         super().__init__(str(self))
 
     def __str__(self) -> str:
@@ -174,7 +181,7 @@ class Unconfirmed(UsageError):
 
     def __init__(self, what: str, *, losses: Sequence[str], hint: str) -> None:
         super().__init__(what, hint=hint)
-        self.losses = tuple(map(redact, losses))
+        self.losses = tuple(map(shown, losses))
 
 
 class IntegrityError(DualMigrateError):

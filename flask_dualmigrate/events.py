@@ -28,12 +28,16 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "lock_taken": ("backend", "waited_ms"),
         "lock_released": ("backend", "held_ms"),
         "lock_lost": ("backend",),
-        "recovered": ("revision", "direction", "backend", "how", "duration_ms"),
+        "recovered": (
+            *("revision", "direction", "backend", "how", "notes", "duration_ms"),
+        ),
         "backup_made": ("backup", "backends", "size_bytes", "duration_ms"),
         "step_begun": ("revision", "direction", "backends"),
         "step_done": ("revision", "direction", "backends", "duration_ms"),
         "step_failed": ("revision", "direction", "backends", "error", "duration_ms"),
-        "step_undone": ("revision", "direction", "backend", "stays", "duration_ms"),
+        "step_undone": (
+            *("revision", "direction", "backend", "stays", "notes", "duration_ms"),
+        ),
         "operation_begun": (
             *("revision", "direction", "backend", "step", "operation", "collection"),
             "carried_on",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -20,12 +20,12 @@ from .errors import (
     IntegrityError,
     LockLost,
     OutcomeUnknown,
-    PartialFailure,
     StepInDoubt,
     redact,
 )
 from .events import since_ms, tell
-from .journal import Entry
+from .failure import Run, Stands, failure, reason_of, stands
+from .journal import Entry, Undone
 from .plan import Plan, States
 from .restoration import OnError
 from .revision import BackendName, Direction, Revision, Step
@@ -40,10 +40,14 @@ Backends = Mapping[BackendName, Backend]
 
 @dataclasses.dataclass(frozen=True)
 class StepResult:
-    """One step that was done. duration_ms: milliseconds, all sides together."""
+    """One step that was done. duration_ms: milliseconds, all sides together.
+
+    notes: what there is to know of one that was undone, and what of it stays.
+    """
 
     step: Step
     duration_ms: int
+    notes: tuple[str, ...] = ()
 
 
 def require_pair(states: States) -> None:
@@ -95,6 +99,7 @@ class Executor:
         self._backends = backends
         self._on_step = on_step or (lambda step: None)
         self._keep_going = keep_going or (lambda: None)
+        self._left = Stands()
 
     def pair(self, states: States) -> None:
         """See that both sides belong together; give them an id at their first run.
@@ -126,42 +131,48 @@ class Executor:
         for name, state in states.items():
             for entry in state.open_entries():
                 step = Step(revision_of(entry), entry.direction, (name,))
+                notes: tuple[str, ...] = ()
                 started, how = time.monotonic(), "undone"
                 if partner_decided(states, name, entry):
                     self._backends[name].settle(step)
                     how = "closed"
                 elif entry.direction is not direction:
-                    self._undo_open(name, step)
+                    notes = self._undo_open(name, step)
                 else:
                     continue
                 changed = True
                 _tell(
                     "recovered",
                     f"what was open of the {entry.direction} of {entry.revision} "
-                    f"is {how}",
+                    f"is {how}{_except_for(notes)}",
                     step,
                     started,
+                    level=logging.WARNING if notes else logging.INFO,
                     backend=name,
                     how=how,
+                    notes=notes or None,
                 )
         return changed
 
-    def _undo_open(self, name: BackendName, step: Step) -> None:
+    def _undo_open(self, name: BackendName, step: Step) -> tuple[str, ...]:
+        """Take back what is open; return what there is to know of that."""
         started = time.monotonic()
         try:
-            why = self._backends[name].revert(step, None)
+            undone = self._backends[name].revert(step, None)
         except Interrupted as stopped:
             stopped.revision = step.revision.id
             raise
-        self.undone.append(StepResult(step, int((time.monotonic() - started) * 1000)))
-        if why is not None:
+        self.undone.append(StepResult(step, since_ms(started), undone.notes))
+        if undone.stays is not None:
+            noted = "".join(f"; {note}" for note in undone.notes)
             raise IntegrityError(
                 f"The {step.direction} of {step.revision.id} stopped half-way, and "
-                f"cannot be undone: {why}",
+                f"cannot be undone: {undone.stays}{noted}",
                 where=str(name),
                 hint=f"Carry it on with: flask db-migrate {step.direction} "
                 f"{step.target}",
             )
+        return undone.notes
 
     def run(self, plan: Plan) -> tuple[StepResult, ...]:
         """Do the steps of a plan.
@@ -194,10 +205,10 @@ class Executor:
                 stopped.revision = step.revision.id
             raise
         except Exception as error:
-            failure = self._failure(plan, results, step, error)
-            if failure is error:
+            told = self._told(plan, results, step, error)
+            if told is error:
                 raise
-            raise failure from error
+            raise told from error
         reached("step.executed")
         self._settle(step)
         reached("step.settled")
@@ -206,8 +217,18 @@ class Executor:
         _tell("step_done", text, step, started, backends=sides)
         return StepResult(step, duration_ms)
 
+    def _told(
+        self, plan: Plan, results: list[StepResult], step: Step, error: Exception
+    ) -> Exception:
+        """Return what to raise for a step that failed."""
+        ids = [result.step.revision.id for result in results]
+        backup = None if isinstance(error, UNDECIDED) else self.backup
+        run = Run(plan, ids, [*self._backends], backup, self.on_error)
+        return failure(run, step, error, self._left)
+
     def _execute(self, step: Step) -> None:
         done: list[Backend] = []
+        self._left = Stands()
         started = time.monotonic()
         for name in step.backends:
             backend = self._backends[name]
@@ -249,25 +270,33 @@ class Executor:
             raise
 
     def _undo(self, backends: list[Backend], step: Step, error: Exception) -> None:
-        """Take a failed step back, newest first; note on the error what stays."""
+        """Take a failed step back, newest first; remember what stays."""
         text = redact(str(error))
         by_script = getattr(error, "exit_code", 1) == 1
         for backend in reversed(backends):
-            started = time.monotonic()
+            started, name = time.monotonic(), backend.name
             try:
-                why = backend.revert(step, text, by_script=by_script)
+                undone = backend.revert(step, text, by_script=by_script)
             except Interrupted as stopped:
                 stopped.add_note(f"It had failed, and is being undone: {text}")
                 raise
             except Exception as undo_error:
                 # Whatever it was: the other side must be undone all the same.
-                why = _reason(undo_error)
-            if why is not None:
-                error.add_note(f"On {backend.name.label} some of it stays: {why}")
-            name = backend.name
-            end = "undone" if why is None else f"not undone: {why}"
-            what = f"{step.direction} {step.revision.id} on {name.label} {end}"
-            _tell("step_undone", what, step, started, backend=name, stays=why)
+                undone = Undone(reason_of(undo_error))
+            self._left += stands(name, undone)
+            end = _except_for(undone.notes)
+            if undone.stays is not None:
+                end = f" only in part: {undone.stays}{end}"
+            _tell(
+                "step_undone",
+                f"{step.direction} {step.revision.id} on {name.label} undone{end}",
+                step,
+                started,
+                level=logging.WARNING if end else logging.INFO,
+                backend=name,
+                stays=undone.stays,
+                notes=undone.notes or None,
+            )
 
     def _keep(self, backend: Backend, step: Step, error: Exception) -> None:
         """Leave a failed step as it stands: the next run carries it on."""
@@ -275,104 +304,13 @@ class Executor:
             backend.keep(step, redact(str(error)))
         except DualMigrateError as other:
             # It stays open then, as after a kill: that is carried on too.
-            error.add_note(f"That it failed could not be written down: {other}")
-
-    def _failure(
-        self, plan: Plan, results: list[StepResult], step: Step, error: Exception
-    ) -> Exception:
-        """Return what to raise for a failed step.
-
-        What is no fault of the script keeps its own class, and so its exit code.
-        """
-        if getattr(error, "exit_code", 1) != 1:
-            done = _ids(results)
-            kept = hasattr(error, "__notes__") or self.on_error is OnError.KEEP
-            if kept and self.backup is not None and not isinstance(error, UNDECIDED):
-                error.add_note(f"Or {way_back(self.backup, [*self._backends])}")
-            if done:
-                error.add_note(f"Done before it: {done}.")
-            return error
-        ids = [item.revision.id for item in plan.steps]
-        place = ids.index(step.revision.id)
-        notes = getattr(error, "__notes__", [])
-        stays = "; ".join(redact(note) for note in notes)
-        reason = redact(f"{_reason(error)}")
-        return PartialFailure(
-            f"The {step.direction} of {step.revision.id} failed: {reason}",
-            applied=[result.step.revision.id for result in results],
-            failed=step.revision.id,
-            untouched=ids[place + 1 :],
-            error=error,
-            hint=self._what_stands(plan, results, step, stays),
-        )
-
-    def _what_stands(
-        self, plan: Plan, results: list[StepResult], step: Step, stays: str
-    ) -> str:
-        done = _ids(results)
-        before = f"Done before it: {done}. " if done else ""
-        again = f"flask db-migrate {plan.direction} {plan.fixed_target}"
-        back = ""
-        if self.backup is not None:
-            back = f"; or {way_back(self.backup, [*self._backends])}"
-        if self.on_error is not OnError.UNDO:
-            stays = "; ".join(filter(None, ["What it had done is kept", stays]))
-        if stays:
-            return (
-                f"{before}{stays}. Mend the script without changing what is done, then "
-                f"carry on with: {again}{back}"
-            )
-        is_up = step.direction is Direction.UPGRADE
-        return (
-            f"{before}It was undone: the revision is "
-            f"{'not applied' if is_up else 'still applied'}. Mend the script, then: "
-            f"{again}"
-        )
+            said = f"That it failed could not be written down: {reason_of(other)}"
+            self._left += Stands((said,))
 
 
-def way_back(backup: str, sides: Sequence[BackendName]) -> str:
-    """Return the words that name the command which brings everything back.
-
-    sides: of the run; a backup of one alone is asked for by its name.
-    """
-    if len(sides) > 1:
-        what, option = "both databases", ""
-    else:
-        what, option = f"the database on {sides[0].label}", f" --backend {sides[0]}"
-    return (
-        f"bring {what} back, as before this run: "
-        f"flask db-migrate restore {backup}{option}"
-    )
-
-
-def after_restore(
-    plan: Plan, backup: str, error: Exception, sides: Sequence[BackendName]
-) -> Exception:
-    """Return a failure in the words for databases that were brought back.
-
-    A script may have written to more than these, which nobody can tell from here.
-    """
-    again = f"flask db-migrate {plan.direction} {plan.fixed_target}"
-    what = "Both databases were"
-    if len(sides) == 1:
-        what = f"The database on {sides[0].label} was"
-    text = (
-        f"{what} restored from backup {backup}, as before this run. What a script did "
-        "elsewhere, such as in another database or in a file, is in no backup, and "
-        "stays"
-    )
-    if not isinstance(error, PartialFailure):
-        error.add_note(f"{text}.")
-        return error
-    ids = [step.revision.id for step in plan.steps]
-    return PartialFailure(
-        error.what,
-        applied=(),
-        failed=error.failed,
-        untouched=[i for i in ids if i != error.failed],
-        error=error.error,
-        hint=f"{text}. Mend the script, then: {again}",
-    )
+def _except_for(notes: tuple[str, ...]) -> str:
+    """Return, for a sentence, what an undoing left; empty for nothing."""
+    return f" except for this: {'; '.join(notes)}" if notes else ""
 
 
 def _tell(
@@ -390,14 +328,3 @@ def _tell(
         duration_ms=took_ms,
         **fields,
     )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, DualMigrateError):
-        return str(error).rstrip(".")
-    text = str(error).strip() or "no message"
-    return f"{type(error).__name__}: {text.splitlines()[0]}"
-
-
-def _ids(results: list[StepResult]) -> str:
-    return ", ".join(result.step.revision.id for result in results)

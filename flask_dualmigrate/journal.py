@@ -38,6 +38,8 @@ class Entry:
     awaits_partner: this side is done, and was not told yet that it is final: that the
         other side has committed too, where there is one.
     partial: it failed, and some of it could not be undone.
+    undoing: it is half undone; written before the first operation is undone.
+    notes: what the last undoing left in what it undid, a line each.
     """
 
     revision: str
@@ -56,6 +58,8 @@ class Entry:
     stamped: bool = False
     awaits_partner: bool = False
     partial: bool = False
+    undoing: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -71,6 +75,19 @@ class Entry:
             Status.RUNNING,
             Status.FAILED,
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Undone:
+    """What undoing an attempt on one side came to.
+
+    stays: why some of it could not be undone, and has to be carried on; None: all that
+    the attempt did was gone through. notes: what there is to know of that, a line each:
+    what it had to leave as it is, and how much of it.
+    """
+
+    stays: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def _user() -> str:

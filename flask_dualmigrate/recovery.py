@@ -63,12 +63,14 @@ class RepairReport:
     """What `repair` shows: the journals side by side, and each case.
 
     rows: revisions, newest first: those that a case is about or on which the sides
-    differ. heads: where each side stands.
+    differ. heads: where each side stands. notes: what the last undoing of a revision
+    left in the databases, a line each.
     """
 
     rows: tuple[RevisionStatus, ...]
     heads: Mapping[BackendName, tuple[str, ...]]
     cases: tuple[Case, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -79,12 +81,14 @@ class RepairReport:
 class UndoResult:
     """What `repair --undo` took back; closed: sides whose partner had decided.
 
-    A closed one was not undone: it is done on both sides.
+    A closed one was not undone: it is done on both sides. notes: what the undoing had
+    to leave, a line each.
     """
 
     revision: str
     undone: tuple[BackendName, ...]
     closed: tuple[BackendName, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from .plan import States
 from .recovery import AcceptResult, Case, RepairReport, UndoResult
 from .results import RepairResult
 from .revision import BackendName, Direction, Revision, Step
-from .status import RevisionStatus, edited_ids, make_status
+from .status import RevisionStatus, edited_ids, make_status, undoing_notes
 
 Confirm = Callable[[Sequence[str]], None]
 Repaired = RepairReport | RepairResult | UndoResult | AcceptResult
@@ -107,7 +107,9 @@ def report(env: Environment, only: str | None = None) -> RepairReport:
     heads = {
         name: env.directory.heads_of(state.applied) for name, state in states.items()
     }
-    return RepairReport(_rows(env, states, cases), heads, cases)
+    return RepairReport(
+        _rows(env, states, cases), heads, cases, undoing_notes(states, only)
+    )
 
 
 def _ways(env: Environment, name: BackendName, entry: Entry) -> Ways:
@@ -162,7 +164,8 @@ def _undo(env: Environment, revision: Revision, confirm: Confirm | None) -> Undo
         executor.recover(only, _opposite(found), lambda entry: revision)
     undone = tuple(name for result in executor.undone for name in result.step.backends)
     closed = tuple(name for name in found if name not in undone)
-    return UndoResult(revision.id, undone, closed)
+    notes = tuple(note for result in executor.undone for note in result.notes)
+    return UndoResult(revision.id, undone, closed, notes)
 
 
 def _refuse_what_stays(

@@ -116,6 +116,20 @@ def half_done(states: States) -> tuple[str, ...]:
     )
 
 
+def undoing_notes(states: States, only: str | None = None) -> tuple[str, ...]:
+    """Say what the last undoing of each revision left, a line each.
+
+    only: of this revision.
+    """
+    return tuple(
+        f"{entry.revision} was undone on {name.label} except for this: {note}"
+        for name, state in states.items()
+        for entry in state.entries.values()
+        if only in (entry.revision, None)
+        for note in entry.notes
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Readiness:
     """Whether the databases are what this code needs.

@@ -14,7 +14,7 @@ from ..events import ALEMBIC_STEPS, no_less_than_warnings
 
 PACKAGE = logging.getLogger(__name__.partition(".")[0])
 
-_TOLD_OTHERWISE = {"interrupted", "run_failed", "step_failed"}
+_TOLD_OTHERWISE = {"interrupted", "run_failed", "step_failed", "step_undone"}
 """Events that the command itself puts in words."""
 
 _STANDARD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "taskName"}

@@ -60,6 +60,10 @@ def _(result: RepairReport) -> Iterator[str]:
     for case in result.cases:
         yield ""
         yield from _case(case)
+    if result.notes:
+        yield ""
+    for note in result.notes:
+        yield f"Note: {note}."
     if result.ok and result.rows:
         yield ""
         yield "Nothing is open. What is pending is done by: flask db-migrate upgrade"
@@ -79,7 +83,10 @@ def _case(case: Case) -> Iterator[str]:
 def _(result: UndoResult) -> Iterator[str]:
     if result.undone:
         where = " and ".join(name.label for name in result.undone)
-        yield f"Undone on {where}: {result.revision}."
+        end = " except for this:" if result.notes else "."
+        yield f"Undone on {where}: {result.revision}{end}"
+    for note in result.notes:
+        yield f"  {note}"
     for name in result.closed:
         yield (
             f"{result.revision} is done on both sides: its journal on {name.label} was "

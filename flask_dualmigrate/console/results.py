@@ -129,6 +129,8 @@ def _(result: ShowResult) -> Iterator[str]:
         yield f"On {name.label}:" if attempts else f"On {name.label}: never run"
         for attempt in attempts:
             yield f"  {_attempt(attempt)}"
+            for note in attempt.get("notes") or ():
+                yield f"    {note}"
 
 
 @lines.register

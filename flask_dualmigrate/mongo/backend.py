@@ -28,10 +28,10 @@ from ..errors import (
     ScriptError,
     UsageError,
 )
-from ..events import tell
+from ..events import since_ms, tell
 from ..graph import RevisionGraph
 from ..holder import Holder
-from ..journal import Entry
+from ..journal import Entry, Undone
 from ..limits import DEFAULT, Limits
 from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
@@ -48,7 +48,7 @@ from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
 from .privileges import require_privileges
 from .restore import MongoRestorer
-from .results import StepResult
+from .results import StepResult, notes_of
 from .resume import described, doubts
 from .runner import OperationRunner
 from .scripts import MongoScripts
@@ -245,8 +245,9 @@ class MongoBackend(MongoData):
                 revision_id,
                 status,
                 direction=direction,
-                duration_ms=int((time.monotonic() - started) * 1000),
+                duration_ms=since_ms(started),
                 awaits_partner=partner,
+                notes=notes_of(result.steps),
             )
 
     def is_at_work(self) -> bool:
@@ -307,33 +308,20 @@ class MongoBackend(MongoData):
 
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
-    ) -> str | None:
-        """Undo the operations newest first; return None, or why some stay done."""
+    ) -> Undone:
+        """Undo the operations newest first; write down what of it stays."""
         revision_id, direction = step.revision.id, step.direction
-        reverted = self._runner().revert(
-            revision_id, direction, self._scripts.operations(step)
-        )
+        operations = self._scripts.operations(step)
+        self._lock.require()
         with driver_errors("write its journal"):
-            if reverted.stuck is not None:
-                self._journal.finish(
-                    revision_id,
-                    Status.FAILED,
-                    direction=direction,
-                    partial=True,
-                    error=error,
-                    by_script=by_script,
-                )
-            elif direction is Direction.UPGRADE:
-                self._journal.finish(
-                    revision_id,
-                    Status.FAILED if error else Status.ROLLED_BACK,
-                    direction=direction,
-                    error=error,
-                    by_script=by_script,
-                )
-            else:
-                self._journal.restore_applied(revision_id, error=error)
-        return reverted.why
+            self._journal.begin_undoing(revision_id, direction)
+        reverted = self._runner().revert(revision_id, direction, operations)
+        undone = Undone(reverted.why, notes_of(reverted.steps))
+        with driver_errors("write its journal"):
+            self._journal.undone(
+                revision_id, direction, undone, error=error, by_script=by_script
+            )
+        return undone
 
     def settle(self, step: Step) -> None:
         self._lock.require()

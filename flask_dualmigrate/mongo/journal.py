@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,18 +16,24 @@ from pymongo.read_concern import ReadConcern
 
 from ..crashpoints import around
 from ..errors import IntegrityError
-from ..journal import Actor, Entry
+from ..journal import Actor, Entry, Undone
 from ..revision import Direction, Revision, Status
+from ..text import storable, storable_lines
 from .errors import lock_lost
 from .meta import Meta, MetaStore
+from .steps import STEPS, StepStatus
 
 COLLECTION = "_migrations"
 _KEPT_ATTEMPTS = 50
+_UNDOING = "undoing"
+"""A field that entries have since a run writes down that it begins to undo."""
 _UNSTAMPED = {
     "status": str(Status.ROLLED_BACK),
     "direction": str(Direction.DOWNGRADE),
     "awaits_partner": False,
+    _UNDOING: False,
     "partial": False,
+    "notes": [],
     "stamped": True,
 }
 
@@ -62,7 +69,30 @@ class MongoJournal:
 
     def entries(self) -> dict[str, Entry]:
         """Return revision id -> the last attempt at it."""
-        return {doc["_id"]: _entry(doc) for doc in self._last()}
+        return {doc["_id"]: self._entry_of(doc) for doc in self._last()}
+
+    def _entry_of(self, doc: Doc) -> Entry:
+        entry = _entry(doc)
+        if not entry.awaits_partner or _UNDOING in doc or not self._undone_since(doc):
+            return entry
+        return dataclasses.replace(
+            entry, status=Status.RUNNING, awaits_partner=False, undoing=True
+        )
+
+    def _undone_since(self, doc: Doc) -> bool:
+        """Return whether a run was undoing what an entry calls done.
+
+        So a kill left it before entries said so. A step that was undone before that
+        attempt had ended is of an earlier one.
+        """
+        ended = {"$gte": doc["finished_at"]} if doc.get("finished_at") else None
+        undone = {"status": str(StepStatus.UNDONE)}
+        either = [
+            {"status": str(StepStatus.UNDOING)},
+            undone if ended is None else undone | {"finished_at": ended},
+        ]
+        steps = {"_id.revision": doc["_id"], "_id.direction": doc.get("direction")}
+        return self._db[STEPS].find_one({**steps, "$or": either}) is not None
 
     def _last(self, session: ClientSession | None = None) -> Iterator[Doc]:
         """Yield each document without the attempts before the last one."""
@@ -114,12 +144,12 @@ class MongoJournal:
         awaits_partner: bool = False,
         partial: bool = False,
         error: str | None = None,
-        by_script: bool = True,
+        notes: Sequence[str] = (),
     ) -> None:
         """Write how an attempt ended, and add it to the history.
 
         status: where the revision stands now. A downgrade that was undone leaves it
-        applied, an upgrade that was undone leaves it failed. by_script: as in Backend.
+        applied, an upgrade that was undone leaves it failed.
         """
         stages = ending(
             status,
@@ -128,8 +158,50 @@ class MongoJournal:
             awaits_partner=awaits_partner,
             partial=partial,
             error=error,
+            notes=notes,
         )
-        if not by_script:
+        self._write(revision_id, stages)
+
+    @around("mongo.journal.undo")
+    def begin_undoing(self, revision_id: str, direction: Direction) -> None:
+        """Write that an attempt is being undone, before the first operation is.
+
+        Whatever it was until then, from here on it is neither done nor final.
+        """
+        self._write(revision_id, undoing(direction))
+
+    @around("mongo.journal.undone")
+    def undone(
+        self,
+        revision_id: str,
+        direction: Direction,
+        undone: Undone,
+        *,
+        error: str | None,
+        by_script: bool,
+    ) -> None:
+        """Write what undoing an attempt left. by_script: as in Backend.
+
+        All in one write: where nothing of a downgrade stays, the history tells of the
+        attempt, and the entry is as before it.
+        """
+        is_down, partial = direction is Direction.DOWNGRADE, undone.stays is not None
+        status = Status.FAILED if error or partial else Status.ROLLED_BACK
+        if is_down and not partial:
+            status, error = Status.APPLIED, error or "undone"
+        stages = ending(
+            status,
+            direction=direction,
+            partial=partial,
+            error=error,
+            notes=undone.notes,
+        )
+        left = {"notes": {"$literal": storable_lines(undone.notes)}}
+        stages.append({"$set": left})
+        if is_down and not partial:
+            as_before = {"direction": str(Direction.UPGRADE), "error": None}
+            stages.append({"$set": as_before})
+        elif not by_script:
             stages.append({"$set": {"checksum": None}})
         self._write(revision_id, stages)
 
@@ -137,18 +209,6 @@ class MongoJournal:
     def settle(self, revision_id: str) -> None:
         """Write that the partner is done too."""
         self._write(revision_id, [{"$set": {"awaits_partner": False}}])
-
-    @around("mongo.journal.restore")
-    def restore_applied(self, revision_id: str, *, error: str | None) -> None:
-        """Write that a downgrade was undone: the revision is applied as before.
-
-        In one write: the history tells the attempt, and the entry is as it was.
-        """
-        attempt = ending(
-            Status.APPLIED, direction=Direction.DOWNGRADE, error=error or "undone"
-        )
-        as_before = {"direction": str(Direction.UPGRADE), "error": None}
-        self._write(revision_id, [*attempt, {"$set": as_before}])
 
     def _write(
         self,
@@ -218,7 +278,10 @@ class MongoJournal:
         attempts = tuple(doc.get("history", ()))
         if doc.get("status") == Status.RUNNING:
             names = ("direction", "status", "started_at", "by", "host")
-            attempts += ({name: doc.get(name) for name in names},)
+            running = {name: doc.get(name) for name in names}
+            if doc.get(_UNDOING):
+                running["status"] = _UNDOING
+            attempts += (running,)
         return attempts
 
 
@@ -239,6 +302,19 @@ def beginning(
         "finished_at": None,
         "error": None,
         "awaits_partner": False,
+        _UNDOING: False,
+        "history": _history(),
+    }
+    return [{"$set": fields}]
+
+
+def undoing(direction: Direction) -> list[Doc]:
+    """Return the update that writes that an attempt is being undone."""
+    fields = {
+        "direction": str(direction),
+        "status": str(Status.RUNNING),
+        "awaits_partner": False,
+        _UNDOING: True,
         "history": _history(),
     }
     return [{"$set": fields}]
@@ -252,18 +328,22 @@ def ending(
     awaits_partner: bool = False,
     partial: bool = False,
     error: str | None = None,
+    notes: Sequence[str] = (),
 ) -> list[Doc]:
     """Return the update that writes how an attempt ended; as MongoJournal.finish.
 
     duration_ms: a number, or an expression.
     """
+    said = {"$literal": None if error is None else storable(error)}
     fields: Doc = {
         "status": str(status),
         "direction": str(direction),
         "finished_at": "$$NOW",
         "awaits_partner": awaits_partner,
+        _UNDOING: False,
         "partial": partial,
-        "error": {"$literal": error},
+        "error": said,
+        "notes": [],
     }
     if direction is Direction.UPGRADE and status is Status.APPLIED:
         fields |= {"applied_at": "$$NOW", "duration_ms": duration_ms}
@@ -276,7 +356,8 @@ def ending(
         "duration_ms": duration_ms,
         "by": "$by",
         "host": "$host",
-        "error": {"$literal": error},
+        "error": said,
+        "notes": {"$literal": storable_lines(notes)},
     }
     attempts = {"$concatArrays": [_history(), [attempt]]}
     kept = {"$slice": [attempts, -_KEPT_ATTEMPTS]}
@@ -297,7 +378,7 @@ def _identity(revision: Revision) -> Doc:
     return {
         "revision": revision.id,
         "down_revision": list(revision.parents),
-        "description": revision.message,
+        "description": storable(revision.message),
     }
 
 
@@ -313,8 +394,10 @@ def _stamp(revision: Revision, checksum: str) -> Doc:
         "duration_ms": None,
         "stamped": True,
         "awaits_partner": False,
+        _UNDOING: False,
         "partial": False,
         "error": None,
+        "notes": [],
     }
 
 
@@ -356,4 +439,6 @@ def _as_entry(doc: Doc) -> Entry:
         stamped=bool(doc.get("stamped", False)),
         awaits_partner=bool(doc.get("awaits_partner", False)),
         partial=bool(doc.get("partial", False)),
+        undoing=bool(doc.get(_UNDOING, False)),
+        notes=tuple(map(str, doc.get("notes") or ())),
     )

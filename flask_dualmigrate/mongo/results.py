@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 from .steps import StepRecord
 
@@ -37,12 +38,30 @@ class RunResult:
 class Reverted:
     """How far a script was undone.
 
-    undone: indexes of the operations undone, newest first. stuck: index of the
-    operation that stays, and everything before it; None if all is undone. why: the
-    reason. notes: remarks of the operations undone.
+    steps: the operations undone, newest first; skipped are those that an earlier run
+    had undone. stuck: index of the operation that stays, and everything before it; None
+    if all is undone. why: the reason.
     """
 
-    undone: tuple[int, ...]
+    steps: tuple[StepResult, ...]
     stuck: int | None = None
     why: str | None = None
-    notes: tuple[str, ...] = ()
+
+    @property
+    def undone(self) -> tuple[int, ...]:
+        """Indexes of the operations that this run undid, newest first."""
+        return tuple(step.step for step in self.steps if not step.skipped)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks of the operations undone, as they made them."""
+        return tuple(note for step in self.steps for note in step.notes)
+
+
+def notes_of(steps: Iterable[StepResult]) -> tuple[str, ...]:
+    """Return what there is to know of steps, a line each that names its step."""
+    return tuple(
+        f"step {step.step} ({step.verb}): {note}"
+        for step in steps
+        for note in step.notes
+    )

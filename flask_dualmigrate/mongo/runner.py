@@ -130,23 +130,24 @@ class OperationRunner:
         direction: Direction,
         operations: Sequence[Operation],
     ) -> Reverted:
-        """Undo what `run` did, newest first, up to an operation that has no undo."""
-        undone: list[int] = []
-        notes: list[str] = []
+        """Undo what `run` did, newest first, up to an operation that has no undo.
+
+        What an earlier run had undone, before it was killed, is told again.
+        """
+        undone: list[StepResult] = []
         with self._claimed() as session:
             for record in reversed(self._gathered(revision, direction, session)):
                 if record.status is StepStatus.UNDONE:
+                    undone.append(StepResult.of(record, skipped=True))
                     continue
                 self._bench.keep_going()
                 operation = operation_of(record, operations)
                 reached("mongo.undo.start")
                 try:
-                    notes += self._undo_step(operation, record, session)
+                    undone.append(self._undo_step(operation, record, session))
                 except (_NoUndo, OperationError) as reason:
-                    why = str(reason)
-                    return Reverted(tuple(undone), record.step, why, tuple(notes))
-                undone.append(record.step)
-        return Reverted(tuple(undone), notes=tuple(notes))
+                    return Reverted(tuple(undone), record.step, str(reason))
+        return Reverted(tuple(undone))
 
     def counted(self, revision: str, direction: Direction) -> tuple[StepRecord, ...]:
         """Return the records with what their parts wrote; they are not gathered."""
@@ -280,7 +281,9 @@ class OperationRunner:
     ) -> None:
         """Undo the rest of a step whose undoing was stopped, so that it can begin."""
         try:
-            self._undo_step(operation, record, session)
+            for note in self._undo_step(operation, record, session).notes:
+                what = f"undone, to be run anew, except for this: {note}"
+                _tell("note", what, record, level=logging.WARNING)
         except _NoUndo as reason:
             raise StepInDoubt(
                 f"Step {record.step} of revision {record.revision} is in doubt: "
@@ -290,8 +293,8 @@ class OperationRunner:
 
     def _undo_step(
         self, operation: Operation, record: StepRecord, session: ClientSession
-    ) -> tuple[str, ...]:
-        """Undo one step; return its notes.
+    ) -> StepResult:
+        """Undo one step, or the rest of one whose undoing was stopped.
 
         Raises _NoUndo, with the record as it was, or OperationError.
         """
@@ -302,7 +305,10 @@ class OperationRunner:
         work = Work(self._bench, record, session)
         started = time.monotonic()
         with self._at(operation, record):
-            work.save(status=str(StepStatus.UNDOING), error=None, notes=[])
+            # A kill on the way must not lose what was noted until then.
+            kept = record.notes if record.status is StepStatus.UNDOING else ()
+            undoing = str(StepStatus.UNDOING)
+            work.save(status=undoing, error=None, notes=list(kept))
             self._bench.store.remove_parts(record)
             reached("mongo.undo.begun")
             handler.undo(operation, work)
@@ -313,7 +319,7 @@ class OperationRunner:
             work.save(status=str(StepStatus.UNDONE), stamp="finished_at")
             reached("mongo.undo.done")
         _tell("operation_undone", "undone", record, duration_ms=since_ms(started))
-        return work.record.notes
+        return StepResult.of(work.record)
 
     def _draft(
         self, revision: str, direction: Direction, step: int, operation: Operation

@@ -22,6 +22,7 @@ from ..crashpoints import around
 from ..errors import LockLost
 from ..ops import Kind
 from ..revision import Direction
+from ..text import storable, storable_lines
 from .errors import lock_lost
 from .transactions import kill_sessions, transact
 from .views import DURABLE, ensure_collection, native
@@ -317,7 +318,7 @@ class StepStore:
         Returns the record as it is now. Raises LockLost.
         """
         update: dict[str, Any] = {
-            "$set": {**changes, "token": self._token},
+            "$set": {**changes, **_texts_of(changes), "token": self._token},
             "$inc": {"documents": documents, "batches": batches},
         }
         if stamp is not None:
@@ -339,6 +340,16 @@ class StepStore:
 
     def _lost(self) -> LockLost:
         return lock_lost(self._token)
+
+
+def _texts_of(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the texts among the changes as they can be stored: a script made them."""
+    texts: dict[str, Any] = {}
+    if changes.get("error") is not None:
+        texts["error"] = storable(changes["error"])
+    if changes.get("notes"):
+        texts["notes"] = storable_lines(changes["notes"])
+    return texts
 
 
 def _parts_of(record: StepRecord) -> dict[str, Any]:

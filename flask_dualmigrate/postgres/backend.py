@@ -27,7 +27,7 @@ from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..graph import RevisionGraph
 from ..holder import Holder
-from ..journal import Entry
+from ..journal import Entry, Undone
 from ..limits import DEFAULT, Limits
 from ..restoration import Kept, Restorer
 from ..revision import BackendName, Direction, Revision, Status, Step
@@ -385,7 +385,7 @@ class PostgresBackend(PostgresData):
     @around("postgres.revert")
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
-    ) -> str | None:
+    ) -> Undone:
         """Write the failure down: the transaction has rolled back by itself."""
         failed = error is not None and step.direction is Direction.UPGRADE
         blamed = failed and by_script
@@ -400,8 +400,9 @@ class PostgresBackend(PostgresData):
                 error=error,
             )
         if self._is_postgres or error is None:
-            return None
-        return f"{self.engine.dialect.name} may have kept what the script had done"
+            return Undone()
+        dialect = self.engine.dialect.name
+        return Undone(f"{dialect} may have kept what the script had done")
 
     def settle(self, step: Step) -> None:
         """Nothing is left open after COMMIT."""

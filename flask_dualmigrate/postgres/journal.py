@@ -14,6 +14,7 @@ from ..crashpoints import around
 from ..errors import IntegrityError
 from ..journal import Actor, Entry
 from ..revision import Direction, Revision, Status
+from ..text import storable
 
 PREFIX = "dualmigrate_"
 _RESTORED = "restored"
@@ -138,7 +139,7 @@ class PostgresJournal:
             self._attempts.insert().values(
                 revision=revision.id,
                 down_revision=",".join(revision.parents),
-                description=revision.message,
+                description=storable(revision.message),
                 direction=str(direction),
                 status=str(status),
                 stamped=stamped,
@@ -148,7 +149,7 @@ class PostgresJournal:
                 checksum=checksum,
                 by=f"{actor.user} (pid {actor.pid})",
                 host=actor.host,
-                error=error,
+                error=None if error is None else storable(error),
             )
         )
 
@@ -182,7 +183,7 @@ class PostgresJournal:
         return self._attempts.insert().values(
             revision=revision.id,
             down_revision=",".join(revision.parents),
-            description=revision.message,
+            description=storable(revision.message),
             direction=str(direction),
             status=str(Status.APPLIED if up else Status.ROLLED_BACK),
             stamped=False,

@@ -25,7 +25,7 @@ from flask_dualmigrate.backend import (
 from flask_dualmigrate.backups import BackupFolder, Manifest, Scope
 from flask_dualmigrate.graph import RevisionGraph
 from flask_dualmigrate.holder import Holder
-from flask_dualmigrate.journal import Entry
+from flask_dualmigrate.journal import Entry, Undone
 from flask_dualmigrate.restoration import Kept, Restorer
 from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
 
@@ -204,6 +204,7 @@ class FakeMongo(FakeSide):
     name = BackendName.MONGO
     atomic = False
     cannot_undo: str | None = None
+    noted: tuple[str, ...] = ()
 
     def execute(self, step: Step, *, partner: bool) -> None:
         key = step.revision.id
@@ -226,19 +227,23 @@ class FakeMongo(FakeSide):
 
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
-    ) -> str | None:
+    ) -> Undone:
         self.calls.blamed.append(by_script)
         key = step.revision.id
+        self._change(
+            f"undoing {key}",
+            lambda: self.store.close(step, Status.RUNNING, undoing=True),
+        )
         for number in list(reversed(self.store.done.get(key, []))):
             if f"{key}.{number}" == self.cannot_undo:
                 self._change(
                     f"stuck {key}",
                     lambda: self.store.close(step, Status.FAILED, partial=True),
                 )
-                return f"{key}.{number} has no undo"
+                return Undone(f"{key}.{number} has no undo")
             self._change(f"undo {key}.{number}", self._undo(step, number))
         self._change(f"undone {key}", lambda: self._close_undone(step))
-        return None
+        return Undone(notes=self.noted)
 
     def settle(self, step: Step) -> None:
         def close() -> None:
@@ -308,14 +313,14 @@ class FakePostgres(FakeSide):
 
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
-    ) -> str | None:
+    ) -> Undone:
         self.calls.blamed.append(by_script)
         if step.direction is UP:
             self._change(
                 f"failed {step.revision.id}",
                 lambda: self.store.close(step, Status.FAILED),
             )
-        return None
+        return Undone()
 
     def settle(self, step: Step) -> None:
         """Nothing is left open after the commit."""

@@ -36,11 +36,13 @@ class Rehearsal:
         on_step: Callable[[Step], None] | None = None,
         cannot_undo: str | None = None,
         unknown_after_commit: bool = False,
+        noted: tuple[str, ...] = (),
     ) -> tuple[StepResult, ...]:
         """Migrate, as one process would."""
         calls = calls or Calls()
         mongo = FakeMongo(self.stores[MONGO], calls)
         mongo.cannot_undo = cannot_undo
+        mongo.noted = noted
         postgres = FakePostgres(self.stores[POSTGRES], calls)
         postgres.unknown_after_commit = unknown_after_commit
         made: dict[BackendName, Backend] = {MONGO: mongo, POSTGRES: postgres}

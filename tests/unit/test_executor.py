@@ -156,7 +156,8 @@ def test_what_failed_is_undone_newest_first(stage: Rehearsal) -> None:
 
     place = failing.log.index("mongo.finish bbbb")
     assert failing.log[place + 1 :] == [
-        *("postgres.failed bbbb", "mongo.undo bbbb.1", "mongo.undo bbbb.0"),
+        *("postgres.failed bbbb", "mongo.undoing bbbb"),
+        *("mongo.undo bbbb.1", "mongo.undo bbbb.0"),
         "mongo.undone bbbb",
     ]
 
@@ -169,6 +170,29 @@ def test_a_failure_lists_what_was_not_begun(stage: Rehearsal) -> None:
 
     assert caught.value.applied == ()
     assert caught.value.untouched == ("cccc",)
+
+
+def test_what_an_undoing_left_is_told_and_not_called_undone(stage: Rehearsal) -> None:
+    failing = Calls(fail_at={"postgres.statements bbbb": ScriptError("no")})
+
+    with pytest.raises(PartialFailure) as caught:
+        stage.run("head", UP, failing, noted=("step 1 (update): 2 documents stay",))
+
+    assert str(caught.value) == (
+        "The upgrade of bbbb failed: no. On MongoDB it was undone except for this: "
+        "step 1 (update): 2 documents stay. The revision is not applied. Mend the "
+        "script, then: flask db-migrate upgrade head"
+    )
+
+
+def test_what_the_undoing_of_open_work_left_stands_in_its_result(
+    stage: Rehearsal,
+) -> None:
+    stage.kill("bbbb", UP, at="mongo.verify bbbb")
+
+    (result,) = stage.run("aaaa", DOWN, noted=("2 documents stay",))
+
+    assert result.notes == ("2 documents stay",)
 
 
 def test_what_cannot_be_undone_is_told_and_the_next_run_carries_on(

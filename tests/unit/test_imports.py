@@ -27,6 +27,7 @@ import flask_dualmigrate
 ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
+    ("text",),
     ("crashpoints", "errors", "regular_file", "revision"),
     ("stopping", "units", "user_code"),
     ("events", "limits"),
@@ -37,7 +38,7 @@ STAIR = (
     ("lint",),
     ("plan", "autogenerate", "postgres", "mongo"),
     ("consistency", "forerunner", "status", "generate", "restorable"),
-    ("backup_results", "recovery", "results"),
+    ("backup_results", "failure", "recovery", "results"),
     ("backing_up", "executor", "history", "restoring", "console", "server_wait"),
     ("cases", "lock_wait"),
     ("sides",),
@@ -65,7 +66,7 @@ STEP = {name: number for number, names in enumerate(STAIR) for name in names}
 
 WINGS = {"autogenerate", "postgres", "mongo"}
 SPINE = (
-    *("backups", "crashpoints", "errors", "revision"),
+    *("backups", "crashpoints", "errors", "revision", "text"),
     *("config", "journal", "lockfile", "script_file", "graph", "backend", "script"),
     *(
         "indexes",
@@ -75,6 +76,7 @@ SPINE = (
         "generate",
         "results",
         "executor",
+        "failure",
         "history",
         "restoration",
         "restoring",

@@ -1,0 +1,74 @@
+"""Text that came from elsewhere, made fit to be shown and to be stored.
+
+A name in a database, what a script raised, who holds a lock: any of them may hold what
+a terminal obeys, or what a database refuses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_LONGEST = 10_000
+_MOST_STORED = 50
+
+# Cc, Cf (but for the joiners of scripts and of emoji), Cs, Zl, Zp.
+_UNFIT = (
+    r"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0001-\U000e007f"
+)
+_CONTROLS = re.compile(f"[{_UNFIT}]")
+_BUT_LINES = re.compile(f"(?![\n\t])[{_UNFIT}]")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    r"""Return a text with its control characters as escapes, such as \x1b.
+
+    So are those that turn the direction of what follows, and ends of lines; lines: but
+    for the ends of lines and tabs, of a text that may have several.
+    """
+    return (_BUT_LINES if lines else _CONTROLS).sub(_escaped, text)
+
+
+def visible_json(text: str) -> str:
+    """Return JSON with the same characters as escapes of JSON; it stays as valid.
+
+    The ends of lines between its values are left.
+    """
+    return _BUT_LINES.sub(lambda found: "".join(_units(found[0])), text)
+
+
+def storable(text: str) -> str:
+    """Return a text that both databases can store, cut to what a journal has room for.
+
+    Neither BSON nor PostgreSQL takes half a surrogate pair, nor PostgreSQL a NUL.
+    """
+    return cut(_UNSTORABLE.sub(_escaped, text))
+
+
+def cut(text: str) -> str:
+    """Return a text without what nobody would read."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST - 30]}… ({len(text):,} characters)"
+
+
+def storable_lines(texts: Iterable[str]) -> list[str]:
+    """Return texts that can be stored, and how many more there are."""
+    found = [storable(text) for text in texts]
+    more = len(found) - _MOST_STORED
+    return found if more <= 0 else [*found[:_MOST_STORED], f"and {more} more"]
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+def _units(char: str) -> Iterable[str]:
+    code = ord(char)
+    if code > 0xFFFF:
+        code -= 0x10000
+        yield f"\\u{0xD800 + (code >> 10):04x}"
+        code = 0xDC00 + (code & 0x3FF)
+    yield f"\\u{code:04x}"
