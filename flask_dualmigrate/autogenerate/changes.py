@@ -10,6 +10,7 @@ from alembic.operations import ops
 from ..ops import Todo
 from .change import Change
 from .column_changes import add_column, alter_column, drop_column
+from .database_ops import DatabaseOp
 from .enums import ChangeEnumOp
 from .render import Comment, Statement
 from .statements import insert_rows, translate_sql
@@ -33,6 +34,8 @@ def changes(change: Change) -> list[Statement]:
     translate = _CHANGES.get(type(op))
     if translate is not None:
         return translate(change)
+    if isinstance(op, DatabaseOp):
+        return [Comment(f"MongoDB has no {op.kind}, so nothing here: {op.words}.")]
     if isinstance(op, ops.AddConstraintOp):
         return exclude(change, op.to_constraint())
     words = describe(op, change.context.dialect)

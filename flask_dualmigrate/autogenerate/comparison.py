@@ -19,6 +19,7 @@ from . import sql, sql_tokens
 from .context import plain_dialect
 from .defaults import CLOCKS
 from .enums import literal
+from .parts import TableKey, parts_of_tables
 from .sql_tokens import escape_colons
 from .state import sql_of
 from .types import plain_type
@@ -41,6 +42,9 @@ def migration_context(
     opts = _options(options, _schemas(metadata, connection))
     opts["target_metadata"] = metadata
     is_postgres = connection.dialect.name == "postgresql"
+    if is_postgres:
+        parts = parts_of_tables(metadata, connection)
+        opts["include_name"] = _no_parts(opts["include_name"], parts, connection)
     if opts["compare_type"] is True and is_postgres:
         opts["compare_type"] = _compare_type
     context = MigrationContext.configure(
@@ -110,6 +114,19 @@ def _not_ours_name(
         if kind == "schema" and not looked_into:
             return False
         return include is None or include(name, kind, parents)
+
+    return include_name
+
+
+def _no_parts(
+    include: Callable[..., bool], parts: frozenset[TableKey], connection: Connection
+) -> Callable[..., bool]:
+    default = connection.dialect.default_schema_name
+
+    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+        if kind == "table" and (parents.get("schema_name") or default, name) in parts:
+            return False
+        return include(name, kind, parents)
 
     return include_name
 

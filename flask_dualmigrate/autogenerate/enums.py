@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.types import ARRAY, NullType, TypeEngine
 
+from .database_ops import DatabaseOp
 from .types import plain_type
 from .walk import leaves
 
@@ -67,7 +68,7 @@ class EnumType:
         return f"DROP TYPE {self.sql_name(dialect)}"
 
 
-class ChangeEnumOp(ops.MigrateOperation):
+class ChangeEnumOp(DatabaseOp):
     """The labels of an enum type change.
 
     columns: those that have the type.

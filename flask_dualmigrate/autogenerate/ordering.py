@@ -15,7 +15,7 @@ from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.engine import Dialect
 
 from ..recording import foreign_key_op
-from .enums import ChangeEnumOp
+from .database_ops import DatabaseOp
 from .postgres_names import foreign_key_name
 from .state import final_name
 from .walk import table_of
@@ -48,19 +48,19 @@ def ordered(
     that point. Operations that an app's hook put among them stay where they are, and so
     do all the others then.
     """
-    first, operations, last = _enums_aside(operations)
+    first, operations, last = _tables_apart(operations)
     return [*first, *_ordered(operations, dialect), *last]
 
 
-def _enums_aside(
+def _tables_apart(
     operations: Sequence[ops.MigrateOperation],
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """Return the changes of enum types before all the rest, the rest, those after."""
+    """Return what is of no table before all the rest, the rest, what is after it."""
     found = list(operations)
     first, last = [], []
-    while found and isinstance(found[0], ChangeEnumOp):
+    while found and isinstance(found[0], DatabaseOp):
         first.append(found.pop(0))
-    while found and isinstance(found[-1], ChangeEnumOp):
+    while found and isinstance(found[-1], DatabaseOp):
         last.append(found.pop())
     return first, found, last[::-1]
 

@@ -28,6 +28,7 @@ from .enums import ChangeEnumOp, changed_enums
 from .header import Header
 from .ordering import ordered
 from .postgres_names import foreign_key_name, unique_name
+from .sequences import sequence_changes
 from .walk import leaves
 
 
@@ -70,7 +71,7 @@ def propose(
     autogen = AutogenContext(context, metadata=metadata)
     script = _produce(context, metadata)
     if connection.dialect.name == "postgresql":
-        _add_enums(script, connection, autogen)
+        _add_database_ops(script, connection, autogen)
     hook = context.opts.get("process_revision_directives")
     made: ops.MigrationScript | None = script
     if hook is not None and header is not None:
@@ -90,24 +91,25 @@ def _produce(context: MigrationContext, metadata: Any) -> ops.MigrationScript:
         return produce_migrations(context, metadata)
 
 
-def _add_enums(
+def _add_database_ops(
     script: ops.MigrationScript, connection: Connection, autogen: AutogenContext
 ) -> None:
-    """Put the enum types whose labels changed before all the rest."""
+    """Put enum types whose labels changed, and sequences, around all the rest."""
     metadata = autogen.metadata
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     assert metadata is not None
     assert upgrade is not None
     assert downgrade is not None
-    changed = changed_enums(
-        [metadata] if isinstance(metadata, MetaData) else metadata,
-        connection,
-        include=lambda table: autogen.run_object_filters(
-            table, table.name, "table", False, None
-        ),
-    )
-    upgrade.ops[:0] = changed
-    downgrade.ops += [op.reverse() for op in reversed(changed)]
+    each = [metadata] if isinstance(metadata, MetaData) else metadata
+
+    def include(item: Any, kind: Any = "table") -> bool:
+        return autogen.run_object_filters(item, item.name, kind, False, None)
+
+    first, last = sequence_changes(each, upgrade.ops, connection, include=include)
+    first[:0] = changed_enums(each, connection, include=include)
+    upgrade.ops[:] = [*first, *upgrade.ops, *last]
+    downgrade.ops[:0] = [op.reverse() for op in reversed(last)]
+    downgrade.ops += [op.reverse() for op in reversed(first)]
 
 
 def _process(

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 
 from alembic.operations import ops
 
+from .database_ops import DatabaseOp
 from .enums import ChangeEnumOp, EnumPlan
 from .evolve import dropped_name
 from .repair_columns import add_column, alter_column
 from .repair_enums import change_enum
+from .sequences import without_serial
 from .steps import Call, Note, OnTable, Scope, Step, execute
 from .walk import leaves
 
@@ -48,11 +50,16 @@ class Repair:
         for op in operations:
             if isinstance(op, ChangeEnumOp):
                 found += change_enum(op, operations, scope)
+            elif isinstance(op, DatabaseOp):
+                found += map(execute, op.first(dialect))
             elif isinstance(op, ops.ModifyTableOps):
                 steps = (step for inner in op.ops for step in _step(inner, scope))
                 found.append(OnTable(op, tuple(steps)))
             else:
                 found += _step(op, scope)
+        for op in operations:
+            if isinstance(op, DatabaseOp):
+                found += map(execute, op.last(dialect))
         return [*found, *(execute(enum.drop(dialect)) for enum in self.enums.dropped)]
 
 
@@ -61,5 +68,7 @@ def _step(op: ops.MigrateOperation, scope: Scope) -> Iterator[Call | Note]:
         yield from add_column(op, scope)
     elif isinstance(op, ops.AlterColumnOp):
         yield from alter_column(op, scope)
+    elif isinstance(op, ops.CreateTableOp):
+        yield Call(without_serial(op))
     else:
         yield Call(op)

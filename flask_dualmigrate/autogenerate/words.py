@@ -8,6 +8,7 @@ from typing import Any
 from alembic.operations import ops
 from sqlalchemy.engine import Dialect
 
+from .database_ops import DatabaseOp
 from .enums import ChangeEnumOp
 from .evolve import dropped_name
 from .state import (
@@ -31,6 +32,8 @@ def describe_all(
 def describe(op: Any, dialect: Dialect) -> str:
     """Return an operation in words."""
     table = table_of(op, dialect) or ""
+    if isinstance(op, DatabaseOp) and op.words:
+        return op.words
     words = _WORDS.get(type(op))
     if words is None:
         return f"{type(op).__name__} {table}".strip()

@@ -164,4 +164,6 @@ def test_json_is_the_whole_of_stdout(flask: Terminal, verb: PutVerb) -> None:
         "heads": {"mongo": ["ab12"]},
         "at_head": True,
         "half_done": [],
+        "ahead": [],
+        "ok": True,
     }
