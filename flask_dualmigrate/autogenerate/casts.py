@@ -1,7 +1,12 @@
-"""What PostgreSQL must be told to change a column's type: USING, and the default."""
+"""What PostgreSQL must be told to change a column's type: USING, and the default.
+
+A cast must not depend on the settings of a session: PostgreSQL takes a time without a
+zone for one of the server's zone, and MongoDB keeps UTC.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import types as sa
@@ -19,12 +24,41 @@ _KINDS: tuple[tuple[type[Any] | tuple[type[Any], ...], str], ...] = (
     ((sa.Uuid, postgresql.UUID), "uuid"),
     (sa.Boolean, "bool"),
     ((sa.Integer, sa.Numeric, sa.Float), "number"),
-    ((sa.DateTime, sa.Date), "date"),
+    (sa.DateTime, "timestamp"),
+    (sa.Date, "date"),
     (sa.Time, "time"),
     ((sa.Interval, postgresql.INTERVAL), "interval"),
     ((sa.LargeBinary, postgresql.BYTEA), "bytes"),
     (sa.String, "text"),
 )
+
+
+_IN_UTC = {
+    ("timestamp", "timestamptz"): "{name} AT TIME ZONE 'UTC'",
+    ("timestamptz", "timestamp"): "{name} AT TIME ZONE 'UTC'",
+    ("date", "timestamptz"): "{name}::timestamp AT TIME ZONE 'UTC'",
+    ("timestamptz", "date"): "({name} AT TIME ZONE 'UTC')::date",
+    ("date", "timestamp"): "{name}::{type}",
+    ("timestamp", "date"): "{name}::date",
+    ("time", "timetz"): "({name}::text || '+00')::{type}",
+    ("timetz", "time"): "({name} AT TIME ZONE 'UTC')::{type}",
+    ("timestamp", "time"): "{name}::{type}",
+    ("timestamptz", "time"): "({name} AT TIME ZONE 'UTC')::{type}",
+    ("date", "text"): "to_jsonb({name}) #>> '{{}}'",
+    ("timestamp", "text"): "to_jsonb({name}) #>> '{{}}'",
+    ("timestamptz", "text"): (
+        "CASE WHEN isfinite({name}) THEN to_jsonb({name} AT TIME ZONE 'UTC') "
+        "#>> '{{}}' || 'Z' ELSE {name}::text END"
+    ),
+    ("text", "timestamp"): "{name}::timestamptz AT TIME ZONE 'UTC'",
+    ("bytes", "text"): r"'\x' || encode({name}, 'hex')",
+}
+"""Casts that do not depend on TimeZone, DateStyle or bytea_output. As JSON a time is
+written the same way everywhere."""
+
+_DATES = {"timestamp", "timestamptz", "date", "time", "timetz"}
+IN_UTC = {"timezone": "UTC"}
+_ISO_IN_UTC = {"datestyle": "ISO, MDY", **IN_UTC}
 
 
 class NoCast(ValueError):
@@ -50,6 +84,8 @@ def using(
             return f"{name}::{'text[]::' if same else ''}{type_name}"
         case (one, other) if one == other and one != "other":
             return None
+        case (one, other) if (one, other) in _IN_UTC:
+            return _IN_UTC[one, other].format(name=name, type=type_name)
         case (_, "text"):
             return None
         case ("bool", "number"):
@@ -61,6 +97,37 @@ def using(
         case ("text", kind) if kind != "other":
             return f"{name}::{type_name}"
     raise NoCast(f"{plain.compile(dialect=dialect)} to {type_name}")
+
+
+def settings(
+    old: TypeEngine[Any], new: TypeEngine[Any], dialect: Dialect
+) -> dict[str, str]:
+    """Return the settings that a cast depends on, where no USING says it instead."""
+    kinds = {*_kinds(old, dialect), *_kinds(new, dialect)}
+    reads = _kind(plain_type(old, dialect)) == "text"
+    found: dict[str, str] = {}
+    if kinds & _DATES and (reads or "array" in kinds):  # else `using` sees to it
+        found.update(_ISO_IN_UTC)
+    if "interval" in kinds and kinds & {"text", "array"}:
+        found["intervalstyle"] = "postgres"
+    if "text" in kinds and isinstance(plain_type(old, dialect), sa.Float):
+        found["extra_float_digits"] = "1"
+    return found
+
+
+def _kinds(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[str]:
+    plain = plain_type(type_, dialect)
+    yield _kind(plain)
+    if isinstance(plain, sa.ARRAY):
+        yield from _kinds(plain.item_type, dialect)
+
+
+def keeps_zone(type_: TypeEngine[Any], dialect: Dialect) -> bool | None:
+    """Return whether times of a type have a zone; None: they are no times."""
+    kinds = {*_kinds(type_, dialect)}
+    if kinds & {"timestamptz", "timetz"}:
+        return True
+    return False if kinds & _DATES else None
 
 
 def same_kind(old: TypeEngine[Any], new: TypeEngine[Any], dialect: Dialect) -> bool:
@@ -81,5 +148,6 @@ def _item(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
 def _kind(type_: TypeEngine[Any]) -> str:
     for family, kind in _KINDS:
         if isinstance(type_, family):
-            return kind
+            has_zone = isinstance(type_, sa.DateTime | sa.Time) and type_.timezone
+            return f"{kind}tz" if has_zone else kind
     return "other"

@@ -13,13 +13,14 @@ from ..ops import (
     Update,
 )
 from ..ops.documents import UpdateSpec
+from .casts import keeps_zone
 from .change import Change
 from .context import Untranslatable
 from .defaults import TODAY, NoValue, client_value, server_value
 from .evolve import column_of
 from .render import Comment, Statement
 from .state import ColumnState
-from .types import conversion
+from .types import DATETIME, STRING, Conversion, conversion
 
 _MIDNIGHT = {"$dateTrunc": {"date": "$$NOW", "unit": "day"}}
 
@@ -100,6 +101,9 @@ def _change_type(change: Change, old: ColumnState, new: ColumnState) -> list[Sta
     before, after = context.bson_of(old.type_), context.bson_of(new.type_)
     field = context.field(change.new, new.name)
     how = conversion(before, after, field)
+    if (before, after) == (DATETIME, STRING):
+        has_zone = keeps_zone(old.type_, context.dialect)
+        how = Conversion("string", _iso_text(field, has_zone=bool(has_zone)))
     if how is None:
         raise Untranslatable(
             f"Column {place}: {words}, which MongoDB cannot convert. Write it with "
@@ -115,6 +119,16 @@ def _change_type(change: Change, old: ColumnState, new: ColumnState) -> list[Sta
         pipeline = ({"$set": {field: how.using}},)
         return [Update(change.collection, only, pipeline, keep=True)]
     return [ConvertField(change.collection, field, to=how.to, using=how.using)]
+
+
+def _iso_text(field: str, *, has_zone: bool) -> Any:
+    """Return a date as the text that PostgreSQL gets: 2026-05-06T07:08:09.5."""
+    text: Any = {
+        "$dateToString": {"date": f"${field}", "format": "%Y-%m-%dT%H:%M:%S.%L"}
+    }
+    for chars in ("0", "."):
+        text = {"$rtrim": {"input": text, "chars": chars}}
+    return {"$concat": [text, "Z"]} if has_zone else text
 
 
 def _type_words(change: Change, column: ColumnState) -> str:

@@ -43,6 +43,9 @@ def migration_context(
     opts["target_metadata"] = metadata
     is_postgres = connection.dialect.name == "postgresql"
     if is_postgres:
+        if not _is_autocommit(connection):
+            # As the scripts do: a default without a zone is one of UTC.
+            connection.execute(text("SET LOCAL timezone TO 'UTC'"))
         parts = parts_of_tables(metadata, connection)
         opts["include_name"] = _no_parts(opts["include_name"], parts, connection)
     if opts["compare_type"] is True and is_postgres:
@@ -199,10 +202,14 @@ def _same_value(
         f"SELECT CAST({one} AS {name})::text IS NOT DISTINCT FROM "
         f"CAST({other} AS {name})::text"
     )
-    in_transaction = not getattr(connection.connection, "autocommit", False)
+    in_transaction = not _is_autocommit(connection)
     try:
         # A savepoint: what fails would take the rest of the comparison with it.
         with connection.begin_nested() if in_transaction else nullcontext():
             return bool(connection.scalar(text(escape_colons(query))))
     except DBAPIError:
         return False
+
+
+def _is_autocommit(connection: Connection) -> bool:
+    return bool(getattr(connection.connection, "autocommit", False))

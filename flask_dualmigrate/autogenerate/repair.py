@@ -17,6 +17,7 @@ from .evolve import dropped_name
 from .repair_columns import add_column, alter_column
 from .repair_enums import change_enum
 from .sequences import without_serial
+from .session import set_for_script
 from .steps import Call, Note, OnTable, Scope, Step, execute
 from .walk import leaves
 
@@ -46,6 +47,7 @@ class Repair:
             execute(f"CREATE SCHEMA IF NOT EXISTS {scope.quote(name)}")
             for name in self.schemas
         ]
+        found += set_for_script(operations, scope)
         found += [execute(enum.create(dialect)) for enum in self.enums.created]
         for op in operations:
             if isinstance(op, ChangeEnumOp):
