@@ -75,8 +75,11 @@ def redact(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text for people: no password, nothing that a terminal obeys, no end."""
-    return visible(cut(redact(text)), lines=True)
+    """Return a text for people: in one line, without a password, and not for ever.
+
+    What a terminal would obey is escaped.
+    """
+    return visible(" ".join(cut(redact(text)).splitlines()))
 
 
 class DualMigrateError(Exception):

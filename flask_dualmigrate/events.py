@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import Any
 
-from .errors import redact
+from .errors import redact, shown
 from .stopping import Interrupted
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def tell(
         return
     told = {key: _plain(value) for key, value in fields.items() if value is not None}
     # No arguments: a message may hold a per cent sign of its own.
-    logger.log(level, "%s", redact(message), extra={"event": event, **told})
+    logger.log(level, "%s", shown(message), extra={"event": event, **told})
 
 
 def _plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ from . import commands
 from .cli import COMMAND, LoadingGroup, make_group
 from .config import Active, CollectionMap, Config, Documents, FieldMap, urls_of
 from .environment import Environment
-from .errors import DualMigrateError, IntegrityError, UsageError, conceal
+from .errors import DualMigrateError, IntegrityError, UsageError, conceal, shown
 from .events import ALEMBIC_STEPS, no_less_than_warnings
 from .health import Probe, make_blueprint
 from .status import Readiness
@@ -277,7 +277,7 @@ def _refuse_unready(readiness: Readiness) -> None:
 
 
 def _log_wait(holder: str) -> None:
-    log.warning("Waiting for another migration: %s", holder)
+    log.warning("Waiting for another migration: %s", shown(holder))
 
 
 def _asked_for() -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from .errors import DatabaseUnavailable, DualMigrateError, redact
+from .errors import DatabaseUnavailable, DualMigrateError, shown
 from .status import Readiness
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def _report(ask: Read) -> dict[str, Any]:
         is_down = isinstance(error, DatabaseUnavailable)
         why = "a database cannot be used" if is_down else _SEE_LOG
     except Exception as error:  # of a callable of the app's, say: no page of Flask's
-        log.warning("Not ready: %s: %s", type(error).__name__, redact(str(error)))
+        log.warning("Not ready: %s: %s", type(error).__name__, shown(str(error)))
         why = _SEE_LOG
     if readiness.half_done:
         why = "a migration is half done"

@@ -209,19 +209,12 @@ def _fail(
         display.trace(_traceback(error))
     if json_:
         _put_facts(_facts(error))
-    display.error(error, _in_one_line(str(error)))
+    display.error(error, str(error))
     sys.exit(error.exit_code)
 
 
 def _traceback(error: BaseException) -> str:
     return redact("".join(traceback.format_exception(error)))
-
-
-def _in_one_line(text: str) -> str:
-    """Return a text that a terminal shows as one line, whatever a script put in it."""
-    words = " ".join(text.splitlines())
-    shown = (char if char.isprintable() else repr(char)[1:-1] for char in words)
-    return redact("".join(shown))
 
 
 def _facts(error: DualMigrateError) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -52,9 +53,9 @@ def warn(env: Environment, written: RevisionResult) -> RevisionResult:
     if found:
         said = [f"Warning: {in_one_line(finding)}" for finding in found]
         said.append(f"{_MORE}: flask db-migrate lint {written.revision.id}")
-        text = redact("\n".join(said))
         context = click.get_current_context()
-        context.call_on_close(lambda: say(text))
+        for line in reversed(said):  # the last one that is given is called first
+            context.call_on_close(partial(say, redact(line)))
     return written
 
 

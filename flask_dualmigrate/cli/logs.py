@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import redact
 from ..events import ALEMBIC_STEPS, no_less_than_warnings
+from ..text import visible_json
 
 PACKAGE = logging.getLogger(__name__.partition(".")[0])
 
@@ -37,7 +38,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             told["exception"] = redact(self.formatException(record.exc_info))
         kept = {key: value for key, value in told.items() if value is not None}
-        return json.dumps(kept, ensure_ascii=False, default=str)
+        return visible_json(json.dumps(kept, ensure_ascii=False, default=str))
 
 
 class _Calls(logging.Handler):

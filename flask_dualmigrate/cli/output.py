@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from ..text import visible
+
 
 def put(text: str, *, json_: bool = False) -> None:
     """Write a result to stdout, in characters that it can hold.
@@ -27,7 +29,11 @@ def put(text: str, *, json_: bool = False) -> None:
 
 
 def say(text: str = "", *, color: str | None = None) -> None:
-    """Tell a person something on stderr; where that is not heard, the work goes on."""
+    """Tell a person a line on stderr; where that is not heard, the work goes on.
+
+    It is shown with escapes for what a terminal would obey, ends of lines among them.
+    """
+    text = visible(text)
     with contextlib.suppress(OSError, ValueError):
         click.echo(text if color is None else click.style(text, fg=color), err=True)
 

@@ -15,6 +15,7 @@ from ..console.text import briefly, how_far
 from ..errors import redact
 from ..revision import Step
 from ..stopping import Interrupted
+from ..text import visible
 from .logs import words_of_logs
 from .output import say
 from .stopped import words_of, words_of_signal, write_now
@@ -90,7 +91,8 @@ class Display:
 
     def trace(self, text: str) -> None:
         """Show a traceback, for --debug."""
-        say(text)
+        for line in text.splitlines():
+            say(line)
 
     def error(self, error: BaseException, text: str) -> None:
         """Say how the command failed, in one paragraph; its notes after it."""
@@ -105,7 +107,8 @@ class Display:
 
     def stopped(self, stopped: Interrupted) -> None:
         """Say what carries on after a signal."""
-        say(words_of(stopped))
+        for line in words_of(stopped).splitlines():
+            say(line)
 
     def progress(self, progress: Progress) -> None:
         """Show how far an operation is, if it takes longer than a moment."""
@@ -127,7 +130,7 @@ class Display:
     def _show(self, progress: Progress) -> None:
         self._spoken = True
         subject = f" {progress.subject}" if progress.subject else ""
-        label = f"  {progress.verb}{subject}"
+        label = visible(f"  {progress.verb}{subject}")
         if not sys.stderr.isatty():
             say(f"{label}: {how_far(progress)}")
             return

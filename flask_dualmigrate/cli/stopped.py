@@ -14,6 +14,7 @@ from flask.cli import ScriptInfo
 
 from ..errors import redact
 from ..stopping import Interrupted
+from ..text import visible
 
 
 def words_of_signal(stopped: Interrupted, second: bool) -> str:
@@ -30,7 +31,7 @@ def words_of_signal(stopped: Interrupted, second: bool) -> str:
 def write_now(line: str) -> None:
     """Write to stderr from a signal's handler: whoever it broke in on may be at it."""
     with contextlib.suppress(OSError):  # nobody may be there to read it
-        os.write(2, f"{line}\n".encode())
+        os.write(2, f"{visible(line, lines=True)}\n".encode())
 
 
 def words_of(stopped: Interrupted) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..results import ScriptResult
+from ..text import visible
 from . import (
     asides,
     backups,
@@ -36,5 +38,11 @@ __all__ = [
 
 
 def as_text(result: Any) -> str:
-    """Return a result as lines for a person; no line end after the last."""
-    return "\n".join(lines(result))
+    """Return a result as lines for a person; no line end after the last.
+
+    What names and errors from elsewhere would do to a terminal is shown, and not done.
+    A script is for a program to run: it stays as it is.
+    """
+    if isinstance(result, ScriptResult):
+        return result.text
+    return "\n".join(map(visible, lines(result)))

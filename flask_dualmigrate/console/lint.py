@@ -39,7 +39,7 @@ def _(result: GithubLintResult) -> Iterator[str]:
 
 @lines.register
 def _(result: JsonLintResult) -> Iterator[str]:
-    yield as_json(result)
+    yield from as_json(result).split("\n")
 
 
 def in_one_line(finding: Finding) -> str:

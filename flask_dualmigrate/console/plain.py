@@ -9,12 +9,14 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from ..text import visible_json
 from .text import json_of, utc
 
 
 def as_json(result: Any) -> str:
     """Return a result as one JSON object; times are ISO 8601 with their offset."""
-    return json.dumps(_plain(json_of(result)), indent=2, ensure_ascii=False)
+    text = json.dumps(_plain(json_of(result)), indent=2, ensure_ascii=False)
+    return visible_json(text)
 
 
 def _plain(value: Any) -> Any:

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..backend import Forecast, PlannedStep
-from ..results import PlanResult, ScriptResult
+from ..results import PlanResult
 from .text import lines, one_line
-
-
-@lines.register
-def _(result: ScriptResult) -> Iterator[str]:
-    yield result.text
 
 
 @lines.register
@@ -40,7 +35,8 @@ def _side(side: PlannedStep) -> Iterator[str]:
     if not side.lines:
         yield "     nothing to do"
     for number, line in enumerate(side.lines):
-        yield f"     {line}"
+        # A statement may have lines of its own.
+        yield from (f"     {part.expandtabs(4)}" for part in line.split("\n"))
         if number < len(side.forecasts):
             for text in _forecast(side.forecasts[number]):
                 yield f"       {text}"

@@ -153,7 +153,7 @@ def _attempt(attempt: Mapping[str, Any]) -> str:
         parts.append(duration(int(attempt["duration_ms"])))
     parts.append(f"by {attempt.get('by')} on {attempt.get('host')}")
     if attempt.get("error"):
-        parts.append(f"- {attempt['error']}")
+        parts.append(f"- {' '.join(str(attempt['error']).split())}")
     return "  ".join(parts)
 
 

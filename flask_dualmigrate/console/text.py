@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..backend import Progress
+from ..text import visible
 
 
 @singledispatch
 def lines(result: Any) -> Iterator[str]:
     """Yield a result line by line; each kind of result registers how it looks."""
-    yield str(result)
+    yield from str(result).split("\n")
 
 
 @singledispatch
@@ -88,6 +89,7 @@ def one_line(message: str, longest: int = 60) -> str:
 
 
 def table(rows: list[list[str]]) -> Iterator[str]:
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for number, row in enumerate(rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -89,7 +89,7 @@ def test_a_json_line_has_its_time_in_utc_its_level_and_its_fields() -> None:
     assert told == {
         "level": "debug",
         "event": "step_done",
-        "message": "a\nb",
+        "message": "a b",
         "logger": "flask_dualmigrate.tests",
         "revision": "r1",
         "duration_ms": 7,
