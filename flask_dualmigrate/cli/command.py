@@ -112,7 +112,8 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
     ) -> None:
         display = (JsonLines if log_format == "json" else Display)(quiet=quiet)
         stop = Stop(display.stopping)
-        with contextlib.suppress(OSError, ValueError):
+        # A closed stdout is None in Python.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()  # what the app has printed comes before our lines
         try:
             with prints_to_stderr():
