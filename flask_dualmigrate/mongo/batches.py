@@ -7,21 +7,21 @@ nothing matches any more; and each document once, what the app inserts meanwhile
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pymongo.client_session import ClientSession
-from pymongo.errors import ExecutionTimeout
+from pymongo.errors import OperationFailure
 
 from ..errors import OperationError
+from .best_effort import size_of
 from .conform import count_left, refuse_if_any
 from .id_list import ODD, IdList
 from .late import catch_up
-from .pace import Pace
+from .pace import Pace, whole_batches
 from .parts import join_parts, walk_in_parts
 from .ranges import Query
-from .views import NATIVE, as_bytes, collection_info
+from .views import as_bytes, collection_info
 from .walk import Batch, Walk, read
 from .work import Work
 
@@ -122,12 +122,11 @@ def _as_stored(work: Work, walk: Walk) -> Walk:
     info = collection_info(work.db, walk.collection)
     if info is None:
         return walk
-    sizes = work.db.command({"collStats": walk.collection}, codec_options=NATIVE)
     return dataclasses.replace(
         walk,
         clustered="clusteredIndex" in info["options"],
         odd_ids=_has_odd_ids(work, walk.collection),
-        document_bytes=int(sizes.get("avgObjSize", 1)),
+        document_bytes=size_of(work.db, walk.collection).document_bytes,
     )
 
 
@@ -157,25 +156,27 @@ def walk_on(work: Work, walk: Walk, write: Write) -> None:
         document_bytes=walk.document_bytes,
     )
     while True:
-        began = time.monotonic()
-        batch = work.transact(
-            lambda session: _next_batch(work, walk, write, pace.size, session),
+        batch = work.transact_some(
+            pace,
+            lambda session: _next_batch(work, walk, write, pace, session),
             on_retry=pace.retry,
         )
         if batch is None:
             return
-        pace.took(time.monotonic() - began, id_bytes=len(as_bytes(batch.last)))
+        pace.took(pace.elapsed_s, id_bytes=len(as_bytes(batch.last)))
         work.bench.replication.wait(work.bench.keep_going)
 
 
 def _next_batch(
-    work: Work, walk: Walk, write: Write, size: int, session: ClientSession
+    work: Work, walk: Walk, write: Write, pace: Pace, session: ClientSession
 ) -> Batch | None:
     """Read, write and checkpoint one batch; None if there is none left."""
+    pace.begin()
     place = work.record.checkpoint
-    batch = read(work, walk, place, size=size, session=session)
+    batch = read(work, walk, place, size=pace.size, session=session)
     if batch is None:
         return None
+    pace.tried = len(batch.ids) or pace.size
     documents = 0 if batch.is_empty else write(work, batch, session)
     work.checkpoint(session, {**place, "last": batch.last}, documents=documents)
     return batch
@@ -209,21 +210,24 @@ def undo_batches(
 ) -> int:
     """Undo what was touched, newest batch first; return how many documents were left.
 
+    A batch that takes longer than a transaction may live is undone in smaller ones.
+
     undo: takes an entry of Touched (`ids`, `details`), returns how many of its
     documents it left alone, because they were written since.
     """
-    skipped = 0
+    skipped, pace = 0, whole_batches()
 
     def attempt(session: ClientSession) -> int | None:
-        entry = work.bench.touched.last(work.record, session)
+        entry = work.bench.touched.last(work.record, session, at_most=pace.size)
         if entry is None:
             return None
+        pace.tried = len(entry["ids"])
         left = undo(entry, session) if entry["ids"] else 0
         work.bench.touched.take_off(entry, session)
         work.checkpoint(session, {}, documents=left - len(entry["ids"]))
         return left
 
-    while (left := work.transact(attempt)) is not None:
+    while (left := work.transact_some(pace, attempt)) is not None:
         skipped += left
     return skipped
 
@@ -238,7 +242,7 @@ def _expect(work: Work, walk: Walk) -> None:
             total = target.count_documents(walk.query, maxTimeMS=_COUNT_MS)
         else:
             total = target.estimated_document_count(maxTimeMS=_COUNT_MS)
-    except ExecutionTimeout:
+    except OperationFailure:  # it takes too long, or the server has no such command
         return
     work.save(total=total)
     work.report()

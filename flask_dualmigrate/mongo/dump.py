@@ -28,6 +28,7 @@ from pymongo.read_concern import ReadConcern
 from ..backend import Dumped, Extent, Progress
 from ..backups import BackedCollection, BackupFolder, MongoPart, Scope, layout
 from ..errors import BackupError
+from .best_effort import ask, estimated_count
 from .errors import driver_errors
 from .selection import infos
 from .views import NATIVE
@@ -82,7 +83,7 @@ class MongoDump:
         wanted = {item.name for item in extent.items if item.existed}
         with driver_errors("be backed up"):
             found = [info for info in infos(self._db) if info["name"] in wanted]
-            version = self._db.client.server_info()["version"]
+            told = ask(self._db.client.admin, {"buildInfo": 1}) or {}
             counts, cluster_time = self._write_all(folder, found)
         listed = tuple(
             BackedCollection(item.name, counts.get(item.name, 0), item.name in counts)
@@ -90,7 +91,7 @@ class MongoDump:
         )
         collections = None if extent.scope is Scope.ALL else listed
         part = MongoPart(self._db.name, tuple(applied), collections, cluster_time)
-        return Dumped(part, {"mongo": version})
+        return Dumped(part, {"mongo": str(told.get("version", "unknown"))})
 
     def _write_all(
         self, folder: BackupFolder, found: Sequence[Info]
@@ -177,7 +178,7 @@ class MongoDump:
         self, folder: BackupFolder, info: Info, session: ClientSession | None
     ) -> int:
         data, began = self._data(info), time.monotonic()
-        total = data.estimated_document_count()
+        total = estimated_count(data)
         done = 0
         in_snapshot = session if _in_snapshots(info) else None
         with (

@@ -101,6 +101,11 @@ class IdList(Sequence[Any]):
     def _decoded(self) -> list[Any]:
         return list(bson.decode(as_document(self.named("ids")), EXACT)["ids"])
 
+    def split(self, at: int) -> tuple[IdList, IdList]:
+        """Return the first `at` of the `_id`s, and the others."""
+        found = list(self.elements)
+        return IdList(as_array(found[:at])), IdList(as_array(found[at:]))
+
     def only(self, keys: Iterable[bytes]) -> IdList:
         """Return those of the `_id`s that are among these keys."""
         wanted = set(keys)

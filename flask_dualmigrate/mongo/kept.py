@@ -18,6 +18,7 @@ from ..crashpoints import around
 from ..journal import Actor
 from ..revision import Direction
 from .aside import CATALOG, Holds
+from .best_effort import Size, size_of
 from .views import NATIVE, drop, exact_view, native
 
 Entry = Mapping[str, Any]
@@ -80,7 +81,7 @@ class KeptAsides:
 
     def _aside(self, entry: Entry, now: datetime, unfinished: frozenset[str]) -> Aside:
         is_view = entry["holds"] == Holds.VIEW
-        documents, size_bytes = (0, 0) if is_view else self._measure(entry["_id"])
+        size = Size(0, 0) if is_view else size_of(self._db, entry["_id"])
         return Aside(
             name=entry["_id"],
             holds=entry["holds"],
@@ -90,22 +91,13 @@ class KeptAsides:
             direction=Direction(entry["direction"]),
             step=entry["step"],
             verb=entry["verb"],
-            documents=documents,
-            size_bytes=size_bytes,
+            documents=size.documents,
+            size_bytes=size.size_bytes,
             since=entry["created_at"],
             age_s=max(0.0, (now - entry["created_at"]).total_seconds()),
             for_downgrade=_for_downgrade(entry),
             needed=entry["revision"] in unfinished,
         )
-
-    def _measure(self, name: str) -> tuple[int, int]:
-        """Return documents and their bytes; of a sharded collection, one row a shard.
-
-        Source: MongoDB manual, $collStats.
-        """
-        found = native(self._db, name).aggregate([{"$collStats": {"storageStats": {}}}])
-        rows = [row["storageStats"] for row in found]
-        return sum(row["count"] for row in rows), sum(row["size"] for row in rows)
 
     def _server_time(self) -> datetime:
         now: datetime = self._db.command("hello", codec_options=NATIVE)["localTime"]

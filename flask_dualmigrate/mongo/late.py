@@ -17,8 +17,8 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
-from ..ops import BATCH_SIZE
 from .id_list import IdList, ids_stages
+from .pace import Pace
 from .ranges import Query, both, range_of
 from .raw import as_document
 from .walk import Batch, Walk, read_some
@@ -107,18 +107,20 @@ def _ids_seen(work: Work, tile: _Tile) -> bytes | None:
 
 def _catch_up_in(work: Work, walk: Walk, write: Write, tile: _Tile) -> int:
     """Write the documents of one range that were not seen; return how many."""
-    size, caught_up = walk.batch_size or BATCH_SIZE, 0
+    pace, caught_up = Pace(most=walk.batch_size, seconds=0), 0
 
     def attempt(session: ClientSession) -> int:
         query = both(tile.reach, walk.query, _unseen(work, tile.key, session))
-        batch = read_some(work, walk, query, of=tile.key, size=size, session=session)
+        batch = read_some(
+            work, walk, query, of=tile.key, size=pace.size, session=session
+        )
         if batch is None:
             return 0
         documents = write(work, batch, session)
         work.checkpoint(session, work.record.checkpoint, documents=documents)
         return len(batch.ids)
 
-    while count := work.transact(attempt):
+    while count := work.transact_some(pace, attempt):
         caught_up += count
     return caught_up
 

@@ -9,6 +9,7 @@ from pymongo.errors import ExecutionTimeout
 
 from ..backend import Loss
 from ..ops import ConvertField, Delete, DropCollection, DropField, Operation
+from .best_effort import estimated_count
 from .conversions import needs_conversion
 from .forecast.counting import limit_ms
 from .paths import FieldPath
@@ -23,7 +24,7 @@ def loss_of(db: Database[Any], operation: Operation) -> Loss:
     what = operation.describe()
     match operation:
         case DropCollection(name):
-            number = db[name].estimated_document_count()
+            number = estimated_count(db[name])
             return Loss(what, number, "documents", exact=False)
         case Delete(name, query):
             return _counted(db, what, name, query, "documents")
@@ -44,4 +45,4 @@ def _counted(
         number = db[collection].count_documents(query, maxTimeMS=limit_ms())
         return Loss(what, number, unit)
     except ExecutionTimeout:
-        return Loss(what, db[collection].estimated_document_count(), unit, exact=False)
+        return Loss(what, estimated_count(db[collection]), unit, exact=False)

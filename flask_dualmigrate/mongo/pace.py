@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ..ops import BATCH_SIZE
 
 _MOST = 50_000
@@ -15,9 +17,22 @@ _SHARE = 0.8
 """A batch aims at this part of its time, so that few take longer than all of it."""
 
 
+_TOLD_APART = 0.2
+"""Two batches tell what each costs at any size if their sizes differ by this part."""
+
+_CHANGED = 1.5
+"""A batch that takes so many times as long as the last one of its size, or as short."""
+
+
 class Pace:
     """How many documents a batch has: as many as fit into the time that it may take.
 
+    Each batch has a cost that its size does not change: round trips, the commit by a
+    majority. Where that takes up the time, a smaller batch is hardly shorter, and does
+    less: there the documents get as long as the rest, and the batch takes more than its
+    time.
+
+    tried: how many documents the last batch had, where that is known.
     most: documents, as the script says; None: begin with BATCH_SIZE and adapt.
     seconds: a batch's time; 0: its size stays as it is. document_bytes: the average of
     the collection.
@@ -29,7 +44,19 @@ class Pace:
         fitting = max(1, _MOST_BYTES // max(1, document_bytes))
         self._most = min(_MOST if most is None else most, fitting)
         self._seconds = seconds
-        self.size = min(BATCH_SIZE if most is None else most, self._most)
+        self._fixed_s = 0.0
+        self._former = 0, 0.0
+        self._began_s = 0.0
+        self.size = self.tried = min(BATCH_SIZE if most is None else most, self._most)
+
+    def begin(self) -> None:
+        """Note that a batch begins, or begins again."""
+        self._began_s = time.monotonic()
+        self.tried = self.size
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._began_s
 
     def took(self, elapsed_s: float, *, id_bytes: int) -> None:
         """Fit the size to how long a full batch took; at most twice it, or half.
@@ -38,9 +65,28 @@ class Pace:
         """
         if not self._seconds or elapsed_s <= 0:
             return
-        fitting = self.size * self._seconds * _SHARE / elapsed_s
+        self._learn(elapsed_s)
+        moving_s = max(self._seconds * _SHARE - self._fixed_s, self._fixed_s)
+        fitting = self.size * moving_s / max(elapsed_s - self._fixed_s, elapsed_s / 100)
         size = max(self.size / 2, min(fitting, self.size * 2))
         self.size = max(1, min(int(size), self._most, _MOST_ID_BYTES // id_bytes))
+
+    def _learn(self, elapsed_s: float) -> None:
+        """Tell the fixed cost from two batches that differ in size.
+
+        Where two of one size differ in their time, the server has changed, and nothing
+        is known of it.
+        """
+        size, (former, former_s) = self.size, self._former
+        if abs(size - former) < _TOLD_APART * former:
+            if 1 / _CHANGED < elapsed_s / former_s < _CHANGED:
+                return
+            self._fixed_s = 0.0
+        elif former:
+            a_document_s = (elapsed_s - former_s) / (size - former)
+            fixed_s = elapsed_s - a_document_s * size
+            self._fixed_s = max(0.0, min(fixed_s, former_s, elapsed_s))
+        self._former = size, elapsed_s
 
     def retry(self) -> None:
         """Halve the size: the batch met a write of the app, and a smaller one may not.
@@ -49,3 +95,12 @@ class Pace:
         conflicts".
         """
         self.size = max(1, self.size // 2)
+
+    def outlived(self, share: float) -> None:
+        """Fit the size to a batch that had the time for that part of its documents."""
+        self.size = max(1, min(self.tried // 2, int(self.tried * share / 2)))
+
+
+def whole_batches() -> Pace:
+    """Return a pace that keeps batches as they were, until one takes too long."""
+    return Pace(most=_MOST, seconds=0)

@@ -15,6 +15,7 @@ from pymongo.client_session import ClientSession
 
 from ..backend import Progress
 from ..ops import BATCH_SIZE
+from .best_effort import estimated_count
 from .steps import StepRecord
 from .walk import Walk
 from .work import Work
@@ -68,7 +69,7 @@ def _split(work: Work, walk: Walk) -> tuple[StepRecord, ...]:
     server takes without reading the collection. Source: MongoDB manual, $sample.
     """
     target = work.db[walk.collection]
-    if target.estimated_document_count() < walk.workers * BATCH_SIZE:
+    if estimated_count(target) < walk.workers * BATCH_SIZE:
         return ()
     stages: list[Mapping[str, Any]] = [
         {"$sample": {"size": walk.workers * _SAMPLES_A_PART}},

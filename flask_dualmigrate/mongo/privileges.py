@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
 
 from ..errors import DatabaseUnavailable
 from ..ops import CreateCollection, DropCollection, Operation
+from .best_effort import ask
 from .errors import driver_errors
 from .journal import COLLECTION
 
@@ -30,11 +30,11 @@ def require_privileges(db: Database[Any], operations: Iterable[Operation]) -> No
     """Raise DatabaseUnavailable if the user may not do what operations need."""
     with driver_errors("tell what its user may do"):
         asked = {"connectionStatus": 1, "showPrivileges": True}
-        found = db.client.admin.command(asked)["authInfo"]
-        users = found["authenticatedUsers"]
-        if not users:
-            return  # it has read the journal without a name
-        granted = found["authenticatedUserPrivileges"]
+        found = (ask(db.client.admin, asked) or {}).get("authInfo", {})
+        users = found.get("authenticatedUsers")
+        granted = found.get("authenticatedUserPrivileges")
+        if not users or granted is None:
+            return  # it has read the journal without a name, or is not told its rights
         missing = [
             (action, collection)
             for action, collection in _needed(operations)
@@ -91,9 +91,8 @@ def _covers(resource: Mapping[str, Any], db: str, collection: str) -> bool:
 
 def _is_enforced(db: Database[Any]) -> bool:
     """Return whether the server holds its users to their roles: not all do."""
-    try:
-        answer = db.client.admin.command("getCmdLineOpts")
-    except OperationFailure:
+    answer = ask(db.client.admin, {"getCmdLineOpts": 1})
+    if answer is None:
         return True
     security = answer["parsed"].get("security", {})
     return security.get("authorization") == "enabled" or "keyFile" in security

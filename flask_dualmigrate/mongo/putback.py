@@ -12,9 +12,9 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
-from ..ops import BATCH_SIZE
 from .batches import walk_once
 from .id_list import IdList
+from .pace import Pace
 from .paths import FieldPath
 from .ranges import Query, after, both, ids_in
 from .raw import id_key, literal_of
@@ -124,11 +124,12 @@ def drain(
     looked at again.
     """
     last: IdList = IdList.of(())
+    pace = Pace(most=batch_size, seconds=0)
 
     def attempt(session: ClientSession) -> IdList:
         where = both(query or {}, after(last.last) if last else {})
         found = work.db[aside].find(
-            where, sort=[("_id", 1)], limit=batch_size or BATCH_SIZE, session=session
+            where, sort=[("_id", 1)], limit=pace.size, session=session
         )
         documents = read_capped(found)
         if documents:
@@ -136,7 +137,7 @@ def drain(
             work.checkpoint(session, {}, documents=0)
         return IdList.of(documents)
 
-    while ids := work.transact(attempt):
+    while ids := work.transact_some(pace, attempt):
         last = ids
 
 

@@ -7,21 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
 
-from .views import NATIVE
-
-_NOT_TOLD = (13, 20, 59, 76)
-"""Codes of a server that does not tell: no privilege, standalone, mongos."""
+from .best_effort import ask
 
 
 class Replication:
     """Waits while the secondaries are too far behind.
 
     bound_s: seconds that a secondary may be behind the primary; 0: never wait.
-    A member that is down is not waited for. Without the privilege to ask
-    (clusterMonitor), or on a server that has no members, there is no waiting: each
-    batch is written with a write concern of majority anyway.
+    A member that is down is not waited for. Where the server does not tell (without the
+    privilege clusterMonitor, or on a shared tier), or has no members, there is no
+    waiting: each batch is written with a write concern of majority anyway.
     """
 
     def __init__(self, db: Database[Any], *, bound_s: float) -> None:
@@ -40,11 +36,8 @@ class Replication:
 
     def _lag_s(self) -> float:
         """Return how many seconds the slowest secondary is behind."""
-        try:
-            status = self._admin.command("replSetGetStatus", codec_options=NATIVE)
-        except OperationFailure as error:
-            if error.code not in _NOT_TOLD:
-                raise
+        status = ask(self._admin, {"replSetGetStatus": 1})
+        if status is None:
             self._bound_s = 0.0
             return 0.0
         optimes: dict[str, list[Any]] = {"PRIMARY": [], "SECONDARY": []}

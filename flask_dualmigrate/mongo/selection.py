@@ -12,6 +12,7 @@ from ..backups import Scope
 from ..ops import Operation, RenameCollection, Run
 from ..revision import BackendName
 from .aside import CATALOG
+from .best_effort import size_of
 from .lock import COLLECTION as LOCK
 from .views import NATIVE, collection_info, native
 
@@ -95,10 +96,9 @@ def _facts(db: Database[Any], info: dict[str, Any]) -> BackupItem:
     name = info["name"]
     if info["type"] == "view":
         return BackupItem(name)
-    stats = db.command({"collStats": name}, codec_options=NATIVE)
     return BackupItem(
         name,
-        size_bytes=int(stats.get("size", 0)),
+        size_bytes=size_of(db, name).size_bytes,
         is_empty=native(db, name).find_one({}, {"_id": True}) is None,
         own=is_journal(name),
     )

@@ -13,6 +13,7 @@ from pymongo.database import Database
 
 from ..errors import OperationError
 from ..ops import CreateIndex
+from .best_effort import ask
 
 Info = Mapping[str, Any]
 """An entry of listCollections."""
@@ -120,8 +121,8 @@ def _not_on_time_series(
 
 
 def _too_early(db: Database[Any], since: tuple[int, int], what: str) -> str | None:
-    version = tuple(db.client.server_info()["versionArray"][:2])
-    if version >= since:
+    told = ask(db.client.admin, {"buildInfo": 1})
+    if told is None or tuple(told["versionArray"][:2]) >= since:
         return None
     return f"{what} before MongoDB {'.'.join(map(str, since))}"
 

@@ -76,25 +76,34 @@ class Touched:
         self._entries.update_one({"_id": key}, update, upsert=True, session=session)
 
     def last(
-        self, record: StepRecord, session: ClientSession
+        self, record: StepRecord, session: ClientSession, *, at_most: int
     ) -> Mapping[str, Any] | None:
         """Return the newest entry of a step, None if there is none left.
 
-        Its `ids` are an IdList.
+        Its `ids` are an IdList. at_most: of a longer one the end, and in `rest` what
+        comes before it.
         """
         found = self._db[TOUCHED].find_one(
             _entries_of(record), sort=[("_id", -1)], session=session
         )
         if found is None:
             return None
-        return {
-            "_id": found["_id"],
-            "ids": _ids_of(found, "ids"),
-            "details": found["details"],
-        }
+        ids, details = _ids_of(found, "ids"), list(found["details"])
+        entry = {"_id": found["_id"], "ids": ids, "details": details}
+        if len(ids) <= at_most:
+            return entry
+        first, end = ids.split(len(ids) - at_most)
+        kept = bson.encode({"details": details[:-at_most]}, codec_options=EXACT)[4:-1]
+        rest = RawBSONDocument(as_document(kept, first.named("ids")))
+        return {**entry, "ids": end, "details": details[-at_most:], "rest": rest}
 
     def take_off(self, entry: Mapping[str, Any], session: ClientSession) -> None:
-        self._entries.delete_one({"_id": entry["_id"]}, session=session)
+        """Remove what `last` returned."""
+        key = {"_id": entry["_id"]}
+        if "rest" in entry:
+            self._entries.update_one(key, {"$set": entry["rest"]}, session=session)
+        else:
+            self._entries.delete_one(key, session=session)
 
     def reaches(
         self, record: StepRecord

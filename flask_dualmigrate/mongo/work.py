@@ -24,10 +24,11 @@ from ..revision import Direction
 from ..stopping import NEVER, Stop
 from .aside import Asides
 from .limit import limit
+from .pace import Pace
 from .replication import Replication
 from .steps import StepRecord, StepStatus, StepStore
 from .touched import Touched
-from .transactions import transact
+from .transactions import TransactionTooLong, transact
 from .views import DURABLE, EXACT, ExactDatabase, collection_info
 
 Result = TypeVar("Result")
@@ -139,6 +140,27 @@ class Work:
             self._adopt(self._pending)
             reached("mongo.batch.done")
         return result
+
+    def transact_some(
+        self,
+        pace: Pace,
+        attempt: Callable[[ClientSession], Result],
+        *,
+        on_retry: Callable[[], None] = lambda: None,
+    ) -> Result:
+        """Commit what `attempt` does with pace.size documents at most.
+
+        With fewer of them where a transaction does not live for as long as it takes.
+        on_retry: as in transact.
+        """
+        while True:
+            pace.tried = pace.size
+            try:
+                return self.transact(attempt, on_retry=on_retry)
+            except TransactionTooLong as error:
+                if pace.tried <= 1:
+                    raise
+                pace.outlived(error.share)
 
     def checkpoint(
         self,

@@ -11,12 +11,24 @@ from flask_dualmigrate.mongo.exclusion import excludes_itself
 from flask_dualmigrate.mongo.pace import Pace
 
 
-def settled(*, seconds: float, per_document_s: float, most: int | None = None) -> int:
-    """Return the size after many batches of documents that take so long."""
+def sizes(
+    *,
+    seconds: float,
+    per_document_s: float,
+    most: int | None = None,
+    fixed_s: float = 0.0,
+) -> list[int]:
+    """Return the sizes of many batches that take so long."""
     pace = Pace(most=most, seconds=seconds)
+    found = []
     for _ in range(30):
-        pace.took(pace.size * per_document_s, id_bytes=22)
-    return pace.size
+        pace.took(fixed_s + pace.size * per_document_s, id_bytes=22)
+        found.append(pace.size)
+    return found
+
+
+def settled(**times: Any) -> int:
+    return sizes(**times)[-1]
 
 
 def test_the_first_batch_has_a_thousand_documents() -> None:
@@ -42,6 +54,36 @@ def test_a_batch_never_has_more_than_the_script_says() -> None:
 
 def test_a_batch_that_the_script_bounds_shrinks_all_the_same() -> None:
     assert settled(seconds=0.5, per_document_s=0.1, most=70) == pytest.approx(4, abs=1)
+
+
+@pytest.mark.parametrize("fixed_s", [0.45, 0.9, 4.0])
+def test_a_far_server_does_not_shrink_the_batches(fixed_s: float) -> None:
+    found = sizes(seconds=0.5, per_document_s=20e-6, fixed_s=fixed_s)
+    assert min(found) >= 500  # the first, before the cost of a batch was known
+    assert found[-1] == pytest.approx(min(50_000, fixed_s / 20e-6), rel=0.01)
+
+
+def test_a_far_server_leaves_a_batch_what_the_script_says() -> None:
+    assert settled(seconds=0.5, per_document_s=1e-5, fixed_s=0.9, most=1000) == 1000
+
+
+def test_slow_documents_make_small_batches_on_a_far_server_too() -> None:
+    found = settled(seconds=0.5, per_document_s=0.1, fixed_s=0.9)
+    assert found == pytest.approx(9, abs=1)
+
+
+def test_a_server_that_becomes_far_shrinks_the_batches_for_a_moment() -> None:
+    pace = Pace(most=None, seconds=0.5)
+    for fixed_s in [0.005] * 20 + [0.9] * 20:
+        pace.took(fixed_s + pace.size * 20e-6, id_bytes=22)
+    assert pace.size == pytest.approx(0.9 / 20e-6, rel=0.01)
+
+
+def test_a_server_that_becomes_near_gives_the_batches_their_time_back() -> None:
+    pace = Pace(most=None, seconds=0.5)
+    for fixed_s in [0.9] * 20 + [0.005] * 20:
+        pace.took(fixed_s + pace.size * 20e-6, id_bytes=22)
+    assert pace.size == pytest.approx(20_000, rel=0.05)
 
 
 def test_without_a_time_the_size_stays() -> None:

@@ -17,6 +17,7 @@ from ...ops import (
     Run,
     SetValidator,
 )
+from ..best_effort import estimated_count
 from ..dependents import told_of_views, views_on
 from ..ranges import ids_in
 from ..special import Info, refuse_renaming
@@ -46,7 +47,7 @@ def tell_drop_collection(look: Look[DropCollection]) -> Told:
     info = collection_info(look.db, look.collection) if look.is_there else None
     if info is not None:
         if info["type"] != "view":
-            number = look.db[look.collection].estimated_document_count()
+            number = estimated_count(look.db[look.collection])
             told.matches, told.writes = Count(number), 0
         _tell_views(look, told, gone="dropped")
     elif not look.names.moved(look.said.collection):
@@ -68,7 +69,7 @@ def tell_rename_collection(look: Look[RenameCollection]) -> Told:
     if info is not None:
         told.problems += _refused_renaming(look, info)
         if info["type"] != "view":
-            number = look.db[look.collection].estimated_document_count()
+            number = estimated_count(look.db[look.collection])
             told.matches, told.writes = Count(number), 0
         if look.problem is None:
             _tell_views(look, told, gone=f"renamed to {new}")
@@ -92,7 +93,7 @@ def _size(look: Look[CreateCollection], source: str) -> str:
     info = collection_info(look.db, source)
     if info is None or info["type"] == "view":
         return ""
-    number = look.db[source].estimated_document_count()
+    number = estimated_count(look.db[source])
     return f", with {number} {'document' if number == 1 else 'documents'}"
 
 
@@ -161,8 +162,7 @@ def tell_insert(look: Look[Insert]) -> Told:
 def _tell_kept(look: Look[Insert], told: Told) -> int:
     """Count what a downgrade puts back of what its upgrade deleted."""
     kept = sum(
-        look.db[aside].estimated_document_count()
-        for aside in look.before.get("sources", ())
+        estimated_count(look.db[aside]) for aside in look.before.get("sources", ())
     )
     if kept:
         noun = "document" if kept == 1 else "documents"

@@ -8,6 +8,7 @@ from typing import Any
 
 from pymongo.errors import ExecutionTimeout, OperationFailure, PyMongoError
 
+from ..best_effort import estimated_count
 from ..failures import shown
 from ..ranges import Query
 from ..views import NATIVE, ExactDatabase
@@ -41,7 +42,7 @@ def count(db: ExactDatabase, collection: str, query: Query) -> Count:
     try:
         return Count(target.count_documents(query, maxTimeMS=limit_ms()))
     except ExecutionTimeout:
-        return Count(target.estimated_document_count(), exact=False)
+        return Count(estimated_count(target), exact=False)
 
 
 def aggregate(

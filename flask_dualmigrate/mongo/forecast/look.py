@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from ...backend import Failing, Forecast
 from ...ops import Operation
+from ..best_effort import estimated_count
 from ..ranges import Query
 from ..steps import StepRecord
 from ..views import ExactDatabase, collection_info
@@ -57,7 +58,7 @@ class Look(Generic[Op]):
         """True if the collection has no documents now, or is not there."""
         if not self.is_there:
             return True
-        return not self.db[self.collection].estimated_document_count()
+        return not estimated_count(self.db[self.collection])
 
     def count(self, query: Query) -> Count:
         return count(self.db, self.collection, query)
