@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
+import sys
+import threading
 from functools import cached_property
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -33,6 +36,10 @@ _EXTRAS = {"beanie": 'Install it with: pip install "Flask-DualMigrate[beanie]"'}
 """Name of a module that scripts import -> what to do where it is missing."""
 
 _MEND = "Mend it, or install what it imports; no database was touched."
+
+
+_loading = threading.RLock()
+"""Held while a script runs: threads that load the same one share its name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,20 +93,33 @@ def read_script(path: Path) -> ScriptFile:
 
 
 def run_script(file: ScriptFile) -> LoadedScript:
-    """Run the module level of a script. Raises TreeError likewise."""
+    """Run the module level of a script. Raises TreeError likewise.
+
+    It stays in `sys.modules` until it is loaded again: there dataclasses, pydantic and
+    Beanie look for what the annotations of a class name, some only at its first use.
+    """
     path = file.path
-    module = ModuleType(path.stem)
+    module = ModuleType(_module_name(path))
     module.__file__ = str(path)
     try:
-        exec(file.code, module.__dict__)
+        with _loading:
+            sys.modules[module.__name__] = module
+            exec(file.code, module.__dict__)
     # A script that calls sys.exit() must not end the command as if all were well.
     except FAILURES as error:
+        sys.modules.pop(module.__name__, None)
         raise TreeError(
             f"A script cannot be loaded: {_in_one_line(error)}",
             where=f"{path}{_line_in(path, error)}",
             hint=_EXTRAS.get(str(getattr(error, "name", "")), _MEND),
         ) from error
     return _as_script(module, file)
+
+
+def _module_name(path: Path) -> str:
+    """Return a name for a script's module: partners share the name of their file."""
+    digest = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:12]
+    return f"{path.stem}_{digest}"
 
 
 def _as_script(module: ModuleType, file: ScriptFile) -> LoadedScript:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from bson import ObjectId
 from flask import Flask
 from pymongo.database import Database
 
@@ -76,6 +77,48 @@ def test_a_whole_registry_is_called_in_the_order_of_its_versions(
     assert planned.index("Create initial indexes") < planned.index("Insert the first")
     upgrade()
     assert mongo_db.users.distinct("name") == ["ada", "bob"]
+
+
+SIDE_BY_SIDE = """
+class OldUser(Document):
+    name: str
+    class Settings:
+        name = "users"
+
+class Tag(BaseModel):
+    n: str
+
+class NewUser(Document):
+    title: str
+    tags: list[Tag] = []
+    class Settings:
+        name = "users"
+
+async def rename(db):
+    for old in await OldUser.find_all().to_list():
+        await NewUser(id=old.id, title=old.name, tags=[Tag(n="a")]).save()
+
+"""
+
+
+def test_the_old_model_and_the_new_one_stand_side_by_side_in_a_script(
+    tree: Tree, mongo_db: Db
+) -> None:
+    mongo_db.users.insert_one({"_id": ObjectId(), "name": "ada"})
+    tree.add(
+        "r1",
+        mongo="op.beanie([OldUser, NewUser])\nop.run(rename, idempotent=True)",
+        mongo_more=SIDE_BY_SIDE,
+    )
+    path = tree.path("mongo", "r1")
+    imports = "from beanie import Document\nfrom pydantic import BaseModel\n"
+    head, mark, rest = path.read_text().partition("revision =")
+    future = "from __future__ import annotations\n"
+    path.write_text(f"{head}{future}{imports}{mark}{rest}")
+    init()
+    upgrade()
+    (found,) = mongo_db.users.find({}, {"_id": False})
+    assert (found["title"], found["tags"]) == ("ada", [{"n": "a"}])
 
 
 def test_beanie_builds_no_index_by_itself(tree: Tree, mongo_db: Db) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +107,49 @@ def test_a_script_is_compiled_without_the_future_of_our_own_modules(
     script = tree.load().script(MONGO, "aaaa")
 
     assert script.module.Row(1).id == 1
+
+
+CLASSES = """from __future__ import annotations
+from dataclasses import dataclass, fields
+from typing import ClassVar
+from pydantic import BaseModel
+revision = 'aaaa'
+down_revision = None
+@dataclass
+class Old:
+    kind: ClassVar[str] = "SIDE"
+    title: str = ""
+class Note(BaseModel):
+    tags: list[Tag] = []
+class Tag(BaseModel):
+    n: str
+def upgrade(*args):
+    assert [each.name for each in fields(Old)] == ["title"]
+    return Note(tags=[{"n": "SIDE"}]).tags[0].n
+"""
+
+
+def test_classes_with_string_annotations_find_the_names_of_their_script(
+    tmp_path: Path,
+) -> None:
+    tree = Tree(tmp_path)
+    for side in (MONGO, POSTGRES):
+        tree.write(side, "aaaa.py", CLASSES.replace("SIDE", side))
+
+    scripts = [tree.load().script(side, "aaaa") for side in (MONGO, POSTGRES)]
+
+    assert [script.module.upgrade() for script in scripts] == [MONGO, POSTGRES]
+
+
+def test_a_script_that_cannot_be_loaded_leaves_no_module(tmp_path: Path) -> None:
+    known = set(sys.modules)
+    tree = Tree(tmp_path, [MONGO])
+    tree.write(MONGO, "aaaa.py", f"{GOOD}\n1 / 0")
+
+    with pytest.raises(TreeError, match="ZeroDivisionError"):
+        tree.load()
+
+    assert {name for name in sys.modules if name.startswith("aaaa_")} <= known
 
 
 def test_a_duplicate_id_names_both_paths(tmp_path: Path) -> None:
