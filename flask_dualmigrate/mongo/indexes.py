@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import bson
 from pymongo.database import Database
 
 from ..errors import OperationError, UsageError
 from ..indexes import (
+    DeclaredIndex,
     DeclaredIndexes,
     Definition,
     Difference,
@@ -26,7 +29,7 @@ from ..revision import BackendName
 from . import index_reading
 from .index_builds import build, driver_words, drop, modify, watch
 from .index_stand_ins import original, stand_in
-from .views import exact_view
+from .views import NATIVE, as_stored, exact_view
 
 _POLL_S = 0.5
 _pause = time.sleep
@@ -48,6 +51,7 @@ class MongoIndexes:
         *,
         require_lock: Callable[[], None],
     ) -> None:
+        self._app_db = db
         self._db = exact_view(db)
         self._declared = declared
         self._require_lock = require_lock
@@ -58,23 +62,34 @@ class MongoIndexes:
 
     def diff(self, place: str | None) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
         declared = self._declared()
+        indexes = tuple(map(self._stored, declared.indexes))
         with driver_words("list indexes"):
             listing = index_reading.read(self._db, None, usage=False)
             collations = index_reading.collations(self._db)
             time_series = index_reading.time_series(self._db)
-        wanted = {(item.place, item.name) for item in declared.indexes}
+        wanted = {(item.place, item.name) for item in indexes}
         found = [
             item
             for item in listing.indexes
             if (item.place, item.name) in wanted
             or not _is_the_servers(item, time_series)
         ]
-        every = compare(declared.indexes, found, collations=collations)
+        every = compare(indexes, found, collations=collations)
         if place is not None and not any(item.place == place for item in every):
             # Says why, where there is none of that name.
             index_reading.read(self._db, place, usage=False)
         chosen = tuple(item for item in every if place in (None, item.place))
         return chosen, (*declared.notes, *listing.notes)
+
+    def _stored(self, index: DeclaredIndex) -> DeclaredIndex:
+        """Return an index with the values that MongoDB would keep of its options.
+
+        So a date has no microseconds, and is UTC; a UUID is what the app stores.
+        """
+        what = f"The index {index.name} of {index.place}"
+        data = as_stored(index.options, self._app_db, what=what)
+        options: dict[str, Any] = bson.decode(data, NATIVE)
+        return dataclasses.replace(index, options=options)
 
     def mend(self, difference: Difference, on_build: OnBuild) -> None:
         index, found = difference.declared, difference.found

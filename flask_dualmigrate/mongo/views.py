@@ -9,6 +9,7 @@ from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, ReadPreference
 from pymongo.client_session import ClientSession
@@ -19,6 +20,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from ..crashpoints import around
+from ..errors import OperationError
 from .failures import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND
 
 DURABLE = WriteConcern("majority", j=True)
@@ -143,6 +145,19 @@ def ensure_collection(db: Database[Any], name: str) -> None:
     except OperationFailure as error:
         if error.code != NAMESPACE_EXISTS:
             raise
+
+
+def as_stored(values: Mapping[str, Any], app_db: Database[Any], *, what: str) -> bytes:
+    """Return a document as the app would store it. what: has its values, in words.
+
+    Raises OperationError for a value that BSON has no type for.
+    """
+    try:
+        return bson.encode(values, codec_options=app_db.codec_options)
+    except (BSONError, OverflowError, TypeError, ValueError) as error:
+        raise OperationError(
+            f"{what} has a value that MongoDB cannot store: {error}"
+        ) from error
 
 
 def same_bson(left: Any, right: Any) -> bool:

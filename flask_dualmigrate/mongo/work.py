@@ -9,8 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import bson
-from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReadPreference
 from pymongo.client_session import ClientSession
@@ -19,7 +17,6 @@ from pymongo.read_concern import ReadConcern
 
 from ..backend import Progress
 from ..crashpoints import reached
-from ..errors import OperationError
 from ..revision import Direction
 from ..stopping import NEVER, Stop
 from .aside import Asides
@@ -29,7 +26,7 @@ from .replication import Replication
 from .steps import StepRecord, StepStatus, StepStore
 from .touched import Touched
 from .transactions import TransactionTooLong, transact
-from .views import DURABLE, EXACT, ExactDatabase, collection_info
+from .views import DURABLE, EXACT, ExactDatabase, as_stored, collection_info
 
 Result = TypeVar("Result")
 
@@ -200,13 +197,7 @@ class Work:
 
     def encoded(self, document: Mapping[str, Any]) -> bytes:
         """Return a document as the app would store it; see `native`."""
-        options = self.bench.app_db.codec_options
-        try:
-            return bson.encode(document, codec_options=options)
-        except (BSONError, OverflowError, TypeError, ValueError) as error:
-            raise OperationError(
-                f"The script has a value that MongoDB cannot store: {error}"
-            ) from error
+        return as_stored(document, self.bench.app_db, what="The script")
 
     def _adopt(self, record: StepRecord) -> None:
         grown = record.documents != self.record.documents

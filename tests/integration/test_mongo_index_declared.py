@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from bson import CodecOptions, Int64
+from bson.binary import UuidRepresentation
 from flask_sqlalchemy import SQLAlchemy
 from pymongo import MongoClient
 
@@ -23,12 +27,14 @@ from flask_dualmigrate import (
 )
 from flask_dualmigrate.embedded.wheels import mongod_program
 from flask_dualmigrate.extension import environment_of
-from flask_dualmigrate.indexes import (
-    Verdict,
-)
+from flask_dualmigrate.indexes import DeclaredIndex, DeclaredIndexes, Verdict
+from flask_dualmigrate.mongo.indexes import MongoIndexes
+from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.ops import CreateIndex
 
 from .conftest import MakeApp, Tree
 from .mongo_index_apps import Db, MakeModels, apply_script, ix_a, verdicts
+from .mongo_runs import REVISION, UP
 
 
 def test_a_script_that_was_edited_is_what_is_declared(
@@ -63,6 +69,42 @@ def test_a_model_that_changed_since_is_what_is_declared(
 
     assert difference.verdict is Verdict.CONFLICT
     assert difference.why == "unique is not set, declared is True"
+
+
+FILTERS: dict[str, Any] = {
+    "a date without a zone": {"at": {"$gt": datetime(2024, 1, 1)}},
+    "microseconds": {"at": {"$gt": datetime(2024, 1, 1, microsecond=123456)}},
+    "another zone": {
+        "at": {"$gt": datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=5)))}
+    },
+    "a UUID": {"owner": UUID(int=5)},
+    "a number of 64 bits": {"n": {"$gte": Int64(1)}},
+}
+
+
+@pytest.mark.parametrize("filter_", FILTERS.values(), ids=FILTERS)
+def test_an_index_is_as_declared_right_after_its_operation(
+    mongo_db: Db, filter_: dict[str, Any]
+) -> None:
+    stored = CodecOptions[dict[str, Any]](
+        uuid_representation=UuidRepresentation.STANDARD
+    )
+    app_db = mongo_db.with_options(codec_options=stored)
+    options = {"partialFilterExpression": filter_}
+    OperationRunner(mongo_db, app_db=app_db).run(
+        REVISION, UP, [CreateIndex("t", (("k", 1),), "ix", options)]
+    )
+    declared = DeclaredIndexes((DeclaredIndex("t", "ix", (("k", 1),), options),))
+    side = MongoIndexes(app_db, lambda: declared, require_lock=lambda: None)
+
+    (difference,), _ = side.diff(None)
+    assert (difference.verdict, difference.why) == (Verdict.OK, None)
+
+    mongo_db.t.drop_index("ix")
+    (missing,), _ = side.diff(None)
+    side.mend(missing, lambda *told: None)
+    (difference,), _ = side.diff(None)
+    assert difference.verdict is Verdict.OK
 
 
 @pytest.fixture
