@@ -43,6 +43,7 @@ from .errors import driver_errors
 from .forecast import Rehearsal
 from .journal import MongoJournal
 from .kept import KeptAsides
+from .limit import takes_its_time
 from .lock import MongoLock
 from .mongosh import MongoshScript
 from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
@@ -170,6 +171,7 @@ class MongoBackend(MongoData):
         with driver_errors("be reached"):
             return supports_transactions(self._db)
 
+    @takes_its_time
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         runner = self._runner()
         with driver_errors("be looked at"), self._db.client.start_session() as session:
@@ -206,6 +208,7 @@ class MongoBackend(MongoData):
         with driver_errors("read its asides"):
             return KeptAsides(self._db).all(frozenset(unfinished))
 
+    @takes_its_time
     def purge_aside(self, aside: Aside) -> None:
         """Drop an aside; the caller holds the lock, and `asides` has just named it."""
         self._lock.require()
@@ -218,6 +221,7 @@ class MongoBackend(MongoData):
         with driver_errors("tidy up its asides"):
             KeptAsides(self._db).forget_leftovers()
 
+    @takes_its_time
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the operations, then verify(db), then write that it is done."""
         revision_id, direction = step.revision.id, step.direction
@@ -277,6 +281,7 @@ class MongoBackend(MongoData):
         with driver_errors("write its journal"):
             self._journal.accept(revision.id, checksum)
 
+    @takes_its_time
     def verify(self, revision: Revision) -> bool:
         return self._scripts.verify(revision, self._db)
 
@@ -293,6 +298,7 @@ class MongoBackend(MongoData):
             on_progress=self._on_progress,
         )
 
+    @takes_its_time
     def finish_restore(self, mark: str) -> tuple[Kept, ...]:
         return finish(self._db, self._lock, mark)
 
@@ -306,6 +312,7 @@ class MongoBackend(MongoData):
                 error=error,
             )
 
+    @takes_its_time
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
     ) -> Undone:
@@ -332,6 +339,7 @@ class MongoBackend(MongoData):
     def require_dump(self) -> None:
         """Nothing but the driver is needed."""
 
+    @takes_its_time
     def dump(
         self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:

@@ -15,6 +15,7 @@ from ..survey import Counts
 from .errors import driver_errors
 from .journal import MongoJournal
 from .kept import KeptAsides
+from .limit import takes_its_time
 from .losses import loss_of
 from .scripts import MongoScripts
 from .selection import extent_of
@@ -29,6 +30,7 @@ class MongoData:
     _scripts: MongoScripts
     _journal: MongoJournal
 
+    @takes_its_time
     def destructive(self, step: Step) -> tuple[Loss, ...]:
         operations = self._scripts.operations(step)
         with driver_errors("count what would be gone"):
@@ -49,6 +51,7 @@ class MongoData:
         operations = self._scripts.operations(step)
         return any(isinstance(op, DropCollection | Delete) for op in operations)
 
+    @takes_its_time
     def count(self, name: str, limit: int) -> int | None:
         with driver_errors("count documents"):
             if collection_info(self._db, name) is None:
@@ -58,15 +61,18 @@ class MongoData:
                 return documents.count_documents({})
             return documents.count_documents({}, limit=limit)
 
+    @takes_its_time
     def survey(self, only: Extent | None) -> Counts:
         names = None if only is None else {item.name for item in only.items}
         with driver_errors("count documents"):
             return count_documents(self._db, only=names)
 
+    @takes_its_time
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
         with driver_errors("count what fields hold"):
             return field_facts(self._db, name, fields)
 
+    @takes_its_time
     def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
         with driver_errors("be looked at"):
             if scope is Scope.ALL:

@@ -13,7 +13,6 @@ from typing import Any
 from pymongo.database import Database
 from pymongo.errors import (
     ConnectionFailure,
-    NetworkTimeout,
     OperationFailure,
     PyMongoError,
 )
@@ -55,19 +54,15 @@ def build(
 
 
 def _create(db: Database[Any], place: str, spec: Mapping[str, Any]) -> None:
-    while True:
-        try:
-            command(db, {"createIndexes": place, "indexes": [dict(spec)]})
-        except NetworkTimeout:
-            continue  # socketTimeoutMS is shorter than the build: join it again
-        except OperationFailure as error:
-            # A person knows it by the name of what it stands in for.
-            named = {**spec, "name": spec["name"].removeprefix(STAND_IN)}
-            told = index_error(db, place, named, error)
-            if told is None:
-                raise
-            raise told from error
-        return
+    try:
+        command(db, {"createIndexes": place, "indexes": [dict(spec)]})
+    except OperationFailure as error:
+        # A person knows it by the name of what it stands in for.
+        named = {**spec, "name": spec["name"].removeprefix(STAND_IN)}
+        told = index_error(db, place, named, error)
+        if told is None:
+            raise
+        raise told from error
 
 
 def modify(

@@ -18,6 +18,7 @@ from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
 from .id_list import IdList, ids_stages
+from .limit import unhurried
 from .pace import Pace
 from .ranges import Query, both, range_of
 from .raw import as_document
@@ -65,17 +66,24 @@ def _incomplete(work: Work, walk: Walk) -> Iterator[_Tile]:
 
     def look(tile: _Tile) -> bool:
         work.bench.keep_going()
-        query = both(tile.reach, walk.query)
-        if _ids_there(target, query, at_most=tile.seen + 1) == _ids_seen(work, tile):
-            return False
-        query = both(query, _unseen(work, tile.key))
-        return target.find_one(query, {"_id": True}) is not None
+        with unhurried(work.db.client):
+            return _is_incomplete(work, walk, target, tile)
 
     tiles = list(_tiles(work, walk))
     with ThreadPoolExecutor(max(2, walk.workers)) as pool:
         for tile, is_incomplete in zip(tiles, pool.map(look, tiles), strict=True):
             if is_incomplete:
                 yield tile
+
+
+def _is_incomplete(
+    work: Work, walk: Walk, target: Collection[RawBSONDocument], tile: _Tile
+) -> bool:
+    query = both(tile.reach, walk.query)
+    if _ids_there(target, query, at_most=tile.seen + 1) == _ids_seen(work, tile):
+        return False
+    query = both(query, _unseen(work, tile.key))
+    return target.find_one(query, {"_id": True}) is not None
 
 
 def _tiles(work: Work, walk: Walk) -> Iterator[_Tile]:

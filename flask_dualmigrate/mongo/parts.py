@@ -16,6 +16,7 @@ from pymongo.client_session import ClientSession
 from ..backend import Progress
 from ..ops import BATCH_SIZE
 from .best_effort import estimated_count
+from .limit import unhurried
 from .steps import StepRecord
 from .walk import Walk
 from .work import Work
@@ -112,8 +113,9 @@ def _run(
 
     def one(part: Work) -> None:
         try:
-            walk_on(part)
-            _end(part, walk)
+            with unhurried(part.db.client):
+                walk_on(part)
+                _end(part, walk)
         except BaseException:
             stopped.set()
             raise

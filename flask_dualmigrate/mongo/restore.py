@@ -22,6 +22,7 @@ from ..restoration import Kept, Replacement, Unfinished
 from ..revision import BackendName
 from .aside import CATALOG
 from .errors import driver_errors, first_line
+from .limit import takes_its_time
 from .lock import COLLECTION as LOCK
 from .lock import MongoLock
 from .meta import COLLECTION as META
@@ -86,6 +87,7 @@ class MongoRestorer:
                     hint="Restore another backup.",
                 )
 
+    @takes_its_time
     def replacements(self) -> tuple[Replacement, ...]:
         then = {
             stored.name: self._stored.count(stored)
@@ -122,6 +124,7 @@ class MongoRestorer:
             and (everything or name in stored.made or name.startswith("_migrations"))
         ]
 
+    @takes_its_time
     def load(self, mark: str) -> None:
         """Fill the side collections, and see that all is in them."""
         self._require_lock()
@@ -217,6 +220,7 @@ class MongoRestorer:
                     hint="Nothing was changed.",
                 )
 
+    @takes_its_time
     def discard(self, mark: str) -> None:
         with driver_errors("tidy up after a restore"):
             record = self._record.read()
@@ -226,6 +230,7 @@ class MongoRestorer:
                 self._drop_sides()
                 self._record.end()
 
+    @takes_its_time
     def switch(self, mark: str) -> tuple[Kept, ...]:
         """Rename all of it into place; what is done already is not done again."""
         return finish(self._app_db, self._lock, mark)

@@ -29,6 +29,7 @@ from .aside import Asides
 from .errors import driver_errors
 from .failures import told_as_operation_errors
 from .handlers import HANDLERS
+from .limit import unhurried
 from .replication import Replication
 from .results import Reverted, RunResult, StepResult
 from .resume import (
@@ -233,7 +234,7 @@ class OperationRunner:
             with driver_errors("write the journal of its operations"):
                 self._bench.store.claim(session.session_id)
                 self._bench.touched.prepare()
-            with sent_in(session):
+            with sent_in(session), unhurried(session.client):
                 yield session
 
     def _run_step(

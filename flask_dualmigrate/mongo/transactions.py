@@ -107,8 +107,7 @@ def _reason(error: PyMongoError) -> PyMongoError:
     Source: MongoDB specifications, transactions-convenient-api, "timeouts".
     """
     reason = error.__cause__
-    is_told = error.timeout and isinstance(reason, OperationFailure)
-    return reason if is_told and isinstance(reason, PyMongoError) else error
+    return reason if error.timeout and isinstance(reason, PyMongoError) else error
 
 
 def kill_sessions(db: Database[Any], session_ids: Sequence[Mapping[str, Any]]) -> None:

@@ -22,6 +22,7 @@ from pymongo.write_concern import WriteConcern
 from ..crashpoints import around
 from ..errors import OperationError
 from .failures import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND
+from .limit import unhurried
 
 DURABLE = WriteConcern("majority", j=True)
 """A write that was acknowledged survives the loss of the primary."""
@@ -94,7 +95,8 @@ def command(db: Database[Any], document: Mapping[str, Any]) -> dict[str, Any]:
     durable = {**document, "writeConcern": DURABLE.document}
     # The build of an index is to outlive us: the next run joins it.
     session = None if "createIndexes" in document else _current()
-    return db.command(durable, codec_options=NATIVE, session=session)
+    with unhurried(db.client):
+        return db.command(durable, codec_options=NATIVE, session=session)
 
 
 @around("mongo.rename")
@@ -105,7 +107,8 @@ def rename(db: Database[Any], old: str, new: str) -> None:
     first: then it is renamed.
     """
     try:
-        db[old].rename(new, session=_current())
+        with unhurried(db.client):
+            db[old].rename(new, session=_current())
     except OperationFailure as error:
         if error.code != NAMESPACE_NOT_FOUND or collection_info(db, new) is None:
             raise
@@ -114,7 +117,8 @@ def rename(db: Database[Any], old: str, new: str) -> None:
 @around("mongo.drop")
 def drop(db: Database[Any], name: str) -> None:
     """Drop a collection; a missing one is fine."""
-    db.drop_collection(name, session=_current())
+    with unhurried(db.client):
+        db.drop_collection(name, session=_current())
 
 
 def collection_info(db: Database[Any], name: str) -> dict[str, Any] | None:

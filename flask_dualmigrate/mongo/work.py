@@ -58,7 +58,7 @@ class Bench:
 
     def limited(self) -> AbstractContextManager[None]:
         """Bound the commands inside, all together; see `limit`."""
-        return limit(self.max_time_s)
+        return limit(self.db.client, self.max_time_s)
 
 
 class Work:

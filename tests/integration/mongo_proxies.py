@@ -31,12 +31,14 @@ class Wire:
     """A network before the server.
 
     refuse: what is not passed on. round_trip_s: how long the server is away.
-    seen: how often each command came by. bytes_sent: of all of them.
+    slow: command -> seconds that the server takes longer for it. seen: how often each
+    command came by. bytes_sent: of all of them.
     """
 
     def __init__(self) -> None:
         self.refuse: Refuse = lambda name, command: None
         self.round_trip_s = 0.0
+        self.slow: dict[str, float] = {}
         self.seen: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.bytes_sent = 0
@@ -62,6 +64,7 @@ class Wire:
         command = bson.decode(message[21 : 21 + size], _DECODED)
         name = next(iter(command))
         self.seen[name] += 1
+        time.sleep(self.slow.get(name, 0.0))
         why = self.refuse(name, command)
         if why is None:
             return None
