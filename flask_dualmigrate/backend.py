@@ -310,8 +310,8 @@ class Backend(Protocol):
     def prepare(self) -> None:
         """Make the journal where there is none; under the lock."""
 
-    def set_pair_id(self, pair_id: str) -> None:
-        """Remember the id that both sides of a pair hold."""
+    def set_pair_id(self, pair_id: str, *, anew: bool = False) -> None:
+        """Remember the id that both sides of a pair hold. anew: in place of another."""
 
     def preflight(self, steps: Sequence[Step]) -> None:
         """Raise, before anything is changed, if one of the steps cannot be done."""

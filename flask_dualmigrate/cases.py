@@ -10,7 +10,7 @@ from .consistency import Choice, contradictions
 from .console.text import how_far
 from .holder import Holder
 from .journal import Entry
-from .plan import States
+from .plan import States, is_pair
 from .recovery import Case
 from .revision import BackendName, Direction
 from .script import ScriptDirectory
@@ -65,7 +65,7 @@ def _at_work(holders: Mapping[BackendName, Holder]) -> Iterator[Case]:
 
 def _pair(states: States) -> Iterator[Case]:
     ids = {name: state.pair_id for name, state in states.items() if state.pair_id}
-    if len(set(ids.values())) < 2:
+    if is_pair(states):
         return
     said = ", ".join(f"{name.label} has {pair}" for name, pair in ids.items())
     yield Case(
@@ -76,10 +76,8 @@ def _pair(states: States) -> Iterator[Case]:
         f"partner ({said})",
         (
             Choice("if a URL is wrong, name the right one: DATABASE_URL, MONGO_URI"),
-            Choice(
-                "if one was restored, restore the other from the same backup; both "
-                "were paired at their first run, and no command pairs them anew"
-            ),
+            Choice("if one was restored, restore the other from the same backup"),
+            Choice("if they are to be a pair from now on", f"{_RUN} repair --pair"),
         ),
     )
 

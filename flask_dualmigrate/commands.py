@@ -13,16 +13,18 @@ from .backups import Scope
 from .consistency import contradictions
 from .environment import Environment
 from .errors import UsageError
-from .executor import require_pair
 from .history import list_branches, list_heads, list_history, place, single
 from .limits import NO_LIMITS, GivenLimits
 from .mongo.recording import record
 from .ops import Todo
 from .plan import (
+    NOT_A_PAIR,
     Plan,
     States,
     ahead,
+    is_pair,
     refuse_half_done,
+    require_pair,
     require_target,
 )
 from .postgres.errors import driver_errors
@@ -259,8 +261,9 @@ def current(env: Environment) -> CurrentResult:
     states = env.states()
     heads = {name: directory.heads_of(state.applied) for name, state in states.items()}
     beyond = ahead(directory, states)
-    at_head = not beyond and not pending(directory, states)
-    return CurrentResult(heads, at_head, half_done(states), beyond)
+    paired = is_pair(states)
+    at_head = paired and not beyond and not pending(directory, states)
+    return CurrentResult(heads, at_head, half_done(states), beyond, paired)
 
 
 def status(env: Environment) -> StatusResult:
@@ -273,7 +276,7 @@ def status(env: Environment) -> StatusResult:
     problems = (*env.directory.pair_problems(), *env.directory.lock_problems())
     waiting = len(pending(env.directory, states))
     beyond = ahead(env.directory, states)
-    return StatusResult(rows, columns, waiting, problems, beyond)
+    return StatusResult(rows, columns, waiting, problems, beyond, is_pair(states))
 
 
 def _at_work(env: Environment, states: States) -> frozenset[BackendName]:
@@ -353,6 +356,8 @@ def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
     findings += [Finding("lock-file", text) for text in directory.lock_problems()]
     findings += [Finding("todo", text) for text in _todos(env)]
     states = env.states()
+    if not is_pair(states):
+        findings.append(Finding("databases", NOT_A_PAIR))
     findings += [Finding("edited", text) for text in edited_scripts(directory, states)]
     beyond = ahead(directory, states)
     findings += [Finding("deleted", text) for text in beyond]

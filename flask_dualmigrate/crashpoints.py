@@ -80,6 +80,7 @@ PAIRED: Mapping[str, str] = MappingProxyType(
         "mongo.unlock": "letting it go",
         "mongo.lock.free": "taking it from a holder, as `unlock` does",
         "mongo.pair_id": "writing the id that both sides hold",
+        "mongo.pair_anew": "writing another id in its place, in a transaction",
         "mongo.journal.begin": "writing that an attempt runs",
         "mongo.journal.finish": "writing how it ended",
         "mongo.journal.undo": "writing that an attempt is being undone",

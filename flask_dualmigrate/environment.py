@@ -21,13 +21,13 @@ from .config import Config
 from .consistency import require_consistent
 from .errors import DatabaseUnavailable, IntegrityError, UsageError, redact
 from .events import lock_told, run_told, waits_told
-from .executor import UNDECIDED, Executor, StepResult, require_pair
+from .executor import UNDECIDED, Executor, StepResult
 from .failure import after_restore, way_back
 from .forerunner import refuse_repetition
 from .graph import RevisionGraph
 from .lock_wait import Waiting
 from .lockfile import read_lock_file
-from .plan import Plan, States, make_plan, require_target
+from .plan import Plan, States, is_pair, make_plan, require_pair, require_target
 from .restoration import OnError
 from .restoring import Restoring, refuse_half_restored
 from .revision import BackendName, Direction, Revision, Step
@@ -189,13 +189,13 @@ class Environment(Sides):
         if lines is None:
             return False
         graph = RevisionGraph.of_lock_file(root, lines)
-        states = (backend.read(graph) for backend in self.backends.values())
-        return all(
+        states = {name: side.read(graph) for name, side in self.backends.items()}
+        return is_pair(states) and all(
             state.applied == graph.revisions.keys()
             and not state.open_entries()
             and state.restoring is None
             and (state.has_journal or len(self.backends) == 1)
-            for state in states
+            for state in states.values()
         )
 
     def readiness(self) -> Readiness:

@@ -26,7 +26,7 @@ from .errors import (
 from .events import since_ms, tell
 from .failure import Run, Stands, failure, reason_of, stands
 from .journal import Entry, Undone
-from .plan import Plan, States
+from .plan import Plan, States, require_pair
 from .restoration import OnError
 from .revision import BackendName, Direction, Revision, Step
 from .stopping import Interrupted
@@ -48,16 +48,6 @@ class StepResult:
     step: Step
     duration_ms: int
     notes: tuple[str, ...] = ()
-
-
-def require_pair(states: States) -> None:
-    """Raise IntegrityError if the two sides hold different pair ids."""
-    if len({state.pair_id for state in states.values()} - {None}) > 1:
-        raise IntegrityError(
-            "The two databases do not belong together: each was migrated with "
-            "another partner",
-            hint="Look at DATABASE_URL and MONGO_URI, or at what was restored.",
-        )
 
 
 def partner_decided(states: States, name: BackendName, entry: Entry) -> bool:

@@ -25,6 +25,7 @@ from .environment import Environment
 from .errors import DualMigrateError, IntegrityError, UsageError, conceal, shown
 from .events import ALEMBIC_STEPS, no_less_than_warnings
 from .health import Probe, make_blueprint
+from .plan import refuse_two_pairs
 from .status import Readiness
 
 log = logging.getLogger(__name__)
@@ -258,6 +259,8 @@ def _registered() -> Registered:
 
 def _refuse_unready(readiness: Readiness) -> None:
     """Raise IntegrityError if the databases are not what this code needs."""
+    if not readiness.paired:
+        refuse_two_pairs()
     if readiness.half_done:
         raise IntegrityError(
             f"A migration of the databases is half done: "

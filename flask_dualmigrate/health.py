@@ -103,7 +103,9 @@ def _report(ask: Read) -> dict[str, Any]:
     except Exception as error:  # of a callable of the app's, say: no page of Flask's
         log.warning("Not ready: %s: %s", type(error).__name__, shown(str(error)))
         why = _SEE_LOG
-    if readiness.half_done:
+    if not readiness.paired:
+        why = "the two databases do not belong together"
+    elif readiness.half_done:
         why = "a migration is half done"
     elif readiness.pending:
         why = "revisions are pending"
@@ -113,6 +115,7 @@ def _report(ask: Read) -> dict[str, Any]:
         "pending": readiness.pending,
         "half_done": readiness.half_done,
         "ahead": readiness.ahead,
+        "paired": readiness.paired,
     }
 
 

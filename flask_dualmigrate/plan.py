@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from .backend import State
 from .errors import IntegrityError, UsageError
@@ -107,6 +107,31 @@ def require_known(directory: RevisionGraph, states: States) -> None:
 
 
 WHEN_AHEAD = "Deploy the code that has it, or restore its scripts."
+
+
+NOT_A_PAIR = (
+    "The two databases do not belong together: each was migrated with another partner"
+)
+
+
+def is_pair(states: States) -> bool:
+    """Return whether the sides hold one pair id, as far as they hold any."""
+    return len({state.pair_id for state in states.values()} - {None}) < 2
+
+
+def require_pair(states: States) -> None:
+    """Raise IntegrityError if the two sides hold different pair ids."""
+    if not is_pair(states):
+        refuse_two_pairs()
+
+
+def refuse_two_pairs() -> NoReturn:
+    """Raise IntegrityError for databases of two pairs."""
+    raise IntegrityError(
+        NOT_A_PAIR,
+        hint="Look at DATABASE_URL and MONGO_URI, or at what was restored. For the "
+        "choices: flask db-migrate repair",
+    )
 
 
 def unknown_ids(

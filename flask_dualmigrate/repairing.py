@@ -8,22 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from . import pairing
 from .backend import Ways
 from .cases import find_cases, target_of
 from .environment import Environment
 from .errors import IntegrityError, UsageError
-from .executor import Executor, partner_decided, require_pair
+from .executor import Executor, partner_decided
 from .history import single
 from .holder import Holder
 from .journal import Entry
-from .plan import States
+from .plan import States, require_pair
 from .recovery import AcceptResult, Case, RepairReport, UndoResult
-from .results import RepairResult
+from .results import PairResult, RepairResult
 from .revision import BackendName, Direction, Revision, Step
 from .status import RevisionStatus, edited_ids, make_status, undoing_notes
 
 Confirm = Callable[[Sequence[str]], None]
-Repaired = RepairReport | RepairResult | UndoResult | AcceptResult
+Repaired = RepairReport | RepairResult | UndoResult | AcceptResult | PairResult
 
 
 def repair(
@@ -34,16 +35,20 @@ def repair(
     done: bool | None = None,
     undo: bool = False,
     accept_checksum: bool = False,
+    pair: bool = False,
     confirm: Confirm | None = None,
 ) -> Repaired:
     """Show what is open or wrong, or make the one choice that is asked for.
 
     step: of the revision's Mongo script, from 0; done: it did its work, else it is
     called again. undo: take back what is half done, asked of `confirm` first.
-    accept_checksum: take the edited script for what was run.
+    accept_checksum: take the edited script for what was run. pair: make a pair of two
+    databases that each had another partner, asked of `confirm` too.
     Raises UsageError unless it is at most one of them, and of a revision.
     """
-    _refuse_muddle(identifier, step, done, undo, accept_checksum)
+    _refuse_muddle(identifier, step, done, undo, accept_checksum, pair)
+    if pair:
+        return pairing.pair(env, confirm)
     if identifier is None:
         return report(env)
     revision = single(env.directory, identifier)
@@ -63,11 +68,17 @@ def _refuse_muddle(
     done: bool | None,
     undo: bool,
     accept_checksum: bool,
+    pair: bool,
 ) -> None:
-    if (step is not None) + undo + accept_checksum > 1:
+    if (step is not None) + undo + accept_checksum + pair > 1:
         raise UsageError(
-            "Say one of --step, --undo and --accept-checksum",
+            "Say one of --step, --undo, --accept-checksum and --pair",
             hint="For the choices of each case: flask db-migrate repair",
+        )
+    if pair and identifier is not None:
+        raise UsageError(
+            "--pair is about the two databases, and takes no revision",
+            hint="Leave the revision out.",
         )
     if (step is None) is not (done is None):
         raise UsageError(

@@ -135,6 +135,17 @@ class StampResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class PairResult:
+    """What `repair --pair` made a pair of.
+
+    heads: where each database stands. pair_id: of both.
+    """
+
+    heads: Mapping[BackendName, tuple[str, ...]]
+    pair_id: str
+
+
+@dataclasses.dataclass(frozen=True)
 class RepairResult:
     """What `repair` decided of a step: that it is done, or is to be called again."""
 
@@ -166,17 +177,19 @@ class CurrentResult:
     """Where each side in use stands: its heads; and whether that is the tree's.
 
     half_done: the attempts that are open, a line each. ahead: what the databases have
-    and the tree lacks, a line each.
+    and the tree lacks, a line each. paired: False if each was migrated with another
+    partner.
     """
 
     heads: Mapping[BackendName, tuple[str, ...]]
     at_head: bool
     half_done: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
+    paired: bool = True
 
     @property
     def ok(self) -> bool:
-        return not self.ahead
+        return self.paired and not self.ahead
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +197,8 @@ class StatusResult:
     """All revisions, newest first, and how many wait on some side.
 
     problems: what is wrong with the tree, a line each, as `check` has them. ahead: what
-    the databases have and the tree lacks, a line each: no row can show it.
+    the databases have and the tree lacks, a line each: no row can show it. paired: as
+    in CurrentResult.
     """
 
     rows: tuple[RevisionStatus, ...]
@@ -192,10 +206,11 @@ class StatusResult:
     pending: int
     problems: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
+    paired: bool = True
 
     @property
     def ok(self) -> bool:
-        return not self.ahead
+        return self.paired and not self.ahead
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +250,8 @@ class ShowResult:
 class Finding:
     """One thing that `check` found.
 
-    kind: pair, lock-file, edited, deleted, todo, half-done, pending or models.
+    kind: pair, lock-file, databases, edited, deleted, todo, history, half-done, pending
+    or models.
     """
 
     kind: str

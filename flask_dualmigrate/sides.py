@@ -154,6 +154,16 @@ class Sides:
             )
         return backend
 
+    def place_of(self, name: BackendName) -> str:
+        """Say which database a side is: its name, and its server; no account."""
+        if name is BackendName.MONGO:
+            db = self.mongo_side("It is MongoDB's place that is asked for").db
+            nodes = sorted(f"{host}:{port}" for host, port in db.client.nodes)
+            return f"database {db.name} on {', '.join(nodes) or 'its server'}"
+        url = self.engine.url
+        server = f"{url.host or 'this machine'}{f':{url.port}' if url.port else ''}"
+        return f"database {url.database} on {server}"
+
     @cached_property
     def _mongo_db(self) -> Database[Any] | None:
         """The app's own database, or the same by another client; None: it has none."""

@@ -11,7 +11,7 @@ from .backend import Progress, State
 from .errors import IntegrityError
 from .graph import RevisionGraph
 from .journal import Entry
-from .plan import States, is_applied, unknown_ids
+from .plan import States, is_applied, is_pair, unknown_ids
 from .revision import BackendName, Direction, Revision, Status
 from .script import Hashed, ScriptDirectory
 
@@ -138,15 +138,17 @@ class Readiness:
     half_done: ids of those that were begun and neither finished nor undone.
     ahead: ids of what the databases have beyond this code. They are told, and keep
     nobody from being ready: while a release is rolled out, the last one serves on.
+    paired: False if each of the two was migrated with another partner.
     """
 
     pending: tuple[str, ...]
     half_done: tuple[str, ...]
     ahead: tuple[str, ...] = ()
+    paired: bool = True
 
     @property
     def ready(self) -> bool:
-        return not self.pending and not self.half_done
+        return self.paired and not self.pending and not self.half_done
 
 
 def make_readiness(graph: RevisionGraph, states: States) -> Readiness:
@@ -163,6 +165,7 @@ def make_readiness(graph: RevisionGraph, states: States) -> Readiness:
         tuple(
             sorted({id_ for ids in unknown_ids(graph, states).values() for id_ in ids})
         ),
+        is_pair(states),
     )
 
 

@@ -8,7 +8,7 @@ from .backend import State
 from .environment import Environment
 from .errors import ScriptError, UsageError
 from .history import single
-from .plan import require_known
+from .plan import require_known, require_pair
 from .recovery import Counted, Verified, VerifyResult
 from .revision import BackendName, Revision
 
@@ -39,6 +39,7 @@ def verify(
         )
     env.check_servers()
     states = env.states()
+    require_pair(states)
     require_known(env.directory, states)
     only = None if identifier is None else single(env.directory, identifier).id
     checks = tuple(

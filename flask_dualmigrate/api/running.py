@@ -126,11 +126,13 @@ def repair(
     done: bool | None = None,
     undo: bool = False,
     accept_checksum: bool = False,
+    pair: bool = False,
 ) -> repairing.Repaired:
     """Return what is open or wrong, `.ok` if nothing is; or make one choice.
 
     step, done: a step in doubt did its work, or is to be called again. undo: take back
-    what is half done. accept_checksum: take an edited script for what was run.
+    what is half done. accept_checksum: take an edited script for what was run. pair:
+    make a pair of two databases that each had another partner.
     """
     return repairing.repair(
         parts(directory),
@@ -139,6 +141,7 @@ def repair(
         done=done,
         undo=undo,
         accept_checksum=accept_checksum,
+        pair=pair,
     )
 
 

@@ -15,6 +15,13 @@ from .command import command, option
 
 _REVISION = click.Argument(["revision"], required=False, default=None)
 
+_WHAT = {
+    False: "This takes back:",
+    True: "Each of these was migrated with another partner; from now on they would be "
+    "one pair, and be brought to one revision:",
+}
+"""Whether --pair is said -> the question's heading."""
+
 _HEADING = "They may be at work, and would be cut off where they are:"
 
 
@@ -42,6 +49,11 @@ def _unlock(env: Environment, force: bool, yes: bool) -> Any:
         is_flag=True,
         help="Take its edited script for what was run.",
     ),
+    option(
+        "--pair",
+        is_flag=True,
+        help="Make a pair of two databases that each had another partner.",
+    ),
     asks=True,
 )
 def _repair(
@@ -61,7 +73,7 @@ def _repair(
         revision,
         step=step,
         done=done if done or retry else None,
-        confirm=None if yes else partial(ask, heading="This takes back:"),
+        confirm=None if yes else partial(ask, heading=_WHAT[choices["pair"]]),
         **choices,
     )
 

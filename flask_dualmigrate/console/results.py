@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..plan import WHEN_AHEAD
+from ..plan import NOT_A_PAIR, WHEN_AHEAD
 from ..results import (
     CheckResult,
     CurrentResult,
     GraphResult,
     GraphRevision,
     InitResult,
+    PairResult,
     RepairResult,
     RevisionResult,
     RunResult,
@@ -69,6 +70,17 @@ def _(result: StampResult) -> Iterator[str]:
 
 
 @lines.register
+def _(result: PairResult) -> Iterator[str]:
+    stands = [
+        f"{name.label} at {', '.join(heads) or 'base'}"
+        for name, heads in sorted(result.heads.items(), reverse=True)
+    ]
+    yield f"{' and '.join(stands)} are a pair now."
+    if len(set(result.heads.values())) > 1:
+        yield "To bring both to one revision, run: flask db-migrate upgrade"
+
+
+@lines.register
 def _(result: RepairResult) -> Iterator[str]:
     what = "counts as done" if result.done else "is called again"
     yield f"Step {result.step} of {result.revision} {what} when the run carries on."
@@ -80,6 +92,7 @@ def _(result: CurrentResult) -> Iterator[str]:
         suffix = " (head)" if result.at_head and heads else ""
         yield f"{name.label}: {', '.join(heads) or 'base'}{suffix}"
     yield from result.half_done
+    yield from _not_paired(result.paired)
     yield from _ahead(result.ahead)
 
 
@@ -87,6 +100,7 @@ def _(result: CurrentResult) -> Iterator[str]:
 def _(result: StatusResult) -> Iterator[str]:
     if not result.rows:
         yield "There are no revisions."
+        yield from _not_paired(result.paired)
         yield from _ahead(result.ahead)
         return
     titles = [name.label for name in result.backends]
@@ -99,6 +113,7 @@ def _(result: StatusResult) -> Iterator[str]:
     yield from _under_way(result)
     for problem in result.problems:
         yield f"{problem}. See: flask db-migrate check"
+    yield from _not_paired(result.paired)
     yield from _ahead(result.ahead)
     yield from _what_next(result)
 
@@ -186,8 +201,13 @@ def _what_next(result: StatusResult) -> Iterator[str]:
         yield "A migration is at work. To see who it is: flask db-migrate unlock"
     elif "stopped" in states:
         yield "A revision is half done. For the choices: flask db-migrate repair"
-    elif not result.pending and not result.problems and not result.ahead:
+    elif not result.pending and not result.problems and result.ok:
         yield "Up to date."
+
+
+def _not_paired(paired: bool) -> Iterator[str]:
+    if not paired:
+        yield f"{NOT_A_PAIR}. For the choices: flask db-migrate repair"
 
 
 def _ahead(lines_: Sequence[str]) -> Iterator[str]:

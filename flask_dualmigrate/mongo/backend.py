@@ -147,7 +147,12 @@ class MongoBackend(MongoData):
     def prepare(self) -> None:
         """Nothing to make: MongoDB creates the journal with its first document."""
 
-    def set_pair_id(self, pair_id: str) -> None:
+    def set_pair_id(self, pair_id: str, *, anew: bool = False) -> None:
+        self._lock.require()
+        if anew:
+            journal = self._journal
+            self._runner().fenced(lambda session: journal.pair_anew(pair_id, session))
+            return
         with driver_errors("write its journal"):
             self._journal.set_pair_id(pair_id)
 

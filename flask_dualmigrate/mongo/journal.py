@@ -18,26 +18,22 @@ from ..crashpoints import around
 from ..errors import IntegrityError
 from ..journal import Actor, Entry, Undone
 from ..revision import Direction, Revision, Status
-from ..text import storable, storable_lines
+from ..text import storable_lines
+from .attempts import (
+    UNDOING,
+    UNSTAMPED,
+    Doc,
+    beginning,
+    ending,
+    literal,
+    stamping,
+    undoing,
+)
 from .errors import lock_lost
 from .meta import Meta, MetaStore
 from .steps import STEPS, StepStatus
 
 COLLECTION = "_migrations"
-_KEPT_ATTEMPTS = 50
-_UNDOING = "undoing"
-"""A field that entries have since a run writes down that it begins to undo."""
-_UNSTAMPED = {
-    "status": str(Status.ROLLED_BACK),
-    "direction": str(Direction.DOWNGRADE),
-    "awaits_partner": False,
-    _UNDOING: False,
-    "partial": False,
-    "notes": [],
-    "stamped": True,
-}
-
-Doc = dict[str, Any]
 
 
 def durable(db: Database[Any]) -> Database[Doc]:
@@ -73,7 +69,7 @@ class MongoJournal:
 
     def _entry_of(self, doc: Doc) -> Entry:
         entry = _entry(doc)
-        if not entry.awaits_partner or _UNDOING in doc or not self._undone_since(doc):
+        if not entry.awaits_partner or UNDOING in doc or not self._undone_since(doc):
             return entry
         return dataclasses.replace(
             entry, status=Status.RUNNING, awaits_partner=False, undoing=True
@@ -105,6 +101,11 @@ class MongoJournal:
     @around("mongo.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
         self._meta.set_pair_id(pair_id, unused=not self._has_entries())
+
+    @around("mongo.pair_anew")
+    def pair_anew(self, pair_id: str, session: ClientSession) -> None:
+        """Write another id. session: of a transaction, where the server has them."""
+        self._meta.pair_anew(pair_id, session)
 
     def note_history(self, session: ClientSession | None = None) -> None:
         """Write whether there are entries: if there are none later, they were lost."""
@@ -249,10 +250,10 @@ class MongoJournal:
                 self._mark(revision_id, {"checksum": checksum}, (), session)
                 continue
             times = ("applied_at", "finished_at")
-            self._mark(revision_id, _stamp(revision, checksum), times, session)
+            self._mark(revision_id, stamping(revision, checksum), times, session)
         for revision_id, entry in entries.items():
             if entry.status is not Status.ROLLED_BACK:
-                self._mark(revision_id, _UNSTAMPED, ("finished_at",), session)
+                self._mark(revision_id, UNSTAMPED, ("finished_at",), session)
         self.note_history(session)
 
     @around("mongo.journal.mark")
@@ -264,13 +265,13 @@ class MongoJournal:
         session: ClientSession,
     ) -> None:
         now = dict.fromkeys(times, "$$NOW")
-        stages = [{"$set": {**_literal(fields), **now}}]
+        stages = [{"$set": {**literal(fields), **now}}]
         self._write(revision_id, stages, upsert=True, session=session)
 
     @around("mongo.journal.accept")
     def accept(self, revision_id: str, checksum: str) -> None:
         """Write another checksum for what was applied."""
-        self._write(revision_id, [{"$set": _literal({"checksum": checksum})}])
+        self._write(revision_id, [{"$set": literal({"checksum": checksum})}])
 
     def history(self, revision_id: str) -> tuple[Doc, ...]:
         """Return all attempts at a revision, oldest first."""
@@ -279,130 +280,10 @@ class MongoJournal:
         if doc.get("status") == Status.RUNNING:
             names = ("direction", "status", "started_at", "by", "host")
             running = {name: doc.get(name) for name in names}
-            if doc.get(_UNDOING):
-                running["status"] = _UNDOING
+            if doc.get(UNDOING):
+                running["status"] = UNDOING
             attempts += (running,)
         return attempts
-
-
-def beginning(
-    revision: Revision, direction: Direction, *, checksum: Any, by: Any, host: Any
-) -> list[Doc]:
-    """Return the update that writes that an attempt runs; times are the server's."""
-    # A downgrade that is undone must not hide an edit.
-    known = {"checksum": checksum} if direction is Direction.UPGRADE else {}
-    fields = {
-        **_literal(_identity(revision)),
-        "direction": str(direction),
-        "status": str(Status.RUNNING),
-        **known,
-        "by": {"$literal": by},
-        "host": {"$literal": host},
-        "started_at": "$$NOW",
-        "finished_at": None,
-        "error": None,
-        "awaits_partner": False,
-        _UNDOING: False,
-        "history": _history(),
-    }
-    return [{"$set": fields}]
-
-
-def undoing(direction: Direction) -> list[Doc]:
-    """Return the update that writes that an attempt is being undone."""
-    fields = {
-        "direction": str(direction),
-        "status": str(Status.RUNNING),
-        "awaits_partner": False,
-        _UNDOING: True,
-        "history": _history(),
-    }
-    return [{"$set": fields}]
-
-
-def ending(
-    status: Status,
-    *,
-    direction: Direction,
-    duration_ms: Any = None,
-    awaits_partner: bool = False,
-    partial: bool = False,
-    error: str | None = None,
-    notes: Sequence[str] = (),
-) -> list[Doc]:
-    """Return the update that writes how an attempt ended; as MongoJournal.finish.
-
-    duration_ms: a number, or an expression.
-    """
-    said = {"$literal": None if error is None else storable(error)}
-    fields: Doc = {
-        "status": str(status),
-        "direction": str(direction),
-        "finished_at": "$$NOW",
-        "awaits_partner": awaits_partner,
-        _UNDOING: False,
-        "partial": partial,
-        "error": said,
-        "notes": [],
-    }
-    if direction is Direction.UPGRADE and status is Status.APPLIED:
-        fields |= {"applied_at": "$$NOW", "duration_ms": duration_ms}
-        fields["stamped"] = False
-    attempt = {
-        "direction": str(direction),
-        "status": str(Status.FAILED if error else status),
-        "started_at": "$started_at",
-        "finished_at": "$$NOW",
-        "duration_ms": duration_ms,
-        "by": "$by",
-        "host": "$host",
-        "error": said,
-        "notes": {"$literal": storable_lines(notes)},
-    }
-    attempts = {"$concatArrays": [_history(), [attempt]]}
-    kept = {"$slice": [attempts, -_KEPT_ATTEMPTS]}
-    return [{"$set": {**fields, "history": kept}}]
-
-
-def _history() -> Doc:
-    """Return the attempts before this one, as an expression.
-
-    One that waits for its partner goes on, or is undone: it is not told twice.
-    """
-    history = {"$ifNull": ["$history", []]}
-    before_it = {"$slice": [history, {"$subtract": [{"$size": history}, 1]}]}
-    return {"$cond": ["$awaits_partner", before_it, history]}
-
-
-def _identity(revision: Revision) -> Doc:
-    return {
-        "revision": revision.id,
-        "down_revision": list(revision.parents),
-        "description": storable(revision.message),
-    }
-
-
-def _stamp(revision: Revision, checksum: str) -> Doc:
-    actor = Actor.current()
-    return {
-        **_identity(revision),
-        "direction": str(Direction.UPGRADE),
-        "status": str(Status.APPLIED),
-        "checksum": checksum,
-        "by": f"{actor.user} (pid {actor.pid})",
-        "host": actor.host,
-        "duration_ms": None,
-        "stamped": True,
-        "awaits_partner": False,
-        _UNDOING: False,
-        "partial": False,
-        "error": None,
-        "notes": [],
-    }
-
-
-def _literal(fields: Doc) -> Doc:
-    return {key: {"$literal": value} for key, value in fields.items()}
 
 
 def _entry(doc: Doc) -> Entry:
@@ -439,6 +320,6 @@ def _as_entry(doc: Doc) -> Entry:
         stamped=bool(doc.get("stamped", False)),
         awaits_partner=bool(doc.get("awaits_partner", False)),
         partial=bool(doc.get("partial", False)),
-        undoing=bool(doc.get(_UNDOING, False)),
+        undoing=bool(doc.get(UNDOING, False)),
         notes=tuple(map(str, doc.get("notes") or ())),
     )

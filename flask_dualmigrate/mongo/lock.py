@@ -27,9 +27,10 @@ from ..events import tell
 from ..holder import Holder, mark_of
 from ..journal import Actor
 from ..revision import BackendName
+from .attempts import Doc
 from .errors import driver_errors
 from .journal import COLLECTION as JOURNAL
-from .journal import Doc, durable
+from .journal import durable
 from .steps import STEPS, StepStore
 from .views import exact_view
 from .watchdog import Watchdog, clock

@@ -63,6 +63,12 @@ class MetaStore:
         new: Doc = {"pair_id": pair_id, **({_UNUSED: True} if unused else {})}
         self._documents.update_one({"_id": PAIR}, {"$setOnInsert": new}, upsert=True)
 
+    def pair_anew(self, pair_id: str, session: ClientSession) -> None:
+        """Write another id in the place of the one that is there."""
+        self._documents.update_one(
+            {"_id": PAIR}, {"$set": {"pair_id": pair_id}}, session=session
+        )
+
     def note_history(
         self, has_entries: bool, session: ClientSession | None = None
     ) -> None:

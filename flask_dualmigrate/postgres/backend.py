@@ -180,9 +180,10 @@ class PostgresBackend(PostgresData):
             self._journal.create(connection)
 
     @around("postgres.pair_id")
-    def set_pair_id(self, pair_id: str) -> None:
+    def set_pair_id(self, pair_id: str, *, anew: bool = False) -> None:
         with driver_errors("write its journal"), self.engine.begin() as connection:
-            self._journal.set_pair_id(connection, pair_id)
+            self._journal.set_pair_id(connection, pair_id, anew=anew)
+            self._lock.require(connection)
 
     def preflight(self, steps: Sequence[Step]) -> None:
         scripts = self._scripts.fit(steps)

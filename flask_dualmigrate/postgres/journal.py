@@ -94,7 +94,11 @@ class PostgresJournal:
         query = sa.select(self._meta.c.value).filter_by(key="pair_id")
         return connection.execute(query).scalar_one_or_none()
 
-    def set_pair_id(self, connection: Connection, pair_id: str) -> None:
+    def set_pair_id(
+        self, connection: Connection, pair_id: str, *, anew: bool = False
+    ) -> None:
+        if anew:
+            connection.execute(self._meta.delete().where(self._meta.c.key == "pair_id"))
         connection.execute(self._meta.insert().values(key="pair_id", value=pair_id))
 
     def pair_and_restored(

@@ -372,14 +372,15 @@ def test_the_row_that_another_tool_moved_can_be_believed(
     is_whole(engine, mongo_db, "r1")
 
 
-def test_different_pair_ids_are_explained_and_nothing_is_offered_to_type(
+def test_different_pair_ids_are_explained_and_only_pairing_is_offered_to_type(
     numbers: Tree, mongo_db: Database[Any]
 ) -> None:
     other = {"$set": {"pair_id": "other"}}
     mongo_db["_migrations_meta"].update_one({"_id": "pair"}, other)
     case = only_case("pair")
     assert "MongoDB has other" in case.text
-    assert [choice.command for choice in case.choices] == [None, None]
+    commands = [choice.command for choice in case.choices]
+    assert commands == [None, None, "flask db-migrate repair --pair"]
 
 
 def test_nothing_half_done_is_nothing_to_undo(numbers: Tree) -> None:

@@ -149,7 +149,7 @@ class FakeSide:
     def prepare(self) -> None:
         pass
 
-    def set_pair_id(self, pair_id: str) -> None:
+    def set_pair_id(self, pair_id: str, *, anew: bool = False) -> None:
         self._change("pair", lambda: setattr(self.store, "pair_id", pair_id))
 
     def preflight(self, steps: Sequence[Step]) -> None:

@@ -165,5 +165,6 @@ def test_json_is_the_whole_of_stdout(flask: Terminal, verb: PutVerb) -> None:
         "at_head": True,
         "half_done": [],
         "ahead": [],
+        "paired": True,
         "ok": True,
     }

@@ -43,7 +43,7 @@ STAIR = (
     ("cases", "lock_wait"),
     ("sides",),
     ("environment",),
-    ("preview", "surveying"),
+    ("pairing", "preview", "surveying"),
     (
         "asides",
         "authoring",

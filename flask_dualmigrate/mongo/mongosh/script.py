@@ -18,7 +18,7 @@ from pymongo.client_session import ClientSession
 from ...errors import OperationError, ScriptError
 from ...ops import Operation
 from ...revision import Direction, Revision, Status, Step
-from ..journal import beginning, ending
+from ..attempts import beginning, ending
 from ..runner import OperationRunner
 from .bodies import BODIES, INDENT, Body, js
 from .literals import Raw, literal
