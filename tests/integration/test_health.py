@@ -154,6 +154,7 @@ def test_what_the_app_itself_raises_is_no_readiness_and_is_logged_alone(
         "pending": [],
         "half_done": [],
         "ahead": [],
+        "paired": True,
     }
     assert "Not ready: KeyError: 'postgresql://me:***@db/x'" in caplog.text
     assert "hidden" not in caplog.text
