@@ -340,7 +340,17 @@ class Sides:
             limits=self.config.limits,
             sides=sides,
             ignored=self.config.lint_ignore,
+            on_postgres=self._is_on_postgres(),
         )
+
+    def _is_on_postgres(self) -> bool:
+        """Return whether the SQL side is PostgreSQL; it is where nobody says else."""
+        if BackendName.POSTGRES not in self.available:
+            return True
+        try:
+            return self.engine.dialect.name == "postgresql"
+        except DatabaseUnavailable:  # a deployment that runs on MongoDB
+            return True
 
     def _facts_of(self) -> Callable[[str], Facts]:
         if BackendName.MONGO not in self.in_scope:

@@ -39,9 +39,10 @@ def migration_context(
 
     options: those of Alembic's configure(), as the app gave them.
     """
-    opts = _options(options, _schemas(metadata, connection))
+    dialect = connection.dialect.name
+    opts = _options(options, _schemas(metadata, connection), dialect=dialect)
     opts["target_metadata"] = metadata
-    is_postgres = connection.dialect.name == "postgresql"
+    is_postgres = dialect == "postgresql"
     if is_postgres:
         if not _is_autocommit(connection):
             # As the scripts do: a default without a zone is one of UTC.
@@ -60,15 +61,22 @@ def migration_context(
     return context
 
 
-def _options(options: Mapping[str, Any], schemas: frozenset[str]) -> dict[str, Any]:
-    """Return the app's options on top of the defaults, what is ours filtered out."""
+def _options(
+    options: Mapping[str, Any], schemas: frozenset[str], *, dialect: str
+) -> dict[str, Any]:
+    """Return the app's options on top of the defaults, what is ours filtered out.
+
+    SQLite alters a table by making it anew, in a batch. How it words a default then is
+    not how it was declared, so its defaults are compared only if the app asks for it.
+    """
+    is_sqlite = dialect == "sqlite"
     opts: dict[str, Any] = {
         "sqlalchemy_module_prefix": "sa.",
         "alembic_module_prefix": "op.",
         "user_module_prefix": None,
-        "render_as_batch": False,
+        "render_as_batch": is_sqlite,
         "compare_type": True,
-        "compare_server_default": True,
+        "compare_server_default": not is_sqlite,
         "include_schemas": bool(schemas),
         **options,
     }

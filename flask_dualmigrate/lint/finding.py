@@ -103,7 +103,7 @@ class Rule:
     """One rule. check: takes a view of a script, or of a pair.
 
     on_downgrade: the downgrade is looked at too. counts: it says more, or anything at
-    all, only with a database to count in.
+    all, only with a database to count in. only_postgres: it holds for no other dialect.
     """
 
     code: str
@@ -112,6 +112,7 @@ class Rule:
     check: Check
     on_downgrade: bool = False
     counts: bool = False
+    only_postgres: bool = False
 
 
 RULES: dict[str, Rule] = {}
@@ -125,11 +126,14 @@ def rule(
     severity: Severity = Severity.WARNING,
     on_downgrade: bool = False,
     counts: bool = False,
+    only_postgres: bool = False,
 ) -> Callable[[Check], Check]:
     """Make a rule of a function."""
 
     def decorate(check: Check) -> Check:
-        RULES[code] = Rule(code, title, severity, check, on_downgrade, counts)
+        RULES[code] = Rule(
+            code, title, severity, check, on_downgrade, counts, only_postgres
+        )
         return check
 
     return decorate

@@ -88,6 +88,7 @@ class Linter:
     """Asks the rules about the revisions of a tree.
 
     sides: whose scripts are looked at. ignored: codes that are never told of.
+    on_postgres: the SQL side is PostgreSQL; what holds for it alone is left out else.
     """
 
     def __init__(
@@ -98,7 +99,13 @@ class Linter:
         limits: Limits,
         sides: Collection[BackendName],
         ignored: Collection[str] = (),
+        on_postgres: bool = True,
     ) -> None:
+        self._unasked = frozenset(
+            code
+            for code, rule in RULES.items()
+            if rule.only_postgres and not on_postgres
+        )
         self._directory = directory
         self._wings = wings
         self._limits = limits
@@ -245,6 +252,8 @@ class _OneRevision:
     ) -> None:
         side = POSTGRES if digit == "1" else MONGO
         for rule in rules_of(digit):
+            if rule.code in self._linter._unasked:
+                continue
             if on_downgrade and not rule.on_downgrade:
                 continue
             self._found[side] += [
@@ -300,7 +309,7 @@ class _OneRevision:
         self, side: BackendName, allowed: list[Allowance], path: str
     ) -> Iterable[Finding]:
         unsure = {code for code, rule in RULES.items() if rule.counts}
-        unsure |= {*self._linter._ignored}
+        unsure |= {*self._linter._ignored, *self._linter._unasked}
         if len(self._linter._sides) < 2:
             unsure |= {code for code in RULES if code.startswith("DM3")}
         return faults(

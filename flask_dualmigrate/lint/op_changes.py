@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import dml
-from sqlalchemy.sql.elements import ClauseElement, ColumnClause, TextClause
+from sqlalchemy.sql.elements import ClauseElement, ColumnClause, TextClause, conv
 from sqlalchemy.types import Enum, TypeEngine
 
 from ..recording import Call
@@ -126,7 +126,7 @@ def _create_table(op: ops.CreateTableOp) -> Iterator[Change]:
             facts["name"] = "auto" if counts else None
             yield Change(verb="column", table=table, **facts)
         elif getattr(item, "name", None):
-            yield Change(verb="constraint", table=table, name=str(item.name))
+            yield Change(verb="constraint", table=table, name=_text(item.name))
 
 
 def _key_of(constraint: Any) -> list[Any]:
@@ -151,6 +151,11 @@ def _add_column(op: ops.AddColumnOp) -> Iterator[Change]:
 
 
 def _text(value: Any) -> str | None:
+    """Return a name as PostgreSQL gets it: SQLAlchemy shortens those of op.f()."""
+    if isinstance(value, conv):
+        preparer = DIALECT.identifier_preparer
+        quoted = preparer.truncate_and_render_constraint_name(value)
+        return str(preparer.unformat_identifiers(quoted)[-1])
     return str(value) if isinstance(value, str) else None
 
 

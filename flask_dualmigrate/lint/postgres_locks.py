@@ -6,6 +6,7 @@ tried on PostgreSQL 18.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -19,8 +20,10 @@ from .sql_text import quoted
 
 Advices = Iterator[Advice]
 
+lock_rule = functools.partial(rule, only_postgres=True)
 
-@rule("DM101", "index built without CONCURRENTLY")
+
+@lock_rule("DM101", "index built without CONCURRENTLY")
 def index_not_concurrently(view: PostgresView) -> Advices:
     """A table that is in use can be read, and not be written, while it is built."""
     for change in view.of("create_index"):
@@ -47,7 +50,7 @@ def _concurrently(statement: str) -> str:
     )
 
 
-@rule("DM102", "CONCURRENTLY in a transaction", on_downgrade=True)
+@lock_rule("DM102", "CONCURRENTLY in a transaction", on_downgrade=True)
 def concurrently_in_transaction(view: PostgresView) -> Advices:
     """PostgreSQL refuses it."""
     for change in view.changes:
@@ -91,7 +94,7 @@ def required_column(view: PostgresView) -> Advices:
         )
 
 
-@rule("DM104", "NOT NULL set without a validated check")
+@lock_rule("DM104", "NOT NULL set without a validated check")
 def not_null_scans(view: PostgresView) -> Advices:
     """It reads the whole table under a lock that shuts everybody out."""
     for change in view.of("set_not_null"):
@@ -117,7 +120,7 @@ def not_null_scans(view: PostgresView) -> Advices:
         )
 
 
-@rule("DM105", "type change that rewrites the table")
+@lock_rule("DM105", "type change that rewrites the table")
 def type_rewrites(view: PostgresView) -> Advices:
     """It copies each row and builds each index anew under an exclusive lock."""
     for change in view.of("alter_type"):
@@ -179,7 +182,7 @@ _VOLATILE = re.compile(
 )
 
 
-@rule("DM106", "column added with a volatile default")
+@lock_rule("DM106", "column added with a volatile default")
 def volatile_default(view: PostgresView) -> Advices:
     """Each row gets a value of its own, so each row is written."""
     for change in view.of("add_column"):
@@ -212,7 +215,7 @@ def _without_serial(type_: str | None) -> str:
     return (type_ or "TEXT").replace("bigserial", "bigint").replace("serial", "integer")
 
 
-@rule("DM107", "foreign key without NOT VALID")
+@lock_rule("DM107", "foreign key without NOT VALID")
 def foreign_key_validates(view: PostgresView) -> Advices:
     """It looks up each row while nobody can write to either table."""
     for change in view.of("add_foreign_key"):
@@ -252,7 +255,7 @@ def _validated_at_once(change: Change, view: PostgresView) -> bool:
     )
 
 
-@rule("DM108", "check constraint without NOT VALID")
+@lock_rule("DM108", "check constraint without NOT VALID")
 def check_validates(view: PostgresView) -> Advices:
     """It reads the whole table under a lock that shuts everybody out."""
     for change in view.of("add_check"):
@@ -272,7 +275,7 @@ def check_validates(view: PostgresView) -> Advices:
         )
 
 
-@rule("DM109", "unique constraint or primary key not USING INDEX")
+@lock_rule("DM109", "unique constraint or primary key not USING INDEX")
 def unique_not_using_index(view: PostgresView) -> Advices:
     """Its index is built while nobody reads or writes the table."""
     words = {
@@ -308,7 +311,7 @@ def unique_not_using_index(view: PostgresView) -> Advices:
         )
 
 
-@rule("DM116", "backfill in the transaction of DDL")
+@lock_rule("DM116", "backfill in the transaction of DDL")
 def backfill_with_ddl(view: PostgresView) -> Advices:
     """What DDL locked stays locked until the last row is written."""
     for change in view.of(*WRITES):
@@ -328,7 +331,7 @@ def backfill_with_ddl(view: PostgresView) -> Advices:
             )
 
 
-@rule("DM123", "exclusive lock without a lock_timeout")
+@lock_rule("DM123", "exclusive lock without a lock_timeout")
 def no_lock_timeout(view: PostgresView) -> Advices:
     """It waits, and all that comes after it waits behind it."""
     set_in: set[int | None] = set()
@@ -366,7 +369,7 @@ def no_lock_timeout(view: PostgresView) -> Advices:
 _REPEATABLE = frozenset({"lock_timeout", "utc", "validate", "reindex", "set_not_null"})
 
 
-@rule("DM125", "an autocommit block that cannot be run twice")
+@lock_rule("DM125", "an autocommit block that cannot be run twice")
 def autocommit_not_repeatable(view: PostgresView) -> Advices:
     """What stands before its end is committed, and done again after a failure."""
     last = max(

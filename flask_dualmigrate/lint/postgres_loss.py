@@ -102,7 +102,7 @@ def drop_table(view: PostgresView) -> Advices:
         )
 
 
-@rule("DM113", "drop of an enum value", severity=_LOSS)
+@rule("DM113", "drop of an enum value", severity=_LOSS, only_postgres=True)
 def drop_enum_value(view: PostgresView) -> Advices:
     """PostgreSQL has no such thing: the rows that have the value are in the way."""
     renamed = {

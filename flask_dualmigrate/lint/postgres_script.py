@@ -123,7 +123,7 @@ _IN_A_BLOCK = (
 _MOST_BYTES = 63
 
 
-@rule("DM121", "identifier over 63 bytes")
+@rule("DM121", "identifier over 63 bytes", only_postgres=True)
 def long_names(view: PostgresView) -> Advices:
     """PostgreSQL cuts it without an error."""
     for change in view.changes:
@@ -145,7 +145,7 @@ def _shortened(name: str) -> str:
     return f"{cut}_{sum(name.encode()) % 10_000:04}"
 
 
-@rule("DM122", "json rather than jsonb")
+@rule("DM122", "json rather than jsonb", only_postgres=True)
 def json_column(view: PostgresView) -> Advices:
     """json has no equality: DISTINCT, UNION and many indexes fail on it."""
     verbs = ("column", "add_column", "alter_type")
@@ -163,7 +163,7 @@ def json_column(view: PostgresView) -> Advices:
 _SMALL = ("integer", "int", "int4", "serial", "smallint", "smallserial", "int2")
 
 
-@rule("DM124", "serial or int key")
+@rule("DM124", "serial or int key", only_postgres=True)
 def small_key(view: PostgresView) -> Advices:
     """It runs out at 2,147,483,647, and changing it then rewrites the table."""
     for change in view.changes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,10 +15,22 @@ from ..errors import DatabaseUnavailable
 from ..revision import BackendName
 from .names import Mark, is_scratch_name, scratch_name
 
+log = logging.getLogger(__name__)
+
 _SCRATCHES = """
     SELECT d.datname, shobj_description(d.oid, 'pg_database') FROM pg_database d
     WHERE d.datname LIKE '%\\_scratch\\_%' AND NOT d.datistemplate
 """
+
+# What ALTER DATABASE and ALTER ROLE … IN DATABASE say; the role's own come later.
+_SETTINGS = """
+    SELECT unnest(s.setconfig) FROM pg_db_role_setting s
+    JOIN pg_database d ON d.oid = s.setdatabase AND d.datname = current_database()
+    WHERE s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
+    ORDER BY s.setrole
+"""
+_LISTS = {"search_path", "temp_tablespaces", "session_preload_libraries"}
+"""Settings whose stored value is a list, its items quoted already."""
 
 
 class PostgresPlace:
@@ -53,9 +67,33 @@ class PostgresPlace:
             ) from error
         return name
 
+    def furnish(
+        self, name: str, *, schemas: Iterable[str], is_made: Callable[[str], bool]
+    ) -> None:
+        """Give a scratch database what the app's has before the first revision.
+
+        That is the settings of the database, the schemas of its search_path, and
+        `schemas`. is_made: says of a schema that a script makes it.
+        """
+        with self._engine().connect() as connection:
+            settings = connection.exec_driver_sql(_SETTINGS).scalars().all()
+            found = connection.exec_driver_sql("SELECT unnest(current_schemas(false))")
+            path = [schema for schema in found.scalars() if not is_made(schema)]
+        for setting in settings:
+            key, _, value = setting.partition("=")
+            shown = value if key in _LISTS else _literal(value)
+            said = f"SET {key} TO {shown}".replace(":", r"\:")
+            try:
+                self._execute(lambda q, s=said: f"ALTER DATABASE {q(name)} {s}")
+            except SQLAlchemyError as error:  # one that only a superuser may give
+                log.debug("The scratch database goes without %s: %s", key, error)
+        with self._engine(name).begin() as connection:
+            for schema in {*schemas, *path}:
+                connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+
     def mark(self, name: str, mark: Mark) -> None:
-        text = mark.text().replace("'", "''").replace(":", r"\:")
-        self._execute(lambda quote: f"COMMENT ON DATABASE {quote(name)} IS '{text}'")
+        text = _literal(mark.text()).replace(":", r"\:")
+        self._execute(lambda quote: f"COMMENT ON DATABASE {quote(name)} IS {text}")
 
     def drop(self, name: str) -> None:
         """Drop a scratch database, whoever is still connected to it."""
@@ -90,3 +128,7 @@ class PostgresPlace:
         quote = engine.dialect.identifier_preparer.quote_identifier
         with engine.connect() as connection:
             connection.execute(sa.text(statement(quote)))
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -144,12 +145,28 @@ def _make(
                 hint="Allow the account to make databases, or install "
                 '"Flask-DualMigrate[embedded]".',
             ) from error
+    if isinstance(place, PostgresPlace):
+        _furnish(env, place, database)
     if keep:
         place.mark(database, Mark.own(kept=True))
     else:
         stack.callback(place.drop, database)
     server = f"an embedded server in {servers.folder}" if why else place.server
     return place, Scratch(name, database, server, why)
+
+
+def _furnish(env: Environment, place: PostgresPlace, database: str) -> None:
+    """See that a scratch database has what the first revision takes for granted."""
+    schema = env.config.alembic_options.get("version_table_schema")
+    side, tree = BackendName.POSTGRES, env.directory
+    ids = [each for each in tree.revisions if tree.has(side, each)]
+    texts = [tree.script(side, each).file.source.decode("utf-8") for each in ids]
+
+    def is_made(name: str) -> bool:
+        makes = re.compile(rf"(?is)create\s*schema\b[^;\n]*\b{re.escape(name)}\b")
+        return any(makes.search(text) for text in texts)
+
+    place.furnish(database, schemas=[schema] if schema else [], is_made=is_made)
 
 
 def _made(place: Place) -> str:

@@ -18,7 +18,10 @@ from flask_dualmigrate import (
     DualMigrate,
     LockTimeout,
     PartialFailure,
+    check,
     init,
+    lint,
+    revision,
     unlock,
     upgrade,
 )
@@ -124,3 +127,27 @@ def test_a_database_in_memory_has_no_lock() -> None:
         lock.held(timeout_s=0, on_wait=nobody),
     ):
         assert lock.holder() is None
+
+
+def test_sqlite_is_altered_in_batches_and_is_clean_after_them(tmp_path: Path) -> None:
+    """A batch words a default otherwise than the models do: it is not compared."""
+    app = Flask("shop", root_path=str(tmp_path))
+    app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/app.db"
+    app.config["DUALMIGRATE_BACKUP"] = "never"
+    db = SQLAlchemy(app)
+    book = sa.Table("book", db.metadata, sa.Column("id", sa.Integer, primary_key=True))
+    DualMigrate(app, db, directory=str(tmp_path / "migrations"))
+    with app.app_context():
+        init()
+        revision(message="book", autogenerate=True)
+        upgrade()
+        isbn = sa.Column("isbn", sa.String(13), server_default="", nullable=False)
+        book.append_column(isbn)
+        sa.UniqueConstraint(isbn, name="uq_book_isbn")
+        revision(message="isbn", autogenerate=True)
+        assert not [each for each in lint().findings if "PostgreSQL" in each.danger]
+        upgrade()
+        assert check().ok
+        db.engine.dispose()
+    (script,) = (tmp_path / "migrations").rglob("*_isbn.py")
+    assert 'op.batch_alter_table("book", schema=None)' in script.read_text("utf-8")

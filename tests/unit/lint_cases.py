@@ -419,6 +419,9 @@ POSTGRES = [
         {
             "63": f'op.add_column("items", sa.Column("{"a" * 63}", sa.Integer))',
             "dropped": f'op.drop_index("ix_{"a" * 63}", "items")',
+            "op.f": f'op.create_index(op.f("ix_{"a" * 61}"), "items", ["n"])',
+            "op.f in a table": 'op.create_table("t", sa.Column("n", sa.Integer), '
+            f'sa.CheckConstraint("n > 0", name=op.f("{"c" * 64}")))',
         },
     ),
     *_sql(

@@ -90,6 +90,7 @@ def lint_tree(
     facts: dict[str, Any] | None = None,
     limits: Limits = DEFAULT,
     ignored: Collection[str] = (),
+    on_postgres: bool = True,
 ) -> list[Finding]:
     """Return what is found in some revisions."""
     both = len(tree.sides) == 2
@@ -100,7 +101,12 @@ def lint_tree(
         lambda revision_id: Known(facts or {}),
     )
     linter = Linter(
-        tree.load(), wings, limits=limits, sides=tree.sides, ignored=ignored
+        tree.load(),
+        wings,
+        limits=limits,
+        sides=tree.sides,
+        ignored=ignored,
+        on_postgres=on_postgres,
     )
     return list(linter.findings(revisions or ("r1",)))
 

@@ -191,3 +191,24 @@ def test_lint_never_raises_whatever_a_script_says(tmp_path: Path) -> None:
 
 def test_lint_of_an_empty_tree_finds_nothing(tmp_path: Path) -> None:
     assert lint_tree(Tree(tmp_path)) == []
+
+
+def test_what_holds_for_postgresql_alone_is_not_said_of_another_dialect(
+    tmp_path: Path,
+) -> None:
+    case = Case(
+        "",
+        "",
+        False,
+        sql='op.create_index("ix", "items", ["n"])\n'
+        'op.add_column("items", sa.Column("code", sa.Text, nullable=False))\n'
+        "# dualmigrate: allow DM104 no lock there\n"
+        'op.alter_column("items", "n", nullable=False)\n'
+        'op.drop_column("items", "at")',
+    )
+    tree = tree_of(tmp_path, case, sides=(POSTGRES,))
+
+    assert {"DM101", "DM103", "DM111"} <= set(codes(lint_tree(tree)))
+    elsewhere = lint_tree(tree, on_postgres=False)
+
+    assert set(codes(elsewhere)) == {"DM103", "DM111", "DM302"}
