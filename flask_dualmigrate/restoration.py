@@ -20,7 +20,8 @@ class Replacement:
     """A table or a collection that a restore brings back, or takes away.
 
     now, then: rows or documents; now is None where there is none at present, then is
-    None where there was none at the time of the backup.
+    None where there was none at the time of the backup. Neither: it holds none, as a
+    view does, was made since the backup, and is taken away.
     kept: what is in it is kept elsewhere, if it is taken away.
     """
 

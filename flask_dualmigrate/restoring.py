@@ -199,6 +199,8 @@ def _way(manifest: Manifest, states: States, name: BackendName) -> str:
 def _line(item: Replacement) -> str:
     noun = "rows" if item.backend is BackendName.POSTGRES else "documents"
     place = f"{item.name} on {item.backend.label}"
+    if item.then is None and item.now is None:
+        return f"{place}: taken away, it was made since"
     if item.then is None:
         fate = "kept aside" if item.kept else "lost"
         end = f"its {item.now:,} {noun} are {fate}" if item.now else "it is empty"

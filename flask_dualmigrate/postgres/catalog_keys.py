@@ -83,8 +83,11 @@ _TO_DROP = sa.text(
     + _NOT_OF_EXTENSION.format("p", "pg_proc")
     + " UNION ALL SELECT 'TYPE', pg_catalog.format('%I.%I', n.nspname, t.typname)"
     " FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n"
-    " ON n.oid = t.typnamespace WHERE t.typtype IN ('e','d','r','c') AND t.typrelid = 0"
-    " AND" + _OURS + " AND" + _NOT_OF_EXTENSION.format("t", "pg_type")
+    " ON n.oid = t.typnamespace LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid"
+    " WHERE (t.typtype IN ('e','d','r') OR c.relkind = 'c') AND"
+    + _OURS
+    + " AND"
+    + _NOT_OF_EXTENSION.format("t", "pg_type")
 )
 
 

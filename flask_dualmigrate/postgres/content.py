@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -11,10 +12,12 @@ from ..backups.layout import POSTGRES_DUMP, POSTGRES_SCHEMA
 from ..errors import BackupError, DatabaseUnavailable, IntegrityError
 from .dump_data import Rows, data_of
 from .programs import KEY, find_program
-from .schema_text import Entry, decode, encoding_of, parse
+from .schema_text import EMPTY_VIEW, Entry, decode, encoding_of, parse
 
 Table = tuple[str, str]
 """Schema and name."""
+
+_EMPTY_VIEW = re.compile(rf"^{re.escape(EMPTY_VIEW)}(.+)$", re.MULTILINE)
 
 
 class Content:
@@ -45,6 +48,11 @@ class Content:
     def entries(self) -> tuple[Entry, ...]:
         """The whole schema, in the order to make it."""
         return tuple(parse(self._schema))
+
+    @cached_property
+    def empty_views(self) -> frozenset[str]:
+        """The materialized views that held no rows, WITH NO DATA, by quoted names."""
+        return frozenset(_EMPTY_VIEW.findall(self._schema))
 
     @property
     def tables(self) -> frozenset[Table] | None:

@@ -21,6 +21,7 @@ from ..stopping import Stop
 from .errors import driver_errors
 from .libpq import APPLICATION, Libpq, libpq_of
 from .programs import Program, find_program
+from .schema_text import EMPTY_VIEW, encode
 from .touched import quoted
 
 _POLL_S = 0.05
@@ -38,6 +39,11 @@ _UNREADABLE = sa.text(
     "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') "
     "AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') "
     "AND NOT has_table_privilege(c.oid, 'SELECT')"
+)
+
+_EMPTY_VIEWS = sa.text(
+    "SELECT pg_catalog.format('%I.%I', schemaname, matviewname)"
+    " FROM pg_catalog.pg_matviews WHERE NOT ispopulated ORDER BY 1"
 )
 
 
@@ -91,6 +97,8 @@ class PostgresDump:
                 rows = self._count(connection, extent)
                 run.wait(data, lambda: self._tell(file))
                 run.wait(names, lambda: None)
+                schema.seek(0, os.SEEK_END)
+                schema.writelines(map(_told, connection.scalars(_EMPTY_VIEWS)))
             self._tell(None)
             version = ".".join(map(str, _server_version(connection)))
         part = PostgresPart(link.database, tuple(applied), rows)
@@ -239,6 +247,10 @@ def _pattern(schema: str, name: str) -> str:
     Source: PostgreSQL manual, psql, Patterns.
     """
     return f"{quoted(schema)}.{quoted(name)}"
+
+
+def _told(view: str) -> bytes:
+    return encode(f"{EMPTY_VIEW}{view}\n")
 
 
 def _unreadable(connection: Connection) -> list[str]:

@@ -22,12 +22,6 @@ _TABLES = sa.text(
     " pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = c.oid"
     " AND d.classid = 'pg_catalog.pg_class'::regclass) ORDER BY 1, 2"
 )
-_PARTS = sa.text(
-    "SELECT n.nspname AS schema, c.relname AS name FROM pg_catalog.pg_inherits i"
-    " JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE i.inhparent = CAST(:quoted AS regclass)"
-)
 _TYPES = sa.text(
     "SELECT DISTINCT pg_catalog.format('%I.%I', n.nspname, u.typname)"
     " FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
@@ -85,12 +79,6 @@ def count(connection: Connection, table: LiveTable) -> int:
 def _escaped(quoted: str) -> str:
     """Return a name for sa.text(), which takes a colon for a parameter's."""
     return quoted.replace("\\", "\\\\").replace(":", "\\:")
-
-
-def parts_of(connection: Connection, table: LiveTable) -> list[tuple[str, str]]:
-    """Return the partitions and heirs of a table: they go when it goes."""
-    found = connection.execute(_PARTS, {"quoted": table.quoted})
-    return [(str(schema), str(name)) for schema, name in found]
 
 
 def types_of(connection: Connection, tables: Iterable[LiveTable]) -> list[str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from .schema_text import KNOWN, Entry, Key, any_of
+from .schema_text import KNOWN, Entry, Key, any_of, unquoted
 
 _LABEL = re.compile(r"'((?:[^']|'')*)'")
 _OF_TABLE = re.compile(
-    r"(?:CONSTRAINT|TRIGGER|RULE|POLICY) (?P<name>.+) ON (?P<table>.+)"
+    r"(?:CONSTRAINT|TRIGGER|RULE|POLICY) (?P<name>.+) ON (?:DOMAIN )?(?P<table>.+)"
 )
+_ATTACH = re.compile(r"\s*ALTER (?:TABLE ONLY|INDEX) (?P<parent>.+?) ATTACH PARTITION ")
+_INDEXES = ("INDEX", "CONSTRAINT", "INDEX ATTACH")
 
 
 def to_make(
@@ -72,15 +74,19 @@ def _derived(entries: Sequence[Entry], made: Sequence[Entry]) -> list[Entry]:
     """Return the comments, grants and the like of what is made."""
     names = any_of([entry.defines for entry in made if entry.defines])
     tags = {(entry.schema, entry.tag) for entry in made}
+    whole = {(e.schema, e.tag) for e in made if e.key[0] in ("TABLE", "TYPE")}
     found = []
     for entry in entries:
         if not entry.is_derived:
             continue
         place = _OF_TABLE.fullmatch(entry.tag)
-        of = f"{place['table']} {place['name']}" if place else entry.tag
         of_schema = entry.tag.partition(" ")[2] if entry.schema == "-" else ""
         if place:
-            belongs = (entry.schema, of) in tags
+            # A CHECK stands within its table's own entry: it has none.
+            table, name = unquoted(place["table"]), unquoted(place["name"])
+            belongs = (entry.schema, f"{table} {name}") in tags or (
+                (entry.schema, table) in whole
+            )
         else:
             belongs = entry.mentions(names) or ("-", of_schema) in tags
         if belongs:
@@ -99,8 +105,21 @@ def split(
     border = next(
         (n for n, entry in enumerate(entries) if entry.is_after_data), len(entries)
     )
-    before = [entry for entry in entries[:border] if id(entry) in wanted]
-    return before, [entry for entry in entries[border:] if id(entry) in wanted]
+    made = {entry.defines for entry in chosen}
+    late = {id(entry) for entry in chosen if _joins_another(entry, made)}
+    before = [e for e in entries[:border] if id(e) in wanted and id(e) not in late]
+    after = [e for e in entries[border:] if id(e) in wanted and id(e) not in late]
+    # Where its table has been there all the time, a partition has to bring its indexes
+    # along, whole, or it would be given others.
+    place = 1 + max((n for n, e in enumerate(after) if e.kind in _INDEXES), default=-1)
+    joining = [entry for entry in entries if id(entry) in late]
+    return before, [*after[:place], *joining, *after[place:]]
+
+
+def _joins_another(entry: Entry, made: Collection[str | None]) -> bool:
+    """Return whether it makes something a part of what has been there all the time."""
+    found = _ATTACH.match(entry.sql)
+    return found is not None and found["parent"] not in made
 
 
 def labels_of(entry: Entry) -> tuple[str, ...] | None:

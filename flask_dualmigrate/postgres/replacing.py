@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -18,11 +18,14 @@ from . import live_tables as live
 from .catalog_keys import everything, present
 from .content import Content, Table
 from .dump_data import Rows
+from .enum_labels import bring_labels_back
 from .journal import PREFIX
 from .live_tables import LiveTable
 from .raw import copy, execute
-from .replaced import labels_of, split, to_make
-from .schema_text import KNOWN, Entry, any_of, encode
+from .replaced import split, to_make
+from .rights import Rights, Thing, make_plain, put_back, read_rights
+from .schema_text import KNOWN, Entry, Key, encode
+from .surroundings import around, look, require_unchanged
 
 ASIDE = f"{PREFIX}aside_"
 """How the name of a table begins whose rows a restore keeps."""
@@ -77,10 +80,14 @@ class Replacing:
         """
         place = self._settle_in()
         doomed = doomed_tables(self._connection, self._content.tables)
+        if self._content.tables is not None:
+            found = around(self._connection, doomed, self._content.entries)
+            found.require_nothing_lost()
         self._lock(doomed)
         reached("postgres.restore.locked")
+        rights = read_rights(self._connection)
         kept = self._keep(doomed)
-        self._replace(doomed)
+        self._replace(doomed, rights)
         execute(self._connection, b"SET CONSTRAINTS ALL IMMEDIATE")
         setting = sa.func.set_config("search_path", place, True)
         self._connection.execute(sa.select(setting))
@@ -123,27 +130,41 @@ class Replacing:
                 kept.append(Kept(BackendName.POSTGRES, was, place, rows))
         return kept
 
-    def _replace(self, doomed: list[LiveTable]) -> None:
-        before, full = present(self._connection), live.populated(self._connection)
-        types = live.types_of(self._connection, doomed)
-        self._drop(doomed, types)
+    def _replace(self, doomed: list[LiveTable], rights: Mapping[Thing, Rights]) -> None:
+        connection, entries = self._connection, self._content.entries
+        gone = {table.key for table in doomed}
+        outside = look(connection, gone)
+        before, full = present(connection), live.populated(connection)
+        self._drop(doomed, live.types_of(connection, doomed))
         reached("postgres.restore.dropped")
-        after = present(self._connection)
-        chosen = to_make(
-            self._content.entries, self._content.tables, before=before, after=after
-        )
-        self._refuse_other_labels(chosen)
-        first, last = split(self._content.entries, chosen)
+        after = present(connection)
+        chosen = to_make(entries, self._content.tables, before=before, after=after)
+        bring_labels_back(connection, entries, chosen)
+        first, last = split(entries, chosen)
         self._make(first)
         self._fill(chosen)
         reached("postgres.restore.filled")
-        self._make(last)
-        for entry in chosen:
-            if entry.kind == "MATERIALIZED VIEW":
-                was_there = entry.key in before
-                if not was_there or (entry.schema, entry.tag) in full:
-                    sql = f"REFRESH MATERIALIZED VIEW {entry.defines}"
-                    execute(self._connection, encode(sql))
+        self._make([entry for entry in last if entry.kind != "ACL"])
+        self._refresh(chosen, before, full)
+        make_plain(connection, rights)
+        self._make([entry for entry in last if entry.kind == "ACL"])
+        put_back(connection, rights)
+        require_unchanged(outside, look(connection, gone))
+
+    def _refresh(
+        self,
+        made: list[Entry],
+        before: Collection[Key],
+        full: Collection[tuple[str, str]],
+    ) -> None:
+        """Fill the materialized views that held rows."""
+        empty = self._content.empty_views
+        for entry in made:
+            if entry.kind != "MATERIALIZED VIEW" or entry.defines in empty:
+                continue
+            if entry.key not in before or (entry.schema, entry.tag) in full:
+                sql = f"REFRESH MATERIALIZED VIEW {entry.defines}"
+                execute(self._connection, encode(sql))
 
     def _drop(self, doomed: list[LiveTable], types: list[str]) -> None:
         if self._content.tables is None:
@@ -170,23 +191,6 @@ class Replacing:
             system = tag.startswith("pg_") or tag in ("information_schema", "public")
             if kind == "SCHEMA" and tag not in known and not system:
                 live.drop_unless_used(self._connection, "SCHEMA", quote(tag))
-
-    def _refuse_other_labels(self, chosen: list[Entry]) -> None:
-        """Refuse if an enum type that others use as well has lost a label since."""
-        making = {id(entry) for entry in chosen}
-        for entry in self._content.entries:
-            wanted = labels_of(entry)
-            if wanted is None or id(entry) in making or entry.defines is None:
-                continue
-            used = any_of([entry.defines])
-            lost = set(wanted) - set(live.labels(self._connection, entry.defines))
-            if lost and any(other.mentions(used) for other in chosen):
-                raise IntegrityError(
-                    f"The type {entry.defines} has no label {min(lost)!r} any more, "
-                    "and a table that is not in this backup uses it",
-                    hint="Add the label again, or restore a backup that was made with "
-                    "--backup all.",
-                )
 
     def _make(self, entries: list[Entry]) -> None:
         for entry in entries:

@@ -18,7 +18,6 @@ from ..crashpoints import reached
 from ..errors import (
     DatabaseUnavailable,
     DualMigrateError,
-    IntegrityError,
     LockTimeout,
     OutcomeUnknown,
 )
@@ -34,6 +33,7 @@ from .limits import Attempt, limit_statements
 from .live_tables import LiveTable
 from .raw import require_copy
 from .replacing import Replacing, doomed_tables, shown
+from .surroundings import NOTHING, Around, around
 
 _NO_LOCK = "55P03"
 _NO_SUCH_ROW = "23503"
@@ -77,19 +77,14 @@ class PostgresRestorer:
         assert self._content.rows is not None
         with self._reading() as connection:
             require_copy(connection)
-            self._refuse_parts(connection, self._doomed(connection))
+            doomed = self._doomed(connection)
+            self._around(connection, doomed).require_nothing_lost()
 
-    def _refuse_parts(self, connection: Connection, doomed: list[LiveTable]) -> None:
-        """Refuse a table whose partitions would go with it, and are not in the dump."""
-        going = {table.key for table in doomed}
-        for table in doomed:
-            for part in live.parts_of(connection, table):
-                if part not in going:
-                    raise IntegrityError(
-                        f"{'.'.join(part)} is a part of {table.quoted}, and not in "
-                        "this backup: it would be lost",
-                        hint="Restore a backup that was made with --backup all.",
-                    )
+    def _around(self, connection: Connection, doomed: list[LiveTable]) -> Around:
+        if self._content.tables is None:
+            return NOTHING
+        connection.exec_driver_sql("SET LOCAL search_path = ''")
+        return around(connection, doomed, self._content.entries)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -109,10 +104,9 @@ class PostgresRestorer:
 
     def replacements(self) -> tuple[Replacement, ...]:
         with self._reading() as connection:
-            now = {
-                table.key: live.count(connection, table)
-                for table in self._doomed(connection)
-            }
+            doomed = self._doomed(connection)
+            now = {table.key: live.count(connection, table) for table in doomed}
+            since = self._around(connection, doomed).made_since
         names, rows, tables = (
             self._content.names,
             self._content.rows,
@@ -123,11 +117,13 @@ class PostgresRestorer:
             for key, name in names.items()
             if tables is None or key in tables
         }
-        return tuple(
+        tables_of = (
             Replacement(BackendName.POSTGRES, shown(key), now.get(key), then.get(key))
             for key in sorted(then.keys() | now.keys())
             if key[1] not in self._ours
         )
+        others = (Replacement(BackendName.POSTGRES, said, None, None) for said in since)
+        return (*tables_of, *others)
 
     def load(self, mark: str) -> None:
         """Nothing: the transaction of `switch` is the side place."""

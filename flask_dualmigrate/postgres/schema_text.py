@@ -24,7 +24,11 @@ _DEFINED = re.compile(
     r"(?:TABLE|VIEW|MATERIALIZED VIEW|SEQUENCE|TYPE|DOMAIN|FUNCTION|PROCEDURE|AGGREGATE"
     rf"|STATISTICS) (?P<name>{_NAME}\.{_NAME})"
 )
+_CONSTRAINT = re.compile(rf"\bADD CONSTRAINT (?P<name>{_NAME}) ")
 _IDENTITY = re.compile(rf"\bSEQUENCE NAME (?P<name>{_NAME}\.{_NAME})")
+
+EMPTY_VIEW = "-- Held no rows: "
+"""What we write at the end, before the name of a materialized view WITH NO DATA."""
 
 _ALIKE = {
     "FK CONSTRAINT": "CONSTRAINT",
@@ -129,9 +133,16 @@ class Entry:
         if found is not None:
             return found["name"]
         if self.kind == "INDEX":
-            schema = quoted_like(self.schema, self.sql)
-            return f"{schema}.{quoted_like(self.tag, self.sql)}"
+            return self._beside(self.tag)
+        if self.kind == "CONSTRAINT":
+            # An index of that name goes with it: ATTACH and comments call it by that.
+            named = _CONSTRAINT.search(self.sql)
+            return self._beside(unquoted(named["name"])) if named else None
         return None
+
+    def _beside(self, name: str) -> str:
+        schema = quoted_like(self.schema, self.sql)
+        return f"{schema}.{quoted_like(name, self.sql)}"
 
     def mentions(self, names: re.Pattern[str]) -> bool:
         """Return whether its SQL says one of the names; see `any_of`."""
@@ -142,6 +153,13 @@ def quoted_like(name: str, sql: str) -> str:
     """Return a name as a statement quotes it."""
     quoted = '"' + name.replace('"', '""') + '"'
     return quoted if quoted in sql else name
+
+
+def unquoted(name: str) -> str:
+    """Return a name without the quotes that a statement may put around it."""
+    if name.startswith('"'):
+        return name[1:-1].replace('""', '"')
+    return name
 
 
 def any_of(names: list[str]) -> re.Pattern[str]:
