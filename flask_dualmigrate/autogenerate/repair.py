@@ -14,6 +14,7 @@ from alembic.operations import ops
 from .database_ops import DatabaseOp
 from .enums import ChangeEnumOp, EnumPlan
 from .evolve import dropped_name
+from .foreign_keys import keys_around
 from .repair_columns import add_column, alter_column
 from .repair_enums import change_enum
 from .sequences import without_serial
@@ -49,6 +50,8 @@ class Repair:
         ]
         found += set_for_script(operations, scope)
         found += [execute(enum.create(dialect)) for enum in self.enums.created]
+        drops, creates = keys_around(operations, scope)
+        found += drops
         for op in operations:
             if isinstance(op, ChangeEnumOp):
                 found += change_enum(op, operations, scope)
@@ -59,6 +62,7 @@ class Repair:
                 found.append(OnTable(op, tuple(steps)))
             else:
                 found += _step(op, scope)
+        found += creates
         for op in operations:
             if isinstance(op, DatabaseOp):
                 found += map(execute, op.last(dialect))

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, ColumnDefault, Index, text
+from sqlalchemy import Column, ColumnDefault, Index, Integer, text
 from sqlalchemy.schema import DefaultClause
 
 from .casts import NoCast, both_text, same_kind, using
 from .evolve import index_mentions
-from .state import final_name, index_state
+from .state import final_name, index_state, sql_of
 from .steps import Call, Note, Scope, execute
+from .types import plain_type
 
 ColumnOp = ops.AddColumnOp | ops.AlterColumnOp
 
@@ -60,7 +61,8 @@ def alter_column(op: ops.AlterColumnOp, scope: Scope) -> Iterator[Call | Note]:
         except NoCast as error:
             yield Note(f"PostgreSQL cannot cast {error}: say postgresql_using=.")
     default = _default_after(op, scope)
-    if expression is not None or _changes_kind(op, scope):
+    is_other = _changes_kind(op, scope) or _counter(op, scope) is not None
+    if expression is not None or is_other:
         yield from _retype(op, default, expression, scope)
     elif op.modify_nullable is False or default is not op.modify_server_default:
         yield from _in_order(op, default, {}, scope)
@@ -102,13 +104,36 @@ def _retype(
         # It would have to be cast along, and cannot.
         yield Call(_default_only(op, None))
         default = False if default is None else default
+    counter = _counter(op, scope)
+    if counter is not None and _is_integer(op.existing_type, scope):
+        yield Call(_default_only(op, None))
     indexes = list(_indexes_in_the_way(op, scope))
     for index, _ in indexes:
         yield Call(ops.DropIndexOp.from_index(index))
     keywords = {} if expression is None else {"postgresql_using": expression}
     yield from _in_order(op, default, keywords, scope)
+    if counter is not None and _is_integer(op.modify_type, scope):
+        yield Call(_default_only(op, counter))
     for _, index in indexes:
         yield Call(ops.CreateIndexOp.from_index(index))
+
+
+def _counter(op: ops.AlterColumnOp, scope: Scope) -> DefaultClause | None:
+    """Return the default of a SERIAL whose column is not an integer any more, or again.
+
+    Alembic does not see it: left there, it would count on in the new type.
+    """
+    column = scope.database.column(op.schema, op.table_name, op.column_name)
+    default = None if column is None else column.server_default
+    if op.modify_server_default is not False or not isinstance(default, DefaultClause):
+        return None
+    both = {_is_integer(type_, scope) for type_ in (op.existing_type, op.modify_type)}
+    counts = sql_of(default.arg, scope.dialect).startswith("nextval(")
+    return default if counts and len(both) == 2 else None
+
+
+def _is_integer(type_: Any, scope: Scope) -> bool:
+    return isinstance(plain_type(type_, scope.dialect), Integer)
 
 
 def _indexes_in_the_way(
