@@ -8,8 +8,9 @@ from typing import Any
 
 from alembic.autogenerate import render_op_text
 from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _repr_type as repr_type
 from alembic.operations import ops
-from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.types import ARRAY
 
 from .enums import enums_of
@@ -103,12 +104,24 @@ def enum_renderer(autogen: AutogenContext) -> RenderItem:
         rendered = users(kind, item, context) if users is not None else False
         if rendered is not False or kind != "type" or is_array(item, context):
             return rendered
+        plain = plain_type(item, context.dialect)
+        if isinstance(plain, DOMAIN):
+            context.imports.add("from sqlalchemy.dialects import postgresql")
+            return _domain_source(plain, context)
         for enum in enums_of(item, context.dialect):
             context.imports.add("from sqlalchemy.dialects import postgresql")
             return _enum_source(enum)
         return False
 
     return render_item
+
+
+def _domain_source(domain: DOMAIN, context: AutogenContext) -> str:
+    """Name the domain and its type; all else is in CREATE DOMAIN."""
+    parts = [repr(str(domain.name)), repr_type(domain.data_type, context)]
+    if domain.schema is not None:
+        parts.append(f"schema={domain.schema!r}")
+    return f"postgresql.DOMAIN({', '.join(parts)}, create_type=False)"
 
 
 def _enum_source(enum: ENUM) -> str:

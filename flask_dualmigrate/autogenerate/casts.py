@@ -146,6 +146,8 @@ def _item(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
 
 
 def _kind(type_: TypeEngine[Any]) -> str:
+    while isinstance(type_, postgresql.DOMAIN):
+        type_ = type_.data_type
     for family, kind in _KINDS:
         if isinstance(type_, family):
             has_zone = isinstance(type_, sa.DateTime | sa.Time) and type_.timezone

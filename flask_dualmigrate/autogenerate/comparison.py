@@ -9,6 +9,7 @@ from typing import Any
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import JSON, Column, MetaData, text
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import DefaultClause
@@ -58,6 +59,8 @@ def migration_context(
         # Not by the option: Alembic calls that for identities too, and fails on them.
         impl: Any = context.impl
         impl.compare_server_default = _DefaultComparison(impl)
+    if is_postgres:
+        _read_domains_apart(context.impl)
     return context
 
 
@@ -140,6 +143,30 @@ def _no_parts(
         return include(name, kind, parents)
 
     return include_name
+
+
+def _read_domains_apart(impl: Any) -> None:
+    """Have a column not take the default and the NOT NULL of its domain for its own."""
+    alembics = impl.autogen_column_reflect
+
+    def reflect(inspector: Any, table: Any, column: Any) -> None:
+        if isinstance(column["type"], DOMAIN):
+            quote = impl.dialect.identifier_preparer.quote
+            place = ".".join(quote(part) for part in (table.schema, table.name) if part)
+            names = {"place": place, "name": column["name"]}
+            not_null, has_default = impl.connection.execute(_OWN, names).one()
+            column["nullable"] = not not_null
+            if not has_default:
+                column["default"] = None
+        alembics(inspector, table, column)
+
+    impl.autogen_column_reflect = reflect
+
+
+_OWN = text(
+    "SELECT attnotnull, atthasdef FROM pg_attribute "
+    "WHERE attrelid = CAST(:place AS regclass) AND attname = :name"
+)
 
 
 def _compare_type(

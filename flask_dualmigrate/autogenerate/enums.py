@@ -8,15 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic.operations import ops
 from sqlalchemy import MetaData, Table, inspect, text
-from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.types import ARRAY, NullType, TypeEngine
 
 from .database_ops import DatabaseOp
+from .domains import (
+    ChangeDomainOp,
+    DomainColumn,
+    DomainType,
+    changed_domains,
+    domain_type,
+    domains_of,
+    existing_domains,
+)
 from .types import plain_type
 from .walk import leaves
 
@@ -28,7 +37,7 @@ JOIN pg_namespace type_schema ON type_schema.oid = type.typnamespace
 JOIN pg_attribute attribute ON attribute.atttypid IN (type.oid, type.typarray)
 JOIN pg_class relation ON relation.oid = attribute.attrelid
 JOIN pg_namespace table_schema ON table_schema.oid = relation.relnamespace
-WHERE type.typtype = 'e' AND relation.relkind IN ('r', 'p') AND NOT attisdropped
+WHERE type.typtype IN ('e', 'd') AND relation.relkind IN ('r', 'p') AND NOT attisdropped
 """
 
 Place = tuple[str, str, str]
@@ -68,6 +77,10 @@ class EnumType:
         return f"DROP TYPE {self.sql_name(dialect)}"
 
 
+NamedType = EnumType | DomainType
+Named = TypeVar("Named", EnumType, NamedType)
+
+
 class ChangeEnumOp(DatabaseOp):
     """The labels of an enum type change.
 
@@ -93,10 +106,11 @@ class ChangeEnumOp(DatabaseOp):
 
 @dataclass(frozen=True)
 class EnumPlan:
-    """The enum types that an upgrade brings, and those it leaves without a column."""
+    """The enum types and domains that an upgrade brings, and those that it leaves
+    without a column: each in the order of being made."""
 
-    created: tuple[EnumType, ...] = ()
-    dropped: tuple[EnumType, ...] = ()
+    created: tuple[NamedType, ...] = ()
+    dropped: tuple[NamedType, ...] = ()
 
     def reverse(self) -> EnumPlan:
         return EnumPlan(self.dropped, self.created)
@@ -111,8 +125,21 @@ def enums_of(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[ENUM]:
     plain = plain_type(type_, dialect)
     if isinstance(plain, ARRAY):
         yield from enums_of(plain.item_type, dialect)
+    elif isinstance(plain, DOMAIN):
+        yield from enums_of(plain.data_type, dialect)
     elif isinstance(plain, ENUM) and plain.name:
         yield plain
+
+
+def _named(
+    type_: TypeEngine[Any], dialect: Dialect
+) -> Iterator[tuple[NamedType, bool]]:
+    """Yield the named types that a column's type has in it, and whether we make them:
+    one comes after those that it is made of."""
+    for enum in enums_of(type_, dialect):
+        yield enum_type(enum, dialect), enum.create_type
+    for domain in domains_of(type_, dialect):
+        yield domain_type(domain, dialect), domain.create_type
 
 
 def enum_type(enum: ENUM, dialect: Dialect) -> EnumType:
@@ -136,7 +163,7 @@ def existing_enums(connection: Connection) -> dict[EnumType, EnumType]:
 
 
 def uses(connection: Connection) -> dict[tuple[str, str], set[EnumColumn]]:
-    """Return the columns of each enum type of the database, by schema and name."""
+    """Return the columns of each enum type and domain, by schema and name."""
     found: dict[tuple[str, str], set[EnumColumn]] = {}
     for schema, name, *place, is_array in connection.execute(text(_USES)):
         column = EnumColumn((place[0], place[1], place[2]), is_array)
@@ -150,36 +177,38 @@ def plan_enums(
     *,
     skip: Callable[[TypeEngine[Any]], bool],
 ) -> EnumPlan:
-    """Return which enum types an upgrade creates, and which it leaves unused.
+    """Return which named types an upgrade creates, and which it leaves unused.
 
     skip: says of a type that the app renders it itself.
     """
     dialect = connection.dialect
-    existing = existing_enums(connection)
+    there: list[NamedType] = [*existing_enums(connection)]
+    there += existing_domains(connection)
+    existing = {item: item for item in there}
     wanted = {
-        enum_type(enum, dialect): enum.create_type
+        named: create
         for _, type_ in _brought(upgrade, dialect)
         if not skip(type_)
-        for enum in enums_of(type_, dialect)
+        for named, create in _named(type_, dialect)
     }
     created = [
-        enum for enum, create in wanted.items() if create and enum not in existing
+        named for named, create in wanted.items() if create and named not in existing
     ]
     gone = dict(_taken(upgrade, dialect))
     freed = {
-        existing[enum_type(enum, dialect)]
+        existing[named]
         for type_ in gone.values()
-        for enum in enums_of(type_, dialect)
-        if enum_type(enum, dialect) in existing
+        for named, _ in _named(type_, dialect)
+        if named in existing
     }
     unused = freed - set(wanted) - _in_use(freed, set(gone), connection)
     return EnumPlan(_sorted(created), _sorted(unused))
 
 
 def _in_use(
-    enums: set[EnumType], gone: set[Place], connection: Connection
-) -> set[EnumType]:
-    """Return the enum types that have a column which does not go."""
+    enums: set[NamedType], gone: set[Place], connection: Connection
+) -> set[NamedType]:
+    """Return the named types that have a column which does not go."""
     columns = uses(connection)
     return {
         enum
@@ -189,7 +218,7 @@ def _in_use(
 
 
 def _columns_of(
-    enum: EnumType,
+    enum: NamedType,
     columns: Mapping[tuple[str, str], set[EnumColumn]],
     connection: Connection,
 ) -> set[EnumColumn]:
@@ -197,8 +226,13 @@ def _columns_of(
     return columns.get((schema, enum.name), set())
 
 
-def _sorted(found: Iterable[EnumType]) -> tuple[EnumType, ...]:
-    return tuple(sorted(found, key=lambda item: (item.schema or "", item.name)))
+def _sorted(found: Iterable[Named]) -> tuple[Named, ...]:
+    """Return types in order; a domain may be made of an enum."""
+
+    def key(item: NamedType) -> tuple[bool, str, str]:
+        return (isinstance(item, DomainType), item.schema or "", item.name)
+
+    return tuple(sorted(found, key=key))
 
 
 def _brought(
@@ -298,3 +332,29 @@ def add_values(op: ChangeEnumOp, dialect: Dialect) -> Iterator[str]:
         where = "" if following is None else f" BEFORE {literal(following)}"
         name = op.new.sql_name(dialect)
         yield f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {literal(label)}{where}"
+
+
+def changed_domain_types(
+    metadata: Iterable[MetaData],
+    connection: Connection,
+    *,
+    include: Callable[[Table], bool],
+) -> list[ChangeDomainOp]:
+    """Return a change for each domain that is not what the models say."""
+    dialect = connection.dialect
+    wanted = {
+        domain_type(domain, dialect): domain
+        for each in metadata
+        for table in each.tables.values()
+        if include(table)
+        for column in table.columns
+        for domain in domains_of(column.type, dialect)
+        if domain.create_type
+    }
+
+    def columns_of(domain: DomainType) -> list[DomainColumn]:
+        found = _columns_of(domain, uses(connection), connection)
+        places = sorted(found, key=lambda item: item.place)
+        return [(*column.place, column.is_array) for column in places]
+
+    return changed_domains(wanted, columns_of, connection)

@@ -26,6 +26,10 @@ def foreign_key_name(
     return _free_name(table, "_".join(columns), "fkey", taken)
 
 
+def check_name(table: str, columns: Sequence[str]) -> str:
+    return _object_name(table, "_".join(columns), "check")
+
+
 def _free_name(first: str, second: str, label: str, taken: Collection[str]) -> str:
     """Return the name with the lowest number after it that makes it a new one."""
     name, count = _object_name(first, second, label), 0

@@ -24,11 +24,12 @@ from sqlalchemy.schema import Constraint
 
 from ..errors import UsageError
 from .comparison import migration_context
-from .enums import ChangeEnumOp, changed_enums
+from .enums import ChangeEnumOp, changed_domain_types, changed_enums
 from .header import Header
 from .ordering import ordered
 from .postgres_names import foreign_key_name, unique_name
 from .sequences import sequence_changes
+from .text_enums import add_text_enums
 from .walk import leaves
 
 
@@ -105,8 +106,12 @@ def _add_database_ops(
     def include(item: Any, kind: Any = "table") -> bool:
         return autogen.run_object_filters(item, item.name, kind, False, None)
 
+    add_text_enums(script, each, connection, include=include)
     first, last = sequence_changes(each, upgrade.ops, connection, include=include)
-    first[:0] = changed_enums(each, connection, include=include)
+    first[:0] = [
+        *changed_enums(each, connection, include=include),
+        *changed_domain_types(each, connection, include=include),
+    ]
     upgrade.ops[:] = [*first, *upgrade.ops, *last]
     downgrade.ops[:0] = [op.reverse() for op in reversed(last)]
     downgrade.ops += [op.reverse() for op in reversed(first)]

@@ -66,7 +66,10 @@ class Repair:
         for op in operations:
             if isinstance(op, DatabaseOp):
                 found += map(execute, op.last(dialect))
-        return [*found, *(execute(enum.drop(dialect)) for enum in self.enums.dropped)]
+        return [
+            *found,
+            *(execute(enum.drop(dialect)) for enum in self.enums.dropped[::-1]),
+        ]
 
 
 def _step(op: ops.MigrateOperation, scope: Scope) -> Iterator[Call | Note]:

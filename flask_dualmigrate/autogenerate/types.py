@@ -98,6 +98,8 @@ def plain_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
 def bson_type(type_: TypeEngine[Any], dialect: Dialect) -> Bson:
     """Return what a column's values are in a document."""
     plain = plain_type(type_, dialect)
+    if isinstance(plain, postgresql.DOMAIN):
+        return bson_type(plain.data_type, dialect)
     if isinstance(plain, sa.ARRAY):
         item = bson_type(plain.item_type, dialect)
         return Bson("array", ("array",), "array", item)
