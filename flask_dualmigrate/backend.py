@@ -412,6 +412,14 @@ class Backend(Protocol):
         Columns that are not there are left out.
         """
 
+    def values(
+        self, name: str, key: str, fields: Sequence[str], *, only: Sequence[Any] | int
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return `fields` and `key` of some rows or documents, as they are stored.
+
+        only: the keys of those to return, or how many: half of them from each end.
+        """
+
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
     ) -> Undone:

@@ -289,6 +289,11 @@ class Sides:
         found = self.metadata.tables[table]
         return tuple(paired_fields(found, naming, self.engine.dialect))
 
+    def key_of(self, table: str) -> str | None:
+        """Return the primary key of a model's table, if it is of one column."""
+        names = [column.name for column in self.metadata.tables[table].primary_key]
+        return str(names[0]) if len(names) == 1 else None
+
     def shapes(self, applied: Collection[str]) -> tuple[CollectionShape, ...]:
         """Return what documents look like where these revisions are applied."""
         naming = Naming(self.config.collections, self.config.fields)

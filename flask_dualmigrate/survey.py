@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from .revision import BackendName
 
@@ -63,12 +64,49 @@ class PairedField:
         return None
 
 
+Row = Mapping[str, Any]
+"""Column or field -> value; what is not there is missing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PairedValues:
+    """The values of a column and its field that were equal before the run.
+
+    compared: how many were, of the rows that were looked at: `rows` of `total`.
+    different: how many are not any more; example: the key of one of them.
+    """
+
+    table: str
+    column: str
+    collection: str
+    field: str
+    compared: int
+    rows: int
+    total: int
+    different: int
+    example: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        if not self.different:
+            return None
+        noun = "value was" if self.different == 1 else "values were"
+        return (
+            f"{self.different:,} {noun} equal before, and not after: "
+            f"that of {self.example}, say"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """What was there before a run and after it, of what it touched."""
+    """What was there before a run and after it, of what it touched.
+
+    values: of what was there before and is there after it, on both sides.
+    """
 
     places: tuple[Place, ...]
     fields: tuple[PairedField, ...]
+    values: tuple[PairedValues, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -77,6 +115,7 @@ class Survey:
     def problems(self) -> Iterator[str]:
         problems = [place.problem for place in self.places]
         problems += [pair.problem for pair in self.fields]
+        problems += [pair.problem for pair in self.values]
         return filter(None, problems)
 
 

@@ -1,4 +1,7 @@
-"""`upgrade --verify`: counts what a run touches, before it and after it."""
+"""`upgrade --verify`: counts what a run touches, before it and after it.
+
+Of the values that are equal on both sides before it, a sample must be equal after it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from .backups import Scope
 from .environment import Environment
 from .plan import Plan
 from .revision import BackendName
+from .sampling import Sample
 from .survey import Counts, PairedField, Survey, compared
 
 
@@ -30,6 +34,11 @@ class Witness:
             if any(map(backend.removes, steps)):
                 self._removing.add(name)
         self._before = self._count()
+        self._values = {
+            table: sample
+            for table, collection in self._mirrored(self._before)
+            if (sample := Sample.of(env, table, collection)) is not None
+        }
 
     def _count(self) -> dict[BackendName, Counts]:
         return {
@@ -47,19 +56,27 @@ class Witness:
                 side, there, after[side], removing=side in self._removing
             )
         )
-        return Survey(places, tuple(_fields(self._env, after)))
+        env, mirrored = self._env, [*self._mirrored(after)]
+        fields = (pair for place in mirrored for pair in _pairs(env, *place))
+        values = (
+            pair
+            for table, collection in mirrored
+            if (before := self._values.get(table)) is not None
+            if (now := Sample.of(env, table, collection, before.keys)) is not None
+            for pair in before.compare(now, after[BackendName.POSTGRES].get(table, 0))
+        )
+        return Survey(places, tuple(fields), tuple(values))
 
-
-def _fields(
-    env: Environment, after: Mapping[BackendName, Counts]
-) -> Iterator[PairedField]:
-    """Yield the pairs of what was touched on either side, if both are in use."""
-    if len(after) < 2:
-        return
-    rows, documents = after[BackendName.POSTGRES], after[BackendName.MONGO]
-    for table, collection in env.mirrored():
-        if table in rows or collection in documents:
-            yield from _pairs(env, table, collection)
+    def _mirrored(
+        self, counts: Mapping[BackendName, Counts]
+    ) -> Iterator[tuple[str, str]]:
+        """Yield what was touched on either side, if both are in use."""
+        if len(counts) < 2:
+            return
+        rows, documents = counts[BackendName.POSTGRES], counts[BackendName.MONGO]
+        for table, collection in self._env.mirrored():
+            if table in rows or collection in documents:
+                yield table, collection
 
 
 def _pairs(env: Environment, table: str, collection: str) -> Iterator[PairedField]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..survey import PairedField, Place, Survey
+from ..survey import PairedField, PairedValues, Place, Survey
 from .text import lines, table
 
 
@@ -20,6 +20,10 @@ def _(survey: Survey) -> Iterator[str]:
         yield ""
         head = ["Column", "Field", "Nulls", "Missing", "Types", ""]
         yield from table([head, *map(_field, filled)])
+    if survey.values:
+        yield ""
+        head = ["Column", "Field", "Values compared", ""]
+        yield from table([head, *map(_values, survey.values)])
     problems = len(list(survey.problems()))
     noun = "difference" if problems == 1 else "differences"
     yield f"Verified: {problems} {noun}." if problems else "Verified: all as expected."
@@ -40,6 +44,20 @@ def _field(pair: PairedField) -> list[str]:
         f"{pair.nulls:,}",
         f"{pair.missing:,}",
         ", ".join(pair.types) or "-",
+        _verdict(pair.problem),
+    ]
+
+
+def _values(pair: PairedValues) -> list[str]:
+    looked_at = (
+        f"{pair.compared:,} of {pair.total:,}"
+        if pair.rows < pair.total or pair.compared < pair.rows
+        else f"all {pair.compared:,}"
+    )
+    return [
+        f"{pair.table}.{pair.column}",
+        f"{pair.collection}.{pair.field}",
+        looked_at,
         _verdict(pair.problem),
     ]
 

@@ -19,7 +19,7 @@ from .limit import takes_its_time
 from .losses import loss_of
 from .scripts import MongoScripts
 from .selection import extent_of
-from .survey import count_documents, field_facts
+from .survey import count_documents, field_facts, field_values
 from .views import collection_info, exact_view
 
 
@@ -71,6 +71,15 @@ class MongoData:
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
         with driver_errors("count what fields hold"):
             return field_facts(self._db, name, fields)
+
+    @takes_its_time
+    def values(
+        self, name: str, key: str, fields: Sequence[str], *, only: Sequence[Any] | int
+    ) -> list[dict[str, Any]]:
+        if isinstance(only, int):
+            raise TypeError("rows are chosen by their table, and documents by keys")
+        with driver_errors("read values"):
+            return field_values(self._db, name, key, fields, keys=only)
 
     @takes_its_time
     def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:

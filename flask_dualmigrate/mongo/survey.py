@@ -26,6 +26,39 @@ def count_documents(db: Database[Any], *, only: Collection[str] | None) -> Count
     }
 
 
+def field_values(
+    db: Database[Any],
+    collection: str,
+    key: str,
+    fields: Sequence[str],
+    *,
+    keys: Sequence[Any],
+) -> list[dict[str, Any]]:
+    """Return fields of the documents that have these keys; those missing are left out.
+
+    One that a path leads to through an array is taken for missing.
+    """
+    if not keys:
+        return []
+    options = NATIVE.with_options(unicode_decode_error_handler="surrogateescape")
+    target = db.get_collection(collection).with_options(codec_options=options)
+    found = target.find({key: {"$in": [*keys]}}, dict.fromkeys([key, *fields], True))
+    return [
+        {field: value for field in (key, *fields) for value in _at(document, field)}
+        for document in found
+    ]
+
+
+def _at(document: Any, field: str) -> list[Any]:
+    """Return the value at a path, as a list: empty where there is none."""
+    value = document
+    for part in field.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return []
+        value = value[part]
+    return [value]
+
+
 def field_facts(
     db: Database[Any], collection: str, fields: Sequence[str]
 ) -> dict[str, FieldFacts]:

@@ -17,7 +17,7 @@ from .journal import PostgresJournal
 from .losses import LIMIT_MS, loss_of
 from .other_dialects import other_extent
 from .scripts import PostgresScripts
-from .survey import column_facts, count_rows
+from .survey import column_facts, column_values, count_rows
 from .touched import extent_of
 
 
@@ -68,6 +68,15 @@ class PostgresData:
         table = self._metadata.tables[name]
         with driver_errors("count nulls"), self.engine.connect() as connection:
             return column_facts(connection, table, fields)
+
+    def values(
+        self, name: str, key: str, fields: Sequence[str], *, only: Sequence[Any] | int
+    ) -> list[dict[str, Any]]:
+        if not isinstance(only, int):
+            raise TypeError("rows are chosen here, and documents by their keys")
+        table = self._metadata.tables[name]
+        with driver_errors("read values"), self.engine.connect() as connection:
+            return column_values(connection, table, key, fields, limit=only)
 
     def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
         ours = [self._version_table, *(table.name for table in self._journal.tables)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -42,6 +44,65 @@ def count_rows(
             query = sa.select(sa.func.count()).select_from(table)
             found[full] = int(connection.execute(query).scalar_one())
     return found
+
+
+def column_values(
+    connection: sa.Connection,
+    table: sa.Table,
+    key: str,
+    columns: Sequence[str],
+    *,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return columns of some rows, half of them from each end of the key.
+
+    They are read without the types of the models, which may be those of later on.
+    """
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(table.name, schema=table.schema):
+        return []
+    found = inspector.get_columns(table.name, schema=table.schema)
+    there = {column["name"] for column in found}
+    if key not in there:
+        return []
+    wanted = sorted({*columns} & there)
+    try:
+        return _rows(connection, table, key, wanted, limit)
+    except Exception:  # the driver knows no such value: a date of the year 10000, say
+        return _rows_by_column(connection, table, key, wanted, limit)
+
+
+def _rows_by_column(
+    connection: sa.Connection,
+    table: sa.Table,
+    key: str,
+    columns: Sequence[str],
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Read one column after the other, and leave out those that cannot be read."""
+    found: dict[Any, dict[str, Any]] = {}
+    for column in columns:
+        with contextlib.suppress(Exception):
+            for row in _rows(connection, table, key, [column], limit):
+                found.setdefault(row[key], {}).update(row)
+    return [*found.values()]
+
+
+def _rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    key: str,
+    columns: Sequence[str],
+    limit: int,
+) -> list[dict[str, Any]]:
+    names = dict.fromkeys([key, *columns])
+    bare = sa.table(table.name, *map(sa.column, names), schema=table.schema)
+    query = sa.select(bare)
+    rows: dict[Any, dict[str, Any]] = {}
+    for order in (bare.c[key].asc(), bare.c[key].desc()):
+        for row in connection.execute(query.order_by(order).limit(limit // 2)):
+            rows[row._mapping[key]] = dict(row._mapping)
+    return [*rows.values()]
 
 
 def column_facts(

@@ -209,3 +209,71 @@ def test_where_nothing_is_pending_nothing_is_counted(one: Tree) -> None:
 def test_a_dry_run_has_nothing_to_verify(one: Tree) -> None:
     with pytest.raises(UsageError, match="dry run"):
         upgrade(dry_run=True, verify=True)
+
+
+def test_a_time_that_moved_on_one_side_alone_differs(
+    one: Tree, engine: sa.Engine
+) -> None:
+    with engine.begin() as connection:
+        name = engine.url.database
+        berlin = f"ALTER DATABASE \"{name}\" SET timezone TO 'Europe/Berlin'"
+        connection.execute(sa.text(berlin))
+    one.add(
+        "r2", postgres='op.execute("ALTER TABLE item ALTER made_at TYPE timestamptz")'
+    )
+    init()
+    assert problems_of_values(verified()) == {
+        "item.made_at": "3 values were equal before, and not after: that of 1, say"
+    }
+
+
+def problems_of_values(survey: Survey) -> dict[str, str]:
+    found = {f"{each.table}.{each.column}": each.problem for each in survey.values}
+    return {name: problem for name, problem in found.items() if problem}
+
+
+def test_values_that_are_converted_alike_are_equal(one: Tree) -> None:
+    one.add(
+        "r2",
+        postgres='op.execute("ALTER TABLE item ALTER price TYPE text")\n'
+        "op.execute(\"UPDATE item SET name = name || 'x'\")",
+        mongo='op.convert_field("item", "price", to="string")\n'
+        'op.update("item", {"name": {"$ne": None}}, '
+        '[{"$set": {"name": {"$concat": ["$name", "x"]}}}], keep=True)',
+    )
+    init()
+    survey = verified()
+    assert problems_of_values(survey) == {"item.price": problem_of_zeros(1)}
+    compared = {each.column: each.compared for each in survey.values}
+    # The prices of two documents were none of their rows' before it.
+    assert compared == {"name": 3, "price": 1, "made_at": 3}
+
+
+def problem_of_zeros(count: int) -> str:
+    """1.50 as a text is another one than 1.5."""
+    return f"{count} value was equal before, and not after: that of 1, say"
+
+
+def test_of_many_rows_a_sample_is_compared_and_that_is_said(
+    one: Tree, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask_dualmigrate.sampling.SAMPLE", 2)
+    add_status(one)
+    said = app.test_cli_runner().invoke(args=["db-migrate", "upgrade", "--verify"])
+    assert said.exit_code == 0
+    (line,) = (
+        line
+        for line in said.stdout.splitlines()
+        if line.startswith("item.made_at") and " of " in line
+    )
+    assert line.split() == ["item.made_at", "item.created.at", "2", "of", "3", "OK"]
+
+
+def test_a_value_that_the_driver_cannot_read_keeps_nobody_from_verifying(
+    one: Tree, engine: sa.Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE item SET made_at = 'infinity' WHERE id = 2"))
+    add_status(one)
+    survey = verified()
+    assert {each.column for each in survey.values} == {"name", "price"}

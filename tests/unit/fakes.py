@@ -173,6 +173,11 @@ class FakeSide:
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
         return {}
 
+    def values(
+        self, name: str, key: str, fields: Sequence[str], *, only: Sequence[Any] | int
+    ) -> list[dict[str, Any]]:
+        return []
+
     def destructive(self, step: Step) -> tuple[Loss, ...]:
         return ()
 

@@ -40,9 +40,10 @@ STAIR = (
     ("consistency", "forerunner", "status", "generate", "restorable"),
     ("backup_results", "failure", "recovery", "results"),
     ("backing_up", "executor", "history", "restoring", "console", "server_wait"),
-    ("cases", "lock_wait"),
+    ("cases", "lock_wait", "same_values"),
     ("sides",),
     ("environment",),
+    ("sampling",),
     ("pairing", "preview", "surveying"),
     (
         "asides",
