@@ -117,9 +117,9 @@ _ALONE = ("INDEX", "STATISTICS")
 class Dependent:
     """One object that would go. said: as PostgreSQL describes it.
 
-    relid: of the relation that it is, or is a part of; relkind: what kind that is.
-    None: it is of none. key: as pg_dump names it. inner_part: it comes and goes with
-    another object, which is told too.
+    relid: of the relation that it is, or is a part of; relkind: what kind that is;
+    table: its name. None: it is of none. key: as pg_dump names it. inner_part: it comes
+    and goes with another object, which is told too.
     """
 
     kind: str
@@ -127,6 +127,7 @@ class Dependent:
     key: Key
     relid: int | None
     relkind: str | None
+    table: str | None
     inner_part: bool
 
     @property
@@ -162,7 +163,13 @@ def _dependent(row: sa.Row[tuple[object, ...]]) -> Dependent:
         elif kind == "PUBLICATION TABLE":
             name = f"{row.part} {row.of_name}"
     return Dependent(
-        row.kind, row.said, (kind, schema, name), row.relid, row.relkind, row.inner_part
+        row.kind,
+        row.said,
+        (kind, schema, name),
+        row.relid,
+        row.relkind,
+        row.of_name,
+        row.inner_part,
     )
 
 

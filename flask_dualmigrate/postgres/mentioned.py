@@ -9,16 +9,27 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from .sql_words import Name, Words, split
+from .sql_words import Name, Words, is_misread, split
 
-_REACHING = frozenset(
+REACHING = frozenset(
     {
         *("setval", "set_config", "lo_import", "lo_unlink", "lo_create", "lo_put"),
         *("lo_from_bytea", "lo_truncate", "lowrite", "query_to_xml", "table_to_xml"),
-        *("pg_terminate_backend", "pg_advisory_lock", "txid_current"),
+        *("pg_terminate_backend", "pg_advisory_lock", "txid_current", "ts_stat"),
+        *("ts_rewrite", "query_to_xmlschema", "query_to_xml_and_xmlschema", "lowrite"),
+        *("cursor_to_xml", "schema_to_xml", "database_to_xml", "lo_export"),
     }
 )
 """Functions of PostgreSQL itself that do what no table shows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """A function. body: its text, without quotes."""
+
+    name: str
+    language: str
+    body: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +38,10 @@ class Mentioned:
 
     tables: in any way. written: rows are inserted, changed or removed, so that
     triggers and foreign keys act. truncated: CASCADE of TRUNCATE is among it.
+    cascaded: what depends on these is dropped with them, or with a part of them.
     types, indexes: named on their own. functions: called. makes_code: functions,
-    triggers or rules are made or dropped. asks: there is a query.
+    triggers or rules are made or dropped; made: the functions. asks: there is a query.
+    names, signs: all names and operators in what may evaluate an expression.
     unknown: the begin of the first statement that is not understood.
     unsaid: why these are not all the statements; None if they are.
     """
@@ -38,8 +51,12 @@ class Mentioned:
     truncated: bool = False
     types: frozenset[Name] = frozenset()
     indexes: frozenset[Name] = frozenset()
+    cascaded: frozenset[Name] = frozenset()
     functions: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    signs: frozenset[str] = frozenset()
     makes_code: bool = False
+    made: frozenset[Code] = frozenset()
     asks: bool = False
     unknown: str | None = None
     unsaid: str | None = None
@@ -51,8 +68,12 @@ class Mentioned:
             self.truncated or other.truncated,
             self.types | other.types,
             self.indexes | other.indexes,
+            self.cascaded | other.cascaded,
             self.functions | other.functions,
+            self.names | other.names,
+            self.signs | other.signs,
             self.makes_code or other.makes_code,
+            self.made | other.made,
             self.asks or other.asks,
             self.unknown or other.unknown,
             self.unsaid or other.unsaid,
@@ -65,7 +86,7 @@ class Mentioned:
             return self.unsaid
         if self.unknown is not None:
             return f"a statement is not understood: {self.unknown}"
-        reaching = sorted(self.functions & _REACHING)
+        reaching = sorted(self.functions & REACHING)
         if reaching:
             return f"{reaching[0]}() is called"
         if self.makes_code and (self.written or self.asks):
@@ -77,6 +98,8 @@ def mentioned(statements: Iterable[str]) -> Mentioned:
     """Return what statements are about, all together."""
     found = Mentioned()
     for text in statements:
+        if is_misread(text):
+            found |= Mentioned(unknown=" ".join(text.split()[:8]))
         for words in split(text):
             found |= _of(words)
     return found
@@ -86,10 +109,17 @@ def _of(words: Words) -> Mentioned:
     """Return what one statement is about."""
     for head, read in _READERS.items():
         if words.accept(*head.split()):
+            verb, kind = f"{head} ".split(" ")[:2]
+            if verb == "DROP" and kind != "TABLE" and words.has("CASCADE"):
+                break
             try:
-                return read(words)
+                found = read(words)
             except (ValueError, IndexError):
                 break
+            if verb in _NOT_EVALUATING or head in _CODE:
+                return found
+            names, signs = words.identifiers(), words.signs()
+            return dataclasses.replace(found, names=names, signs=signs)
     return Mentioned(unknown=str(words))
 
 
@@ -99,6 +129,14 @@ def _nothing(words: Words) -> Mentioned:
 
 def _code(words: Words) -> Mentioned:
     return Mentioned(makes_code=True)
+
+
+def _function(words: Words) -> Mentioned:
+    name, language = words.name()[1], "sql"
+    body = "\n".join(words.texts()) or str(words)
+    if words.find("LANGUAGE"):
+        language = (words.literal() or words.name()[1]).lower()
+    return Mentioned(makes_code=True, made=frozenset({Code(name, language, body)}))
 
 
 def _set(words: Words) -> Mentioned:
@@ -132,14 +170,16 @@ def _alter_table(words: Words) -> Mentioned:
     if words.has("ATTACH", "DETACH", "INHERIT", "TABLESPACE", "SCHEMA"):
         raise ValueError
     tables, calls = frozenset({name}), words.calls()
+    cascaded = tables if words.has("CASCADE") else frozenset()
     if words.accept("RENAME", "TO"):
         tables |= {(name[0], words.name()[1])}
-    return Mentioned(tables, functions=calls)
+    return Mentioned(tables, cascaded=cascaded, functions=calls)
 
 
 def _drop_table(words: Words) -> Mentioned:
     words.accept("IF", "EXISTS")
-    return Mentioned(words.names())
+    names = words.names()
+    return Mentioned(names, cascaded=names if words.has("CASCADE") else frozenset())
 
 
 def _truncate(words: Words) -> Mentioned:
@@ -201,6 +241,12 @@ _CODE = tuple(
     for verb in ("CREATE", "CREATE OR REPLACE", "DROP", "ALTER")
     for kind in ("FUNCTION", "PROCEDURE", "TRIGGER", "RULE", "AGGREGATE")
 )
+_MADE = tuple(
+    head
+    for head in _CODE
+    if head.startswith("CREATE") and head.endswith(("FUNCTION", "PROCEDURE"))
+)
+_NOT_EVALUATING = ("DROP", "COMMENT", "GRANT", "REVOKE")
 
 # The longer head first: the first one that fits is taken.
 _READERS: Mapping[str, _Reader] = MappingProxyType(
@@ -230,6 +276,7 @@ _READERS: Mapping[str, _Reader] = MappingProxyType(
         "SET": _set,
         **dict.fromkeys(_COMPUTED, _computed),
         **dict.fromkeys(_CODE, _code),
+        **dict.fromkeys(_MADE, _function),
         **dict.fromkeys(_NOTHING, _nothing),
     }
 )

@@ -15,7 +15,7 @@ _TOKEN = re.compile(
       |\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
   | (?P<quoted>"(?:[^"]|"")*")
   | (?P<word>[^\W\d][\w$]*)
-  | (?P<sign>[\d.]+|.)
+  | (?P<sign>[\d.]+|[-+*/<>=~!@\#%^&|`?]+|.)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -47,6 +47,11 @@ class Words:
         """Go past any of these keywords."""
         while self.key(self._at) in words and self.key(self._at):
             self._at += 1
+
+    def literal(self) -> str | None:
+        """Return what comes next, if it is a text: LANGUAGE takes a name or a text."""
+        kind, text = self._tokens[self._at]
+        return text.strip("'") if kind == "text" else None
 
     def name(self) -> Name:
         """Read `name` or `schema.name`. Raises ValueError where there is none."""
@@ -101,6 +106,31 @@ class Words:
             if kind in ("word", "quoted") and self.key(at + 1) == "("
         )
 
+    def identifiers(self) -> frozenset[str]:
+        """Return all names, keywords among them, as PostgreSQL folds them."""
+        return frozenset(
+            text.lower() if kind == "word" else text[1:-1].replace('""', '"')
+            for kind, text in self._tokens
+            if kind in ("word", "quoted")
+        )
+
+    def texts(self) -> list[str]:
+        """Return the literals between dollar signs or quotes, without these."""
+        texts = [text for kind, text in self._tokens if kind == "text"]
+        return [
+            text.partition("$")[2]
+            .partition("$")[2]
+            .rpartition("$")[0]
+            .rpartition("$")[0]
+            if text.startswith("$")
+            else text.partition("'")[2][:-1].replace("''", "'")
+            for text in texts
+        ]
+
+    def signs(self) -> frozenset[str]:
+        """Return the signs of operators; those side by side are told as one."""
+        return frozenset(text for kind, text in self._tokens if kind == "sign")
+
     def writes(self) -> Iterator[Name]:
         """Yield the tables that INSERT, UPDATE, DELETE or MERGE names, anywhere."""
         for at in range(len(self._tokens)):
@@ -116,19 +146,17 @@ class Words:
             self.skip("ONLY")
             yield self.name()
 
-    @staticmethod
-    def _writes(word: str, before: str) -> bool:
-        if word == "UPDATE":
-            return before not in ("FOR", "DO", "ON", "KEY", "THEN")
-        return (before, word) in (
-            ("INSERT", "INTO"),
-            ("MERGE", "INTO"),
-            ("DELETE", "FROM"),
-        )
-
     def __str__(self) -> str:
         text = " ".join(text for _, text in self._tokens[:8])
         return text if len(self._tokens) <= 8 else f"{text} …"
+
+
+_MISREAD = re.compile(r"\bU&[\"\']|/\*(?:(?!\*/).)*/\*", re.IGNORECASE | re.DOTALL)
+
+
+def is_misread(text: str) -> bool:
+    """Return whether it has a U&"…" name or a nested comment: not read here."""
+    return _MISREAD.search(text) is not None
 
 
 def split(text: str) -> Iterator[Words]:

@@ -11,7 +11,9 @@ from sqlalchemy import Connection
 from ..backend import BackupItem, Extent
 from ..backups import Scope
 from ..revision import BackendName
+from .dependents import dependents_of
 from .mentioned import Mentioned
+from .reaching import reach_of
 from .sql_words import Name
 
 _OURS = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
@@ -39,12 +41,14 @@ SELECT i.indrelid FROM unnest(CAST(:names AS text[])) AS name
 JOIN pg_index i ON i.indexrelid = to_regclass(name)
 """)
 
-_OF_TYPES = sa.text("""
-SELECT DISTINCT a.attrelid FROM unnest(CAST(:names AS text[])) AS name
+_TYPES = sa.text("""
+SELECT t.oid FROM unnest(CAST(:names AS text[])) AS name
 JOIN pg_type t ON t.oid = to_regtype(name)
-JOIN pg_attribute a ON a.atttypid IN (t.oid, t.typarray) AND NOT a.attisdropped
-JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
 """)
+
+_COMPOSITES = sa.text(
+    "SELECT reltype FROM pg_class WHERE oid = ANY(CAST(:oids AS oid[]))"
+)
 
 # Partitions and heirs hold the rows of their parents; a foreign key carries what is
 # done to the rows of one table on to another.
@@ -64,29 +68,13 @@ WITH RECURSIVE hit(oid) AS (
 SELECT oid FROM hit
 """)
 
+_ODD_STRINGS = sa.text("SELECT current_setting('standard_conforming_strings') = 'off'")
+
 _FACTS = sa.text("""
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_total_relation_size(c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = ANY(CAST(:oids AS oid[])) AND c.relkind IN ('r', 'p')
 ORDER BY 2, 3
-""")
-
-# A function in C comes with an extension; those that reach elsewhere are told by name.
-_FUNCTIONS = sa.text(f"""
-SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-JOIN pg_language l ON l.oid = p.prolang
-WHERE p.proname = ANY(CAST(:names AS text[])) AND {_OURS} AND p.provolatile = 'v'
-AND (l.lanname <> 'c' OR p.proname LIKE 'dblink%') LIMIT 1
-""")
-
-_TRIGGERS = sa.text(r"""
-SELECT c.relname, t.tgname FROM pg_trigger t
-JOIN pg_class c ON c.oid = t.tgrelid
-JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang
-WHERE t.tgrelid = ANY(CAST(:oids AS oid[])) AND NOT t.tgisinternal
-AND t.tgenabled <> 'D' AND (l.lanname <> 'plpgsql' OR p.prosrc ~*
-  '\m(insert|update|delete|merge|truncate|execute|perform|call|copy)\M')
-LIMIT 1
 """)
 
 _RULES = sa.text("""
@@ -142,7 +130,10 @@ class _Catalog:
         oids = (
             self.named(found.tables)
             | self.oids(_OF_INDEXES, names=[*map(_regclass, found.indexes)])
-            | self.oids(_OF_TYPES, names=[*map(_regclass, found.types)])
+            | self._hanging("pg_class", self.named(found.cascaded))
+            | self._hanging(
+                "pg_type", self.oids(_TYPES, names=[*map(_regclass, found.types)])
+            )
         )
         return self.oids(
             _HANGING,
@@ -153,10 +144,16 @@ class _Catalog:
 
     def reaching(self, found: Mentioned) -> str | None:
         """Return why more may be touched than is named; None if it is not."""
-        names = sorted(found.functions)
-        function = self._connection.scalar(_FUNCTIONS, {"names": names})
-        if function is not None:
-            return f"{function}() of this database may do anything"
+        if self._connection.scalar(_ODD_STRINGS):
+            return "standard_conforming_strings is off"
+        reach = reach_of(self._connection, found.made)
+        if reach.anything is not None:
+            return f"{reach.anything} may write to any table"
+        for name in sorted(found.names & reach.names):
+            return f"{name} of this database may write to any table"
+        for sign in sorted(reach.signs):
+            if any(sign in run for run in found.signs):
+                return f"the operator {sign} of this database may write to any table"
         if not found.written:
             return None
         names = [*map(_regclass, found.written)]
@@ -164,11 +161,26 @@ class _Catalog:
         if view is not None:
             return f"{view} is no table, and what is written to it goes elsewhere"
         oids = sorted(self.touched(found))
-        for query, kind in ((_TRIGGERS, "trigger"), (_RULES, "rule")):
-            hit = self._connection.execute(query, {"oids": oids}).first()
-            if hit is not None:
-                return f"the {kind} {hit[1]} of {hit[0]} may write to other tables"
+        for oid in oids:
+            said = reach.tables.get(oid) or reach.triggers.get(oid)
+            if said is not None:
+                return f"the {said} may write to other tables"
+        rule = self._connection.execute(_RULES, {"oids": oids}).first()
+        if rule is not None:
+            return f"the rule {rule[1]} of {rule[0]} may write to other tables"
         return None
+
+    def _hanging(self, catalog: str, oids: frozenset[int]) -> frozenset[int]:
+        """Return the tables of which something goes, or changes, with these objects."""
+        found = dependents_of(self._connection, catalog, oids)
+        within = {each.relid for each in found if each.relid and each.relkind == "c"}
+        types = self.oids(_COMPOSITES, oids=sorted(within))
+        more = self._hanging("pg_type", types) if types - oids else frozenset()
+        return more | frozenset(
+            each.relid
+            for each in found
+            if each.relid is not None and each.relkind in ("r", "p")
+        )
 
     def facts(
         self, oids: frozenset[int], own: frozenset[int]
