@@ -152,9 +152,9 @@ def _run(command: Command) -> int:
             app.cli.main(words, obj=ScriptInfo(create_app=lambda: app))
     except SystemExit as end:
         return int(end.code or 0)
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
-        return 70
+        return int(getattr(error, "exit_code", 70))
     return 0
 
 

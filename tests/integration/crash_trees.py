@@ -43,7 +43,7 @@ def drop(db):
     db.calls.update_one({"_id": "unsafe"}, {"$inc": {"n": -1}})
 """
 
-_FAIL = """
+FAIL = """
 import pathlib
 if pathlib.Path(__file__).parents[2].joinpath("fail").exists():
     raise RuntimeError("told to fail")
@@ -119,11 +119,11 @@ def write_failing(tree: Tree) -> None:
         "r1",
         postgres=f"""
             op.create_table("account", sa.Column("id", sa.Integer, primary_key=True))
-            {_indented(_FAIL)}
+            {indented(FAIL)}
         """,
         postgres_down=f"""
             op.drop_table("account")
-            {_indented(_FAIL)}
+            {indented(FAIL)}
         """,
         mongo=f"""
             op.update("item", {{}}, {{"$inc": {{"n": 1}}}},
@@ -288,5 +288,5 @@ def write_long(tree: Tree) -> None:
     )
 
 
-def _indented(code: str) -> str:
+def indented(code: str) -> str:
     return code.strip().replace("\n", "\n" + " " * 12)
