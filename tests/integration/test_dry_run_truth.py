@@ -52,7 +52,7 @@ def test_what_the_server_refuses_is_one_problem(
     seed_refusals(mongo_db)
     written = last_write(mongo_db)
     assert len(one(mongo_db, operation).problems) == 1
-    assert last_write(mongo_db) == written
+    assert last_write(mongo_db, written) == written
     with pytest.raises(OperationError):
         run(mongo_db, operation)
 

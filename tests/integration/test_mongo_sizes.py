@@ -124,7 +124,7 @@ def test_it_does_what_was_foretold_and_a_downgrade_gives_back_every_byte(
     case = case.paced(size)
     before, wrote = fill(mongo_db, size), last_write(mongo_db)
     forecast = one(mongo_db, case.operation)
-    assert last_write(mongo_db) == wrote
+    assert last_write(mongo_db, wrote) == wrote
 
     (result,) = run(mongo_db, case.operation).steps
     assert (forecast.writes or 0, forecast.problems) == (result.documents, ())
