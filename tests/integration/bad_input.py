@@ -21,8 +21,8 @@ from pymongo.database import Database
 
 from flask_dualmigrate import DualMigrate, init
 
-from .conftest import Tree
 from .snapshots import mongo_snapshot, postgres_snapshot
+from .trees import Tree
 
 CANARY = "c4nary/w%40:rd@#?&='\" c4nary"
 """A password whose two ends are told by what stops at a sign in between."""

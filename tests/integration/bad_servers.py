@@ -27,8 +27,8 @@ from flask_dualmigrate import DualMigrate, init
 from tests.conftest import place
 
 from .bad_input import CANARY, Bench
-from .conftest import Tree
 from .mongo_members import Member, free_port, until
+from .trees import Tree
 
 OWNER, READER, STRANGER = "canary_owner", "canary_reader", "canary_stranger"
 _ROOT_PASSWORD = secrets.token_hex()

@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from pymongo.database import Database
 
-from .conftest import Tree
 from .crash_trees import FAIL, indented
+from .trees import Tree
 
 ITEMS = range(10)
 LABELS = (1, 2, 3)

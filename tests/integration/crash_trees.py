@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from .conftest import Tree
+from .trees import Tree
 
 DOCUMENTS = 10
 BATCH = 4

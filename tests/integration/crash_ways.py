@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from .conftest import Tree
 from .crash_trees import (
     write_concurrent,
     write_failing,
@@ -16,6 +15,7 @@ from .crash_trees import (
     write_two,
     write_unsafe,
 )
+from .trees import Tree
 
 Words = tuple[str, ...]
 

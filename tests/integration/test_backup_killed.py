@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,6 @@ POINTS = [
     *("backup.file.begun", "backup.file.done", "backup.manifest.before"),
     *("backup.manifest.partial", "backup.manifest.after", "backup.take.after"),
 ]
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
 
 
 Start = Callable[[str], int | None]

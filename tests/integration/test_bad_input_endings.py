@@ -13,12 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from .bad_input import Row, check_refusal
-from .bad_servers import (  # noqa: F401
-    Live,
-    live_fixture,
-    mongo_fixture,
-    postgres_fixture,
-)
+from .bad_servers import Live
 
 UP = ("upgrade", "--yes")
 MADE = 'op.create_collection("made")'

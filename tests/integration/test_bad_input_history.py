@@ -9,12 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from .bad_input import Row
-from .bad_servers import (  # noqa: F401
-    Live,
-    live_fixture,
-    mongo_fixture,
-    postgres_fixture,
-)
+from .bad_servers import Live
 
 UP, DOWN = ("upgrade", "--yes"), ("downgrade", "--yes")
 

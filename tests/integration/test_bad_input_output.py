@@ -18,13 +18,7 @@ import pytest
 from flask_dualmigrate import init
 
 from .bad_input import NO_MONGO, NO_POSTGRES, SECRET, Bench, offline_bench
-from .bad_servers import (  # noqa: F401
-    OWNER,
-    Live,
-    live_fixture,
-    mongo_fixture,
-    postgres_fixture,
-)
+from .bad_servers import OWNER, Live
 from .test_bad_input_running import APP
 from .test_bad_input_tree import both
 

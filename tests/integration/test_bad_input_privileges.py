@@ -10,15 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from .bad_input import Row
-from .bad_servers import (  # noqa: F401
-    OWNER,
-    READER,
-    STRANGER,
-    Live,
-    live_fixture,
-    mongo_fixture,
-    postgres_fixture,
-)
+from .bad_servers import OWNER, READER, STRANGER, Live
 
 UP, DOWN = ("upgrade", "--yes"), ("downgrade", "--yes")
 STAMP = ("stamp", "a1a1")

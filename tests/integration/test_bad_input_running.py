@@ -29,12 +29,7 @@ from .bad_input import (
     offline_bench,
     tree_image,
 )
-from .bad_servers import (  # noqa: F401
-    Live,
-    live_fixture,
-    mongo_fixture,
-    postgres_fixture,
-)
+from .bad_servers import Live
 
 UP, DOWN = ("upgrade", "--yes"), ("downgrade", "base", "--yes")
 AUTOCOMMIT = "with op.get_context().autocommit_block():\n    "

@@ -21,13 +21,7 @@ from flask_dualmigrate.embedded.process import as_user, clean_environment
 from flask_dualmigrate.embedded.wheels import postgres_programs
 
 from .bad_input import CANARY, NO_MONGO, NO_POSTGRES, Bench, Row
-from .bad_servers import (  # noqa: F401
-    OWNER,
-    Live,
-    live_fixture,
-    mongo_fixture,
-    postgres_fixture,
-)
+from .bad_servers import OWNER, Live
 from .mongo_members import standalone, until
 
 UP = ("upgrade", "--yes")

@@ -15,13 +15,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from .bad_input import CANARY, Bench
-from .bad_servers import (  # noqa: F401
-    GuardedMongo,
-    Live,
-    live_fixture,
-    mongo_fixture,
-    postgres_fixture,
-)
+from .bad_servers import GuardedMongo, Live
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 MORE = """

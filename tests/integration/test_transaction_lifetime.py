@@ -12,7 +12,7 @@ import pytest
 from flask_dualmigrate.errors import OperationError
 from flask_dualmigrate.ops import Run, Transform
 
-from .bad_servers import GuardedMongo, mongo_fixture  # noqa: F401
+from .bad_servers import GuardedMongo
 from .mongo_runs import Db, revert, run
 
 _LIMIT = "transactionLifetimeLimitSeconds"
