@@ -13,11 +13,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import flask.cli
 import psycopg  # noqa: F401  # imported once here, not in each child
 from flask import Flask
 from flask.cli import ScriptInfo
@@ -65,6 +68,7 @@ class Nursery:
     """The nursery, seen from the test."""
 
     def __init__(self) -> None:
+        self._one_at_a_time = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             cwd=_ROOT,
@@ -77,6 +81,16 @@ class Nursery:
     def start(self, command: Command) -> int:
         """Begin a command; returns its process id."""
         return int(self._ask({"start": dataclasses.asdict(command)}))
+
+    def start_flask(
+        self, words: Sequence[str], folder: Path, output: Path, errors: Path
+    ) -> int:
+        """Begin `flask …` of factory.py in a folder, to the end of the interpreter.
+
+        output, errors: the files, or the pipes with a name, for what it says.
+        """
+        fields = (list(words), str(folder), str(output), str(errors))
+        return int(self._ask({"flask": fields}))
 
     def wait(self, pid: int, *, timeout_s: float) -> int | None:
         """Return the exit code of a child, negative for a signal; None: it runs on."""
@@ -93,9 +107,10 @@ class Nursery:
     def _ask(self, request: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        with self._one_at_a_time:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
 
 
 def _serve() -> None:
@@ -103,6 +118,8 @@ def _serve() -> None:
         request = json.loads(line)
         if "start" in request:
             answer: int | None = _fork(request["start"])
+        elif "flask" in request:
+            answer = _fork_flask(*request["flask"])
         else:
             answer = _wait(request["wait"], request["timeout_s"])
         print(json.dumps(answer), flush=True)
@@ -118,6 +135,26 @@ def _fork(fields: dict[str, Any]) -> int:
     finally:
         # Neither the nursery's pipes nor the driver's threads are to be waited for.
         os._exit(code)
+
+
+def _fork_flask(words: list[str], folder: str, *outputs: str) -> int:
+    """Fork what becomes `flask …`; in the child this ends with SystemExit."""
+    pid = os.fork()
+    if pid:
+        return pid
+    # A test run in the background ignores SIGINT, and its children would.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for stream, path in enumerate(outputs, start=1):
+        os.dup2(os.open(path, os.O_WRONLY), stream)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  # as long as the process lives
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    os.chdir(folder)
+    os.environ["FLASK_APP"] = "factory"
+    sys.path.insert(0, folder)
+    flask.cli.cli.main(words, prog_name="flask")
+    raise SystemExit(0)
 
 
 def _wait(pid: int, timeout_s: float) -> int | None:

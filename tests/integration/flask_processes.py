@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
-import subprocess
-import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+
+from .crash_process import Nursery
 
 FACTORY = """
 from flask import Flask
@@ -38,8 +40,11 @@ PATIENCE_S = 120.0
 class FlaskApp:
     """An app in a folder; `start` runs one of its commands."""
 
-    def __init__(self, folder: Path, postgres: str, mongo: str) -> None:
+    def __init__(
+        self, nursery: Nursery, folder: Path, postgres: str, mongo: str
+    ) -> None:
         self.folder = folder
+        self._nursery = nursery
         self._urls = {"postgres": postgres, "mongo": mongo}
         self.configure({})
 
@@ -48,38 +53,38 @@ class FlaskApp:
         (self.folder / "factory.py").write_text(source)
 
     def start(self, *words: str) -> Running:
-        return Running(self.folder, ["flask", *words])
+        return Running(self._nursery, self.folder, *words)
 
     def again(self, told: str) -> Running:
-        """Start the command that a run told to carry on with."""
-        return Running(self.folder, shlex.split(told))
+        """Start the command that a run told to carry on with.
+
+        There is a file `hurry` now, for scripts that were slow so as to be signalled.
+        """
+        (self.folder / "hurry").touch()
+        command, *words = shlex.split(told)
+        assert command == "flask"
+        return self.start(*words)
 
 
 class Running:
-    """A command at work. err: what it said on stderr so far."""
+    """A command at work, of the app in a folder's factory.py.
 
-    def __init__(self, folder: Path, words: list[str]) -> None:
-        assert words[0] == "flask"
+    out, err: what it said so far.
+    """
+
+    def __init__(self, nursery: Nursery, folder: Path, *words: str) -> None:
         self.err = ""
         self.out = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", *words],
-            cwd=folder,
-            env={
-                **os.environ,
-                "FLASK_APP": "factory",
-                "PYTHONPATH": os.pathsep.join(sys.path),
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # A test run in the background ignores SIGINT, and its children would.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+        self._nursery = nursery
+        self._code: int | None = None
+        self._pipes = Path(tempfile.mkdtemp(dir=folder))
+        pipes = [self._pipes / name for name in ("out", "err")]
+        for pipe in pipes:
+            os.mkfifo(pipe)
+        self._pid = nursery.start_flask(words, folder, *pipes)
         self._readers = [
-            threading.Thread(target=read, daemon=True)
-            for read in (self._read_out, self._read_err)
+            threading.Thread(target=self._read, args=[pipe], daemon=True)
+            for pipe in pipes
         ]
         for reader in self._readers:
             reader.start()
@@ -93,39 +98,40 @@ class Running:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.process.kill()
-        self.process.wait()
-        for reader in self._readers:
-            reader.join()
-        for pipe in (self.process.stdout, self.process.stderr):
-            assert pipe is not None
-            pipe.close()
+        if self.poll() is None:
+            os.kill(self._pid, signal.SIGKILL)
+        self.end()
+        shutil.rmtree(self._pipes)
 
-    def _read_out(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.out += line
+    def _read(self, pipe: Path) -> None:
+        with pipe.open() as file:
+            for line in file:
+                setattr(self, pipe.name, getattr(self, pipe.name) + line)
 
-    def _read_err(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.err += line
+    def poll(self) -> int | None:
+        """Return the exit code, None while it is at work."""
+        if self._code is None:
+            self._code = self._nursery.wait(self._pid, timeout_s=0)
+        return self._code
 
     def sees(self, text: str) -> None:
         """Wait until it has said so on stderr."""
         give_up = time.monotonic() + PATIENCE_S
         while text not in self.err:
-            ended = self.process.poll() is not None
-            assert not ended, f"ended with {self.process.returncode}: {self.err}"
+            ended = self.poll()
+            assert ended is None, f"ended with {ended}: {self.err}"
             assert time.monotonic() < give_up, self.err
             time.sleep(0.01)
 
     def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+        os.kill(self._pid, number)
 
     def end(self) -> int:
         """Wait for its end; return the exit code."""
-        code = self.process.wait(PATIENCE_S)
+        give_up = time.monotonic() + PATIENCE_S
+        while (code := self.poll()) is None:
+            assert time.monotonic() < give_up, self.err
+            time.sleep(0.01)
         for reader in self._readers:
             reader.join()
         return code

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +31,7 @@ from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
 from flask_dualmigrate.revision import Direction
 
 from .conftest import MakeApp, Tree
+from .crash_process import Nursery
 from .flask_processes import Running
 from .lock_holders import nobody
 from .snapshots import stamps
@@ -63,22 +62,17 @@ def create_app():
 
 
 @pytest.fixture
-def flask_command(two: Tree, tmp_path: Path, postgres_url: str, mongo_url: str) -> Any:
+def flask_command(
+    nursery: Nursery, two: Tree, tmp_path: Path, postgres_url: str, mongo_url: str
+) -> Any:
     """Return a function that runs `flask …` on an app that upgrades by itself."""
     source = FACTORY.format(postgres=postgres_url, mongo=mongo_url, auto_upgrade=True)
     (tmp_path / "factory.py").write_text(source)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "flask", "--app", "factory", *words],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        with Running(nursery, tmp_path, *words) as running:
+            code = running.end()
+        return subprocess.CompletedProcess(words, code, running.out, running.err)
 
     return run
 
@@ -253,6 +247,7 @@ def test_a_server_that_was_lost_is_not_the_fault_of_the_script(
 
 
 def test_processes_that_waited_for_a_run_that_failed_do_not_repeat_it(
+    nursery: Nursery,
     two: Tree,
     flask_command: Any,
     tmp_path: Path,
@@ -274,13 +269,15 @@ def test_processes_that_waited_for_a_run_that_failed_do_not_repeat_it(
     two.add("r3", mongo=run, mongo_more=more, postgres='op.execute("SELECT 1 / 0")')
     lines = (two.root / "revisions.lock").read_text()
     (two.root / "revisions.lock").write_text(f"{lines}r3 r2 r3.py\n")
-    words = ["flask", "say-hello"]
     with ExitStack() as stack:
-        first = stack.enter_context(Running(tmp_path, words))
+        first = stack.enter_context(Running(nursery, tmp_path, "say-hello"))
         while not mongo_db.tries.count_documents({}):
-            assert first.process.poll() is None, first.err
+            assert first.poll() is None, first.err
             time.sleep(0.02)
-        others = [stack.enter_context(Running(tmp_path, words)) for _ in range(3)]
+        others = [
+            stack.enter_context(Running(nursery, tmp_path, "say-hello"))
+            for _ in range(3)
+        ]
         for other in others:
             other.sees("Waiting for another migration")
         mongo_db.gate.insert_one({})

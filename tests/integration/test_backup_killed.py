@@ -116,6 +116,7 @@ def test_a_kill_at_each_point_of_a_backup_changes_nothing_and_is_made_up_for(
 
 
 def test_a_signal_ends_a_backup_between_two_batches(
+    nursery: Nursery,
     seeded: Tree,
     backups: BackupStore,
     mongo_db: Database[Any],
@@ -126,14 +127,14 @@ def test_a_signal_ends_a_backup_between_two_batches(
     # What cannot be compressed takes its time.
     for n in range(60):
         mongo_db.item.insert_one({"name": f"large {n}", "y": os.urandom(1_000_000)})
-    app = FlaskApp(tmp_path, postgres_url, mongo_url)
+    app = FlaskApp(nursery, tmp_path, postgres_url, mongo_url)
     app.configure(
         {
             "DUALMIGRATE_BACKUP": "touched",
             "DUALMIGRATE_BACKUP_DIR": str(backups.root),
         }
     )
-    with app.start("--app", "factory", "db-migrate", "upgrade") as running:
+    with app.start("db-migrate", "upgrade") as running:
         give_up = time.monotonic() + PATIENCE_S
         while not list(backups.root.rglob("item.bson.gz")):
             assert time.monotonic() < give_up

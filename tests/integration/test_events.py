@@ -16,6 +16,7 @@ from flask_dualmigrate import PartialFailure, downgrade, init, upgrade
 from flask_dualmigrate.events import EVENTS
 
 from .conftest import Tree
+from .crash_process import Nursery
 from .flask_processes import FlaskApp
 from .test_signals import INSERT, SLOW, SLOWLY
 
@@ -112,12 +113,17 @@ def test_nothing_to_do_tells_nothing(app: Flask, tree: Tree, told: Told) -> None
 
 
 def test_json_lines_are_all_that_stands_on_stderr(
-    app: Flask, tree: Tree, tmp_path: Path, postgres_url: str, mongo_url: str
+    nursery: Nursery,
+    app: Flask,
+    tree: Tree,
+    tmp_path: Path,
+    postgres_url: str,
+    mongo_url: str,
 ) -> None:
     tree.add("r1", mongo=INSERT)
     tree.add("r2", mongo=SLOW, mongo_more=SLOWLY)
     init()
-    flask = FlaskApp(tmp_path, postgres_url, mongo_url)
+    flask = FlaskApp(nursery, tmp_path, postgres_url, mongo_url)
     with flask.start("db-migrate", "upgrade", "--log-format", "json") as run:
         run.sees('"event": "progress"')
         run.signal(SIGTERM)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +22,10 @@ from flask_dualmigrate import (
 )
 
 from .conftest import Tree
+from .crash_process import Nursery
+from .flask_processes import FlaskApp
 from .snapshots import stamps
 
-APP = """
-from flask import Flask
-from flask_pymongo import PyMongo
-from flask_sqlalchemy import SQLAlchemy
-from flask_dualmigrate import DualMigrate
-
-db, mongo = SQLAlchemy(), PyMongo()
-app = Flask(__name__)
-app.config["DUALMIGRATE_BACKUP"] = "never"
-app.config["SQLALCHEMY_DATABASE_URI"] = {postgres!r}
-app.config["MONGO_URI"] = {mongo!r}
-app.config["DUALMIGRATE_LOCK_LEASE_S"] = 1
-db.init_app(app)
-mongo.init_app(app)
-DualMigrate(app, db, mongo)
-"""
 KILL_ONCE = """
 def kill_once():
     import os, pathlib, signal
@@ -53,21 +37,17 @@ def kill_once():
 
 
 @pytest.fixture
-def killed_cli(tmp_path: Path, postgres_url: str, mongo_url: str, tree: Tree) -> Any:
+def killed_cli(
+    nursery: Nursery, tmp_path: Path, postgres_url: str, mongo_url: str, tree: Tree
+) -> Any:
     """Return a function that runs `flask db-migrate …` in a process of its own."""
-    source = APP.format(postgres=postgres_url, mongo=mongo_url)
-    (tmp_path / "app.py").write_text(source)
+    flask = FlaskApp(nursery, tmp_path, postgres_url, mongo_url)
+    flask.configure({"DUALMIGRATE_LOCK_LEASE_S": 1})
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "flask", "--app", "app", "db-migrate", *words],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        with flask.start("db-migrate", *words) as running:
+            code = running.end()
+        return subprocess.CompletedProcess(words, code, running.out, running.err)
 
     return run
 

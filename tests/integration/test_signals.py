@@ -19,6 +19,7 @@ from flask_dualmigrate.mongo.lock import MongoLock
 from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
 
 from .conftest import Tree
+from .crash_process import Nursery
 from .flask_processes import FlaskApp
 from .snapshots import stamps
 
@@ -31,16 +32,16 @@ DOCUMENTS = 400
 INSERT = f'op.insert("item", [{{"n": 0}} for n in range({DOCUMENTS})])'
 SLOW = 'op.transform("item", up, batch_size=10, undo=down)'
 SLOWLY = """
-import time
+import os, time
 
 
 def up(document):
-    time.sleep(0.005)
+    time.sleep(0 if os.path.exists("hurry") else 0.005)
     return {**document, "n": document["n"] + 1}
 
 
 def down(document):
-    time.sleep(0.005)
+    time.sleep(0 if os.path.exists("hurry") else 0.005)
     return {**document, "n": document["n"] - 1}
 """
 NAP = 'op.execute("SELECT pg_sleep(seconds) FROM nap")'
@@ -51,8 +52,10 @@ ASLEEP = sa.text(
 
 
 @pytest.fixture
-def flask(app: Flask, tmp_path: Path, postgres_url: str, mongo_url: str) -> FlaskApp:
-    return FlaskApp(tmp_path, postgres_url, mongo_url)
+def flask(
+    nursery: Nursery, app: Flask, tmp_path: Path, postgres_url: str, mongo_url: str
+) -> FlaskApp:
+    return FlaskApp(nursery, tmp_path, postgres_url, mongo_url)
 
 
 def locks_are_free(engine: sa.Engine, mongo_db: Mongo) -> bool:
@@ -275,6 +278,7 @@ def test_a_statement_of_postgres_is_cancelled_and_the_mongo_half_is_carried_on(
 )
 def test_a_statement_is_cancelled_under_psycopg2_too(
     tree: Tree,
+    nursery: Nursery,
     tmp_path: Path,
     engine: sa.Engine,
     mongo_db: Mongo,
@@ -284,7 +288,8 @@ def test_a_statement_is_cancelled_under_psycopg2_too(
     code: int,
 ) -> None:
     url = sa.make_url(postgres_url).set(drivername="postgresql+psycopg2")
-    flask = FlaskApp(tmp_path, url.render_as_string(hide_password=False), mongo_url)
+    url_of = url.render_as_string(hide_password=False)
+    flask = FlaskApp(nursery, tmp_path, url_of, mongo_url)
     tree.add("r1", postgres='op.execute("SELECT pg_sleep(60)")')
     init()
     with (
