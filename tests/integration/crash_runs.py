@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,13 @@ from .crash_writes import alike
 Groups = list[list[str]]
 _RUN_CAP_S = 120.0
 _LEASE_S = 600  # longer than a sweep: what a run meets must not change with time
+
+
+def chaos_seed() -> int:
+    """Return CHAOS_SEED, or another one each time, which is printed."""
+    found = int(os.environ.get("CHAOS_SEED") or time.time())
+    print(f"to repeat this: CHAOS_SEED={found}")
+    return found
 
 
 class Runs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -103,14 +104,18 @@ class Sweep:
             self._results.append(self._world.holds())
         return groups
 
-    def visit_pairs(self, firsts: Groups, *, every: int = 1) -> None:
+    def visit_pairs(
+        self, firsts: Groups, *, every: int = 1, some: random.Random | None = None
+    ) -> None:
         """Crash once for each group of points, and again for groups of the recovery.
 
-        every: of those of the recovery, every so many, and each time others.
+        every: of those of the recovery, every so many, and each time others; some:
+        two of them, by chance.
         """
         for number, first in enumerate(firsts):
             recovery = self.visit(first[-1])
-            for second in recovery[number % every :: every]:
+            seconds = recovery[number % every :: every]
+            for second in some.sample(seconds, 2) if some else seconds:
                 self.visit(first[-1], second[-1])
                 self.figures.stood_for += len(first) * len(second)
             print(f"{number + 1} of {len(firsts)}: {self.figures}", flush=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from ..conftest import place
 from .chaos import Chaos
 from .conftest import Tree
 from .crash_process import Nursery
+from .crash_runs import chaos_seed
 from .crash_trees import seed_many, write_long
 from .crash_world import World
 from .mongo_members import ReplicaSet, replica_set
@@ -54,9 +53,9 @@ def chaos(
 
 
 def rage(chaos: Chaos, *, rounds: int, workers: int, blows: int) -> None:
-    seed = int(os.environ.get("CHAOS_SEED") or time.time())
+    seed = chaos_seed()
     for number in range(seed, seed + rounds):
-        print(f"to repeat this round: CHAOS_SEED={number}")
+        print(f"this round: CHAOS_SEED={number}")
         chaos.round(random.Random(number), workers=workers, blows=blows)
         print(chaos, flush=True)
 
