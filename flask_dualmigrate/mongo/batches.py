@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure
 
 from ..errors import OperationError
 from .best_effort import size_of
-from .conform import count_left, refuse_if_any
+from .conform import ids_left, refuse_if_any
 from .id_list import ODD, IdList
 from .late import catch_up
 from .pace import Pace, whole_batches
@@ -34,6 +34,8 @@ several threads at once, each with a Work of its own.
 
 _COUNT_MS = 2000
 _ROUNDS = 100
+_FEW = 10_000
+"""Documents left after a round, up to which their `_id`s are compared."""
 
 
 def walk_once(work: Work, walk: Walk, write: Write) -> None:
@@ -57,6 +59,9 @@ def walk_until_none_left(
     """Walk, then count what is left, and walk again for what the app wrote meanwhile.
 
     left: what must not be there at the end; the walk's own query unless given.
+    An app that goes on writing such documents leaves some at the end of every round.
+    Once there are none but those written since the round began, and they get no fewer,
+    the walk is done, and a note says how many they are.
     Raises OperationError with up to five `_id`s if a round writes nothing and some are
     left. problem: the end of its sentence, "… documents of item {problem}".
     """
@@ -65,17 +70,35 @@ def walk_until_none_left(
     walk = _as_stored(work, walk)
     _expect(work, walk)
     left = walk.query if left is None else left
+    before: IdList | None = None
     for _ in range(_ROUNDS):
         whole_round = not _is_under_way(work)
         written = pass_over(work, walk, write)
-        if not count_left(work, walk.collection, left, walk.exempt):
+        now = ids_left(work, walk.collection, left, at_most=_FEW, exempt=walk.exempt)
+        if not now or _are_newer(now, before):
+            if now:
+                work.note(
+                    f"Documents of {walk.collection} that were written meanwhile "
+                    f"{problem}: {len(now)}. The app goes on writing such documents"
+                )
             _leave(work, walk)
             return
+        before = now
         if whole_round and not written:
             break
         number = work.record.checkpoint.get("round", 0) + 1
         work.save(checkpoint={"phase": walk.phase, "round": number})
     refuse_if_any(work, walk.collection, left, problem=problem, exempt=walk.exempt)
+
+
+def _are_newer(now: IdList, before: IdList | None) -> bool:
+    """True if what a round left was not there when it began, and is no less than then.
+
+    before: what the round before it left.
+    """
+    if before is None or not len(before) <= len(now) < _FEW:
+        return False
+    return set(now.keys).isdisjoint(before.keys)
 
 
 def walk_each_once(work: Work, walk: Walk, write: Write) -> None:

@@ -9,6 +9,7 @@ from bson.raw_bson import RawBSONDocument
 
 from ..errors import OperationError
 from .failures import shown
+from .id_list import IdList
 from .ranges import Query
 from .work import Work
 
@@ -51,6 +52,19 @@ def count_left(
         return target.count_documents(query)
     stages = [*_not_exempt(query, {"_id": True}, exempt), {"$count": "count"}]
     return sum(int(found["count"]) for found in target.aggregate(stages))
+
+
+def ids_left(
+    work: Work,
+    collection: str,
+    query: Query,
+    *,
+    at_most: int,
+    exempt: Sequence[str] = (),
+) -> IdList:
+    """Return the `_id`s of documents that match. exempt: as in Walk."""
+    stages = [*_not_exempt(query, {"_id": True}, exempt), {"$limit": at_most}]
+    return IdList.of(work.db[collection].aggregate(stages))
 
 
 def _samples(
