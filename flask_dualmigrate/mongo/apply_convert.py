@@ -27,6 +27,7 @@ from .putback import (
 )
 from .ranges import Query, both, ids_in
 from .raw import field_of, id_key, literal_of
+from .repeated import refuse_repeated
 from .steps import StepRecord
 from .target import Target
 from .walk import Batch, Reads, Walk
@@ -41,6 +42,7 @@ class ConvertFieldHandler(Handler[ConvertField]):
     def before(self, operation: ConvertField, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
         refuse_arrays(work, operation.collection, FieldPath(operation.field))
+        refuse_repeated(work, operation.collection, [operation.field])
         sources = work.bench.asides.kept_by_upgrade(
             work.record,
             ConvertField.verb,

@@ -21,6 +21,7 @@ from .put_documents import taken_ids
 from .putback import drain
 from .ranges import ids_in
 from .raw import id_key
+from .repeated import refuse_repeated, set_by
 from .steps import StepRecord
 from .target import Target
 from .transforming import transformed
@@ -39,6 +40,13 @@ class UpdateHandler(Handler[Update]):
         refuse_unwritable(work, operation.collection)
         for value in (operation.filter, operation.update, operation.undo):
             work.native(value)
+        if not isinstance(operation.update, Mapping):
+            refuse_repeated(
+                work,
+                operation.collection,
+                set_by(operation.update),
+                query=work.native(operation.filter),
+            )
         return name_images(work, operation)
 
     def apply(self, operation: Update, work: Work) -> None:

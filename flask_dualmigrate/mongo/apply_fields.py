@@ -18,6 +18,7 @@ from .id_list import IdList
 from .paths import FieldPath
 from .putback import put_values_back, restore_values, take_values_again
 from .ranges import both, ids_in
+from .repeated import refuse_repeated
 from .steps import StepRecord
 from .target import Target
 from .walk import Batch, Reads, Walk
@@ -34,6 +35,8 @@ class AddFieldHandler(Handler[AddField]):
             path = FieldPath(operation.field)
             refuse_arrays(work, operation.collection, path)
             refuse_barred(work, operation.collection, path)
+            if path.parent is not None:
+                refuse_repeated(work, operation.collection, [operation.field])
         return {"sources": values_of_upgrade(work, operation, DropField.verb)}
 
     def apply(self, operation: AddField, work: Work) -> None:
@@ -86,6 +89,7 @@ class DropFieldHandler(Handler[DropField]):
     def before(self, operation: DropField, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
         refuse_arrays(work, operation.collection, FieldPath(operation.field))
+        refuse_repeated(work, operation.collection, [operation.field])
         sources = values_of_upgrade(work, operation, CopyField.verb)
         found: dict[str, Any] = {"sources": sources}
         if operation.keep:

@@ -30,6 +30,7 @@ from .id_list import IdList
 from .paths import FieldPath, Stages
 from .ranges import Query, both, ids_in
 from .raw import id_key, literal_of
+from .repeated import refuse_repeated
 from .target import Target
 from .walk import Batch, Reads, Walk
 from .work import Work
@@ -43,6 +44,7 @@ class RenameFieldHandler(Handler[RenameField]):
         refuse_unwritable(work, operation.collection)
         refuse_overlap(old, new)
         refuse_arrays(work, operation.collection, old, new)
+        refuse_repeated(work, operation.collection, [old.text, new.text])
         if not operation.overwrite:
             refuse_both(work, operation.collection, old, new)
         refuse_if_any(
@@ -104,6 +106,8 @@ class CopyFieldHandler(Handler[CopyField]):
         refuse_overlap(source, target)
         refuse_arrays(work, operation.collection, source, target)
         refuse_barred(work, operation.collection, target)
+        if operation.overwrite or target.parent is not None:
+            refuse_repeated(work, operation.collection, [target.text])
         if not operation.overwrite:
             refuse_both(work, operation.collection, source, target)
             return {}

@@ -34,6 +34,8 @@ _TRUE = "^(t|tr|tru|true|y|ye|yes|on|1)$"
 _FALSE = "^(f|fa|fal|fals|false|n|no|of|off|0)$"
 
 _DECIMAL_DIGITS = 34
+_YEARS_MS = (-62_167_219_200_000, 253_402_300_799_999)
+"""The first moment of the year 0 and the last one of 9999, after 1970-01-01."""
 
 
 def needs_conversion(path: FieldPath, to: str) -> Expr:
@@ -162,6 +164,14 @@ def _bool_from_number(value: Expr) -> Expr:
     return _if({"$in": [value, [0, 1]]}, [{"$eq": [value, 1]}])
 
 
+def _text_from_date(value: Expr) -> Expr:
+    """A year before 0 or after 9999 has no text: $convert fails, onError or not."""
+    first_ms, last_ms = _YEARS_MS
+    at_ms = {"$toLong": value}
+    written = {"$and": [{"$gte": [at_ms, first_ms]}, {"$lte": [at_ms, last_ms]}]}
+    return _if(written, [_convert(value, "string")])
+
+
 def _text_from_double(value: Expr) -> Expr:
     """Return the shortest text that reads as the same double again.
 
@@ -246,8 +256,9 @@ def _whole_number(to: str) -> Branches:
 
 _CONVERSIONS: dict[str, Branches] = {
     "string": {
-        ("int", "long", "decimal", "bool", "date", "objectId"): _plainly("string"),
+        ("int", "long", "decimal", "bool", "objectId"): _plainly("string"),
         ("double",): _text_from_double,
+        ("date",): _text_from_date,
     },
     "int": _whole_number("int"),
     "long": _whole_number("long"),

@@ -37,7 +37,7 @@ def require_privileges(db: Database[Any], operations: Iterable[Operation]) -> No
             return  # it has read the journal without a name, or is not told its rights
         missing = [
             (action, collection)
-            for action, collection in _needed(operations)
+            for action, collection in _needed(operations, _validated(db))
             if not _may(granted, action, db.name, collection)
         ]
         if not missing or not _is_enforced(db):
@@ -51,13 +51,27 @@ def require_privileges(db: Database[Any], operations: Iterable[Operation]) -> No
     )
 
 
-def _needed(operations: Iterable[Operation]) -> Iterator[tuple[str, str]]:
-    """Yield (action, collection)."""
+def _validated(db: Database[Any]) -> frozenset[str]:
+    """Return the collections that have a validator."""
+    query = {"options.validator": {"$exists": True}}
+    return frozenset(db.list_collection_names(filter=query))
+
+
+def _needed(
+    operations: Iterable[Operation], validated: frozenset[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield (action, collection).
+
+    validated: collections whose documents an undo puts back past their validator.
+    """
     yield from ((action, COLLECTION) for action in _JOURNAL)
     for operation in operations:
         collection = getattr(operation, "collection", None)
         if isinstance(collection, str):
-            yield from ((action, collection) for action in _actions_of(operation))
+            actions = _actions_of(operation)
+            if actions == _OF_DOCUMENTS and collection in validated:
+                actions += ("bypassDocumentValidation",)
+            yield from ((action, collection) for action in actions)
 
 
 def _actions_of(operation: Operation) -> tuple[str, ...]:

@@ -21,9 +21,12 @@ def put_in(
     name: str,
     batches: Iterable[list[bytes]],
     *,
+    bypass: bool,
     on_batch: OnBatch = lambda done: None,
 ) -> int:
     """Insert documents in their order; return how many.
+
+    bypass: whether there is a validator, which may refuse what was there before.
 
     They are not yet safe from the loss of the primary: what is written after them with
     w:majority makes them so.
@@ -34,7 +37,7 @@ def put_in(
     done = 0
     for batch in batches:
         documents = [RawBSONDocument(each, EXACT) for each in batch]
-        insert_exactly(collection, documents, bypass=True)
+        insert_exactly(collection, documents, bypass=bypass)
         done += len(documents)
         on_batch(done)
     return done

@@ -159,14 +159,14 @@ class MongoRestorer:
         options = stored.options if renamed else {}
         command(self._db, {"create": side, **options})
         reached("mongo.restore.side")
-        self._fill(stored, side)
+        self._fill(stored, side, bypass="validator" in options)
         reached("mongo.restore.filled")
         if renamed:
             self._build(stored, side)
             return Put(stored.name, "rename", side)
         return Put(stored.name, "copy", side, stored.data, stored.options, stored.built)
 
-    def _fill(self, stored: Stored, side: str) -> None:
+    def _fill(self, stored: Stored, side: str, *, bypass: bool) -> None:
         total, began = self._stored.count(stored), time.monotonic()
 
         def told(done: int, *, ended: bool = False) -> None:
@@ -189,7 +189,13 @@ class MongoRestorer:
             self._keep_going()
             told(done)
 
-        done = put_in(self._db, side, self._stored.batches(stored), on_batch=on_batch)
+        done = put_in(
+            self._db,
+            side,
+            self._stored.batches(stored),
+            bypass=bypass,
+            on_batch=on_batch,
+        )
         # By what this server has now: the batches need not have spread yet.
         local = native(self._db, side).with_options(read_concern=ReadConcern("local"))
         there = local.count_documents({})
