@@ -17,7 +17,7 @@ from .failures import shown
 from .handler import Handler, name_spare, remove_created
 from .special import kind_of, refuse_long_name, refuse_renaming, refuse_validator
 from .steps import StepRecord
-from .views import collection_info, command, drop, ensure_collection, rename
+from .views import collection_info, command, drop, ensure_collection, rename, same_bson
 from .work import Work
 
 _NOT_KEPT = frozenset({"writeConcern", "comment", "autoIndexId", "idIndex"})
@@ -214,7 +214,9 @@ class SetValidatorHandler(Handler[SetValidator]):
             "validationLevel": operation.level,
             "validationAction": operation.action,
         }
-        self._modify(work, operation.collection, wanted)
+        # What is set, if only to its default, the server does not take away again.
+        if not same_bson(wanted, work.before.get("previous")):
+            self._modify(work, operation.collection, wanted)
 
     def undo(self, operation: SetValidator, work: Work) -> None:
         previous = work.before.get("previous")

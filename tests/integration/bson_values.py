@@ -102,12 +102,15 @@ def number(name: str, value: int) -> bytes:
 class Documents:
     """Makes random documents; of one seed always the same.
 
-    fields: names that most of the documents have, dots for embedded ones.
+    fields: names that most of the documents have. readable: all text is UTF-8.
     """
 
-    def __init__(self, random: Random, fields: Sequence[str]) -> None:
+    def __init__(
+        self, random: Random, fields: Sequence[str], *, readable: bool = False
+    ) -> None:
         self._random = random
         self._fields = fields
+        self._values = [each for each in VALUES if not readable or "UTF-8" not in each]
 
     def some(self, count: int) -> list[RawBSONDocument]:
         ids = [number("_id", each) for each in range(1, count + 1)]
@@ -129,6 +132,6 @@ class Documents:
             inner = [self._value(each.encode(), depth=depth + 1) for each in names]
             kind = ARRAY if is_array else DOCUMENT
             return Element(kind, name, as_document(*inner)).bytes
-        kinds = [each for each in VALUES if depth == 0 or each != "100 levels"]
+        kinds = [each for each in self._values if depth == 0 or each != "100 levels"]
         kind, content = VALUES[self._random.choice(kinds)]
         return Element(kind, name, content).bytes

@@ -112,6 +112,20 @@ def test_a_time_series_collection_is_not_renamed_to_a_name_made_free(
     assert "which MongoDB cannot rename" in told.problems[0]
 
 
+def test_a_collection_that_is_not_there_is_not_said_to_be_in_the_way(
+    mongo_db: Db,
+) -> None:
+    mongo_db.new.insert_one({"x": 1})
+    operations = RenameCollection("old", "new"), DropField("new", "x")
+
+    renamed, dropped = foretell(mongo_db, *operations)
+
+    assert renamed.problems == ()
+    assert renamed.notes == ("old is not there: nothing to do",)
+    assert (dropped.matches, dropped.problems) == (1, ())
+    run(mongo_db, *operations)
+
+
 def test_a_sample_that_takes_too_long_is_no_problem(
     mongo_db: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,9 +59,8 @@ def tell_rename_collection(look: Look[RenameCollection]) -> Told:
     told = Told(matches=Count(0))
     old, new = look.said.collection, look.said.new_name
     target = look.names.now(new)
-    if look.problem is None and (
-        target is not None and collection_info(look.db, target) is not None
-    ):
+    is_taken = target is not None and collection_info(look.db, target) is not None
+    if look.problem is None and is_taken and look.may_be_there:
         told.problems.append(
             f"{old} cannot be renamed to {new}: there is a collection {new}"
         )

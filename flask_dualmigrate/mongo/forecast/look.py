@@ -54,6 +54,11 @@ class Look(Generic[Op]):
         return now is not None and collection_info(self.db, now) is not None
 
     @property
+    def may_be_there(self) -> bool:
+        """True if the collection is there when the operation runs, or may be."""
+        return self.is_there or self.names.makes(getattr(self.said, "collection", ""))
+
+    @property
     def is_empty(self) -> bool:
         """True if the collection has no documents now, or is not there."""
         if not self.is_there:

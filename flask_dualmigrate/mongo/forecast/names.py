@@ -110,15 +110,18 @@ class Names:
         """True if an operation before it builds that index."""
         return (collection, index) in self._made
 
-    def replay(self, operation: Operation, source: str | None = None) -> None:
+    def replay(
+        self, operation: Operation, source: str | None = None, *, there: bool = True
+    ) -> None:
         """Take an operation for done.
 
-        source: the aside that a downgrade renames back to the collection.
+        source: the aside that a downgrade renames back to the collection. there: the
+        collection may be there; one that is not is not renamed.
         """
         match operation:
             case Run():
                 self._ran = True
-            case RenameCollection(old, new):
+            case RenameCollection(old, new) if there:
                 self._now[new], self._now[old] = self.now(old), None
                 self._written[new] = self._written.pop(old, [])
             case DropCollection(name):

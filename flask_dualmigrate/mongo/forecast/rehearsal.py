@@ -121,7 +121,9 @@ class Rehearsal:
         note = self._names.note(operation, empty=look.is_empty)
         if note is not None:
             told.notes.append(note)
-        self._names.replay(operation, look.before.get("source"))
+        self._names.replay(
+            operation, look.before.get("source"), there=look.may_be_there
+        )
         return told.forecast(step, operation)
 
     def _look(
