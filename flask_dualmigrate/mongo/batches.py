@@ -22,7 +22,7 @@ from .pace import Pace, whole_batches
 from .parts import join_parts, walk_in_parts
 from .ranges import Query
 from .views import as_bytes, collection_info
-from .walk import Batch, Walk, read
+from .walk import Batch, Walk, end_of, read
 from .work import Work
 
 Write = Callable[[Work, Batch, ClientSession], int]
@@ -75,7 +75,8 @@ def walk_until_none_left(
         whole_round = not _is_under_way(work)
         written = pass_over(work, walk, write)
         now = ids_left(work, walk.collection, left, at_most=_FEW, exempt=walk.exempt)
-        if not now or _are_newer(now, before):
+        are_new = before is not None and set(now.keys).isdisjoint(before.keys)
+        if not now or (are_new and len(before or ()) <= len(now) < _FEW):
             if now:
                 work.note(
                     f"Documents of {walk.collection} that were written meanwhile "
@@ -83,22 +84,12 @@ def walk_until_none_left(
                 )
             _leave(work, walk)
             return
-        before = now
-        if whole_round and not written:
+        if whole_round and not written and before is not None and not are_new:
             break
+        before = now
         number = work.record.checkpoint.get("round", 0) + 1
         work.save(checkpoint={"phase": walk.phase, "round": number})
     refuse_if_any(work, walk.collection, left, problem=problem, exempt=walk.exempt)
-
-
-def _are_newer(now: IdList, before: IdList | None) -> bool:
-    """True if what a round left was not there when it began, and is no less than then.
-
-    before: what the round before it left.
-    """
-    if before is None or not len(before) <= len(now) < _FEW:
-        return False
-    return set(now.keys).isdisjoint(before.keys)
 
 
 def walk_each_once(work: Work, walk: Walk, write: Write) -> None:
@@ -134,6 +125,7 @@ def pass_over(work: Work, walk: Walk, write: Write) -> int:
     before = work.record.documents
     if work.record.checkpoint.get("phase", 0) != walk.phase:
         work.save(checkpoint={"phase": walk.phase})
+    walk = dataclasses.replace(walk, until=end_of(work, walk, {}))
     if walk_in_parts(work, walk, lambda part: walk_on(part, walk, write)):
         join_parts(work, walk)
     walk_on(work, walk, write)
@@ -145,10 +137,11 @@ def _as_stored(work: Work, walk: Walk) -> Walk:
     info = collection_info(work.db, walk.collection)
     if info is None:
         return walk
+    is_clustered = "clusteredIndex" in info["options"]
     return dataclasses.replace(
         walk,
-        clustered="clusteredIndex" in info["options"],
-        odd_ids=_has_odd_ids(work, walk.collection),
+        clustered=is_clustered,
+        odd_ids=not is_clustered and _has_odd_ids(work, walk.collection),
         document_bytes=size_of(work.db, walk.collection).document_bytes,
     )
 
@@ -158,17 +151,16 @@ def _has_odd_ids(work: Work, collection: str) -> bool:
 
     Raises OperationError for those of a type that PyMongo cannot write.
     """
-    target = work.db[collection]
-    found = {
-        kind: target.find_one({"_id": {"$type": kind}}, {"_id": True})
-        for kind in (*ODD, "dbPointer")
-    }
-    if found["dbPointer"] is not None:
+    target, only_id = work.db[collection], {"_id": True}
+    odd = {"_id": {"$type": [*ODD, "dbPointer"]}}
+    if target.find_one(odd, only_id) is None:
+        return False
+    if target.find_one({"_id": {"$type": "dbPointer"}}, only_id) is not None:
         raise OperationError(
             f"{collection} has an _id of the type DBPointer, which cannot be migrated",
             hint="Insert those documents with another _id, and delete the old ones.",
         )
-    return any(found.values())
+    return True
 
 
 def walk_on(work: Work, walk: Walk, write: Write) -> None:

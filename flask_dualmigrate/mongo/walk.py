@@ -46,8 +46,9 @@ class Walk:
     over. workers: how many parts of the `_id` range are walked side by side.
     clustered: the collection is stored by `_id`, without an index on it. odd_ids: it
     has `_id`s of the types ODD, which are to be read from the documents.
-    document_bytes: the average size of its documents. remembers: its batches are in
-    Touched, with their ranges.
+    until: the last `_id` when the walk began; an app that goes on inserting is not
+    followed. document_bytes: the average size of its documents. remembers: its batches
+    are in Touched, with their ranges.
     """
 
     collection: str
@@ -60,6 +61,7 @@ class Walk:
     workers: int = 1
     clustered: bool = False
     odd_ids: bool = False
+    until: Any = MISSING
     document_bytes: int = 1
     remembers: bool = False
 
@@ -104,7 +106,10 @@ def read(
     place: `last`, the `_id` that the walk has come to, and `until`, where it ends; both
     may be missing.
     """
-    for beginning in beginnings_of(place):
+    within_reach = place
+    if walk.until is not MISSING and "last" in place and "until" not in place:
+        within_reach = {**place, "until": walk.until}
+    for beginning in beginnings_of(within_reach):
         query = both(beginning, walk.query)
         if walk.reads is Reads.BOUNDS:
             ids = IdList.of(())
@@ -119,7 +124,7 @@ def read(
             break
     else:
         if walk.reads is Reads.BOUNDS:
-            last = _end(work, walk, query, session)
+            last = end_of(work, walk, query, session)
         if last is MISSING:
             return None
     span = {key: place[key] for key in place if key == "last"} | {"until": last}
@@ -184,7 +189,9 @@ def _bound(
     return MISSING
 
 
-def _end(work: Work, walk: Walk, query: Query, session: ClientSession) -> Any:
+def end_of(
+    work: Work, walk: Walk, query: Query, session: ClientSession | None = None
+) -> Any:
     """Return the last `_id` that a query finds; MISSING if there is none."""
     end = work.db[walk.collection].find_one(
         query, {"_id": True}, sort=[("_id", -1)], session=session

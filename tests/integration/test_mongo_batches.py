@@ -334,3 +334,38 @@ def test_the_batches_of_an_update_go_by_the_size_of_the_documents(mongo_db: Db) 
     (record,) = OperationRunner(mongo_db).records(REVISION, UP)
     assert (record.documents, record.batches) == (20, 2)
     assert counts(mongo_db) == {1: 20}
+
+
+class Writer:
+    """A `keep_going` beside which an app inserts documents without the field."""
+
+    def __init__(self, db: Db) -> None:
+        self._item, self.written = db.item, 0
+
+    def __call__(self) -> None:
+        self._item.insert_one({"old": self.written})
+        self.written += 1
+
+
+@pytest.mark.parametrize("count", [0, 25])
+def test_a_walk_ends_beside_an_app_that_goes_on_writing(
+    mongo_db: Db, count: int
+) -> None:
+    mongo_db.item.insert_many([{"old": n} for n in range(25)][:count] or [{"new": 1}])
+    before = {each["_id"]: each for each in mongo_db.item.find()}
+    operation, writer = (
+        AddField("item", "new", default=1, batch_size=10),
+        Writer(mongo_db),
+    )
+
+    runner = OperationRunner(mongo_db, keep_going=writer)
+    (step,) = runner.run(REVISION, UP, [operation]).steps
+
+    lacking = mongo_db.item.count_documents({"new": {"$exists": False}})
+    assert 0 < lacking < 5
+    assert f"were written meanwhile still lack new: {lacking}" in step.notes[0]
+    assert runner.revert(REVISION, UP, [operation]).stuck is None
+    assert mongo_db.item.count_documents({}) == len(before) + writer.written
+    assert mongo_db.item.count_documents({"old": {"$exists": True}, "new": 1}) == 0
+    for _id, document in before.items():
+        assert mongo_db.item.find_one({"_id": _id}) == document
