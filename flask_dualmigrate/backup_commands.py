@@ -37,7 +37,10 @@ def list_backups(env: Environment) -> BackupListResult:
 
 
 def verify(env: Environment, name: str | None = None) -> BackupVerifyResult:
-    """Compare the files of a backup, or of all, with what was written."""
+    """Compare the files of a backup, or of all, with what was written.
+
+    And read what is of MongoDB in them, as a restore does.
+    """
     return BackupVerifyResult(env.backup_store.verify(name))
 
 

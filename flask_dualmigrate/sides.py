@@ -45,6 +45,7 @@ from .mongo.indexes import MongoIndexes
 from .mongo.lint_facts import MongoFacts
 from .mongo.recording import record as record_mongo
 from .mongo.standalone import why_not_standalone
+from .mongo.stored import unreadable
 from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
 from .postgres.direct import direct_engine
@@ -269,7 +270,7 @@ class Sides:
         """Where the app's backups lie; it need not be there."""
         given = self.config.backup_dir
         place = Path(self.app.instance_path) / "dualmigrate_backups"
-        return BackupStore(Path(given).absolute() if given else place)
+        return BackupStore(Path(given).absolute() if given else place, unreadable)
 
     @property
     def metadata(self) -> sa.MetaData:

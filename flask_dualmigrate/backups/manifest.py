@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from ..errors import IntegrityError
 from ..revision import BackendName, Direction
+
+Backed = TypeVar("Backed", "BackedTable", "BackedCollection")
 
 FORMAT = 1
 """The version of this layout; a later one is refused, not guessed at."""
@@ -150,7 +152,7 @@ class Manifest:
                     f"{_maker(facts)}.",
                 )
             return cls._of(facts, name)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise IntegrityError(
                 f"The manifest of backup {name} is broken "
                 f"({type(error).__name__}: {error})",
@@ -171,7 +173,7 @@ class Manifest:
             direction=Direction(facts["direction"]),
             plan=tuple(map(str, facts["plan"])),
             scope=Scope(facts["scope"]),
-            pair_id=facts["pair_id"],
+            pair_id=_text_or_none(facts["pair_id"]),
             versions={str(key): str(v) for key, v in facts["versions"].items()},
             files=tuple(_file(each) for each in facts["files"]),
             postgres=_postgres(sides["postgres"]) if "postgres" in sides else None,
@@ -206,7 +208,7 @@ def _postgres(facts: Mapping[str, Any]) -> PostgresPart:
     return PostgresPart(
         database=str(facts["database"]),
         applied=tuple(map(str, facts["applied"])),
-        tables=None if tables is None else tuple(BackedTable(**t) for t in tables),
+        tables=None if tables is None else tuple(map(_table, tables)),
     )
 
 
@@ -216,8 +218,32 @@ def _mongo(facts: Mapping[str, Any]) -> MongoPart:
     return MongoPart(
         database=str(facts["database"]),
         applied=tuple(map(str, facts["applied"])),
-        collections=(
-            None if found is None else tuple(BackedCollection(**c) for c in found)
-        ),
+        collections=(None if found is None else tuple(map(_collection, found))),
         cluster_time=None if time is None else (int(time[0]), int(time[1])),
     )
+
+
+def _table(facts: Mapping[str, Any]) -> BackedTable:
+    return _typed(BackedTable(**facts))
+
+
+def _collection(facts: Mapping[str, Any]) -> BackedCollection:
+    return _typed(BackedCollection(**facts))
+
+
+def _text_or_none(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(f"{value!r} is no text")
+
+
+def _typed(item: Backed) -> Backed:
+    """Return what the plan touches; ValueError if what is said of it is no such thing.
+
+    Names are text, numbers are 0 or more, and whether it existed is true or false.
+    """
+    for field in dataclasses.fields(item):
+        value = getattr(item, field.name)
+        if type(value).__name__ != field.type or (type(value) is int and value < 0):
+            raise ValueError(f"{field.name} cannot be {value!r}")
+    return item

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,10 @@ from .folder import BackupFolder, disk_errors
 from .manifest import Manifest
 
 _NAME = re.compile(r"\d{8}T\d{6}Z_[A-Za-z0-9_.-]+")
+
+
+Look = Callable[[BackupFolder, Manifest], Iterator[str]]
+"""Yields what is wrong in a backup, a line each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +41,16 @@ class Checked:
 
 
 class BackupStore:
-    """The backups below one folder, which need not be there. root: absolute."""
+    """The backups below one folder, which need not be there. root: absolute.
 
-    def __init__(self, root: Path) -> None:
+    look: reads one that is as it was written, as a restore would.
+    """
+
+    def __init__(
+        self, root: Path, look: Look = lambda folder, manifest: iter(())
+    ) -> None:
         self.root = root
+        self._look = look
 
     def prepare(self) -> None:
         """Make the place where there is none, mode 0700, and see that it is safe.
@@ -160,14 +170,15 @@ class BackupStore:
     def verify(self, name: str | None = None) -> tuple[Checked, ...]:
         """Compare the files of one backup, or of all, with their manifests."""
         names = self.names() if name is None else [self._resolve(name)]
-        return tuple(map(self._check, names))
+        return tuple(self._check(each) for each in names)
 
     def _check(self, name: str) -> Checked:
         try:
             with BackupFolder.open(self.root / name) as folder:
                 manifest = folder.manifest()
                 if manifest is not None:
-                    return Checked(name, tuple(folder.problems(manifest)))
+                    found = tuple(folder.problems(manifest))
+                    return Checked(name, found or tuple(self._look(folder, manifest)))
                 if folder.is_being_written:
                     return Checked(name, (), unfinished=True)
         except IntegrityError as error:

@@ -72,20 +72,7 @@ class MongoRestorer:
         return sorted(found, key=lambda each: (each.kind == "view", each.name))
 
     def check(self) -> None:
-        for stored in self._wanted:
-            if stored.kind not in ("collection", "view", "timeseries"):
-                raise IntegrityError(
-                    f"The backup has a {stored.kind} {stored.name}, which this version "
-                    "cannot restore",
-                    hint="Use the version of Flask-DualMigrate that made it.",
-                )
-        for each in self._stored.part.collections or ():
-            if each.existed and each.name not in self._stored.all:
-                raise IntegrityError(
-                    f"The manifest of the backup has the collection {each.name}, and "
-                    "no file does",
-                    hint="Restore another backup.",
-                )
+        self._stored.check()
 
     @takes_its_time
     def replacements(self) -> tuple[Replacement, ...]:

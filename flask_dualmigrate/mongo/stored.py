@@ -15,7 +15,7 @@ from bson.errors import BSONError
 from bson.json_util import JSONOptions, loads
 
 from ..backups import BackupFolder, Manifest
-from ..backups.layout import BUCKETS, mongo_data
+from ..backups.layout import BUCKETS, mongo_data, mongo_metadata
 from ..errors import IntegrityError
 
 _METADATA = ".metadata.json.gz"
@@ -23,6 +23,7 @@ _BATCH_BYTES = 8 * 1024**2
 _BATCH_DOCUMENTS = 10_000
 _LONGEST_DOCUMENT = 16 * 1024**2 + 16 * 1024
 _OPTIONS = JSONOptions(tz_aware=True)
+_NOT_SUCH = (ValueError, KeyError, TypeError, AttributeError, BSONError)
 _BROKEN = (OSError, EOFError, zlib.error, struct.error)
 
 
@@ -71,17 +72,60 @@ class StoredCollections:
         ]
         return {stored.name: stored for stored in found}
 
+    def check(self) -> None:
+        """Raise IntegrityError for what cannot be restored; no document is read."""
+        known = {mongo_metadata(self.part.database, name) for name in self.all}
+        known |= {
+            mongo_data(self.part.database, stored.data) for stored in self.all.values()
+        }
+        for path in self._files:
+            if path.startswith("mongo/") and path not in known:
+                raise IntegrityError(
+                    f"The backup has {path}, which belongs to no collection of the "
+                    f"database {self.part.database}",
+                    hint="Restore another backup.",
+                )
+        for stored in self.all.values():
+            if stored.kind not in ("collection", "view", "timeseries"):
+                raise IntegrityError(
+                    f"The backup has a {stored.kind} {stored.name}, which this version "
+                    "cannot restore",
+                    hint="Use the version of Flask-DualMigrate that made it.",
+                )
+        for each in self.part.collections or ():
+            if each.existed and each.name not in self.all:
+                raise IntegrityError(
+                    f"The manifest of the backup has the collection {each.name}, and "
+                    "no file does",
+                    hint="Restore another backup.",
+                )
+
+    def problems(self) -> Iterator[str]:
+        """Read all of it as a restore does; yield what is wrong, a line each."""
+        try:
+            self.check()
+            for stored in self.all.values():
+                read = sum(len(batch) for batch in self.batches(stored))
+                if read != self.count(stored):
+                    said = self.count(stored)
+                    yield f"{stored.name}: {read:,} documents, not {said:,}"
+        except IntegrityError as error:
+            yield error.what
+
     def _read(self, path: str) -> Stored:
         try:
             with self._folder.read(path) as file:
                 facts = loads(gzip.decompress(file.read()), json_options=_OPTIONS)
-            return Stored(
+            stored = Stored(
                 name=facts["collectionName"],
                 kind=facts["type"],
-                options=facts["options"],
-                indexes=tuple(facts["indexes"]),
+                options=dict(facts["options"]),
+                indexes=tuple(map(dict, facts["indexes"])),
             )
-        except (*_BROKEN, ValueError, KeyError, TypeError, BSONError) as error:
+            if mongo_metadata(self.part.database, stored.name) != path:
+                raise ValueError(f"it is about {stored.name!r}")
+            return stored
+        except (*_BROKEN, *_NOT_SUCH) as error:
             raise self._broken(path, error) from error
 
     @cached_property
@@ -146,3 +190,9 @@ class StoredCollections:
             where=str(self._folder.path),
             hint="Restore another backup; see: flask db-migrate backup list",
         )
+
+
+def unreadable(folder: BackupFolder, manifest: Manifest) -> Iterator[str]:
+    """Yield what of MongoDB in a backup could not be restored, a line each."""
+    if manifest.mongo is not None:
+        yield from StoredCollections(folder, manifest).problems()
