@@ -135,7 +135,11 @@ def _autogenerate(env: Environment, header: Header) -> Pair:
     """
     _require_postgres(env, "revision --autogenerate")
     _require_at_head(env)
-    with driver_errors("be compared with the models"), env.engine.connect() as link:
+    with (
+        driver_errors("be compared with the models"),
+        env.engine.connect() as link,
+        env.hooks_context(**_told_to_hooks(header)) as context,
+    ):
         made = generate(
             link,
             env.metadata,
@@ -143,10 +147,25 @@ def _autogenerate(env: Environment, header: Header) -> Pair:
             naming=Naming(env.config.collections, env.config.fields),
             validators=env.config.validators,
             options=env.alembic_options,
+            environment=context,
         )
     if made.header.revision != header.revision:
         check_id(env.directory, made.header.revision)
     return made
+
+
+def _told_to_hooks(header: Header) -> dict[str, Any]:
+    """Return the options of `alembic revision --autogenerate`, as hooks read them."""
+    return {
+        "autogenerate": True,
+        "message": header.message,
+        "rev_id": header.revision,
+        "head": list(header.down_revision) or "base",
+        "splice": False,
+        "branch_label": list(header.branch_labels) or None,
+        "depends_on": list(header.depends_on) or None,
+        "version_path": None,
+    }
 
 
 def _require_postgres(env: Environment, verb: str) -> None:

@@ -401,6 +401,16 @@ def model_differences(env: Environment) -> Sequence[str]:
     """Compare the models with PostgreSQL, where it is in use; it is to be at head."""
     if not env.compares_models:
         return ()
-    with driver_errors("be compared with the models"), env.engine.connect() as link:
-        found = differences(link, env.metadata, options=env.alembic_options)
+    with (
+        driver_errors("be compared with the models"),
+        env.engine.connect() as link,
+        env.hooks_context(autogenerate=True) as context,
+    ):
+        found = differences(
+            link,
+            env.metadata,
+            options=env.alembic_options,
+            environment=context,
+            heads=env.directory.heads,
+        )
     return [f"The models differ from the database: {text}" for text in found]

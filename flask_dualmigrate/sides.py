@@ -7,11 +7,13 @@ not even be initialised.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script.base import Script
 from flask import Flask
 from flask_pymongo import PyMongo
@@ -28,9 +30,11 @@ from .backend import Backend, Progress
 from .backups import BackupStore
 from .config import Config
 from .errors import DatabaseUnavailable, UsageError
+from .hooks import command_options, includes, with_hooks_told
 from .indexes import (
     DeclaredIndexes,
     IndexSide,
+    SqlComparison,
     edited_in_scripts,
     settle_declarations,
 )
@@ -49,6 +53,7 @@ from .mongo.stored import unreadable
 from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
 from .postgres.direct import direct_engine
+from .postgres.env import unconfigured
 from .postgres.indexes import PostgresIndexes
 from .postgres.lock import lock_key
 from .revision import BackendName
@@ -218,7 +223,8 @@ class Sides:
         """What MongoDB should have: by models, documents, and the applied scripts."""
         naming = Naming(self.config.collections, self.config.fields)
         applied = self.backends[BackendName.MONGO].read().applied
-        models = counterparts(self.metadata, naming=naming)
+        included = includes(self.alembic_options)
+        models = counterparts(self.metadata, naming=naming, included=included)
         scripts = DeclaredIndexes()
         if applied:
             scripts = scripted(self.directory, applied)
@@ -242,14 +248,22 @@ class Sides:
         options = self.alembic_options
         return PostgresIndexes(
             self.engine,
-            lambda connection: compare_sql_indexes(
-                connection, self.metadata, options=options
-            ),
+            self._compare_sql_indexes,
             key=lock_key(options.get("version_table_schema")),
             version_table=options.get("version_table", "alembic_version"),
             lock_timeout_s=self.config.postgres_lock_timeout_s,
             patience_s=self.config.lock_timeout_s,
         )
+
+    def _compare_sql_indexes(self, connection: sa.Connection) -> SqlComparison:
+        has_tree = self.config.directory.is_dir()  # indexes are looked at without one
+        with self.hooks_context() if has_tree else nullcontext() as context:
+            return compare_sql_indexes(
+                connection,
+                self.metadata,
+                options=self.alembic_options,
+                environment=context,
+            )
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -281,7 +295,9 @@ class Sides:
     def mirrored(self) -> tuple[tuple[str, str], ...]:
         """Return the tables that have a collection, each with its name, in order."""
         naming = Naming(self.config.collections, self.config.fields)
-        named = ((table, naming.collection(table)) for table in self.metadata.tables)
+        included = includes(self.alembic_options)
+        tables = [key for key, item in self.metadata.tables.items() if included(item)]
+        named = ((table, naming.collection(table)) for table in tables)
         return tuple(sorted((table, name) for table, name in named if name is not None))
 
     def paired_fields(self, table: str) -> tuple[Paired, ...]:
@@ -302,7 +318,16 @@ class Sides:
 
     @cached_property
     def alembic_options(self) -> dict[str, Any]:
-        return dict(self.config.alembic_options)
+        """What the app gave Alembic's configure(); its hooks are named if they fail."""
+        return with_hooks_told(self.config.alembic_options)
+
+    def hooks_context(self, **given: Any) -> AbstractContextManager[EnvironmentContext]:
+        """Hold what the app's hooks find as `context` while the models are compared.
+
+        given: of context.config.cmd_opts.
+        """
+        options = command_options(self.config.x_arg, **given)
+        return unconfigured(self.directory, options)
 
     def wait_for_servers(self, wait_s: float) -> None:
         """Wait until the sides of this run can be used; 0: do not wait.

@@ -55,6 +55,8 @@ def migration_context(
     context = MigrationContext.configure(
         connection=connection, environment_context=environment, opts=opts
     )
+    if environment is not None:
+        environment._migration_context = context  # as EnvironmentContext.configure()
     if opts["compare_server_default"] is True and is_postgres:
         # Not by the option: Alembic calls that for identities too, and fails on them.
         impl: Any = context.impl

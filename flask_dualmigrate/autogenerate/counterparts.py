@@ -7,10 +7,11 @@ from types import ModuleType
 from typing import Any
 
 from alembic.script.base import Script
-from sqlalchemy import MetaData
+from sqlalchemy import Index, MetaData, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
 
+from ..hooks import Included
 from ..indexes import DeclaredIndex, DeclaredIndexes
 from ..recording import record
 from .context import Context, Untranslatable, plain_dialect
@@ -25,17 +26,41 @@ def counterparts(
     *,
     naming: Naming,
     dialect: Dialect | None = None,
+    included: Included = lambda item: True,
 ) -> DeclaredIndexes:
     """Return the counterparts of the indexes and unique constraints of the models.
 
+    included: tells the tables, indexes and unique constraints that count.
     No database is asked. notes: the indexes that MongoDB has no counterpart of.
     """
     each = [metadata] if isinstance(metadata, MetaData) else metadata
-    tables = [table for item in each for table in item.tables.values()]
+    tables = [
+        _without(table, included)
+        for item in each
+        for table in item.tables.values()
+        if included(table)
+    ]
     plain = plain_dialect(dialect or postgres_dialect())
     context = Context(naming, plain)
     states = schema_of(tables, plain).values()
     return _of_tables(states, context)
+
+
+def _without(table: Table, included: Included) -> Table:
+    """Return a table without the indexes and unique constraints that do not count."""
+    items = [*table.indexes, *table.constraints]
+    left_out = [
+        item
+        for item in items
+        if isinstance(item, Index | UniqueConstraint) and not included(item)
+    ]
+    if not left_out:
+        return table
+    copy = table.to_metadata(MetaData())
+    names = {item.name for item in left_out}
+    copy.indexes = {item for item in copy.indexes if item.name not in names}
+    copy.constraints = {item for item in copy.constraints if item.name not in names}
+    return copy
 
 
 def script_counterparts(

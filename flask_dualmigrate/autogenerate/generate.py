@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import CreateTableOp
 from alembic.runtime.environment import EnvironmentContext
+from alembic.util import rev_id as new_id
 from sqlalchemy import MetaData, inspect
 from sqlalchemy.engine import Connection
 
@@ -64,9 +66,16 @@ def differences(
     metadata: MetaData | Sequence[MetaData],
     *,
     options: Mapping[str, Any],
+    environment: EnvironmentContext | None = None,
+    heads: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Return what the models have that the database has not, in words."""
-    proposal = propose(connection, metadata, None, options)
+    """Return what the models have that the database has not, in words.
+
+    heads: where the database stands, for process_revision_directives, which is asked as
+    for a revision. options, environment: as for `generate`.
+    """
+    none_yet = Header(new_id(), tuple(heads), (), (), "", datetime.now(UTC))
+    proposal = propose(connection, metadata, none_yet, options, environment=environment)
     return describe_all(proposal.upgrade, plain_dialect(connection.dialect))
 
 

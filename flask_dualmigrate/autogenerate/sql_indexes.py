@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from alembic.operations import ops
+from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy import Index, MetaData, UniqueConstraint
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.schema import CreateIndex
@@ -25,9 +26,10 @@ def compare_sql_indexes(
     metadata: MetaData | Sequence[MetaData],
     *,
     options: Mapping[str, Any],
+    environment: EnvironmentContext | None = None,
 ) -> SqlComparison:
     """Compare indexes and unique constraints; what else differs is of no account."""
-    proposal = propose(connection, metadata, None, options)
+    proposal = propose(connection, metadata, None, options, environment=environment)
     dialect = plain_dialect(connection.dialect)
     operations = list(leaves(proposal.upgrade))
     created = {

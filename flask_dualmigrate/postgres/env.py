@@ -7,8 +7,10 @@ takes it for somebody else's and commits nothing. So each step gets a clean conn
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, TextIO
 
 from alembic.config import Config as AlembicConfig
@@ -20,6 +22,7 @@ from alembic.script.base import ScriptDirectory as AlembicScripts
 from sqlalchemy import Connection
 
 from ..graph import RevisionGraph
+from ..hooks import callbacks, command_options
 from ..process_lock import one_script_at_a_time
 from ..revision import Direction
 from ..user_code import why_undone
@@ -45,28 +48,42 @@ def environment(
 
     options: the app's arguments for configure(); configure: ours, which win.
     """
-    config = AlembicConfig()
-    config.cmd_opts = _Options(list(x_arg))  # type: ignore[assignment]
-    script = AlembicScripts(str(tree.root))
-    script.revision_map = tree.graph
     as_sql = connection is None
-    with (
-        one_script_at_a_time,
-        EnvironmentContext(config, script, fn=steps, as_sql=as_sql) as context,
-    ):
-        context.configure(
-            connection=connection,
-            target_metadata=metadata,
-            **{**options, **configure},
-        )
+    ours = callbacks(options.get(_APPLIED), configure.pop(_APPLIED, None))
+    given = {**options, **configure, _APPLIED: ours}
+    with unconfigured(tree, command_options(x_arg), fn=steps, as_sql=as_sql) as context:
+        context.configure(connection=connection, target_metadata=metadata, **given)
         yield context
 
 
-class _Options:
-    """What context.get_x_argument() reads."""
+_APPLIED = "on_version_apply"
 
-    def __init__(self, x: list[str]) -> None:
-        self.x = x
+
+@contextmanager
+def unconfigured(
+    tree: RevisionGraph, options: Namespace, **more: Any
+) -> Iterator[EnvironmentContext]:
+    """Hold an EnvironmentContext: what `alembic.context` is meanwhile.
+
+    options: what is context.config.cmd_opts. more: as EnvironmentContext takes them.
+    The config has a script_location, so that a hook may look at the scripts by
+    ScriptDirectory.from_config(context.config).
+    """
+    config = AlembicConfig()
+    config.set_main_option("script_location", _escaped(tree.root / "postgres"))
+    config.cmd_opts = options
+    script = AlembicScripts(str(tree.root))
+    script.revision_map = tree.graph
+    with (
+        one_script_at_a_time,
+        EnvironmentContext(config, script, **more) as context,
+    ):
+        yield context
+
+
+def _escaped(path: Path) -> str:
+    """Return a path as configparser takes it, which reads %(…)s."""
+    return str(path).replace("%", "%%")
 
 
 def revision_step(
