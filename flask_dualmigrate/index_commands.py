@@ -51,7 +51,8 @@ def diff_indexes(env: Environment, place: str | None = None) -> IndexDiffResult:
     Raises IntegrityError where a database is ahead of this code: what another branch
     made would be called undeclared.
     """
-    require_known(env.directory, env.states())
+    if env.config.directory.is_dir():  # indexes are compared without one too
+        require_known(env.directory, env.states())
     return _diff(env.index_sides, place)
 
 
