@@ -21,7 +21,7 @@ _DRY_RUN = option(
 _VERIFY = option(
     "--verify",
     is_flag=True,
-    help="Count rows and documents before and after, and compare both sides (3).",
+    help="Count before and after, and compare both sides, a sample of values too (3).",
 )
 _SCRIPTS = (
     option("--sql", is_flag=True, help="Print the PostgreSQL script (FROM:TO)."),
