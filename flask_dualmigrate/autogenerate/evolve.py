@@ -124,7 +124,9 @@ def _alter_column(table: TableState, op: ops.AlterColumnOp, _: Dialect) -> Table
 
 def _default(default: Any) -> Any:
     """Return a server default as a column has it: a script may give a plain text."""
-    if default is None or isinstance(default, FetchedValue | Identity):
+    if default is None or default is False:
+        return None
+    if isinstance(default, FetchedValue | Identity):
         return default
     return DefaultClause(default)
 
@@ -139,7 +141,7 @@ def column_of(table: TableState, op: ops.AlterColumnOp) -> ColumnState:
         str(op.column_name),
         type_() if isinstance(type_, type) else type_,
         op.existing_nullable is not False,
-        _default(op.existing_server_default or None),
+        _default(op.existing_server_default),
     )
 
 

@@ -185,7 +185,7 @@ def _fill(op: ops.AlterColumnOp, default: Any, scope: Scope) -> Call | Note:
     if default is False and op.modify_type is None:
         default = op.existing_server_default
     value = None
-    if default:
+    if default is not None and default is not False:
         value = "DEFAULT"
     elif column is not None:
         value = constant_sql(op, column, scope)

@@ -175,7 +175,7 @@ def index_state(index: Index, dialect: Dialect) -> IndexState:
     options = {
         key.partition("_")[2]: value
         for key, value in index.dialect_kwargs.items()
-        if key.startswith(f"{dialect.name}_") and value not in (None, False, {}, [])
+        if key.startswith(f"{dialect.name}_") and _is_given(value)
     }
     opclasses = options.pop("ops", {})
     where = options.pop("where", None)
@@ -189,6 +189,11 @@ def index_state(index: Index, dialect: Dialect) -> IndexState:
         nulls_not_distinct=bool(options.pop("nulls_not_distinct", False)),
         ignored=tuple(sorted(set(options) - {"concurrently"})),
     )
+
+
+def _is_given(value: Any) -> bool:
+    """Return whether an option says something; a clause is never compared."""
+    return isinstance(value, ClauseElement) or value not in (None, False, {}, [], ())
 
 
 def sql_of(element: Any, dialect: Dialect) -> str:

@@ -133,6 +133,16 @@ CASES: dict[str, Case] = {
             Index("ix", "id", postgresql_where=sa.text("a <> '3'")),
         ),
     ),
+    "an index whose condition is a clause": (
+        lambda: things(Column("a", sa.Integer)),
+        {"a": "1"},
+        lambda: things(
+            Column("a", sa.Integer),
+            Index("ix", "id", postgresql_where=sa.column("a").is_(None)),
+            Index("ix_low", "a", postgresql_where=sa.column("a") < 9),
+            sa.CheckConstraint(sa.column("a") < 10, name="low"),
+        ),
+    ),
     "a number that becomes a boolean": (
         lambda: things(Column("a", sa.Integer, server_default="1", nullable=False)),
         {"a": "0"},
