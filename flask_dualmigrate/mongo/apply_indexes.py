@@ -10,6 +10,7 @@ from pymongo.errors import OperationFailure
 
 from ..errors import OperationError
 from ..ops import CreateIndex, DropIndex
+from .duplicates import duplicates, shown_key
 from .failures import (
     DUPLICATE_KEY,
     INDEX_KEY_SPECS_CONFLICT,
@@ -20,7 +21,7 @@ from .failures import (
 )
 from .handler import Handler, name_spare, remove_created
 from .special import refuse_index, refuse_indexes
-from .views import collection_info, command, index_specs
+from .views import collection_info, command, exact_view, index_specs
 from .work import Work
 
 
@@ -114,30 +115,54 @@ def index_error(
     if error.code == DUPLICATE_KEY:
         return OperationError(
             f"The unique index {name} of {collection} cannot be built: two documents "
-            f"or more have {duplicate_of(error)}",
+            f"or more have {_duplicate(db, collection, spec, error)}",
             hint="Make them differ first, with op.update() or by hand.",
         )
-    if error.code == INDEX_OPTIONS_CONFLICT:
-        twin = _twin(db, collection, spec)
+    there = index_specs(db, collection)
+    if error.code == INDEX_OPTIONS_CONFLICT and name not in there:
+        twin = _twin(there, spec)
         return OperationError(
             f"The index {name} of {collection} cannot be built: {twin} has the same "
             "key",
             hint=f"Drop {twin} first, or use its name in the script.",
         )
-    if error.code == INDEX_KEY_SPECS_CONFLICT:
-        there = index_specs(db, collection).get(name, {})
+    if error.code in (INDEX_OPTIONS_CONFLICT, INDEX_KEY_SPECS_CONFLICT):
         return OperationError(
-            f"{collection} has an index {name} already, with another definition: "
-            f"{_shown(there)}",
+            other_definition(collection, name, there.get(name, {})),
             hint="Drop it first, or give the new one another name.",
         )
     return None
 
 
-def _twin(db: Database[Any], collection: str, spec: Mapping[str, Any]) -> str:
+def other_definition(collection: str, name: str, there: Mapping[str, Any]) -> str:
+    """Say that the name of an index is taken. there: by which specification."""
+    return (
+        f"{collection} has an index {name} already, with another definition: "
+        f"{_shown(there)}"
+    )
+
+
+def _duplicate(
+    db: Database[Any],
+    collection: str,
+    spec: Mapping[str, Any],
+    error: OperationFailure,
+) -> str:
+    """Return the key that is double; by a collation the server does not tell it."""
+    told = duplicate_of(error)
+    if not any((error.details or {}).get("hexEncoded", ())):
+        return told
+    options = {key: spec[key] for key in spec if key not in ("key", "name")}
+    keys = tuple(spec["key"].items())
+    index = CreateIndex(collection, keys, spec["name"], options)
+    found = duplicates(exact_view(db), collection, index) or {}
+    return next((shown_key(keys, key) for key in found.get("samples", ())), told)
+
+
+def _twin(specs: Mapping[str, Mapping[str, Any]], spec: Mapping[str, Any]) -> str:
     """Return the name of the index that has the key of another one."""
     wanted = list(spec["key"].items())
-    for name, there in index_specs(db, collection).items():
+    for name, there in specs.items():
         if list(there["key"].items()) == wanted and name != spec["name"]:
             return name
     return "another index"

@@ -79,9 +79,36 @@ def code_of(error: PyMongoError) -> int | None:
 
 
 def duplicate_of(error: PyMongoError) -> str:
-    """Return the key that a unique index refused, as text: `{'email': 'a@b.c'}`."""
-    value = _details(error).get("keyValue")
-    return shown(value) if value else "not told by the server"
+    """Return the key that a unique index refused, as text: `{'email': 'a@b.c'}`.
+
+    By a collation the server tells a sort key: the value is in the document, if at all.
+    """
+    details = _details(error)
+    value: Mapping[str, Any] = details.get("keyValue") or {}
+    if not value:
+        return "not told by the server"
+    names = zip(value, details.get("hexEncoded", ()), strict=False)
+    by_sort_key = [name for name, is_sort_key in names if is_sort_key]
+    written = details.get("op")
+    written = written if isinstance(written, Mapping) else {}
+    known = {n: written.get(n) if n in by_sort_key else value[n] for n in value}
+    unknown = [name for name in by_sort_key if name not in written]
+    for name in unknown:
+        known.pop(name)
+    same = f"the same {', '.join(unknown)} by the collation of the index"
+    if not unknown:
+        return shown(known)
+    return f"{shown(known)} and {same}" if known else same
+
+
+def reason_of(error: PyMongoError) -> str:
+    """Return what the server said, of a bulk write for which document too."""
+    details = _details(error)
+    said = shortened(str(details.get("errmsg") or first_line(error))).rstrip(".")
+    written = details.get("op")
+    if isinstance(written, Mapping) and "_id" in written:
+        return f"{said} (the document with _id {shown(written['_id'])})"
+    return said
 
 
 def _sentence(error: Exception) -> tuple[str, str | None]:

@@ -14,7 +14,7 @@ from ..errors import DatabaseUnavailable
 from ..lint import UNKNOWN, Facts, Unknown
 from ..ops import CreateIndex, SetValidator
 from .dependents import views_on
-from .forecast.indexes import duplicates
+from .duplicates import duplicates
 from .transactions import supports_transactions
 from .views import collection_info, exact_view
 

@@ -11,7 +11,7 @@ from ..backend import Loss
 from ..ops import ConvertField, Delete, DropCollection, DropField, Operation
 from .best_effort import estimated_count
 from .conversions import needs_conversion
-from .forecast.counting import limit_ms
+from .counting import limit_ms
 from .paths import FieldPath
 from .ranges import Query
 

@@ -18,12 +18,12 @@ from ...ops import (
     SetValidator,
 )
 from ..best_effort import estimated_count
+from ..counting import Count, samples
 from ..dependents import told_of_views, views_on
 from ..ranges import ids_in
 from ..special import Info, refuse_renaming
 from ..transactions import supports_transactions
 from ..views import collection_info
-from .counting import Count, samples
 from .look import Look, Told, tell_trial
 from .sample import SIZE, on_trial
 

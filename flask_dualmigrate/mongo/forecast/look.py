@@ -9,11 +9,11 @@ from typing import Any, Generic, TypeVar
 from ...backend import Failing, Forecast
 from ...ops import Operation
 from ..best_effort import estimated_count
+from ..counting import Count, count
 from ..ranges import Query
 from ..steps import StepRecord
 from ..views import ExactDatabase, collection_info
 from ..work import Work
-from .counting import Count, count
 from .names import Names
 from .sample import Trial
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ...ops import (
     MISSING,
     AddField,
@@ -22,6 +25,9 @@ from ...ops import (
     Transform,
     Update,
 )
+
+Specs = Mapping[str, Mapping[str, Any]]
+"""Name of an index -> its specification."""
 
 ANY = frozenset({"*"})
 """Stands for fields that cannot be told from an operation."""
@@ -77,7 +83,7 @@ class Names:
     def __init__(self) -> None:
         self._now: dict[str, str | None] = {}
         self._written: dict[str, list[frozenset[str]]] = {}
-        self._made: set[tuple[str, str]] = set()
+        self._indexes: dict[str, dict[str, CreateIndex | None]] = {}
         self._eased: set[str] = set()
         self._filled: set[str] = set()
         self._created: set[str] = set()
@@ -106,9 +112,18 @@ class Names:
         """True if a function of the script comes before it: it may do anything."""
         return self._ran
 
-    def makes_index(self, collection: str, index: str) -> bool:
-        """True if an operation before it builds that index."""
-        return (collection, index) in self._made
+    def indexes(self, collection: str, now: Specs) -> Specs:
+        """Return the indexes of a collection when an operation runs, by their names.
+
+        now: those that it has in the database.
+        """
+        found = dict(now)
+        for name, index in self._indexes.get(collection, {}).items():
+            if index is None:
+                found.pop(name, None)
+            else:
+                found.setdefault(name, {"key": dict(index.keys), **index.options})
+        return found
 
     def replay(
         self, operation: Operation, source: str | None = None, *, there: bool = True
@@ -124,15 +139,17 @@ class Names:
             case RenameCollection(old, new) if there:
                 self._now[new], self._now[old] = self.now(old), None
                 self._written[new] = self._written.pop(old, [])
+                self._indexes[new] = self._indexes.pop(old, {})
             case DropCollection(name):
                 self._now[name] = None
                 self._written.pop(name, None)
+                self._indexes.pop(name, None)
             case CreateCollection(name) if source is not None:
                 self._now[name] = source
             case CreateIndex(name, _, index):
-                self._made.add((name, index))
+                self._indexes.setdefault(name, {})[index] = operation
             case DropIndex(name, index):
-                self._made.discard((name, index))
+                self._indexes.setdefault(name, {})[index] = None
         self._count(operation)
 
     def _count(self, operation: Operation) -> None:

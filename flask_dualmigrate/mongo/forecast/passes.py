@@ -25,11 +25,11 @@ from ...ops import (
 from ..apply_convert import converted, lost, queries
 from ..apply_fields import value_of
 from ..apply_moves import ID_ONLY, having_both, move, with_room
+from ..counting import Count, count, how_found, samples
 from ..paths import FieldPath
 from ..putback import NOT_PUT_BACK
 from ..ranges import Query, both, range_of
 from ..transactions import supports_transactions
-from .counting import Count, count, how_found, samples
 from .look import Look, Told, tell_trial
 from .sample import Write, try_batch
 

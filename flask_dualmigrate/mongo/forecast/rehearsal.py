@@ -32,6 +32,7 @@ from ...ops import (
     Update,
 )
 from ...revision import Direction
+from ..counting import LIMIT_S, timed_out
 from ..errors import first_line
 from ..failures import UNAUTHORIZED, told_as_operation_errors
 from ..handlers import HANDLERS
@@ -46,7 +47,6 @@ from .collections import (
     tell_run,
     tell_set_validator,
 )
-from .counting import LIMIT_S, timed_out
 from .indexes import tell_create_index, tell_drop_index
 from .look import Look, Told
 from .names import Names

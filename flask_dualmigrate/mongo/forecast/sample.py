@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pymongo
@@ -16,14 +16,13 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from ..errors import first_line
 from ..failures import (
     DOCUMENT_INVALID,
     DUPLICATE_KEY,
     UNAUTHORIZED,
     code_of,
     duplicate_of,
-    shortened,
+    reason_of,
     shown,
 )
 from ..ranges import Query, both, ids_in
@@ -88,9 +87,13 @@ def try_batch(
 
 
 def try_index(
-    work: Work, spec: Mapping[str, Any], *, collation: Mapping[str, Any] | None
+    work: Work,
+    spec: Mapping[str, Any],
+    *,
+    collation: Mapping[str, Any] | None,
+    documents: Sequence[RawBSONDocument] = (),
 ) -> str | None:
-    """Return why the server refuses the definition of an index; None: it takes it.
+    """Return why the server refuses an index, or one over documents; None: it does not.
 
     The index is built on a new collection, in the transaction that creates it: nothing
     of both stays. None too where that cannot be tried (before MongoDB 4.4).
@@ -103,6 +106,8 @@ def try_index(
         work.db.command({"create": name, **options}, session=session)
         created.append(name)
         work.db.command({"createIndexes": name, "indexes": [spec]}, session=session)
+        if documents:
+            work.db[name].insert_many(documents, session=session)
         return 0
 
     # A transaction that creates a collection cannot read a snapshot.
@@ -147,7 +152,7 @@ def _refused(error: PyMongoError) -> Trial:
         return Trial(problem=f"The validator refuses the document with _id {which}")
     if error.timeout:
         return Trial(note=f"no estimate: a sample took more than {LIMIT_S:g} s")
-    reason = shortened(first_line(error)).rstrip(".")
+    reason = reason_of(error)
     if _lasts(error):
         return Trial(problem=f"MongoDB refuses it: {reason}")
     return Trial(note=f"no estimate: the server refused a sample: {reason}")

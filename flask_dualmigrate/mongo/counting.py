@@ -8,10 +8,10 @@ from typing import Any
 
 from pymongo.errors import ExecutionTimeout, OperationFailure, PyMongoError
 
-from ..best_effort import estimated_count
-from ..failures import shown
-from ..ranges import Query
-from ..views import NATIVE, ExactDatabase
+from .best_effort import estimated_count
+from .failures import shown
+from .ranges import Query
+from .views import NATIVE, ExactDatabase
 
 LIMIT_S = 10.0
 """Seconds that one count may take; then the server's own estimate stands for it."""
