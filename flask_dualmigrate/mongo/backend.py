@@ -37,6 +37,7 @@ from ..restoration import Kept
 from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
+from .abilities import require_abilities
 from .data import MongoData
 from .dump import MongoDump
 from .errors import driver_errors
@@ -170,6 +171,7 @@ class MongoBackend(MongoData):
             found for step in steps for found in self._scripts.operations(step)
         ]
         require_privileges(self._db, operations)
+        require_abilities(self._db, operations, transactions=self._has_transactions)
 
     @cached_property
     def _has_transactions(self) -> bool:

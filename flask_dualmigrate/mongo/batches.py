@@ -18,6 +18,7 @@ from .best_effort import size_of
 from .conform import ids_left, refuse_if_any
 from .id_list import ODD, IdList
 from .late import catch_up
+from .listed import listed_in
 from .pace import Pace, whole_batches
 from .parts import join_parts, walk_in_parts
 from .ranges import Query
@@ -142,6 +143,7 @@ def _as_stored(work: Work, walk: Walk) -> Walk:
         walk,
         clustered=is_clustered,
         odd_ids=not is_clustered and _has_odd_ids(work, walk.collection),
+        listed=None if "collation" in info["options"] else listed_in(walk.query),
         document_bytes=size_of(work.db, walk.collection).document_bytes,
     )
 

@@ -33,11 +33,13 @@ _ROUNDS = 10
 class _Tile:
     """A range of `_id`s that one batch walked over.
 
-    key: of its entry in Touched. seen: how many `_id`s the entry has.
+    key: of its entry in Touched. walk: the one over it. query: finds what is in it.
+    seen: how many `_id`s the entry has.
     """
 
     key: Mapping[str, Any]
-    reach: Query
+    walk: Walk
+    query: Query
     seen: int
 
 
@@ -50,9 +52,7 @@ def catch_up(work: Work, walk: Walk, write: Write, *, go_on: Callable[[], int]) 
     go_on: walks on from where the walk ended; returns how many documents it wrote.
     """
     for _ in range(_ROUNDS):
-        found = sum(
-            _catch_up_in(work, walk, write, tile) for tile in _incomplete(work, walk)
-        )
+        found = sum(_catch_up_in(work, write, tile) for tile in _incomplete(work, walk))
         if not found + go_on():
             return
 
@@ -67,7 +67,7 @@ def _incomplete(work: Work, walk: Walk) -> Iterator[_Tile]:
     def look(tile: _Tile) -> bool:
         work.bench.keep_going()
         with unhurried(work.db.client):
-            return _is_incomplete(work, walk, target, tile)
+            return _is_incomplete(work, target, tile)
 
     tiles = list(_tiles(work, walk))
     with ThreadPoolExecutor(max(2, walk.workers)) as pool:
@@ -77,9 +77,9 @@ def _incomplete(work: Work, walk: Walk) -> Iterator[_Tile]:
 
 
 def _is_incomplete(
-    work: Work, walk: Walk, target: Collection[RawBSONDocument], tile: _Tile
+    work: Work, target: Collection[RawBSONDocument], tile: _Tile
 ) -> bool:
-    query = both(tile.reach, walk.query)
+    query = tile.query
     if _ids_there(target, query, at_most=tile.seen + 1) == _ids_seen(work, tile):
         return False
     query = both(query, _unseen(work, tile.key))
@@ -89,7 +89,8 @@ def _is_incomplete(
 def _tiles(work: Work, walk: Walk) -> Iterator[_Tile]:
     """Yield the ranges that the batches of the walk went over."""
     for key, reach, count in work.bench.touched.reaches(work.record):
-        yield _Tile(key, range_of(reach), count)
+        part = walk.within(reach)
+        yield _Tile(key, part, both(range_of(reach), part.query), count)
 
 
 def _ids_there(
@@ -113,12 +114,13 @@ def _ids_seen(work: Work, tile: _Tile) -> bytes | None:
     return work.bench.touched.raw_ids(tile.key) if tile.seen else None
 
 
-def _catch_up_in(work: Work, walk: Walk, write: Write, tile: _Tile) -> int:
+def _catch_up_in(work: Work, write: Write, tile: _Tile) -> int:
     """Write the documents of one range that were not seen; return how many."""
+    walk = tile.walk
     pace, caught_up = Pace(most=walk.batch_size, seconds=0), 0
 
     def attempt(session: ClientSession) -> int:
-        query = both(tile.reach, walk.query, _unseen(work, tile.key, session))
+        query = both(tile.query, _unseen(work, tile.key, session))
         batch = read_some(
             work, walk, query, of=tile.key, size=pace.size, session=session
         )

@@ -15,6 +15,7 @@ from ..errors import OperationError
 from ..ops import MISSING
 from .failures import shown
 from .id_list import IdList, ids_stages, value_of
+from .listed import Listed
 from .ranges import Query, beginnings_of, both, ids_in, range_of
 from .raw import SYMBOL, Element, as_document, id_key, id_of, survives_decoding
 from .work import Work
@@ -48,7 +49,7 @@ class Walk:
     has `_id`s of the types ODD, which are to be read from the documents.
     until: the last `_id` when the walk began; an app that goes on inserting is not
     followed. document_bytes: the average size of its documents. remembers: its batches
-    are in Touched, with their ranges.
+    are in Touched, with their ranges. listed: the `_id`s that the query lists, if many.
     """
 
     collection: str
@@ -64,6 +65,18 @@ class Walk:
     until: Any = MISSING
     document_bytes: int = 1
     remembers: bool = False
+    listed: Listed | None = None
+
+    def within(self, place: Mapping[str, Any], *, at_most: int | None = None) -> Walk:
+        """Return the walk with what of a long list of `_id`s is in a range.
+
+        place, at_most: as Listed.query takes them.
+        """
+        if self.listed is None or not self.listed.covers(place):
+            return self
+        return dataclasses.replace(
+            self, query=self.listed.query(place, at_most=at_most)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +119,27 @@ def read(
     place: `last`, the `_id` that the walk has come to, and `until`, where it ends; both
     may be missing.
     """
+    if walk.listed is None or not walk.listed.covers(place):
+        return _read(work, walk, place, size=size, session=session)
+    passed = place
+    while ids := (some := walk.within(passed, at_most=size)).query["_id"]["$in"]:
+        batch = _read(work, some, passed, size=size, session=session)
+        if batch is not None:
+            began = {key: place[key] for key in place if key == "last"}
+            reach = {**began, "until": batch.last}
+            return dataclasses.replace(batch, reach=reach)
+        passed = {**passed, "last": ids[-1]}
+    return None
+
+
+def _read(
+    work: Work,
+    walk: Walk,
+    place: Mapping[str, Any],
+    *,
+    size: int,
+    session: ClientSession,
+) -> Batch | None:
     within_reach = place
     if walk.until is not MISSING and "last" in place and "until" not in place:
         within_reach = {**place, "until": walk.until}

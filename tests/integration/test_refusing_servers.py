@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from pymongo.database import Database
 
 from flask_dualmigrate import (
+    DatabaseUnavailable,
     asides,
     check,
     downgrade,
@@ -124,3 +125,55 @@ def test_only_these_are_sent_beside_what_reads_and_writes(
 ) -> None:
     there_and_back(far, mongo_db)
     assert wire[1].seen.keys() <= {*ADMINISTRATIVE, *NEEDED}
+
+
+def _expressions(name: str, command: Any) -> bool:
+    return "$expr" in repr(command.get("filter", command.get("query")))
+
+
+def _pipelines(name: str, command: Any) -> bool:
+    return name == "findAndModify" and isinstance(command.get("update"), list)
+
+
+def _transactions(name: str, command: Any) -> bool:
+    return name == "update" and "startTransaction" not in command
+
+
+def _partial(name: str, command: Any) -> bool:
+    return name == "createIndexes" and "partialFilterExpression" in repr(command)
+
+
+LACKING = {
+    "filters by $expr": _expressions,
+    "updates by a pipeline": _pipelines,
+    "transactions of several collections": _transactions,
+    "indexes with partialFilterExpression, as ix_b of t": _partial,
+}
+
+
+@pytest.mark.parametrize(("what", "lacks"), LACKING.items(), ids=list(LACKING))
+def test_what_a_server_lacks_is_told_before_anything_is_written(
+    far: Tree,
+    wire: tuple[str, Wire],
+    mongo_db: Database[Any],
+    what: str,
+    lacks: Callable[[str, Any], bool],
+) -> None:
+    mongo_db.t.insert_one({"_id": 1})
+    far.add(
+        "r3",
+        mongo='op.create_index("t", [("b", 1)], name="ix_b", '
+        'partialFilterExpression={"b": {"$type": "string"}})',
+    )
+    init()
+
+    def refuse(name: str, command: Any) -> tuple[int, str] | None:
+        return (303, "not supported here") if lacks(name, command) else None
+
+    wire[1].refuse = refuse
+    with pytest.raises(DatabaseUnavailable) as caught:
+        upgrade()
+    assert f"lacks what migrations need, {what}" in str(caught.value)
+    assert "not supported here. Nothing was changed." in str(caught.value)
+    assert mongo_db.list_collection_names() == ["t"]
+    assert [*mongo_db.t.find()] == [{"_id": 1}]
