@@ -47,6 +47,12 @@ _EMPTY_VIEWS = sa.text(
 )
 
 
+def _timeouts(connection: Connection) -> tuple[str, ...]:
+    """Return the limits that would end a session which only holds a snapshot."""
+    is_known = (connection.dialect.server_version_info or ()) >= (17,)
+    return (*_TIMEOUTS, "transaction_timeout") if is_known else _TIMEOUTS
+
+
 class PostgresDump:
     """Writes one database into a backup; the caller holds the lock of migrations.
 
@@ -114,7 +120,7 @@ class PostgresDump:
             connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-            for setting in _TIMEOUTS:
+            for setting in _timeouts(connection):
                 connection.exec_driver_sql(f"SET LOCAL {setting} = 0")
             export = sa.text("SELECT pg_export_snapshot()")
             yield connection, str(connection.execute(export).scalar_one())

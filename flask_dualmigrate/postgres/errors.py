@@ -52,6 +52,11 @@ _HINTS = tuple(
             "written there as %40 and %25.",
         ),
         (r'database ".*" does not exist', f"Make it, or name another one in {_URLS}."),
+        (
+            r"too many (connections|clients)|remaining connection slots",
+            "A migration needs two connections: raise the limit of the role, of the "
+            "database or of the server, or end other sessions.",
+        ),
         (r"permission denied", f"Grant it, or name another role in {_URLS}."),
         (
             r"failed to resolve host",

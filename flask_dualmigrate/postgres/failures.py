@@ -20,11 +20,11 @@ def script_failure(
 
     limits: those it was run with. blockers: the sessions whose lock it waited for.
     """
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return unavailable("finish a script", error)
     told = limit_error(error, limits, script, blockers)
     if told is not None:
         return told
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return unavailable("finish a script", error)
     hint = None
     if isinstance(error, SQLAlchemyError):
         said, hint = server_words(error), server_field(error, "message_hint")

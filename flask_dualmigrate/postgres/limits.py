@@ -27,6 +27,12 @@ log = logging.getLogger(__name__)
 
 _LOCK_NOT_AVAILABLE = "55P03"
 _QUERY_CANCELED = "57014"
+_SESSION_LIMITS = {
+    "25P03": "idle_in_transaction_session_timeout",
+    "25P04": "transaction_timeout",
+}
+"""Code -> the limit of a role, or of the server, that a session was ended for."""
+
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 
 
@@ -160,6 +166,15 @@ def limit_error(
             hint=f"{_END_IT if blockers else _SEE} "
             + how_to_raise("lock_timeout_s", "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S")
             + f" It is tried again up to {limits.lock_retries} times (--lock-retries).",
+        )
+    setting = _SESSION_LIMITS.get(_sqlstate(error) or "")
+    if setting is not None:
+        return ScriptError(
+            f"The PostgreSQL script of revision {script.revision} took longer than the "
+            f"server's {setting} allows: it ended the session",
+            where=script.path,
+            hint="Raise it for the role of the migrations (ALTER ROLE … SET), or in "
+            f'the script: op.execute("SET LOCAL {setting} = 0").',
         )
     # The same state as by pg_cancel_backend(), whose message tells of a user.
     if _sqlstate(error) == _QUERY_CANCELED and "user request" not in str(error):
