@@ -8,6 +8,7 @@ from typing import Any
 from alembic.operations import ops
 
 from ..ops import Todo
+from ..recording import by_class
 from .change import Change
 from .column_changes import add_column, alter_column, drop_column
 from .database_ops import DatabaseOp
@@ -25,19 +26,22 @@ from .table_changes import (
     exclude,
     rename_table,
 )
-from .words import describe
+from .words import describe, entity_words
 
 
 def changes(change: Change) -> list[Statement]:
     """Return what an operation does but for the indexes. Raises Untranslatable."""
     op = change.op
-    translate = _CHANGES.get(type(op))
+    translate = by_class(_CHANGES, op)
     if translate is not None:
         return translate(change)
     if isinstance(op, DatabaseOp):
         return [Comment(f"MongoDB has no {op.kind}, so nothing here: {op.words}.")]
     if isinstance(op, ops.AddConstraintOp):
         return exclude(change, op.to_constraint())
+    entity = entity_words(op)
+    if entity is not None:
+        return [Comment(f"MongoDB has none of these, so nothing here: {entity}.")]
     words = describe(op, change.context.dialect)
     return [Todo(f"Write what stands for: {words}")]
 

@@ -17,6 +17,7 @@ from sqlalchemy.schema import (
 )
 from sqlalchemy.types import NullType, TypeEngine
 
+from ..recording import by_class
 from . import sql_tokens
 from .enums import ChangeEnumOp, enum_type, enums_of
 from .state import (
@@ -55,7 +56,7 @@ def evolve(schema: Schema, op: Any, dialect: Dialect) -> dict[str, TableState]:
         new_name = full_name(op.new_table_name, op.schema, dialect)
         after[new_name] = replace(after.pop(name, TableState(name)), name=new_name)
     else:
-        change = _CHANGES.get(type(op))
+        change = by_class(_CHANGES, op)
         if change is not None:
             after[name] = change(after.get(name, TableState(name)), op, dialect)
     return after

@@ -27,6 +27,7 @@ from .repair import Repair
 from .state import full_name, schema_of
 from .steps import Scope, plain_steps
 from .translate import translate
+from .type_source import implementation_renderer, notes_on_types
 from .walk import table_of
 from .words import describe_all
 
@@ -112,6 +113,7 @@ def _postgres_source(header: Header, proposal: Proposal, connection: Connection)
     upgrade = plain_steps(proposal.upgrade)
     downgrade = plain_steps(proposal.downgrade)
     autogen = proposal.autogen
+    notes = list(notes_on_types(proposal.upgrade, autogen))
     if connection.dialect.name == "postgresql":
         skip = _rendered_by_the_app(autogen)
         plan = plan_enums(proposal.upgrade, connection, skip=skip)
@@ -126,6 +128,8 @@ def _postgres_source(header: Header, proposal: Proposal, connection: Connection)
         schemas = _missing_schemas(proposal, connection)
         upgrade = Repair(up, plan, schemas).steps(proposal.upgrade)
         downgrade = Repair(down, plan.reverse()).steps(proposal.downgrade)
+    autogen.opts["render_item"] = implementation_renderer(autogen, proposal.upgrade)
+    upgrade = [*notes, *upgrade]
     script = proposal.script
     imports = sorted(script.imports) if script is not None else []
     return render_alembic(header, upgrade, downgrade, autogen, imports=imports)

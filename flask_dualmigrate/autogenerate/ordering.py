@@ -14,7 +14,7 @@ from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.engine import Dialect
 
-from ..recording import foreign_key_op
+from ..recording import by_class, foreign_key_op
 from .database_ops import DatabaseOp
 from .postgres_names import foreign_key_name
 from .state import final_name
@@ -97,7 +97,7 @@ def _keys_aside(
         parts: dict[int, list[ops.MigrateOperation]] = {}
         for inner in op.ops:
             parts.setdefault(_rank(inner), []).append(inner)
-        if None in map(_RANKS.get, map(type, op.ops)):
+        if any(by_class(_RANKS, inner) is None for inner in op.ops):
             middle.append(op)  # An app's own operation knows where it stands.
             continue
         for rank, found in (
@@ -113,7 +113,8 @@ def _keys_aside(
 def _rank(op: ops.MigrateOperation) -> int:
     if isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey":
         return 0
-    return _RANKS.get(type(op), _LAST)
+    rank = by_class(_RANKS, op)
+    return _LAST if rank is None else rank
 
 
 def _is(op: ops.MigrateOperation, kind: type[Any]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from alembic.operations import ops
 from sqlalchemy.engine import Dialect
 
+from ..recording import by_class
 from .database_ops import DatabaseOp
 from .enums import ChangeEnumOp
 from .evolve import dropped_name
@@ -34,10 +35,27 @@ def describe(op: Any, dialect: Dialect) -> str:
     table = table_of(op, dialect) or ""
     if isinstance(op, DatabaseOp) and op.words:
         return op.words
-    words = _WORDS.get(type(op))
+    entity = entity_words(op)
+    if entity is not None:
+        return entity
+    words = by_class(_WORDS, op)
     if words is None:
         return f"{type(op).__name__} {table}".strip()
     return words(op, table, dialect)
+
+
+def entity_words(op: Any) -> str | None:
+    """Name the view, function or trigger that an operation is about; None: it is not.
+
+    Source: ReplaceableEntity of alembic_utils.
+    """
+    entity = getattr(op, "target", None)
+    if not hasattr(entity, "to_sql_statement_create"):
+        return None
+    kind = str(getattr(entity, "type_", type(entity).__name__)).replace("_", " ")
+    verb = {"CreateOp": "add", "DropOp": "remove"}.get(type(op).__name__, "change")
+    schema, name = getattr(entity, "schema", None), getattr(entity, "signature", "")
+    return f"{verb} {kind} {f'{schema}.' if schema else ''}{name}".rstrip()
 
 
 def _alter_column(op: ops.AlterColumnOp, table: str, _: Dialect) -> str:

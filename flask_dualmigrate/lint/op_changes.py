@@ -21,7 +21,7 @@ from sqlalchemy.sql import dml
 from sqlalchemy.sql.elements import ClauseElement, ColumnClause, TextClause, conv
 from sqlalchemy.types import Enum, TypeEngine
 
-from ..recording import Call
+from ..recording import Call, by_class
 from .change import Change
 from .narrowing import narrows
 from .sql_changes import changes_of_sql
@@ -39,7 +39,7 @@ def changes_of(calls: Sequence[Call]) -> tuple[Change, ...]:
         was_in_one = call.in_transaction
         number = transaction if call.in_transaction else None
         for part in call.parts:
-            read = _READERS.get(type(part))
+            read = by_class(_READERS, part)
             if read is not None:
                 found += [
                     replace(change, line=call.line, transaction=number)
