@@ -235,6 +235,12 @@ def by_detail(entry: Mapping[str, Any]) -> dict[int, IdList]:
     return {number: entry["ids"].only(keys) for number, keys in groups.items()}
 
 
+ARRAY_HINT = (
+    "Write it with op.transform(collection, fn, keep=True), a Python function per "
+    "document."
+)
+
+
 def refuse_arrays(work: Work, collection: str, *paths: FieldPath) -> None:
     """Refuse documents where a path goes through an array, before anything is written.
 
@@ -248,7 +254,7 @@ def refuse_arrays(work: Work, collection: str, *paths: FieldPath) -> None:
                 {"$expr": is_array},
                 problem=f"have an array at {above}, above {path.text}",
                 field=above,
-                hint="Write it with op.transform(), a Python function per document.",
+                hint=ARRAY_HINT,
             )
 
 

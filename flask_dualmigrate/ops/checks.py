@@ -38,6 +38,11 @@ def field_name(field: Any) -> str:
         raise ScriptError(f"A field's name is a text, not {field!r}")
     if any(not part or part.startswith("$") for part in field.split(".")):
         raise ScriptError(f"MongoDB does not take {field!r} as a field's name")
+    if any(part.endswith("[]") for part in field.split(".")):
+        raise ScriptError(
+            f"{field!r} means the elements of an array, which op.transform() changes: "
+            "a Python function per document"
+        )
     if field.split(".")[0] == "_id":
         raise ScriptError("The _id of a document cannot be changed")
     return field

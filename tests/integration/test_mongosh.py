@@ -141,7 +141,8 @@ def run_normally(db: Db, direction: Direction) -> None:
 def whole_image(db: Db) -> dict[str, Any]:
     """Return what a database holds, the asides and their catalog too."""
     found = image(db, digest_of)
-    for name in db.list_collection_names(filter={"name": {"$regex": "^_aside_"}}):
+    asides = {"name": {"$regex": "^_aside_"}, "type": "collection"}
+    for name in db.list_collection_names(filter=asides):
         indexes = sorted(index["name"] for index in db[name].list_indexes())
         is_catalog = name == "_aside_catalog"
         found[name] = (indexes, _entries(db) if is_catalog else digest_of(db[name]))
@@ -322,6 +323,40 @@ def test_a_downgrade_leaves_alone_what_the_upgrade_left_alone(
         *values,
         "9",
     ]
+
+
+def test_a_dropped_view_is_kept_aside_and_brought_back(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Step(Revision("r1", message="view"), UP, (BackendName.MONGO,))
+    there = {UP: DropCollection("v"), DOWN: CreateCollection("v")}
+    monkeypatch.setattr(
+        f"{__name__}.steps",
+        lambda direction: [dataclasses.replace(step, direction=direction)],
+    )
+    monkeypatch.setattr(f"{__name__}.operations", lambda step: [there[step.direction]])
+    for db in (pair.normal, pair.shell):
+        db.create_collection("v", viewOn="u", pipeline=[{"$match": {"a": 1}}])
+    before = whole_image(pair.shell)
+    normal, shell = pair.run(UP)
+    assert shell == normal
+    assert "v" not in shell
+    assert shell["_aside_catalog"][1][0]["holds"] == "view"
+    normal, shell = pair.run(DOWN)
+    assert shell == normal
+    assert shell["v"] == before["v"]
+
+
+def test_an_array_above_a_field_is_refused(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Step(Revision("r1", message="array"), UP, (BackendName.MONGO,))
+    drop = DropField("t", "lines.price", keep=False)
+    monkeypatch.setattr(f"{__name__}.steps", lambda direction: [step])
+    monkeypatch.setattr(f"{__name__}.operations", lambda step: [drop])
+    pair.shell.t.insert_one({"_id": 1, "lines": [{"price": 1}]})
+    with pytest.raises(AssertionError, match="1 documents of t have an array at lines"):
+        pair.run(UP)
 
 
 def test_values_of_every_type_arrive_as_they_are(

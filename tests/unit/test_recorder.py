@@ -28,6 +28,10 @@ WRONG: dict[str, tuple[Call, str]] = {
     ),
     "field-empty": (lambda op: op.add_field("c", ""), "name is a text"),
     "field-dollar": (lambda op: op.add_field("c", "$a"), "does not take"),
+    "field-elements": (
+        lambda op: op.drop_field("c", "lines[].price"),
+        r"means the elements of an array, which op\.transform\(\) changes",
+    ),
     "field-dots": (lambda op: op.drop_field("c", "a..b"), "does not take"),
     "field-id": (lambda op: op.rename_field("c", "_id", "a"), "_id of a document"),
     "field-to-id": (lambda op: op.copy_field("c", "a", "_id"), "_id of a document"),

@@ -121,8 +121,19 @@ def _drop_index(operation: DropIndex, work: Work) -> Body:
     return body
 
 
+def _refuse_arrays(body: Body, operation: Any, *paths: FieldPath) -> None:
+    """Refuse documents where a path goes through an array, as a normal run does."""
+    for path in paths:
+        for above, is_array in path.arrays:
+            problem = f"have an array at {above}, above {path.text}"
+            name, query = operation.collection, {"$expr": is_array}
+            body.check("refuseAny", name, query, problem, {"field": above})
+
+
 def _add_field(operation: AddField, work: Work) -> Body:
     body, path = _on_documents(operation, work), FieldPath(operation.field)
+    if operation.writes:
+        _refuse_arrays(body, operation, path)
     _find_sources(body, operation, DropField)
     _put_back(body, operation, path)
     if operation.writes:
@@ -139,6 +150,7 @@ def _add_field(operation: AddField, work: Work) -> Body:
 
 def _drop_field(operation: DropField, work: Work) -> Body:
     body, path = _on_documents(operation, work), FieldPath(operation.field)
+    _refuse_arrays(body, operation, path)
     _find_sources(body, operation, CopyField)
     options: dict[str, Any] = {}
     if operation.keep:
@@ -155,6 +167,7 @@ def _drop_field(operation: DropField, work: Work) -> Body:
 def _rename_field(operation: RenameField, work: Work) -> Body:
     body = _on_documents(operation, work)
     old, new = FieldPath(operation.field), FieldPath(operation.new_name)
+    _refuse_arrays(body, operation, old, new)
     if not operation.overwrite:
         _refuse_both(body, operation.collection, old, new)
     unfit = {"$expr": {"$and": [old.present, new.unfit]}}
@@ -175,6 +188,7 @@ def _rename_field(operation: RenameField, work: Work) -> Body:
 def _copy_field(operation: CopyField, work: Work) -> Body:
     body = _on_documents(operation, work)
     source, target = FieldPath(operation.field), FieldPath(operation.target)
+    _refuse_arrays(body, operation, source, target)
     options: dict[str, Any] = {}
     if operation.overwrite:
         _keep(body, operation, work, target.text, Holds.VALUES)
@@ -198,6 +212,7 @@ def _overwritten(old: FieldPath, new: FieldPath) -> dict[str, Any]:
 def _convert_field(operation: ConvertField, work: Work) -> Body:
     body, path = _on_documents(operation, work), FieldPath(operation.field)
     name, to = operation.collection, operation.to
+    _refuse_arrays(body, operation, path)
     _find_sources(body, operation, ConvertField)
     if body.downgrade:
         _convert_what_was_converted(body, work)
