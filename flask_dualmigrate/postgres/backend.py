@@ -51,6 +51,7 @@ from .privileges import require_privileges, require_writable
 from .restore import PostgresRestorer
 from .restore_sqlite import SqliteRestorer
 from .scripts import PostgresScripts
+from .scripts_session import own_connection
 from .sqlite_lock import SqliteLock
 from .versions import applied_below, read_heads, write_heads
 
@@ -224,7 +225,6 @@ class PostgresBackend(PostgresData):
             assert ctx.connection is not None
             reached("postgres.version_row")
             with interruptible(ctx.connection, self._stop):
-                self._check_constraints(ctx.connection)
                 if step.direction is Direction.UPGRADE:
                     self._scripts.verify(step.revision, ctx.connection)
             self._write(ctx.connection, step, started_at, started)
@@ -247,7 +247,7 @@ class PostgresBackend(PostgresData):
     def _run(
         self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
     ) -> None:
-        with self.engine.connect() as connection:
+        with own_connection(self.engine) as connection:
             watch(connection)
             try:
                 run_script(
@@ -256,6 +256,7 @@ class PostgresBackend(PostgresData):
                     self._scripts.of(step.revision),
                     step.direction,
                     before_script=lambda: attempt.begin(connection),
+                    after_script=lambda: attempt.end_script(connection),
                     before_commit=before_commit,
                     guard=lambda: interruptible(connection, self._stop),
                     **self._environment,
@@ -273,10 +274,6 @@ class PostgresBackend(PostgresData):
                 sa.select(now_of(connection))
             ).scalar_one()
         return now
-
-    def _check_constraints(self, connection: Connection) -> None:
-        if self._is_postgres:
-            connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
     def _write(
         self, connection: Connection, step: Step, started_at: datetime, started: float
@@ -334,7 +331,7 @@ class PostgresBackend(PostgresData):
 
     def verify(self, revision: Revision) -> bool:
         """Call it in a transaction that can write nothing, and is rolled back."""
-        with driver_errors("be verified"), self.engine.connect() as connection:
+        with driver_errors("be verified"), own_connection(self.engine) as connection:
             if self._is_postgres:
                 connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             found = self._scripts.verify(revision, connection)

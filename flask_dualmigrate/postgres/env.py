@@ -102,15 +102,16 @@ def run_script(
     direction: Direction,
     *,
     before_script: Callback,
+    after_script: Callback,
     before_commit: Callback,
     guard: Callable[[], AbstractContextManager[None]] = nullcontext,
     **environment_options: Any,
 ) -> None:
     """Run one script in one transaction, the version row with it.
 
-    before_script: called in the transaction, before the script; before_commit: after
-    the script and the version row, as Alembic's on_version_apply callbacks are. guard:
-    held around the script, and no more.
+    before_script, after_script: called in the transaction, just before and after the
+    script; before_commit: after the version row too, as Alembic's on_version_apply
+    callbacks are. guard: held around the script and after_script, and no more.
     """
 
     def steps(heads: Any, context: MigrationContext) -> Sequence[MigrationStep]:
@@ -121,6 +122,7 @@ def run_script(
             before_script()
             with guard():
                 _refuse_undone(direction, function(**arguments))
+                after_script()
 
         step.migration_fn = limited
         return [step]

@@ -22,6 +22,7 @@ from ..revision import BackendName
 from ..stopping import Stop
 from .at_work import end_own, leave, require_free, work_key
 from .blockers import BlockerWatch
+from .scripts_session import Standing
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Attempt:
         self._limits = limits
         self._stop = stop
         self._transaction_id: int | None = None
+        self._standing: Standing | None = None
         self._watch: BlockerWatch | None = None
         self.blockers: tuple[str, ...] = ()
 
@@ -78,13 +80,21 @@ class Attempt:
             sa.func.txid_current(),
             sa.func.pg_backend_pid(),
             sa.func.pg_try_advisory_lock(work_key(self._key)),
+            *Standing.columns(),
         )
-        self._transaction_id, server_pid, taken = connection.execute(query).one()
+        found = connection.execute(query).one()
+        self._transaction_id, server_pid, taken, *values = found
+        self._standing = Standing(tuple(values))
         require_free(taken)
         self._server_pid = server_pid
         if self._limits.lock_timeout_s:
             timeout_s = self._limits.lock_timeout_s
             self._watch = BlockerWatch(self._engine, server_pid, timeout_s)
+
+    def end_script(self, connection: Connection) -> None:
+        """Check what a script has deferred, and undo what it set for our statements."""
+        if self._standing is not None:
+            self._standing.take_again(connection)
 
     def leave(self, connection: Connection) -> None:
         """Say that the session is at work no more, whatever became of the script."""

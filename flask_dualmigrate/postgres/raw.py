@@ -12,10 +12,11 @@ from sqlalchemy import Connection
 from ..errors import DatabaseUnavailable
 
 
-def execute(connection: Connection, sql: bytes) -> None:
+def execute(connection: Connection, sql: bytes | str) -> None:
     """Run a text of several statements, in the transaction of a connection.
 
-    Its percent signs are its own: no parameters are looked for.
+    Bytes are in the client's encoding, text is put into it. Percent signs are its own:
+    no parameters are looked for.
     """
     with _wrapped(connection, sql) as raw, raw.cursor() as cursor:
         cursor.execute(sql)
@@ -40,7 +41,7 @@ def require_copy(connection: Connection) -> None:
 
 
 @contextmanager
-def _wrapped(connection: Connection, sql: bytes) -> Iterator[Any]:
+def _wrapped(connection: Connection, sql: bytes | str) -> Iterator[Any]:
     """Yield the driver's connection; what it raises is as if SQLAlchemy had sent it."""
     raw: Any = connection.connection.driver_connection
     dialect: Any = connection.dialect
@@ -49,7 +50,7 @@ def _wrapped(connection: Connection, sql: bytes) -> Iterator[Any]:
     except dialect.loaded_dbapi.Error as error:
         lost = dialect.is_disconnect(error, raw, None)
         raise sa.exc.DBAPIError.instance(
-            sql.decode(errors="replace"),
+            sql.decode(errors="replace") if isinstance(sql, bytes) else sql,
             None,
             error,
             dialect.loaded_dbapi.Error,
