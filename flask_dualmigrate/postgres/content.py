@@ -11,6 +11,7 @@ from ..backups import BackupFolder, Manifest
 from ..backups.layout import POSTGRES_DUMP, POSTGRES_SCHEMA
 from ..errors import BackupError, DatabaseUnavailable, IntegrityError
 from .dump_data import Rows, data_of
+from .encodings import codec_of
 from .programs import KEY, find_program
 from .schema_text import EMPTY_VIEW, Entry, decode, encoding_of, parse
 
@@ -33,16 +34,20 @@ class Content:
         self._program = program
 
     @cached_property
-    def _schema(self) -> str:
+    def _bytes(self) -> bytes:
         if POSTGRES_SCHEMA not in self._files:
-            return ""
+            return b""
         with self._folder.read(POSTGRES_SCHEMA) as file:
-            return decode(file.read())
+            return file.read()
 
-    @property
+    @cached_property
+    def _schema(self) -> str:
+        return decode(self._bytes)
+
+    @cached_property
     def encoding(self) -> str:
         """The encoding of its text, as PostgreSQL names it."""
-        return encoding_of(self._schema)
+        return encoding_of(self._bytes)
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -91,7 +96,7 @@ class Content:
             return
         with (
             self._folder.read(POSTGRES_DUMP) as dump,
-            data_of(dump, self._program()) as parts,
+            data_of(dump, self._program(), codec_of(self.encoding)) as parts,
         ):
             yield parts
 

@@ -18,10 +18,11 @@ from ..backups import BackedTable, BackupFolder, PostgresPart, Scope, layout
 from ..errors import BackupError, redact
 from ..revision import BackendName
 from ..stopping import Stop
+from .encodings import codec_of
 from .errors import driver_errors
 from .libpq import APPLICATION, Libpq, libpq_of
 from .programs import Program, find_program
-from .schema_text import EMPTY_VIEW, encode
+from .schema_text import EMPTY_VIEW
 from .touched import quoted
 
 _POLL_S = 0.05
@@ -89,6 +90,7 @@ class PostgresDump:
         with self._snapshot() as (connection, snapshot):
             link = libpq_of(connection)
             run = _Run(program, link, snapshot, self._lock_timeout_s, self._stop)
+            run.encoding = str(connection.scalar(sa.text("SHOW server_encoding")))
             tables = [item for item in extent.items if item.existed]
             chosen = [f"--table={_pattern(t.schema or '', t.name)}" for t in tables]
             if extent.scope is Scope.ALL:
@@ -104,7 +106,9 @@ class PostgresDump:
                 run.wait(data, lambda: self._tell(file))
                 run.wait(names, lambda: None)
                 schema.seek(0, os.SEEK_END)
-                schema.writelines(map(_told, connection.scalars(_EMPTY_VIEWS)))
+                empty = connection.scalars(_EMPTY_VIEWS)
+                lines = (f"{EMPTY_VIEW}{view}\n" for view in empty)
+                schema.writelines(line.encode(run.codec) for line in lines)
             self._tell(None)
             version = ".".join(map(str, _server_version(connection)))
         part = PostgresPart(link.database, tuple(applied), rows)
@@ -169,7 +173,9 @@ class PostgresDump:
 
 
 class _Run:
-    """Runs pg_dump into files."""
+    """Runs pg_dump into files. encoding: of the database, as PostgreSQL names it."""
+
+    encoding = "UTF8"
 
     def __init__(
         self,
@@ -186,6 +192,10 @@ class _Run:
         if lock_timeout_s:
             self._more.append(f"--lock-wait-timeout={int(lock_timeout_s * 1000)}")
 
+    @property
+    def codec(self) -> str:
+        return codec_of(self.encoding)
+
     @contextmanager
     def started(
         self, file: IO[bytes], arguments: Sequence[str]
@@ -195,10 +205,13 @@ class _Run:
         In a process group of its own, so that Ctrl-C is ours to answer.
         """
         words = [self._program.path, self._link.argument(), *_ARGUMENTS, *self._more]
+        words += [f"--encoding={self.encoding}"]
+        # It takes names as bytes of that encoding.
+        chosen = [word.encode(self.codec) for word in arguments]
         with tempfile.TemporaryFile() as said:
             try:
                 process = subprocess.Popen(
-                    [*words, *arguments],
+                    [*words, *chosen],
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=said,
@@ -253,10 +266,6 @@ def _pattern(schema: str, name: str) -> str:
     Source: PostgreSQL manual, psql, Patterns.
     """
     return f"{quoted(schema)}.{quoted(name)}"
-
-
-def _told(view: str) -> bytes:
-    return encode(f"{EMPTY_VIEW}{view}\n")
 
 
 def _unreadable(connection: Connection) -> list[str]:

@@ -33,10 +33,12 @@ class Rows:
 
 
 @contextmanager
-def data_of(dump: IO[bytes], program: str) -> Iterator[Iterator[Rows | bytes]]:
+def data_of(
+    dump: IO[bytes], program: str, codec: str
+) -> Iterator[Iterator[Rows | bytes]]:
     """Yield what fills the tables: the rows of one after the other, and statements.
 
-    dump: a file in pg_dump's custom format. program: pg_restore.
+    dump: a file in pg_dump's custom format. program: pg_restore. codec: of its names.
     Raises IntegrityError, with what pg_restore says, if it cannot read the dump; so
     the end must be waited for before anything is committed.
     """
@@ -47,7 +49,7 @@ def data_of(dump: IO[bytes], program: str) -> Iterator[Iterator[Rows | bytes]]:
     ):
         assert process.stdout is not None
         try:
-            yield _Reader(process.stdout).parts()
+            yield _Reader(process.stdout, codec).parts()
         except BaseException:
             process.kill()
             raise
@@ -94,8 +96,9 @@ def unreadable(said: bytes) -> IntegrityError:
 class _Reader:
     """Takes what pg_restore writes apart."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], codec: str) -> None:
         self._stream = stream
+        self._codec = codec
         self._read: list[bytes] = []
 
     def parts(self) -> Iterator[Rows | bytes]:
@@ -115,7 +118,7 @@ class _Reader:
             if statements:
                 yield bytes(statements)
                 statements.clear()
-            name = copy["table"].decode("utf-8", "surrogateescape")
+            name = copy["table"].decode(self._codec, "surrogateescape")
             yield Rows(line, name, self._rows())
         if statements:
             yield bytes(statements)

@@ -12,7 +12,7 @@ from . import live_tables as live
 from .dependents import Dependent, dependents_of, listed
 from .raw import execute
 from .replaced import labels_of
-from .schema_text import Entry, any_of, encode
+from .schema_text import Entry, any_of
 
 _OID = sa.text("SELECT CAST(to_regtype(:quoted) AS oid)")
 
@@ -45,7 +45,7 @@ def bring_labels_back(
             sql = (
                 f"ALTER TYPE {entry.defines} RENAME VALUE {_text(new)} TO {_text(old)}"
             )
-            execute(connection, encode(sql))
+            execute(connection, sql)
 
 
 def _users(connection: Connection, quoted: str) -> list[Dependent]:

@@ -15,6 +15,7 @@ from ..errors import IntegrityError
 from ..journal import Actor, Entry
 from ..revision import Direction, Revision, Status
 from ..text import storable
+from .encodings import fitting
 
 PREFIX = "dualmigrate_"
 _RESTORED = "restored"
@@ -139,21 +140,29 @@ class PostgresJournal:
     ) -> None:
         """Add the row of one attempt; times are the server's, `started_at` is given."""
         actor = Actor.current()
+        values = {
+            "revision": revision.id,
+            "down_revision": ",".join(revision.parents),
+            "description": revision.message,
+            "direction": str(direction),
+            "status": str(status),
+            "stamped": stamped,
+            "started_at": started_at,
+            "finished_at": now_of(connection),
+            "duration_ms": duration_ms,
+            "checksum": checksum,
+            "by": f"{actor.user} (pid {actor.pid})",
+            "host": actor.host,
+            "error": error,
+        }
         connection.execute(
             self._attempts.insert().values(
-                revision=revision.id,
-                down_revision=",".join(revision.parents),
-                description=storable(revision.message),
-                direction=str(direction),
-                status=str(status),
-                stamped=stamped,
-                started_at=started_at,
-                finished_at=now_of(connection),
-                duration_ms=duration_ms,
-                checksum=checksum,
-                by=f"{actor.user} (pid {actor.pid})",
-                host=actor.host,
-                error=None if error is None else storable(error),
+                {
+                    name: fitting(connection, value)
+                    if isinstance(value, str)
+                    else value
+                    for name, value in values.items()
+                }
             )
         )
 

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from .journal import PREFIX
 from .raw import execute
-from .schema_text import encode
 
 _TABLES = sa.text(
     "SELECT n.nspname AS schema, c.relname AS name,"
@@ -119,7 +118,7 @@ def keep_rows(
     quote = connection.dialect.identifier_preparer.quote_identifier
     place = f"{quote(table.schema)}.{quote(name)}"
     sql = f"CREATE TABLE {place} AS SELECT {', '.join(columns)} FROM {table.quoted}"
-    execute(connection, encode(sql))
+    execute(connection, sql)
     return name
 
 
@@ -127,7 +126,7 @@ def try_to(connection: Connection, sql: str, *, unless: Sequence[str]) -> bool:
     """Run a statement; return False where it fails with one of these codes."""
     savepoint = connection.begin_nested()
     try:
-        execute(connection, encode(sql))
+        execute(connection, sql)
     except sa.exc.DBAPIError as error:
         savepoint.rollback()
         if getattr(error.orig, "sqlstate", None) in unless:

@@ -19,6 +19,10 @@ def execute(connection: Connection, sql: bytes | str) -> None:
     no parameters are looked for.
     """
     with _wrapped(connection, sql) as raw, raw.cursor() as cursor:
+        name = getattr(getattr(raw, "info", None), "encoding", "utf-8")
+        codec = "utf-8" if name == "ascii" else name
+        if isinstance(sql, str):
+            sql = sql.encode(codec, "surrogateescape")
         cursor.execute(sql)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -24,7 +25,7 @@ from .live_tables import LiveTable
 from .raw import copy, execute
 from .replaced import split, to_make
 from .rights import Rights, Thing, make_plain, put_back, read_rights
-from .schema_text import KNOWN, Entry, Key, encode
+from .schema_text import KNOWN, Entry, Key
 from .surroundings import around, look, require_unchanged
 
 ASIDE = f"{PREFIX}aside_"
@@ -39,7 +40,6 @@ _ORDER = (
 
 _SETTINGS = {
     "search_path": "",
-    "client_encoding": "UTF8",
     "standard_conforming_strings": "on",
     "check_function_bodies": "off",
     "xmloption": "content",
@@ -50,6 +50,10 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "0",
     "transaction_timeout": "0",
 }
+
+
+_NONE = "SQL_ASCII"
+"""No encoding: bytes, which the driver cannot read names from, nor the server check."""
 
 
 class Replacing:
@@ -100,7 +104,9 @@ class Replacing:
         known = sa.text("SELECT name FROM pg_settings WHERE name = ANY(:names)")
         names = {"names": list(_SETTINGS)}
         there = set(self._connection.execute(known, names).scalars())
-        wanted = {**_SETTINGS, "client_encoding": self._content.encoding}
+        wanted = {**_SETTINGS}
+        if self._content.encoding != _NONE:
+            wanted["client_encoding"] = self._content.encoding
         for name, value in wanted.items():
             if name in there:
                 setting = sa.func.set_config(name, value, True)
@@ -111,7 +117,7 @@ class Replacing:
         if doomed:
             names = ", ".join(table.quoted for table in doomed)
             sql = f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"
-            execute(self._connection, encode(sql))
+            execute(self._connection, sql)
 
     def _keep(self, doomed: list[LiveTable]) -> list[Kept]:
         """Copy the rows of tables that were made since the backup."""
@@ -164,7 +170,7 @@ class Replacing:
                 continue
             if entry.key not in before or (entry.schema, entry.tag) in full:
                 sql = f"REFRESH MATERIALIZED VIEW {entry.defines}"
-                execute(self._connection, encode(sql))
+                execute(self._connection, sql)
 
     def _drop(self, doomed: list[LiveTable], types: list[str]) -> None:
         if self._content.tables is None:
@@ -172,7 +178,7 @@ class Replacing:
             return
         if doomed:
             names = ", ".join(table.quoted for table in doomed)
-            execute(self._connection, encode(f"DROP TABLE {names} CASCADE"))
+            execute(self._connection, f"DROP TABLE {names} CASCADE")
         for name in types:
             live.drop_unless_used(self._connection, "TYPE", name)
 
@@ -184,7 +190,7 @@ class Replacing:
             if not name.partition(".")[2].startswith((spared, f'"{spared}'))
         ]
         for kind, name in sorted(found, key=lambda each: _ORDER.index(each[0])):
-            execute(self._connection, encode(f"DROP {kind} IF EXISTS {name} CASCADE"))
+            execute(self._connection, f"DROP {kind} IF EXISTS {name} CASCADE")
         known = {entry.tag for entry in self._content.entries if entry.kind == "SCHEMA"}
         quote = self._connection.dialect.identifier_preparer.quote_identifier
         for kind, _, tag in present(self._connection):
@@ -193,19 +199,35 @@ class Replacing:
                 live.drop_unless_used(self._connection, "SCHEMA", quote(tag))
 
     def _make(self, entries: list[Entry]) -> None:
+        with self._verbatim():
+            self._make_each(entries)
+
+    def _make_each(self, entries: list[Entry]) -> None:
         for entry in entries:
             self._stop.require()
             if entry.settings:
-                execute(self._connection, encode(entry.settings))
+                execute(self._connection, entry.settings)
             if entry.key[0] in KNOWN or entry.is_derived:
-                execute(self._connection, encode(entry.sql))
+                execute(self._connection, entry.sql)
             else:
                 live.make_unless_there(self._connection, entry.sql)
+
+    @contextmanager
+    def _verbatim(self) -> Iterator[None]:
+        """Send a dump without an encoding as it is, whatever bytes are in it."""
+        if self._content.encoding != _NONE:
+            yield
+            return
+        show = sa.text("SELECT current_setting('client_encoding')")
+        ours = self._connection.scalar(show)
+        execute(self._connection, f"SET LOCAL client_encoding = '{_NONE}'")
+        yield
+        execute(self._connection, f"SET LOCAL client_encoding = '{ours}'")
 
     def _fill(self, chosen: list[Entry]) -> None:
         """Bring the rows in, and see that all of them came."""
         made = {entry.defines for entry in chosen if entry.kind == "TABLE"}
-        with self._content.data() as parts:
+        with self._verbatim(), self._content.data() as parts:
             for part in parts:
                 self._stop.require()
                 if not isinstance(part, Rows):

@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from .live_tables import try_to
 from .raw import execute
-from .schema_text import encode
 
 _OURS = "n.nspname !~ '^pg_(catalog|toast|temp)' AND n.nspname <> 'information_schema'"
 _JOIN = " JOIN pg_catalog.pg_namespace n ON n.oid = "
@@ -134,13 +133,13 @@ def _set(
     place = f"({field}) ON {kind} {name}" if field else f" ON {kind} {name}"
     for grant in sorted(now.granted - wanted, key=str):
         sql = f"REVOKE {grant.privilege}{place} FROM {grant.grantee} CASCADE"
-        execute(connection, encode(sql))
+        execute(connection, sql)
     # The owner first, then who has it from the owner, and may hand it on.
     for grant in sorted(wanted, key=lambda each: (not each.grantable, str(each))):
         option = " WITH GRANT OPTION" if grant.grantable else ""
         sql = f"GRANT {grant.privilege}{place} TO {grant.grantee}{option}"
         if grant.grantor == now.owner or not _as_role(connection, grant.grantor, sql):
-            execute(connection, encode(sql))
+            execute(connection, sql)
 
 
 def _as_role(connection: Connection, role: str, sql: str) -> bool:

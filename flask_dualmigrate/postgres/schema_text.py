@@ -1,7 +1,6 @@
 """What pg_dump writes of a schema, taken apart again: one entry an object.
 
-Each entry has a heading of pg_dump's, which says what it is, and its own SQL. Bytes
-that are no UTF-8 pass through as they are.
+Each entry has a heading of pg_dump's, which says what it is, and its own SQL.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from .encodings import codec_of
+
 _HEADING = re.compile(
     r"^--\n-- (?:Data for )?Name: (?P<tag>.*); Type: (?P<kind>[A-Z ]+); "
     r"Schema: (?P<schema>.*); Owner: .*\n--\n\n",
@@ -17,7 +18,7 @@ _HEADING = re.compile(
 )
 _END = re.compile(r"^--\n-- PostgreSQL database dump complete\n--\n", re.MULTILINE)
 _SETTING = re.compile(r"^SET default_\w+ = .*;\n", re.MULTILINE)
-_ENCODING = re.compile(r"^SET client_encoding = '([\w-]+)';$", re.MULTILINE)
+_ENCODING = re.compile(rb"^SET client_encoding = '([\w-]+)';$", re.MULTILINE)
 _NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),;]+)'
 _DEFINED = re.compile(
     r"\s*CREATE (?:OR REPLACE )?(?:UNLOGGED |FOREIGN )?"
@@ -171,17 +172,14 @@ def any_of(names: list[str]) -> re.Pattern[str]:
 
 
 def decode(content: bytes) -> str:
-    return content.decode("utf-8", "surrogateescape")
+    """Return a dump as text; bytes that its encoding does not have pass through."""
+    return content.decode(codec_of(encoding_of(content)), "surrogateescape")
 
 
-def encode(sql: str) -> bytes:
-    return sql.encode("utf-8", "surrogateescape")
-
-
-def encoding_of(text: str) -> str:
+def encoding_of(content: bytes) -> str:
     """Return the encoding that a dump says it is in, as PostgreSQL names it."""
-    found = _ENCODING.search(text)
-    return found[1] if found else "UTF8"
+    found = _ENCODING.search(content)
+    return found[1].decode() if found else "UTF8"
 
 
 def parse(text: str) -> Iterator[Entry]:

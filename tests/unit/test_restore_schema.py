@@ -51,7 +51,7 @@ def test_each_object_is_an_entry_with_its_sql_and_what_was_set_before() -> None:
     assert ENTRIES[1].settings == "SET default_tablespace = 'fast';\n"
     assert ENTRIES[3].settings.endswith("SET default_tablespace = '';\n")
     assert ENTRIES[-1].sql.strip() == "GRANT SELECT ON TABLE public.orders TO x;"
-    assert encoding_of(SCHEMA) == "LATIN1"
+    assert encoding_of(SCHEMA.encode()) == "LATIN1"
 
 
 def test_what_went_with_a_table_comes_back_and_nothing_else() -> None:
