@@ -9,7 +9,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
 from ..ops import MISSING, ConvertField
-from .apply_fields import keep_values, name_aside, refuse_arrays
+from .apply_fields import keep_values, name_aside, note_arrays, refuse_arrays
 from .aside import Holds
 from .batches import walk_once, walk_until_none_left
 from .conform import refuse_if_any
@@ -112,6 +112,7 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
     )
     problem = f"still have a {path.text} that is no {operation.to}"
     walk_until_none_left(work, walk, write, left=to_be_gone, problem=problem)
+    note_arrays(work, operation.collection, path)
 
 
 def queries(operation: ConvertField, work: Work) -> tuple[Query, Query]:

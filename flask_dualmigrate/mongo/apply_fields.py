@@ -15,7 +15,7 @@ from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
 from .conform import refuse_if_any
 from .handler import Handler, refuse_unwritable
 from .id_list import IdList
-from .paths import FieldPath
+from .paths import Expr, FieldPath
 from .putback import put_values_back, restore_values, take_values_again
 from .ranges import both, ids_in
 from .repeated import refuse_repeated
@@ -44,6 +44,7 @@ class AddFieldHandler(Handler[AddField]):
         put_all_back(work, operation, path, first_phase=0)
         if operation.writes:
             _fill(operation, work, path, phase=len(work.before["sources"]))
+            note_arrays(work, operation.collection, path)
             note_unfit(work, operation.collection, path)
 
     def undo(self, operation: AddField, work: Work) -> None:
@@ -117,6 +118,7 @@ class DropFieldHandler(Handler[DropField]):
             workers=operation.workers,
         )
         walk_until_none_left(work, walk, write, problem=f"still have {path.text}")
+        note_arrays(work, operation.collection, path)
         put_all_back(work, operation, path, first_phase=1)
 
     def why_not(self, operation: DropField, record: StepRecord) -> str | None:
@@ -246,16 +248,35 @@ def refuse_arrays(work: Work, collection: str, *paths: FieldPath) -> None:
 
     There it holds nowhere: the operation would pass, and leave every element as it is.
     """
+    for above, (is_array, path) in _arrays_above(paths).items():
+        refuse_if_any(
+            work,
+            collection,
+            {"$expr": is_array},
+            problem=f"have an array at {above}, above {path.text}",
+            field=above,
+            hint=ARRAY_HINT,
+        )
+
+
+def note_arrays(work: Work, collection: str, *paths: FieldPath) -> None:
+    """Note how many documents got an array above a field while others were written."""
+    for above, (is_array, path) in _arrays_above(paths).items():
+        count = work.db[collection].count_documents({"$expr": is_array})
+        if count:
+            work.note(
+                f"Documents of {collection} that were written meanwhile with an array "
+                f"at {above}, above {path.text}, and stay so: {count}"
+            )
+
+
+def _arrays_above(paths: Sequence[FieldPath]) -> dict[str, tuple[Expr, FieldPath]]:
+    """Return each path above some, once: what is true where it is an array, below."""
+    found: dict[str, tuple[Expr, FieldPath]] = {}
     for path in paths:
         for above, is_array in path.arrays:
-            refuse_if_any(
-                work,
-                collection,
-                {"$expr": is_array},
-                problem=f"have an array at {above}, above {path.text}",
-                field=above,
-                hint=ARRAY_HINT,
-            )
+            found.setdefault(above, (is_array, path))
+    return found
 
 
 def refuse_barred(work: Work, collection: str, path: FieldPath) -> None:
@@ -279,7 +300,9 @@ def note_unfit(work: Work, collection: str, path: FieldPath) -> None:
     """Note how many documents cannot have an embedded field."""
     if path.parent is None:
         return
-    count = work.db[collection].count_documents({"$expr": path.unfit})
+    arrays = {"$or": [is_array for _, is_array in path.arrays]}
+    unfit = {"$and": [path.unfit, {"$not": [arrays]}]}
+    count = work.db[collection].count_documents({"$expr": unfit})
     if count:
         how = "has null above it and stays"
         noun = "document"

@@ -14,6 +14,7 @@ from .apply_fields import (
     enter_values,
     keep_values,
     name_aside,
+    note_arrays,
     note_unfit,
     put_all_back,
     refuse_arrays,
@@ -85,6 +86,7 @@ class RenameFieldHandler(Handler[RenameField]):
         left = {"$expr": old.present}
         problem = f"still have {old.text}"
         walk_until_none_left(work, walk, write, left=left, problem=problem)
+        note_arrays(work, operation.collection, old, new)
         put_all_back(work, operation, old, first_phase=1)
 
     def undo(self, operation: RenameField, work: Work) -> None:
@@ -140,6 +142,7 @@ class CopyFieldHandler(Handler[CopyField]):
             walk_each_once(work, walk, write)
         else:
             walk_until_none_left(work, walk, write, problem=f"still lack {target.text}")
+        note_arrays(work, operation.collection, source, target)
         note_unfit(work, operation.collection, target)
 
     def undo(self, operation: CopyField, work: Work) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 from pymongo.database import Database
 
+from flask_dualmigrate.backend import Progress
 from flask_dualmigrate.errors import OperationError
+from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.ops import (
     AddField,
     ConvertField,
@@ -17,7 +20,7 @@ from flask_dualmigrate.ops import (
     RenameField,
 )
 
-from .mongo_runs import complete, image, run
+from .mongo_runs import REVISION, UP, complete, image, run
 from .test_dry_run import one
 
 Db = Database[Any]
@@ -76,3 +79,37 @@ def test_an_array_below_a_document_is_seen_and_an_empty_one_holds_nothing(
     mongo_db.t.insert_one({"_id": 3, "order": {"lines": [{"price": 1}]}})
     with pytest.raises(OperationError, match="1 document of t have an array at "):
         run(mongo_db, DropField("t", "order.lines.price", keep=False))
+
+
+@pytest.mark.parametrize("operation", THROUGH.values(), ids=THROUGH)
+def test_an_array_that_comes_in_meanwhile_is_told_of(
+    mongo_db: Db, operation: Operation
+) -> None:
+    inner = {"price": 1}
+    mongo_db.t.insert_many(
+        {"_id": n, "total": 3, "lines": {"price": 1.5, "0": inner, "detail": inner}}
+        for n in range(4)
+    )
+
+    def app_writes(progress: Progress) -> None:
+        if progress.done == 2:
+            late = {"_id": 9, "lines": [{"price": 1}]}
+            mongo_db.t.replace_one({"_id": 9}, late, upsert=True)
+
+    runner = OperationRunner(mongo_db, on_progress=app_writes)
+    small: Any = dataclasses.replace(operation, **BATCHES)
+    (step,) = runner.run(REVISION, UP, [small]).steps
+    assert step.notes == (
+        "Documents of t that were written meanwhile with an array at lines, above "
+        f"{place_of(operation)}, and stay so: 1",
+    )
+
+
+BATCHES: dict[str, Any] = {"batch_size": 2}
+
+
+def place_of(operation: Operation) -> str:
+    """Return the field of an operation that has a document above it."""
+    names = ("field", "new_name", "target")
+    paths = [getattr(operation, name, "") for name in names]
+    return next(path for path in paths if "." in path)
