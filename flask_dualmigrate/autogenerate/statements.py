@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 from alembic.operations import ops
+from sqlalchemy.exc import CompileError
 
+from ..literals import sql_with_values
 from ..ops import NOW, Delete, Insert, Todo, Update
 from . import sql, sql_tokens
 from .context import Context, Untranslatable
@@ -78,10 +80,10 @@ def _document(
 def _text_of(text: Any, context: Context) -> str:
     if isinstance(text, str):
         return text.replace("\\:", ":")
-    compiled = text.compile(
-        dialect=context.dialect, compile_kwargs={"literal_binds": True}
-    )
-    return str(compiled)
+    try:
+        return sql_with_values(text, context.dialect)
+    except CompileError:  # a value that SQL has no words for: a place-holder stands
+        return str(text.compile(dialect=context.dialect))
 
 
 def _update(match: re.Match[str], schema: Schema, context: Context) -> list[Statement]:

@@ -21,6 +21,7 @@ from sqlalchemy.sql import dml
 from sqlalchemy.sql.elements import ClauseElement, ColumnClause, TextClause, conv
 from sqlalchemy.types import Enum, TypeEngine
 
+from ..literals import sql_with_values
 from ..recording import Call, by_class
 from .change import Change
 from .narrowing import narrows
@@ -63,12 +64,9 @@ def sql_of(element: Any) -> str:
     if not isinstance(element, ClauseElement):
         return str(element)
     try:
-        compiled = element.compile(
-            dialect=DIALECT, compile_kwargs={"literal_binds": True}
-        )
+        return sql_with_values(element, DIALECT)
     except Exception:  # A value without a literal: its place-holder will do.
-        compiled = element.compile(dialect=DIALECT)
-    return str(compiled)
+        return str(element.compile(dialect=DIALECT))
 
 
 @functools.cache

@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 
 from ..graph import RevisionGraph
 from ..hooks import callbacks, command_options
+from ..literals import write_values
 from ..process_lock import one_script_at_a_time
 from ..revision import Direction
 from ..user_code import why_undone
@@ -53,6 +54,8 @@ def environment(
     given = {**options, **configure, _APPLIED: ours}
     with unconfigured(tree, command_options(x_arg), fn=steps, as_sql=as_sql) as context:
         context.configure(connection=connection, target_metadata=metadata, **given)
+        if as_sql:
+            write_values(context.get_context().impl.dialect)
         yield context
 
 

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script.base import Script
 
 from .. import recording
+from ..literals import write_values
 from ..process_lock import one_script_at_a_time
 from ..revision import Direction
 from .env import NAMED
@@ -77,6 +78,7 @@ def _sql_of(
             "literal_binds": True,
         },
     )
+    write_values(context.impl.dialect)
     context.impl.static_output = lambda text: statements.append(_bare(text))  # type: ignore[method-assign]
     with one_script_at_a_time:
         for operation in operations:

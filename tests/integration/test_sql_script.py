@@ -29,10 +29,20 @@ op.create_table(
     "item",
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("name", sa.Text, nullable=False, server_default="it's 100%"),
+    sa.Column("more", sa.JSON),
 )
 op.bulk_insert(
     sa.table("item", sa.column("id", sa.Integer), sa.column("name", sa.Text)),
     [{"id": 1, "name": "a 'quoted' 5%"}, {"id": 2, "name": "é\\n--"}],
+)
+more = sa.column("more", sa.JSON)
+untyped = sa.table("item", sa.column("id"), sa.column("name"), more)
+op.bulk_insert(untyped, [{"id": 3, "name": "of no type: 1%", "more": {"a": ["'"]}}])
+op.execute(
+    sa.update(untyped).where(untyped.c.id == 3).values(name="b", more={"c": None})
+)
+op.execute(
+    sa.insert(untyped).values([{"id": 4, "name": "d"}, {"id": 5, "name": "e"}])
 )
 """
 INDEX = """

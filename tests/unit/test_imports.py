@@ -30,7 +30,7 @@ STAIR = (
     ("text",),
     ("crashpoints", "errors", "regular_file", "revision"),
     ("stopping", "units", "user_code"),
-    ("events", "hooks", "limits"),
+    ("events", "hooks", "limits", "literals"),
     ("backups", "config", "journal", "lockfile", "ops", "process_lock", "script_file"),
     ("graph", "holder", "restoration"),
     ("backend", "script", "embedded"),

@@ -131,6 +131,16 @@ def test_the_tables_of_earlier_scripts_are_known() -> None:
             'op.insert("items", [{"_id": 1, "name": "a"}, {"_id": 2, "name": "b"}])',
         ),
         (
+            "items = sa.table('items', sa.column('n'))\n"
+            "op.execute(sa.update(items).where(items.c.n.is_(None)).values(n=0))",
+            'op.update("items", {"n": None}, {"$set": {"n": 0}}, keep=True)',
+        ),
+        (
+            "items = sa.table('items', sa.column('n'))\n"
+            "op.execute(sa.update(items).values(n={'a': 1}))",
+            'op.todo("Write what stands for the SQL: UPDATE items SET n=:n")',
+        ),
+        (
             'op.execute("CREATE EXTENSION pg_trgm")',
             "# CREATE EXTENSION pg_trgm: nothing to do in MongoDB.\npass",
         ),
@@ -165,7 +175,7 @@ def test_the_tables_of_earlier_scripts_are_known() -> None:
             "# Foreign key a.b -> items.id: MongoDB has none.",
         ),
     ],
-    ids=range(18),
+    ids=range(20),
 )
 def test_what_a_script_does_is_translated(code: str, expected: str) -> None:
     source = partner(code)
