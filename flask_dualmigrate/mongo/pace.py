@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 
 from ..ops import BATCH_SIZE
 
@@ -22,6 +23,9 @@ _TOLD_APART = 0.2
 
 _CHANGED = 1.5
 """A batch that takes so many times as long as the last one of its size, or as short."""
+
+
+_RECENT_S = 60.0
 
 
 class Pace:
@@ -99,6 +103,26 @@ class Pace:
     def outlived(self, share: float) -> None:
         """Fit the size to a batch that had the time for that part of its documents."""
         self.size = max(1, min(self.tried // 2, int(self.tried * share / 2)))
+
+
+class Recent:
+    """How many documents a second there were in the last minute.
+
+    documents: the count when it begins.
+    """
+
+    def __init__(self, documents: int) -> None:
+        self._marks = deque([(time.monotonic(), documents)])
+
+    def rate(self, documents: int) -> float | None:
+        """Return it for the count as it is now, which may also fall; None at first."""
+        now = time.monotonic()
+        while len(self._marks) > 1 and now - self._marks[1][0] >= _RECENT_S:
+            self._marks.popleft()
+        then, before = self._marks[0]
+        if now - self._marks[-1][0] >= 1:
+            self._marks.append((now, documents))
+        return abs(documents - before) / (now - then) if now > then else None
 
 
 def whole_batches() -> Pace:

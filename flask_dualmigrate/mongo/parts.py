@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from ..backend import Progress
 from ..ops import BATCH_SIZE
 from .best_effort import estimated_count
 from .limit import unhurried
+from .pace import Recent
 from .steps import StepRecord
 from .walk import Walk
 from .work import Work
@@ -178,19 +178,18 @@ class _Tally:
     def __init__(self, work: Work, parts: Sequence[StepRecord]) -> None:
         self._work = work
         self._done = {part.part: part.documents for part in parts}
-        self._began_s, self._began_at = time.monotonic(), sum(self._done.values())
+        self._recent = Recent(sum(self._done.values()))
         self._lock = threading.Lock()
 
     def count(self, part: int | None, progress: Progress) -> None:
         with self._lock:
             self._done[part] = progress.done
             done, record = sum(self._done.values()), self._work.record
-            elapsed_s = time.monotonic() - self._began_s
             whole = dataclasses.replace(
                 progress,
                 done=record.documents + done,
                 total=record.total,
-                rate=(done - self._began_at) / elapsed_s if elapsed_s else None,
+                rate=self._recent.rate(done),
             )
             self._work.bench.on_progress(whole)
 

@@ -21,7 +21,7 @@ from ..revision import Direction
 from ..stopping import NEVER, Stop
 from .aside import Asides
 from .limit import limit
-from .pace import Pace
+from .pace import Pace, Recent
 from .replication import Replication
 from .steps import StepRecord, StepStatus, StepStore
 from .touched import Touched
@@ -75,6 +75,7 @@ class Work:
         self._validated: dict[str, bool] = {}
         self._pending: StepRecord | None = None
         self._began_s, self._began_at = time.monotonic(), draft.documents
+        self._recent = Recent(draft.documents)
 
     @property
     def before(self) -> Mapping[str, Any]:
@@ -210,7 +211,9 @@ class Work:
         elapsed_s = time.monotonic() - self._began_s
         tell = undoing_of if self.record.status is StepStatus.UNDOING else progress_of
         progress = tell(self.record, elapsed_s, since=self._began_at)
-        self.bench.on_progress(dataclasses.replace(progress, ended=ended))
+        recent = self._recent.rate(self.record.documents)
+        rate = progress.rate if ended else recent or progress.rate
+        self.bench.on_progress(dataclasses.replace(progress, rate=rate, ended=ended))
 
 
 def undoing_of(record: StepRecord, elapsed_s: float, *, since: int) -> Progress:

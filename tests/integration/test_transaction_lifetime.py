@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from pymongo.errors import PyMongoError
 
 from flask_dualmigrate.errors import OperationError
-from flask_dualmigrate.ops import Run, Transform
+from flask_dualmigrate.ops import Run, Transform, Update
 
 from .bad_servers import GuardedMongo
 from .mongo_runs import Db, revert, run
@@ -92,3 +94,15 @@ def test_one_document_that_outlives_its_transaction_is_told(db: Db) -> None:
     with pytest.raises(OperationError, match=_LIMIT):
         run(db, Transform("t", slow))
     assert db.t.find_one({}) == {"_id": 0, "n": 0}
+
+
+def test_the_transaction_of_a_dead_client_that_nobody_ends_is_waited_for(
+    db: Db,
+) -> None:
+    with db.client.start_session() as orphan:
+        orphan.start_transaction()
+        db.t.update_many({}, {"$set": {"n": 7}}, session=orphan)
+        result = run(db, Update("t", {}, {"$inc": {"n": 1}}))
+        with suppress(PyMongoError):
+            orphan.abort_transaction()
+    assert result.steps[0].documents == db.t.count_documents({"n": 1}) == 40

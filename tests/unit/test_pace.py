@@ -8,7 +8,7 @@ import pytest
 from bson import ObjectId
 
 from flask_dualmigrate.mongo.exclusion import excludes_itself
-from flask_dualmigrate.mongo.pace import Pace
+from flask_dualmigrate.mongo.pace import Pace, Recent
 
 
 def sizes(
@@ -107,6 +107,21 @@ def test_a_conflict_halves_the_batch() -> None:
     pace = Pace(most=None, seconds=0.5)
     pace.retry()
     assert pace.size == 500
+
+
+def test_the_rate_is_that_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("flask_dualmigrate.mongo.pace.time.monotonic", lambda: now)
+    recent = Recent(100)
+    assert recent.rate(100) is None
+    for _ in range(600):  # ten minutes of 1,000 a second, and two of 10
+        now += 1
+        fast = recent.rate(100 + int(now) * 1000)
+    for _ in range(120):
+        now += 1
+        slow = recent.rate(100 + 600_000 + int(now - 600) * 10)
+    assert fast == pytest.approx(1000)
+    assert slow == pytest.approx(10)
 
 
 SOME = ObjectId("0123456789abcdef01234567")
