@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from pymongo.database import Database
@@ -15,7 +16,8 @@ class Replication:
     """Waits while the secondaries are too far behind.
 
     bound_s: seconds that a secondary may be behind the primary; 0: never wait.
-    A member that is down is not waited for. Where the server does not tell (without the
+    A member that is down is not waited for, and one that is delayed on purpose not for
+    its delay. Where the server does not tell (without the
     privilege clusterMonitor, or on a shared tier), or has no members, there is no
     waiting: each batch is written with a write concern of majority anyway.
     """
@@ -40,10 +42,28 @@ class Replication:
         if status is None:
             self._bound_s = 0.0
             return 0.0
-        optimes: dict[str, list[Any]] = {"PRIMARY": [], "SECONDARY": []}
+        at: dict[str, dict[int, datetime]] = {"PRIMARY": {}, "SECONDARY": {}}
         for member in status["members"]:
-            optimes.get(member["stateStr"], []).append(member["optimeDate"])
-        if not optimes["PRIMARY"] or not optimes["SECONDARY"]:
+            at.get(member["stateStr"], {})[member["_id"]] = member["optimeDate"]
+        if not at["PRIMARY"] or not at["SECONDARY"]:
             return 0.0
-        behind = optimes["PRIMARY"][0] - min(optimes["SECONDARY"])
-        return float(behind.total_seconds())
+        newest = max(at["PRIMARY"].values())
+        behind_s = {
+            number: float((newest - optime).total_seconds())
+            for number, optime in at["SECONDARY"].items()
+        }
+        if max(behind_s.values()) > self._bound_s:
+            for number, delay_s in self._delays_s().items():
+                if number in behind_s:
+                    behind_s[number] -= delay_s
+        return max(behind_s.values())
+
+    def _delays_s(self) -> dict[int, float]:
+        """Return by how many seconds members are behind on purpose."""
+        told = ask(self._admin, {"replSetGetConfig": 1}) or {"config": {"members": []}}
+        return {
+            member["_id"]: float(
+                member.get("secondaryDelaySecs", member.get("slaveDelay", 0))
+            )
+            for member in told["config"]["members"]
+        }

@@ -31,14 +31,16 @@ class Wire:
     """A network before the server.
 
     refuse: what is not passed on. round_trip_s: how long the server is away.
-    slow: command -> seconds that the server takes longer for it. seen: how often each
-    command came by. bytes_sent: of all of them.
+    answers: command -> what is answered in place of the server. slow: command ->
+    seconds that the server takes longer for it. seen: how often each command came by.
+    bytes_sent: of all of them.
     """
 
     def __init__(self) -> None:
         self.refuse: Refuse = lambda name, command: None
         self.round_trip_s = 0.0
         self.slow: dict[str, float] = {}
+        self.answers: dict[str, dict[str, Any]] = {}
         self.seen: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.bytes_sent = 0
@@ -66,10 +68,13 @@ class Wire:
         self.seen[name] += 1
         time.sleep(self.slow.get(name, 0.0))
         why = self.refuse(name, command)
-        if why is None:
+        if why is not None:
+            self.refused[name] += 1
+            body = bson.encode({"ok": 0.0, "code": why[0], "errmsg": why[1]})
+        elif name in self.answers:
+            body = bson.encode({**self.answers[name], "ok": 1.0})
+        else:
             return None
-        self.refused[name] += 1
-        body = bson.encode({"ok": 0.0, "code": why[0], "errmsg": why[1]})
         out = struct.pack("<IB", 0, 0) + body
         return struct.pack("<iiii", 16 + len(out), 1, number, _OP_MSG) + out
 

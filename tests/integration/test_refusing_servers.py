@@ -26,6 +26,7 @@ from .mongo_proxies import Wire, wired
 ADMINISTRATIVE = (
     "killSessions",
     "replSetGetStatus",
+    "replSetGetConfig",
     "connectionStatus",
     "getCmdLineOpts",
     "getParameter",
