@@ -132,8 +132,11 @@ class BackupStore:
     def find(self, name: str) -> Iterator[tuple[BackupFolder, Manifest]]:
         """Open a backup by its name, the begin of it, or "latest".
 
-        Raises UsageError if there is none, or several; IntegrityError if it is broken.
+        Raises UsageError if there is none, or several; IntegrityError if it is broken;
+        BackupError if somebody else could have put it there.
         """
+        if self.root.exists():
+            self._refuse_unsafe()
         with BackupFolder.open(self.root / self._resolve(name)) as folder:
             manifest = folder.manifest()
             if manifest is None:

@@ -228,17 +228,26 @@ def test_the_migrator_reaches_no_other_database(
 def test_a_right_that_a_capped_collection_needs_is_missed_before_the_first_change(
     shop: Shop, live: Live
 ) -> None:
-    live.mongo_db.command(
-        "revokePrivilegesFromRole",
-        shop.migrator,
-        privileges=[
-            {
-                "resource": {"db": live.name, "collection": ""},
-                "actions": ["convertToCapped"],
-            }
-        ],
-    )
-    said = shop.bench(shop.migrator).cli("upgrade", "--yes")
+    said = _upgrade_without(shop, live, "convertToCapped")
     assert said.exit_code == 4, said.output
     assert "no right to convertToCapped; nothing was changed" in said.output
     assert live.mongo_db.list_collection_names() == []
+
+
+def test_a_right_that_an_undo_past_a_validator_needs_is_missed_before_the_first_change(
+    shop: Shop, live: Live
+) -> None:
+    live.mongo_db.create_collection("a", validator={"n": {"$gte": 0}})
+    said = _upgrade_without(shop, live, "bypassDocumentValidation")
+    assert said.exit_code == 4, said.output
+    assert "no right to bypassDocumentValidation; nothing was changed" in said.output
+    assert live.mongo_db.list_collection_names() == ["a"]
+
+
+def _upgrade_without(shop: Shop, live: Live, action: str) -> Any:
+    whole = {"db": live.name, "collection": ""}
+    privileges = [{"resource": whole, "actions": [action]}]
+    live.mongo_db.command(
+        "revokePrivilegesFromRole", shop.migrator, privileges=privileges
+    )
+    return shop.bench(shop.migrator).cli("upgrade", "--yes")

@@ -270,6 +270,18 @@ def test_a_name_of_no_one_backup_is_refused(store: BackupStore, name: str) -> No
         pass
 
 
+def test_a_backup_that_anybody_could_have_put_there_is_not_read(
+    store: BackupStore,
+) -> None:
+    make(store)
+    store.root.chmod(0o777)
+    with (
+        pytest.raises(BackupError, match="everybody may write to it"),
+        store.find("latest"),
+    ):
+        pass
+
+
 def test_a_store_that_is_not_there_is_empty(store: BackupStore) -> None:
     assert store.list() == ()
     assert store.verify() == ()
