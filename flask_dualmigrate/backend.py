@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .backups import BackupFolder, Manifest, MongoPart, PostgresPart, Scope
 from .graph import RevisionGraph
@@ -49,6 +49,14 @@ class State:
     def open_entries(self) -> tuple[Entry, ...]:
         """Return the attempts that were begun and neither finished nor undone."""
         return tuple(entry for entry in self.entries.values() if entry.open)
+
+
+class Dropped(NamedTuple):
+    """A table that a script drops, or with a column one of its columns."""
+
+    table: str
+    schema: str | None = None
+    column: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -393,6 +401,9 @@ class Backend(Protocol):
         applied: ids of the revisions that the database has.
         Raises BackupError if it cannot be read or written.
         """
+
+    def dropped_by_upgrade(self, step: Step) -> tuple[Dropped, ...]:
+        """Return what the upgrade of a revision dropped, and this side did not keep."""
 
     def removes(self, step: Step) -> bool:
         """Return whether a step says that it takes rows or documents from their place.

@@ -11,6 +11,7 @@ from .autogenerate import (
 )
 from .backups import Scope
 from .consistency import contradictions
+from .emptied import told_of_emptied
 from .environment import Environment
 from .errors import UsageError
 from .history import list_branches, list_heads, list_history, place, single
@@ -162,7 +163,7 @@ def _go(
         if dry_run:
             return preview.describe(env, plan, states)
         begun = [name for name, state in states.items() if state.applied]
-        losses = _losses(env, plan, begun)
+        losses = [*_losses(env, plan, begun), *told_of_emptied(env, plan.steps)]
         if confirm is not None and losses and not env.config.allow_destructive:
             confirm(losses)
         if verify:
@@ -181,6 +182,7 @@ def _go(
         ),
         backup=None if env.backup is None else env.backup.name,
         verified=witness.compare() if witness is not None else None,
+        emptied=told_of_emptied(env, [result.step for result in done]),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .backend import PlannedStep, State
+from .emptied import told_of_emptied
 from .environment import Environment
 from .errors import UsageError
 from .plan import Plan, States
@@ -38,6 +39,7 @@ def describe(env: Environment, plan: Plan, states: States) -> PlanResult:
         plan.direction,
         (*taken_back, *_described(env, plan)),
         *env.backups.words(plan),
+        emptied=told_of_emptied(env, plan.steps),
     )
 
 

@@ -48,13 +48,15 @@ class PlanResult:
     """What `upgrade --dry-run` and `downgrade --dry-run` say.
 
     backup: what would be backed up, in words; None: nothing. backup_refused: why that
-    would end the run before anything is changed; None: it would not.
+    would end the run before anything is changed; None: it would not. emptied:
+    as in RunResult.
     """
 
     direction: Direction
     revisions: tuple[PlannedRevision, ...]
     backup: str | None = None
     backup_refused: str | None = None
+    emptied: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -96,12 +98,14 @@ class RunResult:
 
     backup: the name of the one that was made before; None: nothing was to be kept.
     verified: with --verify, what was counted before and after; else None.
+    emptied: what a downgrade made anew and empty, and which backup has it.
     """
 
     direction: Direction
     steps: tuple[DoneStep, ...]
     backup: str | None = None
     verified: Survey | None = None
+    emptied: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

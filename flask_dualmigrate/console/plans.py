@@ -24,6 +24,7 @@ def _(result: PlanResult) -> Iterator[str]:
         yield f"Before that, a backup of {result.backup} would be made."
     if result.backup_refused is not None:
         yield f"It would be refused: {result.backup_refused}."
+    yield from result.emptied
     count = len(result.problems)
     if count:
         noun = "problem" if count == 1 else "problems"

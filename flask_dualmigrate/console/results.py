@@ -56,6 +56,7 @@ def _(result: RunResult) -> Iterator[str]:
         took = duration(step.duration_ms)
         message = one_line(step.message)
         yield f"{verb} {step.revision}  {message}  ({sides}, {took})"
+    yield from result.emptied
     if result.backup is not None:
         yield f"Backup before it: {result.backup}"
     if result.verified is not None:

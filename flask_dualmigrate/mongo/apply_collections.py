@@ -198,11 +198,7 @@ class SetValidatorHandler(Handler[SetValidator]):
         if info is None:
             return {"spare": name_spare(work, operation.collection)}
         refuse_validator(operation.collection, info)
-        previous = {
-            name: info["options"].get(name, default)
-            for name, default in _VALIDATION.items()
-        }
-        return {"previous": previous}
+        return {"previous": _validation_in(info)}
 
     def apply(self, operation: SetValidator, work: Work) -> None:
         if operation.validator is None and "spare" in work.before:
@@ -217,17 +213,33 @@ class SetValidatorHandler(Handler[SetValidator]):
         # What is set, if only to its default, the server does not take away again.
         if not same_bson(wanted, work.before.get("previous")):
             self._modify(work, operation.collection, wanted)
+        info = collection_info(work.db, operation.collection)
+        if info is not None:
+            work.save(checkpoint={"set": _validation_in(info)})
 
     def undo(self, operation: SetValidator, work: Work) -> None:
         previous = work.before.get("previous")
+        info = collection_info(work.db, operation.collection)
         if previous is None:
             remove_created(work, operation.collection)
-        elif collection_info(work.db, operation.collection) is not None:
-            self._modify(work, operation.collection, previous)
+        elif info is not None:
+            now = _validation_in(info)
+            if same_bson(work.record.checkpoint.get("set", now), now):
+                self._modify(work, operation.collection, previous)
+            elif not same_bson(previous, now):
+                work.note(
+                    f"{operation.collection} has another validator now, which stays; "
+                    f"the former one: {shown(previous['validator'])}"
+                )
 
     @staticmethod
     def _modify(work: Work, collection: str, options: Mapping[str, Any]) -> None:
         command(work.db, {"collMod": collection, **options})
+
+
+def _validation_in(info: Mapping[str, Any]) -> dict[str, Any]:
+    options = info["options"]
+    return {name: options.get(name, default) for name, default in _VALIDATION.items()}
 
 
 def note_views(work: Work, collection: str, *, gone: str) -> None:

@@ -30,8 +30,10 @@ from .raw import field_of, id_key, literal_of
 from .repeated import refuse_repeated
 from .steps import StepRecord
 from .target import Target
+from .undoing import note_staying
 from .walk import Batch, Reads, Walk
 from .work import Work
+from .wrote import values_in
 
 _HINT = 'Mend them first, or pass on_error="null", on_error="keep" or using=….'
 
@@ -75,6 +77,7 @@ class ConvertFieldHandler(Handler[ConvertField]):
             _restore(operation, work, aside)
         for source in reversed(work.before["sources"]):
             _take_originals_again(operation, work, source)
+        note_staying(work, operation.collection)
 
 
 def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
@@ -198,8 +201,12 @@ def _take_originals_again(operation: ConvertField, work: Work, aside: str) -> No
     """Undo `_put_originals_back`."""
 
     def take(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
-        _exchange(operation, work, documents, "value", "became", session)
-        unmark(work, aside, IdList.of(documents), session)
+        ids, path = IdList.of(documents), FieldPath(operation.field)
+        there = values_in(work, operation.collection, path, ids, session)
+        done = _exchange(operation, work, documents, "value", "became", session)
+        stays = ids.only(there.keys() - set(done.keys))
+        work.bench.staying.add(work.record, stays, session)
+        unmark(work, aside, ids, session)
 
     drain(work, aside, take, query=PUT_BACK, batch_size=operation.batch_size)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,10 +10,9 @@ from pymongo.client_session import ClientSession
 
 from ..ops import Delete, Transform, Update
 from .apply_fields import keep_values
-from .apply_moves import note_skipped
 from .aside import Holds
-from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
-from .exclusion import excludes_itself
+from .batches import walk_each_once, walk_until_none_left
+from .exclusion import excludes_itself, shape_written
 from .handler import Handler, refuse_unwritable
 from .id_list import IdList
 from .put_documents import taken_ids
@@ -22,19 +20,29 @@ from .putback import drain
 from .ranges import ids_in
 from .raw import id_key
 from .repeated import refuse_repeated, set_by
+from .staying import Why
 from .steps import StepRecord
 from .target import Target
+from .touching import touch
 from .transforming import transformed
+from .undoing import documents, note_left_out, note_staying, undo_batches
 from .views import collection_info
 from .walk import Batch, Reads, Walk
 from .work import Work
+from .wrote import digest_of, digests_of
 
 _STILL_MATCH = "still match the filter"
 _NO_UNDO = "it declares neither undo= nor keep=True"
 
 
 class UpdateHandler(Handler[Update]):
-    """Each batch is one update_many, exactly once, whatever its operators."""
+    """Each batch is one update_many, exactly once, whatever its operators.
+
+    Undoing by `undo=` compares the fields that the two updates write, where these say
+    so; the whole document otherwise, and with `keep=True`.
+    """
+
+    leaves_out = True
 
     def before(self, operation: Update, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
@@ -58,15 +66,21 @@ class UpdateHandler(Handler[Update]):
         def write(work: Work, batch: Batch, session: ClientSession) -> int:
             keep_images(work, batch, batch.documents, session)
             target = Target(work, operation.collection, session)
-            if remembers and not operation.keep:
+            told = remembers and operation.undoable
+            afterwards = told and work.bench.transactions
+            if remembers and not afterwards:
                 touch(work, batch, session)  # first, where no transaction joins them
             done = target.update(batch.query, update)
-            if operation.keep:
+            if afterwards:
                 remember(work, operation, batch, batch.ids, session)
+            elif told:
+                describe(work, operation)
             return done
 
-        reads = Reads.IDS if remembers else Reads.BOUNDS
-        walk = _walk_of(work, operation, Reads.DOCUMENTS if operation.keep else reads)
+        left_out = note_left_out(work, operation.collection)
+        reads = Reads.IDS if remembers or left_out else Reads.BOUNDS
+        reads = Reads.DOCUMENTS if operation.keep else reads
+        walk = _walk_of(work, operation, reads, leaves_out=left_out)
         if until_none_left:
             walk_until_none_left(work, walk, write, problem=_STILL_MATCH)
         else:
@@ -82,16 +96,19 @@ class UpdateHandler(Handler[Update]):
             return
         inverse = work.native(operation.undo)
 
-        def update_back(entry: Mapping[str, Any], session: ClientSession) -> int:
-            target = Target(work, operation.collection, session)
-            target.update(ids_in(entry["ids"]), inverse)
-            return 0
+        def update_back(entry: Mapping[str, Any], session: ClientSession) -> IdList:
+            same, stays = compared(work, operation, entry, session)
+            Target(work, operation.collection, session).update(ids_in(same), inverse)
+            return stays
 
         undo_batches(work, update_back)
+        note_staying(work, operation.collection, leaves_out=True)
 
 
 class TransformHandler(Handler[Transform]):
     """A function of the script per document; what it changed is written in bulk."""
+
+    leaves_out = True
 
     def before(self, operation: Transform, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
@@ -110,7 +127,9 @@ class TransformHandler(Handler[Transform]):
             remember(work, operation, batch, IdList.of(originals), session)
             return len(changed)
 
-        walk_each_once(work, _walk_of(work, operation, Reads.DOCUMENTS), write)
+        left_out = note_left_out(work, operation.collection)
+        walk = _walk_of(work, operation, Reads.DOCUMENTS, leaves_out=left_out)
+        walk_each_once(work, walk, write)
         forget_if_final(work, operation)
 
     def why_not(self, operation: Transform, record: StepRecord) -> str | None:
@@ -122,16 +141,16 @@ class TransformHandler(Handler[Transform]):
             put_images_back(work, operation)
             return
 
-        def transform_back(entry: Mapping[str, Any], session: ClientSession) -> int:
-            found = work.db[operation.collection].find(
-                ids_in(entry["ids"]), session=session
-            )
+        def transform_back(entry: Mapping[str, Any], session: ClientSession) -> IdList:
+            same, stays = compared(work, operation, entry, session)
+            found = work.db[operation.collection].find(ids_in(same), session=session)
             changed = transformed(work, operation, inverse, list(found))
             target = Target(work, operation.collection, session)
             target.replace([new for _, new in changed])
-            return 0
+            return stays
 
         undo_batches(work, transform_back)
+        note_staying(work, operation.collection, leaves_out=True)
 
 
 class DeleteHandler(Handler[Delete]):
@@ -174,22 +193,30 @@ class DeleteHandler(Handler[Delete]):
         drain(work, aside, insert, batch_size=operation.batch_size)
         left = work.db[aside].count_documents({})
         if left:
+            how, they = ("was", "one stays") if left == 1 else ("were", "ones stay")
             work.note(
-                f"{left} deleted documents of {operation.collection} are there again "
-                f"with other contents: the former ones stay in {aside}"
+                f"{documents(left)} of {operation.collection} that {how} deleted "
+                f"came back since: the former {they} in {aside}"
             )
 
 
 DocumentOperation = Update | Transform | Delete
 
 
-def _walk_of(work: Work, operation: DocumentOperation, reads: Reads) -> Walk:
+def _walk_of(
+    work: Work,
+    operation: DocumentOperation,
+    reads: Reads,
+    *,
+    leaves_out: bool = False,
+) -> Walk:
     return Walk(
         operation.collection,
         work.native(operation.filter),
         operation.batch_size,
         reads,
         workers=operation.workers,
+        leaves_out=leaves_out,
     )
 
 
@@ -235,13 +262,47 @@ def remember(
     ids: IdList,
     session: ClientSession,
 ) -> None:
-    """Remember written documents; with keep=True, what they are after the writing."""
+    """Remember written documents, and what they are after the writing."""
     details: list[bytes] = []
-    if operation.keep:
-        found = work.db[operation.collection].find(ids_in(ids), session=session)
-        digests = {id_key(doc): _digest(doc) for doc in found}
-        details = [digests[key] for key in ids.keys]
+    if operation.undoable:
+        details = _digests(work, operation, ids, session)
     touch(work, batch, session, ids=ids, details=details)
+
+
+def describe(work: Work, operation: Update) -> None:
+    """Add what documents are after the writing, where no transaction joins the two."""
+    work.bench.touched.describe(
+        work.record, lambda ids: _digests(work, operation, ids, None)
+    )
+
+
+def _digests(
+    work: Work,
+    operation: Update | Transform,
+    ids: IdList,
+    session: ClientSession | None,
+) -> list[bytes]:
+    shape = None
+    if isinstance(operation, Update) and not operation.keep:
+        shape = shape_written(operation.update, operation.undo)
+    return digests_of(work, operation.collection, ids, session, shape=shape)
+
+
+def compared(
+    work: Work,
+    operation: Update | Transform,
+    entry: Mapping[str, Any],
+    session: ClientSession,
+) -> tuple[IdList, IdList]:
+    """Return the `_id`s of touched documents that are as they were written, and those
+    that were changed since. One that was deleted is in neither.
+    """
+    ids = entry["ids"]
+    now = _digests(work, operation, ids, session)
+    wrote = entry["details"] or now  # none: a crash came between, without transactions
+    there = [each for each in zip(ids.keys, wrote, now, strict=True) if each[2]]
+    same = {key for key, before, after in there if before == after}
+    return ids.only(same), ids.only({key for key, _, _ in there} - same)
 
 
 def forget_if_final(work: Work, operation: Update | Transform) -> None:
@@ -253,23 +314,25 @@ def forget_if_final(work: Work, operation: Update | Transform) -> None:
 def put_images_back(work: Work, operation: Update | Transform) -> None:
     """Replace the documents by what they were, unless they were written since."""
 
-    def replace(entry: Mapping[str, Any], session: ClientSession) -> int:
-        query, aside = ids_in(entry["ids"]), work.db[work.before["aside"]]
-        found = work.db[operation.collection].find(query, session=session)
-        digests = {id_key(doc): _digest(doc) for doc in found}
-        unchanged = {
+    def replace(entry: Mapping[str, Any], session: ClientSession) -> IdList:
+        ids, aside = entry["ids"], work.db[work.before["aside"]]
+        kept = aside.find(ids_in(ids), session=session)
+        images = {id_key(document): document for document in kept}
+        same, changed = compared(work, operation, entry, session)
+        now = _digests(work, operation, changed, session)
+        # The app may have made of a document what undoing would.
+        equal = {
             key
-            for key, digest in zip(entry["ids"].keys, entry["details"], strict=True)
-            if digests.get(key) == digest
+            for key, digest in zip(changed.keys, now, strict=True)
+            if key in images and digest_of(images[key]) == digest
         }
-        kept = aside.find(query, session=session)
-        images = [doc for doc in kept if id_key(doc) in unchanged]
-        Target(work, operation.collection, session).replace(images)
-        aside.delete_many(ids_in(IdList.of(images)), session=session)
-        return len(entry["ids"]) - len(images)
+        back = [images[key] for key in (*same.keys, *equal) if key in images]
+        Target(work, operation.collection, session).replace(back)
+        aside.delete_many(ids_in(IdList.of(back)), session=session)
+        gone = ids.without([*same.keys, *changed.keys])
+        work.bench.staying.add(work.record, gone, session, why=Why.DELETED)
+        return changed.without(equal)
 
-    note_skipped(work, undo_batches(work, replace), operation.collection)
-
-
-def _digest(document: RawBSONDocument) -> bytes:
-    return hashlib.sha256(document.raw).digest()[:16]
+    undo_batches(work, replace)
+    aside = work.before["aside"]
+    note_staying(work, operation.collection, leaves_out=True, aside=aside)

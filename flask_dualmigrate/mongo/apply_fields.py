@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,18 +10,26 @@ from pymongo.client_session import ClientSession
 
 from ..ops import MISSING, NOW, AddField, CopyField, DropField
 from .aside import Holds
-from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
+from .batches import walk_each_once, walk_until_none_left
 from .conform import refuse_if_any
 from .handler import Handler, refuse_unwritable
-from .id_list import IdList
 from .paths import Expr, FieldPath
-from .putback import put_values_back, restore_values, take_values_again
-from .ranges import both, ids_in
+from .putback import (
+    drop_lacking,
+    keep_lacking,
+    put_values_back,
+    restore_values,
+    take_values_again,
+)
 from .repeated import refuse_repeated
 from .steps import StepRecord
 from .target import Target
+from .touching import touch
+from .undoing import note_staying, undo_batches
+from .views import NATIVE
 from .walk import Batch, Reads, Walk
 from .work import Work
+from .wrote import digests_of, take_out_of, value_shape
 
 
 class AddFieldHandler(Handler[AddField]):
@@ -48,25 +55,39 @@ class AddFieldHandler(Handler[AddField]):
             note_unfit(work, operation.collection, path)
 
     def undo(self, operation: AddField, work: Work) -> None:
-        path = FieldPath(operation.field)
-        undo_batches(
-            work,
-            lambda entry, session: take_out_of(
-                work, operation.collection, path, entry, session
-            ),
-        )
+        path, name = FieldPath(operation.field), operation.collection
+        undo_batches(work, lambda *touched: take_out_of(work, name, path, *touched))
         take_all_again(work, operation, path)
+        note_staying(work, name)
 
 
 def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> None:
-    """Give the documents that lack the field its value."""
-    value = value_of(operation, work)
+    """Give the documents that lack the field its value, and remember which it was.
+
+    Not those that lacked it when the upgrade dropped it.
+    """
+    name, sources = operation.collection, tuple(work.before["sources"])
+
+    def update(work: Work, batch: Batch, value: Any, session: ClientSession) -> None:
+        Target(work, name, session).update(batch.query, path.set_to(value))
 
     def write(work: Work, batch: Batch, session: ClientSession) -> int:
-        details = [] if path.parent is None else standing_in(batch)
+        wrote = _constant_of(operation, work)
+        touch(work, batch, session, details=_places(path, batch), wrote=wrote)
+        update(work, batch, {"$literal": wrote}, session)
+        return len(batch.ids)
+
+    def compute(work: Work, batch: Batch, session: ClientSession) -> int:
+        value = value_of(operation, work)
+        shape, transactions = value_shape(value), work.bench.transactions
+        if transactions:  # read afterwards: $rand and $$NOW are not twice the same
+            update(work, batch, value, session)
+            shape = value_shape(path.value)
+        digests = digests_of(work, name, batch.ids, session, shape=shape)
+        details = with_digests(digests, _places(path, batch))
         touch(work, batch, session, details=details)
-        target = Target(work, operation.collection, session)
-        target.update(batch.query, path.set_to(value))
+        if not transactions:
+            update(work, batch, value, session)
         return len(batch.ids)
 
     walk = Walk(
@@ -76,12 +97,24 @@ def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> No
         Reads.DOCUMENTS if path.parent else Reads.IDS,
         shape={"_id": True, "standing": path.standing},
         phase=phase,
+        exempt=sources,
         workers=operation.workers,
     )
     if operation.using is MISSING:
         walk_until_none_left(work, walk, write, problem=f"still lack {path.text}")
     else:
-        walk_each_once(work, walk, write)
+        walk_each_once(work, walk, compute)
+
+
+def _places(path: FieldPath, batch: Batch) -> list[dict[str, Any]]:
+    return [] if path.parent is None else standing_in(batch)
+
+
+def _constant_of(operation: AddField, work: Work) -> Any:
+    """Return the value that all documents of a batch get."""
+    if operation.default is NOW:
+        return work.db.command("hello", codec_options=NATIVE)["localTime"]
+    return work.native(operation.default)
 
 
 class DropFieldHandler(Handler[DropField]):
@@ -101,9 +134,12 @@ class DropFieldHandler(Handler[DropField]):
         path, aside = FieldPath(operation.field), work.before.get("aside")
         if aside is not None:
             enter_values(work, aside, operation.collection, path)
+            if not work.is_downgrade:
+                keep_lacking(work, aside, operation, path)
 
         def write(work: Work, batch: Batch, session: ClientSession) -> int:
             if aside is not None:
+                drop_lacking(work, aside, batch.ids, session)
                 keep_values(work, aside, batch, session)
             target = Target(work, operation.collection, session)
             return target.update(batch.query, [{"$unset": [path.text]}])
@@ -115,11 +151,12 @@ class DropFieldHandler(Handler[DropField]):
             operation.batch_size,
             Reads.BOUNDS if aside is None else Reads.DOCUMENTS,
             shape=shape,
+            phase=1,
             workers=operation.workers,
         )
         walk_until_none_left(work, walk, write, problem=f"still have {path.text}")
         note_arrays(work, operation.collection, path)
-        put_all_back(work, operation, path, first_phase=1)
+        put_all_back(work, operation, path, first_phase=2)
 
     def why_not(self, operation: DropField, record: StepRecord) -> str | None:
         if operation.keep or not record.documents:
@@ -129,6 +166,7 @@ class DropFieldHandler(Handler[DropField]):
     def undo(self, operation: DropField, work: Work) -> None:
         path = FieldPath(operation.field)
         take_all_again(work, operation, path)
+        note_staying(work, operation.collection)
         if operation.keep:
             restore_values(
                 work,
@@ -208,33 +246,18 @@ def keep_values(
         target.replace(kept, upsert=True)
 
 
-def standing_in(batch: Batch) -> list[int]:
-    return [int(document["standing"]) for document in batch.documents]
+def standing_in(batch: Batch) -> list[dict[str, Any]]:
+    return [{"at": int(document["standing"])} for document in batch.documents]
 
 
-def take_out_of(
-    work: Work,
-    collection: str,
-    path: FieldPath,
-    entry: Mapping[str, Any],
-    session: ClientSession,
-) -> int:
-    """Remove a field from touched documents; their details are its `standing`."""
-    for depth, ids in by_detail(entry).items():
-        Target(work, collection, session).update(
-            both(ids_in(ids), {"$expr": path.present}), path.take_out(depth)
-        )
-    return 0
-
-
-def by_detail(entry: Mapping[str, Any]) -> dict[int, IdList]:
-    """Group the ids of touched documents by a number; 0 where there are no details."""
-    if not entry["details"]:
-        return {0: entry["ids"]}
-    groups: dict[int, list[bytes]] = defaultdict(list)
-    for number, key in zip(entry["details"], entry["ids"].keys, strict=True):
-        groups[number].append(key)
-    return {number: entry["ids"].only(keys) for number, keys in groups.items()}
+def with_digests(
+    digests: Sequence[bytes], details: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return details, with the digest of what each document got. details: or none."""
+    places = details or [{}] * len(digests)
+    return [
+        {**place, "is": digest} for place, digest in zip(places, digests, strict=True)
+    ]
 
 
 ARRAY_HINT = (

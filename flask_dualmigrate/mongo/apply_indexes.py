@@ -18,10 +18,11 @@ from .failures import (
     INDEX_OPTIONS_CONFLICT,
     NAMESPACE_NOT_FOUND,
     duplicate_of,
+    shown,
 )
 from .handler import Handler, name_spare, remove_created
 from .special import refuse_index, refuse_indexes
-from .views import collection_info, command, exact_view, index_specs
+from .views import collection_info, command, exact_view, index_specs, same_bson
 from .work import Work
 
 
@@ -44,11 +45,18 @@ class CreateIndexHandler(Handler[CreateIndex]):
             **work.native(operation.options),
         }
         build(work, operation.collection, spec)
+        built = index_specs(work.db, operation.collection).get(operation.name)
+        work.save(checkpoint={"built": built})
 
     def undo(self, operation: CreateIndex, work: Work) -> None:
-        if not work.before["existed"]:
-            drop(work, operation.collection, operation.name)
-        remove_created(work, operation.collection)
+        name, built = operation.collection, work.record.checkpoint.get("built")
+        there = index_specs(work.db, name).get(operation.name)
+        if not work.before["existed"] and there is not None:
+            if built is None or same_bson(built, there):
+                drop(work, name, operation.name)
+            else:
+                work.note(f"{name} has another index {operation.name} now, which stays")
+        remove_created(work, name)
 
 
 class DropIndexHandler(Handler[DropIndex]):
@@ -77,10 +85,16 @@ class DropIndexHandler(Handler[DropIndex]):
             work.note(f"{operation.collection} had no index {operation.name}")
 
     def undo(self, operation: DropIndex, work: Work) -> None:
-        spec = dict(work.before.get("spec", {}))
-        if spec and collection_info(work.db, operation.collection) is not None:
-            spec.pop("ns", None)  # listed by servers before 4.4, refused by later ones
-            build(work, operation.collection, spec)
+        spec, name = dict(work.before.get("spec", {})), operation.collection
+        if not spec or collection_info(work.db, name) is None:
+            return
+        spec.pop("ns", None)  # listed by servers before 4.4, refused by later ones
+        there = index_specs(work.db, name).get(operation.name)
+        if there is None or same_bson(there, spec):
+            build(work, name, spec)
+        else:
+            told = f"{name} has another index {operation.name} now, which stays"
+            work.note(f"{told}; the former one is not built again: {shown(spec)}")
 
 
 def build(work: Work, collection: str, spec: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bson
@@ -11,9 +11,8 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
 from ..ops import Insert
-from .batches import undo_batches
 from .handler import Handler, name_spare, refuse_unwritable, remove_created
-from .id_list import IdList
+from .id_list import IdList, value_of
 from .put_documents import (
     deleted_by_upgrade,
     put_documents_back,
@@ -23,25 +22,27 @@ from .put_documents import (
 )
 from .ranges import ids_in
 from .raw import id_key
+from .undoing import note_left_out, note_staying, part_of, undo_batches
 from .views import EXACT, collection_info, ensure_collection
 from .work import Work
+from .wrote import digest_of, digests_of
 
 
 class InsertHandler(Handler[Insert]):
-    """The ids that were given are remembered, and are what undoing deletes.
+    """What was given is remembered, and is what undoing deletes.
 
     In a downgrade, what the upgrade deleted from the collection comes back first.
     """
 
+    leaves_out = True
     batch_size = 1000
 
     def before(self, operation: Insert, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
         work.native(list(operation.documents))
-        # Chosen once: a batch that is done again has the same ids.
-        ids = [ObjectId() for _ in operation.documents]
         found: dict[str, Any] = {
-            "ids": ids,
+            # Chosen once: a batch that is done again has the same ids.
+            "ids": _choose_ids(operation, work),
             "sources": deleted_by_upgrade(work, operation),
         }
         if collection_info(work.db, operation.collection) is None:
@@ -53,6 +54,7 @@ class InsertHandler(Handler[Insert]):
         put_documents_back(work, operation.collection)
         if work.record.total is None:
             work.save(total=len(operation.documents))
+        note_left_out(work, operation.collection)
 
         def insert_next(session: ClientSession) -> int:
             done = work.record.documents
@@ -62,7 +64,8 @@ class InsertHandler(Handler[Insert]):
                 _document({"_id": _id, **work.native(document)})
                 for _id, document in zip(ids, documents, strict=True)
             ]
-            new = without_those_back(work, operation.collection, given, session)
+            new = _but_those_staying(work, given, session)
+            new = without_those_back(work, operation.collection, new, session)
             if new:
                 self._insert(work, operation.collection, new, session)
             if given:
@@ -80,27 +83,76 @@ class InsertHandler(Handler[Insert]):
         session: ClientSession,
     ) -> None:
         """Insert a batch; the rest of it, where a crash came between two writes."""
-        work.bench.touched.add(work.record, IdList.of(documents), session)
-        if not work.bench.transactions:
+        ids, transactions = IdList.of(documents), work.bench.transactions
+        wrote, new = [digest_of(document) for document in documents], documents
+        if not transactions:
+            self._remember(work, ids, wrote, session)
             there = taken_ids(work, collection, documents, session)
-            documents = [doc for doc in documents if id_key(doc) not in there]
-        if documents:
+            new = [doc for doc in documents if id_key(doc) not in there]
+        if new:
             work.db[collection].insert_many(
-                documents,
+                new,
                 bypass_document_validation=work.bypasses(collection) or None,
                 session=session,
             )
+        if transactions:  # the server fills in empty timestamps
+            wrote = digests_of(work, collection, ids, session)
+            self._remember(work, ids, wrote, session)
+
+    @staticmethod
+    def _remember(
+        work: Work, ids: IdList, wrote: Sequence[bytes], session: ClientSession
+    ) -> None:
+        details = [{"is": digest} for digest in wrote]
+        work.bench.touched.add(work.record, ids, session, details=details)
 
     def undo(self, operation: Insert, work: Work) -> None:
-        def delete(entry: Mapping[str, Any], session: ClientSession) -> int:
-            if entry["details"]:
-                return take_documents_again(work, operation.collection, entry, session)
-            target = work.db[operation.collection]
-            target.delete_many(ids_in(entry["ids"]), session=session)
-            return 0
+        name = operation.collection
+
+        def delete(entry: Mapping[str, Any], session: ClientSession) -> IdList:
+            ids: IdList = entry["ids"]
+            now = digests_of(work, name, ids, session)
+            wrote = [detail["is"] for detail in entry["details"]]
+            there = list(zip(ids.keys, wrote, now, strict=True))
+            same = {key for key, before, after in there if before == after}
+            take_documents_again(work, name, part_of(entry, same.__contains__), session)
+            work.db[name].delete_many(ids_in(ids.only(same)), session=session)
+            return ids.only(key for key, _, after in there if after).without(same)
 
         undo_batches(work, delete)
-        remove_created(work, operation.collection)
+        # In a collection that goes aside whole, none stays.
+        if not remove_created(work, name):
+            note_staying(work, name, leaves_out=True)
+
+
+def _choose_ids(operation: Insert, work: Work) -> list[Any]:
+    """Return an `_id` for each document, in case it has none.
+
+    One that stays of an earlier run, as it was changed since, keeps its own.
+    """
+    staying = list(work.bench.staying.left(work.record)) if work.record.again else []
+    ids: list[Any] = []
+    for document in operation.documents:
+        native = work.native(document)
+        chosen = ObjectId()
+        for each in staying if "_id" not in native else ():
+            _id, wrote = value_of(each[0]), each[1]
+            if digest_of(_document({"_id": _id, **native})) == wrote:
+                staying.remove(each)
+                chosen = _id
+                break
+        ids.append(chosen)
+    return ids
+
+
+def _but_those_staying(
+    work: Work, given: Sequence[RawBSONDocument], session: ClientSession
+) -> list[RawBSONDocument]:
+    """Return the documents without those that stay of an earlier run."""
+    if not work.record.again:
+        return list(given)
+    staying = work.bench.staying.known(work.record, IdList.of(given), session)
+    return [document for document in given if id_key(document) not in staying]
 
 
 def _document(document: Mapping[str, Any]) -> RawBSONDocument:

@@ -21,24 +21,33 @@ from .apply_fields import (
     refuse_barred,
     standing_in,
     take_all_again,
-    take_out_of,
     values_of_upgrade,
+    with_digests,
 )
-from .batches import touch, undo_batches, walk_each_once, walk_until_none_left
+from .batches import walk_each_once, walk_until_none_left
 from .conform import refuse_if_any
 from .handler import Handler, refuse_unwritable
 from .id_list import IdList
 from .paths import FieldPath, Stages
+from .putback import note_leftovers
 from .ranges import Query, both, ids_in
 from .raw import id_key, literal_of
 from .repeated import refuse_repeated
 from .target import Target
+from .touching import touch
+from .undoing import note_left_out, note_staying, part_of, undo_batches
 from .walk import Batch, Reads, Walk
 from .work import Work
+from .wrote import digests_of, is_as_written, take_out_of, value_shape, values_in
 
 
 class RenameFieldHandler(Handler[RenameField]):
-    """Within one parent the field keeps its place; else it moves to the new parent."""
+    """Within one parent the field keeps its place; else it moves to the new parent.
+
+    Undoing moves the value back that stands there now, also one of the app's.
+    """
+
+    leaves_out = True
 
     def before(self, operation: RenameField, work: Work) -> Mapping[str, Any]:
         old, new = FieldPath(operation.field), FieldPath(operation.new_name)
@@ -53,6 +62,7 @@ class RenameFieldHandler(Handler[RenameField]):
             operation.collection,
             {"$expr": {"$and": [old.present, new.unfit]}},
             problem=f"have no document that {new.text} could stand in",
+            leaves_out=True,
         )
         sources = values_of_upgrade(work, operation, RenameField.verb)
         found: dict[str, Any] = {"sources": sources}
@@ -82,6 +92,7 @@ class RenameFieldHandler(Handler[RenameField]):
             Reads.DOCUMENTS if aside or old.parent != new.parent else Reads.IDS,
             shape=shape_of(old, new),
             workers=operation.workers,
+            leaves_out=note_left_out(work, operation.collection),
         )
         left = {"$expr": old.present}
         problem = f"still have {old.text}"
@@ -93,14 +104,17 @@ class RenameFieldHandler(Handler[RenameField]):
         old, new = FieldPath(operation.field), FieldPath(operation.new_name)
         take_all_again(work, operation, old)
 
-        def move_back(entry: Mapping[str, Any], session: ClientSession) -> int:
+        def move_back(entry: Mapping[str, Any], session: ClientSession) -> IdList:
             return _move_back(work, operation.collection, old, new, entry, session)
 
-        note_skipped(work, undo_batches(work, move_back), operation.collection)
+        undo_batches(work, move_back)
+        _note(work, operation.collection, new)
 
 
 class CopyFieldHandler(Handler[CopyField]):
     """What the copy overwrites goes aside."""
+
+    leaves_out = True
 
     def before(self, operation: CopyField, work: Work) -> Mapping[str, Any]:
         source, target = FieldPath(operation.field), FieldPath(operation.target)
@@ -124,7 +138,9 @@ class CopyFieldHandler(Handler[CopyField]):
         def write(work: Work, batch: Batch, session: ClientSession) -> int:
             if aside is not None:
                 keep_values(work, aside, batch, session, overwritten_in(batch))
-            details = standing_in(batch)
+            name, copied = operation.collection, value_shape(source.value)
+            digests = digests_of(work, name, batch.ids, session, shape=copied)
+            details = with_digests(digests, standing_in(batch))
             touch(work, batch, session, details=details)
             stages = target.set_to(source.value)
             Target(work, operation.collection, session).update(batch.query, stages)
@@ -137,6 +153,7 @@ class CopyFieldHandler(Handler[CopyField]):
             Reads.DOCUMENTS,
             shape=shape_of(source, target),
             workers=operation.workers,
+            leaves_out=note_left_out(work, operation.collection),
         )
         if operation.overwrite:
             walk_each_once(work, walk, write)
@@ -148,16 +165,50 @@ class CopyFieldHandler(Handler[CopyField]):
     def undo(self, operation: CopyField, work: Work) -> None:
         path = FieldPath(operation.target)
 
-        def take_out(entry: Mapping[str, Any], session: ClientSession) -> int:
-            kept = _kept(work, entry, session)
-            Target(work, operation.collection, session).update_each(
-                (doc, path.set_to(literal_of(doc, "value"))) for doc in kept.values()
-            )
-            _remove_kept(work, kept, session)
-            fresh = _without(entry, kept)
-            return take_out_of(work, operation.collection, path, fresh, session)
+        def take_out(entry: Mapping[str, Any], session: ClientSession) -> IdList:
+            kept, name = _kept(work, entry, session), operation.collection
+            over = part_of(entry, lambda key: key in kept)
+            fresh = part_of(entry, lambda key: key not in kept)
+            stays = _put_over(work, name, path, over, kept, session)
+            fresh_stays = take_out_of(work, name, path, fresh, session)
+            return IdList.joined([stays, fresh_stays])
 
         undo_batches(work, take_out)
+        _note(work, operation.collection, path)
+
+
+def _note(work: Work, collection: str, path: FieldPath) -> None:
+    """Note what undoing left, and what is kept of the values that were written over."""
+    note_staying(work, collection, leaves_out=True)
+    if (aside := work.before.get("aside")) is not None:
+        note_leftovers(work, aside, collection, path)
+
+
+def _put_over(
+    work: Work,
+    collection: str,
+    path: FieldPath,
+    entry: Mapping[str, Any],
+    kept: Mapping[bytes, RawBSONDocument],
+    session: ClientSession,
+) -> IdList:
+    """Put values back over their copies, but where a copy was changed since.
+
+    Returns the `_id`s of those documents.
+    """
+    ids: IdList = entry["ids"]
+    fields = values_in(work, collection, path, ids, session)
+    details = zip(ids.keys, entry["details"], strict=True)
+    same = {
+        key: kept[key]
+        for key, detail in details
+        if key in fields and is_as_written(fields[key], detail, None)
+    }
+    Target(work, collection, session).update_each(
+        (doc, path.set_to(literal_of(doc, "value"))) for doc in same.values()
+    )
+    _remove_kept(work, same, session)
+    return ids.only(fields.keys() - same.keys())
 
 
 ID_ONLY: Mapping[str, Any] = {"_id": True}
@@ -180,6 +231,7 @@ def refuse_both(work: Work, collection: str, old: FieldPath, new: FieldPath) -> 
         problem=f"have both {old.text} and {new.text}",
         field=new.text,
         hint="overwrite=True writes over the second, and keeps its value aside.",
+        leaves_out=True,
     )
 
 
@@ -190,15 +242,6 @@ def having_both(old: FieldPath, new: FieldPath) -> Query:
 def overwritten_in(batch: Batch) -> list[RawBSONDocument]:
     """Return those documents of a batch whose target field has a value already."""
     return [document for document in batch.documents if "value" in document]
-
-
-def note_skipped(work: Work, count: int, collection: str) -> None:
-    if count:
-        how = "was changed since, and stays so"
-        noun = "document"
-        if count > 1:
-            noun, how = "documents", "were changed since, and stay so"
-        work.note(f"{count} {noun} of {collection} {how}")
 
 
 def shape_of(old: FieldPath, new: FieldPath) -> dict[str, Any]:
@@ -237,14 +280,20 @@ def _move_back(
     new: FieldPath,
     entry: Mapping[str, Any],
     session: ClientSession,
-) -> int:
-    """Undo the renaming of one batch; return how many documents changed since."""
-    movable = {"$expr": {"$and": [new.present, old.absent]}}
-    query = both(ids_in(entry["ids"]), movable)
+) -> IdList:
+    """Undo the renaming of one batch.
+
+    Returns the `_id`s of the documents that have something where the old field was.
+    """
+    ids = ids_in(entry["ids"])
+    barred = {"$expr": {"$and": [new.present, {"$not": [old.absent]}]}}
+    there = work.db[collection].find(both(ids, barred), ID_ONLY, session=session)
+    stays = IdList.of(there)
+    query = both(ids, {"$expr": {"$and": [new.present, old.absent]}})
     if not entry["details"] and "aside" not in work.before:
         stages = new.rename_to(old.parts[-1])
-        done = Target(work, collection, session).update(query, stages)
-        return len(entry["ids"]) - done
+        Target(work, collection, session).update(query, stages)
+        return stays
     found = work.db[collection].find(query, ID_ONLY, session=session)
     ready = {id_key(document): document for document in found}
     kept = _kept(work, entry, session)
@@ -255,7 +304,7 @@ def _move_back(
         for key, document in ready.items()
     )
     _remove_kept(work, {key: kept[key] for key in kept if key in ready}, session)
-    return len(keys) - len(ready)
+    return stays
 
 
 def _stages_back(
@@ -298,12 +347,3 @@ def _remove_kept(
     if kept:
         ids = IdList.of(kept.values())
         work.db[work.before["aside"]].delete_many(ids_in(ids), session=session)
-
-
-def _without(entry: Mapping[str, Any], kept: Mapping[bytes, Any]) -> dict[str, Any]:
-    """Return an entry of touched documents without those that the aside keeps."""
-    details = zip(entry["ids"].keys, entry["details"], strict=True)
-    return {
-        "ids": entry["ids"].without(kept),
-        "details": [detail for key, detail in details if key not in kept],
-    }

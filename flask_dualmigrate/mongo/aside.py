@@ -196,6 +196,18 @@ class Asides:
         drop(self._db, name)
         self.forget(name)
 
+    @around("mongo.asides.supersede")
+    def supersede(self, revision: str) -> None:
+        """Leave to people what earlier upgrades kept for a revision's downgrade."""
+        self._catalog.update_many(
+            {
+                "revision": revision,
+                "direction": str(Direction.UPGRADE),
+                "open": True,
+            },
+            {"$set": {"open": False}},
+        )
+
     @around("mongo.asides.settle")
     def settle(self, revision: str, direction: Direction) -> None:
         """Tidy up when a revision is complete on both sides.

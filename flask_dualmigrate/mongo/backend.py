@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from ..backend import (
@@ -368,7 +369,12 @@ class MongoBackend(MongoData):
             # Its records would be taken for work that is done, by a later run.
             runner.settle(entry.revision, entry.direction)
         self._lock.require()
-        runner.fenced(lambda session: self._journal.stamp(marks, session))
+
+        def write(session: ClientSession) -> None:
+            self._journal.stamp(marks, session)
+            runner.stamp([*marks], session)
+
+        runner.fenced(write)
 
     def decide(self, revision_id: str, step: int, *, done: bool) -> None:
         """Settle a step in doubt: it did its work, or is to be called again.

@@ -7,8 +7,6 @@ nothing matches any more; and each document once, what the app inserts meanwhile
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
@@ -19,19 +17,13 @@ from .conform import ids_left, refuse_if_any
 from .id_list import ODD, IdList
 from .late import catch_up
 from .listed import listed_in
-from .pace import Pace, whole_batches
+from .pace import Pace
 from .parts import join_parts, walk_in_parts
 from .ranges import Query
+from .touching import Write, write_batch
 from .views import as_bytes, collection_info
 from .walk import Batch, Walk, end_of, read
 from .work import Work
-
-Write = Callable[[Work, Batch, ClientSession], int]
-"""Does the work of a batch in its transaction; returns how many documents it wrote.
-
-It may be called again with the same batch, after the transaction was aborted; and by
-several threads at once, each with a Work of its own.
-"""
 
 _COUNT_MS = 2000
 _ROUNDS = 100
@@ -39,12 +31,16 @@ _FEW = 10_000
 """Documents left after a round, up to which their `_id`s are compared."""
 
 
-def walk_once(work: Work, walk: Walk, write: Write) -> None:
-    """Pass over a collection once, unless an earlier run completed that phase."""
+def walk_once(work: Work, walk: Walk, write: Write, *, expected: bool = True) -> None:
+    """Pass over a collection once, unless an earlier run completed that phase.
+
+    expected: whether its documents are those that the progress counts.
+    """
     if _behind(work, walk):
         return
     walk = _as_stored(work, walk)
-    _expect(work, walk)
+    if expected:
+        _expect(work, walk)
     pass_over(work, walk, write)
     _leave(work, walk)
 
@@ -75,7 +71,14 @@ def walk_until_none_left(
     for _ in range(_ROUNDS):
         whole_round = not _is_under_way(work)
         written = pass_over(work, walk, write)
-        now = ids_left(work, walk.collection, left, at_most=_FEW, exempt=walk.exempt)
+        now = ids_left(
+            work,
+            walk.collection,
+            left,
+            at_most=_FEW,
+            exempt=walk.exempt,
+            leaves_out=walk.leaves_out,
+        )
         are_new = before is not None and set(now.keys).isdisjoint(before.keys)
         if not now or (are_new and len(before or ()) <= len(now) < _FEW):
             if now:
@@ -90,7 +93,14 @@ def walk_until_none_left(
         before = now
         number = work.record.checkpoint.get("round", 0) + 1
         work.save(checkpoint={"phase": walk.phase, "round": number})
-    refuse_if_any(work, walk.collection, left, problem=problem, exempt=walk.exempt)
+    refuse_if_any(
+        work,
+        walk.collection,
+        left,
+        problem=problem,
+        exempt=walk.exempt,
+        leaves_out=walk.leaves_out,
+    )
 
 
 def walk_each_once(work: Work, walk: Walk, write: Write) -> None:
@@ -194,64 +204,14 @@ def _next_batch(
     if batch is None:
         return None
     pace.tried = len(batch.ids) or pace.size
-    documents = 0 if batch.is_empty else write(work, batch, session)
+    documents = write_batch(work, batch, write, session)
     work.checkpoint(session, {**place, "last": batch.last}, documents=documents)
     return batch
 
 
-def touch(
-    work: Work,
-    batch: Batch,
-    session: ClientSession,
-    *,
-    ids: Sequence[Any] | None = None,
-    details: Sequence[Any] = (),
-) -> None:
-    """Remember the documents of a batch that were written, so that they can be undone.
-
-    ids: those written; all of the batch unless given. details: as in Touched.
-    """
-    place: dict[str, Any] = (
-        {"reach": batch.reach} if batch.of is None else {"of": batch.of}
-    )
-    if ids is None:
-        ids = batch.ids
-    elif len(ids) < len(batch.ids):
-        written = IdList.like(ids).keys
-        place["others"] = IdList.like(batch.ids).without(written)
-    work.bench.touched.add(work.record, ids, session, details=details, **place)
-
-
-def undo_batches(
-    work: Work, undo: Callable[[Mapping[str, Any], ClientSession], int]
-) -> int:
-    """Undo what was touched, newest batch first; return how many documents were left.
-
-    A batch that takes longer than a transaction may live is undone in smaller ones.
-
-    undo: takes an entry of Touched (`ids`, `details`), returns how many of its
-    documents it left alone, because they were written since.
-    """
-    skipped, pace = 0, whole_batches()
-
-    def attempt(session: ClientSession) -> int | None:
-        entry = work.bench.touched.last(work.record, session, at_most=pace.size)
-        if entry is None:
-            return None
-        pace.tried = len(entry["ids"])
-        left = undo(entry, session) if entry["ids"] else 0
-        work.bench.touched.take_off(entry, session)
-        work.checkpoint(session, {}, documents=left - len(entry["ids"]))
-        return left
-
-    while (left := work.transact_some(pace, attempt)) is not None:
-        skipped += left
-    return skipped
-
-
 def _expect(work: Work, walk: Walk) -> None:
     """Count what a walk will pass over, for the progress; not for long."""
-    if work.record.total is not None or walk.phase:
+    if work.record.total is not None:
         return
     target = work.db[walk.collection]
     try:

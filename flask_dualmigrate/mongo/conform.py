@@ -10,7 +10,8 @@ from bson.raw_bson import RawBSONDocument
 from ..errors import OperationError
 from .failures import shown
 from .id_list import IdList
-from .ranges import Query
+from .ranges import Query, both
+from .raw import as_array, as_document
 from .work import Work
 
 _SAMPLES = 5
@@ -25,12 +26,15 @@ def refuse_if_any(
     field: str | None = None,
     hint: str | None = None,
     exempt: Sequence[str] = (),
+    leaves_out: bool = False,
 ) -> None:
     """Raise OperationError if documents match, with their number and a few of them.
 
-    field: a path whose values are shown beside the `_id`s. exempt: as in Walk.
+    field: a path whose values are shown beside the `_id`s. exempt, leaves_out: as in
+    Walk.
     """
     shape = {"_id": True} | ({"value": f"${field}"} if field else {})
+    query = both(query, _but_those_staying(work, leaves_out))
     samples = _samples(work, collection, query, shape, exempt)
     if not samples:
         return
@@ -61,10 +65,20 @@ def ids_left(
     *,
     at_most: int,
     exempt: Sequence[str] = (),
+    leaves_out: bool = False,
 ) -> IdList:
-    """Return the `_id`s of documents that match. exempt: as in Walk."""
+    """Return the `_id`s of documents that match. exempt, leaves_out: as in Walk."""
+    query = both(query, _but_those_staying(work, leaves_out))
     stages = [*_not_exempt(query, {"_id": True}, exempt), {"$limit": at_most}]
     return IdList.of(work.db[collection].aggregate(stages))
+
+
+def _but_those_staying(work: Work, leaves_out: bool) -> Query:
+    """Return the filter that passes over what an undoing left, if it is to."""
+    if not (leaves_out and work.record.again):
+        return {}
+    ids = IdList(as_array(_id for _id, _ in work.bench.staying.left(work.record)))
+    return {"_id": RawBSONDocument(as_document(ids.named("$nin")))}
 
 
 def _samples(

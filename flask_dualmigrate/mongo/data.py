@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from ..backend import Extent, FieldFacts, Loss
+from ..backend import Dropped, Extent, FieldFacts, Loss
 from ..backups import Scope
 from ..ops import Delete, DropCollection
 from ..revision import Direction, Step
@@ -46,6 +46,9 @@ class MongoData:
             if entry is not None and entry.open:
                 return ()  # begun already: what is missing may have been put back
             return KeptAsides(self._db).lost(step.revision.id)
+
+    def dropped_by_upgrade(self, step: Step) -> tuple[Dropped, ...]:
+        return ()  # it is kept aside; what was purged of that is told as a loss
 
     def removes(self, step: Step) -> bool:
         operations = self._scripts.operations(step)

@@ -1,4 +1,6 @@
-"""Whether an update takes its documents out of its own filter, told from its form."""
+"""What is told of an update from its form: which fields it writes, and whether it takes
+its documents out of its own filter.
+"""
 
 from __future__ import annotations
 
@@ -51,3 +53,20 @@ def _differs(test: Any, value: Any) -> bool:
     if isinstance(test, Mapping) and len(test) == 1 and "$ne" in test:
         return type(test["$ne"]) is type(value) and bool(test["$ne"] == value)
     return False
+
+
+def shape_written(*updates: Any) -> dict[str, bool] | None:
+    """Return the projection of the fields that updates write, as far as operators tell.
+
+    None for the whole document: of a pipeline it is not told.
+    """
+    shape: dict[str, bool] = {}
+    for update in updates:
+        if not isinstance(update, Mapping):
+            return None
+        for operator, fields in update.items():
+            names = [*fields]
+            if operator == "$rename":
+                names += fields.values()
+            shape |= {name.partition(".")[0]: True for name in names}
+    return shape

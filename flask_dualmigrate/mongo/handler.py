@@ -16,7 +16,13 @@ Op = TypeVar("Op", bound=Operation)
 
 
 class Handler(ABC, Generic[Op]):
-    """Applies and undoes one kind of operation. It has no state of its own."""
+    """Applies and undoes one kind of operation. It has no state of its own.
+
+    leaves_out: whether it leaves out the documents that an undoing left (Staying). One
+    that goes by what stands in a document meets them as they are.
+    """
+
+    leaves_out = False
 
     def before(self, operation: Op, work: Work) -> Mapping[str, Any]:
         """Return what is there before the operation; it goes into the step's record.
@@ -65,10 +71,20 @@ def name_spare(work: Work, collection: str) -> str:
     return work.bench.asides.free_name(work.record.revision, collection)
 
 
-def remove_created(work: Work, collection: str) -> None:
-    """Undo the creation of a collection; documents that came in meanwhile are kept."""
+def remove_created(work: Work, collection: str) -> bool:
+    """Undo the creation of a collection; documents that came in meanwhile are kept.
+
+    Returns whether the operation had created it.
+    """
     spare = work.before.get("spare")
     if spare is None:
-        return
-    if work.bench.asides.retire(work.record, collection, spare):
-        work.note(f"{collection} was filled since: its documents are kept in {spare}")
+        return False
+    filled = work.bench.asides.retire(work.record, collection, spare)
+    work.bench.staying.gone(work.record, collection)
+    if filled:
+        count = work.db[spare].estimated_document_count()
+        noun = "document is" if count == 1 else "documents are"
+        work.note(
+            f"{collection} was written to since: its {count} {noun} kept in {spare}"
+        )
+    return True

@@ -138,3 +138,6 @@ class IdList(Sequence[Any]):
 def value_of(element: Element) -> Any:
     """Return a value as PyMongo has it."""
     return RawBSONDocument(as_document(element.named("").bytes), EXACT)[""]
+
+
+NONE = IdList(as_document())

@@ -22,7 +22,8 @@ from .limit import unhurried
 from .pace import Pace
 from .ranges import Query, both, range_of
 from .raw import as_document
-from .walk import Batch, Walk, read_some
+from .touching import Write, write_batch
+from .walk import Walk, read_some
 from .work import Work
 
 _ROUNDS = 10
@@ -41,9 +42,6 @@ class _Tile:
     walk: Walk
     query: Query
     seen: int
-
-
-Write = Callable[[Work, Batch, ClientSession], int]
 
 
 def catch_up(work: Work, walk: Walk, write: Write, *, go_on: Callable[[], int]) -> None:
@@ -126,9 +124,9 @@ def _catch_up_in(work: Work, write: Write, tile: _Tile) -> int:
         )
         if batch is None:
             return 0
-        documents = write(work, batch, session)
+        documents = write_batch(work, batch, write, session)
         work.checkpoint(session, work.record.checkpoint, documents=documents)
-        return len(batch.ids)
+        return len(batch.ids) + len(batch.left_out)
 
     while count := work.transact_some(pace, attempt):
         caught_up += count

@@ -19,6 +19,7 @@ from .ranges import ids_in
 from .raw import by_id, id_key
 from .target import Target
 from .work import Work
+from .wrote import digest_of
 
 _BATCH_SIZE = 1000
 _ID_ONLY = {"_id": True}
@@ -39,17 +40,13 @@ def put_documents_back(work: Work, collection: str) -> None:
 
 def take_documents_again(
     work: Work, collection: str, entry: Mapping[str, Any], session: ClientSession
-) -> int:
-    """Undo one batch of `put_documents_back`: they move to the aside as they are now.
-
-    Returns how many documents there were, since they are not among those inserted.
-    """
-    source = entry["details"][0]
-    found = list(work.db[collection].find(ids_in(entry["ids"]), session=session))
-    if found:
+) -> None:
+    """Undo a batch of `put_documents_back`: the documents are copied to their aside."""
+    sources = {detail.get("source") for detail in entry["details"]} - {None}
+    if sources:
+        (source,) = sources  # a batch comes from one
+        found = list(work.db[collection].find(ids_in(entry["ids"]), session=session))
         Target(work, source, session).insert(found)
-        work.db[collection].delete_many(ids_in(entry["ids"]), session=session)
-    return len(entry["ids"])
 
 
 def without_those_back(
@@ -97,8 +94,8 @@ def _put_back(work: Work, collection: str, source: str) -> None:
         back = [doc for doc in kept if id_key(doc) not in taken]
         if back:
             ids = IdList.of(back)
-            sources = [source] * len(ids)
-            work.bench.touched.add(work.record, ids, session, details=sources)
+            details = [{"is": digest_of(doc), "source": source} for doc in back]
+            work.bench.touched.add(work.record, ids, session, details=details)
             Target(work, collection, session).insert(back)
             work.db[source].delete_many(ids_in(ids), session=session)
 

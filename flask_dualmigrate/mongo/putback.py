@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
+from ..ops import DropField
 from .batches import walk_once
 from .id_list import IdList
 from .pace import Pace
 from .paths import FieldPath
 from .ranges import Query, after, both, ids_in
-from .raw import id_key, literal_of
+from .raw import as_document, field_of, id_key, literal_of
 from .target import Target
 from .walk import Batch, Reads, Walk, read_capped
 from .work import Work
+from .wrote import take_out_of
 
 Standing = dict[bytes, int]
 """Of the documents that can take a field: key of the `_id` -> FieldPath.standing."""
@@ -59,18 +62,53 @@ def put_values_back(
 def take_values_again(
     work: Work, aside: str, *, collection: str, path: FieldPath, batch_size: int | None
 ) -> None:
-    """Undo `put_values_back`: the fields go, the values are in the aside anyway."""
+    """Undo `put_values_back`: the fields go, the values are in the aside anyway.
+
+    A field that was changed since stays.
+    """
 
     def take(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
-        depths = {document["put_back"] for document in documents}
-        for depth in sorted(depths):
-            ids = IdList.of(doc for doc in documents if doc["put_back"] == depth)
-            Target(work, collection, session).update(
-                both(ids_in(ids), {"$expr": path.present}), path.take_out(depth)
-            )
-        unmark(work, aside, IdList.of(documents), session)
+        ids = IdList.of(documents)
+        details = [
+            {"at": doc["put_back"], "value": field_of(doc, "value")}
+            for doc in documents
+        ]
+        touched = {"ids": ids, "details": details}
+        stays = take_out_of(work, collection, path, touched, session)
+        work.bench.staying.add(work.record, stays, session)
+        unmark(work, aside, ids, session)
 
     drain(work, aside, take, query=PUT_BACK, batch_size=batch_size)
+
+
+def keep_lacking(work: Work, aside: str, operation: DropField, path: FieldPath) -> None:
+    """Remember which documents lack a field that is dropped: no downgrade gives it.
+
+    They count as put back already, so that a downgrade passes them over.
+    """
+    mark = bson.encode({"at": -1, "put_back": LACKED})[4:-1]
+
+    def write(work: Work, batch: Batch, session: ClientSession) -> int:
+        target = work.db[aside]
+        there = target.find(ids_in(batch.ids), {"_id": True}, session=session)
+        ids = batch.ids.without(map(id_key, there))
+        lacking = [
+            RawBSONDocument(as_document(_id.named("_id").bytes, mark))
+            for _id in ids.elements
+        ]
+        if lacking:
+            target.insert_many(lacking, session=session)
+        return 0
+
+    query = {"$expr": path.absent}
+    walk = Walk(operation.collection, query, operation.batch_size)
+    walk_once(work, walk, write, expected=False)
+
+
+def drop_lacking(work: Work, aside: str, ids: IdList, session: ClientSession) -> None:
+    """Forget that documents lacked a field, which they have got since."""
+    query = both(ids_in(ids), {"put_back": LACKED})
+    work.db[aside].delete_many(query, session=session)
 
 
 def restore_values(
@@ -83,7 +121,8 @@ def restore_values(
         ids = IdList.of(doc for doc in documents if id_key(doc) in standing)
         work.db[aside].delete_many(ids_in(ids), session=session)
 
-    drain(work, aside, restore, batch_size=batch_size)
+    drain(work, aside, restore, query=NOT_PUT_BACK, batch_size=batch_size)
+    work.db[aside].delete_many({"put_back": LACKED})
     note_leftovers(work, aside, collection, path)
 
 
@@ -142,7 +181,9 @@ def drain(
 
 
 NOT_PUT_BACK: Query = {"put_back": {"$exists": False}}
-PUT_BACK: Query = {"put_back": {"$exists": True}}
+PUT_BACK: Query = {"put_back": {"$gte": 0}}
+LACKED = -1
+"""The mark of a document that lacked the field: nothing of it is to be put back."""
 
 
 def mark(

@@ -33,6 +33,32 @@ def subject_of(operation: Operation) -> dict[str, Any]:
     return found
 
 
+def is_begun(records: Sequence[StepRecord]) -> bool:
+    """True if something of a script is done or begun, and not undone."""
+    return any(record.status is not StepStatus.UNDONE for record in records)
+
+
+def groups_of(
+    records: Mapping[int, StepRecord], operations: Sequence[Operation]
+) -> list[str]:
+    """Return the group of each operation, by which a later run knows it again.
+
+    An operation that was moved keeps its group; so does one that was edited in its
+    place, after it was undone. Equal ones are told apart by their order.
+    """
+    prints = [operation.fingerprint() for operation in operations]
+    groups = []
+    for step, operation in enumerate(operations):
+        former = records.get(step)
+        edited = former is not None and former.fingerprint not in prints
+        if former is not None and edited and _same_subject(former, operation):
+            groups.append(former.group)
+            continue
+        count = prints[:step].count(prints[step])
+        groups.append(f"{prints[step]}#{count}" if count else prints[step])
+    return groups
+
+
 _MARKS = {
     StepStatus.DONE: " - done already",
     StepStatus.STARTED: " - begun, is carried on",

@@ -20,12 +20,12 @@ from ..backend import Progress
 from ..crashpoints import reached
 from ..errors import IntegrityError, OperationError, StepInDoubt
 from ..events import since_ms, tell
-from ..journal import Actor
 from ..ops import Kind, Operation, Run, Todo
 from ..revision import BackendName, Direction
 from ..stopping import NEVER, Stop
 from .apply_run import refuse_uncallable
 from .aside import Asides
+from .drafts import Place, carry_on, draft_of
 from .errors import driver_errors
 from .failures import told_as_operation_errors
 from .handlers import HANDLERS
@@ -34,13 +34,15 @@ from .replication import Replication
 from .results import Reverted, RunResult, StepResult
 from .resume import (
     doubt,
+    groups_of,
     in_doubt,
+    is_begun,
     may_be_decided,
     operation_of,
     refuse_changed,
-    subject_of,
     where_of,
 )
+from .staying import Staying
 from .steps import StepRecord, StepStatus, StepStore
 from .touched import Touched
 from .views import exact_view, sent_in
@@ -90,6 +92,7 @@ class OperationRunner:
             store=StepStore(view, token=token, transactions=transactions),
             asides=Asides(view),
             touched=Touched(view, transactions=transactions),
+            staying=Staying(view),
             replication=Replication(view, bound_s=replication_lag_s),
             keep_going=keep_going or (lambda: None),
             on_progress=on_progress or (lambda progress: None),
@@ -116,10 +119,19 @@ class OperationRunner:
             found = self._gathered(revision, direction, session)
             records = {record.step: record for record in found}
             refuse_changed(records, operations)
+            groups = groups_of(records, operations)
+            if direction is Direction.UPGRADE and not is_begun(found):
+                self._bench.asides.supersede(revision)
             results = []
             for step, operation in enumerate(operations):
                 self._bench.keep_going()
-                draft = self._draft(revision, direction, step, operation)
+                draft = draft_of(
+                    Place(revision, direction, step),
+                    operation,
+                    token=self._token,
+                    group=groups[step],
+                    again=bool(records),
+                )
                 record = records.get(step)
                 reached("mongo.operation.start")
                 results.append(self._run_step(operation, draft, record, session))
@@ -168,6 +180,10 @@ class OperationRunner:
             self._bench.asides.settle(revision, direction)
             self._bench.touched.remove(revision, direction)
             self._bench.store.remove(revision, direction)
+
+    def stamp(self, applied: Sequence[str], session: ClientSession) -> None:
+        """Forget what undoings left of other states than that of a stamp."""
+        self._bench.staying.stamp(applied, session)
 
     def fenced(self, write: Callable[[ClientSession], None]) -> None:
         """Let something else be written that a run after this one must shut out.
@@ -220,9 +236,20 @@ class OperationRunner:
         step: int,
         operation: Operation,
         session: ClientSession,
+        *,
+        group: str = "",
     ) -> Work:
-        """Return what a handler would work with, for a look: nothing is begun."""
-        draft = self._draft(revision, direction, step, operation)
+        """Return what a handler would work with, for a look: nothing is begun.
+
+        group: of an operation that was undone before.
+        """
+        draft = draft_of(
+            Place(revision, direction, step),
+            operation,
+            token=self._token,
+            group=group,
+            again=bool(group),
+        )
         return Work(self._bench, draft, session)
 
     @contextmanager
@@ -248,7 +275,6 @@ class OperationRunner:
             return StepResult.of(record, skipped=True)
         if record is not None and record.status is StepStatus.UNDOING:
             self._finish_undoing(operation, record, session)
-            record = None
         if record is not None and record.status is StepStatus.STARTED:
             if in_doubt(record):
                 raise doubt(record, operation)
@@ -259,8 +285,10 @@ class OperationRunner:
         _tell("operation_begun", "begun", draft, carried_on=draft is record)
         with self._at(operation, draft):
             if draft is record:
-                _carry_on(work, operation)
+                carry_on(work, operation)
             else:
+                if draft.again:
+                    self._bench.staying.begin(draft, leaves_out=handler.leaves_out)
                 with self._bench.stop.at_once(), work.bench.limited():  # it only looks
                     before = handler.before(operation, work)
                 work.begin(before)
@@ -322,24 +350,6 @@ class OperationRunner:
         _tell("operation_undone", "undone", record, duration_ms=since_ms(started))
         return StepResult.of(work.record)
 
-    def _draft(
-        self, revision: str, direction: Direction, step: int, operation: Operation
-    ) -> StepRecord:
-        actor = Actor.current()
-        return StepRecord(
-            revision=revision,
-            direction=direction,
-            step=step,
-            verb=operation.verb,
-            fingerprint=operation.fingerprint(),
-            kind=operation.kind,
-            subject=subject_of(operation),
-            status=StepStatus.STARTED,
-            token=self._token,
-            by=f"{actor.user} (pid {actor.pid})",
-            host=actor.host,
-        )
-
     def _refuse_unrunnable(
         self, revision: str, operations: Sequence[Operation]
     ) -> None:
@@ -387,22 +397,3 @@ def _commands_of(operation: Operation, bench: Bench) -> AbstractContextManager[N
 
 class _NoUndo(Exception):
     """An operation cannot be undone; the message says why."""
-
-
-def _carry_on(work: Work, operation: Operation) -> None:
-    """Make the record of a step that was begun ours; a changed script is noted."""
-    record, fingerprint = work.record, operation.fingerprint()
-    actor = Actor.current()
-    work.save(
-        fingerprint=fingerprint,
-        error=None,
-        by=f"{actor.user} (pid {actor.pid})",
-        host=actor.host,
-        run_documents=record.documents,
-        stamp="run_at",
-    )
-    if record.fingerprint != fingerprint and record.documents:
-        work.note(
-            f"the operation was edited after {record.documents} documents were done; "
-            "the rest went by the new version"
-        )

@@ -54,6 +54,8 @@ class StepRecord:
     run_at, run_documents: when the run that is at work took it up, and how many
     documents were written by then.
     subject: what the operation is about; a script that failed may be edited, not this.
+    group: knows the operation again in a later run, for what an undoing left (Staying);
+    again: whether there was an earlier run, which was undone.
     before: what was there before, as far as undoing needs it.
     error: what a function of the script raised; None after a crash.
     """
@@ -69,6 +71,8 @@ class StepRecord:
     by: str
     host: str
     subject: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    group: str = ""
+    again: bool = False
     started_at: datetime | None = None
     finished_at: datetime | None = None
     checkpoint: Mapping[str, Any] = dataclasses.field(default_factory=dict)

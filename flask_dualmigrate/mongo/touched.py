@@ -6,7 +6,7 @@ in it is what is left to undo.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import bson
@@ -27,9 +27,10 @@ class Touched:
     """The entries of one database; an entry is a batch.
 
     ids: the documents written. details: one value a document, in the same order, for
-    the undo to go by. others: documents that were seen, and not written. reach: the
-    range of the batch, as `range_of` takes it; of: instead of it, for documents that
-    were caught up, the key of the batch that walked over their range.
+    the undo to go by; wrote: one value for all of them. others: documents that were
+    seen, and not written. reach: the range of the batch, as `range_of` takes it; of:
+    instead of it, for documents that were caught up, the key of the batch that walked
+    over their range. again: of a later round, which may have met them once more.
     """
 
     def __init__(self, db: ExactDatabase, *, transactions: bool = True) -> None:
@@ -80,8 +81,8 @@ class Touched:
     ) -> Mapping[str, Any] | None:
         """Return the newest entry of a step, None if there is none left.
 
-        Its `ids` are an IdList. at_most: of a longer one the end, and in `rest` what
-        comes before it.
+        Its `ids` are an IdList, its `wrote` is as it is stored. at_most: of a longer
+        one the end, and in `rest` what comes before it.
         """
         found = self._db[TOUCHED].find_one(
             _entries_of(record), sort=[("_id", -1)], session=session
@@ -89,13 +90,29 @@ class Touched:
         if found is None:
             return None
         ids, details = _ids_of(found, "ids"), list(found["details"])
-        entry = {"_id": found["_id"], "ids": ids, "details": details}
+        entry = {
+            "_id": found["_id"],
+            "ids": ids,
+            "details": details,
+            "wrote": field_of(found, "wrote"),
+            "again": "again" in found,
+        }
         if len(ids) <= at_most:
             return entry
         first, end = ids.split(len(ids) - at_most)
         kept = bson.encode({"details": details[:-at_most]}, codec_options=EXACT)[4:-1]
         rest = RawBSONDocument(as_document(kept, first.named("ids")))
         return {**entry, "ids": end, "details": details[-at_most:], "rest": rest}
+
+    def describe(
+        self, record: StepRecord, details: Callable[[IdList], list[Any]]
+    ) -> None:
+        """Add the details of a batch that could not have them, without transactions."""
+        key = {"_id": _batch(record)}
+        entry = self._db[TOUCHED].find_one(key)
+        if entry is not None:
+            told = {"$set": {"details": details(_ids_of(entry, "ids"))}}
+            self._entries.update_one(key, told)
 
     def take_off(self, entry: Mapping[str, Any], session: ClientSession) -> None:
         """Remove what `last` returned."""
@@ -141,10 +158,10 @@ class Touched:
 
     @around("mongo.touched.remove")
     def remove(self, revision: str, direction: Direction) -> None:
-        """Forget a revision that is complete."""
-        self._entries.delete_many(
-            {"_id.revision": revision, "_id.direction": str(direction)}
-        )
+        """Forget a revision that is complete, and what stayed of it (see Staying)."""
+        here = {"_id.direction": str(direction)}
+        stays = {"_id.left": {"$exists": True}}
+        self._entries.delete_many({"_id.revision": revision, "$or": [here, stays]})
 
 
 def _ids_of(entry: RawBSONDocument, name: str) -> IdList:

@@ -14,7 +14,7 @@ from pymongo.cursor import Cursor
 from ..errors import OperationError
 from ..ops import MISSING
 from .failures import shown
-from .id_list import IdList, ids_stages, value_of
+from .id_list import NONE, IdList, ids_stages, value_of
 from .listed import Listed
 from .ranges import Query, beginnings_of, both, ids_in, range_of
 from .raw import SYMBOL, Element, as_document, id_key, id_of, survives_decoding
@@ -50,6 +50,8 @@ class Walk:
     until: the last `_id` when the walk began; an app that goes on inserting is not
     followed. document_bytes: the average size of its documents. remembers: its batches
     are in Touched, with their ranges. listed: the `_id`s that the query lists, if many.
+    leaves_out: the documents that an undoing of the operation left are passed over
+    (Staying); for Reads.IDS and Reads.DOCUMENTS.
     """
 
     collection: str
@@ -65,6 +67,7 @@ class Walk:
     until: Any = MISSING
     document_bytes: int = 1
     remembers: bool = False
+    leaves_out: bool = False
     listed: Listed | None = None
 
     def within(self, place: Mapping[str, Any], *, at_most: int | None = None) -> Walk:
@@ -88,7 +91,8 @@ class Batch:
     the app wrote behind the walk. last: the `_id` that the walk has come to. reach: its
     range, from where the walk stood before, as `range_of` takes it. query: finds just
     these documents, in the same transaction. of: for documents that are caught up, the
-    key of the batch that walked over their range.
+    key of the batch that walked over their range. left_out: `_id`s that the walk
+    passed over.
     """
 
     walk: Walk
@@ -99,6 +103,7 @@ class Batch:
     reach: Mapping[str, Any]
     query: Query
     of: Mapping[str, Any] | None = None
+    left_out: IdList = NONE
 
     @property
     def is_empty(self) -> bool:
@@ -163,11 +168,8 @@ def _read(
             return None
     span = {key: place[key] for key in place if key == "last"} | {"until": last}
     within = both(range_of(span), walk.query)
-    if walk.exempt:
-        documents = _without_put_back(work, walk.exempt, documents, session)
-        ids = IdList.of(documents)
-        within = both(ids_in(ids), walk.query)
-    return Batch(walk, ids, documents, place.get("round", 0), last, span, within)
+    batch = Batch(walk, ids, documents, place.get("round", 0), last, span, within)
+    return _without_exempt(work, batch, session)
 
 
 def read_some(
@@ -185,7 +187,29 @@ def read_some(
         return None
     within = both(ids_in(ids), walk.query)
     last = _last(walk, ids.last)
-    return Batch(walk, ids, documents, 1, last, {}, within, of)
+    batch = Batch(walk, ids, documents, 1, last, {}, within, of)
+    return _without_exempt(work, batch, session)
+
+
+def _without_exempt(work: Work, batch: Batch, session: ClientSession) -> Batch:
+    """Return a batch without the documents that its walk passes over."""
+    walk, out = batch.walk, set[bytes]()
+    if walk.leaves_out:
+        out = work.bench.staying.known(work.record, batch.ids, session)
+    for aside in walk.exempt:
+        query = both(ids_in(batch.ids), {"put_back": {"$exists": True}})
+        found = work.db[aside].find(query, {"_id": True}, session=session)
+        out |= set(map(id_key, found))
+    if not (walk.exempt or out):
+        return batch
+    ids = batch.ids.without(out)
+    return dataclasses.replace(
+        batch,
+        ids=ids,
+        documents=tuple(doc for doc in batch.documents if id_key(doc) not in out),
+        query=both(ids_in(ids), walk.query),
+        left_out=batch.ids.only(out),
+    )
 
 
 def _last(walk: Walk, found: Element) -> Any:
@@ -273,20 +297,6 @@ def _ids(
     for found in work.db[walk.collection].aggregate(stages, session=session):
         return IdList.grouped(found)
     return IdList.of(())
-
-
-def _without_put_back(
-    work: Work,
-    asides: Sequence[str],
-    documents: tuple[RawBSONDocument, ...],
-    session: ClientSession,
-) -> tuple[RawBSONDocument, ...]:
-    for aside in asides:
-        query = both(ids_in(IdList.of(documents)), {"put_back": {"$exists": True}})
-        found = work.db[aside].find(query, {"_id": True}, session=session)
-        back = set(map(id_key, found))
-        documents = tuple(doc for doc in documents if id_key(doc) not in back)
-    return documents
 
 
 def read_capped(cursor: Cursor[RawBSONDocument]) -> tuple[RawBSONDocument, ...]:

@@ -23,6 +23,7 @@ from .aside import Asides
 from .limit import limit
 from .pace import Pace, Recent
 from .replication import Replication
+from .staying import Staying
 from .steps import StepRecord, StepStatus, StepStore
 from .touched import Touched
 from .transactions import TransactionTooLong, transact
@@ -47,6 +48,7 @@ class Bench:
     store: StepStore
     asides: Asides
     touched: Touched
+    staying: Staying
     replication: Replication
     keep_going: Callable[[], None]
     on_progress: Callable[[Progress], None]

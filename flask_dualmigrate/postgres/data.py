@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from ..backend import Extent, FieldFacts, Loss
+from ..backend import Dropped, Extent, FieldFacts, Loss
 from ..backups import Scope
 from ..revision import Step
 from ..survey import Counts
@@ -39,6 +39,9 @@ class PostgresData:
             if self.engine.dialect.name == "postgresql":
                 link.execute(sa.text(f"SET LOCAL statement_timeout = {LIMIT_MS}"))
             return tuple(loss_of(link, call) for call in calls)
+
+    def dropped_by_upgrade(self, step: Step) -> tuple[Dropped, ...]:
+        return self._scripts.dropped_by_upgrade(step)
 
     def removes(self, step: Step) -> bool:
         return bool(self._scripts.destructive(step))

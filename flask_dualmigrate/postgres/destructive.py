@@ -21,12 +21,14 @@ class Destructive:
     """A call that takes something away.
 
     text: the call. table, schema, column: what it is about, as far as the source says.
+    drops: whether that is dropped, and not only narrowed.
     """
 
     text: str
     table: str | None = None
     schema: str | None = None
     column: str | None = None
+    drops: bool = True
 
 
 def destructive_calls(script: LoadedScript, function: str) -> tuple[Destructive, ...]:
@@ -67,13 +69,22 @@ class _Reader(ast.NodeVisitor):
             case "drop_column":
                 self._take(call, *self._column(call))
             case "alter_column" if self._narrows(call):
-                self._take(call, *self._column(call))
+                self._take(call, *self._column(call), drops=False)
             case "execute":
                 self._read_sql(call)
         self.generic_visit(call)
 
-    def _take(self, call: ast.Call, *place: str | None) -> None:
-        self.found.append(Destructive(ast.unparse(call), *place))
+    def _take(
+        self,
+        call: ast.Call,
+        table: str | None,
+        schema: str | None,
+        column: str | None = None,
+        *,
+        drops: bool = True,
+    ) -> None:
+        text = ast.unparse(call)
+        self.found.append(Destructive(text, table, schema, column, drops))
 
     def _column(self, call: ast.Call) -> tuple[str | None, str | None, str | None]:
         """Return the table, the schema and the column of a call."""
@@ -108,7 +119,13 @@ class _Reader(ast.NodeVisitor):
                 continue
             schema, _, table = (change.table or "").rpartition(".")
             self.found.append(
-                Destructive(text, table or None, schema or None, change.column)
+                Destructive(
+                    text,
+                    table or None,
+                    schema or None,
+                    change.column,
+                    drops=change.verb in ("drop_table", "drop_column"),
+                )
             )
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..backend import PlannedStep
+from ..backend import Dropped, PlannedStep
 from ..crashpoints import around
 from ..limits import Limits
-from ..revision import BackendName, Revision, Step
+from ..revision import BackendName, Direction, Revision, Step
 from ..script import ScriptDirectory
 from ..script_file import LoadedScript
 from ..side_scripts import SideScripts, call_verify
@@ -59,6 +59,15 @@ class PostgresScripts(SideScripts):
 
     def destructive(self, step: Step) -> tuple[Destructive, ...]:
         return destructive_calls(self.of(step.revision), step.direction)
+
+    def dropped_by_upgrade(self, step: Step) -> tuple[Dropped, ...]:
+        """Return the tables and columns that the upgrade of a revision dropped."""
+        calls = destructive_calls(self.of(step.revision), Direction.UPGRADE)
+        return tuple(
+            Dropped(call.table, call.schema, call.column)
+            for call in calls
+            if call.drops and call.table is not None
+        )
 
     def planned(self, step: Step) -> PlannedStep:
         """Return the statements of a step, as offline mode prints them."""

@@ -13,8 +13,10 @@ from flask_dualmigrate.ops import (
     ConvertField,
     CopyField,
     CreateCollection,
+    Delete,
     DropCollection,
     DropField,
+    Insert,
     Operation,
     RenameField,
 )
@@ -142,14 +144,16 @@ def test_the_second_round_gives_back_what_the_second_upgrade_took(
     assert image(mongo_db) == before
 
 
-def test_the_default_is_for_documents_that_nothing_was_kept_of(mongo_db: Db) -> None:
+def test_the_default_is_for_documents_that_came_after_the_upgrade(
+    mongo_db: Db,
+) -> None:
     mongo_db.t.insert_many([{"_id": 1, "a": None, "z": 1}, {"_id": 2, "z": 1}])
     complete(mongo_db, DropField("t", "a"))
     mongo_db.t.insert_one({"_id": 3})
     complete(mongo_db, AddField("t", "a", default=0), direction=DOWN)
     assert [list(doc.items()) for doc in mongo_db.t.find().sort("_id")] == [
         [("_id", 1), ("a", None), ("z", 1)],
-        [("_id", 2), ("z", 1), ("a", 0)],
+        [("_id", 2), ("z", 1)],
         [("_id", 3), ("a", 0)],
     ]
 
@@ -281,3 +285,26 @@ def test_settling_twice_is_as_settling_once(mongo_db: Db) -> None:
     settle(mongo_db)
     settle(mongo_db)
     assert our_asides(mongo_db) == ["_aside_r1_item.n"]
+
+
+@pytest.mark.parametrize(
+    ("up", "down"),
+    [
+        (DropField("t", "a"), AddField("t", "a")),
+        (Delete("t", {}), Insert("t", ())),
+        (DropCollection("t"), CreateCollection("t")),
+        (ConvertField("t", "a", to="string"), ConvertField("t", "a", to="int")),
+    ],
+    ids=lambda value: value.verb,
+)
+def test_a_downgrade_gives_back_what_the_last_of_two_upgrades_took(
+    mongo_db: Db, up: Operation, down: Operation
+) -> None:
+    mongo_db.t.insert_one({"_id": 1, "a": 1})
+    complete(mongo_db, up)
+    (older,) = our_asides(mongo_db)
+    mongo_db.t.replace_one({"_id": 1}, {"a": 2}, upsert=True)  # after a `stamp` back
+    complete(mongo_db, up)
+    complete(mongo_db, down, direction=DOWN)
+    assert list(mongo_db.t.find()) == [{"_id": 1, "a": 2}]
+    assert our_asides(mongo_db) == [older]

@@ -13,6 +13,7 @@ from typing import Any
 
 from flask_dualmigrate.backend import (
     Doubt,
+    Dropped,
     Dumped,
     Extent,
     FieldFacts,
@@ -163,6 +164,9 @@ class FakeSide:
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         raise AssertionError("the executor prints no script")
+
+    def dropped_by_upgrade(self, step: Step) -> tuple[Dropped, ...]:
+        return ()
 
     def removes(self, step: Step) -> bool:
         return False

@@ -44,6 +44,7 @@ STAIR = (
     ("sides",),
     ("environment",),
     ("sampling",),
+    ("emptied",),
     ("pairing", "preview", "surveying"),
     (
         "asides",

@@ -36,6 +36,7 @@ from ..counting import LIMIT_S, timed_out
 from ..errors import first_line
 from ..failures import UNAUTHORIZED, told_as_operation_errors
 from ..handlers import HANDLERS
+from ..resume import groups_of
 from ..runner import OperationRunner
 from ..steps import StepRecord, StepStatus
 from ..work import Work
@@ -93,9 +94,10 @@ class Rehearsal:
     ) -> tuple[Forecast, ...]:
         """Return what each operation of a revision would do, after those before it."""
         told = []
+        groups = groups_of(records, operations) if records else [""] * len(operations)
         for step, operation in enumerate(operations):
             work = self._runner.rehearse(
-                revision, direction, step, operation, self._session
+                revision, direction, step, operation, self._session, group=groups[step]
             )
             where = f"revision {revision}, step {step}: {operation.describe()}"
             with told_as_operation_errors(step=step, where=where):

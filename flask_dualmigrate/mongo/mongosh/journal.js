@@ -91,6 +91,13 @@ function guard(plan) {
     }
   }
   const applied = entries.filter(isApplied).map((entry) => entry._id);
+  const left = { "_id.revision": { $in: ids }, "_id.left": { $exists: true } };
+  if (ours(TOUCHED).findOne(left) !== null) {
+    throw new Error(
+      "An undoing left documents that were changed since, which the next run has to leave " +
+        "out. Run these revisions with flask db-migrate instead.",
+    );
+  }
   const done = doneOf(plan, applied);
   for (const revision of plan.revisions.slice(0, done)) {
     const entry = entries.find((each) => each._id === revision.id);
@@ -134,6 +141,12 @@ let current; // the record of the step that is being done
 
 function beginRevision(plan, number) {
   revision = { ...plan.revisions[number], direction: plan.direction };
+  const steps = ours("_migrations_steps").findOne(entriesOf(revision));
+  if (plan.direction === "upgrade" && steps === null) {
+    // What an earlier upgrade kept, before a stamp, is for people.
+    const kept = { revision: revision.id, direction: "upgrade", open: true };
+    ours("_aside_catalog").updateMany(kept, { $set: { open: false } });
+  }
   print(`${revision.direction} ${revision.id}  ${revision.description}`);
   ours("_migrations").updateOne({ _id: revision.id }, begun(revision), {
     upsert: true,

@@ -115,7 +115,7 @@ function putBack(aside, name, { fits, put }) {
     .toArray();
   kept
     .aggregate([
-      { $match: { put_back: { $exists: true } } },
+      { $match: { put_back: { $gte: 0 } } },
       {
         $merge: {
           into: name,

@@ -25,7 +25,7 @@ from .literals import Raw, literal
 
 _TOOK = {"$toInt": {"$subtract": ["$$NOW", "$started_at"]}}
 
-_OF_THE_STEP = ("verb", "kind", "fingerprint", "subject")
+_OF_THE_STEP = ("verb", "kind", "fingerprint", "subject", "group")
 _WRITTEN = ("by", "host", "token", "before")
 """Of a step's record: what differs from step to step, and what the script fills in."""
 
