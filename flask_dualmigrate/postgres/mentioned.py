@@ -208,6 +208,20 @@ def _type(words: Words) -> Mentioned:
     return Mentioned(types=words.names())
 
 
+def _alter_sequence(words: Words) -> Mentioned:
+    """Read what generated scripts say; what else it can say may move the counter."""
+    if words.has("RESTART", "START", "MINVALUE", "MAXVALUE", "INCREMENT", "CYCLE"):
+        raise ValueError
+    words.accept("IF", "EXISTS")
+    words.name()
+    if words.accept("OWNED", "BY", "NONE") or words.accept("AS"):
+        return Mentioned()
+    if not words.accept("OWNED", "BY"):
+        raise ValueError
+    *schema, table, _ = words.dotted()
+    return Mentioned(frozenset({(schema[0] if schema else None, table)}))
+
+
 def _computed(words: Words) -> Mentioned:
     return Mentioned(functions=words.calls())
 
@@ -265,6 +279,7 @@ _READERS: Mapping[str, _Reader] = MappingProxyType(
         "ALTER TYPE": _type,
         "DROP TYPE": _type,
         "ALTER DOMAIN": _type,
+        "ALTER SEQUENCE": _alter_sequence,
         "DROP DOMAIN": _type,
         "COMMENT ON": _comment,
         "INSERT": _rows,
