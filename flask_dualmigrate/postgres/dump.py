@@ -245,6 +245,13 @@ class _Run:
             raise _failed(said.read().decode(errors="replace"), process.returncode)
 
 
+_RIGHTS = (
+    "The role needs SELECT on all that is backed up; or go without a backup: "
+    "--no-backup"
+)
+_ROOM = "Make room there, or name another folder in DUALMIGRATE_BACKUP_DIR."
+
+
 def _failed(said: str, code: int) -> BackupError:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if "error:" in line] or lines
@@ -254,8 +261,7 @@ def _failed(said: str, code: int) -> BackupError:
     return BackupError(
         f"pg_dump could not back PostgreSQL up: {redact(reason).rstrip('.')}; nothing "
         "was migrated",
-        hint="The role needs SELECT on all that is backed up; or go without a backup: "
-        "--no-backup",
+        hint=_ROOM if "No space left" in reason else _RIGHTS,
     )
 
 

@@ -150,7 +150,7 @@ class Attempt:
             log,
             "retry",
             f"A table's lock was not had in {self._limits.lock_timeout_s:g} s"
-            f"{_held_by(self.blockers)}; the transaction rolled back, and is tried "
+            f"{held_by(self.blockers)}; the transaction rolled back, and is tried "
             f"again in {pause_s:g} s ({attempt} of {self._limits.lock_retries})",
             level=logging.WARNING,
             backend=BackendName.POSTGRES,
@@ -170,7 +170,7 @@ def limit_error(
         return LockTimeout(
             f"The PostgreSQL script of revision {script.revision} did not get the lock "
             f"of a table within lock_timeout, {limits.lock_timeout_s:g} s"
-            f"{_held_by(blockers)}; its transaction rolled back",
+            f"{held_by(blockers)}; its transaction rolled back",
             holder="; ".join(blockers) or None,
             where=script.path,
             hint=f"{_END_IT if blockers else _SEE} "
@@ -205,7 +205,8 @@ _END_IT = "End that transaction, or run it when the app is quiet."
 _SEE = "Somebody holds it: see pg_locks."
 
 
-def _held_by(blockers: Sequence[str]) -> str:
+def held_by(blockers: Sequence[str]) -> str:
+    """Return who holds the lock that was waited for, as a part of a sentence."""
     return f": held by {'; '.join(blockers)}" if blockers else ""
 
 

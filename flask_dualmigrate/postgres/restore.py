@@ -7,7 +7,7 @@ sessions connected, which neither a renamed database nor a dropped one does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
@@ -29,7 +29,7 @@ from . import live_tables as live
 from .content import Content
 from .errors import connection_lost, driver_errors, server_words
 from .journal import PostgresJournal
-from .limits import Attempt, limit_statements
+from .limits import Attempt, held_by, limit_statements
 from .live_tables import LiveTable
 from .raw import require_copy
 from .replacing import Replacing, doomed_tables, shown
@@ -152,7 +152,7 @@ class PostgresRestorer:
             attempt.repeat(once)
         except SQLAlchemyError as error:
             if not (connection_lost(error) and self._was_committed(mark, attempt)):
-                raise self._failure(error) from error
+                raise self._failure(error, attempt.blockers) from error
         reached("postgres.restore.committed")
         return tuple(kept)
 
@@ -171,12 +171,15 @@ class PostgresRestorer:
                 hint="When it is back, run the same command again: it looks first.",
             ) from error
 
-    def _failure(self, error: SQLAlchemyError) -> DualMigrateError:
+    def _failure(
+        self, error: SQLAlchemyError, blockers: Sequence[str] = ()
+    ) -> DualMigrateError:
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
         if state == _NO_LOCK:
             return LockTimeout(
                 "PostgreSQL was not restored: a table's lock was not had within "
-                f"lock_timeout, {self._limits.lock_timeout_s:g} s; nothing was changed",
+                f"lock_timeout, {self._limits.lock_timeout_s:g} s{held_by(blockers)}; "
+                "nothing was changed",
                 hint="Somebody holds it: see pg_locks. Try again, or raise "
                 "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S.",
             )
