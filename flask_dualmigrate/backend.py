@@ -309,6 +309,9 @@ class Backend(Protocol):
     def holder(self) -> Holder | None:
         """Return who holds this side's lock; None: nobody."""
 
+    def outwatch(self, holder: Holder) -> bool:
+        """Watch a holder whose lease is over; return whether it renews it no more."""
+
     def free(self, holder: Holder) -> bool:
         """Take the lock from just that holder, and shut it out of what it was at.
 

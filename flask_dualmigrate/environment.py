@@ -69,6 +69,11 @@ class Environment(Sides):
         self._unavailable: DatabaseUnavailable | None = None
 
     @property
+    def on_wait(self) -> Callable[[str], None]:
+        """Tells a person whom a command waits for."""
+        return self._on_wait
+
+    @property
     def compares_models(self) -> bool:
         """Whether the models can be held against a database: that is PostgreSQL."""
         return BackendName.POSTGRES in self.in_scope

@@ -38,11 +38,14 @@ class Holder:
     @property
     def gone(self) -> str | None:
         """Why it cannot be at work any more; None: that is not proven."""
-        if self.lease_s is not None and self.lease_s <= 0:
-            return "its lease is over"
         if self.pid is not None and self.mark and _has_ended(self.pid, self.mark):
             return "its process does not exist any more"
         return None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its lease is over by the server's clock, which may have been set."""
+        return self.lease_s is not None and self.lease_s <= 0
 
     @property
     def who(self) -> str:

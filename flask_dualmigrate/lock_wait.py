@@ -56,6 +56,8 @@ def _gone(holder: Holder) -> tuple[str, ...]:
 
     So it is with a session of PostgreSQL that is at work on a statement still.
     """
+    if holder.is_overdue and holder.gone is None:
+        return ("its lease is over, and is taken over unless it is renewed",)
     if holder.gone is None:
         return ()
     return (holder.gone, "to free it now: flask db-migrate unlock")

@@ -135,7 +135,9 @@ def _holders(env: Environment) -> dict[BackendName, Holder]:
     return {
         name: holder
         for name, backend in env.backends.items()
-        if (holder := backend.holder()) is not None and holder.gone is None
+        if (holder := backend.holder()) is not None
+        and holder.gone is None
+        and not holder.is_overdue
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .environment import Environment
 from .holder import Holder
@@ -27,7 +27,7 @@ def unlock(
         if holder is not None and holder.gone is None
     ]
     if force and alive and confirm is not None:
-        confirm(alive)
+        confirm([*alive, *_what_goes_on(env, holders)])
     # MongoDB's first, as they are listed: from there on its holder writes nothing.
     sides = [_side(env, name, holder, force) for name, holder in holders.items()]
     result = UnlockResult(tuple(reversed(sides)))
@@ -41,6 +41,39 @@ def _side(
         return SideLock(name, "free")
     gone = holder.gone
     if gone is None and not force:
-        return SideLock(name, "held", holder)
+        gone = _outwatched(env, name, holder)
+        if gone is None:
+            return SideLock(name, "held", holder)
     freed = env.backends[name].free(holder)
     return SideLock(name, "freed" if freed else "free", holder, gone)
+
+
+def _outwatched(env: Environment, name: BackendName, holder: Holder) -> str | None:
+    """Return why a holder is gone, if it renews its lease no more.
+
+    That it is over by the server's clock proves nothing: that may have been set.
+    """
+    if not holder.is_overdue:
+        return None
+    env.on_wait(f"its lease is over; watching whether it renews it: {holder}")
+    if env.backends[name].outwatch(holder):
+        return "its lease is over, and it renews it no more"
+    return None
+
+
+def _what_goes_on(
+    env: Environment, holders: Mapping[BackendName, Holder | None]
+) -> tuple[str, ...]:
+    """Say what taking the locks does not stop."""
+    on_mongo = holders.get(BackendName.MONGO)
+    if on_mongo is None or on_mongo.gone is not None:
+        return ()
+    at_work = [f"under way: {line}" for line in under_way(env.backends)]
+    return (
+        *at_work,
+        "what a function of a script (op.run) sends to MongoDB is not refused: on "
+        "Linux its process is killed within about a second, if it runs and reaches the "
+        "server; elsewhere, or if it is stopped, it may write on until the function "
+        "ends. What MongoDB was already told to do goes on, too. To be sure, end that "
+        "process first",
+    )

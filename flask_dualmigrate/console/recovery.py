@@ -41,7 +41,7 @@ def _lock(side: SideLock) -> str:
         why = f": {side.gone}" if side.gone else ""
         return f"freed; it was held by {side.holder}{why}."
     left = side.holder.lease_s
-    lease = "" if left is None else f"; its lease has {left:.0f} s left"
+    lease = "" if left is None else f"; its lease has {max(0.0, left):.0f} s left"
     return f"held by {side.holder}{lease}."
 
 

@@ -142,6 +142,10 @@ class MongoBackend(MongoData):
         with driver_errors("read its lock"):
             return self._lock.holder()
 
+    def outwatch(self, holder: Holder) -> bool:
+        with driver_errors("read its lock"):
+            return self._lock.outwatch(holder)
+
     def free(self, holder: Holder) -> bool:
         with driver_errors("free its lock"):
             return self._lock.free(holder)

@@ -1,9 +1,11 @@
 """The lock in MongoDB: a lease on one document, renewed while it is held.
 
-All times are the server's ($$NOW); the holder stops by its own monotonic clock, taken
-before each request, so clocks that differ do no harm. The token grows with each holder
-and stands in whatever a holder writes: one that woke too late is fenced out. What takes
-no token is sent by no process whose lease is over: see watchdog.py.
+Times that are told are the server's ($$NOW). No clock that somebody may set decides:
+the holder stops by its own monotonic clock, taken before each request, and who waits
+takes over by its own, having seen no renewal for as long as the lease: see vigil.py.
+The token grows with each holder and stands in whatever a holder writes: one that woke
+too late is fenced out. What takes no token is sent by no process whose lease is over:
+see watchdog.py.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from .journal import COLLECTION as JOURNAL
 from .journal import durable
 from .steps import STEPS, StepStore
 from .views import exact_view
+from .vigil import Vigil
 from .watchdog import Watchdog, clock
 
 log = logging.getLogger(__name__)
@@ -41,7 +44,11 @@ COLLECTION = "_migrations_lock"
 _POLL_S = 0.25
 _LOOK_S = 1.0
 """Seconds between two looks at who holds it."""
+_NOTICE_S = 1.0
+"""Seconds that a function of a script may outlive the lock, until that is noticed."""
 _SPARE_S = 3.0
+
+_BEAT = {"$add": [{"$ifNull": ["$beats", 0]}, 1]}
 
 OnWait = Callable[[Holder | None], None]
 
@@ -123,7 +130,7 @@ class MongoLock:
     def is_held(self) -> bool:
         """Return whether somebody holds the lock, and is not provably gone."""
         holder = self.holder()
-        return holder is not None and holder.gone is None
+        return holder is not None and holder.gone is None and not holder.is_overdue
 
     @around("mongo.lock.seed")
     def _seed(self) -> None:
@@ -158,15 +165,17 @@ class MongoLock:
     @around("mongo.lock")
     def _wait(self, timeout_s: float, on_wait: OnWait) -> None:
         give_up = time.monotonic() + timeout_s
-        look_at = 0.0
+        look_at, vigil = 0.0, Vigil(self._lease_s)
         self._keep_going()
-        while not self._take():
+        while not self._take(vigil.silent):
             now = time.monotonic()
             if now >= min(look_at, give_up):
-                holder = self.holder()
-                if self._outlived(holder):
+                doc = self._held()
+                holder = None if doc is None else _holder_of(doc)
+                if self._outlived(holder) or vigil.look(doc):
                     continue
-                if now >= give_up:
+                # To watch one whose lease is over takes no longer than its lease.
+                if now >= give_up and not (holder and holder.is_overdue):
                     raise LockTimeout.of("MongoDB", holder, timeout_s)
                 on_wait(holder)
                 look_at = time.monotonic() + _LOOK_S
@@ -177,18 +186,25 @@ class MongoLock:
         """Free the lock of a process that is provably gone: it renews it no more."""
         return holder is not None and holder.gone is not None and self.free(holder)
 
-    def _take(self) -> bool:
+    def outwatch(self, holder: Holder) -> bool:
+        """Watch a holder whose lease is over; return whether it renews it no more."""
+        vigil = Vigil(self._lease_s)
+        while True:
+            doc = self._held()
+            if doc is None or doc["owner"] != holder.key:
+                return False
+            if vigil.look(doc):
+                return True
+            if not _holder_of(doc).is_overdue:
+                return False
+            time.sleep(_POLL_S)
+            self._keep_going()
+
+    def _take(self, silent: Doc | None = None) -> bool:
+        """Take the lock if nobody has it. silent: or if it is as this says still."""
         asked = clock()
         doc = self._locks.find_one_and_update(
-            {
-                "_id": "lock",
-                "$expr": {
-                    "$or": [
-                        {"$eq": ["$owner", None]},
-                        {"$lte": ["$expires_at", "$$NOW"]},
-                    ]
-                },
-            },
+            {"_id": "lock", **(silent or {"owner": None})},
             [{"$set": self._mark()}],
             return_document=ReturnDocument.AFTER,
         )
@@ -217,6 +233,8 @@ class MongoLock:
             "host": {"$literal": actor.host},
             "pid": actor.pid,
             "mark": {"$literal": mark_of(actor.pid)},
+            "lease_s": self._lease_s,
+            "beats": 0,
             "expires_at": self._expiry(),
         }
 
@@ -224,9 +242,13 @@ class MongoLock:
         return {"$add": ["$$NOW", int(self._lease_s * 1000)]}
 
     def _renew(self) -> None:
-        """Renew at a third of the lease, and more often after a failed try."""
+        """Renew at a third of the lease, and more often after a failed try.
+
+        While a function of a script is at work that may have to be stopped by the end
+        of this process, it is looked at more often whether the lock is still ours.
+        """
         pause = self._lease_s / 3
-        while not self._stop.wait(pause):
+        while not self._paused(pause):
             asked, left_s = clock(), self._left_s()
             if left_s <= 0:
                 return self._lose(self._ends_at)
@@ -234,7 +256,7 @@ class MongoLock:
                 with pymongo.timeout(left_s):
                     result = self._locks.update_one(
                         {"_id": "lock", "owner": self._owner},
-                        [{"$set": {"expires_at": self._expiry()}}],
+                        [{"$set": {"expires_at": self._expiry(), "beats": _BEAT}}],
                     )
             except PyMongoError:
                 pause = max(0.0, min(1.0, self._lease_s / 10, self._left_s()))
@@ -244,6 +266,16 @@ class MongoLock:
             self._ends_at = asked + self._lease_s
             self._arm()
             pause = self._lease_s / 3
+
+    def _paused(self, seconds: float) -> bool:
+        """Pause; return whether the lock was let go meanwhile."""
+        end = clock() + seconds
+        while (left := end - clock()) > 0:
+            if self._stop.wait(min(left, _NOTICE_S)):
+                return True
+            if self._binding.is_set():
+                break
+        return self._stop.is_set()
 
     def _lose(self, ends_at: float) -> None:
         """Have `require` refuse from now on; let this process live if it will ask."""
@@ -276,29 +308,37 @@ class MongoLock:
 
     def holder(self) -> Holder | None:
         """Return who holds the lock, or held it when its lease ended; None: nobody."""
+        doc = self._held()
+        return None if doc is None else _holder_of(doc)
+
+    def _held(self) -> Doc | None:
+        """Return the document of the lock, with the server's time; None: nobody's."""
         pipeline: list[Doc] = [
             {"$match": {"_id": "lock", "owner": {"$ne": None}}},
             {"$set": {"now": "$$NOW"}},
         ]
-        for doc in self._locks.aggregate(pipeline):
-            return _holder_of(doc)
-        return None
+        return next(iter(self._locks.aggregate(pipeline)), None)
 
     @around("mongo.lock.free")
     def free(self, holder: Holder) -> bool:
         """Take the lock from a holder, and shut it out; False if it has it no more.
 
         The token grows, and stands in the fence of what a run writes: whatever the old
-        holder still tries, it is refused, and its open transactions are ended.
+        holder still tries, it is refused, and its open transactions are ended. What a
+        function of a script sends has no token: until the holder has noticed, and is
+        killed, nobody else gets the lock.
         """
         freed = self._locks.find_one_and_update(
             {"_id": "lock", "owner": holder.key},
-            {"$set": {"owner": None, "expires_at": None}, "$inc": {"token": 1}},
+            [{"$set": self._mark()}],
             return_document=ReturnDocument.AFTER,
         )
         if freed is None:
             return False
         StepStore(exact_view(self._db), token=int(freed["token"])).shut_out()
+        if holder.gone is None:
+            time.sleep(1.5 * _NOTICE_S)
+        self._release()
         return True
 
 

@@ -168,6 +168,9 @@ class PostgresBackend(PostgresData):
         with driver_errors("read its lock"):
             return self._lock.holder()
 
+    def outwatch(self, holder: Holder) -> bool:
+        return False  # a session has no lease
+
     @around("postgres.lock.free")
     def free(self, holder: Holder) -> bool:
         if self._is_sqlite:

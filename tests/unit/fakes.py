@@ -115,6 +115,9 @@ class FakeSide:
     def holder(self) -> Holder | None:
         return None
 
+    def outwatch(self, holder: Holder) -> bool:
+        return False
+
     def free(self, holder: Holder) -> bool:
         raise AssertionError("the executor frees no lock of another run")
 

@@ -113,7 +113,7 @@ def test_every_command_explains_itself_and_its_options(
         ("--rev-id", {"revision", "migrate", "merge"}),
         ("--message", {"revision", "migrate", "merge"}),
         ("--autogenerate", {"revision"}),
-        ("--pair", {"revision"}),
+        ("--pair", {"revision", "repair"}),
         ("--data", {"test"}),
         ("--sample", {"test"}),
         ("--embedded", {"test"}),

@@ -24,6 +24,7 @@ from flask_dualmigrate.results import (
     GraphResult,
     GraphRevision,
     InitResult,
+    PairResult,
     PlannedRevision,
     PlanResult,
     PurgeResult,
@@ -206,6 +207,11 @@ TEXTS = [
         "Nothing was touched.",
     ),
     (ScriptResult("sql", "BEGIN;\n\nCOMMIT;"), "BEGIN;\n\nCOMMIT;"),
+    (
+        PairResult({MONGO: ("ab12",), POSTGRES: ()}, "3fa9"),
+        "PostgreSQL at base and MongoDB at ab12 are a pair now.\n"
+        "To bring both to one revision, run: flask db-migrate upgrade",
+    ),
     (
         RepairResult("ab12", 3, True),
         "Step 3 of ab12 counts as done when the run carries on.",

@@ -18,7 +18,7 @@ function within({ last, until }) {
   return { $expr: { $and: tests } };
 }
 
-// -- The lock: the lease that a normal run takes. The server's clock rules it.
+// -- The lock: the lease that a normal run takes. Who waits for it watches the renewals.
 
 const owner = new ObjectId().toHexString();
 let token = 0;
@@ -32,7 +32,6 @@ function takeLock() {
     { $setOnInsert: { token: 0, owner: null, expires_at: null } },
     { upsert: true, writeConcern: DURABLE },
   );
-  const free = { $or: [{ $eq: ["$owner", null] }, { $lte: ["$expires_at", "$$NOW"] }] };
   const mark = {
     owner,
     token: { $add: ["$token", 1] },
@@ -40,12 +39,27 @@ function takeLock() {
     user: BY,
     host: { $literal: HOST },
     pid: process.pid,
+    mark: null,
+    lease_s: 600,
+    beats: 0,
     expires_at: inMinutes(10),
   };
-  const lock = locks.findOneAndUpdate({ _id: "lock", $expr: free }, [{ $set: mark }], {
-    returnDocument: "after",
-    writeConcern: DURABLE,
-  });
+  const take = (held) =>
+    locks.findOneAndUpdate({ _id: "lock", ...held }, [{ $set: mark }], {
+      returnDocument: "after",
+      writeConcern: DURABLE,
+    });
+  let lock = take({ owner: null });
+  const overdue = { _id: "lock", $expr: { $lte: ["$expires_at", "$$NOW"] } };
+  const silent = lock === null ? locks.findOne(overdue) : null;
+  if (silent !== null) {
+    // The server's clock may have been set: it is taken if it is not renewed meanwhile.
+    const seconds = silent.lease_s ?? 30;
+    print(`The lease of ${silent.user}@${silent.host} is over: watching it for ${seconds} s.`);
+    sleep(seconds * 1000);
+    const { owner: former, beats = null, expires_at } = silent;
+    lock = take({ owner: former, beats, expires_at });
+  }
   if (lock === null) {
     const holder = locks.findOne({ _id: "lock" });
     throw new Error(
@@ -58,7 +72,13 @@ function takeLock() {
 // Called before each batch; an index is built in one go, and gets a day.
 function keepLock(minutes = 10) {
   const kept = ours("_migrations_lock").updateOne({ _id: "lock", owner }, [
-    { $set: { expires_at: inMinutes(minutes) } },
+    {
+      $set: {
+        expires_at: inMinutes(minutes),
+        lease_s: minutes * 60,
+        beats: { $add: [{ $ifNull: ["$beats", 0] }, 1] },
+      },
+    },
   ]);
   if (kept.matchedCount === 0) {
     throw new Error("The lock was lost: it was not renewed in time. Run this script again.");
