@@ -19,7 +19,7 @@ from .imports import import_lines
 from .printer import INDENT, print_block, print_comment
 from .render import assemble
 from .sql_tokens import escape_colons
-from .steps import Call, Note, OnTable, Step
+from .steps import Call, Note, OnTable, Outside, Step
 from .types import plain_type
 
 RenderItem = Callable[[str, Any, AutogenContext], str | bool]
@@ -61,6 +61,9 @@ def _steps(steps: Sequence[Step], autogen: AutogenContext, *, indent: int) -> li
         elif isinstance(step, Call):
             source = _with_keywords(render_op_text(autogen, step.op), step.keywords)
             lines += print_source(source, indent=indent)
+        elif isinstance(step, Outside):
+            lines.append(" " * indent + "with op.get_context().autocommit_block():")
+            lines += _steps(step.steps, autogen, indent=indent + INDENT)
         elif autogen.opts.get("render_as_batch"):
             lines += _batch(step, autogen, indent=indent)
         else:

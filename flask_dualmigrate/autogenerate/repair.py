@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from alembic.operations import ops
 
+from .concurrent_indexes import part_concurrent
 from .database_ops import DatabaseOp
 from .enums import ChangeEnumOp, EnumPlan
 from .evolve import dropped_name
@@ -50,6 +51,7 @@ class Repair:
         ]
         found += set_for_script(operations, scope)
         found += [execute(enum.create(dialect)) for enum in self.enums.created]
+        apart, operations = part_concurrent(operations, dialect)
         drops, creates = keys_around(operations, scope)
         found += drops
         for op in operations:
@@ -67,6 +69,7 @@ class Repair:
             if isinstance(op, DatabaseOp):
                 found += map(execute, op.last(dialect))
         return [
+            *apart,
             *found,
             *(execute(enum.drop(dialect)) for enum in self.enums.dropped[::-1]),
         ]

@@ -35,7 +35,14 @@ class OnTable:
     steps: tuple[Call | Note, ...]
 
 
-Step = Note | Call | OnTable
+@dataclass(frozen=True)
+class Outside:
+    """Operations that are to run outside of the revision's transaction."""
+
+    steps: tuple[Call, ...]
+
+
+Step = Note | Call | OnTable | Outside
 
 
 @dataclass(frozen=True)
