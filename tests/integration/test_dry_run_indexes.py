@@ -89,7 +89,7 @@ def test_what_the_run_refuses_is_foreseen(
     mongo_db.t.insert_many([*MANY, {"_id": "odd", **odd}])
     written = last_write(mongo_db)
     told = foretell(mongo_db, *plan)
-    assert last_write(mongo_db) == written
+    assert last_write(mongo_db, written) == written
     assert [len(each.problems) for each in told] == [0] * (len(plan) - 1) + [1]
     assert why in told[-1].problems[0]
     with pytest.raises(OperationError):
