@@ -155,7 +155,7 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
         "transform that changes the _id",
         two,
         Transform("t", lambda doc: {**doc, "_id": 9}),
-        "transform() of t returned another _id for the document with _id 1",
+        "transform() returned another _id for the document with _id 1 of t",
     ),
     (
         "value that BSON has no type for",
