@@ -20,7 +20,8 @@ def test_a_sequence_that_counts_on_touches_its_owner_alone(
     statement: str, tables: set[tuple[str | None, str]]
 ) -> None:
     found = mentioned([statement])
-    assert (found.tables, found.unknown) == (tables, None)
+    assert found.unknown is None
+    assert found.tables == tables
 
 
 @pytest.mark.parametrize(
