@@ -30,6 +30,7 @@ from ..holder import Holder, mark_of
 from ..journal import Actor
 from ..revision import BackendName
 from .attempts import Doc
+from .clients import own_database
 from .errors import driver_errors
 from .journal import COLLECTION as JOURNAL
 from .journal import durable
@@ -47,6 +48,8 @@ _LOOK_S = 1.0
 _NOTICE_S = 1.0
 """Seconds that a function of a script may outlive the lock, until that is noticed."""
 _SPARE_S = 3.0
+_ROOMY = 10
+"""Connections of a pool in which the lock finds one at any time."""
 
 _BEAT = {"$add": [{"$ifNull": ["$beats", 0]}, 1]}
 
@@ -68,7 +71,7 @@ class MongoLock:
         keep_going: Callable[[], None] = lambda: None,
     ) -> None:
         self._db = db
-        self._locks = durable(db)[COLLECTION]
+        self._locks = self._renewed = durable(db)[COLLECTION]
         self._lease_s = lease_s
         self._keep_going = keep_going
         self._owner = uuid4().hex
@@ -90,20 +93,38 @@ class MongoLock:
             self._seed()
             self._wait(timeout_s, on_wait)
         self._stop.clear()
-        renewer = threading.Thread(
-            target=self._renew, name="dualmigrate-lease", daemon=True
-        )
-        renewer.start()
+        with self._apart():
+            renewer = threading.Thread(
+                target=self._renew, name="dualmigrate-lease", daemon=True
+            )
+            renewer.start()
+            try:
+                self._arm()
+                yield
+            finally:
+                self._stop.set()
+                try:
+                    renewer.join()
+                finally:  # a Ctrl-C here must not end the program some time later
+                    self._watchdog.disarm()
+                self._release()
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Renew through a client of our own, where the app's has few connections.
+
+        All of them may be taken by commands that last longer than the lease.
+        """
+        size = self._db.client.options.pool_options.max_pool_size
+        if not size or size >= _ROOMY:
+            yield
+            return
+        own = own_database(self._db)
+        self._renewed = durable(own)[COLLECTION]
         try:
-            self._arm()
             yield
         finally:
-            self._stop.set()
-            try:
-                renewer.join()
-            finally:  # a Ctrl-C here must not end the program some time later
-                self._watchdog.disarm()
-            self._release()
+            own.client.close()
 
     @contextmanager
     def binding(self) -> Iterator[None]:
@@ -254,7 +275,7 @@ class MongoLock:
                 return self._lose(self._ends_at)
             try:
                 with pymongo.timeout(left_s):
-                    result = self._locks.update_one(
+                    result = self._renewed.update_one(
                         {"_id": "lock", "owner": self._owner},
                         [{"$set": {"expires_at": self._expiry(), "beats": _BEAT}}],
                     )

@@ -71,3 +71,28 @@ def test_the_limit_of_a_script_holds_all_the_same(
     wire.slow = {"collMod": 3.0}
     with pytest.raises(PartialFailure, match="longer than max_time_s, 1 s"):
         upgrade()
+
+
+def test_a_pool_of_one_connection_keeps_the_lock_during_a_long_command(
+    make_app: MakeApp, mongo_url: str, mongo_db: Database[Any], tmp_path: Path
+) -> None:
+    with wired(mongo_url) as (uri, wire):
+        app = make_app(
+            active="mongo",
+            urls={"mongo": uri},
+            mongo_options={"maxPoolSize": 1},
+            config={"DUALMIGRATE_LOCK_LEASE_S": 3},
+        )
+        mongo_db.t.insert_one({"a": 1})
+        with app.app_context():
+            init()
+            tree = Tree(tmp_path / "migrations")
+            tree.add(
+                "r1",
+                mongo='op.set_validator("t", {"a": 1})\n'
+                'op.add_field("t", "b", default=1)',
+            )
+            init()
+            wire.slow = {"collMod": 4.0}
+            upgrade()
+    assert mongo_db.t.count_documents({"b": 1}) == 1
