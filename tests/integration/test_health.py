@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from werkzeug.test import TestResponse
 from flask_dualmigrate import DualMigrate, PartialFailure, downgrade, init, upgrade
 
 from .conftest import NOWHERE, MakeApp, Tree
+from .mongo_proxies import wired
 
 NO_POSTGRES = "postgresql+psycopg://nobody:secret@127.0.0.1:9/nowhere"
 NO_MONGO = NOWHERE.replace("://", "://nobody:secret@")
@@ -176,3 +178,19 @@ def test_it_answers_where_it_is_registered_and_nowhere_else(
     app.register_blueprint(DualMigrate().health_blueprint, url_prefix="/probes")
     assert ask(app, "/probes/ready").status_code == 200
     assert ask(app, "/healthz/ready").status_code == 404
+
+
+def test_probes_in_number_share_the_questions(
+    two: Tree, make_app: MakeApp, mongo_url: str
+) -> None:
+    with wired(mongo_url) as (uri, wire):
+        app = make_app(urls={"mongo": uri})
+        with app.app_context():
+            upgrade()
+        ask(app)
+        wire.seen.clear()
+        wire.slow = {"find": 0.05}
+        with ThreadPoolExecutor(100) as pool:
+            answers = list(pool.map(lambda _: ask(app).status_code, range(200)))
+    assert set(answers) == {200}
+    assert wire.seen["find"] <= 20  # two a question
