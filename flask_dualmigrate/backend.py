@@ -429,10 +429,7 @@ class Backend(Protocol):
     def values(
         self, name: str, key: str, fields: Sequence[str], *, only: Sequence[Any] | int
     ) -> Sequence[Mapping[str, Any]]:
-        """Return `fields` and `key` of some rows or documents, as they are stored.
-
-        only: the keys of those to return, or how many: half of them from each end.
-        """
+        """Return fields of some; only: their keys, or how many from both ends."""
 
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
