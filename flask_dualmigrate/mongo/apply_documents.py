@@ -137,9 +137,11 @@ class TransformHandler(Handler[Transform]):
 
     def undo(self, operation: Transform, work: Work) -> None:
         inverse = operation.undo
-        if operation.keep or inverse is None:
+        if operation.keep:
             put_images_back(work, operation)
             return
+        if inverse is None:
+            return  # it wrote nothing: see why_not
 
         def transform_back(entry: Mapping[str, Any], session: ClientSession) -> IdList:
             same, stays = compared(work, operation, entry, session)
