@@ -55,12 +55,15 @@ def _lines(
 def _backup_of(
     backups: tuple[Manifest, ...], step: Step, dropped: Dropped
 ) -> tuple[str | None, int | None]:
-    """Return the newest backup from before the upgrade, and the rows that it has.
+    """Return the newest backup from just before the upgrade, and the rows in it.
 
     None: there is none, or it does not say.
     """
     for manifest in reversed(backups):
-        if manifest.postgres is None or step.revision.id in manifest.postgres.applied:
+        if manifest.postgres is None:
+            continue
+        applied = {*manifest.postgres.applied}
+        if step.revision.id in applied or not applied.issuperset(step.revision.parents):
             continue
         if manifest.postgres.tables is None:
             return manifest.name, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,3 +140,35 @@ def test_a_switch_that_is_neither_on_nor_off_is_refused(make_app: MakeApp) -> No
     said = cli(app, "upgrade")
     assert said.exit_code == 2
     assert "DUALMIGRATE_ALLOW_DESTRUCTIVE is True or False" in said.stderr
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["backup", "no backup"])
+def test_a_downgrade_says_which_rows_do_not_come_back_and_which_backup_has_them(
+    two: Tree, make_app: MakeApp, tmp_path: Path, kept: bool
+) -> None:
+    app = make_app(config={"DUALMIGRATE_BACKUP_DIR": str(tmp_path / "backups")})
+    assert cli(app, "upgrade").exit_code == 0
+    two.add(
+        "r2",
+        postgres='op.drop_table("item")\nop.drop_table("old")',
+        postgres_down='op.execute("CREATE TABLE item (id int)")\n'
+        'op.execute("CREATE TABLE old (id int)")',
+    )
+    with app.app_context():
+        init()
+    options = ("--backup", "touched") if kept else ("--no-backup",)
+    assert cli(app, "upgrade", "--yes", *options).exit_code == 0
+    line = "r2  the rows of item do not come back on PostgreSQL"
+    told = "has them, as they were before the upgrade: flask db-migrate restore"
+    if not kept:
+        told = "and no backup here has them"
+    asked = cli(app, "downgrade")
+    assert asked.exit_code == 2
+    for said in (
+        asked.stderr,
+        cli(app, "downgrade", "--dry-run").stdout,
+        cli(app, "downgrade", "--yes").stdout,
+    ):
+        assert line in said
+        assert told in said
+        assert ("rows of old" in said) is not kept  # which its backup saw empty
