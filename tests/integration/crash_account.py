@@ -84,12 +84,12 @@ class _Audit:
         if _id in self._account.ours:
             # It meets those that it finds; a downgrade may find others.
             return {0, 1} if self._undone else {-1, 0, 1}
-        if self._stands is Stands.UP:
-            return {1}
-        touched = self._account.has_touched(_id)
-        if self._stands is Stands.DOWN and not (field == "m" and touched):
-            return {0}
-        return {0, 1}
+        if self._stands is Stands.OPEN:
+            return {0, 1}
+        if self._account.has_changed(_id, field):
+            # Undoing leaves what the app has written since, and says how many.
+            return {1} if self._undone and self._stands is Stands.UP else {0, 1}
+        return {1} if self._stands is Stands.UP else {0}
 
     def _values(self, doc: Doc) -> Iterator[str]:
         for field in _FIELDS:

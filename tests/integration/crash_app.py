@@ -50,9 +50,13 @@ class Account:
     def alive(self) -> list[int]:
         return sorted({*ITEMS, *self.ours} - self.gone)
 
-    def has_touched(self, _id: int) -> bool:
+    def has_changed(self, _id: int, field: str) -> bool:
+        """Return whether it wrote what an operation wrote: `n`, or the whole."""
         keys = {*self.added, *self.last}
-        return any(key[:2] == ("item", _id) for key in keys)
+        return any(
+            name == "item" and key == _id and (field != "n" or other == "n")
+            for name, key, other in keys
+        )
 
 
 class App:
