@@ -29,7 +29,7 @@ help:
 	@echo "make demo    the sample app on both databases, from nothing to head and back"
 	@echo "make test    all tests but the large ones and chaos, on real servers"
 	@echo "make test-large  each operation on 100,000 documents, some five minutes more"
-	@echo "make test-chaos  kills at each crash point and at random, an hour or so"
+	@echo "make test-chaos  kills at each crash point and at random, some two hours"
 	@echo "make mongosh the npm package mongosh, under $(VENV); part of make test"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the measurements"

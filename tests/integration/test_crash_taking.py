@@ -1,4 +1,4 @@
-"""kill -9 of commands that take something away: `unlock --force`, `backup prune`."""
+"""kill -9 of what is no run: `unlock --force`, `repair --pair`, `backup prune`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from .mongo_members import until
 Record = Callable[[str, object], None]
 UP = ("upgrade", "--yes")
 FORCE = ("unlock", "--force", "--yes")
+PAIR = ("repair", "--pair", "--yes")
 PRUNE = ("backup", "prune", "--keep", "1", "--yes")
 
 
@@ -91,6 +92,25 @@ def _points_of_unlock(runs: Runs, world: World) -> list[str]:
     os.kill(holder, signal.SIGKILL)
     runs.wait(holder)
     return points
+
+
+def test_a_kill_of_repair_pair_leaves_two_pairs_or_one(
+    runs: Runs, world: World, record_property: Record
+) -> None:
+    assert runs.run(UP) == 0, runs.said()
+    other = {"$set": {"pair_id": "other"}}
+    world.mongo["_migrations_meta"].update_one({"_id": "pair"}, other)
+    world.keep()
+    assert runs.run(PAIR, log=True) == 0, runs.said()
+    points = [group[-1] for group in runs.visited()]
+    for point in points:
+        world.put_back()
+        assert runs.run(PAIR, crash_at=point) == KILLED, point
+        again = runs.run(PAIR)
+        assert again == 0 or "nothing to pair anew" in runs.said(), point
+        assert runs.run(UP) == 0, f"{point}: {runs.said()}"
+    record_property("figures", f"{len(points)} kills of repair --pair; lost 0")
+    assert "mongo.pair_anew" in {p.split("#")[0].rpartition(".")[0] for p in points}
 
 
 def test_a_kill_while_backups_are_removed_leaves_each_whole_or_for_the_next_prune(
