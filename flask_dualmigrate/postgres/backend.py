@@ -34,6 +34,7 @@ from ..revision import BackendName, Direction, Revision, Status, Step
 from ..script import ScriptDirectory
 from ..stopping import NEVER, Stop
 from ..user_code import FAILURES
+from .asking import ask
 from .cancelling import interruptible
 from .content import Content, pg_restore_for
 from .crashpoints import watch
@@ -136,10 +137,15 @@ class PostgresBackend(PostgresData):
 
     def read(self, graph: RevisionGraph | None = None) -> State:
         graph = graph or self._directory
-        with driver_errors("read its journal"), self.engine.connect() as connection:
-            heads = read_heads(connection, graph, self._environment)
-            entries = self._journal.entries(connection)
-            pair_id, restored = self._journal.pair_and_restored(connection)
+        heads, entries, (pair_id, restored) = ask(
+            self.engine,
+            "read its journal",
+            lambda connection: (
+                read_heads(connection, graph, self._environment),
+                self._journal.entries(connection),
+                self._journal.pair_and_restored(connection),
+            ),
+        )
         known = entries or {}
         return State(
             applied_below(heads, graph, known),
@@ -272,11 +278,11 @@ class PostgresBackend(PostgresData):
         """Return the server's time: the clocks of clients may differ by hours."""
         if not self._is_postgres:
             return datetime.now(UTC)
-        with driver_errors("be reached"), self.engine.connect() as connection:
-            now: datetime = connection.execute(
-                sa.select(now_of(connection))
-            ).scalar_one()
-        return now
+
+        def now(connection: Connection) -> datetime:
+            return connection.execute(sa.select(now_of(connection))).scalar_one()
+
+        return ask(self.engine, "be reached", now)
 
     def _write(
         self, connection: Connection, step: Step, started_at: datetime, started: float

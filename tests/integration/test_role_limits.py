@@ -91,3 +91,21 @@ def test_a_role_with_two_connections_migrates_and_one_with_one_is_told(
     finally:
         postgres_server.execute(f'ALTER DATABASE "{database}" OWNER TO postgres')
         postgres_server.execute(f"REASSIGN OWNED BY {role} TO postgres")
+
+
+def test_connections_that_the_server_ends_while_mongodb_works_are_not_missed(
+    postgres_url: str,
+    postgres_server: psycopg.Connection,
+    make_app: MakeApp,
+    tree: Tree,
+) -> None:
+    database = sa.make_url(postgres_url).database
+    postgres_server.execute(
+        f"ALTER DATABASE \"{database}\" SET idle_session_timeout = '300ms'"
+    )
+    slow = "import time\ndef slow(db):\n    time.sleep(1)\n"
+    tree.add("r1", mongo="op.run(slow, idempotent=True, undo=slow)", mongo_more=slow)
+    with make_app().app_context():
+        init()
+        upgrade()
+        downgrade(revision="base")
