@@ -280,7 +280,8 @@ class PostgresBackend(PostgresData):
             return datetime.now(UTC)
 
         def now(connection: Connection) -> datetime:
-            return connection.execute(sa.select(now_of(connection))).scalar_one()
+            found: datetime = connection.scalar(sa.select(now_of(connection)))
+            return found
 
         return ask(self.engine, "be reached", now)
 
