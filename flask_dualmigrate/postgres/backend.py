@@ -280,7 +280,8 @@ class PostgresBackend(PostgresData):
             return datetime.now(UTC)
 
         def now(connection: Connection) -> datetime:
-            found: datetime = connection.scalar(sa.select(now_of(connection)))
+            asked = connection.execute(sa.select(now_of(connection)))
+            found: datetime = asked.scalar_one()
             return found
 
         return ask(self.engine, "be reached", now)
