@@ -15,7 +15,7 @@ class Change:
     type_, old_type: SQL types. type_code: how a script writes the new one. default,
     check, where, using: SQL. options: other arguments of an index, as a script has
     them. labels_lost: labels of an enum that its new type has not.
-    narrows: the new type cannot hold all that was in the old one.
+    fits: the new type has room for each label of the enum that the old one was.
     line: of the script. transaction: which one of the script it is in, from 0; None
     in an autocommit block. sql: its text, where it is raw SQL.
     existing: its table was there before the script. proven: a valid check says that the
@@ -41,7 +41,7 @@ class Change:
     nullable: bool = True
     unique: bool = False
     primary_key: bool = False
-    narrows: bool = False
+    fits: bool = False
     generated: bool = False
     concurrently: bool = False
     not_valid: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,19 +15,16 @@ from sqlalchemy import (
     Identity,
     PrimaryKeyConstraint,
 )
-from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import dml
 from sqlalchemy.sql.elements import ClauseElement, ColumnClause, TextClause, conv
-from sqlalchemy.types import Enum, TypeEngine
+from sqlalchemy.types import Enum
 
 from ..literals import sql_with_values
 from ..recording import Call, by_class
 from .change import Change
-from .narrowing import narrows
+from .column_types import DIALECT, sql_type
+from .narrowing import labels_fit
 from .sql_changes import changes_of_sql
-
-_make_dialect: Any = PGDialect
-DIALECT: PGDialect = _make_dialect(paramstyle="named")
 
 
 def changes_of(calls: Sequence[Call]) -> tuple[Change, ...]:
@@ -67,21 +63,6 @@ def sql_of(element: Any) -> str:
         return sql_with_values(element, DIALECT)
     except Exception:  # A value without a literal: its place-holder will do.
         return str(element.compile(dialect=DIALECT))
-
-
-@functools.cache
-def _of_class(type_: type[TypeEngine[Any]]) -> str | None:
-    return sql_type(type_())
-
-
-def sql_type(type_: Any) -> str | None:
-    """Return a type as PostgreSQL calls it, in lower case; None if it has no name."""
-    if isinstance(type_, type):
-        return _of_class(type_)
-    try:
-        return str(DIALECT.type_compiler_instance.process(type_)).lower()
-    except Exception:  # A type of the app's own, half made: nothing is known of it.
-        return None
 
 
 def _column(column: Any) -> dict[str, Any]:
@@ -175,7 +156,7 @@ def _alter_column(op: ops.AlterColumnOp) -> Iterator[Change]:
             type_code=_type_code(op.modify_type),
             using=None if using is None else sql_of(using),
             labels_lost=_lost(op.existing_type, op.modify_type),
-            narrows=narrows(op.existing_type, op.modify_type),
+            fits=labels_fit(op.existing_type, op.modify_type),
         )
     if op.modify_name is not None and str(op.modify_name) != column:
         new = str(op.modify_name)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from . import paste
 from .change import Change
-from .column_types import narrows
 from .finding import Advice, Severity, rule
+from .narrowing import loss
 from .paste import text
 from .postgres_view import PostgresView
 
@@ -33,12 +33,9 @@ def loss_of(change: Change) -> str | None:
 
 def _narrowing(change: Change) -> str | None:
     """Return what values lose, in words; None: nothing that can be told."""
-    if change.old_type is None or change.type_ is None:
+    if change.old_type is None or change.type_ is None or change.fits:
         return None
-    said = narrows(change.old_type, change.type_, using=change.using)
-    if said is not None:
-        return f"{said}, without an error, and for good"
-    return "what does not fit is cut, rounded or refused" if change.narrows else None
+    return loss(change.old_type, change.type_, using=change.using)
 
 
 def _lost(view: PostgresView, code: str) -> Iterator[Change]:

@@ -33,6 +33,7 @@ TYPES = (
     *("double precision", "date", "timestamp(3)", "timestamp", "timestamptz", "jsonb"),
     *("json", "varbit(4)", "varbit(8)", "cidr", "inet", "boolean", "interval(3)"),
     *("interval", "time(2)", "time", "varchar(20)[]", "text[]"),
+    *('varchar(20) COLLATE "C"', 'text COLLATE "C"'),
 )
 
 

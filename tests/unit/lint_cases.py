@@ -326,8 +326,12 @@ POSTGRES = [
             "smaller": 'op.alter_column("items", "n", type_=sa.SmallInteger(), '
             "existing_type=sa.Integer())",
             "day": 'op.execute("ALTER TABLE items ALTER at TYPE date")',
+            "shorter": 'op.execute("ALTER TABLE items ALTER name TYPE varchar(5)")',
         },
         {
+            "text enum": 'op.alter_column("items", "name", '
+            "existing_type=sa.VARCHAR(length=1), "
+            'type_=sa.Enum("a", "longer", name="e", native_enum=False))',
             "wider": 'op.alter_column("items", "price", type_=sa.Numeric(12, 4), '
             "existing_type=sa.Numeric(10, 4))",
             "bigint": 'op.execute("ALTER TABLE items ALTER n TYPE bigint")',

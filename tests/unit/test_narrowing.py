@@ -13,6 +13,18 @@ from flask_dualmigrate.lint.narrowing import narrows
 from flask_dualmigrate.postgres.destructive import destructive_calls
 from flask_dualmigrate.script_file import load_script
 
+
+class Short(sa.TypeDecorator[str]):
+    """A type of the app's own, over one of SQLAlchemy's."""
+
+    impl = sa.String(6)
+    cache_ok = True
+
+
+def kept_as_text(*labels: str) -> sa.Enum:
+    return sa.Enum(*labels, name="e", native_enum=False)
+
+
 NARROWER: list[tuple[Any, Any]] = [
     (sa.BigInteger(), sa.Integer()),
     (sa.Integer, sa.SmallInteger),
@@ -29,6 +41,14 @@ NARROWER: list[tuple[Any, Any]] = [
     (sa.DateTime(), sa.Date()),
     (sa.DateTime(timezone=True), sa.DateTime()),
     (sa.Enum("a", "b", name="e"), sa.Enum("a", name="e")),
+    (kept_as_text("a", "b"), kept_as_text("a")),
+    (sa.VARCHAR(7), kept_as_text("a", "longer")),
+    (sa.Enum("longer", name="e"), sa.String(5)),
+    (sa.Text(), sa.Enum("a", name="e")),
+    (sa.VARCHAR(7), Short()),
+    (sa.Text(), sa.Uuid()),
+    (sa.ARRAY(sa.BigInteger()), sa.ARRAY(sa.Integer())),
+    (postgresql.TIMESTAMP(precision=6), postgresql.TIMESTAMP(precision=3)),
 ]
 NOT_NARROWER: list[tuple[Any, Any]] = [
     (sa.Integer(), sa.BigInteger()),
@@ -42,6 +62,20 @@ NOT_NARROWER: list[tuple[Any, Any]] = [
     (sa.Date(), sa.DateTime()),
     (sa.JSON(), postgresql.JSONB()),
     (sa.Enum("a", name="e"), sa.Enum("a", "b", name="e")),
+    (sa.VARCHAR(1), kept_as_text("a", "longer")),
+    (kept_as_text("a"), kept_as_text("a", "longer")),
+    (kept_as_text("a"), sa.String(6)),
+    (sa.Enum("longer", name="e"), sa.String(6)),
+    (sa.Enum("a", name="e"), sa.Enum("b", "a", name="other")),
+    (sa.VARCHAR(1), Short()),
+    (Short(), sa.VARCHAR(6)),
+    (sa.CHAR(1), sa.VARCHAR(6)),
+    (sa.String(6), sa.String(6, collation="C")),
+    (sa.Uuid(), sa.String(36)),
+    (sa.SmallInteger(), sa.String(6)),
+    (sa.Numeric(4, 0), sa.Integer()),
+    (sa.ARRAY(sa.Integer()), sa.ARRAY(sa.BigInteger())),
+    (postgresql.TIMESTAMP(precision=3), postgresql.TIMESTAMP(precision=6)),
     (None, sa.Integer()),
     ("no type", sa.Integer()),
 ]
