@@ -1,0 +1,37 @@
+"""The protocol that the spine knows a side by."""
+
+from .protocol import Backend
+from .values import (
+    Aside,
+    BackupItem,
+    Doubt,
+    Dropped,
+    Dumped,
+    Extent,
+    Failing,
+    FieldFacts,
+    Forecast,
+    Loss,
+    PlannedStep,
+    Progress,
+    State,
+    Ways,
+)
+
+__all__ = [
+    "Aside",
+    "Backend",
+    "BackupItem",
+    "Doubt",
+    "Dropped",
+    "Dumped",
+    "Extent",
+    "Failing",
+    "FieldFacts",
+    "Forecast",
+    "Loss",
+    "PlannedStep",
+    "Progress",
+    "State",
+    "Ways",
+]

@@ -1,0 +1,196 @@
+"""What the engine asks of a side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from ..backups import BackupFolder, Manifest, Scope
+from ..graph import RevisionGraph
+from ..holder import Holder
+from ..journal import Entry, Undone
+from ..restoration import Kept, Restorer
+from ..revision import BackendName, Revision, Step
+from .values import (
+    Doubt,
+    Dropped,
+    Dumped,
+    Extent,
+    FieldFacts,
+    Loss,
+    PlannedStep,
+    Progress,
+    State,
+    Ways,
+)
+
+
+class Backend(Protocol):
+    """One side: its connection, its lock, its journal, and its scripts.
+
+    `atomic` says that a step commits whole or not at all; such a side goes last.
+    """
+
+    name: BackendName
+    atomic: bool
+
+    def check(self) -> None:
+        """Raise DatabaseUnavailable if the server cannot be reached or used."""
+
+    def read(self, graph: RevisionGraph | None = None) -> State:
+        """Return what this side has; change nothing.
+
+        graph: what follows what, where that is known without loading the scripts.
+        """
+
+    def lock(
+        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
+    ) -> AbstractContextManager[None]:
+        """Hold this side's lock; LockTimeout if it is not had in timeout_s seconds.
+
+        on_wait: told about once a second whom we wait for; None: nobody any more.
+        """
+
+    def holder(self) -> Holder | None:
+        """Return who holds this side's lock; None: nobody."""
+
+    def outwatch(self, holder: Holder) -> bool:
+        """Watch a holder whose lease is over; return whether it renews it no more."""
+
+    def free(self, holder: Holder) -> bool:
+        """Take the lock from just that holder, and shut it out of what it was at.
+
+        Returns False if it has the lock no more.
+        """
+
+    def prepare(self) -> None:
+        """Make the journal where there is none; under the lock."""
+
+    def set_pair_id(self, pair_id: str, *, anew: bool = False) -> None:
+        """Remember the id that both sides of a pair hold. anew: in place of another."""
+
+    def preflight(self, steps: Sequence[Step]) -> None:
+        """Raise, before anything is changed, if one of the steps cannot be done."""
+
+    def check_rights(self, steps: Sequence[Step]) -> None:
+        """Raise DatabaseUnavailable if the account may not write what steps need."""
+
+    def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
+        """Say what steps would do, one after the other; touch nothing."""
+
+    def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
+        """Return a script that does the steps, for a person to run; connect to nothing.
+
+        applied: ids of the revisions that the database has before it.
+        Raises ScriptError, naming the revision, where that cannot be said in a script.
+        """
+
+    def destructive(self, step: Step) -> tuple[Loss, ...]:
+        """Return what a step takes away for good, counted where that can be done."""
+
+    def execute(self, step: Step, *, partner: bool) -> None:
+        """Do a step, or carry it on from where it stopped.
+
+        partner: it is not final yet, and stays open until `settle`.
+        """
+
+    def is_at_work(self) -> bool:
+        """Return whether somebody holds the lock that its open attempts need."""
+
+    def progress(self, entry: Entry) -> Progress | None:
+        """Say how far an attempt is that is open, by its journal; None if unknown."""
+
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        """Return the steps of an open attempt that only a person can decide."""
+
+    def ways(self, step: Step) -> Ways:
+        """Say whether an open attempt can be carried on and be taken back."""
+
+    def accept(self, revision: Revision) -> None:
+        """Take the script of an applied revision, as it is now, for what was run."""
+
+    def verify(self, revision: Revision) -> bool:
+        """Call the script's verify(); return False if it has none.
+
+        Raises ScriptError if it fails. What it writes to PostgreSQL is refused.
+        """
+
+    def count(self, name: str, limit: int) -> int | None:
+        """Count the rows or documents of a table or collection, up to a limit.
+
+        limit: 0: all. Returns None where there is no such table or collection.
+        """
+
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> Restorer:
+        """Return what restores this side from a backup. partner: so is the other."""
+
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        """Carry on a restore that is past the point of no return."""
+
+    def keep(self, step: Step, error: str) -> None:
+        """Write down that `execute` failed, and leave what it did as it stands."""
+
+    def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
+        """Say what of the database a backup before some steps has to hold.
+
+        scope: what is wanted: what they touch, as far as that can be told, or all.
+        """
+
+    def require_dump(self) -> None:
+        """Raise BackupError if this side cannot be backed up here."""
+
+    def dump(
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
+    ) -> Dumped:
+        """Write what an extent names into a backup, as it is at one moment.
+
+        applied: ids of the revisions that the database has.
+        Raises BackupError if it cannot be read or written.
+        """
+
+    def dropped_by_upgrade(self, step: Step) -> tuple[Dropped, ...]:
+        """Return what the upgrade of a revision dropped, and this side did not keep."""
+
+    def removes(self, step: Step) -> bool:
+        """Return whether a step says that it takes rows or documents from their place.
+
+        What is kept aside counts too.
+        """
+
+    def survey(self, only: Extent | None) -> Mapping[str, int]:
+        """Count the rows or documents of the app's tables or collections, exactly.
+
+        only: of what it names, if not of all.
+        """
+
+    def facts(self, name: str, fields: Sequence[str]) -> Mapping[str, FieldFacts]:
+        """Say what the columns of a model's table, or the fields of a collection, hold.
+
+        Columns that are not there are left out.
+        """
+
+    def values(
+        self, name: str, key: str, fields: Sequence[str], *, only: Sequence[Any] | int
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return fields of some; only: their keys, or how many from both ends."""
+
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> Undone:
+        """Undo what `execute` did; return what of it stays.
+
+        by_script: False: the script is not to blame, so that no checksum is recorded
+        for the failure, and whoever waited for this run tries it again.
+        """
+
+    def settle(self, step: Step) -> None:
+        """Close a step whose partner is done."""
+
+    def stamp(self, revisions: Sequence[Revision]) -> None:
+        """Mark just these revisions as applied, without running them."""
+
+    def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
+        """Return all attempts at a revision, oldest first."""
