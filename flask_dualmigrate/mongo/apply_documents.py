@@ -156,7 +156,10 @@ class TransformHandler(Handler[Transform]):
 
 
 class DeleteHandler(Handler[Delete]):
-    """The documents go aside as they are, in the transaction that deletes them."""
+    """The documents go aside as they are, in the transaction that deletes them.
+
+    Not those that an insert of the same script left in an earlier run.
+    """
 
     def before(self, operation: Delete, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
@@ -171,8 +174,10 @@ class DeleteHandler(Handler[Delete]):
             target = work.db[operation.collection]
             return target.delete_many(batch.query, session=session).deleted_count
 
-        reads = Reads.DOCUMENTS if operation.keep else Reads.BOUNDS
-        walk = _walk_of(work, operation, reads)
+        left_out = note_left_out(work, operation.collection)
+        reads = Reads.IDS if left_out else Reads.BOUNDS
+        reads = Reads.DOCUMENTS if operation.keep else reads
+        walk = _walk_of(work, operation, reads, leaves_out=left_out)
         walk_until_none_left(work, walk, write, problem=_STILL_MATCH)
 
     def why_not(self, operation: Delete, record: StepRecord) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..journal import Actor
@@ -21,9 +22,15 @@ class Place(NamedTuple):
 
 
 def draft_of(
-    place: Place, operation: Operation, *, token: int, group: str, again: bool
+    place: Place,
+    operation: Operation,
+    *,
+    token: int,
+    group: str,
+    again: bool,
+    later: Sequence[str] = (),
 ) -> StepRecord:
-    """Return the record of an operation that is to begin. group, again: of it."""
+    """Return the record of an operation that begins. group, again, later: of it."""
     actor = Actor.current()
     return StepRecord(
         revision=place.revision,
@@ -33,6 +40,7 @@ def draft_of(
         fingerprint=operation.fingerprint(),
         group=group,
         again=again,
+        later=tuple(later),
         kind=operation.kind,
         subject=subject_of(operation),
         status=StepStatus.STARTED,

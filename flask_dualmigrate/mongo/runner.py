@@ -36,6 +36,7 @@ from .resume import (
     doubt,
     groups_of,
     in_doubt,
+    inserting_after,
     is_begun,
     may_be_decided,
     operation_of,
@@ -131,6 +132,7 @@ class OperationRunner:
                     token=self._token,
                     group=groups[step],
                     again=bool(records),
+                    later=inserting_after(step, operations, groups),
                 )
                 record = records.get(step)
                 reached("mongo.operation.start")

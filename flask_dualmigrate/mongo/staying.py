@@ -86,10 +86,15 @@ class Staying:
         session: ClientSession | None = None,
         *,
         whys: Collection[Why] = (Why.CHANGED,),
+        groups: Collection[str] | None = None,
     ) -> set[bytes]:
-        """Return the keys of those among `ids` that are remembered."""
+        """Return the keys of those among `ids` that are remembered.
+
+        groups: of the record alone, unless given.
+        """
         found: set[bytes] = set()
-        keys = [_key(record, _id) for _id in ids.elements]
+        groups = (record.group,) if groups is None else groups
+        keys = [_key(record, _id, of) for of in groups for _id in ids.elements]
         wanted = {"why": {"$in": [str(why) for why in whys]}}
         for at in range(0, len(keys), _MANY):
             query = {"_id": {"$in": keys[at : at + _MANY]}, **wanted}
@@ -97,14 +102,27 @@ class Staying:
             found |= {key_of(_document_id(entry)) for entry in entries}
         return found
 
-    def left(self, record: StepRecord) -> Iterator[tuple[Element, bytes | None]]:
-        """Yield the `_id`s of what stays, and the digest of what was written there."""
-        query = {**_of(record), "why": str(Why.CHANGED)}
-        for entry in self._raw.find(query):
-            yield _document_id(entry), entry["wrote"]
+    def left_out(
+        self, record: StepRecord, ids: IdList, session: ClientSession | None = None
+    ) -> set[bytes]:
+        """Return the keys of those among `ids` that a run leaves out.
 
-    def count(self, record: StepRecord, why: Why = Why.CHANGED) -> int:
-        return self._entries.count_documents({**_of(record), "why": str(why)})
+        What stayed of a later step's insert is as if it were not there yet.
+        """
+        return self.known(record, ids, session, groups=(record.group, *record.later))
+
+    def left(self, record: StepRecord) -> Iterator[tuple[Element, bytes | None]]:
+        """Yield the `_id`s of what is left out, and the digest of what was written."""
+        for group in (record.group, *record.later):
+            query = {**_of(record, group), "why": str(Why.CHANGED)}
+            for entry in self._raw.find(query):
+                yield _document_id(entry), entry["wrote"]
+
+    def count(
+        self, record: StepRecord, why: Why = Why.CHANGED, *, group: str | None = None
+    ) -> int:
+        query = {**_of(record, group), "why": str(why)}
+        return self._entries.count_documents(query)
 
     @around("mongo.staying.begin")
     def begin(self, record: StepRecord, *, leaves_out: bool) -> None:
@@ -140,8 +158,9 @@ def _half(direction: Direction, revisions: Mapping[str, Any]) -> dict[str, Any]:
     return {"_id.direction": str(direction), "_id.revision": revisions}
 
 
-def _key(record: StepRecord, _id: Element) -> RawBSONDocument:
-    left = as_document(_fields(of=record.group), _id.named("id").bytes)
+def _key(record: StepRecord, _id: Element, group: str | None = None) -> RawBSONDocument:
+    of = record.group if group is None else group
+    left = as_document(_fields(of=of), _id.named("id").bytes)
     step = _fields(revision=record.revision, direction=str(record.direction))
     return RawBSONDocument(as_document(step, Element(_DOCUMENT, b"left", left).bytes))
 
@@ -164,8 +183,9 @@ def _there(document: RawBSONDocument, name: str) -> Element:
     return found
 
 
-def _of(record: StepRecord) -> dict[str, Any]:
+def _of(record: StepRecord, group: str | None = None) -> dict[str, Any]:
+    of = record.group if group is None else group
     step = {"revision": record.revision, "direction": str(record.direction)}
-    lowest = {**step, "left": {"of": record.group}}
-    highest = {**step, "left": {"of": f"{record.group}\0"}}
+    lowest = {**step, "left": {"of": of}}
+    highest = {**step, "left": {"of": f"{of}\0"}}
     return {"_id": {"$gt": lowest, "$lt": highest}}

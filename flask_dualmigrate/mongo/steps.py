@@ -55,7 +55,8 @@ class StepRecord:
     documents were written by then.
     subject: what the operation is about; a script that failed may be edited, not this.
     group: knows the operation again in a later run, for what an undoing left (Staying);
-    again: whether there was an earlier run, which was undone.
+    again: whether there was an earlier run, which was undone. later: the groups of the
+    steps after it that insert into its collection; what stayed of them is not its own.
     before: what was there before, as far as undoing needs it.
     error: what a function of the script raised; None after a crash.
     """
@@ -73,6 +74,7 @@ class StepRecord:
     subject: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     group: str = ""
     again: bool = False
+    later: Sequence[str] = ()
     started_at: datetime | None = None
     finished_at: datetime | None = None
     checkpoint: Mapping[str, Any] = dataclasses.field(default_factory=dict)

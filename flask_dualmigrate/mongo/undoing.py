@@ -109,16 +109,22 @@ def note_staying(
 
 def note_left_out(work: Work, collection: str) -> bool:
     """Note what a run leaves out of what an earlier one left; return if it is any."""
-    count = work.bench.staying.count(work.record) if work.record.again else 0
-    if count:
+    record, staying = work.record, work.bench.staying
+    if not record.again:
+        return False
+    own = staying.count(record)
+    others = sum(staying.count(record, group=group) for group in record.later)
+    ways = [("an earlier run wrote", own), ("a later step inserted", others)]
+    for who, count in ways:
         are, they, were = ("is", "it", "it was")
         if count > 1:
             are, they, were = ("are", "them", "they were")
-        work.note(
-            f"{documents(count)} of {collection} {are} left out: an earlier run wrote "
-            f"{they}, and its undoing left {they}, as {were} changed since"
-        )
-    return bool(count)
+        if count:
+            work.note(
+                f"{documents(count)} of {collection} {are} left out: {who} "
+                f"{they}, and its undoing left {they}, as {were} changed since"
+            )
+    return bool(own or others)
 
 
 def documents(count: int) -> str:

@@ -195,7 +195,7 @@ def _without_exempt(work: Work, batch: Batch, session: ClientSession) -> Batch:
     """Return a batch without the documents that its walk passes over."""
     walk, out = batch.walk, set[bytes]()
     if walk.leaves_out:
-        out = work.bench.staying.known(work.record, batch.ids, session)
+        out = work.bench.staying.left_out(work.record, batch.ids, session)
     for aside in walk.exempt:
         query = both(ids_in(batch.ids), {"put_back": {"$exists": True}})
         found = work.db[aside].find(query, {"_id": True}, session=session)

@@ -257,3 +257,28 @@ def test_what_stays_is_counted_and_left_out_after_an_undoing_that_was_stopped(
     assert note.startswith("2 documents of t were changed since, and stay so")
     run(mongo_db, operation)
     assert mongo_db.t.distinct("v") == [1]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        Update("t", {}, PLUS, undo=MINUS),
+        Update("t", {}, PLUS, keep=True),
+        Transform("t", plus, keep=True),
+        Delete("t", {}),
+        Delete("t", {}, keep=False),
+        RenameField("t", "v", "w"),
+    ],
+    ids=lambda operation: str(operation.verb),
+)
+def test_what_stayed_of_an_insert_is_left_out_by_the_steps_before_it(
+    mongo_db: Db, first: Operation
+) -> None:
+    mongo_db.create_collection("t")
+    steps = [first, RenameCollection("t", "u"), Insert("u", ({"_id": "new", "v": 0},))]
+    run(mongo_db, *steps)
+    mongo_db.u.update_one({"_id": "new"}, {"$set": {"z": APP}})
+    revert(mongo_db, *steps)
+    result = run(mongo_db, *steps)
+    assert list(mongo_db.u.find()) == [{"_id": "new", "v": 0, "z": APP}]
+    assert "is left out: a later step inserted it" in str(result.steps[0].notes)
