@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from . import preview
 from .autogenerate import (
-    differences,
+    Comparison,
+    compare_models,
 )
 from .backups import Scope
 from .consistency import contradictions
@@ -371,11 +372,16 @@ def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
         Finding("pending", f"Revision {rev.id} ({rev.message}) is pending")
         for rev in waiting
     ]
+    not_compared: tuple[str, ...] = ()
     if beyond:
         findings.append(Finding("models", _NOT_COMPARED))
-    elif not waiting:
-        findings += [Finding("models", text) for text in model_differences(env)]
-    return CheckResult(tuple(findings))
+    elif waiting:
+        not_compared = ("the models, with the database: revisions are pending",)
+    else:
+        compared = compare_with_models(env)
+        findings += [Finding("models", text) for text in _differing(compared)]
+        not_compared = compared.not_compared
+    return CheckResult(tuple(findings), not_compared)
 
 
 _NOT_COMPARED = (
@@ -400,19 +406,29 @@ def _todos(env: Environment) -> list[str]:
 
 
 def model_differences(env: Environment) -> Sequence[str]:
+    """Return in words where the models differ from PostgreSQL, which is at head."""
+    return _differing(compare_with_models(env))
+
+
+def _differing(compared: Comparison) -> list[str]:
+    return [
+        f"The models differ from the database: {text}" for text in compared.differences
+    ]
+
+
+def compare_with_models(env: Environment) -> Comparison:
     """Compare the models with PostgreSQL, where it is in use; it is to be at head."""
     if not env.compares_models:
-        return ()
+        return Comparison(())
     with (
         driver_errors("be compared with the models"),
         env.engine.connect() as link,
         env.hooks_context(autogenerate=True) as context,
     ):
-        found = differences(
+        return compare_models(
             link,
             env.metadata,
             options=env.alembic_options,
             environment=context,
             heads=env.directory.heads,
         )
-    return [f"The models differ from the database: {text}" for text in found]

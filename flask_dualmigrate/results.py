@@ -264,9 +264,13 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class CheckResult:
-    """What `check` found; nothing is good."""
+    """What `check` found; nothing is good.
+
+    not_compared: what of the models it could not compare, or was told not to.
+    """
 
     findings: tuple[Finding, ...]
+    not_compared: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

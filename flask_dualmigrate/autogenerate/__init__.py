@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from .generate import differences, generate
+from .generate import Comparison, compare_models, differences, generate
 from .header import Header, clean_message
 from .naming import Naming
 from .pair import Pair, empty_pair, empty_partner, pair_from_script
 
 __all__ = [
+    "Comparison",
     "Header",
     "Naming",
     "Pair",
     "clean_message",
+    "compare_models",
     "differences",
     "empty_pair",
     "empty_partner",

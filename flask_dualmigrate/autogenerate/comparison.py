@@ -20,6 +20,7 @@ from . import sql, sql_tokens
 from .context import plain_dialect
 from .defaults import CLOCKS
 from .enums import literal
+from .index_definitions import IndexDefinitions
 from .parts import TableKey, parts_of_tables
 from .sql_tokens import escape_colons
 from .state import sql_of
@@ -35,10 +36,12 @@ def migration_context(
     options: Mapping[str, Any],
     *,
     environment: EnvironmentContext | None = None,
+    not_compared: list[str],
 ) -> MigrationContext:
     """Return a context that compares the models with everything but what is ours.
 
-    options: those of Alembic's configure(), as the app gave them.
+    options: those of Alembic's configure(), as the app gave them. not_compared: gets a
+    line for each thing that the comparison leaves out.
     """
     dialect = connection.dialect.name
     opts = _options(options, _schemas(metadata, connection), dialect=dialect)
@@ -63,6 +66,11 @@ def migration_context(
         impl.compare_server_default = _DefaultComparison(impl)
     if is_postgres:
         _read_domains_apart(context.impl)
+        IndexDefinitions(context.impl, not_compared).install()
+    if opts["compare_server_default"] is False:
+        not_compared.append("server defaults (compare_server_default is False)")
+    if opts["compare_type"] is False:
+        not_compared.append("types of columns (compare_type is False)")
     return context
 
 

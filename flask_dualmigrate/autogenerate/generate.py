@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,22 +62,37 @@ def generate(
     )
 
 
-def differences(
+@dataclass(frozen=True)
+class Comparison:
+    """What the models have that the database has not, in words; and what of the two
+    was not compared, a line each."""
+
+    differences: tuple[str, ...]
+    not_compared: tuple[str, ...] = ()
+
+
+def compare_models(
     connection: Connection,
     metadata: MetaData | Sequence[MetaData],
     *,
     options: Mapping[str, Any],
     environment: EnvironmentContext | None = None,
     heads: Sequence[str] = (),
-) -> tuple[str, ...]:
-    """Return what the models have that the database has not, in words.
+) -> Comparison:
+    """Compare the models with the database, and write nothing.
 
     heads: where the database stands, for process_revision_directives, which is asked as
     for a revision. options, environment: as for `generate`.
     """
     none_yet = Header(new_id(), tuple(heads), (), (), "", datetime.now(UTC))
     proposal = propose(connection, metadata, none_yet, options, environment=environment)
-    return describe_all(proposal.upgrade, plain_dialect(connection.dialect))
+    words = describe_all(proposal.upgrade, plain_dialect(connection.dialect))
+    return Comparison(words, proposal.not_compared)
+
+
+def differences(*arguments: Any, **keywords: Any) -> tuple[str, ...]:
+    """Return the differences alone, of what `compare_models` takes."""
+    return compare_models(*arguments, **keywords).differences
 
 
 def _header(header: Header, proposal: Proposal) -> Header:

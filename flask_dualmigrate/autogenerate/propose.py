@@ -38,7 +38,8 @@ class Proposal:
     """One difference, both ways.
 
     upgrade, downgrade: Alembic's operations; tables: those they touch, as the database
-    has them now; script: what process_revision_directives left; autogen: for rendering.
+    has them now; script: what process_revision_directives left; autogen: for rendering;
+    not_compared: what may differ beside it, a line each.
     """
 
     upgrade: tuple[ops.MigrateOperation, ...]
@@ -46,6 +47,7 @@ class Proposal:
     tables: tuple[Table, ...]
     script: ops.MigrationScript | None
     autogen: AutogenContext
+    not_compared: tuple[str, ...] = ()
 
     @property
     def models(self) -> tuple[Table, ...]:
@@ -68,7 +70,10 @@ def propose(
     configure(). Reads the database, and writes nothing.
     Raises UsageError if process_revision_directives makes more than one revision.
     """
-    context = migration_context(connection, metadata, options, environment=environment)
+    left_out: list[str] = []
+    context = migration_context(
+        connection, metadata, options, environment=environment, not_compared=left_out
+    )
     autogen = AutogenContext(context, metadata=metadata)
     script = _produce(context, metadata)
     if connection.dialect.name == "postgresql":
@@ -82,7 +87,9 @@ def propose(
     tables = _reflect(connection, [*upgrade, *downgrade])
     if connection.dialect.name == "postgresql":
         _name_constraints([*upgrade, *downgrade], tables)
-    return Proposal(upgrade, downgrade, tables, made, autogen)
+    return Proposal(
+        upgrade, downgrade, tables, made, autogen, tuple(dict.fromkeys(left_out))
+    )
 
 
 def _produce(context: MigrationContext, metadata: Any) -> ops.MigrationScript:

@@ -16,10 +16,12 @@ from .database_ops import DatabaseOp
 from .enums import ChangeEnumOp, EnumPlan
 from .evolve import dropped_name
 from .foreign_keys import keys_around
+from .index_definitions import constraint_sql, included, with_included
 from .repair_columns import add_column, alter_column
 from .repair_enums import change_enum
 from .sequences import without_serial
 from .session import set_for_script
+from .state import final_name
 from .steps import Call, Note, OnTable, Scope, Step, execute
 from .walk import leaves
 
@@ -82,5 +84,10 @@ def _step(op: ops.MigrateOperation, scope: Scope) -> Iterator[Call | Note]:
         yield from alter_column(op, scope)
     elif isinstance(op, ops.CreateTableOp):
         yield Call(without_serial(op))
+    elif isinstance(op, ops.CreateUniqueConstraintOp) and included(op):
+        table = scope.quote(op.schema, op.table_name)
+        name = scope.quote(final_name(op.constraint_name, scope.dialect))
+        sql = constraint_sql(with_included(op), scope.dialect)
+        yield execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {sql}")
     else:
         yield Call(op)

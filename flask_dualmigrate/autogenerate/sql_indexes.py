@@ -14,6 +14,7 @@ from sqlalchemy.sql import quoted_name
 
 from ..indexes import SqlComparison, SqlIndex
 from .context import plain_dialect
+from .index_definitions import with_included
 from .propose import propose
 from .state import full_name, sql_of
 from .walk import leaves, table_of
@@ -43,6 +44,11 @@ def compare_sql_indexes(
         frozenset(_removed(operations, dialect)),
         frozenset(models - created),
         frozenset(created),
+        tuple(
+            f"Not compared: {text}"
+            for text in proposal.not_compared
+            if text.startswith(("index ", "unique constraint "))
+        ),
     )
 
 
@@ -50,7 +56,7 @@ def _added(op: Any, dialect: Dialect) -> Iterator[SqlIndex]:
     if isinstance(op, ops.CreateIndexOp):
         yield _index(op.to_index(), dialect)
     elif isinstance(op, ops.CreateUniqueConstraintOp):
-        yield _constraint(op.to_constraint(), dialect)
+        yield _constraint(with_included(op), dialect)
     elif isinstance(op, ops.CreateTableOp):
         for item in op.to_table().constraints:
             if isinstance(item, UniqueConstraint):

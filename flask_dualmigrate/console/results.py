@@ -153,8 +153,11 @@ def _(result: ShowResult) -> Iterator[str]:
 def _(result: CheckResult) -> Iterator[str]:
     for finding in result.findings:
         yield f"{finding.kind}: {finding.text}"
+    for text in result.not_compared:
+        yield f"not compared: {text}"
     if result.ok:
-        yield "No problem found."
+        looked_at = " in what was compared" if result.not_compared else ""
+        yield f"No problem found{looked_at}."
     else:
         noun = "problem" if len(result.findings) == 1 else "problems"
         yield f"{len(result.findings)} {noun} found."

@@ -154,9 +154,11 @@ class SqlComparison:
 
     add: those to make, a changed one among them; remove: table and name of those that
     the models do not have. there, absent: the models' tables, quoted names by name.
+    notes: what could not be compared, a line each.
     """
 
     add: tuple[SqlIndex, ...]
     remove: frozenset[tuple[str, str]]
     there: frozenset[str]
     absent: frozenset[str]
+    notes: tuple[str, ...] = ()

@@ -108,10 +108,11 @@ class PostgresIndexes:
         places = sorted({*self._declared, *found})
         differences = [self._judge(key, found.get(key), compared) for key in places]
         if place is None:
-            return tuple(differences), ()
+            return tuple(differences), compared.notes
         if place not in {*compared.there, *compared.absent}:
             self.read(place)
-        return tuple(item for item in differences if item.place == place), ()
+        wanted = tuple(item for item in differences if item.place == place)
+        return wanted, compared.notes
 
     def _judge(
         self,

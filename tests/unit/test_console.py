@@ -291,6 +291,10 @@ TEXTS = [
     ),
     (CheckResult(()), "No problem found."),
     (
+        CheckResult((), ("server defaults",)),
+        "not compared: server defaults\nNo problem found in what was compared.",
+    ),
+    (
         CheckResult((Finding("todo", "one"),)),
         "todo: one\n1 problem found.",
     ),
@@ -386,7 +390,9 @@ def test_json_has_plain_names_and_times_with_their_zone() -> None:
 
 
 def test_json_of_a_check_says_whether_all_is_well() -> None:
-    assert json.loads(as_json(CheckResult(()))) == {"ok": True, "findings": []}
+    shown = json.loads(as_json(CheckResult((), ("server defaults",))))
+
+    assert shown == {"ok": True, "findings": [], "not_compared": ["server defaults"]}
 
 
 @pytest.fixture
