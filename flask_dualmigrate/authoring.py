@@ -172,8 +172,9 @@ def _require_postgres(env: Environment, verb: str) -> None:
     if BackendName.POSTGRES not in env.in_scope:
         raise UsageError(
             f"`{verb}` compares the models with PostgreSQL, which is not in use here",
-            hint="Run it where active= says 'postgres' or 'both', or write the pair by "
-            "hand: flask db-migrate revision -m …",
+            hint="Run it where active= says 'postgres' or 'both'. Here, what differs "
+            "from the scripts is listed by: flask db-migrate check; and a pair is "
+            "written by hand with: flask db-migrate revision -m …",
         )
 
 

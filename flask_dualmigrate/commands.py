@@ -43,7 +43,7 @@ from .results import (
     StampResult,
     StatusResult,
 )
-from .revision import BackendName, Direction
+from .revision import BackendName, Direction, Revision
 from .status import (
     OpenProgress,
     edited_scripts,
@@ -372,16 +372,25 @@ def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
         Finding("pending", f"Revision {rev.id} ({rev.message}) is pending")
         for rev in waiting
     ]
-    not_compared: tuple[str, ...] = ()
-    if beyond:
-        findings.append(Finding("models", _NOT_COMPARED))
-    elif waiting:
-        not_compared = ("the models, with the database: revisions are pending",)
-    else:
-        compared = compare_with_models(env)
-        findings += [Finding("models", text) for text in _differing(compared)]
-        not_compared = compared.not_compared
+    differing, not_compared = _look_at_models(env, beyond=beyond, waiting=waiting)
+    findings += [Finding("models", text) for text in differing]
     return CheckResult(tuple(findings), not_compared)
+
+
+def _look_at_models(
+    env: Environment, *, beyond: Sequence[str], waiting: Sequence[Revision]
+) -> tuple[Sequence[str], tuple[str, ...]]:
+    """Return what `check` says of the models, and what it did not compare."""
+    if not env.compares_models:
+        compared = env.against_scripts()
+        texts = _differing(compared, "what the Alembic scripts make")
+        return texts, compared.not_compared
+    if beyond:
+        return [_NOT_COMPARED], ()
+    if waiting:
+        return (), ("the models, with the database: revisions are pending",)
+    compared = compare_with_models(env)
+    return _differing(compared), compared.not_compared
 
 
 _NOT_COMPARED = (
@@ -410,10 +419,8 @@ def model_differences(env: Environment) -> Sequence[str]:
     return _differing(compare_with_models(env))
 
 
-def _differing(compared: Comparison) -> list[str]:
-    return [
-        f"The models differ from the database: {text}" for text in compared.differences
-    ]
+def _differing(compared: Comparison, there: str = "the database") -> list[str]:
+    return [f"The models differ from {there}: {text}" for text in compared.differences]
 
 
 def compare_with_models(env: Environment) -> Comparison:

@@ -20,10 +20,12 @@ from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 from pymongo.database import Database
 
+from .autogenerate import Comparison
 from .autogenerate.counterpart_operations import CounterpartOperations
 from .autogenerate.counterparts import counterparts, script_counterparts
 from .autogenerate.naming import Naming
 from .autogenerate.paired import Paired, paired_fields
+from .autogenerate.replayed import against_scripts
 from .autogenerate.shapes import CollectionShape, collection_shapes
 from .autogenerate.sql_indexes import compare_sql_indexes
 from .backend import Backend, Progress
@@ -291,6 +293,14 @@ class Sides:
         """The models' tables."""
         assert self.db is not None
         return self.db.metadata
+
+    def against_scripts(self) -> Comparison:
+        """Compare the models with what the tree's Alembic scripts make."""
+        if self.db is None:
+            return Comparison(())
+        found = self._alembic(self.directory.revisions)
+        scripts = {script.revision: script.module for script in found}
+        return against_scripts(self.metadata, scripts, options=self.alembic_options)
 
     def mirrored(self) -> tuple[tuple[str, str], ...]:
         """Return the tables that have a collection, each with its name, in order."""

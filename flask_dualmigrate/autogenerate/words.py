@@ -71,9 +71,13 @@ def _alter_column(op: ops.AlterColumnOp, table: str, _: Dialect) -> str:
 
 
 def _create_index(op: ops.CreateIndexOp, table: str, dialect: Dialect) -> str:
-    index = index_state(op.to_index(), dialect)
+    return f"add {index_words(index_state(op.to_index(), dialect), table)}"
+
+
+def index_words(index: IndexState, table: str) -> str:
+    """Return an index in words: "unique index ix on items(name)"."""
     unique = "unique " if index.unique else ""
-    return f"add {unique}index {index.name} on {table}{_columns(index)}"
+    return f"{unique}index {index.name} on {table}{_columns(index)}"
 
 
 def _create_unique(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .change import Change
+from .column_types import parse_type
 from .facts import UNKNOWN, Facts, Unknown
 from .finding import (
     RULES,
@@ -18,14 +20,17 @@ from .finding import (
 )
 from .linter import Counterpart, Linter, Wings
 from .narrowing import narrows
+from .op_changes import changes_of
 from .postgres_loss import loss_of
 from .sql_changes import changes_of_sql
+from .sql_text import name_of
 
 __all__ = [
     "RULES",
     "TITLES",
     "UNKNOWN",
     "Advice",
+    "Change",
     "Counterpart",
     "Facts",
     "Finding",
@@ -37,9 +42,12 @@ __all__ = [
     "Severity",
     "Unknown",
     "Wings",
+    "changes_of",
     "changes_of_sql",
     "in_format",
     "loss_of",
+    "name_of",
     "narrows",
+    "parse_type",
     "titles",
 ]

@@ -271,7 +271,10 @@ _ACTIONS: list[tuple[re.Pattern[str], Callable[[Match, str], Iterator[Facts]]]] 
             r"(?P<type>.+?)(?:\s+COLLATE\s+\S+)?(?:\s+USING\s+(?P<using>.+))?$",
             _alter_type,
         ),
-        (rf"ALTER\s+(?:COLUMN\s+)?{NAME}\s+", _plain("alter_column")),
+        (
+            rf"ALTER\s+(?:COLUMN\s+)?(?P<column>{NAME})\s+",
+            _named("alter_column", "column"),
+        ),
     )
 ]
 
