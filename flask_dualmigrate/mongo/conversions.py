@@ -9,7 +9,7 @@ Source: PostgreSQL manual, 8.1 to 8.6 (input of numbers, booleans and dates).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ..ops import MISSING
@@ -279,8 +279,3 @@ _CONVERSIONS: dict[str, Branches] = {
     "date": {("string",): _date_from_text},
     "objectId": {("string",): _from_text("objectId", _OBJECT_ID)},
 }
-
-
-def types_converted(to: str) -> Sequence[str]:
-    """Return the BSON types that have a conversion to another one."""
-    return [name for types in _CONVERSIONS.get(to, {}) for name in types]

@@ -51,6 +51,7 @@ class Pace:
         self._fixed_s = 0.0
         self._former = 0, 0.0
         self._began_s = 0.0
+        self._whole = 0
         self.size = self.tried = min(BATCH_SIZE if most is None else most, self._most)
 
     def begin(self) -> None:
@@ -100,8 +101,18 @@ class Pace:
         """
         self.size = max(1, self.size // 2)
 
+    def refused(self) -> None:
+        """Halve what was tried, for the time being: one of it cannot be written."""
+        self._whole = max(self._whole, self.size)
+        self.size = max(1, self.tried // 2)
+
+    def passed(self) -> None:
+        """Double a size that `refused` halved, up to what it was."""
+        self.size = max(self.size, min(self.size * 2, self._whole))
+
     def outlived(self, share: float) -> None:
         """Fit the size to a batch that had the time for that part of its documents."""
+        self._whole = 0
         self.size = max(1, min(self.tried // 2, int(self.tried * share / 2)))
 
 

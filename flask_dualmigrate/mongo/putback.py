@@ -20,6 +20,7 @@ from .pace import Pace
 from .paths import FieldPath
 from .ranges import Query, after, both, ids_in
 from .raw import as_document, field_of, id_key, literal_of
+from .refused import note_refused, transact_but_refused
 from .target import Target
 from .walk import Batch, Reads, Walk, read_capped
 from .work import Work
@@ -160,9 +161,9 @@ def drain(
     """Pass over an aside in `_id` order, `take` removing or unmarking what it handled.
 
     There is no checkpoint: what was handled does not match any more, and the rest is
-    looked at again.
+    looked at again. What a unique index refuses is passed over, and noted.
     """
-    last: IdList = IdList.of(())
+    last = tried = IdList.of(())
     pace = Pace(most=batch_size, seconds=0)
 
     def attempt(session: ClientSession) -> IdList:
@@ -170,13 +171,20 @@ def drain(
         found = work.db[aside].find(
             where, sort=[("_id", 1)], limit=pace.size, session=session
         )
+        nonlocal tried
         documents = read_capped(found)
+        tried = IdList.of(documents)
+        pace.tried = len(tried)
         if documents:
             take(documents, session)
             work.checkpoint(session, {}, documents=0)
-        return IdList.of(documents)
+        return tried
 
-    while ids := work.transact_some(pace, attempt):
+    def refuse() -> IdList:
+        note_refused(work)
+        return tried
+
+    while ids := transact_but_refused(work, pace, attempt, refuse):
         last = ids
 
 

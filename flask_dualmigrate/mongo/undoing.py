@@ -14,6 +14,7 @@ from pymongo.client_session import ClientSession
 
 from .id_list import NONE, IdList
 from .pace import whole_batches
+from .refused import note_refused, transact_but_refused
 from .staying import Why
 from .work import Work
 
@@ -28,7 +29,8 @@ def undo_batches(work: Work, undo: Undo) -> None:
     """Undo what was touched, newest batch first; remember what stays (Staying).
 
     A document that was written twice is undone by its last batch. A batch that takes
-    longer than a transaction may live is undone in smaller ones.
+    longer than a transaction may live is undone in smaller ones. A document that a
+    unique index refuses as it was stays as well.
     """
     staying, pace = work.bench.staying, whole_batches()
 
@@ -47,7 +49,20 @@ def undo_batches(work: Work, undo: Undo) -> None:
         work.checkpoint(session, {}, documents=len(stays) - count)
         return True
 
-    while work.transact_some(pace, attempt):
+    def leave(session: ClientSession) -> None:
+        entry = work.bench.touched.last(work.record, session, at_most=1)
+        if entry is not None:
+            ids, details = entry["ids"], _digests_in(entry)
+            staying.add(work.record, ids, session, details=details)
+            work.bench.touched.take_off(entry, session)
+            work.checkpoint(session, {}, documents=0)
+
+    def refuse() -> bool:
+        work.transact(leave)
+        note_refused(work)
+        return True
+
+    while transact_but_refused(work, pace, attempt, refuse):
         pass
 
 

@@ -282,3 +282,36 @@ def test_what_stayed_of_an_insert_is_left_out_by_the_steps_before_it(
     result = run(mongo_db, *steps)
     assert list(mongo_db.u.find()) == [{"_id": "new", "v": 0, "z": APP}]
     assert "is left out: a later step inserted it" in str(result.steps[0].notes)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        Update("t", {}, {"$inc": {"v": 100}}, undo={"$inc": {"v": -100}}),
+        Update("t", {}, {"$inc": {"v": 100}}, keep=True),
+        Delete("t", {}),
+        DropField("t", "v"),
+        ConvertField("t", "v", to="string"),
+        RenameField("t", "v", "w"),
+    ],
+    ids=lambda operation: " ".join(
+        [operation.verb, "keep" * hasattr(operation, "undo")]
+    ),
+)
+def test_what_a_unique_index_refuses_stays_and_the_rest_goes_back(
+    mongo_db: Db, operation: Operation
+) -> None:
+    mongo_db.t.insert_many([{"_id": n, "v": n} for n in range(5)])
+    has_it = {"v": {"$exists": True}}
+    mongo_db.t.create_index("v", unique=True, partialFilterExpression=has_it)
+    run(mongo_db, operation)
+    mongo_db.t.insert_one({"_id": "app", "v": 3})
+    reverted = revert(mongo_db, operation)
+    assert reverted.stuck is None
+    assert "a unique index of t refuses" in " ".join(reverted.notes)
+    back = {doc["_id"]: doc.get("v") for doc in mongo_db.t.find()}
+    assert back.pop(3, None) != 3
+    assert back == {0: 0, 1: 1, 2: 2, 4: 4, "app": 3}
+    mongo_db.t.delete_one({"_id": "app"})  # it would be written, and collide, now
+    run(mongo_db, operation)
+    assert not {0, 1, 2, 4} & set(mongo_db.t.distinct("v"))
