@@ -49,8 +49,8 @@ def generate(
     environment: what the app's hooks find as context.environment_context.
     """
     proposal = propose(connection, metadata, header, options, environment=environment)
-    if not proposal.upgrade and not proposal.downgrade:
-        return empty_pair(header)
+    if not proposal.upgrade:
+        return empty_pair(header)  # also where the app's hook left a downgrade alone
     header = _header(header, proposal)
     context = Context(naming, plain_dialect(connection.dialect), validators)
     return Pair(

@@ -213,7 +213,8 @@ def validator(view: MongoView) -> Advices:
         if count == 0:
             continue
         told = (
-            f"{count:,} documents of {operation.collection} do not fit"
+            f"{count:,} {'document' if count == 1 else 'documents'} of "
+            f"{operation.collection} {'does' if count == 1 else 'do'} not fit"
             if count
             else f"Documents of {operation.collection} that do not fit stay"
         )
@@ -277,9 +278,12 @@ def views(view: MongoView) -> Advices:
     for number, said in enumerate(view.said):
         if not isinstance(said.operation, RenameCollection | DropCollection):
             continue
-        name = said.operation.collection
+        name, created = said.operation.collection, _created(view, number)
+        if name in created:
+            continue
         known = {*said.views, *(view.facts.views_on(name) or ())}
-        for hit in sorted(known - _seen_to(view, number)):
+        dropped = {operation.collection for operation, _ in view.of(DropCollection)}
+        for hit in sorted(known - dropped - created):
             yield Advice(
                 f"The view {hit} reads {name}, and is empty when that is gone.",
                 f"# Create it again, over what is there then:\n"
@@ -289,11 +293,10 @@ def views(view: MongoView) -> Advices:
             )
 
 
-def _seen_to(view: MongoView, number: int) -> set[str]:
-    """Return what the script drops, or creates after an operation: no view of now."""
-    dropped = {operation.collection for operation, _ in view.of(DropCollection)}
+def _created(view: MongoView, number: int) -> set[str]:
+    """Return what the script creates after an operation."""
     after = [said.operation for said in view.said[number:]]
-    return dropped | {
+    return {
         operation.collection
         for operation in after
         if isinstance(operation, CreateCollection)

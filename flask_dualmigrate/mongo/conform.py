@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,8 +43,9 @@ def refuse_if_any(
     noun = "document" if count == 1 else "documents"
     shown = ", ".join(map(_sample, samples))
     more = ", …" if count > len(samples) else ""
+    told = re.sub("^have\\b", "has", problem) if count == 1 else problem
     raise OperationError(
-        f"{count} {noun} of {collection} {problem}: {shown}{more}", hint=hint
+        f"{count} {noun} of {collection} {told}: {shown}{more}", hint=hint
     )
 
 

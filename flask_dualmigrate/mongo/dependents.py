@@ -32,11 +32,11 @@ def told_of_views(views: Sequence[str], collection: str, *, gone: str) -> str:
     if len(views) == 1:
         return (
             f"the view {views[0]} reads {collection}, which is {gone}: it is empty "
-            "until it is dropped and created again"
+            f"while there is no {collection}"
         )
     return (
         f"the views {', '.join(views)} read {collection}, which is {gone}: they are "
-        "empty until they are dropped and created again"
+        f"empty while there is no {collection}"
     )
 
 

@@ -10,7 +10,8 @@ from bson.errors import BSONError
 from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
 
 from ..errors import DatabaseUnavailable, OperationError
-from .errors import first_line
+from .errors import NOT_ALLOWED, first_line
+from .validator_reasons import refused_document
 
 DUPLICATE_KEY = 11000
 DOCUMENT_INVALID = 121
@@ -101,6 +102,11 @@ def duplicate_of(error: PyMongoError) -> str:
     return f"{shown(known)} and {same}" if known else same
 
 
+def invalid_document_of(error: PyMongoError) -> str:
+    """Return which document a validator refused, and why where the server tells it."""
+    return refused_document(_details(error).get("errInfo") or {}, shown)
+
+
 def reason_of(error: PyMongoError) -> str:
     """Return what the server said, of a bulk write for which document too."""
     details = _details(error)
@@ -124,10 +130,8 @@ def _sentence(error: Exception) -> tuple[str, str | None]:
                 None,
             )
         case code if code == DOCUMENT_INVALID:
-            info = details.get("errInfo") or {}
-            failing = shown(info.get("failingDocumentId"))
-            return f"The validator refused the document with _id {failing}", None
-        case code if code == UNAUTHORIZED:
+            return f"The validator refused {invalid_document_of(error)}", None
+        case code if code in NOT_ALLOWED:
             return (
                 f"MongoDB refused it: {message}",
                 "Grant the user of the MongoDB URI readWrite and dbAdmin.",

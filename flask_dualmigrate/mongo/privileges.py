@@ -12,9 +12,22 @@ from ..ops import CreateCollection, DropCollection, Operation
 from .best_effort import ask
 from .errors import driver_errors
 from .journal import COLLECTION
+from .lock import COLLECTION as LOCK
+from .meta import COLLECTION as META
+from .steps import STEPS
+from .touched import TOUCHED
 
 _JOURNAL = ("find", "insert", "update", "remove", "createIndex", "dropCollection")
-"""What the journal, the lock and the asides need."""
+"""What the journal and the asides need."""
+
+_BESIDE: Mapping[str, tuple[str, ...]] = {
+    LOCK: ("find", "insert", "update"),
+    META: ("find", "insert", "update"),
+    STEPS: ("find", "insert", "update", "remove"),
+    TOUCHED: ("find", "insert", "update", "remove"),
+}
+"""What a run needs on the other collections of ours: an account may have rights by
+collection."""
 
 _OF_VERBS: Mapping[str, tuple[str, ...]] = {
     "create_index": ("createIndex",),
@@ -65,6 +78,8 @@ def _needed(
     validated: collections whose documents an undo puts back past their validator.
     """
     yield from ((action, COLLECTION) for action in _JOURNAL)
+    for name, actions in _BESIDE.items():
+        yield from ((action, name) for action in actions)
     for operation in operations:
         collection = getattr(operation, "collection", None)
         if isinstance(collection, str):

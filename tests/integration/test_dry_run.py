@@ -127,7 +127,7 @@ def test_documents_with_both_fields_are_counted(
     mongo_db.item.insert_many([{"_id": 1, "a": 1, "b": 2}, {"_id": 2, "a": 1}])
     forecast = one(mongo_db, operation)
     assert forecast.failing == (Failing("collision", 1, ("1 (2)",)),)
-    assert "have both a and b" in forecast.problems[0]
+    assert "has both a and b" in forecast.problems[0]
 
 
 UNIQUE: dict[str, tuple[list[Any], dict[str, Any]]] = {
@@ -216,7 +216,8 @@ def test_a_batch_that_a_validator_would_refuse_is_a_problem(mongo_db: Db) -> Non
     mongo_db.item.insert_many({"_id": n, "n": n} for n in range(4))
     operation = Update("item", {}, {"$inc": {"n": 3}})
     assert one(mongo_db, operation).problems == (
-        "The validator refuses the document with _id 2",
+        "The validator refuses the document with _id 2: comparison failed "
+        "({'n': {'$lt': 5}}, value 5)",
     )
     eased = foretell(mongo_db, SetValidator("item", None), operation)[1]
     assert eased.problems == ()
@@ -336,7 +337,7 @@ def test_a_dry_run_that_finds_a_problem_ends_with_3(failing: Tree, app: Flask) -
     said = cli(app, "upgrade", "--dry-run")
     assert said.exit_code == 3
     assert "       matches 1 document, takes" not in said.stdout
-    assert "FAILS: 1 document of item have a p that cannot become" in said.stdout
+    assert "FAILS: 1 document of item has a p that cannot become" in said.stdout
     assert "1 problem would make the upgrade fail." in said.stdout
     assert cli(app, "upgrade").exit_code == 1
 

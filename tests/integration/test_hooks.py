@@ -8,6 +8,7 @@ from typing import Any
 import alembic
 import pytest
 import sqlalchemy as sa
+from alembic.operations import ops
 from alembic.script import ScriptDirectory
 from flask_sqlalchemy import SQLAlchemy
 from pymongo.database import Database
@@ -172,3 +173,19 @@ def test_include_object_is_asked_on_both_sides(
         assert index_sync().ok
     assert [*mongo_db.other.index_information()] == ["_id_"]
     assert "ix_item_b" not in mongo_db.item.index_information()
+
+
+def test_a_hook_that_leaves_nothing_of_the_upgrade_makes_no_revision(
+    make_app: MakeApp, tree: Tree, db: SQLAlchemy, engine: sa.Engine
+) -> None:
+    def without_drops(context: Any, revision: Any, directives: Any) -> None:
+        operations = directives[0].upgrade_ops.ops
+        operations[:] = [op for op in operations if not isinstance(op, ops.DropTableOp)]
+
+    with make_app(db=db, process_revision_directives=without_drops).app_context():
+        init()
+        revision(message="items", autogenerate=True)
+        upgrade()
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE beside (id int)")
+        assert revision(message="nothing", autogenerate=True).revision is None

@@ -244,6 +244,23 @@ def test_a_right_that_an_undo_past_a_validator_needs_is_missed_before_the_first_
     assert live.mongo_db.list_collection_names() == ["a"]
 
 
+@pytest.mark.parametrize("kept", ["_migrations_steps", "_migrations_touched"])
+def test_a_right_on_a_collection_of_ours_is_missed_before_the_first_change(
+    shop: Shop, live: Live, kept: str
+) -> None:
+    live.mongo_db.create_collection("a")
+    names = [*("a", "_migrations", "_migrations_lock", "_migrations_meta"), kept]
+    removes = [
+        {"resource": {"db": live.name, "collection": name}, "actions": ["remove"]}
+        for name in names
+    ]
+    live.mongo_db.command("grantPrivilegesToRole", shop.migrator, privileges=removes)
+    said = _upgrade_without(shop, live, "remove")
+    assert said.exit_code == 4, said.output
+    assert "no right to remove; nothing was changed" in said.output
+    assert live.mongo_db.a.count_documents({}) == 0
+
+
 def _upgrade_without(shop: Shop, live: Live, action: str) -> Any:
     whole = {"db": live.name, "collection": ""}
     privileges = [{"resource": whole, "actions": [action]}]

@@ -77,7 +77,7 @@ def test_an_array_below_a_document_is_seen_and_an_empty_one_holds_nothing(
     complete(mongo_db, DropField("t", "order.lines.price"))
     assert mongo_db.t.find_one({"_id": 2}) == {"_id": 2, "order": {"lines": {}}}
     mongo_db.t.insert_one({"_id": 3, "order": {"lines": [{"price": 1}]}})
-    with pytest.raises(OperationError, match="1 document of t have an array at "):
+    with pytest.raises(OperationError, match="1 document of t has an array at "):
         run(mongo_db, DropField("t", "order.lines.price", keep=False))
 
 

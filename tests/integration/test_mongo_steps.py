@@ -345,7 +345,7 @@ def test_what_cannot_run_is_refused_before_anything_is_written(
 
 def test_an_operation_that_is_refused_at_first_leaves_no_record(mongo_db: Db) -> None:
     mongo_db.t.insert_one({"_id": 1, "a": 1, "b": 2})
-    with pytest.raises(OperationError, match="1 document of t have both a and b"):
+    with pytest.raises(OperationError, match="1 document of t has both a and b"):
         run(mongo_db, RenameField("t", "a", "b"))
     assert OperationRunner(mongo_db).records(REVISION, UP) == ()
 

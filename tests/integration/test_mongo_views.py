@@ -11,7 +11,6 @@ from flask_dualmigrate.mongo.kept import KeptAsides
 from flask_dualmigrate.ops import (
     CreateCollection,
     DropCollection,
-    Operation,
     RenameCollection,
 )
 
@@ -90,13 +89,14 @@ TOLD = {
 
 @pytest.mark.parametrize(("operation", "who", "how"), TOLD.values(), ids=TOLD)
 def test_views_that_lose_what_they_read_are_named_by_run_and_dry_run(
-    viewed: Db, operation: Operation, who: str, how: str
+    viewed: Db, operation: DropCollection | RenameCollection, who: str, how: str
 ) -> None:
     told = one(viewed, operation).notes
     (step,) = run(viewed, operation).steps
     assert step.notes == told
     assert len(told) == 1
     assert f"{who}, which is {how}: " in told[0]
+    assert told[0].endswith(f"empty while there is no {operation.collection}")
 
 
 def test_a_view_that_is_dropped_before_is_not_told_of(viewed: Db) -> None:

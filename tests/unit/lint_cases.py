@@ -722,6 +722,8 @@ MONGO = [
             'op.rename_collection("items", "things"); op.drop_collection("v"); '
             'op.drop_collection("w")',
             "not read": f'{_VIEWS}op.rename_collection("users", "people")',
+            "the collection made again": f"{_VIEWS}"
+            'op.drop_collection("items"); op.create_collection("items")',
         },
     ),
     *_mongo("DM213", {"todo": 'op.todo("a trigger")'}, {"none": "pass"}),

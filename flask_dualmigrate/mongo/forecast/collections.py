@@ -121,13 +121,15 @@ def tell_set_validator(look: Look[SetValidator]) -> Told:
         return told
     number, shown = refused.number, samples(look.db, look.collection, query)
     told.failing.append(Failing("validator", number, shown, fatal=False))
-    noun = "document does" if number == 1 else "documents do"
+    one = number == 1
+    noun = "document does" if one else "documents do"
+    stay = "it stays as it is" if one else "they stay as they are"
     more = ", …" if number > len(shown) else ""
     later = {"strict": "refused", "moderate": "let through", "off": "let through"}
     how = "warned of" if look.operation.action == "warn" else later[look.said.level]
     told.notes.append(
-        f"{number} {noun} not match it: {', '.join(shown)}{more}; they stay as they "
-        f"are, and a later update of them is {how}"
+        f"{number} {noun} not match it: {', '.join(shown)}{more}; {stay}, and a later "
+        f"update of {'it' if one else 'them'} is {how}"
     )
     return told
 
@@ -170,10 +172,12 @@ def _tell_kept(look: Look[Insert], told: Told) -> int:
 
 
 def _try_insert(look: Look[Insert], documents: list[Any], told: Told) -> None:
-    target = look.db[look.collection]
+    target, coming = look.db[look.collection], look.coming
 
     def attempt(session: ClientSession) -> int:
         target.insert_many(documents[:SIZE], session=session)
+        if coming is not None:
+            coming.check([each["_id"] for each in documents[:SIZE]], session)
         return len(documents[:SIZE])
 
     trial = on_trial(look.work, attempt)

@@ -16,6 +16,7 @@ from ..views import ExactDatabase, collection_info
 from ..work import Work
 from .names import Names
 from .sample import Trial
+from .validators import ComingValidator, coming_validator
 
 Op = TypeVar("Op", bound=Operation)
 
@@ -65,6 +66,12 @@ class Look(Generic[Op]):
             return True
         return not estimated_count(self.db[self.collection])
 
+    @property
+    def coming(self) -> ComingValidator | None:
+        """The validator that the script sets before this operation."""
+        set_before = self.names.validator(getattr(self.said, "collection", ""))
+        return coming_validator(self.work, self.collection, set_before)
+
     def count(self, query: Query) -> Count:
         return count(self.db, self.collection, query)
 
@@ -112,5 +119,7 @@ def tell_trial(look: Look[Any], trial: Trial, told: Told) -> None:
             told.notes.append(f"now it would fail: {trial.problem}")
         else:
             told.problems.append(trial.problem)
+    if trial.refused is not None:
+        told.problems.append(trial.refused)
     if trial.note is not None:
         told.notes.append(trial.note)

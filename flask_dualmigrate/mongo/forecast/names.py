@@ -85,6 +85,7 @@ class Names:
         self._written: dict[str, list[frozenset[str]]] = {}
         self._indexes: dict[str, dict[str, CreateIndex | None]] = {}
         self._eased: set[str] = set()
+        self._validators: dict[str, SetValidator] = {}
         self._filled: set[str] = set()
         self._created: set[str] = set()
         self._ran = False
@@ -140,10 +141,15 @@ class Names:
                 self._now[new], self._now[old] = self.now(old), None
                 self._written[new] = self._written.pop(old, [])
                 self._indexes[new] = self._indexes.pop(old, {})
+                if old in self._validators:
+                    self._validators[new] = self._validators.pop(old)
             case DropCollection(name):
                 self._now[name] = None
                 self._written.pop(name, None)
                 self._indexes.pop(name, None)
+                self._validators.pop(name, None)
+            case SetValidator(name):
+                self._validators[name] = operation
             case CreateCollection(name) if source is not None:
                 self._now[name] = source
             case CreateIndex(name, _, index):
@@ -169,6 +175,10 @@ class Names:
     def eased(self, name: str) -> bool:
         """True if an operation before it drops an index or changes a validator."""
         return name in self._eased
+
+    def validator(self, name: str) -> SetValidator | None:
+        """Return the operation before it that sets the collection's validator."""
+        return self._validators.get(name)
 
     def note(self, operation: Operation, *, empty: bool) -> str | None:
         """Say what a count leaves out, as the operations before it have not run.

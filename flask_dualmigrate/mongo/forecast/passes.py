@@ -116,6 +116,7 @@ def _try(look: Look[Any], found: Pass, query: Query, told: Told) -> None:
             found.write,
             shape=found.shape,
             size=size,
+            coming=look.coming,
         )
         told.estimate_s = trial.estimate_s(told.matches.number)
         tell_trial(look, trial, told)

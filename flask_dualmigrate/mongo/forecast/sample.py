@@ -16,18 +16,20 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from ...errors import OperationError
 from ..failures import (
     DOCUMENT_INVALID,
     DUPLICATE_KEY,
     UNAUTHORIZED,
     code_of,
     duplicate_of,
+    invalid_document_of,
     reason_of,
-    shown,
 )
 from ..ranges import Query, both, ids_in
 from ..views import DURABLE
 from ..work import Work
+from .validators import ComingValidator
 
 _OF_THE_SAMPLE = frozenset({UNAUTHORIZED, 50, 257, 262, 263, 313})
 """Codes of what a run may not meet: rights, time, and what one transaction can hold.
@@ -50,12 +52,14 @@ Write = Callable[[Collection[RawBSONDocument], Query, ClientSession], object]
 class Trial:
     """How a sample went.
 
-    seconds: for one document. problem: why the batch would fail. note: why there is
-    no estimate.
+    seconds: for one document. problem: why the batch would fail. refused: why a
+    validator would refuse it that the script sets before. note: why there is no
+    estimate.
     """
 
     seconds: float | None = None
     problem: str | None = None
+    refused: str | None = None
     note: str | None = None
 
     def estimate_s(self, documents: int) -> float | None:
@@ -70,8 +74,12 @@ def try_batch(
     *,
     shape: Mapping[str, Any] | None,
     size: int = SIZE,
+    coming: ComingValidator | None = None,
 ) -> Trial:
-    """Read and write one batch; nothing of it stays."""
+    """Read and write one batch; nothing of it stays.
+
+    coming: the validator that the collection has by then.
+    """
     target = work.db[collection]
 
     def attempt(session: ClientSession) -> int:
@@ -79,8 +87,11 @@ def try_batch(
             query, shape, sort=[("_id", 1)], limit=min(size, SIZE), session=session
         )
         ids = [document["_id"] for document in found]
+        before = coming.misfits(ids, session) if coming and ids else []
         if ids:
             write(target, both(ids_in(ids), query), session)
+        if coming and ids:
+            coming.check(ids, session, before=before)
         return len(ids)
 
     return on_trial(work, attempt)
@@ -135,6 +146,8 @@ def on_trial(
                 documents = attempt(session)
         except PyMongoError as error:
             return _refused(error)
+        except OperationError as error:
+            return Trial(refused=error.what)
         finally:
             session.abort_transaction()
         took = time.monotonic() - started
@@ -146,10 +159,7 @@ def _refused(error: PyMongoError) -> Trial:
         twice = duplicate_of(error)
         return Trial(problem=f"A unique index refuses a second document with {twice}")
     if code_of(error) == DOCUMENT_INVALID:
-        details: Any = getattr(error, "details", None) or {}
-        failed = (details.get("writeErrors") or [details])[0].get("errInfo", {})
-        which = shown(failed.get("failingDocumentId"))
-        return Trial(problem=f"The validator refuses the document with _id {which}")
+        return Trial(problem=f"The validator refuses {invalid_document_of(error)}")
     if error.timeout:
         return Trial(note=f"no estimate: a sample took more than {LIMIT_S:g} s")
     reason = reason_of(error)
