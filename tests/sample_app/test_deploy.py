@@ -166,7 +166,14 @@ def test_the_job_migrates_and_the_deployment_serves_after_it_and_not_before(
         until_ready(process, port, log)
         assert probe("readinessProbe", port) == (
             200,
-            {"ready": True, "why": None, "pending": [], "half_done": []},
+            {
+                "ready": True,
+                "why": None,
+                "pending": [],
+                "half_done": [],
+                "ahead": [],
+                "paired": True,
+            },
         )
         assert probe("livenessProbe", port) == (200, {"live": True})
         with urlopen(f"http://127.0.0.1:{port}/api/users", timeout=10) as answer:
