@@ -13,7 +13,6 @@ from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import DefaultClause
-from sqlalchemy.types import ARRAY, TypeEngine
 
 from ..indexes.compare import STAND_IN
 from . import sql, sql_tokens
@@ -24,6 +23,7 @@ from .index_definitions import IndexDefinitions
 from .parts import TableKey, parts_of_tables
 from .sql_tokens import escape_colons
 from .state import sql_of
+from .type_names import TypeNames
 from .types import plain_type
 
 OWN_PREFIX = "dualmigrate_"
@@ -54,7 +54,7 @@ def migration_context(
         parts = parts_of_tables(metadata, connection)
         opts["include_name"] = _no_parts(opts["include_name"], parts, connection)
     if opts["compare_type"] is True and is_postgres:
-        opts["compare_type"] = _compare_type
+        opts["compare_type"] = TypeNames(connection, not_compared)
     context = MigrationContext.configure(
         connection=connection, environment_context=environment, opts=opts
     )
@@ -177,22 +177,6 @@ _OWN = text(
     "SELECT attnotnull, atthasdef FROM pg_attribute "
     "WHERE attrelid = CAST(:place AS regclass) AND attname = :name"
 )
-
-
-def _compare_type(
-    context: MigrationContext,
-    inspected: Column[Any],
-    column: Column[Any],
-    inspected_type: TypeEngine[Any],
-    type_: TypeEngine[Any],
-) -> bool | None:
-    """Return True if only one of two types is an array; None: Alembic decides.
-
-    Alembic takes VARCHAR[] for a VARCHAR.
-    """
-    one_is_array = isinstance(inspected_type, ARRAY)
-    other_is_array = isinstance(plain_type(type_, context.dialect), ARRAY)
-    return True if one_is_array != other_is_array else None
 
 
 class _DefaultComparison:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import ARRAY, TypeEngine
 
 from .database_ops import DatabaseOp
+from .postgres_names import aside_name, kept
 from .sql_tokens import escape_colons
 from .types import plain_type
 
@@ -86,7 +87,7 @@ class ChangeDomainOp(DatabaseOp):
     def first(self, dialect: Dialect) -> Iterator[str]:
         """A constraint cannot be added to a domain that arrays have: make it anew."""
         quote, name = dialect.identifier_preparer.quote, self.new.sql_name(dialect)
-        aside = DomainType(self.old.schema, f"{self.old.name[:55]}__old", "", "")
+        aside = DomainType(self.old.schema, aside_name(self.old.name), "", "")
         yield f"ALTER DOMAIN {name} RENAME TO {quote(aside.name)}"
         yield self.new.create(dialect)
         for *place, is_array in self.columns:
@@ -116,7 +117,7 @@ def domain_type(domain: DOMAIN, dialect: Dialect) -> DomainType:
     statement = str(CreateDomainType(domain).compile(dialect=dialect))
     base = domain.data_type.compile(dialect=dialect)
     _, _, definition = statement.partition(f" AS {base}")
-    return DomainType(schema, str(domain.name), base, definition.strip())
+    return DomainType(schema, kept(str(domain.name)), base, definition.strip())
 
 
 def existing_domains(connection: Connection) -> dict[DomainType, DomainType]:

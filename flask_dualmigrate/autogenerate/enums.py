@@ -26,6 +26,7 @@ from .domains import (
     domains_of,
     existing_domains,
 )
+from .postgres_names import kept
 from .types import plain_type
 from .walk import leaves
 
@@ -144,7 +145,7 @@ def _named(
 
 def enum_type(enum: ENUM, dialect: Dialect) -> EnumType:
     schema = enum.schema if enum.schema != dialect.default_schema_name else None
-    return EnumType(schema, str(enum.name), tuple(map(str, enum.enums)))
+    return EnumType(schema, kept(str(enum.name)), tuple(map(str, enum.enums)))
 
 
 def existing_enums(connection: Connection) -> dict[EnumType, EnumType]:
@@ -279,7 +280,7 @@ def changed_enums(
     *,
     include: Callable[[Table], bool],
 ) -> list[ChangeEnumOp]:
-    """Return a change for each enum type whose labels differ from the models'.
+    """Return a change for each enum type whose labels, or their order, differ.
 
     include: says of a table of the models that it is compared.
     """
@@ -295,7 +296,7 @@ def changed_enums(
     changed = [
         (existing[enum], enum)
         for enum in _sorted(wanted)
-        if enum in existing and set(existing[enum].labels) != set(enum.labels)
+        if enum in existing and existing[enum].labels != enum.labels
     ]
     columns = uses(connection) if changed else {}
     return [

@@ -10,6 +10,16 @@ from collections.abc import Collection, Sequence
 MAX_BYTES = 63
 
 
+def kept(name: str) -> str:
+    """Return what PostgreSQL keeps of a name."""
+    return _cut(name.encode(), MAX_BYTES)
+
+
+def aside_name(name: str) -> str:
+    """Return the name of what gives way to another of its name."""
+    return _object_name(name, "", "_old")
+
+
 def primary_key_name(table: str) -> str:
     return _object_name(table, "", "pkey")
 

@@ -15,6 +15,7 @@ from sqlalchemy.types import TypeEngine
 from .casts import using
 from .enums import ChangeEnumOp, EnumColumn, EnumType, add_values
 from .evolve import index_mentions
+from .postgres_names import aside_name
 from .repair_columns import ColumnOp, constant_sql
 from .sql_tokens import escape_colons
 from .state import index_state, sql_of
@@ -25,18 +26,19 @@ from .walk import leaves
 def change_enum(
     op: ChangeEnumOp, operations: Sequence[ops.MigrateOperation], scope: Scope
 ) -> Iterator[Call]:
-    """Add the labels to the type; or make it anew, where some go or are used.
+    """Add the labels to the type; or make it anew, where some go, move or are used.
 
     A label cannot be used in the transaction that adds it.
     operations: all of the script, which may use it.
     """
     old, new = set(op.old.labels), set(op.new.labels)
-    if old <= new and not _uses(new - old, operations, scope):
+    stay = tuple(label for label in op.new.labels if label in old)
+    if stay == op.old.labels and not _uses(new - old, operations, scope):
         for statement in add_values(op, scope.dialect):
             yield execute(statement)
         return
     name = op.new.sql_name(scope.dialect)
-    aside = EnumType(op.old.schema, f"{op.old.name[:55]}__old", ())
+    aside = EnumType(op.old.schema, aside_name(op.old.name), ())
     indexes = list(_indexes_in_the_way(op, scope))
     for index in indexes:
         yield Call(ops.DropIndexOp.from_index(index))

@@ -17,23 +17,23 @@ class NotTried(Exception):
 
 def try_out(
     connection: Connection,
-    table: tuple[str, str],
+    table: tuple[str, str] | None,
     statements: Sequence[str],
     question: str,
 ) -> str | None:
     """Return the answer to a question after some statements about a table's copy.
 
-    table: schema and name. statements: those in which pg_temp.<name> is the copy, which
-    has the columns and their types, and nothing else. question: SQL of one value.
+    table: schema and name; None: the statements need no copy. In them pg_temp.<name> is
+    the copy: the columns and their types, nothing else. question: SQL of one value.
     None: PostgreSQL does not take the statements. All is undone.
     Raises NotTried where no copy can be had, such as for want of rights.
     """
-    quote = connection.dialect.identifier_preparer.quote
-    schema, name = map(quote, table)
     with _undone(connection):
         try:
             connection.exec_driver_sql(_WAIT)
-            _run(connection, f"CREATE TEMP TABLE {name} (LIKE {schema}.{name})")
+            if table is not None:
+                schema, name = map(connection.dialect.identifier_preparer.quote, table)
+                _run(connection, f"CREATE TEMP TABLE {name} (LIKE {schema}.{name})")
         except DBAPIError as error:
             raise NotTried(_words(error)) from error
         try:

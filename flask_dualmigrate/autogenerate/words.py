@@ -114,6 +114,9 @@ def _change_enum(op: ChangeEnumOp, _: str, __: Dialect) -> str:
     old, new = op.old.labels, op.new.labels
     changes = [f"add {label!r}" for label in new if label not in old]
     changes += [f"remove {label!r}" for label in old if label not in new]
+    stay = [label for label in new if label in old]
+    if stay != [label for label in old if label in new]:
+        changes.append(f"order them {', '.join(map(repr, new))}")
     return f"change labels of enum {op.new.name}: {', '.join(changes)}"
 
 
