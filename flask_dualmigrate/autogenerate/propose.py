@@ -29,6 +29,7 @@ from .header import Header
 from .ordering import ordered
 from .postgres_names import foreign_key_name, unique_name
 from .sequences import sequence_changes
+from .table_definitions import add_definitions
 from .text_enums import add_text_enums
 from .walk import leaves
 
@@ -77,7 +78,7 @@ def propose(
     autogen = AutogenContext(context, metadata=metadata)
     script = _produce(context, metadata)
     if connection.dialect.name == "postgresql":
-        _add_database_ops(script, connection, autogen)
+        _add_database_ops(script, connection, autogen, left_out)
     hook = context.opts.get("process_revision_directives")
     made: ops.MigrationScript | None = script
     if hook is not None and header is not None:
@@ -96,11 +97,17 @@ def _produce(context: MigrationContext, metadata: Any) -> ops.MigrationScript:
     with warnings.catch_warnings():
         # Tables that point to each other: `ordered` sees to them.
         warnings.filterwarnings("ignore", "Cannot correctly sort tables")
+        if context.dialect.name == "postgresql":
+            # It can: `add_definitions` does.
+            warnings.filterwarnings("ignore", "Computed default on .* cannot be")
         return produce_migrations(context, metadata)
 
 
 def _add_database_ops(
-    script: ops.MigrationScript, connection: Connection, autogen: AutogenContext
+    script: ops.MigrationScript,
+    connection: Connection,
+    autogen: AutogenContext,
+    left_out: list[str],
 ) -> None:
     """Put enum types whose labels changed, and sequences, around all the rest."""
     metadata = autogen.metadata
@@ -119,6 +126,9 @@ def _add_database_ops(
         *changed_enums(each, connection, include=include),
         *changed_domain_types(each, connection, include=include),
     ]
+    last += add_definitions(
+        script, each, connection, include=include, not_compared=left_out
+    )
     upgrade.ops[:] = [*first, *upgrade.ops, *last]
     downgrade.ops[:0] = [op.reverse() for op in reversed(last)]
     downgrade.ops += [op.reverse() for op in reversed(first)]

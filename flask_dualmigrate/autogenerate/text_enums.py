@@ -46,7 +46,7 @@ def add_text_enums(
     assert downgrade is not None
     _without_checks([*upgrade.ops, *downgrade.ops])
     for table in (table for each in metadata for table in each.tables.values()):
-        columns = [column for column in table.columns if _checked(column.type)]
+        columns = [column for column in table.columns if checked_enum(column.type)]
         if not columns or not include(table):
             continue
         if not inspector.has_table(table.name, schema=table.schema):
@@ -64,11 +64,11 @@ def add_text_enums(
                 up += change[0]
                 down += change[1]
         if up:
-            _add(upgrade, table, up)
-            _add(downgrade, table, down)
+            add_to(upgrade, table, up)
+            add_to(downgrade, table, down)
 
 
-def _add(
+def add_to(
     container: ops.UpgradeOps | ops.DowngradeOps, table: Table, found: list[Any]
 ) -> None:
     """Put operations among the others on their table, which are ordered later."""
@@ -88,12 +88,12 @@ def _without_checks(operations: Collection[ops.MigrateOperation]) -> None:
     for op in leaves([*operations]):
         if isinstance(op, ops.AlterColumnOp):
             for name in ("modify_type", "existing_type"):
-                enum = _checked(getattr(op, name))
+                enum = checked_enum(getattr(op, name))
                 if enum is not None:
                     setattr(op, name, sa.String(enum.length))
 
 
-def _checked(type_: Any) -> sa.Enum | None:
+def checked_enum(type_: Any) -> sa.Enum | None:
     """Return the enum that a type is, if it is a text with a CHECK."""
     while isinstance(type_, TypeDecorator):
         type_ = type_.impl_instance
@@ -106,39 +106,42 @@ def _change(
     table: Table, column: Column[Any], checks: Collection[Any], dialect: Dialect
 ) -> tuple[list[Any], list[Any]]:
     """Return the operations of one column, and those of the way back."""
-    enum = _checked(column.type)
+    enum = checked_enum(column.type)
     assert enum is not None
     name = str(column.name)
     found = [
         (str(check["name"]), check["sqltext"], labels)
         for check in checks
-        if (labels := _labels_of(check["sqltext"], name)) is not None
+        if (labels := labels_of(check["sqltext"], name)) is not None
     ]
     if any(labels == set(enum.enums) for _, _, labels in found):
         return [], []
     quoted = dialect.identifier_preparer.quote(name)
     wanted = f"{quoted} IN ({', '.join(map(literal, enum.enums))})"
     new_name = found[0][0] if found else _name(table, column, dialect)
-    drop = [_drop(item[0], table) for item in found]
-    up = [*drop, _create(new_name, wanted, table)]
-    down = [_drop(new_name, table), *(_create(n, s, table) for n, s, _ in found)]
+    drop = [drop_check(item[0], table) for item in found]
+    up = [*drop, create_check(new_name, wanted, table)]
+    down = [
+        drop_check(new_name, table),
+        *(create_check(n, s, table) for n, s, _ in found),
+    ]
     return up, down
 
 
-def _drop(name: str, table: Table) -> ops.DropConstraintOp:
+def drop_check(name: str, table: Table) -> ops.DropConstraintOp:
     return ops.DropConstraintOp(
         conv(name), str(table.name), type_="check", schema=table.schema
     )
 
 
-def _create(name: str, sql: str, table: Table) -> ops.CreateCheckConstraintOp:
+def create_check(name: str, sql: str, table: Table) -> ops.CreateCheckConstraintOp:
     text = sa.text(escape_colons(sql))
     return ops.CreateCheckConstraintOp(
         conv(name), str(table.name), text, schema=table.schema
     )
 
 
-def _labels_of(sql: str, column: str) -> set[str] | None:
+def labels_of(sql: str, column: str) -> set[str] | None:
     """Return the labels that a CHECK allows a column; None: it is about another one."""
     quoted = re.escape('"' + column.replace('"', '""') + '"')
     name = rf"\(*(?:{re.escape(column)}|{quoted})\)?{_CAST}\)?"
