@@ -51,10 +51,11 @@ class CreateIndexHandler(Handler[CreateIndex]):
     def undo(self, operation: CreateIndex, work: Work) -> None:
         name, built = operation.collection, work.record.checkpoint.get("built")
         there = index_specs(work.db, name).get(operation.name)
-        if not work.before["existed"] and there is not None:
-            if built is None or same_bson(built, there):
+        if not work.before["existed"]:
+            # Of a run that was killed, the command may wait still: behind it, then.
+            if built is None or (there is not None and same_bson(built, there)):
                 drop(work, name, operation.name)
-            else:
+            elif there is not None:
                 work.note(f"{name} has another index {operation.name} now, which stays")
         remove_created(work, name)
 
