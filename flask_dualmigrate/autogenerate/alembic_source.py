@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from alembic.autogenerate import render_op_text
@@ -21,6 +21,11 @@ from .render import assemble
 from .sql_tokens import escape_colons
 from .steps import Call, Note, OnTable, Outside, Step
 from .types import plain_type
+
+_MODULES: Mapping[str, str] = {
+    "sqlalchemy_module_prefix": "import sqlalchemy",
+    "alembic_module_prefix": "from alembic import op",
+}
 
 RenderItem = Callable[[str, Any, AutogenContext], str | bool]
 
@@ -43,8 +48,16 @@ def render_alembic(
         for name, lines in zip(("upgrade", "downgrade"), bodies, strict=True)
     ]
     source = "\n".join(line for lines in functions for line in lines)
-    wanted = [*imports, *sorted(autogen.imports)]
+    wanted = [*_prefixes(autogen), *imports, *sorted(autogen.imports)]
     return assemble(header, import_lines(source, wanted), functions)
+
+
+def _prefixes(autogen: AutogenContext) -> Iterator[str]:
+    """Yield the imports of what Alembic's options call the two modules."""
+    for option, line in _MODULES.items():
+        name = str(autogen.opts.get(option) or "").removesuffix(".")
+        if name.isidentifier():
+            yield line if line.endswith(f" {name}") else f"{line} as {name}"
 
 
 def _body(steps: Sequence[Step], autogen: AutogenContext) -> list[str]:
@@ -62,7 +75,10 @@ def _steps(steps: Sequence[Step], autogen: AutogenContext, *, indent: int) -> li
             source = _with_keywords(render_op_text(autogen, step.op), step.keywords)
             lines += print_source(source, indent=indent)
         elif isinstance(step, Outside):
-            lines.append(" " * indent + "with op.get_context().autocommit_block():")
+            prefix = autogen.opts.get("alembic_module_prefix", "op.")
+            lines.append(
+                f"{' ' * indent}with {prefix}get_context().autocommit_block():"
+            )
             lines += _steps(step.steps, autogen, indent=indent + INDENT)
         elif autogen.opts.get("render_as_batch"):
             lines += _batch(step, autogen, indent=indent)

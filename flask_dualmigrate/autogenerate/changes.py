@@ -13,6 +13,7 @@ from .change import Change
 from .column_changes import add_column, alter_column, drop_column
 from .database_ops import DatabaseOp
 from .enums import ChangeEnumOp
+from .enums_of_others import words_of_another
 from .render import Comment, Statement
 from .statements import insert_rows, translate_sql
 from .table_changes import (
@@ -39,10 +40,11 @@ def changes(change: Change) -> list[Statement]:
         return [Comment(f"MongoDB has no {op.kind}, so nothing here: {op.words}.")]
     if isinstance(op, ops.AddConstraintOp):
         return exclude(change, op.to_constraint())
-    entity = entity_words(op)
-    if entity is not None:
-        return [Comment(f"MongoDB has none of these, so nothing here: {entity}.")]
-    words = describe(op, change.context.dialect)
+    dialect = change.context.dialect
+    others = entity_words(op) or words_of_another(op, dialect)
+    if others is not None:
+        return [Comment(f"MongoDB has none of these, so nothing here: {others}.")]
+    words = describe(op, dialect)
     return [Todo(f"Write what stands for: {words}")]
 
 

@@ -6,7 +6,7 @@ not create them for an added column, and does not see that a label is new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -177,10 +177,12 @@ def plan_enums(
     connection: Connection,
     *,
     skip: Callable[[TypeEngine[Any]], bool],
+    others: Set[EnumType] = frozenset(),
 ) -> EnumPlan:
     """Return which named types an upgrade creates, and which it leaves unused.
 
-    skip: says of a type that the app renders it itself.
+    skip: says of a type that the app renders it itself. others: enum types that
+    another package sees to.
     """
     dialect = connection.dialect
     there: list[NamedType] = [*existing_enums(connection)]
@@ -192,8 +194,9 @@ def plan_enums(
         if not skip(type_)
         for named, create in _named(type_, dialect)
     }
+    left = {*existing, *others}
     created = [
-        named for named, create in wanted.items() if create and named not in existing
+        named for named, create in wanted.items() if create and named not in left
     ]
     gone = dict(_taken(upgrade, dialect))
     freed = {
@@ -203,7 +206,7 @@ def plan_enums(
         if named in existing
     }
     unused = freed - set(wanted) - _in_use(freed, set(gone), connection)
-    return EnumPlan(_sorted(created), _sorted(unused))
+    return EnumPlan(_sorted(created), _sorted(unused - others))
 
 
 def _in_use(
@@ -279,10 +282,12 @@ def changed_enums(
     connection: Connection,
     *,
     include: Callable[[Table], bool],
+    others: Set[EnumType] = frozenset(),
 ) -> list[ChangeEnumOp]:
     """Return a change for each enum type whose labels, or their order, differ.
 
-    include: says of a table of the models that it is compared.
+    include: says of a table of the models that it is compared. others: as in
+    plan_enums.
     """
     dialect = connection.dialect
     existing = existing_enums(connection)
@@ -295,7 +300,7 @@ def changed_enums(
                     wanted.setdefault(found, found)
     changed = [
         (existing[enum], enum)
-        for enum in _sorted(wanted)
+        for enum in _sorted(wanted.keys() - others)
         if enum in existing and existing[enum].labels != enum.labels
     ]
     columns = uses(connection) if changed else {}

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from .alembic_source import enum_renderer, render_alembic
 from .context import Context, plain_dialect
 from .enums import plan_enums
+from .enums_of_others import enums_of_others
 from .header import Header
 from .lookup import Tables
 from .naming import Naming
@@ -131,7 +132,8 @@ def _postgres_source(header: Header, proposal: Proposal, connection: Connection)
     notes = list(notes_on_types(proposal.upgrade, autogen))
     if connection.dialect.name == "postgresql":
         skip = _rendered_by_the_app(autogen)
-        plan = plan_enums(proposal.upgrade, connection, skip=skip)
+        others = enums_of_others(proposal.upgrade, connection.dialect)
+        plan = plan_enums(proposal.upgrade, connection, skip=skip, others=others)
         autogen.opts["render_item"] = enum_renderer(autogen)
         dialect = plain_dialect(connection.dialect)
         # Alembic would double each percent sign, as for a driver's parameters.

@@ -25,6 +25,7 @@ from sqlalchemy.schema import Constraint
 from ..errors import UsageError
 from .comparison import migration_context
 from .enums import ChangeEnumOp, changed_domain_types, changed_enums
+from .enums_of_others import enums_of_others
 from .header import Header
 from .ordering import ordered
 from .postgres_names import foreign_key_name, unique_name
@@ -120,10 +121,11 @@ def _add_database_ops(
     def include(item: Any, kind: Any = "table") -> bool:
         return autogen.run_object_filters(item, item.name, kind, False, None)
 
+    others = enums_of_others(upgrade.ops, connection.dialect)
     add_text_enums(script, each, connection, include=include)
     first, last = sequence_changes(each, upgrade.ops, connection, include=include)
     first[:0] = [
-        *changed_enums(each, connection, include=include),
+        *changed_enums(each, connection, include=include, others=others),
         *changed_domain_types(each, connection, include=include),
     ]
     last += add_definitions(

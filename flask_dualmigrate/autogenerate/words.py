@@ -11,6 +11,7 @@ from sqlalchemy.engine import Dialect
 from ..recording import by_class
 from .database_ops import DatabaseOp
 from .enums import ChangeEnumOp
+from .enums_of_others import words_of_another
 from .evolve import dropped_name
 from .state import (
     IndexState,
@@ -35,9 +36,9 @@ def describe(op: Any, dialect: Dialect) -> str:
     table = table_of(op, dialect) or ""
     if isinstance(op, DatabaseOp) and op.words:
         return op.words
-    entity = entity_words(op)
-    if entity is not None:
-        return entity
+    others = entity_words(op) or words_of_another(op, dialect)
+    if others is not None:
+        return others
     words = by_class(_WORDS, op)
     if words is None:
         return f"{type(op).__name__} {table}".strip()

@@ -189,3 +189,24 @@ def test_a_hook_that_leaves_nothing_of_the_upgrade_makes_no_revision(
         with engine.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE beside (id int)")
         assert revision(message="nothing", autogenerate=True).revision is None
+
+
+def test_a_script_imports_the_modules_by_the_names_of_the_options(
+    make_app: MakeApp, tree: Tree, db: SQLAlchemy
+) -> None:
+    prefixes = {
+        "sqlalchemy_module_prefix": "sqla.",
+        "alembic_module_prefix": "alem.",
+    }
+    index = sa.Index("ix_a_b", *db.metadata.tables["item"].c["a", "b"])
+    with make_app(db=db, **prefixes).app_context():
+        init()
+        db.metadata.tables["item"].indexes.discard(index)
+        revision(message="items", autogenerate=True)
+        upgrade()
+        db.metadata.tables["item"].indexes.add(index)
+        index.dialect_options["postgresql"]["concurrently"] = True
+        made = revision(message="outside", autogenerate=True)
+        upgrade()
+    sources = "".join(Path(file).read_text() for file in made.files)
+    assert "with alem.get_context().autocommit_block():" in sources
