@@ -98,14 +98,14 @@ def _what_stands(run: Run, step: Step, left: Stands) -> str:
     if left.stays or run.on_error is not OnError.UNDO:
         back = "" if run.backup is None else f"; or {way_back(run.backup, run.sides)}"
         return (
-            f"{before}{'; '.join(lines)}. Mend the script without changing what is "
+            f"{before}{'; '.join(lines)}. Fix the script without changing what is "
             f"done, then carry on with: {again}{back}"
         )
     is_up = step.direction is Direction.UPGRADE
     said = "; ".join(lines) or "It was undone"
     link = ". The" if lines else ": the"
     return (
-        f"{before}{said}{link} revision is {'not' if is_up else 'still'} applied. Mend "
+        f"{before}{said}{link} revision is {'not' if is_up else 'still'} applied. Fix "
         f"the script, then: {again}"
     )
 
@@ -151,7 +151,7 @@ def after_restore(
         failed=error.failed,
         untouched=[i for i in ids if i != error.failed],
         error=error.error,
-        hint=f"{text}. Mend the script, then: {again}",
+        hint=f"{text}. Fix the script, then: {again}",
     )
 
 

@@ -45,7 +45,7 @@ def refuse_repetition(
         untouched=[later.revision.id for later in plan.steps[1:]],
         error=ScriptError(reason),
         hint=f"{entry.by} on {entry.host} tried it while this run waited, so it is not "
-        "tried again. Mend the script, then: flask db-migrate upgrade "
+        "tried again. Fix the script, then: flask db-migrate upgrade "
         f"{plan.fixed_target}",
     )
 

@@ -38,7 +38,7 @@ def make_header(
     that is no head (without splice), and several heads.
     """
     if not (message or "").strip():
-        raise UsageError("A revision wants a message", hint='Give one with: -m "…"')
+        raise UsageError("A revision needs a message", hint='Give one with: -m "…"')
     revision_id = check_id(directory, new_id() if rev_id is None else rev_id)
     return Header(
         revision=revision_id,

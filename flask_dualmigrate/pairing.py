@@ -44,7 +44,7 @@ def _require_two_pairs(states: States) -> None:
         )
     if is_pair(states):
         raise IntegrityError(
-            "The two databases are no two pairs: there is nothing to pair anew",
+            "The two databases are not of two pairs: there is nothing to pair anew",
             hint="See: flask db-migrate status",
         )
     for name, state in states.items():

@@ -140,7 +140,8 @@ def _summary(result: VerifyResult) -> Iterator[str]:
         return
     parts = [f"{len(called)} verified, {len(failed)} failed"]
     if result.counts:
-        parts.append(f"{len(result.counts)} counts compared, {len(different)} differ")
+        noun = "count" if len(result.counts) == 1 else "counts"
+        parts.append(f"{len(result.counts)} {noun} compared, {len(different)} differ")
     yield f"{'; '.join(parts)}."
     if any(check.later for check in failed):
         yield (

@@ -335,7 +335,11 @@ class MongoBackend(MongoData):
         with driver_errors("write its journal"):
             self._journal.begin_undoing(revision_id, direction)
         reverted = self._runner().revert(revision_id, direction, operations)
-        undone = Undone(reverted.why, notes_of(reverted.steps))
+        stays = reverted.why
+        if reverted.stuck is not None and reverted.stuck < len(operations):
+            stuck = operations[reverted.stuck].describe()
+            stays = f"step {reverted.stuck}, {stuck}: {stays}"
+        undone = Undone(stays, notes_of(reverted.steps))
         with driver_errors("write its journal"):
             self._journal.undone(
                 revision_id, direction, undone, error=error, by_script=by_script

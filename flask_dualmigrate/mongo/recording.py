@@ -11,7 +11,7 @@ from ..ops import MongoOperations, Operation
 from ..revision import Direction
 from ..user_code import FAILURES, why_undone
 
-_MEND = "Mend the script; of this revision nothing was done."
+_MEND = "Fix the script; of this revision nothing was done."
 
 
 def record(

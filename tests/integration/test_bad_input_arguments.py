@@ -25,9 +25,9 @@ def bench(
 
 
 ROWS = (
-    Row("empty-message", ("revision", "-m", ""), ("wants a message", '-m "')),
-    Row("blank-message", ("revision", "-m", " \t\n "), ("wants a message",)),
-    Row("no-message", ("revision",), ("wants a message",)),
+    Row("empty-message", ("revision", "-m", ""), ("needs a message", '-m "')),
+    Row("blank-message", ("revision", "-m", " \t\n "), ("needs a message",)),
+    Row("no-message", ("revision",), ("needs a message",)),
     Row(
         "null-in-message", ("revision", "-m", "a\0b"), ("control character", "'\\x00'")
     ),

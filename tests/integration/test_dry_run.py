@@ -257,7 +257,9 @@ def test_a_count_that_an_operation_before_it_changes_is_told_as_such(
     told = foretell(mongo_db, mend, unique)[1]
     assert told.problems == ()
     assert any(note.startswith("now it would fail") for note in told.notes)
-    assert "as it is now, before the operation above that writes" in told.notes[-1]
+    assert (
+        "as it is now, before the operation above that writes to it" in told.notes[-1]
+    )
     run(mongo_db, mend, unique)
 
 

@@ -58,7 +58,7 @@ def test_restore_brings_back_what_was_there_before_the_run(
     (backup,) = shop.backups.names()
     assert said.exit_code == 1
     assert f"Both databases were restored from backup {backup}" in said.stderr
-    assert "Mend the script, then: flask db-migrate upgrade" in said.stderr
+    assert "Fix the script, then: flask db-migrate upgrade" in said.stderr
     assert shop.holds() == before
     assert states() == {
         "r1": ["applied"] * 2,
@@ -110,7 +110,7 @@ def test_keep_leaves_what_is_done_for_the_next_run(
 
     backup = shop.backups.names()[0]
     assert said.exit_code == 1
-    assert "What it had done is kept. Mend the script without changing" in said.stderr
+    assert "What it had done is kept. Fix the script without changing" in said.stderr
     assert f"flask db-migrate restore {backup}" in said.stderr
     assert states()["r2"] == ["applied"] * 2
     assert states()["r3"][0] == ("failed" if "1/0" in str(scripts) else "pending")

@@ -143,7 +143,7 @@ def test_a_failure_tells_what_was_done_what_failed_and_how_to_go_on(
     assert error.__cause__ is error.error
     assert str(error) == (
         "The upgrade of cccc failed: KeyError: 'password=***. Done before it: bbbb. "
-        "It was undone: the revision is not applied. Mend the script, then: "
+        "It was undone: the revision is not applied. Fix the script, then: "
         "flask db-migrate upgrade cccc"
     )
 
@@ -180,7 +180,7 @@ def test_what_an_undoing_left_is_told_and_not_called_undone(stage: Rehearsal) ->
 
     assert str(caught.value) == (
         "The upgrade of bbbb failed: no. On MongoDB it was undone except for this: "
-        "step 1 (update): 2 documents stay. The revision is not applied. Mend the "
+        "step 1 (update): 2 documents stay. The revision is not applied. Fix the "
         "script, then: flask db-migrate upgrade head"
     )
 

@@ -69,7 +69,7 @@ def test_what_failed_meanwhile_is_not_repeated(before: Sides, now: Sides) -> Non
 
     assert str(caught.value) == (
         "The upgrade of r2 failed: It broke. ann (pid 7) on web1 tried it while this "
-        "run waited, so it is not tried again. Mend the script, then: flask db-migrate "
+        "run waited, so it is not tried again. Fix the script, then: flask db-migrate "
         "upgrade heads"
     )
     assert (caught.value.failed, caught.value.untouched) == ("r2", ("r3",))

@@ -110,7 +110,7 @@ def test_ids_are_made_unlike_each_other(tree: Tree) -> None:
 
 @pytest.mark.parametrize("message", ["", "  \n "])
 def test_a_revision_wants_a_message(message: str, tree: Tree) -> None:
-    with pytest.raises(UsageError, match=r'wants a message.*-m "…"'):
+    with pytest.raises(UsageError, match=r'needs a message.*-m "…"'):
         _header(tree.load(), message=message)
 
 

@@ -193,9 +193,9 @@ class Names:
                 if count == 1
                 else f"the {count} operations above that write"
             )
-            return f"as it is now, before {who} to {name}"
+            return f"counted in {name} as it is now, before {who} to it"
         if self._ran:
-            return "as it is now, before the run() above, which may change it"
+            return f"counted in {name} as it is now: the run() above may change it"
         if isinstance(operation, Insert):
             return None
         now = self.now(name)
