@@ -12,6 +12,7 @@ from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import CheckConstraint, Column, Computed, MetaData, Table, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.schema import CreateColumn
 
@@ -30,6 +31,11 @@ _COMPUTED = """
 SELECT attname, attgenerated::text || pg_get_expr(adbin, adrelid)
 FROM pg_attribute JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE attgenerated <> '' AND attrelid = CAST(:place AS regclass)
+"""
+_LEFT_OUT = """
+SELECT contype::text, conname FROM pg_constraint
+WHERE (contype = 'x' OR (contype = 'f' AND confmatchtype <> 's'))
+AND conrelid = CAST(:place AS regclass)
 """
 _COLUMNS = """
 SELECT attname FROM pg_attribute
@@ -133,6 +139,7 @@ def add_definitions(
             add_to(upgrade, table, up)
             add_to(downgrade, table, down)
         found += compared.computed()
+        not_compared += compared.left_out()
     return found
 
 
@@ -168,6 +175,20 @@ class _Table:
     def _asked(self, query: str) -> list[Any]:
         rows = self._connection.execute(text(query), {"place": self._full})
         return [tuple(row) for row in rows]
+
+    def left_out(self) -> Iterator[str]:
+        """Yield what is not compared: MATCH, and exclusion constraints."""
+        there = {name: kind for kind, name in self._asked(_LEFT_OUT)}
+        for item in self._table.foreign_key_constraints:
+            if (item.match or "SIMPLE").upper() != "SIMPLE":
+                there[final_name(item.name, self._dialect) or "without a name"] = "f"
+        constraints: Collection[Any] = self._table.constraints
+        for item in constraints:
+            if isinstance(item, ExcludeConstraint):
+                there[final_name(item.name, self._dialect) or "without a name"] = "x"
+        for name, kind in sorted(there.items()):
+            words = "MATCH of foreign key" if kind == "f" else "exclusion constraint"
+            yield f"{words} {name} of {self._name}"
 
     def checks(self) -> tuple[list[Any], list[Any]]:
         """Return the operations on CHECKs, and those of the way back."""

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy import CheckConstraint, Column, Computed, MetaData, Table
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from flask_dualmigrate.autogenerate import compare_models
 from flask_dualmigrate.autogenerate.generate import Comparison
@@ -126,3 +127,17 @@ def test_where_no_copy_may_be_made_that_is_said(engine: sa.Engine) -> None:
         "index ix_it of goods",
         "check constraint ck_it of goods",
     ]
+
+
+def test_what_is_compared_by_nobody_is_said(engine: sa.Engine) -> None:
+    metadata = models(
+        Column("of", sa.Integer),
+        sa.ForeignKeyConstraint(["of"], ["goods.id"], name="fk_it", match="FULL"),
+        ExcludeConstraint(("of", "="), using="btree", name="ex_it"),
+    )
+    metadata.create_all(engine)
+
+    assert compared(engine, metadata) == Comparison(
+        (),
+        ("exclusion constraint ex_it of goods", "MATCH of foreign key fk_it of goods"),
+    )
