@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from .alembic_source import enum_renderer, render_alembic
 from .context import Context, plain_dialect
-from .enums import plan_enums
+from .enums import NamedType, plan_enums
 from .enums_of_others import enums_of_others
 from .header import Header
 from .lookup import Tables
@@ -142,7 +142,7 @@ def _postgres_source(header: Header, proposal: Proposal, connection: Connection)
         there = Tables.of(proposal.tables, dialect)
         up = Scope(dialect, found=there, left=models, database=there)
         down = replace(up, found=models, left=there)
-        schemas = _missing_schemas(proposal, connection)
+        schemas = _missing_schemas(proposal, connection, (*plan.created, *others))
         upgrade = Repair(up, plan, schemas).steps(proposal.upgrade)
         downgrade = Repair(down, plan.reverse()).steps(proposal.downgrade)
     autogen.opts["render_item"] = implementation_renderer(autogen, proposal.upgrade)
@@ -164,7 +164,11 @@ def _rendered_by_the_app(autogen: AutogenContext) -> Callable[[Any], bool]:
     return is_rendered
 
 
-def _missing_schemas(proposal: Proposal, connection: Connection) -> tuple[str, ...]:
+def _missing_schemas(
+    proposal: Proposal, connection: Connection, created: Iterable[NamedType]
+) -> tuple[str, ...]:
+    """Return the schemas that new tables and types are in, and that are not there."""
     wanted = {op.schema for op in proposal.upgrade if isinstance(op, CreateTableOp)}
+    wanted |= {named.schema for named in created}
     there = set(inspect(connection).get_schema_names())
     return tuple(sorted(name for name in wanted if name and name not in there))

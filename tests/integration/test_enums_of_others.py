@@ -89,6 +89,20 @@ def test_each_type_is_made_changed_and_dropped_once(
         assert _labels(engine) == []
 
 
+def test_a_schema_that_only_an_enum_type_is_in_is_made_first(
+    make_app: MakeApp, tree: Tree
+) -> None:
+    db = models("sad")
+    column = sa.Column("at", sa.Enum("a", name="kind", schema="beside"))
+    db.metadata.tables["item"].append_column(column)
+    with make_app(db=db).app_context():
+        init()
+        revision(message="items", autogenerate=True)
+        upgrade()
+        downgrade(revision="base")
+        upgrade()
+
+
 def _labels(engine: sa.Engine) -> list[str]:
     enums = sa.inspect(engine).get_enums()  # type: ignore[attr-defined]
     return [label for enum in enums for label in enum["labels"]]
