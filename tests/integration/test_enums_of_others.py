@@ -93,7 +93,7 @@ def test_a_schema_that_only_an_enum_type_is_in_is_made_first(
     make_app: MakeApp, tree: Tree
 ) -> None:
     db = models("sad")
-    column = sa.Column("at", sa.Enum("a", name="kind", schema="beside"))
+    column: sa.Column[Any] = sa.Column("at", sa.Enum("a", name="kind", schema="beside"))
     db.metadata.tables["item"].append_column(column)
     with make_app(db=db).app_context():
         init()
