@@ -374,6 +374,8 @@ def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
     ]
     differing, not_compared = _look_at_models(env, beyond=beyond, waiting=waiting)
     findings += [Finding("models", text) for text in differing]
+    if env.config.validators != "off":
+        not_compared = (*not_compared, "the validators of MongoDB, with the models")
     return CheckResult(tuple(findings), not_compared)
 
 

@@ -37,6 +37,11 @@ SELECT contype::text, conname FROM pg_constraint
 WHERE (contype = 'x' OR (contype = 'f' AND confmatchtype <> 's'))
 AND conrelid = CAST(:place AS regclass)
 """
+_KEY = """
+SELECT attname FROM pg_constraint
+JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+WHERE contype = 'p' AND conrelid = CAST(:place AS regclass)
+"""
 _COLUMNS = """
 SELECT attname FROM pg_attribute
 WHERE attnum > 0 AND NOT attisdropped AND attrelid = CAST(:place AS regclass)
@@ -177,7 +182,7 @@ class _Table:
         return [tuple(row) for row in rows]
 
     def left_out(self) -> Iterator[str]:
-        """Yield what is not compared: MATCH, and exclusion constraints."""
+        """Yield what is not compared: MATCH, exclusion constraints, another key."""
         there = {name: kind for kind, name in self._asked(_LEFT_OUT)}
         for item in self._table.foreign_key_constraints:
             if (item.match or "SIMPLE").upper() != "SIMPLE":
@@ -189,6 +194,12 @@ class _Table:
         for name, kind in sorted(there.items()):
             words = "MATCH of foreign key" if kind == "f" else "exclusion constraint"
             yield f"{words} {name} of {self._name}"
+        key = {name for (name,) in self._asked(_KEY)}
+        declared = {str(column.name) for column in self._table.primary_key}
+        if key != declared:
+            has = f"the database has ({', '.join(sorted(key))})"
+            models = f"the models ({', '.join(sorted(declared))})"
+            yield f"primary key of {self._name}: {has}, {models}"
 
     def checks(self) -> tuple[list[Any], list[Any]]:
         """Return the operations on CHECKs, and those of the way back."""

@@ -136,8 +136,21 @@ def test_what_is_compared_by_nobody_is_said(engine: sa.Engine) -> None:
         ExcludeConstraint(("of", "="), using="btree", name="ex_it"),
     )
     metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "ALTER TABLE goods DROP CONSTRAINT fk_it, DROP CONSTRAINT goods_pkey, "
+            'ADD PRIMARY KEY (id, "of")'
+        )
+        connection.exec_driver_sql("ALTER TABLE goods ADD UNIQUE (id)")
+        connection.exec_driver_sql(
+            "ALTER TABLE goods ADD CONSTRAINT fk_it FOREIGN KEY (of) "
+            "REFERENCES goods (id) MATCH FULL"
+        )
 
-    assert compared(engine, metadata) == Comparison(
-        (),
-        ("exclusion constraint ex_it of goods", "MATCH of foreign key fk_it of goods"),
+    found = compared(engine, metadata)
+
+    assert found.not_compared == (
+        "exclusion constraint ex_it of goods",
+        "MATCH of foreign key fk_it of goods",
+        "primary key of goods: the database has (id, of), the models (id)",
     )
