@@ -20,7 +20,7 @@ from .errors import NOT_ALLOWED, driver_errors, first_line
 from .journal import COLLECTION as JOURNAL
 from .steps import STEPS
 from .transactions import transact
-from .views import command, drop, exact_view
+from .views import command, drop, exact_view, native
 
 PROBE = "_migrations_probe"
 """A collection for the indexes that are tried; it is dropped at once."""
@@ -51,7 +51,10 @@ def require_abilities(
         with _needed("filters by $expr, read with majority"):
             view[JOURNAL].find_one({**_NOBODY, **_EXPRESSION})
         with _needed("updates by a pipeline ($$NOW, $replaceWith)"):
-            view[JOURNAL].find_one_and_update({**_NOBODY, **_EXPRESSION}, update)
+            # Native: pymongo cannot read an error of this command as raw bytes.
+            native(view, JOURNAL).find_one_and_update(
+                {**_NOBODY, **_EXPRESSION}, update
+            )
         if transactions:
             with _needed("transactions of several collections"):
                 _try_transaction(view)

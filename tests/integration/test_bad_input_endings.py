@@ -58,7 +58,7 @@ ENDINGS = (
         for active in ("both", "mongo")
         for body in [run(UNDO, EXIT)]
     ),
-    Ending("run-exits-and-stays", "it stays: run(call) declares no undo=", "mongo",
+    Ending("run-exits-and-stays", "undone): run(call) declares no undo=", "mongo",
            run("", EXIT), undone=False),
     Ending("run-exits-in-a-transaction", "raised SystemExit: 0", "mongo",
            run(", transactional=True", EXIT, "db, session")),
