@@ -272,7 +272,7 @@ def remember(
     """Remember written documents, and what they are after the writing."""
     details: list[bytes] = []
     if operation.undoable:
-        details = _digests(work, operation, ids, session)
+        details = _digests(work, operation, ids, session, reach=batch.reach)
     touch(work, batch, session, ids=ids, details=details)
 
 
@@ -288,11 +288,14 @@ def _digests(
     operation: Update | Transform,
     ids: IdList,
     session: ClientSession | None,
+    *,
+    reach: Mapping[str, Any] | None = None,
 ) -> list[bytes]:
     shape = None
     if isinstance(operation, Update) and not operation.keep:
         shape = shape_written(operation.update, operation.undo)
-    return digests_of(work, operation.collection, ids, session, shape=shape)
+    name = operation.collection
+    return digests_of(work, name, ids, session, shape=shape, reach=reach)
 
 
 def compared(

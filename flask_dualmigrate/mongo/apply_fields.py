@@ -83,7 +83,9 @@ def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> No
         if transactions:  # read afterwards: $rand and $$NOW are not twice the same
             update(work, batch, value, session)
             shape = value_shape(path.value)
-        digests = digests_of(work, name, batch.ids, session, shape=shape)
+        digests = digests_of(
+            work, name, batch.ids, session, shape=shape, reach=batch.reach
+        )
         details = with_digests(digests, _places(path, batch))
         touch(work, batch, session, details=details)
         if not transactions:

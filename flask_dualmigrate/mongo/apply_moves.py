@@ -139,7 +139,9 @@ class CopyFieldHandler(Handler[CopyField]):
             if aside is not None:
                 keep_values(work, aside, batch, session, overwritten_in(batch))
             name, copied = operation.collection, value_shape(source.value)
-            digests = digests_of(work, name, batch.ids, session, shape=copied)
+            digests = digests_of(
+                work, name, batch.ids, session, shape=copied, reach=batch.reach
+            )
             details = with_digests(digests, standing_in(batch))
             touch(work, batch, session, details=details)
             stages = target.set_to(source.value)

@@ -12,7 +12,7 @@ from pymongo.client_session import ClientSession
 
 from .id_list import IdList
 from .paths import Expr, FieldPath
-from .ranges import both, ids_in
+from .ranges import both, ids_in, range_of
 from .raw import Element, field_of, id_key
 from .target import Target
 from .work import Work
@@ -31,12 +31,15 @@ def digests_of(
     session: ClientSession | None,
     *,
     shape: Shape | None = None,
+    reach: Mapping[str, Any] | None = None,
 ) -> list[bytes]:
     """Return a digest of each document, in the order of ids; empty for a missing one.
 
-    shape: a projection, of what is compared; None: the whole document.
+    shape: a projection, of what is compared; None: the whole document. reach: the range
+    of the batch that they are in, if known.
     """
-    found = work.db[collection].find(ids_in(ids), shape, session=session)
+    query = both(ids_in(ids), range_of(reach or {}))
+    found = work.db[collection].find(query, shape, session=session)
     digests = {id_key(document): digest_of(document) for document in found}
     return [digests.get(key, b"") for key in ids.keys]
 

@@ -13,11 +13,13 @@ from typing import Any
 
 import gridfs
 import pytest
+from bson import Binary, Decimal128, Int64, ObjectId
 from flask import Flask
 from pymongo.database import Database
 
 from flask_dualmigrate import init
 from flask_dualmigrate.errors import OperationError
+from flask_dualmigrate.mongo.ranges import ids_in
 from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.ops import (
     AddField,
@@ -339,24 +341,49 @@ def test_a_time_series_is_dropped_for_good_where_that_is_said(mongo_db: Db) -> N
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "kind"),
     [
-        pytest.param({}, id="ordinary"),
-        pytest.param({"clusteredIndex": CLUSTERED}, id="clustered"),
+        pytest.param({}, int, id="ordinary"),
+        pytest.param({"clusteredIndex": CLUSTERED}, int, id="clustered"),
+        pytest.param(
+            {"clusteredIndex": CLUSTERED, "collation": LAX}, str, id="clustered texts"
+        ),
     ],
 )
 def test_a_walk_reads_each_batch_from_where_it_stands(
-    mongo_db: Db, options: Doc
+    mongo_db: Db, options: Doc, kind: type
 ) -> None:
     count, batch_size = 1000, 20
     mongo_db.create_collection("c", **options)
-    mongo_db.c.insert_many([{"_id": number} for number in range(count)])
+    mongo_db.c.insert_many([{"_id": kind(number)} for number in range(count)])
     mongo_db.command("profile", 2)
     run(mongo_db, Update("c", {}, {"$inc": {"n": 1}}, undo={}, batch_size=batch_size))
     mongo_db.command("profile", 0)
     query = {"ns": f"{mongo_db.name}.c", "docsExamined": {"$exists": True}}
     examined = sum(op["docsExamined"] for op in mongo_db["system.profile"].find(query))
     assert examined < 8 * count  # 26 * count, if each batch begins at the beginning
+
+
+@pytest.mark.parametrize("options", [{}, {"clusteredIndex": CLUSTERED}], ids=str)
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [Int64(2**53 + 1), float(2**53), -0.0, Decimal128("1.5"), float("-inf")],
+        [1, float("nan"), Decimal128("Infinity")],
+        [datetime(2025, 1, 1), datetime(1960, 1, 1), datetime(1, 1, 1)],
+        [b"b", Binary(b"a", 4), b"aa", Binary(b"a", 2), b"", b"\xff" * 300],
+        [ObjectId(b"\xff" * 12), ObjectId(b"a" * 12), ObjectId(bytes(12))],
+        ["b", "A", "é", "z", ""],
+        [None, False, {"a": 1}, 2, "a"],
+    ],
+    ids=["numbers", "NaN", "dates", "binaries", "object ids", "texts", "mixed"],
+)
+def test_all_documents_of_a_list_are_found(
+    mongo_db: Db, options: Doc, ids: list[Any]
+) -> None:
+    mongo_db.create_collection("c", **options, collation=LAX)
+    mongo_db.c.insert_many([{"_id": each} for each in ids])
+    assert mongo_db.c.count_documents(ids_in(ids)) == len(ids)
 
 
 # GridFS: an ordinary collection of large documents.

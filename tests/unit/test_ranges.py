@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import bson
 import pytest
 from bson import Binary, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 
-from flask_dualmigrate.mongo.ranges import beginnings_of, range_of
+from flask_dualmigrate.mongo.ranges import Query, beginnings_of, ids_in, range_of
 
 SAME_TYPE = {
     "int and int": (1, 2),
@@ -76,3 +77,47 @@ def test_a_range_that_ends_in_another_type_begins_in_its_own() -> None:
 )
 def test_what_needs_no_quicker_way_is_asked_for_once(place: dict[str, Any]) -> None:
     assert [*beginnings_of(place)] == [range_of(place)]
+
+
+BOUNDED = {
+    "numbers of all types": ([Int64(3), 2.5, Decimal128("1.5"), 2], (2, 0)),
+    "numbers beyond a double": ([2**53 + 1, float(2**53)], (1, 0)),
+    "infinities": ([float("inf"), Decimal128("-Infinity"), 0], (1, 0)),
+    "object ids": ([ObjectId(b"b" * 12), ObjectId(b"a" * 12)], (1, 0)),
+    "dates before 1970": (
+        [datetime(2025, 1, 1, tzinfo=UTC), datetime(1960, 1, 1, tzinfo=UTC)],
+        (1, 0),
+    ),
+    "binaries by length, subtype, bytes": (
+        [Binary(b"a", 4), b"b", b"aa", Binary(b"a", 2)],
+        (1, 3),
+    ),
+}
+UNBOUNDED = {
+    "none": [],
+    "strings, which a collation orders": ["a", "b"],
+    "several types": [1, "a"],
+    "NaN": [1, float("nan"), Decimal128("NaN")],
+    "booleans": [True, False],
+    "documents": [{"a": 1}, {"a": 2}],
+}
+
+
+@pytest.mark.parametrize(("ids", "ends"), BOUNDED.values(), ids=BOUNDED)
+def test_a_list_of_one_type_goes_with_its_bounds(
+    ids: list[Any], ends: tuple[int, int]
+) -> None:
+    least, greatest = (ids[at] for at in ends)
+
+    assert _encoded(ids_in(ids)) == _encoded(
+        {"_id": {"$in": ids, "$gte": least, "$lte": greatest}}
+    )
+
+
+@pytest.mark.parametrize("ids", UNBOUNDED.values(), ids=UNBOUNDED)
+def test_another_list_goes_as_it_is(ids: list[Any]) -> None:
+    assert _encoded(ids_in(ids)) == _encoded({"_id": {"$in": ids}})
+
+
+def _encoded(query: Query) -> bytes:
+    return bson.encode(query)
