@@ -325,6 +325,38 @@ def test_a_downgrade_leaves_alone_what_the_upgrade_left_alone(
     ]
 
 
+def test_a_downgrade_gives_no_default_to_what_lacked_the_field_before(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Step(Revision("r1", message="drop"), UP, (BackendName.MONGO,))
+    there = {
+        UP: [DropField(name, "a.note", batch_size=1) for name in ("t", "u")],
+        DOWN: [
+            AddField("u", "a.note", using={"$literal": "new"}, batch_size=1),
+            AddField("t", "a.note", default="new", batch_size=1),
+        ],
+    }
+    monkeypatch.setattr(
+        f"{__name__}.steps",
+        lambda direction: [dataclasses.replace(step, direction=direction)],
+    )
+    monkeypatch.setattr(f"{__name__}.operations", lambda step: there[step.direction])
+    former = [{"_id": 1, "a": {"note": None}}, {"_id": 2}, {"_id": 3, "a": {}}]
+    targets = [db[name] for db in (pair.normal, pair.shell) for name in ("t", "u")]
+    for target in targets:
+        target.insert_many(former)
+    normal, shell = pair.run(UP)
+    assert shell == normal
+    assert pair.shell["_aside_r1_t.a.note"].count_documents({}) == 3
+    for target in targets:
+        target.insert_one({"_id": 0})
+    normal, shell = pair.run(DOWN)
+    assert shell == normal
+    added = {"_id": 0, "a": {"note": "new"}}
+    for target in targets:
+        assert list(target.find().sort("_id")) == [added, *former]
+
+
 def test_a_dropped_view_is_kept_aside_and_brought_back(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

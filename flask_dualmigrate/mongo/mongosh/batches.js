@@ -32,9 +32,10 @@ const deletes = (name) => (database, batch) =>
 // once, those too that the app inserts behind the walk. write(database, query) does one
 // batch. keep: { aside, entry, query }: what is copied aside first. details: of a
 // document, what a normal run would need to undo it.
-function eachOnce(name, query, size, write, { phase = 0, keep, details = null } = {}) {
+function eachOnce(name, query, size, write, how = {}) {
+  const { phase = 0, keep, exempt = [], details = null } = how;
   if ((current.checkpoint.phase || 0) > phase) return;
-  const options = { phase, keep, exempt: [], remember: { details } };
+  const options = { phase, keep, exempt, remember: { details } };
   db.runCommand({
     createIndexes: TOUCHED,
     indexes: [{ key: { of: 1 }, name: "of", sparse: true }],
@@ -95,7 +96,7 @@ function catchUp(name, query, size, write, options) {
       const entries = ours(TOUCHED).find({ $or: [{ _id: of }, { of }] }).toArray();
       const seen = entries.flatMap((entry) => entry.ids);
       const late = { $and: [within(reach), query, { _id: { $nin: seen } }] };
-      const ids = idsOf(db, name, late, size);
+      const ids = idsOf(db, name, late, size, options.exempt);
       if (ids.length === 0) break;
       const batch = { $and: [{ _id: { $in: ids } }, query] };
       written += writeBatch(name, batch, write, current.checkpoint, options, { of }) || 0;

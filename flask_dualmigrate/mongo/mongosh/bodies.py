@@ -32,6 +32,7 @@ from ..apply_fields import value_of
 from ..apply_moves import having_both, move, shape_of, with_room
 from ..aside import Holds
 from ..paths import FieldPath
+from ..putback import LACKED
 from ..work import Work
 from .literals import Raw, literal
 from .puts import same_as, with_kept_value, with_value
@@ -139,7 +140,7 @@ def _add_field(operation: AddField, work: Work) -> Body:
     if operation.writes:
         body.const("query", {"$expr": path.absent})
         body.const("change", path.set_to(value_of(operation, work)))
-        options = {"phase": Raw("kept.sources.length")} if body.downgrade else {}
+        options = _after_sources() if body.downgrade else {}
         problem: str | None = f"lack {path.text}"
         # An expression may give no value: then the field stays missing.
         if operation.using is not MISSING:
@@ -152,11 +153,15 @@ def _drop_field(operation: DropField, work: Work) -> Body:
     body, path = _on_documents(operation, work), FieldPath(operation.field)
     _refuse_arrays(body, operation, path)
     _find_sources(body, operation, CopyField)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"phase": 1}
     if operation.keep:
         entry = {"_id": "$_id", "value": path.value, "at": path.position}
         _keep(body, operation, work, path.text, Holds.VALUES)
-        options = {"keep": {"aside": Raw("kept.aside"), "entry": entry}}
+        options["keep"] = {"aside": Raw("kept.aside"), "entry": entry}
+        if not body.downgrade:
+            lacking, size = {"$expr": path.absent}, _size(operation)
+            name, mark = operation.collection, {"at": -1, "put_back": LACKED}
+            body.do("keepLacking", Raw("kept.aside"), name, lacking, size, mark)
     body.const("query", {"$expr": path.present})
     body.const("change", [{"$unset": [path.text]}])
     _walk(body, operation, options, problem=f"have {path.text}")
@@ -224,8 +229,7 @@ def _convert_field(operation: ConvertField, work: Work) -> Body:
         body.work.append(
             f"for (const aside of kept.sources) putBack(aside, {js(name)}, {js(fits)});"
         )
-        sources = Raw("kept.sources")
-        options |= {"phase": Raw("kept.sources.length"), "exempt": sources}
+        options |= _after_sources()
     if operation.on_error == "fail":
         _refuse_lost(body, operation, lost(operation, work))
     if operation.keep:
@@ -321,6 +325,11 @@ def _find_sources(body: Body, operation: Any, kept_by: type[Operation]) -> None:
     body.found["sources"] = "sources"
 
 
+def _after_sources() -> dict[str, Any]:
+    """Return the options of a walk that passes over what a downgrade has put back."""
+    return {"phase": Raw("kept.sources.length"), "exempt": Raw("kept.sources")}
+
+
 def _put_back(body: Body, operation: Any, path: FieldPath) -> None:
     if not body.downgrade:
         return
@@ -362,14 +371,17 @@ def _walk(
 
     problem: with one, until none is left; without, each document once.
     """
-    size = getattr(operation, "batch_size", None) or BATCH_SIZE
-    name = js(operation.collection)
+    name, size = js(operation.collection), _size(operation)
     write = write or f"updates({name}, change)"
     function = "eachOnce"
     if problem is not None:
         function, options = "untilNoneLeft", {**options, "problem": f"still {problem}"}
     more = f", {js(options)}" if options else ""
     body.work.append(f"{function}({name}, query, {size}, {write}{more});")
+
+
+def _size(operation: Any) -> int:
+    return getattr(operation, "batch_size", None) or BATCH_SIZE
 
 
 BODIES: dict[type[Operation], Callable[[Any, Work], Body]] = {

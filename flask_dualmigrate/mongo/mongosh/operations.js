@@ -47,6 +47,30 @@ function copyAside(name, batch, keep) {
     .toArray();
 }
 
+// Remember which documents lack a field that is dropped: no downgrade gives it. Where the
+// walk that follows copies a value aside, it takes the place of the mark.
+function keepLacking(aside, name, query, size, mark) {
+  if ((current.checkpoint.phase || 0) > 0) return;
+  for (let from = {}; ; ) {
+    keepLock();
+    const ids = idsOf(db, name, { $and: [within(from), query] }, size);
+    if (ids.length === 0) break;
+    const until = ids[ids.length - 1];
+    db.getCollection(name)
+      .aggregate(
+        [
+          { $match: { $and: [within({ ...from, until }), query] } },
+          { $replaceWith: { $mergeObjects: [{ _id: "$_id" }, { $literal: mark }] } },
+          { $merge: { into: aside, on: "_id", whenMatched: "keepExisting" } },
+        ],
+        { writeConcern: DURABLE },
+      )
+      .toArray();
+    from = { last: until };
+  }
+  leave(0);
+}
+
 function isChanged(database, name, batch, keep) {
   const query = keep.query === undefined ? batch : { $and: [batch, keep.query] };
   const kept = { from: keep.aside, localField: "_id", foreignField: "_id", as: "kept" };
