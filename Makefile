@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 MONGOSH := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' tests/integration/mongosh_cli.py)
 NPM := $(shell command -v npm 2>/dev/null)
 
-.PHONY: help demo test test-large test-chaos mongosh lint bench docs clean
+.PHONY: help demo test test-large test-chaos mongosh lint typing bench docs clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -57,9 +57,11 @@ $(VENV)/mongosh/$(MONGOSH): $(BIN)/python
 		mongosh@$(MONGOSH) && touch "$@" || \
 		echo "==> npm could not install it: the tests that need it are skipped"
 
-lint: $(VENV)/.has-beanie,embedded,test,style,typing
+lint: typing
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+
+typing: $(VENV)/.has-beanie,embedded,test,style,typing
 	@$(BIN)/mypy
 
 bench: $(VENV)/.has-bench
