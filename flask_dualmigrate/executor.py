@@ -230,10 +230,10 @@ class Executor:
             except Exception as error:
                 _tell(
                     "step_failed",
-                    f"{step.direction} {step.revision.id} failed: {error}",
+                    f"{step.direction} {step.revision.id} failed",  # the run says why
                     step,
                     started,
-                    level=logging.ERROR,
+                    level=logging.WARNING,
                     backends=[*step.backends],
                     error=error,
                 )

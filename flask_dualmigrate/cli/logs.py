@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,15 +57,52 @@ class _Calls(logging.Handler):
 def words_of_logs(say: Callable[[str], None], *, quiet: bool) -> Iterator[None]:
     """Have a person told the warnings; where the app logs itself, it tells them.
 
+    What the command says at its end is not told on stderr by the app's log before.
+
     quiet: what the app would log of a run below a warning is left out.
     """
     more = (PACKAGE, logging.getLogger("alembic")) if quiet else ()
-    with no_less_than_warnings(ALEMBIC_STEPS, *more):
-        if PACKAGE.hasHandlers():
-            yield
-        else:
-            with _warnings_said(say):
-                yield
+    told = _told_once() if PACKAGE.hasHandlers() else _warnings_said(say)
+    with no_less_than_warnings(ALEMBIC_STEPS, *more), told:
+        yield
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Keep what the command itself says on stderr from the app's handlers that do.
+
+    Its files, and whatever else it logs to, are told all the same.
+    """
+    handlers = [handler for handler in _handlers() if _is_of_stderr(handler)]
+    for handler in handlers:
+        handler.addFilter(_is_only_logged)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_is_only_logged)
+
+
+def _is_only_logged(record: logging.LogRecord) -> bool:
+    return vars(record).get("event") not in _TOLD_OTHERWISE
+
+
+def _handlers() -> Iterator[logging.Handler]:
+    """Yield the handlers that get the package's records."""
+    logger: logging.Logger | None = PACKAGE
+    while logger is not None:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
+
+
+def _is_of_stderr(handler: logging.Handler) -> bool:
+    """Return whether a handler writes there, or to stdout, which goes there too."""
+    stream = getattr(handler, "stream", None)
+    with suppress(OSError, ValueError, AttributeError):
+        if stream.fileno() in (1, 2):  # type: ignore[union-attr]
+            return True
+    streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    return stream is not None and any(stream == each for each in streams)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -38,9 +39,50 @@ def say(text: str = "", *, color: str | None = None) -> None:
         click.echo(text if color is None else click.style(text, fg=color), err=True)
 
 
-def prints_to_stderr() -> contextlib.AbstractContextManager[Any]:
-    """Have what an app or a script prints go there: stdout is for the result."""
-    return contextlib.redirect_stdout(sys.stderr)
+@contextlib.contextmanager
+def prints_to_stderr() -> Iterator[None]:
+    """Have what an app or a script prints go there: stdout is for the result.
+
+    That holds for what it writes to descriptor 1 too, and for a process that it starts.
+    """
+    with _descriptor_of_stderr(), contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+@contextlib.contextmanager
+def _descriptor_of_stderr() -> Iterator[None]:
+    stdout = sys.stdout
+    kept = _kept_aside(stdout)
+    if kept is None:
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            stdout.flush()  # what was printed to sys.__stdout__
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _kept_aside(stdout: Any) -> int | None:
+    """Return a copy of descriptor 1, which is stderr's now; None: it is not stdout's.
+
+    A closed stdout is None in Python, and one that a test put there has no descriptor.
+    """
+    try:
+        stdout.flush()
+        if stdout.fileno() != 1:
+            return None
+        kept = os.dup(1)
+    except (OSError, ValueError, AttributeError):
+        return None
+    try:
+        os.dup2(2, 1)
+    except OSError:  # there is no stderr
+        os.close(kept)
+        return None
+    return kept
 
 
 def _fitting(text: str, encoding: str, *, json_: bool) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -168,3 +170,22 @@ def test_json_is_the_whole_of_stdout(flask: Terminal, verb: PutVerb) -> None:
         "paired": True,
         "ok": True,
     }
+
+
+def test_what_a_process_of_a_script_prints_goes_to_stderr() -> None:
+    code = """
+import os, subprocess, sys
+from flask_dualmigrate.cli.output import prints_to_stderr, put
+print("before")
+with prints_to_stderr():
+    subprocess.run([sys.executable, "-c", "print('process')"])
+    os.write(1, b"descriptor\\n")
+    print("print")
+    print("original", file=sys.__stdout__)
+put("result")
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert ended.stdout == "before\nresult\n"
+    told = ["descriptor", "original", "print", "process"]
+    assert sorted(ended.stderr.splitlines()) == told

@@ -6,6 +6,7 @@ import ast
 import json
 import logging
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,30 @@ def test_an_app_that_logs_at_info_is_told_of_runs_and_not_of_each_step(
 
     assert lines == told
     assert alembic.level == logging.NOTSET
+
+
+def test_a_failure_is_told_once_on_stderr_and_once_to_what_else_the_app_logs_to(
+    flask: Terminal, verb: PutVerb
+) -> None:
+    lines: list[str] = []
+
+    def fail(arguments: object) -> RunResult:
+        with run_told("upgrade", "head", ["r1"], ["mongo"]):
+            raise DatabaseUnavailable("MongoDB is away")
+
+    verb("upgrade", fail)
+    root = logging.getLogger()
+    level = root.level
+    handlers = [logging.StreamHandler(sys.stderr), _logs_at_info(lines.append)]
+    for handler in handlers:
+        root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        assert flask("upgrade") == 4
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+        root.setLevel(level)
+
+    assert flask.err == "upgrade to head: r1\nError: MongoDB is away.\n"
+    assert lines == ["upgrade to head: r1", "upgrade to head failed: MongoDB is away."]
