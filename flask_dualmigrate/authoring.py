@@ -135,6 +135,7 @@ def _autogenerate(env: Environment, header: Header) -> Pair:
     """
     _require_postgres(env, "revision --autogenerate")
     _require_at_head(env)
+    scripts = env.made_by_scripts()
     with (
         driver_errors("be compared with the models"),
         env.engine.connect() as link,
@@ -148,6 +149,7 @@ def _autogenerate(env: Environment, header: Header) -> Pair:
             validators=env.config.validators,
             options=env.alembic_options,
             environment=context,
+            made=scripts,
         )
     if made.header.revision != header.revision:
         check_id(env.directory, made.header.revision)

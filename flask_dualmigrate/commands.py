@@ -429,6 +429,7 @@ def compare_with_models(env: Environment) -> Comparison:
     """Compare the models with PostgreSQL, where it is in use; it is to be at head."""
     if not env.compares_models:
         return Comparison(())
+    scripts = env.made_by_scripts()
     with (
         driver_errors("be compared with the models"),
         env.engine.connect() as link,
@@ -440,4 +441,5 @@ def compare_with_models(env: Environment) -> Comparison:
             options=env.alembic_options,
             environment=context,
             heads=env.directory.heads,
+            made=scripts,
         )

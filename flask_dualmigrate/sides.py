@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,13 +22,16 @@ from flask_sqlalchemy import SQLAlchemy
 from pymongo.database import Database
 
 from .autogenerate import Comparison
+from .autogenerate.context import plain_dialect
 from .autogenerate.counterpart_operations import CounterpartOperations
 from .autogenerate.counterparts import counterparts, script_counterparts
 from .autogenerate.naming import Naming
 from .autogenerate.paired import Paired, paired_fields
-from .autogenerate.replayed import against_scripts
+from .autogenerate.replayed import against_scripts, made_by_scripts
 from .autogenerate.shapes import CollectionShape, collection_shapes
 from .autogenerate.sql_indexes import compare_sql_indexes
+from .autogenerate.state import Schema
+from .autogenerate.unchecked_enums import has_unchecked_enums
 from .backend import Backend, Progress
 from .backups import BackupStore
 from .config import Config
@@ -294,13 +298,27 @@ class Sides:
         assert self.db is not None
         return self.db.metadata
 
+    def made_by_scripts(self) -> Schema:
+        """Return the tables that the tree's Alembic scripts make, as far as known.
+
+        None of them where the models have nothing that only scripts tell.
+        """
+        if not has_unchecked_enums(self.metadata, plain_dialect(self.engine.dialect)):
+            return {}
+        return made_by_scripts(self._modules())
+
+    def _modules(self) -> dict[str, ModuleType]:
+        """Return the tree's Alembic scripts by revision, oldest first."""
+        found = self._alembic(self.directory.revisions)
+        return {script.revision: script.module for script in found}
+
     def against_scripts(self) -> Comparison:
         """Compare the models with what the tree's Alembic scripts make."""
         if self.db is None:
             return Comparison(())
-        found = self._alembic(self.directory.revisions)
-        scripts = {script.revision: script.module for script in found}
-        return against_scripts(self.metadata, scripts, options=self.alembic_options)
+        return against_scripts(
+            self.metadata, self._modules(), options=self.alembic_options
+        )
 
     def mirrored(self) -> tuple[tuple[str, str], ...]:
         """Return the tables that have a collection, each with its name, in order."""

@@ -25,10 +25,11 @@ from .pair import Pair, empty_pair
 from .propose import Proposal, propose
 from .render import render_mongo
 from .repair import Repair
-from .state import full_name, schema_of
+from .state import Schema, full_name, schema_of
 from .steps import Scope, plain_steps
 from .translate import translate
 from .type_source import implementation_renderer, notes_on_types
+from .unchecked_enums import with_labels
 from .walk import table_of
 from .words import describe_all
 
@@ -42,21 +43,25 @@ def generate(
     validators: str = "off",
     options: Mapping[str, Any],
     environment: EnvironmentContext | None = None,
+    made: Schema | None = None,
 ) -> Pair:
     """Make both sources from one difference between the models and the database.
 
     connection: to the database, which must be at head; nothing is written to it.
     validators: "off", "warn" or "error". options: those of Alembic's configure();
-    environment: what the app's hooks find as context.environment_context.
+    environment: what the app's hooks find as context.environment_context. made: the
+    tables that the scripts make, for what no database tells.
     """
-    proposal = propose(connection, metadata, header, options, environment=environment)
+    proposal = propose(
+        connection, metadata, header, options, environment=environment, made=made
+    )
     if not proposal.upgrade:
         return empty_pair(header)  # also where the app's hook left a downgrade alone
     header = _header(header, proposal)
     context = Context(naming, plain_dialect(connection.dialect), validators)
     return Pair(
         postgres=_postgres_source(header, proposal, connection),
-        mongo=_mongo_source(header, proposal, context),
+        mongo=_mongo_source(header, proposal, context, made or {}),
         detected=describe_all(proposal.upgrade, plain_dialect(connection.dialect)),
         empty=False,
         header=header,
@@ -79,14 +84,17 @@ def compare_models(
     options: Mapping[str, Any],
     environment: EnvironmentContext | None = None,
     heads: Sequence[str] = (),
+    made: Schema | None = None,
 ) -> Comparison:
     """Compare the models with the database, and write nothing.
 
     heads: where the database stands, for process_revision_directives, which is asked as
-    for a revision. options, environment: as for `generate`.
+    for a revision. options, environment, made: as for `generate`.
     """
     none_yet = Header(new_id(), tuple(heads), (), (), "", datetime.now(UTC))
-    proposal = propose(connection, metadata, none_yet, options, environment=environment)
+    proposal = propose(
+        connection, metadata, none_yet, options, environment=environment, made=made
+    )
     words = describe_all(proposal.upgrade, plain_dialect(connection.dialect))
     return Comparison(words, proposal.not_compared)
 
@@ -108,7 +116,9 @@ def _header(header: Header, proposal: Proposal) -> Header:
     )
 
 
-def _mongo_source(header: Header, proposal: Proposal, context: Context) -> str:
+def _mongo_source(
+    header: Header, proposal: Proposal, context: Context, made: Schema
+) -> str:
     dialect = context.dialect
     models = proposal.models
     others = frozenset(full_name(item.name, item.schema, dialect) for item in models)
@@ -117,7 +127,9 @@ def _mongo_source(header: Header, proposal: Proposal, context: Context) -> str:
         for op in proposal.upgrade
         if isinstance(op, CreateTableOp)
     }
-    before = schema_of(proposal.tables, dialect)
+    before: Schema = schema_of(proposal.tables, dialect)
+    if context.validators != "off":
+        before = with_labels(before, made, dialect)
     up = replace(context, models=Tables.of(models, dialect), others=others)
     down = replace(context, others=others - created)
     upgrade, after = translate(proposal.upgrade, before, up)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,10 @@ from .header import Header
 from .ordering import ordered
 from .postgres_names import foreign_key_name, unique_name
 from .sequences import sequence_changes
+from .state import Schema
 from .table_definitions import add_definitions
 from .text_enums import add_text_enums
+from .unchecked_enums import add_unchecked_enums
 from .walk import leaves
 
 
@@ -64,12 +66,14 @@ def propose(
     options: Mapping[str, Any],
     *,
     environment: EnvironmentContext | None = None,
+    made: Schema | None = None,
 ) -> Proposal:
     """Compare the models with the database.
 
     header: of the revision that is made; None if none is, and the app's hook
     process_revision_directives has nothing to process. options: those of Alembic's
-    configure(). Reads the database, and writes nothing.
+    configure(). made: the tables that the scripts make; None: they are not known.
+    Reads the database, and writes nothing.
     Raises UsageError if process_revision_directives makes more than one revision.
     """
     left_out: list[str] = []
@@ -78,19 +82,27 @@ def propose(
     )
     autogen = AutogenContext(context, metadata=metadata)
     script = _produce(context, metadata)
+    add_unchecked_enums(
+        script,
+        [metadata] if isinstance(metadata, MetaData) else metadata,
+        connection,
+        include=_filters(autogen),
+        made=made,
+        not_compared=left_out,
+    )
     if connection.dialect.name == "postgresql":
         _add_database_ops(script, connection, autogen, left_out)
     hook = context.opts.get("process_revision_directives")
-    made: ops.MigrationScript | None = script
+    left: ops.MigrationScript | None = script
     if hook is not None and header is not None:
-        made = _process(script, hook, header, autogen)
-    upgrade = _operations(made.upgrade_ops_list if made else (), connection)
-    downgrade = _operations(made.downgrade_ops_list if made else (), connection)
+        left = _process(script, hook, header, autogen)
+    upgrade = _operations(left.upgrade_ops_list if left else (), connection)
+    downgrade = _operations(left.downgrade_ops_list if left else (), connection)
     tables = _reflect(connection, [*upgrade, *downgrade])
     if connection.dialect.name == "postgresql":
         _name_constraints([*upgrade, *downgrade], tables)
     return Proposal(
-        upgrade, downgrade, tables, made, autogen, tuple(dict.fromkeys(left_out))
+        upgrade, downgrade, tables, left, autogen, tuple(dict.fromkeys(left_out))
     )
 
 
@@ -118,9 +130,7 @@ def _add_database_ops(
     assert downgrade is not None
     each = [metadata] if isinstance(metadata, MetaData) else metadata
 
-    def include(item: Any, kind: Any = "table") -> bool:
-        return autogen.run_object_filters(item, item.name, kind, False, None)
-
+    include = _filters(autogen)
     others = enums_of_others(upgrade.ops, connection.dialect)
     add_text_enums(script, each, connection, include=include)
     first, last = sequence_changes(each, upgrade.ops, connection, include=include)
@@ -134,6 +144,15 @@ def _add_database_ops(
     upgrade.ops[:] = [*first, *upgrade.ops, *last]
     downgrade.ops[:0] = [op.reverse() for op in reversed(last)]
     downgrade.ops += [op.reverse() for op in reversed(first)]
+
+
+def _filters(autogen: AutogenContext) -> Callable[..., bool]:
+    """Return what the app's include_object says of a part of the models."""
+
+    def include(item: Any, kind: Any = "table") -> bool:
+        return autogen.run_object_filters(item, item.name, kind, False, None)
+
+    return include
 
 
 def _process(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -49,6 +49,29 @@ def against_scripts(
     found = tuple(comparison.differences(there, models))
     notes = (_NO_DATABASE, *made.notes, *comparison.not_compared)
     return Comparison(found, tuple(dict.fromkeys(notes)))
+
+
+def made_by_scripts(scripts: Mapping[str, ModuleType]) -> Schema:
+    """Return the tables that scripts make, without what they change by SQL.
+
+    scripts: as for `against_scripts`. Empty where one cannot be replayed.
+    """
+    made = _Replay(Context(Naming(), postgres_dialect()))
+    if not made.run(scripts):
+        return {}
+    by_sql = made.by_sql.parts
+    return {
+        name: replace(
+            table,
+            columns={
+                key: column
+                for key, column in table.columns.items()
+                if (name, key) not in by_sql
+            },
+        )
+        for name, table in made.tables.items()
+        if name not in by_sql
+    }
 
 
 @dataclass

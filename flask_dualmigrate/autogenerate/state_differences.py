@@ -16,7 +16,9 @@ from . import sql, sql_tokens
 from .defaults import NoValue, server_value
 from .enums import enums_of, literal
 from .state import ColumnState, IndexState, Key, Schema, TableState, sql_of
+from .text_enums import labels_of
 from .types import plain_type
+from .unchecked_enums import text_enum
 from .words import index_words
 
 _NAMED = {
@@ -107,19 +109,28 @@ class StateComparison:
             elif name not in old.columns:
                 yield f"add column {new.name}.{name}"
             else:
-                yield from self._columns(new.name, old.columns[name], column)
+                labels = _labels_made(old, name, self.dialect)
+                yield from self._columns(new.name, old.columns[name], column, labels)
         for name in sorted(old.columns.keys() - new.columns.keys()):
             yield f"remove column {new.name}.{name}"
         yield from self._indexes(old, new)
         yield from self._checks(old, new)
 
-    def _columns(self, table: str, old: ColumnState, new: ColumnState) -> Iterator[str]:
+    def _columns(
+        self,
+        table: str,
+        old: ColumnState,
+        new: ColumnState,
+        old_labels: frozenset[str] | None,
+    ) -> Iterator[str]:
         place = f"{table}.{new.name}"
         changed = []
         if self.options.get("compare_type", True) and not self._same_type(
             place, old.type_, new.type_
         ):
             changed.append("type")
+        elif not self._same_text_labels(place, old_labels, new.type_):
+            changed.append("labels")
         if old.nullable != new.nullable:
             changed.append("nullable")
         if self.options.get("compare_server_default", True) and not self._same_default(
@@ -136,20 +147,41 @@ class StateComparison:
         except CompileError:
             self._pass(f"the type of column {place}")
             return True
-        return one == other and self._same_labels(old, new)
+        collations = [getattr(type_, "collation", None) for type_ in plain]
+        same = one == other and collations[0] == collations[1]
+        return same and self._same_labels(old, new)
+
+    def _same_text_labels(
+        self, place: str, old: frozenset[str] | None, new: Any
+    ) -> bool:
+        """Compare the labels of an enum that is kept as a text."""
+        enum = text_enum(new, self.dialect)
+        if enum is None:
+            return True
+        if old is None:
+            self._pass(f"the labels of column {place}: no script says which it has")
+            return True
+        return old == set(enum.enums)
 
     def _same_labels(self, old: Any, new: Any) -> bool:
         before, after = (
-            {str(enum.name): set(enum.enums) for enum in enums_of(type_, self.dialect)}
+            {str(enum.name): list(enum.enums) for enum in enums_of(type_, self.dialect)}
             for type_ in (old, new)
         )
         by_sql, known = self.by_sql, before.keys() & after.keys()
         for name in known & by_sql.types:
             self._pass(f"the labels of enum {name}: a script changes them by SQL")
         return all(
-            before[name] | by_sql.labels.get(name, set()) == after[name]
+            self._same_order(name, before[name], after[name])
             for name in known - by_sql.types
         )
+
+    def _same_order(self, name: str, old: list[str], new: list[str]) -> bool:
+        added = self.by_sql.labels.get(name, set())
+        if not added - set(old):
+            return old == new
+        self._pass(f"the order of the labels of enum {name}: a script adds some by SQL")
+        return {*old, *added} == set(new)
 
     def _same_default(self, place: str, old: ColumnState, new: ColumnState) -> bool:
         one, other = (self._default(each.server_default) for each in (old, new))
@@ -196,7 +228,8 @@ class StateComparison:
         )
 
     def _checks(self, old: TableState, new: TableState) -> Iterator[str]:
-        for name in sorted(old.checks.keys() | new.checks.keys()):
+        of_enums = _checks_of_enums(old, new, self.dialect)
+        for name in sorted((old.checks.keys() | new.checks.keys()) - of_enums):
             place = f"check constraint {name}"
             if name in self.by_sql.parts:
                 self._pass(f"{place}: a script changes it by SQL")
@@ -218,6 +251,33 @@ class StateComparison:
         except sql_tokens.UnknownSql:
             self._pass(f"{place}: {old}, and {new}")
             return True
+
+
+def _labels_made(
+    table: TableState, column: str, dialect: Dialect
+) -> frozenset[str] | None:
+    """Return the labels that scripts leave a text: by a CHECK, or by its type."""
+    for check in table.checks.values():
+        labels = labels_of(check, column)
+        if labels is not None:
+            return frozenset(labels)
+    enum = text_enum(table.columns[column].type_, dialect)
+    return None if enum is None else frozenset(map(str, enum.enums))
+
+
+def _checks_of_enums(old: TableState, new: TableState, dialect: Dialect) -> set[str]:
+    """Return the CHECKs of scripts that are those of an enum of the models."""
+    enums = [
+        name
+        for name, column in new.columns.items()
+        if text_enum(column.type_, dialect) is not None
+    ]
+    return {
+        name
+        for name, check in old.checks.items()
+        if name not in new.checks
+        and any(labels_of(check, column) is not None for column in enums)
+    }
 
 
 def _without_key(table: TableState) -> dict[str, IndexState]:

@@ -147,11 +147,12 @@ def labels_of(sql: str, column: str) -> set[str] | None:
     name = rf"\(*(?:{re.escape(column)}|{quoted})\)?{_CAST}\)?"
     many = rf"=\s*ANY\s*\(\(?ARRAY\[(?P<many>{_LIST})\]\)?{_CAST}\)"
     one = rf"=\s*(?P<one>{_ITEM})"
-    pattern = rf"{name}\s*(?:{many}|{one})\)*"
+    within = rf"(?i:IN)\s*\((?P<within>{_LIST})\)"
+    pattern = rf"{name}\s*(?:{many}|{one}|{within})\)*"
     match = re.fullmatch(pattern, sql.strip(), re.DOTALL)
     if match is None:
         return None
-    listed = match["many"] or match["one"]
+    listed = match["many"] or match["one"] or match["within"]
     return {item[1:-1].replace("''", "'") for item in re.findall(_LABEL, listed)}
 
 

@@ -21,6 +21,7 @@ from .state import (
     full_name,
     index_state,
 )
+from .unchecked_enums import label_words
 from .walk import leaves, table_of
 
 
@@ -59,16 +60,19 @@ def entity_words(op: Any) -> str | None:
     return f"{verb} {kind} {f'{schema}.' if schema else ''}{name}".rstrip()
 
 
-def _alter_column(op: ops.AlterColumnOp, table: str, _: Dialect) -> str:
+def _alter_column(op: ops.AlterColumnOp, table: str, dialect: Dialect) -> str:
+    labels = label_words(op.existing_type, op.modify_type, dialect)
     aspects = [
         ("name", op.modify_name is not None),
-        ("type", op.modify_type is not None),
+        ("labels", labels is not None),
+        ("type", op.modify_type is not None and labels is None),
         ("nullable", op.modify_nullable is not None),
         ("server default", op.modify_server_default is not False),
         ("comment", op.modify_comment is not False),
     ]
     changed = ", ".join(word for word, is_changed in aspects if is_changed)
-    return f"change {changed or 'options'} of column {table}.{op.column_name}"
+    words = f"change {changed or 'options'} of column {table}.{op.column_name}"
+    return f"{words}: {labels}" if labels else words
 
 
 def _create_index(op: ops.CreateIndexOp, table: str, dialect: Dialect) -> str:

@@ -88,6 +88,26 @@ def test_models_that_the_scripts_make_differ_in_nothing() -> None:
             "change type of column items.kind",
         ),
         (
+            {
+                "kind": sa.Column(
+                    "kind", sa.Enum("b", "a", name="kind"), server_default="a"
+                )
+            },
+            "change type of column items.kind",
+        ),
+        (
+            {"name": sa.Column("name", sa.String(40, collation="C"))},
+            "change type of column items.name",
+        ),
+        (
+            {
+                "level": sa.Column(
+                    "level", sa.Enum("x", "yy", "z", native_enum=False, name="l")
+                )
+            },
+            "change labels of column items.level",
+        ),
+        (
             {"level": sa.Column("level", sa.String(2), index=True)},
             "add index ix_items_level on items(level)",
         ),
@@ -137,6 +157,31 @@ def test_what_a_script_changes_by_sql_is_not_compared_and_told(
 
     assert found.differences == ()
     assert any(each.startswith(said) for each in found.not_compared)
+
+
+def test_labels_of_a_text_go_by_the_last_script_that_tells_them() -> None:
+    longer = sa.Enum("x", "z", native_enum=False, name="l", length=2)
+    changed = models(level=sa.Column("level", longer))
+    alter = 'op.alter_column("items", "level", type_=sa.{})'
+    told = alter.format('Enum("x", "z", length=2, native_enum=False)')
+    check = 'op.create_check_constraint("ck_level", "items", "level IN (\'x\', \'z\')")'
+
+    assert compared(changed, ITEMS, told).differences == ()
+    assert compared(changed, ITEMS, check).differences == ()
+    untold = compared(changed, ITEMS, alter.format("String(2)"))
+    assert untold.differences == ()
+    assert untold.not_compared[1].startswith("the labels of column items.level: no")
+
+
+def test_the_order_of_labels_added_by_sql_is_told_as_not_compared() -> None:
+    wider = sa.Enum("c", "a", "b", name="kind")
+    changed = models(kind=sa.Column("kind", wider, server_default="a"))
+    added = "ALTER TYPE kind ADD VALUE 'c' BEFORE 'a'"
+
+    found = compared(changed, ITEMS, f"op.execute({added!r})")
+
+    assert found.differences == ()
+    assert "the order of the labels of enum kind" in found.not_compared[1]
 
 
 def test_a_label_that_a_script_adds_by_sql_is_known() -> None:
