@@ -17,6 +17,11 @@ class DatabaseOp(ops.MigrateOperation):
     kind: str = ""
     words: str = ""
 
+    @property
+    def is_made(self) -> bool:
+        """Whether the script does it; else it is left to a person."""
+        return True
+
     def first(self, dialect: Dialect) -> Iterator[str]:
         """Yield the SQL that runs where the operation stands."""
         yield from ()

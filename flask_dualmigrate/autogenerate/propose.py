@@ -27,6 +27,7 @@ from .comparison import migration_context
 from .enums import ChangeEnumOp, changed_domain_types, changed_enums
 from .enums_of_others import enums_of_others
 from .header import Header
+from .key_definitions import add_keys
 from .ordering import ordered
 from .postgres_names import foreign_key_name, unique_name
 from .sequences import sequence_changes
@@ -141,6 +142,7 @@ def _add_database_ops(
     last += add_definitions(
         script, each, connection, include=include, not_compared=left_out
     )
+    last += add_keys(script, each, connection, include=include, not_compared=left_out)
     upgrade.ops[:] = [*first, *upgrade.ops, *last]
     downgrade.ops[:0] = [op.reverse() for op in reversed(last)]
     downgrade.ops += [op.reverse() for op in reversed(first)]

@@ -61,6 +61,8 @@ class Repair:
                 found += change_enum(op, operations, scope)
             elif isinstance(op, DatabaseOp):
                 found += map(execute, op.first(dialect))
+                if not op.is_made:
+                    found.append(Note(f"{op.words[0].upper()}{op.words[1:]}."))
             elif isinstance(op, ops.ModifyTableOps):
                 steps = (step for inner in op.ops for step in _step(inner, scope))
                 found.append(OnTable(op, tuple(steps)))

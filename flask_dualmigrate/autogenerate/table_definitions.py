@@ -12,7 +12,6 @@ from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import CheckConstraint, Column, Computed, MetaData, Table, text
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.schema import CreateColumn
 
@@ -31,16 +30,6 @@ _COMPUTED = """
 SELECT attname, attgenerated::text || pg_get_expr(adbin, adrelid)
 FROM pg_attribute JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE attgenerated <> '' AND attrelid = CAST(:place AS regclass)
-"""
-_LEFT_OUT = """
-SELECT contype::text, conname FROM pg_constraint
-WHERE (contype = 'x' OR (contype = 'f' AND confmatchtype <> 's'))
-AND conrelid = CAST(:place AS regclass)
-"""
-_KEY = """
-SELECT attname FROM pg_constraint
-JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
-WHERE contype = 'p' AND conrelid = CAST(:place AS regclass)
 """
 _COLUMNS = """
 SELECT attname FROM pg_attribute
@@ -87,11 +76,11 @@ class ChangeComputedOp(DatabaseOp):
         self._new = new
         self._can_be_set = can_be_set
         self.words = f"generated column {table}.{column}: {_told(old)} -> {_told(new)}"
-        if not self._is_made:
+        if not self.is_made:
             self.words += " (by hand: drop the column, and add it as declared)"
 
     @property
-    def _is_made(self) -> bool:
+    def is_made(self) -> bool:
         old, new = self._old, self._new
         return self._can_be_set and bool(old and new and old[0] == new[0])
 
@@ -101,7 +90,7 @@ class ChangeComputedOp(DatabaseOp):
         )
 
     def last(self, dialect: Dialect) -> Iterator[str]:
-        if not self._is_made or self._new is None:
+        if not self.is_made or self._new is None:
             return
         table, column = self._place
         quote = dialect.identifier_preparer.quote
@@ -132,7 +121,7 @@ def add_definitions(
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     assert upgrade is not None
     assert downgrade is not None
-    there = _tables(connection)
+    there = tables_of(connection)
     found: list[ChangeComputedOp] = []
     for table in (table for each in metadata for table in each.tables.values()):
         schema = table.schema or str(connection.dialect.default_schema_name)
@@ -144,11 +133,10 @@ def add_definitions(
             add_to(upgrade, table, up)
             add_to(downgrade, table, down)
         found += compared.computed()
-        not_compared += compared.left_out()
     return found
 
 
-def _tables(connection: Connection) -> set[tuple[str, str]]:
+def tables_of(connection: Connection) -> set[tuple[str, str]]:
     """Return schema and name of the tables that are there."""
     rows = connection.exec_driver_sql(
         "SELECT nspname, relname FROM pg_class "
@@ -180,26 +168,6 @@ class _Table:
     def _asked(self, query: str) -> list[Any]:
         rows = self._connection.execute(text(query), {"place": self._full})
         return [tuple(row) for row in rows]
-
-    def left_out(self) -> Iterator[str]:
-        """Yield what is not compared: MATCH, exclusion constraints, another key."""
-        there = {name: kind for kind, name in self._asked(_LEFT_OUT)}
-        for item in self._table.foreign_key_constraints:
-            if (item.match or "SIMPLE").upper() != "SIMPLE":
-                there[final_name(item.name, self._dialect) or "without a name"] = "f"
-        constraints: Collection[Any] = self._table.constraints
-        for item in constraints:
-            if isinstance(item, ExcludeConstraint):
-                there[final_name(item.name, self._dialect) or "without a name"] = "x"
-        for name, kind in sorted(there.items()):
-            words = "MATCH of foreign key" if kind == "f" else "exclusion constraint"
-            yield f"{words} {name} of {self._name}"
-        key = {name for (name,) in self._asked(_KEY)}
-        declared = {str(column.name) for column in self._table.primary_key}
-        if key != declared:
-            has = f"the database has ({', '.join(sorted(key))})"
-            models = f"the models ({', '.join(sorted(declared))})"
-            yield f"primary key of {self._name}: {has}, {models}"
 
     def checks(self) -> tuple[list[Any], list[Any]]:
         """Return the operations on CHECKs, and those of the way back."""

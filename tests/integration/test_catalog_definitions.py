@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy import CheckConstraint, Column, Computed, MetaData, Table
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from flask_dualmigrate.autogenerate import compare_models
 from flask_dualmigrate.autogenerate.generate import Comparison
@@ -127,30 +126,3 @@ def test_where_no_copy_may_be_made_that_is_said(engine: sa.Engine) -> None:
         "index ix_it of goods",
         "check constraint ck_it of goods",
     ]
-
-
-def test_what_is_compared_by_nobody_is_said(engine: sa.Engine) -> None:
-    metadata = models(
-        Column("of", sa.Integer),
-        sa.ForeignKeyConstraint(["of"], ["goods.id"], name="fk_it", match="FULL"),
-        ExcludeConstraint(("of", "="), using="btree", name="ex_it"),
-    )
-    metadata.create_all(engine)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(
-            "ALTER TABLE goods DROP CONSTRAINT fk_it, DROP CONSTRAINT goods_pkey, "
-            'ADD PRIMARY KEY (id, "of")'
-        )
-        connection.exec_driver_sql("ALTER TABLE goods ADD UNIQUE (id)")
-        connection.exec_driver_sql(
-            "ALTER TABLE goods ADD CONSTRAINT fk_it FOREIGN KEY (of) "
-            "REFERENCES goods (id) MATCH FULL"
-        )
-
-    found = compared(engine, metadata)
-
-    assert found.not_compared == (
-        "exclusion constraint ex_it of goods",
-        "MATCH of foreign key fk_it of goods",
-        "primary key of goods: the database has (id, of), the models (id)",
-    )
