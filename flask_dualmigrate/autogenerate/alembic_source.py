@@ -13,12 +13,12 @@ from alembic.operations import ops
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.types import ARRAY
 
+from ..sql.tokens import escape_colons
 from .enums import enums_of
 from .header import Header
 from .imports import import_lines
 from .printer import INDENT, print_block, print_comment
 from .render import assemble
-from .sql_tokens import escape_colons
 from .steps import Call, Note, OnTable, Outside, Step
 from .types import plain_type
 

@@ -15,13 +15,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import DefaultClause
 
 from ..indexes.compare import STAND_IN
-from . import sql, sql_tokens
+from ..sql import tokens as sql_tokens
+from ..sql.tokens import escape_colons
+from . import sql
 from .context import plain_dialect
 from .defaults import CLOCKS
 from .enums import literal
 from .index_definitions import IndexDefinitions
 from .parts import TableKey, parts_of_tables
-from .sql_tokens import escape_colons
 from .state import sql_of
 from .type_names import TypeNames
 from .types import plain_type

@@ -18,7 +18,8 @@ from sqlalchemy.schema import DefaultClause
 from sqlalchemy.types import Enum, TypeEngine
 
 from ..ops.base import NOW
-from . import sql, sql_tokens
+from ..sql import tokens as sql_tokens
+from . import sql
 from .types import Bson, bson_type, plain_type
 
 _TRUE = ("t", "true", "y", "yes", "on", "1")

@@ -13,9 +13,9 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import ARRAY, TypeEngine
 
+from ..sql.tokens import escape_colons
 from .database_ops import DatabaseOp
 from .postgres_names import aside_name, kept
-from .sql_tokens import escape_colons
 from .types import plain_type
 
 _THERE = """

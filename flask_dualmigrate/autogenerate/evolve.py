@@ -18,7 +18,7 @@ from sqlalchemy.schema import (
 from sqlalchemy.types import NullType, TypeEngine
 
 from ..recording import by_class
-from . import sql_tokens
+from ..sql import tokens as sql_tokens
 from .enums import ChangeEnumOp, enum_type, enums_of
 from .state import (
     ColumnState,

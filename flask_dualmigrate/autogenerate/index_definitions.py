@@ -19,9 +19,9 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.types import NullType
 
+from ..sql.tokens import escape_colons
 from .context import plain_dialect
 from .scratch import NotTried, try_out
-from .sql_tokens import escape_colons
 from .state import full_name
 
 _INDEXES = """

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ops.indexes import Keys
-from . import sql, sql_tokens
+from ..sql import tokens as sql_tokens
+from . import sql
 from .context import Context, Untranslatable
 from .predicates import Filter, join, partial_filter
 from .state import IndexState, Key, TableState

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..ops.base import NOW
-from . import sql, sql_tokens
+from ..sql import tokens as sql_tokens
+from . import sql
 from .context import Context, Untranslatable
 from .defaults import TODAY, NoValue, value_of
 from .state import TableState

@@ -12,12 +12,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.schema import DefaultClause
 from sqlalchemy.types import TypeEngine
 
+from ..sql.tokens import escape_colons
 from .casts import using
 from .enums import ChangeEnumOp, EnumColumn, EnumType, add_values
 from .evolve import index_mentions
 from .postgres_names import aside_name
 from .repair_columns import ColumnOp, constant_sql
-from .sql_tokens import escape_colons
 from .state import index_state, sql_of
 from .steps import Call, Scope, execute
 from .walk import leaves

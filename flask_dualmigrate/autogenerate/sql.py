@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .sql_tokens import Token, UnknownSql, identifier, tokens
+from ..sql.tokens import Token, UnknownSql, identifier, known_tokens
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def parse(sql: str) -> Expr:
 
     Raises UnknownSql if it has something outside the grammar.
     """
-    reader = _Reader([token for token in tokens(sql) if token.kind != "space"], sql)
+    reader = _Reader([token for token in known_tokens(sql) if not token.is_blank], sql)
     expression = reader.disjunction()
     reader.end()
     return expression
@@ -302,7 +302,7 @@ class _Reader:
 
     def _peek(self, ahead: int = 0) -> str:
         at = self._at + ahead
-        if at >= len(self._parts) or self._parts[at].kind not in ("word", "operator"):
+        if at >= len(self._parts) or self._parts[at].kind not in ("word", "sign"):
             return ""
         return self._parts[at].text.lower()
 

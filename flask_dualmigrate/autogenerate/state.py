@@ -17,7 +17,8 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ClauseElement, UnaryExpression
 from sqlalchemy.types import TypeEngine
 
-from . import postgres_names, sql, sql_tokens
+from ..sql import tokens as sql_tokens
+from . import postgres_names, sql
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import Computed, DefaultClause
 
-from ..lint import Change, name_of, parse_type
-from . import sql, sql_tokens
+from ..lint import Change, parse_type
+from ..sql import tokens as sql_tokens
+from ..sql.statements import name_of
+from . import sql
 from .defaults import NoValue, server_value
 from .enums import enums_of, literal
 from .state import ColumnState, IndexState, Key, Schema, TableState, sql_of

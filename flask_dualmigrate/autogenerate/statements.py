@@ -10,7 +10,9 @@ from sqlalchemy.exc import CompileError
 
 from ..literals import sql_with_values
 from ..ops import NOW, Delete, Insert, Todo, Update
-from . import sql, sql_tokens
+from ..sql import tokens as sql_tokens
+from ..sql.statements import NAME, at_commas
+from . import sql
 from .context import Context, Untranslatable
 from .defaults import TODAY, NoValue, python_value, server_value, value_of
 from .predicates import partial_filter
@@ -26,13 +28,12 @@ _NOT_FOR_MONGO = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_NAME = r'(?:(?:"(?:[^"]|"")+"|\w+)\.)?(?:"(?:[^"]|"")+"|\w+)'
 _UPDATE = re.compile(
-    rf"UPDATE\s+(?P<table>{_NAME})\s+SET\s+(?P<set>.+?)(?:\s+WHERE\s+(?P<where>.+))?",
+    rf"UPDATE\s+(?P<table>{NAME})\s+SET\s+(?P<set>.+?)(?:\s+WHERE\s+(?P<where>.+))?",
     re.IGNORECASE | re.DOTALL,
 )
 _DELETE = re.compile(
-    rf"DELETE\s+FROM\s+(?P<table>{_NAME})(?:\s+WHERE\s+(?P<where>.+))?",
+    rf"DELETE\s+FROM\s+(?P<table>{NAME})(?:\s+WHERE\s+(?P<where>.+))?",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -109,8 +110,8 @@ def _delete(match: re.Match[str], schema: Schema, context: Context) -> list[Stat
 def _table(name: str, schema: Schema) -> TableState:
     parts = [
         sql_tokens.identifier(token)
-        for token in sql_tokens.tokens(name)
-        if token.kind != "operator"
+        for token in sql_tokens.known_tokens(name)
+        if token.text != "."
     ]
     table = schema.get(".".join(part for part in parts if part))
     if table is None:
@@ -126,7 +127,7 @@ def _assignments(
     text: str, table: TableState, context: Context
 ) -> list[tuple[str, Any]]:
     found = []
-    for part in _at_commas(text):
+    for part in at_commas(text):
         left, _, right = part.partition("=")
         name = sql.parse(left)
         if not isinstance(name, sql.Name) or name.name not in table.columns:
@@ -144,15 +145,3 @@ def _value(text: str, table: TableState, column: str, context: Context) -> Any:
     if text.upper() == "DEFAULT":
         return server_value(state.server_default, state.type_, context.dialect)
     return value_of(sql.parse(text), context.bson(table, column))
-
-
-def _at_commas(text: str) -> list[str]:
-    """Return the parts of a text between the commas outside of brackets."""
-    parts, depth = [""], 0
-    for token in sql_tokens.tokens(text):
-        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(token.text, 0)
-        if token.text == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += token.text
-    return parts

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from alembic.operations import ops
 from sqlalchemy.engine import Dialect
 
+from ..sql.tokens import escape_colons
 from .lookup import Tables
-from .sql_tokens import escape_colons
 
 
 @dataclass(frozen=True)

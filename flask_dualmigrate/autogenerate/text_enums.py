@@ -17,9 +17,9 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeDecorator
 
+from ..sql.tokens import escape_colons
 from .enums import literal
 from .postgres_names import check_name
-from .sql_tokens import escape_colons
 from .state import final_name
 from .walk import leaves
 

@@ -18,7 +18,8 @@ from ..ops import (
     SetValidator,
     Update,
 )
-from . import sql, sql_tokens
+from ..sql import tokens as sql_tokens
+from . import sql
 from .context import Context, Untranslatable
 from .predicates import OPERATORS, Filter, partial_filter
 from .render import Statement

@@ -23,7 +23,6 @@ from .narrowing import narrows
 from .op_changes import changes_of
 from .postgres_loss import loss_of
 from .sql_changes import changes_of_sql
-from .sql_text import name_of
 
 __all__ = [
     "RULES",
@@ -46,7 +45,6 @@ __all__ = [
     "changes_of_sql",
     "in_format",
     "loss_of",
-    "name_of",
     "narrows",
     "parse_type",
     "titles",

@@ -23,13 +23,13 @@ from ..ops import (
     Update,
 )
 from ..revision import BackendName
+from ..sql.statements import quoted
 from .change import Change
 from .facts import collection_of
 from .finding import Advice, rule
 from .mongo_paste import call
 from .mongo_view import Said
 from .paste import alter, table_arguments, text
-from .sql_text import quoted
 
 Effect = tuple[str, str, str]
 """What is done, the collection or table, the field, index or column ("" for none)."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
+from ..sql.statements import quoted
 from .change import Change
 from .finding import NEXT
-from .sql_text import quoted
 
 AUTOCOMMIT = "with op.get_context().autocommit_block():"
 

@@ -10,13 +10,13 @@ import functools
 import re
 from collections.abc import Iterator
 
+from ..sql.statements import quoted
 from . import paste
 from .change import WRITES, Change
 from .column_types import rewrites
 from .finding import Advice, rule
 from .paste import alter, autocommit, execute, text, then
 from .postgres_view import PostgresView
-from .sql_text import quoted
 
 Advices = Iterator[Advice]
 

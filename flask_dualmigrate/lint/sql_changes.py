@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..sql.statements import NAME, at_commas, in_brackets, name_of, statements
 from .change import Change
-from .sql_text import NAME, at_commas, in_brackets, name_of, statements
 
 Match = re.Match[str]
 Facts = dict[str, Any]

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from .sql_words import Name, Words, is_misread, split
+from ..sql.words import Name, Words, split
 
 REACHING = frozenset(
     {
@@ -98,8 +98,6 @@ def mentioned(statements: Iterable[str]) -> Mentioned:
     """Return what statements are about, all together."""
     found = Mentioned()
     for text in statements:
-        if is_misread(text):
-            found |= Mentioned(unknown=" ".join(text.split()[:8]))
         for words in split(text):
             found |= _of(words)
     return found
@@ -107,6 +105,8 @@ def mentioned(statements: Iterable[str]) -> Mentioned:
 
 def _of(words: Words) -> Mentioned:
     """Return what one statement is about."""
+    if words.is_unread:
+        return Mentioned(unknown=str(words))
     for head, read in _READERS.items():
         if words.accept(*head.split()):
             verb, kind = f"{head} ".split(" ")[:2]

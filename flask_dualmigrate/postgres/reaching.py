@@ -13,9 +13,9 @@ from collections.abc import Collection, Mapping
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from ..sql.words import split
 from .dependents import Dependent, dependents_of
 from .mentioned import REACHING, Code
-from .sql_words import split
 
 # A function in C comes with an extension; those that reach elsewhere are told by name.
 _FUNCTIONS = sa.text(r"""
@@ -85,8 +85,8 @@ def _may_write(code: Code, found: Reach) -> bool:
     if code.language not in _READABLE:
         return True
     for words in split(code.body):
-        named = words.identifiers()
-        if words.has(*_WRITING) or named & REACHING or named & found.names:
+        known = REACHING | found.names
+        if words.is_unread or words.has(*_WRITING) or words.identifiers() & known:
             return True
         if any(sign in run for run in words.signs() for sign in found.signs):
             return True

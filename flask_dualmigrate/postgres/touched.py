@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 from ..backend import BackupItem, Extent
 from ..backups import Scope
 from ..revision import BackendName
+from ..sql.words import Name
 from .dependents import dependents_of
 from .mentioned import Mentioned
 from .reaching import reach_of
-from .sql_words import Name
 
 _OURS = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
 

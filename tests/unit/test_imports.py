@@ -27,7 +27,7 @@ import flask_dualmigrate
 ROOT = Path(flask_dualmigrate.__file__).parent
 
 STAIR = (
-    ("text",),
+    ("sql", "text"),
     ("crashpoints", "errors", "regular_file", "revision"),
     ("stopping", "units", "user_code"),
     ("events", "hooks", "limits", "literals"),

@@ -19,7 +19,7 @@ from flask_dualmigrate.autogenerate.sql import (
     bare,
     parse,
 )
-from flask_dualmigrate.autogenerate.sql_tokens import (
+from flask_dualmigrate.sql.tokens import (
     UnknownSql,
     escape_colons,
     mentions,

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+
+from .tokens import Token, identifier, tokens
 
 Name = tuple[str | None, str]
 """Schema, or None, and name, as PostgreSQL folds them."""
-
-_TOKEN = re.compile(
-    r"""
-    (?P<skip>\s+|--[^\n]*|/\*.*?\*/)
-  | (?P<text>[eE]'(?:[^'\\]|\\.|'')*'|[bBxXnN]?'(?:[^']|'')*'
-      |\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
-  | (?P<quoted>"(?:[^"]|"")*")
-  | (?P<word>[^\W\d][\w$]*)
-  | (?P<sign>[\d.]+|[-+*/<>=~!@\#%^&|`?]+|.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
 
 
 class Words:
     """The tokens of one statement, read from the left."""
 
-    def __init__(self, tokens: list[tuple[str, str]]) -> None:
-        self._tokens = tokens
+    def __init__(self, words: list[Token]) -> None:
+        self._tokens = words
         self._at = 0
 
     def accept(self, *words: str) -> bool:
@@ -40,8 +29,8 @@ class Words:
         """Return a token as a keyword or a sign; empty past the end, and for others."""
         if not 0 <= at < len(self._tokens):
             return ""
-        kind, text = self._tokens[at]
-        return text.upper() if kind in ("word", "sign") else ""
+        token = self._tokens[at]
+        return token.text.upper() if token.kind in ("word", "sign") else ""
 
     def skip(self, *words: str) -> None:
         """Go past any of these keywords."""
@@ -50,8 +39,8 @@ class Words:
 
     def literal(self) -> str | None:
         """Return what comes next, if it is a text: LANGUAGE takes a name or a text."""
-        kind, text = self._tokens[self._at]
-        return text.strip("'") if kind == "text" else None
+        token = self._tokens[self._at]
+        return token.text.strip("'") if token.is_literal else None
 
     def name(self) -> Name:
         """Read `name` or `schema.name`. Raises ValueError where there is none."""
@@ -77,13 +66,12 @@ class Words:
         return frozenset(found)
 
     def _identifier(self) -> str:
-        kind, text = self._tokens[self._at]
+        token = self._tokens[self._at]
         self._at += 1
-        if kind == "quoted":
-            return text[1:-1].replace('""', '"')
-        if kind != "word":
-            raise ValueError(text)
-        return text.lower()
+        name = identifier(token)
+        if name is None:
+            raise ValueError(token.text)
+        return name
 
     def find(self, word: str) -> bool:
         """Go past the next place where a keyword stands."""
@@ -101,35 +89,37 @@ class Words:
     def calls(self) -> frozenset[str]:
         """Return the names that an opening bracket follows, functions among them."""
         return frozenset(
-            text.lower() if kind == "word" else text[1:-1].replace('""', '"')
-            for at, (kind, text) in enumerate(self._tokens)
-            if kind in ("word", "quoted") and self.key(at + 1) == "("
+            name
+            for at, token in enumerate(self._tokens)
+            if self.key(at + 1) == "(" and (name := identifier(token)) is not None
         )
 
     def identifiers(self) -> frozenset[str]:
         """Return all names, keywords among them, as PostgreSQL folds them."""
-        return frozenset(
-            text.lower() if kind == "word" else text[1:-1].replace('""', '"')
-            for kind, text in self._tokens
-            if kind in ("word", "quoted")
-        )
+        names = map(identifier, self._tokens)
+        return frozenset(name for name in names if name is not None)
 
     def texts(self) -> list[str]:
         """Return the literals between dollar signs or quotes, without these."""
-        texts = [text for kind, text in self._tokens if kind == "text"]
         return [
-            text.partition("$")[2]
+            token.text.partition("$")[2]
             .partition("$")[2]
             .rpartition("$")[0]
             .rpartition("$")[0]
-            if text.startswith("$")
-            else text.partition("'")[2][:-1].replace("''", "'")
-            for text in texts
+            if token.kind == "dollar"
+            else token.text.partition("'")[2][:-1].replace("''", "'")
+            for token in self._tokens
+            if token.is_literal
         ]
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether it has a name or a text such as U&"…", whose escapes are not read."""
+        return any(token.kind == "unicode" for token in self._tokens)
+
     def signs(self) -> frozenset[str]:
-        """Return the signs of operators; those side by side are told as one."""
-        return frozenset(text for kind, text in self._tokens if kind == "sign")
+        """Return the signs of operators, brackets and commas among them."""
+        return frozenset(t.text for t in self._tokens if t.kind == "sign")
 
     def writes(self) -> Iterator[Name]:
         """Yield the tables that INSERT, UPDATE, DELETE or MERGE names, anywhere."""
@@ -147,28 +137,19 @@ class Words:
             yield self.name()
 
     def __str__(self) -> str:
-        text = " ".join(text for _, text in self._tokens[:8])
+        text = " ".join(token.text for token in self._tokens[:8])
         return text if len(self._tokens) <= 8 else f"{text} …"
-
-
-_MISREAD = re.compile(r"\bU&[\"\']|/\*(?:(?!\*/).)*/\*", re.IGNORECASE | re.DOTALL)
-
-
-def is_misread(text: str) -> bool:
-    """Return whether it has a U&"…" name or a nested comment: not read here."""
-    return _MISREAD.search(text) is not None
 
 
 def split(text: str) -> Iterator[Words]:
     """Yield the statements of a text."""
-    tokens: list[tuple[str, str]] = []
-    for match in _TOKEN.finditer(text):
-        kind = "text" if match.lastgroup == "tag" else str(match.lastgroup)
-        if kind == "sign" and match.group() == ";":
-            if tokens:
-                yield Words(tokens)
-            tokens = []
-        elif kind != "skip":
-            tokens.append((kind, match.group()))
-    if tokens:
-        yield Words(tokens)
+    found: list[Token] = []
+    for token in tokens(text):
+        if token.text == ";":
+            if found:
+                yield Words(found)
+            found = []
+        elif not token.is_blank:
+            found.append(token)
+    if found:
+        yield Words(found)

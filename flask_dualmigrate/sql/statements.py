@@ -5,15 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_TOKEN = re.compile(
-    r"""
-    (?P<comment>--[^\n]*|/\*.*?\*/)
-    | [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
-    | \$(?P<tag>[A-Za-z_]?\w*)\$.*?\$(?P=tag)\$
-    | [A-Za-z0-9_]+ | .
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+from .tokens import quote, tokens
 
 NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[A-Za-z_]\w*))*'
 """The pattern of a name, with its schema or without."""
@@ -22,20 +14,17 @@ NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[A-Za-z_]\w
 def _parts(text: str, separator: str) -> Iterator[str]:
     """Yield what stands between separators, outside of quotes and brackets."""
     part, depth = "", 0
-    for match in _TOKEN.finditer(text):
-        token = match[0]
-        if match["comment"]:
-            token = " "
-        elif token in "([":
-            depth += 1
-        elif token in ")]":
-            depth -= 1
-        if token == separator and depth <= 0:
+    for token in tokens(text):
+        depth += _DEPTHS.get(token.text, 0)
+        if token.text == separator and depth <= 0:
             yield part.strip()
             part = ""
         else:
-            part += token
+            part += " " if token.kind == "comment" else token.text
     yield part.strip()
+
+
+_DEPTHS = {"(": 1, "[": 1, ")": -1, "]": -1}
 
 
 def statements(text: str) -> list[str]:
@@ -50,15 +39,13 @@ def at_commas(text: str) -> list[str]:
 
 def in_brackets(text: str) -> str | None:
     """Return what the first brackets of a text hold; None if it has none."""
-    start, depth = None, 0
-    for match in _TOKEN.finditer(text):
-        if match[0] == "(":
-            start = match.end() if depth == 0 else start
-            depth += 1
-        elif match[0] == ")":
-            depth -= 1
-            if depth == 0 and start is not None:
-                return text[start : match.start()].strip()
+    inner, depth = "", 0
+    for token in tokens(text):
+        if token.text == ")" and depth == 1:
+            return inner.strip()
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth > 1 or (depth == 1 and (inner or token.text != "(")):
+            inner += token.text
     return None
 
 
@@ -80,9 +67,7 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 def quoted(name: str) -> str:
     """Return a name, a dot between its parts, as SQL has it."""
     return ".".join(
-        part
-        if _PLAIN.fullmatch(part) and part not in _RESERVED
-        else '"' + part.replace('"', '""') + '"'
+        part if _PLAIN.fullmatch(part) and part not in _RESERVED else quote(part)
         for part in name.split(".")
     )
 
