@@ -10,9 +10,6 @@ from .environment import Environment
 from .errors import UsageError
 from .results import AsidesResult, PurgeResult
 
-Confirm = Callable[[Sequence[Aside]], None]
-"""Asks a person about the asides that would be dropped; raises to stop."""
-
 _AGE = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -25,7 +22,10 @@ def asides(env: Environment) -> AsidesResult:
 
 
 def purge_asides(
-    env: Environment, older_than: str, *, confirm: Confirm | None = None
+    env: Environment,
+    older_than: str,
+    *,
+    confirm: Callable[[Sequence[Aside]], None] | None = None,
 ) -> PurgeResult:
     """Drop the asides that are as old as that or older, such as "30d".
 

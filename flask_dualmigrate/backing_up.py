@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from .backend import Backend, BackupItem, Extent
+from .backend import Backends, BackupItem, Extent
 from .backups import BackupStore, Manifest, MongoPart, PostgresPart, Scope
 from .crashpoints import around
 from .errors import UsageError
 from .events import since_ms, tell
 from .plan import Plan, States
-from .revision import BackendName, Direction
+from .revision import Direction
 from .units import size
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Backups:
 
     def __init__(
         self,
-        backends: Mapping[BackendName, Backend],
+        backends: Backends,
         store: BackupStore,
         choice: BackupChoice,
         *,

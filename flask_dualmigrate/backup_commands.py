@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from .backup_results import (
     BackupCreateResult,
     BackupListResult,
@@ -15,10 +13,8 @@ from .backups import Manifest, Scope
 from .environment import Environment
 from .errors import UsageError
 from .revision import BackendName
+from .run.options import Confirm
 from .units import size
-
-Confirm = Callable[[Sequence[str]], None]
-"""Asks a person about the backups that would go, a line each; raises to stop."""
 
 
 def create(env: Environment) -> BackupCreateResult:

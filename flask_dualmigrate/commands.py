@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from . import preview
@@ -16,7 +16,6 @@ from .emptied import told_of_emptied
 from .environment import Environment
 from .errors import UsageError
 from .history import list_branches, list_heads, list_history, place, single
-from .limits import NO_LIMITS, GivenLimits
 from .mongo.recording import record
 from .ops import Todo
 from .plan import (
@@ -44,6 +43,7 @@ from .results import (
     StatusResult,
 )
 from .revision import BackendName, Direction, Revision
+from .run.options import Confirm, RunOptions
 from .status import (
     OpenProgress,
     edited_scripts,
@@ -54,120 +54,48 @@ from .status import (
 )
 from .surveying import Witness
 
-Confirm = Callable[[Sequence[str]], None]
-"""Asks a person about what would be taken away, a line each; raises to stop."""
-
 
 def upgrade(
-    env: Environment,
-    target: str = "head",
-    *,
-    dry_run: bool = False,
-    confirm: Confirm | None = None,
-    wait_s: float = 0.0,
-    verify: bool = False,
-    limits: GivenLimits = NO_LIMITS,
-    backup: str | None = None,
-    on_error: str = "undo",
-) -> RunResult | PlanResult:
-    """Bring the sides in use up to a target, or say what that would do.
+    env: Environment, target: str, options: RunOptions
+) -> RunResult | PlanResult | ScriptResult:
+    """Bring the sides in use up to a target, or say or print what that would do.
 
-    wait_s: seconds to wait for the servers to come up. verify: count what is there
-    before and after; the result is not `ok` where that does not agree. backup,
-    on_error: as `env.back_up` and `env.on_error` take them.
+    target: of a printed script, FROM:TO too.
     """
-    if dry_run and verify:
-        raise UsageError(
-            "A dry run changes nothing that could be verified",
-            hint="Say one of --dry-run and --verify.",
-        )
-    env.limit(limits)
-    env.back_up(backup)
-    env.on_error(on_error)
-    env.trust_no_edits(wait_s)
-    env.directory.require_pairs()
-    return _go(env, target, Direction.UPGRADE, dry_run, confirm, verify=verify)
+    return _go(env, target, Direction.UPGRADE, options)
 
 
 def downgrade(
-    env: Environment,
-    target: str = "-1",
-    *,
-    dry_run: bool = False,
-    confirm: Confirm | None = None,
-    limits: GivenLimits = NO_LIMITS,
-    backup: str | None = None,
-    on_error: str = "undo",
-) -> RunResult | PlanResult:
-    """Take the sides in use down to a target, or say what that would do.
-
-    backup, on_error: as `env.back_up` and `env.on_error` take them.
-    """
-    env.limit(limits)
-    env.back_up(backup)
-    env.on_error(on_error)
-    env.trust_no_edits()
-    env.directory.require_pairs()
-    return _go(env, target, Direction.DOWNGRADE, dry_run, confirm)
-
-
-def language_of(
-    target: str, *, dry_run: bool = False, sql: bool = False, mongosh: bool = False
-) -> str | None:
-    """Return the language of the script that is asked for; None: no script.
-
-    Raises UsageError for two of the three at once, or for a range without a script.
-    """
-    if dry_run + sql + mongosh > 1:
-        raise UsageError(
-            "Say one of --dry-run, --sql and --mongosh",
-            hint="To have all three, run it three times: none changes anything.",
-        )
-    if ":" in target and not (sql or mongosh):
-        raise UsageError(
-            f"{target} is a range, which only --sql and --mongosh take",
-            hint="A run begins where the databases stand: name the target alone.",
-        )
-    return "sql" if sql else "mongosh" if mongosh else None
-
-
-def print_script(
-    env: Environment,
-    target: str,
-    direction: Direction,
-    language: str,
-    *,
-    limits: GivenLimits = NO_LIMITS,
-) -> ScriptResult:
-    """Return what a run would do as a script. language: sql, or mongosh.
-
-    target: as for a run, or FROM:TO.
-    """
-    env.limit(limits)
-    env.directory.require_pairs()
-    return preview.script(env, target, direction, language)
+    env: Environment, target: str, options: RunOptions
+) -> RunResult | PlanResult | ScriptResult:
+    """Take the sides in use down to a target, or say or print what that would do."""
+    return _go(env, target, Direction.DOWNGRADE, options)
 
 
 def _go(
-    env: Environment,
-    target: str,
-    direction: Direction,
-    dry_run: bool,
-    confirm: Confirm | None,
-    verify: bool = False,
-) -> RunResult | PlanResult:
+    env: Environment, target: str, direction: Direction, options: RunOptions
+) -> RunResult | PlanResult | ScriptResult:
+    language = options.language(target)
+    env.limit(options.limits)
+    if language is not None:
+        env.directory.require_pairs()
+        return preview.script(env, target, direction, language)
+    env.back_up(options.backup)
+    env.on_error(options.on_error)
+    env.trust_no_edits(options.wait_s)
+    env.directory.require_pairs()
     witness: Witness | None = None
-    if dry_run or verify or confirm is not None:
+    if options.dry_run or options.verify or options.confirm is not None:
         require_target(env.directory, target, direction)
         env.check_servers()
         plan, states = env.foresee(target, direction)
-        if dry_run:
+        if options.dry_run:
             return preview.describe(env, plan, states)
         begun = [name for name, state in states.items() if state.applied]
         losses = [*_losses(env, plan, begun), *told_of_emptied(env, plan.steps)]
-        if confirm is not None and losses and not env.config.allow_destructive:
-            confirm(losses)
-        if verify:
+        if options.confirm is not None and losses and not env.config.allow_destructive:
+            options.confirm(losses)
+        if options.verify:
             witness = Witness(env, plan)
     done = env.migrate(target, direction)
     return RunResult(

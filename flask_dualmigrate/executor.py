@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from .backend import Backend
+from .backend import Backend, Backends
 from .crashpoints import reached
 from .errors import (
     DualMigrateError,
@@ -34,8 +34,6 @@ from .stopping import Interrupted
 log = logging.getLogger(__name__)
 UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
 """After these nothing is undone: what there is, is not known, or not ours any more."""
-
-Backends = Mapping[BackendName, Backend]
 
 
 @dataclasses.dataclass(frozen=True)

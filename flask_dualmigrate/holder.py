@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,6 +62,10 @@ class Holder:
             return self.who
         since = f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
         return f"{self.who}, since {since} ({_age(self.age_s)})"
+
+
+OnWait = Callable[[Holder | None], None]
+"""Told, about once a second, who holds the lock that is waited for; None: nobody."""
 
 
 def mark_of(pid: int) -> str | None:

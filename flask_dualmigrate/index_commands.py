@@ -24,10 +24,11 @@ from .indexes import (
 )
 from .plan import require_known
 from .revision import BackendName
+from .run.options import Confirm
 from .status import pending
 
 Answer = TypeVar("Answer")
-Confirm = Callable[[Sequence[str]], None]
+
 _ORDER = (Remedy.CREATE, Remedy.MODIFY, Remedy.REPLACE, Remedy.DROP)
 """What is missing comes first, and a drop last."""
 

@@ -7,9 +7,9 @@ the journals. So a wait at PostgreSQL reads MongoDB's journal too.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
-from .backend import Backend
+from .backend import Backend, Backends
 from .console.text import how_far
 from .holder import Holder
 from .journal import Entry
@@ -17,8 +17,6 @@ from .revision import BackendName
 
 _AGAIN_S = 30.0
 """Seconds after which it is said again, with what was done meanwhile."""
-
-Backends = Mapping[BackendName, Backend]
 
 
 class Waiting:

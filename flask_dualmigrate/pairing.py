@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from .environment import Environment
@@ -10,8 +9,7 @@ from .errors import IntegrityError, UsageError
 from .plan import States, is_pair
 from .results import PairResult
 from .revision import BackendName
-
-Confirm = Callable[[Sequence[str]], None]
+from .run.options import Confirm
 
 
 def pair(env: Environment, confirm: Confirm | None = None) -> PairResult:

@@ -5,7 +5,7 @@ It never guesses: without an option it only looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from . import pairing
@@ -21,9 +21,9 @@ from .plan import States, require_pair
 from .recovery import AcceptResult, Case, RepairReport, UndoResult
 from .results import PairResult, RepairResult
 from .revision import BackendName, Direction, Revision, Step
+from .run.options import Confirm
 from .status import RevisionStatus, edited_ids, make_status, undoing_notes
 
-Confirm = Callable[[Sequence[str]], None]
 Repaired = RepairReport | RepairResult | UndoResult | AcceptResult | PairResult
 
 

@@ -14,12 +14,12 @@ from .restoring import Restoring, applied_then, carry_on, decided, losses
 from .results import RestoreResult
 from .revision import BackendName
 
-Confirm = Callable[[Manifest, Sequence[str]], None]
-"""Asks a person about what would be replaced, a line each; raises to stop."""
-
 
 def restore(
-    env: Environment, name: str, *, confirm: Confirm | None = None
+    env: Environment,
+    name: str,
+    *,
+    confirm: Callable[[Manifest, Sequence[str]], None] | None = None,
 ) -> RestoreResult:
     """Bring the sides in use to the state and the revision of a backup.
 

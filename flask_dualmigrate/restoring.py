@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from uuid import uuid4
 
-from .backend import Backend
+from .backend import Backends
 from .backups import BackupFolder, Manifest
 from .errors import (
     DualMigrateError,
@@ -29,8 +29,6 @@ from .restoration import Kept, Replacement, Restorer, Unfinished
 from .revision import BackendName
 
 log = logging.getLogger(__name__)
-
-Backends = Mapping[BackendName, Backend]
 
 
 def decided(states: States) -> Unfinished | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 from .environment import Environment
 from .holder import Holder
 from .lock_wait import under_way
 from .recovery import SideLock, UnlockResult
 from .revision import BackendName
-
-Confirm = Callable[[Sequence[str]], None]
+from .run.options import Confirm
 
 
 def unlock(

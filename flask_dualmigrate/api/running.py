@@ -21,7 +21,7 @@ from ..results import (
     ScriptResult,
     StampResult,
 )
-from ..revision import Direction
+from ..run.options import RunOptions
 from .parts import parts
 
 
@@ -53,22 +53,17 @@ def upgrade(
     on_error: "undo", "restore" (this run's backup) or "keep": what becomes of both
     databases when a script fails.
     """
-    env = parts(directory, x_arg, backend)
-    language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
-    if language is not None:
-        return commands.print_script(
-            env, revision, Direction.UPGRADE, language, limits=limits
-        )
-    return commands.upgrade(
-        env,
-        revision,
+    options = RunOptions(
         dry_run=dry_run,
+        sql=sql,
+        mongosh=mongosh,
         wait_s=wait_s,
         verify=verify,
         limits=limits,
         backup=backup,
         on_error=on_error,
     )
+    return commands.upgrade(parts(directory, x_arg, backend), revision, options)
 
 
 def downgrade(
@@ -95,20 +90,15 @@ def downgrade(
     on_error: "undo", "restore" (this run's backup) or "keep": what becomes of both
     databases when a script fails.
     """
-    env = parts(directory, x_arg, backend)
-    language = commands.language_of(revision, dry_run=dry_run, sql=sql, mongosh=mongosh)
-    if language is not None:
-        return commands.print_script(
-            env, revision, Direction.DOWNGRADE, language, limits=limits
-        )
-    return commands.downgrade(
-        env,
-        revision,
+    options = RunOptions(
         dry_run=dry_run,
+        sql=sql,
+        mongosh=mongosh,
         limits=limits,
         backup=backup,
         on_error=on_error,
     )
+    return commands.downgrade(parts(directory, x_arg, backend), revision, options)
 
 
 def stamp(

@@ -1,6 +1,6 @@
 """The protocol that the spine knows a side by."""
 
-from .protocol import Backend
+from .protocol import Backend, Backends
 from .values import (
     Aside,
     BackupItem,
@@ -21,6 +21,7 @@ from .values import (
 __all__ = [
     "Aside",
     "Backend",
+    "Backends",
     "BackupItem",
     "Doubt",
     "Dropped",

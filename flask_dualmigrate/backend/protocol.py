@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ..backups import BackupFolder, Manifest, Scope
 from ..graph import RevisionGraph
-from ..holder import Holder
+from ..holder import Holder, OnWait
 from ..journal import Entry, Undone
 from ..restoration import Kept, Restorer
 from ..revision import BackendName, Revision, Step
@@ -45,7 +45,7 @@ class Backend(Protocol):
         """
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
+        self, *, timeout_s: float, on_wait: OnWait
     ) -> AbstractContextManager[None]:
         """Hold this side's lock; LockTimeout if it is not had in timeout_s seconds.
 
@@ -194,3 +194,6 @@ class Backend(Protocol):
 
     def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
         """Return all attempts at a revision, oldest first."""
+
+
+Backends = Mapping[BackendName, Backend]

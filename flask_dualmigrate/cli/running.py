@@ -9,8 +9,7 @@ import click
 from .. import commands
 from ..environment import Environment
 from ..errors import UsageError
-from ..limits import GivenLimits
-from ..revision import Direction
+from ..run.options import RunOptions
 from .asking import ask
 from .command import WAIT, argument, command, option, target
 
@@ -72,33 +71,44 @@ _LIMITS = (
 )
 
 
-def _limits(options: dict[str, Any]) -> GivenLimits:
-    """Take the time limits out of the options."""
-    names = [str(option.name) for option in _LIMITS]
-    return {name: options.pop(name) for name in names}
+def _options(target: str, yes: bool, given: dict[str, Any]) -> RunOptions:
+    """Make the options of a run of what was given on the command line."""
+    limits = {str(each.name): given.pop(str(each.name)) for each in _LIMITS}
+    given["backup"] = _backup(given["backup"], given.pop("no_backup"))
+    options = RunOptions(confirm=None if yes else ask, limits=limits, **given)
+    if options.language(target) is not None:
+        _refuse_for_scripts(options)
+    return options
 
 
-def _backup(options: dict[str, Any]) -> str | None:
-    """Take what is to be backed up out of the options; None: it is not said."""
-    given: str | None = options.pop("backup")
-    if not options.pop("no_backup"):
-        return given
-    if given is not None:
+def _backup(given: str | None, none: bool) -> str | None:
+    """Return what is to be backed up; None: it is not said."""
+    if none and given is not None:
         raise UsageError(
             "Say one of --backup and --no-backup",
             hint="Leave the other out: a run either makes a backup or makes none.",
         )
-    return "never"
+    return "never" if none else given
 
 
-def _refuse_for_scripts(backup: str | None, on_error: str) -> None:
+def _refuse_for_scripts(options: RunOptions) -> None:
     """Raise UsageError for what a run does, and a printed script does not."""
-    if backup not in (None, "never"):
+    if options.wait_s:
+        raise UsageError(
+            "--wait is for a run: a script is printed without a database",
+            hint="Leave --wait out.",
+        )
+    if options.verify:
+        raise UsageError(
+            "--verify is for a run: a script is not run here",
+            hint="Leave --verify out.",
+        )
+    if options.backup not in (None, "never"):
         raise UsageError(
             "--backup is for a run: a script is not run here",
             hint="Make one first with: flask db-migrate backup create",
         )
-    if on_error != "undo":
+    if options.on_error != "undo":
         raise UsageError("--on-error is for a run: a script is not run here")
 
 
@@ -115,39 +125,9 @@ def _refuse_for_scripts(backup: str | None, on_error: str) -> None:
     asks=True,
     scope=True,
 )
-def _upgrade(
-    env: Environment, target: str, yes: bool, wait_s: float, verify: bool, **ways: Any
-) -> Any:
+def _upgrade(env: Environment, target: str, yes: bool, **given: Any) -> Any:
     """Bring the databases up to a revision (head)."""
-    limits, backup = _limits(ways), _backup(ways)
-    on_error = ways.pop("on_error")
-    language = commands.language_of(target, **ways)
-    if language is not None and wait_s:
-        raise UsageError(
-            "--wait is for a run: a script is printed without a database",
-            hint="Leave --wait out.",
-        )
-    if language is not None and verify:
-        raise UsageError(
-            "--verify is for a run: a script is not run here",
-            hint="Leave --verify out.",
-        )
-    if language is not None:
-        _refuse_for_scripts(backup, on_error)
-        return commands.print_script(
-            env, target, Direction.UPGRADE, language, limits=limits
-        )
-    return commands.upgrade(
-        env,
-        target,
-        dry_run=ways["dry_run"],
-        confirm=None if yes else ask,
-        wait_s=wait_s,
-        verify=verify,
-        limits=limits,
-        backup=backup,
-        on_error=on_error,
-    )
+    return commands.upgrade(env, target, _options(target, yes, given))
 
 
 @command(
@@ -161,25 +141,9 @@ def _upgrade(
     asks=True,
     scope=True,
 )
-def _downgrade(env: Environment, target: str, yes: bool, **ways: Any) -> Any:
+def _downgrade(env: Environment, target: str, yes: bool, **given: Any) -> Any:
     """Take the databases down to a revision (-1: one below)."""
-    limits, backup = _limits(ways), _backup(ways)
-    on_error = ways.pop("on_error")
-    language = commands.language_of(target, **ways)
-    if language is not None:
-        _refuse_for_scripts(backup, on_error)
-        return commands.print_script(
-            env, target, Direction.DOWNGRADE, language, limits=limits
-        )
-    return commands.downgrade(
-        env,
-        target,
-        dry_run=ways["dry_run"],
-        confirm=None if yes else ask,
-        limits=limits,
-        backup=backup,
-        on_error=on_error,
-    )
+    return commands.downgrade(env, target, _options(target, yes, given))
 
 
 @command("stamp", argument("revision", "head"), asks=True, scope=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .change import Change
 from .column_types import parse_type
-from .facts import UNKNOWN, Facts, Unknown
+from .facts import UNKNOWN, Facts
 from .finding import (
     RULES,
     TITLES,
@@ -39,7 +39,6 @@ __all__ = [
     "Linter",
     "Rule",
     "Severity",
-    "Unknown",
     "Wings",
     "changes_of",
     "changes_of_sql",

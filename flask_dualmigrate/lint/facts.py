@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from ..ops import CreateIndex, Operation, SetValidator
 
 
-class Facts(Protocol):
+class Facts:
     """Counts of the database that the scripts will run on; None: not known.
 
-    Each of them is asked for collections as they are now, before the script runs.
+    Each of them is asked for collections as they are now, before the script runs. This
+    is without a database: nothing is known.
     """
 
     def documents(self, collection: str) -> int | None:
@@ -38,35 +37,7 @@ class Facts(Protocol):
         """Return whether the server is a member of a replica set, or a mongos."""
 
 
-class Unknown:
-    """No database, or one that is away."""
-
-    def documents(self, collection: str) -> int | None:
-        return None
-
-    def duplicates(self, index: CreateIndex) -> int | None:
-        return None
-
-    def refused(self, validator: SetValidator) -> int | None:
-        return None
-
-    def having_both(self, collection: str, one: str, other: str) -> int | None:
-        return None
-
-    def indexes(self, collection: str) -> int | None:
-        return None
-
-    def views_on(self, collection: str) -> tuple[str, ...] | None:
-        return None
-
-    def shard_key(self, collection: str) -> tuple[str, ...] | None:
-        return None
-
-    def has_transactions(self) -> bool | None:
-        return None
-
-
-UNKNOWN: Facts = Unknown()
+UNKNOWN = Facts()
 
 
 def collection_of(operation: Operation) -> str | None:

@@ -31,7 +31,7 @@ from ..errors import (
 )
 from ..events import since_ms, tell
 from ..graph import RevisionGraph
-from ..holder import Holder
+from ..holder import Holder, OnWait
 from ..journal import Entry, Undone
 from ..limits import DEFAULT, Limits
 from ..restoration import Kept
@@ -134,7 +134,7 @@ class MongoBackend(MongoData):
         )
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
+        self, *, timeout_s: float, on_wait: OnWait
     ) -> AbstractContextManager[None]:
         return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
 

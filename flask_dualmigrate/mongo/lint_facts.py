@@ -11,7 +11,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from ..errors import DatabaseUnavailable
-from ..lint import UNKNOWN, Facts, Unknown
+from ..lint import UNKNOWN, Facts
 from ..ops import CreateIndex, SetValidator
 from .dependents import views_on
 from .duplicates import duplicates
@@ -57,7 +57,7 @@ class MongoFacts:
             return None
 
 
-class _OfRevision(Unknown):
+class _OfRevision(Facts):
     def __init__(self, facts: MongoFacts, db: Database[Any], revision_id: str) -> None:
         self._facts = facts
         self._db = db

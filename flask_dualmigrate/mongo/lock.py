@@ -26,7 +26,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from ..crashpoints import around
 from ..errors import LockLost, LockTimeout
 from ..events import tell
-from ..holder import Holder, mark_of
+from ..holder import Holder, OnWait, mark_of
 from ..journal import Actor
 from ..revision import BackendName
 from .attempts import Doc
@@ -52,8 +52,6 @@ _ROOMY = 10
 """Connections of a pool in which the lock finds one at any time."""
 
 _BEAT = {"$add": [{"$ifNull": ["$beats", 0]}, 1]}
-
-OnWait = Callable[[Holder | None], None]
 
 
 class MongoLock:

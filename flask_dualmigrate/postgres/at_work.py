@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from ..errors import DatabaseUnavailable, LockLost, LockTimeout
-from ..holder import Holder
+from ..holder import Holder, OnWait
 from .errors import driver_errors
 
 _POLL_S = 0.05
@@ -45,8 +45,6 @@ _END = sa.text(
     " AND (pg_has_role(a.usesysid, 'USAGE') OR pg_has_role("
     "'pg_signal_backend', 'USAGE')))"
 )
-
-OnWait = Callable[[Holder | None], None]
 
 
 def work_key(key: int) -> int:

@@ -26,7 +26,7 @@ from ..backups import BackupFolder, Manifest
 from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..graph import RevisionGraph
-from ..holder import Holder
+from ..holder import Holder, OnWait
 from ..journal import Entry, Undone
 from ..limits import DEFAULT, Limits
 from ..restoration import Kept, Restorer
@@ -158,7 +158,7 @@ class PostgresBackend(PostgresData):
         )
 
     def lock(
-        self, *, timeout_s: float, on_wait: Callable[[Holder | None], None]
+        self, *, timeout_s: float, on_wait: OnWait
     ) -> AbstractContextManager[None]:
         if self._is_sqlite:
             return self._file_lock.held(timeout_s=timeout_s, on_wait=on_wait)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from ..crashpoints import around
 from ..errors import DatabaseUnavailable, LockLost, LockTimeout
-from ..holder import Holder
+from ..holder import Holder, OnWait
 from ..journal import Actor
 from .at_work import shut_out
 from .errors import driver_errors, first_line
@@ -27,7 +27,6 @@ _POLL_S = 0.25
 _LOOK_S = 1.0
 """Seconds between two looks at who holds it."""
 
-OnWait = Callable[[Holder | None], None]
 
 _OURS = (
     " FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted"

@@ -15,14 +15,12 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Engine
 
 from ..errors import DatabaseUnavailable, LockTimeout
-from ..holder import Holder
+from ..holder import Holder, OnWait
 from .errors import driver_errors
 from .other_dialects import path_of
 
 _POLL_S = 0.25
 _SUFFIX = ".dualmigrate-lock"
-
-OnWait = Callable[[Holder | None], None]
 
 
 class SqliteLock:

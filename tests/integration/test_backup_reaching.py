@@ -76,7 +76,6 @@ CALLS = [
         "ALTER TABLE b ADD x int",
     ),
     ("", 'UPDATE U&"\\0062" SET id = 9'),
-    ("", "SELECT 1 /* /* */ it's */; UPDATE counters SET n = 'x'::text::int"),
     ("", "DROP FUNCTION plain(int) CASCADE"),
     ("", "DROP COLLATION x CASCADE"),
     ("", "SELECT ts_stat('SELECT nextno()')"),

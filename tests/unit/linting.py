@@ -10,7 +10,7 @@ from typing import Any
 from flask_dualmigrate.autogenerate.counterpart_operations import CounterpartOperations
 from flask_dualmigrate.autogenerate.naming import Naming
 from flask_dualmigrate.limits import DEFAULT, Limits
-from flask_dualmigrate.lint import Finding, Linter, Unknown, Wings
+from flask_dualmigrate.lint import Facts, Finding, Linter, Wings
 from flask_dualmigrate.mongo.recording import record
 from flask_dualmigrate.mongo.standalone import why_not_standalone
 
@@ -42,7 +42,7 @@ BASE_DOWN = {
 }
 
 
-class Known(Unknown):
+class Known(Facts):
     """A database that gives the same answer whatever is asked."""
 
     def __init__(self, answers: dict[str, Any]) -> None:

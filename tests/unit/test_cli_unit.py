@@ -220,8 +220,8 @@ def test_yes_asks_no_question(flask: Terminal, verb: PutVerb) -> None:
     flask("upgrade")
     flask("upgrade", "--yes")
 
-    assert asked[0]["confirm"] is not None
-    assert asked[1]["confirm"] is None
+    assert asked[0]["options"].confirm is not None
+    assert asked[1]["options"].confirm is None
 
 
 def test_a_merge_joins_the_heads_unless_it_is_told_which(
@@ -270,8 +270,8 @@ def losing(verb: PutVerb) -> None:
     """An upgrade that takes something away, and asks before."""
 
     def run(asked: dict[str, Any]) -> RunResult:
-        if asked["confirm"] is not None:
-            asked["confirm"](["ab12  drop field item.status (for good)"])
+        if asked["options"].confirm is not None:
+            asked["options"].confirm(["ab12  drop field item.status (for good)"])
         return NOTHING
 
     verb("upgrade", run)

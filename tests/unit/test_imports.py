@@ -32,7 +32,7 @@ STAIR = (
     ("stopping", "units", "user_code"),
     ("events", "hooks", "limits", "literals"),
     ("backups", "config", "journal", "lockfile", "ops", "process_lock", "script_file"),
-    ("graph", "holder", "restoration"),
+    ("graph", "holder", "restoration", "run"),
     ("backend", "script", "embedded"),
     ("indexes", "proofs", "recording", "side_scripts", "survey"),
     ("lint",),

@@ -1,0 +1,1 @@
+"""What runs revisions, and how it is told to."""
