@@ -81,7 +81,7 @@ def script(
                 hint="Say FROM:TO, such as: flask db-migrate downgrade --sql head:base",
             )
         start = "base"
-    state = _stated(env, name, start) if start else _read(env, name)
+    state = _stated(env, start) if start else _read(env, name)
     plan = env.plan(end or _end(direction), direction, {name: state})
     text = env.backends[name].script(plan.steps, sorted(state.applied))
     return ScriptResult("sql" if language == "sql" else "javascript", text)
@@ -91,7 +91,7 @@ def _end(direction: Direction) -> str:
     return "head" if direction is Direction.UPGRADE else "-1"
 
 
-def _stated(env: Environment, name: BackendName, start: str) -> State:
+def _stated(env: Environment, start: str) -> State:
     """Return the state that a FROM stands for: it, and all below it, applied."""
     found = () if start == "base" else env.directory.resolve(start)
     return State(env.directory.ancestors([revision.id for revision in found]), {})

@@ -64,14 +64,6 @@ class LoadedScript(Script):
         self.file = file
 
 
-def load_script(path: Path) -> LoadedScript:
-    """Read, compile and run one script.
-
-    Raises TreeError naming the file, and the line or the byte where it can.
-    """
-    return run_script(read_script(path))
-
-
 def read_script(path: Path) -> ScriptFile:
     """Read and compile one script.
 

@@ -25,7 +25,6 @@ def counterparts(
     metadata: MetaData | Sequence[MetaData],
     *,
     naming: Naming,
-    dialect: Dialect | None = None,
     included: Included = lambda item: True,
 ) -> DeclaredIndexes:
     """Return the counterparts of the indexes and unique constraints of the models.
@@ -40,7 +39,7 @@ def counterparts(
         for table in item.tables.values()
         if included(table)
     ]
-    plain = plain_dialect(dialect or postgres_dialect())
+    plain = plain_dialect(postgres_dialect())
     context = Context(naming, plain)
     states = schema_of(tables, plain).values()
     return _of_tables(states, context)

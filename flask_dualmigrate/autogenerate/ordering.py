@@ -163,17 +163,17 @@ def _drop(
     order = _sorted(needs)[::-1]
     early: list[ops.MigrateOperation] = []
     for at, name in enumerate(order):
-        for key in _keys(by_name[name], dialect):
+        for key in _keys(by_name[name]):
             if _target(key, dialect) in order[:at]:
                 early.append(_drop_key(by_name[name][-1], key, dialect))
     return [op for name in order for op in by_name[name]], early
 
 
 def _targets(group: Iterable[Any], dialect: Dialect) -> set[str]:
-    return {_target(key, dialect) for key in _keys(group, dialect)}
+    return {_target(key, dialect) for key in _keys(group)}
 
 
-def _keys(group: Iterable[Any], dialect: Dialect) -> list[ForeignKeyConstraint]:
+def _keys(group: Iterable[Any]) -> list[ForeignKeyConstraint]:
     return sorted(
         (
             constraint

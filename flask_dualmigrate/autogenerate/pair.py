@@ -9,7 +9,6 @@ from typing import Any
 
 from alembic.script.base import Script
 from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.engine import Dialect
 
 from ..ops import Todo
 from ..recording import record
@@ -73,7 +72,6 @@ def pair_from_script(
     earlier_scripts: Sequence[Script | ModuleType] = (),
     naming: Naming,
     validators: str = "off",
-    dialect: Dialect | None = None,
 ) -> str:
     """Make the Mongo partner of an Alembic script that there is.
 
@@ -82,7 +80,7 @@ def pair_from_script(
     What cannot be recorded or translated becomes op.todo().
     """
     make_dialect: Any = PGDialect
-    context = Context(naming, dialect or make_dialect(paramstyle="named"), validators)
+    context = Context(naming, make_dialect(paramstyle="named"), validators)
     before: Schema = {}
     for earlier in earlier_scripts:
         done = record(_module(earlier), "upgrade")

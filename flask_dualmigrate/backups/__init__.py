@@ -10,7 +10,6 @@ from .folder import BackupFolder
 from .manifest import (
     BackedCollection,
     BackedTable,
-    BackupFile,
     Manifest,
     MongoPart,
     PostgresPart,
@@ -21,7 +20,6 @@ from .store import BackupStore, Checked
 __all__ = [
     "BackedCollection",
     "BackedTable",
-    "BackupFile",
     "BackupFolder",
     "BackupStore",
     "Checked",

@@ -108,6 +108,7 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
         log_format: str,
         debug: bool,
         backend: str | None = None,
+        format_: str = "text",
         **options: Any,
     ) -> None:
         display = (JsonLines if log_format == "json" else Display)(quiet=quiet)
@@ -151,16 +152,17 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
             display.error(error, told)
             sys.exit(1)
         else:
-            _show(result, display, json_=json_)
+            _show(result, display, "json" if json_ else format_)
             if not getattr(result, "ok", True):
                 sys.exit(getattr(result, "exit_code", 3))
 
     return callback
 
 
-def _show(result: Any, display: Display, *, json_: bool) -> None:
+def _show(result: Any, display: Display, format_: str) -> None:
     """Print a result; if that cannot be, say so and leave."""
-    text = as_json(result) if json_ else as_text(result)
+    json_ = format_ == "json"
+    text = as_json(result) if json_ else as_text(result, format_)
     try:
         if text:
             put(text, json_=json_)

@@ -11,7 +11,6 @@ from .. import linting
 from ..console.lint import in_one_line
 from ..environment import Environment
 from ..errors import DualMigrateError, redact
-from ..lint import in_format
 from ..results import RevisionResult
 from .command import command, option
 from .output import say
@@ -31,15 +30,13 @@ from .output import say
         help="github: annotations of a pull request.",
     ),
 )
-def _lint(
-    env: Environment, revisions: tuple[str, ...], format_: str, **options: Any
-) -> Any:
+def _lint(env: Environment, revisions: tuple[str, ...], **options: Any) -> Any:
     """Look for what is dangerous in the scripts (exit code 3).
 
     No database is needed. 0: nothing was found that a comment in the script does not
     allow; 3: something was.
     """
-    return in_format(linting.lint(env, revisions, **options), format_)
+    return linting.lint(env, revisions, **options)
 
 
 def warn(env: Environment, written: RevisionResult) -> RevisionResult:

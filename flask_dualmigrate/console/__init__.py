@@ -37,12 +37,14 @@ __all__ = [
 ]
 
 
-def as_text(result: Any) -> str:
+def as_text(result: Any, format_: str = "text") -> str:
     """Return a result as lines for a person; no line end after the last.
 
+    format_: "github" shows what lint found as annotations of a pull request.
     What names and errors from elsewhere would do to a terminal is shown, and not done.
     A script is for a program to run: it stays as it is.
     """
     if isinstance(result, ScriptResult):
         return result.text
-    return "\n".join(map(visible, lines(result)))
+    shown = lint.as_annotations(result) if format_ == "github" else lines(result)
+    return "\n".join(map(visible, shown))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..lint import Finding, GithubLintResult, JsonLintResult, LintResult, Severity
-from .plain import as_json
+from ..lint import Finding, LintResult, Severity
 from .text import lines, short_path
 
 
@@ -25,8 +24,8 @@ def _(result: LintResult) -> Iterator[str]:
     yield _sum(result)
 
 
-@lines.register
-def _(result: GithubLintResult) -> Iterator[str]:
+def as_annotations(result: LintResult) -> Iterator[str]:
+    """Yield the findings as annotations of a pull request on GitHub."""
     for finding in result.findings:
         path = Path(short_path(finding.path)).as_posix()
         title = f"{finding.code}: {finding.title}"
@@ -35,11 +34,6 @@ def _(result: GithubLintResult) -> Iterator[str]:
             f"::warning file={_property(path)},line={finding.line},"
             f"title={_property(title)}::{_data(text)}"
         )
-
-
-@lines.register
-def _(result: JsonLintResult) -> Iterator[str]:
-    yield from as_json(result).split("\n")
 
 
 def in_one_line(finding: Finding) -> str:

@@ -7,18 +7,12 @@ from .column_types import parse_type
 from .facts import UNKNOWN, Facts
 from .finding import (
     RULES,
-    TITLES,
-    Advice,
     Finding,
-    GithubLintResult,
-    JsonLintResult,
     LintResult,
-    Rule,
     Severity,
-    in_format,
     titles,
 )
-from .linter import Counterpart, Linter, Wings
+from .linter import Linter, Wings
 from .narrowing import narrows
 from .op_changes import changes_of
 from .postgres_loss import loss_of
@@ -26,23 +20,16 @@ from .sql_changes import changes_of_sql
 
 __all__ = [
     "RULES",
-    "TITLES",
     "UNKNOWN",
-    "Advice",
     "Change",
-    "Counterpart",
     "Facts",
     "Finding",
-    "GithubLintResult",
-    "JsonLintResult",
     "LintResult",
     "Linter",
-    "Rule",
     "Severity",
     "Wings",
     "changes_of",
     "changes_of_sql",
-    "in_format",
     "loss_of",
     "narrows",
     "parse_type",

@@ -79,22 +79,6 @@ class LintResult:
         return not self.findings
 
 
-class GithubLintResult(LintResult):
-    """The same, to be shown as GitHub's annotations."""
-
-
-class JsonLintResult(LintResult):
-    """The same, to be shown as JSON."""
-
-
-def in_format(result: LintResult, name: str) -> LintResult:
-    """Return a result that is shown as text, json or github."""
-    kinds = {"github": GithubLintResult, "json": JsonLintResult}
-    return kinds.get(name, LintResult)(
-        result.findings, result.allowed, result.revisions
-    )
-
-
 Check = Callable[[Any], Iterable[Advice]]
 
 

@@ -58,21 +58,6 @@ def data_of(
             raise unreadable(said.read())
 
 
-def require_readable(dump: IO[bytes], program: str) -> None:
-    """Raise IntegrityError if this pg_restore cannot read a dump's table of contents.
-
-    Such is one that a newer pg_dump made.
-    """
-    words = [program, "--list"]
-    with (
-        tempfile.TemporaryFile() as said,
-        _started(words, stdin=dump, stdout=subprocess.DEVNULL, stderr=said) as process,
-    ):
-        if process.wait():
-            said.seek(0)
-            raise unreadable(said.read())
-
-
 def _started(words: list[str], **more: object) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(words, **more)  # type: ignore[call-overload, no-any-return]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus
 
 import pytest
 import sqlalchemy as sa
@@ -193,16 +193,3 @@ def offline_bench(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[
 def rows(*found: Row) -> pytest.MarkDecorator:
     """Parametrize a test with rows."""
     return pytest.mark.parametrize("row", found, ids=[row.id for row in found])
-
-
-def with_password(url: str, user: str, password: str = CANARY) -> str:
-    """Return a MongoDB URI with a user and a password in it."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    netloc = f"{quote_plus(user)}:{quote_plus(password)}@{host}"
-    return parts._replace(netloc=netloc).geturl()
-
-
-def one_of(items: Sequence[Any]) -> Any:
-    (item,) = items
-    return item

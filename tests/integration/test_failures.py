@@ -56,7 +56,6 @@ def boom(db, session):
 POSTGRES_UP = (
     'op.add_column("item", sa.Column("status", sa.String, server_default="n"))'
 )
-POSTGRES_DOWN = 'op.drop_column("item", "status")'
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from flask_dualmigrate import DualMigrate, UsageError, lint
 from flask_dualmigrate.console import as_text
-from flask_dualmigrate.lint import Finding, LintResult, Severity, in_format
+from flask_dualmigrate.lint import Finding, LintResult, Severity
 from flask_dualmigrate.revision import BackendName
 
 from .lint_cases import Case
@@ -127,7 +127,7 @@ def test_github_gets_one_annotation_a_line_rightly_escaped() -> None:
         "one\r\ntwo",
     )
 
-    said = as_text(in_format(LintResult((finding,)), "github"))
+    said = as_text(LintResult((finding,)), "github")
 
     assert said == (
         "::warning file=a%2Cb/c%3Ad%25.py,line=7,title=DM101%3A a title%3A with%2C both"

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 from flask_dualmigrate.lint.narrowing import narrows
 from flask_dualmigrate.postgres.destructive import destructive_calls
-from flask_dualmigrate.script_file import load_script
+from flask_dualmigrate.script_file import read_script, run_script
 
 
 class Short(sa.TypeDecorator[str]):
@@ -140,7 +140,7 @@ def test_a_call_is_found_with_what_it_is_about(
 ) -> None:
     path = tmp_path / "r1.py"
     path.write_text(SCRIPT.format(body=f"    {code}"))
-    (found,) = destructive_calls(load_script(path), "upgrade")
+    (found,) = destructive_calls(run_script(read_script(path)), "upgrade")
     assert (found.table, found.schema, found.column) == place
 
 
@@ -151,7 +151,7 @@ def test_two_batches_under_one_name_are_told_apart(tmp_path: Path) -> None:
         for name in "ab"
     )
     path.write_text(SCRIPT.format(body=body))
-    found = destructive_calls(load_script(path), "upgrade")
+    found = destructive_calls(run_script(read_script(path)), "upgrade")
     assert [call.table for call in found] == ["a", "b"]
 
 
@@ -159,4 +159,4 @@ def test_a_wider_type_is_no_loss(tmp_path: Path) -> None:
     path = tmp_path / "r1.py"
     change = "type_=sa.BigInteger(), existing_type=sa.Integer()"
     path.write_text(SCRIPT.format(body=f'    op.alter_column("a", "x", {change})'))
-    assert destructive_calls(load_script(path), "upgrade") == ()
+    assert destructive_calls(run_script(read_script(path)), "upgrade") == ()
