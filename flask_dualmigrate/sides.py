@@ -58,6 +58,8 @@ from .mongo.standalone import why_not_standalone
 from .mongo.stored import unreadable
 from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
+from .postgres.dialects import Other as Dialect
+from .postgres.dialects import dialect_of
 from .postgres.direct import direct_engine
 from .postgres.env import unconfigured
 from .postgres.indexes import PostgresIndexes
@@ -285,6 +287,11 @@ class Sides:
                 hint="Call db.init_app(app) with a SQLALCHEMY_DATABASE_URI.",
             ) from error
 
+    @property
+    def dialect(self) -> Dialect:
+        """What is known of the SQL side's dialect."""
+        return dialect_of(self.engine)
+
     @cached_property
     def backup_store(self) -> BackupStore:
         """Where the app's backups lie; it need not be there."""
@@ -407,7 +414,7 @@ class Sides:
         if BackendName.POSTGRES not in self.available:
             return True
         try:
-            return self.engine.dialect.name == "postgresql"
+            return self.dialect.has_rules
         except DatabaseUnavailable:  # a deployment that runs on MongoDB
             return True
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, suppress
+from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,24 +35,17 @@ from ..stopping import NEVER, Stop
 from ..user_code import FAILURES
 from .asking import ask
 from .cancelling import interruptible
-from .content import Content, pg_restore_for
 from .crashpoints import watch
 from .data import PostgresData
-from .dump import PostgresDump
+from .dialects import dialect_of
 from .env import run_script
 from .errors import connection_lost, driver_errors
 from .failures import script_failure
-from .journal import PostgresJournal, now_of
-from .limits import Attempt
-from .lock import PostgresLock, lock_key
-from .other_dialects import dump_sqlite
-from .preflight import refuse_invalid_indexes, refuse_tables_without_history
-from .privileges import require_privileges, require_writable
-from .restore import PostgresRestorer
-from .restore_sqlite import SqliteRestorer
+from .journal import PostgresJournal
+from .limits import OneAttempt
+from .preflight import refuse_tables_without_history
 from .scripts import PostgresScripts
 from .scripts_session import own_connection
-from .sqlite_lock import SqliteLock
 from .versions import applied_below, read_heads, write_heads
 
 
@@ -83,53 +75,37 @@ class PostgresBackend(PostgresData):
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.engine = engine
-        self._options = options
         self._environment = {"options": options, "x_arg": x_arg, "metadata": metadata}
         self._stop = stop
-        self._limits = limits
-        self._pg_dump = pg_dump
-        self._on_progress = on_progress
-        self._schema = options.get("version_table_schema")
         self._metadata = metadata
         self._version_table = options.get("version_table", "alembic_version")
-        self._scripts = PostgresScripts(
-            load,
-            engine.dialect.name,
-            environment_options=self._environment,
-            limits=limits,
-            schema=self._schema,
-        )
-        self._journal = PostgresJournal(self._schema)
-        self._dump = PostgresDump(
+        schema = options.get("version_table_schema")
+        self._dialect = dialect_of(
             engine,
-            pg_dump=pg_dump,
-            lock_timeout_s=limits.lock_timeout_s,
+            schema=schema,
+            limits=limits,
             stop=stop,
+            pg_dump=pg_dump,
             on_progress=on_progress,
         )
-        self._key = lock_key(self._schema)
-        self._lock = PostgresLock(engine, key=self._key, keep_going=stop.require)
-        self._file_lock = SqliteLock(engine, keep_going=stop.require)
+        self._scripts = PostgresScripts(
+            load,
+            self._dialect,
+            environment_options=self._environment,
+            limits=limits,
+            schema=schema,
+        )
+        self._journal = PostgresJournal(schema, now=self._dialect.now)
+        self._lock = self._dialect.lock
 
     @property
     def _directory(self) -> ScriptDirectory:
         return self._scripts.directory
 
-    @property
-    def _is_postgres(self) -> bool:
-        return self.engine.dialect.name == "postgresql"
-
-    @property
-    def _is_sqlite(self) -> bool:
-        return self.engine.dialect.name == "sqlite"
-
     def check(self) -> None:
         with driver_errors("be reached"), self.engine.connect() as connection:
-            if not self._is_postgres:
-                return
-            query = sa.text("SELECT pg_is_in_recovery()")
-            in_recovery = connection.execute(query).scalar_one()
-        if in_recovery:
+            is_replica = self._dialect.is_replica(connection)
+        if is_replica:
             raise DatabaseUnavailable(
                 "This PostgreSQL server is a replica: it takes no writes",
                 hint="Name the primary in DATABASE_URL or DUALMIGRATE_POSTGRES_URI.",
@@ -160,29 +136,17 @@ class PostgresBackend(PostgresData):
     def lock(
         self, *, timeout_s: float, on_wait: OnWait
     ) -> AbstractContextManager[None]:
-        if self._is_sqlite:
-            return self._file_lock.held(timeout_s=timeout_s, on_wait=on_wait)
-        if not self._is_postgres:
-            return nullcontext()
         return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
 
     def holder(self) -> Holder | None:
-        if self._is_sqlite:
-            return self._file_lock.holder()
-        if not self._is_postgres:
-            return None
-        with driver_errors("read its lock"):
-            return self._lock.holder()
+        return self._lock.holder()
 
     def outwatch(self, holder: Holder) -> bool:
         return False  # a session has no lease
 
     @around("postgres.lock.free")
     def free(self, holder: Holder) -> bool:
-        if self._is_sqlite:
-            return self._file_lock.free(holder)
-        with driver_errors("free its lock"):
-            return self._lock.free(holder)
+        return self._lock.free(holder)
 
     @around("postgres.prepare")
     def prepare(self) -> None:
@@ -201,24 +165,14 @@ class PostgresBackend(PostgresData):
             not s.revision.parents and s.direction is Direction.UPGRADE for s in steps
         ):
             refuse_tables_without_history(self.engine, scripts)
-        if self._is_postgres:
-            refuse_invalid_indexes(
-                self.engine,
-                self._key,
-                [
-                    (script, step.direction)
-                    for script, step in zip(scripts, steps, strict=True)
-                ],
-            )
+        directions = [step.direction for step in steps]
+        self._dialect.refuse_state(list(zip(scripts, directions, strict=True)))
 
     def check_rights(self, steps: Sequence[Step]) -> None:
-        if not self._is_postgres:
-            return
-        scripts = [(self._scripts.of(step.revision), step.direction) for step in steps]
-        ours = [self._version_table, *(table.name for table in self._journal.tables)]
-        with driver_errors("tell its rights"), self.engine.connect() as connection:
-            require_writable(connection)
-            require_privileges(connection, scripts, ours=ours, schema=self._schema)
+        self._dialect.require_rights(
+            lambda: [(self._scripts.of(s.revision), s.direction) for s in steps],
+            self._ours(),
+        )
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
         return tuple(map(self._scripts.planned, steps))
@@ -228,7 +182,7 @@ class PostgresBackend(PostgresData):
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the script, its verify, the version row and the journal row; COMMIT."""
-        started_at, started = self._now(), time.monotonic()
+        started_at, started = self._dialect.time(), time.monotonic()
 
         def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
             assert ctx.connection is not None
@@ -240,7 +194,7 @@ class PostgresBackend(PostgresData):
             self._lock.require(ctx.connection)
 
         limits = self._scripts.limits_of(step)
-        attempt = Attempt(self.engine, limits, self._stop, key=self._key)
+        attempt = self._dialect.attempt(limits)
         try:
             attempt.repeat(lambda: self._run(step, attempt, before_commit))
         except DualMigrateError:
@@ -254,9 +208,12 @@ class PostgresBackend(PostgresData):
             raise script_failure(script, error, limits, blockers) from error
 
     def _run(
-        self, step: Step, attempt: Attempt, before_commit: Callable[..., None]
+        self,
+        step: Step,
+        attempt: OneAttempt,
+        before_commit: Callable[..., None],
     ) -> None:
-        with own_connection(self.engine) as connection:
+        with self._own_connection() as connection:
             watch(connection)
             try:
                 run_script(
@@ -274,17 +231,8 @@ class PostgresBackend(PostgresData):
                 attempt.leave(connection)
         reached("postgres.commit.after")
 
-    def _now(self) -> datetime:
-        """Return the server's time: the clocks of clients may differ by hours."""
-        if not self._is_postgres:
-            return datetime.now(UTC)
-
-        def now(connection: Connection) -> datetime:
-            asked = connection.execute(sa.select(now_of(connection)))
-            found: datetime = asked.scalar_one()
-            return found
-
-        return ask(self.engine, "be reached", now)
+    def _own_connection(self) -> AbstractContextManager[Connection]:
+        return own_connection(self.engine, closed=self._dialect.closes_sessions)
 
     def _write(
         self, connection: Connection, step: Step, started_at: datetime, started: float
@@ -300,7 +248,7 @@ class PostgresBackend(PostgresData):
             duration_ms=int((time.monotonic() - started) * 1000),
         )
 
-    def _was_committed(self, step: Step, attempt: Attempt) -> bool:
+    def _was_committed(self, step: Step, attempt: OneAttempt) -> bool:
         """Ask the version table: a connection lost in COMMIT leaves it unknown.
 
         The server may not have heard of it, and be at the COMMIT still.
@@ -320,7 +268,7 @@ class PostgresBackend(PostgresData):
 
     def is_at_work(self) -> bool:
         """On PostgreSQL what is not committed leaves nothing to be at work at."""
-        return self._is_sqlite and self.holder() is not None
+        return not self._dialect.is_atomic and self.holder() is not None
 
     def progress(self, entry: Entry) -> Progress | None:
         """Nothing is known before the commit."""
@@ -342,9 +290,8 @@ class PostgresBackend(PostgresData):
 
     def verify(self, revision: Revision) -> bool:
         """Call it in a transaction that can write nothing, and is rolled back."""
-        with driver_errors("be verified"), own_connection(self.engine) as connection:
-            if self._is_postgres:
-                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        with driver_errors("be verified"), self._own_connection() as connection:
+            self._dialect.forbid_writes(connection)
             found = self._scripts.verify(revision, connection)
             connection.rollback()
         return found
@@ -352,24 +299,11 @@ class PostgresBackend(PostgresData):
     def restorer(
         self, folder: BackupFolder, manifest: Manifest, *, partner: bool
     ) -> Restorer:
-        if not self._is_postgres:
-            return SqliteRestorer(
-                self.engine,
-                folder,
-                manifest,
-                journal=self._journal,
-                version_table=self._version_table,
-            )
-        return PostgresRestorer(
-            self.engine,
-            Content(folder, manifest, lambda: pg_restore_for(manifest, self._pg_dump)),
+        return self._dialect.restorer(
+            folder,
+            manifest,
             journal=self._journal,
             version_table=self._version_table,
-            limits=self._limits,
-            stop=self._stop,
-            key=self._key,
-            require_lock=self._lock.require,
-            on_progress=self._on_progress,
         )
 
     def finish_restore(self, mark: str) -> tuple[Kept, ...]:
@@ -380,16 +314,12 @@ class PostgresBackend(PostgresData):
         self.revert(step, error)
 
     def require_dump(self) -> None:
-        if self._is_postgres:
-            self._dump.program()
+        self._dialect.require_dump()
 
     def dump(
         self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
-        if self._is_postgres:
-            return self._dump.write(folder, extent, applied)
-        with driver_errors("be backed up"), self.engine.connect() as connection:
-            return dump_sqlite(connection, folder, applied)
+        return self._dialect.dump(folder, extent, applied)
 
     @around("postgres.revert")
     def revert(
@@ -408,10 +338,7 @@ class PostgresBackend(PostgresData):
                 checksum=checksum,
                 error=error,
             )
-        if self._is_postgres or error is None:
-            return Undone()
-        dialect = self.engine.dialect.name
-        return Undone(f"{dialect} may have kept what the script had done")
+        return Undone(None if error is None else self._dialect.left_by_failure())
 
     def settle(self, step: Step) -> None:
         """Nothing is left open after COMMIT."""

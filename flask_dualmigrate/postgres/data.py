@@ -12,13 +12,12 @@ from ..backend import Dropped, Extent, FieldFacts, Loss
 from ..backups import Scope
 from ..revision import Step
 from ..survey import Counts
+from .dialects import Other
 from .errors import driver_errors
 from .journal import PostgresJournal
-from .losses import LIMIT_MS, loss_of
-from .other_dialects import other_extent
+from .losses import loss_of
 from .scripts import PostgresScripts
 from .survey import column_facts, column_values, count_rows
-from .touched import extent_of
 
 
 class PostgresData:
@@ -28,17 +27,21 @@ class PostgresData:
     _scripts: PostgresScripts
     _journal: PostgresJournal
     _metadata: Any
-    _schema: str | None
+    _dialect: Other
     _version_table: str
+
+    def _ours(self) -> list[str]:
+        """Return the names of the tables that are not the app's."""
+        return [self._version_table, *(table.name for table in self._journal.tables)]
 
     def destructive(self, step: Step) -> tuple[Loss, ...]:
         calls = self._scripts.destructive(step)
         if not calls:
             return ()
         with driver_errors("count what would be gone"), self.engine.begin() as link:
-            if self.engine.dialect.name == "postgresql":
-                link.execute(sa.text(f"SET LOCAL statement_timeout = {LIMIT_MS}"))
-            return tuple(loss_of(link, call) for call in calls)
+            self._dialect.bound_count(link)
+            estimate = self._dialect.estimated_rows
+            return tuple(loss_of(link, call, estimate) for call in calls)
 
     def dropped_by_upgrade(self, step: Step) -> tuple[Dropped, ...]:
         return self._scripts.dropped_by_upgrade(step)
@@ -82,14 +85,11 @@ class PostgresData:
             return column_values(connection, table, key, fields, limit=only)
 
     def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
-        ours = [self._version_table, *(table.name for table in self._journal.tables)]
-        journal = [(self._schema, name) for name in ours]
+        ours = self._ours()
         wanted = steps if scope is Scope.TOUCHED else None
         with driver_errors("be looked at"), self.engine.connect() as connection:
-            if self.engine.dialect.name != "postgresql":
-                return other_extent(connection, ours)
-            return extent_of(
+            return self._dialect.extent(
                 connection,
                 None if wanted is None else lambda: self._scripts.mentioned(wanted),
-                journal=journal,
+                ours,
             )

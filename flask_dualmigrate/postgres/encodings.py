@@ -22,10 +22,9 @@ def fitting(connection: Connection, text: str) -> str:
 def _codecs(connection: Connection) -> Iterator[str]:
     """Yield Python's names of the encodings that a text passes through.
 
-    The server tells its own ones on connecting: no round trip is needed.
+    PostgreSQL tells its own ones on connecting: no round trip is needed. Other servers
+    are taken to hold any text.
     """
-    if connection.dialect.name != "postgresql":
-        return
     raw: Any = connection.connection.driver_connection
     told = getattr(raw, "info", None)
     ask = getattr(told, "parameter_status", None)

@@ -47,13 +47,17 @@ _HINTS = tuple(
     for words, hint in (
         # A refused login has no SQLSTATE in psycopg: it is told by its words.
         (
-            r'authentication failed|no password supplied|role ".*" does not exist',
+            r'authentication failed|no password supplied|role ".*" does not exist'
+            r"|Access denied for user",
             f"Check the user and the password in {_URLS}; signs such as @ and % are "
             "written there as %40 and %25.",
         ),
-        (r'database ".*" does not exist', f"Make it, or name another one in {_URLS}."),
         (
-            r"too many (connections|clients)|remaining connection slots",
+            r'database ".*" does not exist|Unknown database',
+            f"Make it, or name another one in {_URLS}.",
+        ),
+        (
+            r"(?i)too many (connections|clients)|remaining connection slots",
             "A migration needs two connections: raise the limit of the role, of the "
             "database or of the server, or end other sessions.",
         ),
@@ -69,8 +73,17 @@ _HINTS = tuple(
 
 def first_line(error: Exception) -> str:
     """Return what the server said, without the statement and SQLAlchemy's links."""
-    text = str(getattr(error, "orig", None) or error).strip()
+    origin = getattr(error, "orig", None) or error
+    is_numbered = error_number(error) is not None and len(origin.args) > 1
+    text = str(origin.args[1] if is_numbered else origin).strip()
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+
+
+def error_number(error: Exception) -> int | None:
+    """Return the number of an error of MySQL or MariaDB; None for another server's."""
+    arguments = getattr(getattr(error, "orig", None), "args", ())
+    first = arguments[0] if arguments else None
+    return first if isinstance(first, int) else None
 
 
 def server_words(error: Exception) -> str:

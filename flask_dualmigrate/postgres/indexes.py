@@ -32,6 +32,7 @@ from ..indexes.compare import STAND_IN
 from ..revision import BackendName
 from . import index_reading
 from .at_work import enter, leave
+from .dialects import dialect_of
 from .errors import connection_lost, driver_errors, server_words, unavailable
 from .index_progress import progress_of, watch_until
 
@@ -60,9 +61,10 @@ class PostgresIndexes:
         lock_timeout_s: float = 5.0,
         patience_s: float = 600.0,
     ) -> None:
-        if engine.dialect.name != "postgresql":
+        dialect = dialect_of(engine)
+        if not dialect.has_index_commands:
             raise UsageError(
-                f"The index commands are for PostgreSQL, not for {engine.dialect.name}",
+                f"The index commands are for PostgreSQL, not for {dialect.name}",
                 hint="Where the app has MongoDB too: --backend mongo.",
             )
         self._engine = engine

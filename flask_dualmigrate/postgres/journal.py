@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,15 +19,24 @@ from .encodings import fitting
 
 PREFIX = "dualmigrate_"
 _RESTORED = "restored"
+_ANY_TEXT: dict[str, Any] = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
+"""A database of theirs may be of another charset, which cannot hold an error's text."""
 
 
 class PostgresJournal:
     """Reads and writes the journal tables.
 
     schema: where they are, beside the version table; None: the default one.
+    now: returns the server's time of day, not that of the transaction's begin.
     """
 
-    def __init__(self, schema: str | None = None) -> None:
+    def __init__(
+        self,
+        schema: str | None = None,
+        *,
+        now: Callable[[], Any] = sa.func.clock_timestamp,
+    ) -> None:
+        self._now = now
         self._schema = schema
         self._metadata = sa.MetaData(schema=schema)
         self._attempts = sa.Table(
@@ -47,12 +56,14 @@ class PostgresJournal:
             sa.Column("by", sa.Text),
             sa.Column("host", sa.Text),
             sa.Column("error", sa.Text),
+            **_ANY_TEXT,
         )
         self._meta = sa.Table(
             f"{PREFIX}meta",
             self._metadata,
             sa.Column("key", sa.String(32), primary_key=True),
             sa.Column("value", sa.Text, nullable=False),
+            **_ANY_TEXT,
         )
 
     @property
@@ -148,7 +159,7 @@ class PostgresJournal:
             "status": str(status),
             "stamped": stamped,
             "started_at": started_at,
-            "finished_at": now_of(connection),
+            "finished_at": self._now(),
             "duration_ms": duration_ms,
             "checksum": checksum,
             "by": f"{actor.user} (pid {actor.pid})",
@@ -172,27 +183,14 @@ class PostgresJournal:
         *,
         direction: Direction,
         checksum: str | None,
-        by: str,
-        on_postgres: bool,
+        by_server: Mapping[str, Any],
     ) -> sa.Insert:
         """Return the statement for the row of a revision that a script applies.
 
-        by: goes after the name of the database's user. Who, where and how long are for
-        the server to say: a script is made in one place, and run in another.
+        by_server: what is for the server to say, as who, where and how long: a script
+        is made in one place, and run in another.
         """
         up = direction is Direction.UPGRADE
-        server: dict[str, Any] = {"finished_at": sa.func.current_timestamp(), "by": by}
-        if on_postgres:
-            now, begun = sa.func.clock_timestamp(), sa.func.now()
-            took = sa.extract("epoch", now - begun)
-            client = sa.cast(sa.func.inet_client_addr(), sa.Text)
-            server = {
-                "started_at": begun,
-                "finished_at": now,
-                "duration_ms": sa.cast(took * 1000, sa.BigInteger),
-                "by": sa.func.concat(sa.text("session_user"), f" {by}"),
-                "host": sa.func.coalesce(client, "local"),
-            }
         return self._attempts.insert().values(
             revision=revision.id,
             down_revision=",".join(revision.parents),
@@ -201,7 +199,7 @@ class PostgresJournal:
             status=str(Status.APPLIED if up else Status.ROLLED_BACK),
             stamped=False,
             checksum=checksum,
-            **server,
+            **by_server,
         )
 
     def stamp(
@@ -230,13 +228,6 @@ class PostgresJournal:
                 checksum=None,
                 stamped=True,
             )
-
-
-def now_of(connection: Connection) -> Any:
-    """Return the server's time of day, not that of the transaction's begin."""
-    if connection.dialect.name == "postgresql":
-        return sa.func.clock_timestamp()
-    return sa.func.current_timestamp()
 
 
 def _entry(row: Any, before: Entry | None) -> Entry:

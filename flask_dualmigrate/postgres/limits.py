@@ -49,7 +49,28 @@ def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000)) if seconds else 0
 
 
-class Attempt:
+class OneAttempt:
+    """A script that is run once: without limits, and never tried again."""
+
+    blockers: tuple[str, ...] = ()
+
+    def begin(self, connection: Connection) -> None:
+        """Called in the transaction, just before the script."""
+
+    def end_script(self, connection: Connection) -> None:
+        """Called just after it, before our own statements."""
+
+    def leave(self, connection: Connection) -> None:
+        """Called when the session is done, whatever became of the script."""
+
+    def end(self) -> None:
+        """Called where the connection was lost, before the database is asked."""
+
+    def repeat(self, run: Callable[[], None]) -> None:
+        run()
+
+
+class Attempt(OneAttempt):
     """The transaction of one script, tried again while a table's lock is not had.
 
     key: of the lock of migrations; the session of the script holds another one, by
@@ -65,15 +86,12 @@ class Attempt:
         self._transaction_id: int | None = None
         self._standing: Standing | None = None
         self._watch: BlockerWatch | None = None
-        self.blockers: tuple[str, ...] = ()
 
     def begin(self, connection: Connection) -> None:
         """Set the limits, at the begin of the transaction; watch whom it waits for.
 
         Raises LockLost if another run is at work.
         """
-        if self._engine.dialect.name != "postgresql":
-            return
         for statement in limit_statements(self._limits):
             connection.exec_driver_sql(statement)
         query = sa.select(
@@ -98,8 +116,7 @@ class Attempt:
 
     def leave(self, connection: Connection) -> None:
         """Say that the session is at work no more, whatever became of the script."""
-        if self._engine.dialect.name == "postgresql":
-            leave(connection, self._key)
+        leave(connection, self._key)
 
     def end(self) -> None:
         """See that a session whose connection was lost is at nothing any more.

@@ -15,18 +15,15 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from ..crashpoints import around
-from ..errors import DatabaseUnavailable, LockLost, LockTimeout
+from ..errors import DatabaseUnavailable, LockLost
 from ..holder import Holder, OnWait
 from ..journal import Actor
 from .at_work import shut_out
 from .errors import driver_errors, first_line
+from .locks import poll
 from .pooler import refuse_pooler
+from .scripts_session import connect_apart
 from .sessions import read_name, session_name
-
-_POLL_S = 0.25
-_LOOK_S = 1.0
-"""Seconds between two looks at who holds it."""
-
 
 _OURS = (
     " FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted"
@@ -61,6 +58,17 @@ def lock_key(schema: str | None) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def lock_in_script(key: int) -> str:
+    """Return SQL that takes the lock; it goes with the session that runs the script."""
+    return (
+        "DO $$ BEGIN\n"
+        f"  IF NOT pg_try_advisory_lock({key}) THEN\n"
+        "    RAISE EXCEPTION 'Another migration holds the lock on this database';\n"
+        "  END IF;\n"
+        "END $$;\n\n"
+    )
+
+
 class PostgresLock:
     """The advisory lock of one database and version table.
 
@@ -88,7 +96,7 @@ class PostgresLock:
         """
         with ExitStack() as stack:
             with driver_errors("take its lock"):
-                connection = self._connect(stack)
+                connection = connect_apart(self._engine, stack)
                 refuse_pooler(self._engine, connection)
                 _settle_in(connection)
                 self._server_pid = self._wait(connection, timeout_s, on_wait)
@@ -113,7 +121,7 @@ class PostgresLock:
 
     def holder(self) -> Holder | None:
         """Return who holds the lock; None: nobody."""
-        with self._engine.connect() as connection:
+        with driver_errors("read its lock"), self._engine.connect() as connection:
             return self._holder(connection)
 
     def free(self, holder: Holder) -> bool:
@@ -121,7 +129,7 @@ class PostgresLock:
 
         Raises DatabaseUnavailable, with what to do, if the server does not let us.
         """
-        with self._engine.connect() as plain:
+        with driver_errors("free its lock"), self._engine.connect() as plain:
             connection = plain.execution_options(isolation_level="AUTOCOMMIT")
             parameters = {**self._parameters, "pid": holder.server_pid}
             try:
@@ -139,38 +147,25 @@ class PostgresLock:
                 time.sleep(0.05)
             return bool(ended)
 
-    def _connect(self, stack: ExitStack) -> Connection:
-        """Return a connection that the app's pool knows nothing of.
-
-        It comes by way of the app's engine, with its events and credentials, and is
-        really closed in the end: the pool gets back neither the lock nor the settings.
-        """
-        plain = stack.enter_context(self._engine.connect())
-        # In this order: a detached connection takes no options.
-        connection = plain.execution_options(isolation_level="AUTOCOMMIT")
-        connection.detach()
-        return connection
-
     @around("postgres.lock")
     def _wait(self, connection: Connection, timeout_s: float, on_wait: OnWait) -> int:
         """Poll until we have the lock; return the pid of our session."""
-        give_up = time.monotonic() + timeout_s
-        look_at = 0.0
         query = sa.select(
             sa.func.pg_try_advisory_lock(self._key), sa.func.pg_backend_pid()
         )
-        while True:
+
+        def take() -> int | None:
             taken, pid = connection.execute(query).one()
-            if taken:
-                return int(pid)
-            now = time.monotonic()
-            if now >= give_up:
-                raise LockTimeout.of("PostgreSQL", self._holder(connection), timeout_s)
-            if now >= look_at:
-                on_wait(self._holder(connection))
-                look_at = time.monotonic() + _LOOK_S
-            time.sleep(_POLL_S)
-            self._keep_going()
+            return int(pid) if taken else None
+
+        return poll(
+            take,
+            lambda: self._holder(connection),
+            server="PostgreSQL",
+            timeout_s=timeout_s,
+            on_wait=on_wait,
+            keep_going=self._keep_going,
+        )
 
     @around("postgres.shut_out")
     def _shut_out(

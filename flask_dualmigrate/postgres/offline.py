@@ -21,10 +21,9 @@ from ..errors import DualMigrateError, ScriptError
 from ..graph import RevisionGraph
 from ..limits import Limits
 from ..revision import Direction, Step
+from .dialects import Other
 from .env import NAMED, environment, revision_step
 from .journal import PostgresJournal
-from .limits import limit_statements
-from .lock import lock_key
 
 _BY = "(SQL script)"
 
@@ -39,7 +38,7 @@ class OfflineScript:
     def __init__(
         self,
         tree: RevisionGraph,
-        dialect_name: str,
+        dialect: Other,
         *,
         schema: str | None,
         script_of: Callable[[Step], Script],
@@ -48,9 +47,8 @@ class OfflineScript:
         limits_of: Callable[[Step], Limits],
     ) -> None:
         self._tree = tree
-        self._dialect = _dialect_of(dialect_name)
-        self._is_postgres = dialect_name == "postgresql"
-        self._schema = schema
+        self._known = dialect
+        self._dialect = _dialect_of(dialect.name)
         self._journal = PostgresJournal(schema)
         self._script_of = script_of
         self._checksum_of = checksum_of
@@ -63,15 +61,13 @@ class OfflineScript:
         Raises ScriptError that names the revision whose script needs a connection.
         """
         buffer = io.StringIO()
-        buffer.write(_header(steps, heads, lock=self._is_postgres))
-        if self._is_postgres:
-            buffer.write(_take_lock(lock_key(self._schema)))
-        begin, commit = ("BEGIN;\n\n", "COMMIT;\n\n") if self._is_postgres else ("", "")
-        buffer.write(begin)
+        buffer.write(_header(steps, heads, self._known.offline_notes))
+        buffer.write(self._known.offline_lock())
+        buffer.write(self._known.offline_begin)
         for table in self._journal.tables:
             create = sa.schema.CreateTable(table, if_not_exists=True)
             buffer.write(f"{self._compiled(create)};\n\n")
-        buffer.write(commit)
+        buffer.write(self._known.offline_commit)
         self._write_steps(buffer, steps, heads)
         return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
@@ -86,8 +82,8 @@ class OfflineScript:
             return [self._guarded(step, context) for step in steps]
 
         def before_commit(*, ctx: MigrationContext, step: Any, **_: Any) -> None:
-            if self._is_postgres:
-                ctx.impl.static_output("SET CONSTRAINTS ALL IMMEDIATE;")
+            if check := self._known.offline_check:
+                ctx.impl.static_output(check)
             ctx.impl.static_output(f"{self._journal_row(by_id[_id_of(step)])};")
 
         with environment(
@@ -113,9 +109,8 @@ class OfflineScript:
 
         @functools.wraps(function)  # Alembic prints its name
         def printed(**arguments: Any) -> None:
-            if self._is_postgres:
-                for limit in limit_statements(self._limits_of(step)):
-                    context.impl.static_output(f"{limit};")
+            for limit in self._known.limit_statements(self._limits_of(step)):
+                context.impl.static_output(f"{limit};")
             up = step.direction is Direction.UPGRADE
             if up and getattr(script.module, "verify", None):
                 context.impl.static_output("-- verify(connection) is not run here")
@@ -134,8 +129,7 @@ class OfflineScript:
             step.revision,
             direction=step.direction,
             checksum=self._checksum_of(step),
-            by=_BY,
-            on_postgres=self._is_postgres,
+            by_server=self._known.offline_columns(_BY),
         )
         return self._compiled(row)
 
@@ -158,7 +152,7 @@ def _id_of(info: Any) -> str:
     return str(ids[0])
 
 
-def _header(steps: Sequence[Step], heads: Sequence[str], *, lock: bool) -> str:
+def _header(steps: Sequence[Step], heads: Sequence[str], notes: Sequence[str]) -> str:
     ids = ", ".join(step.revision.id for step in steps) or "none"
     direction = steps[0].direction if steps else "upgrade"
     lines = [
@@ -166,20 +160,7 @@ def _header(steps: Sequence[Step], heads: Sequence[str], *, lock: bool) -> str:
         f"Revisions, in this order: {ids}",
         f"Made for a database that stands at: {', '.join(heads) or 'base'}",
     ]
-    if lock:
-        lines.append("Stop at the first error: psql -X -v ON_ERROR_STOP=1 -f FILE")
-    return "".join(f"-- {line}\n" for line in lines) + "\n"
-
-
-def _take_lock(key: int) -> str:
-    """The lock of a normal run; it goes with the session that runs the script."""
-    return (
-        "DO $$ BEGIN\n"
-        f"  IF NOT pg_try_advisory_lock({key}) THEN\n"
-        "    RAISE EXCEPTION 'Another migration holds the lock on this database';\n"
-        "  END IF;\n"
-        "END $$;\n\n"
-    )
+    return "".join(f"-- {line}\n" for line in (*lines, *notes)) + "\n"
 
 
 def _needs_connection(script: Script, step: Step, error: Exception) -> ScriptError:

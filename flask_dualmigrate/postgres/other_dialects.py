@@ -1,7 +1,4 @@
-"""Backing up what is no PostgreSQL: a file of SQLite, by its own backup API.
-
-Other servers have their own tools, and are left to them.
-"""
+"""Backing up a file of SQLite, by its own backup API."""
 
 from __future__ import annotations
 
@@ -21,12 +18,8 @@ _PAGES = 2048
 """That are copied at a time; others may write in between."""
 
 
-def other_extent(connection: Connection, journal: Collection[str]) -> Extent:
+def extent_of_sqlite(connection: Connection, journal: Collection[str]) -> Extent:
     """Say what a backup holds: the whole file, or nothing, and why."""
-    name = connection.dialect.name
-    if name != "sqlite":
-        why = f"a database of {name}: that is left to its own tools"
-        return Extent(BackendName.POSTGRES, Scope.ALL, (), why)
     path = path_of(connection)
     if path is None:
         why = "a database in memory: it has no file"

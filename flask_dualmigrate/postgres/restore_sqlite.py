@@ -47,11 +47,10 @@ class SqliteRestorer:
         self._ours = {version_table, *(table.name for table in journal.tables)}
 
     def check(self) -> None:
-        """See that it is a database, whole, and that this one is of SQLite too."""
-        name = self._engine.dialect.name
-        if SQLITE_FILE not in self._files or name != "sqlite":
+        """See that it is a database of SQLite, whole."""
+        if SQLITE_FILE not in self._files:
             raise IntegrityError(
-                f"The backup has no file of SQLite, or the app is on {name}",
+                "The backup has no file of SQLite, and the app is on SQLite",
                 hint="Restore it where it was made, or with that server's own tools.",
             )
         try:

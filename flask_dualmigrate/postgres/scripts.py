@@ -16,11 +16,12 @@ from ..script import ScriptDirectory
 from ..script_file import LoadedScript
 from ..side_scripts import SideScripts, call_verify
 from .destructive import Destructive, destructive_calls
+from .dialects import Other
 from .env import script_as_sql
 from .failures import script_failure
 from .mentioned import Mentioned, mentioned
 from .offline import OfflineScript
-from .preflight import refuse_concurrently, refuse_irreversible
+from .preflight import refuse_irreversible
 from .recording import record
 
 
@@ -36,14 +37,14 @@ class PostgresScripts(SideScripts):
     def __init__(
         self,
         load: Callable[[], ScriptDirectory],
-        dialect_name: str,
+        dialect: Other,
         *,
         environment_options: Mapping[str, Any],
         limits: Limits,
         schema: str | None,
     ) -> None:
         super().__init__(load, limits)
-        self._dialect_name = dialect_name
+        self._dialect = dialect
         self._options = environment_options
         self._schema = schema
 
@@ -53,8 +54,7 @@ class PostgresScripts(SideScripts):
         for script, step in zip(scripts, steps, strict=True):
             refuse_irreversible(script, step.direction)
             self.limits_of(step)
-            if self._dialect_name == "postgresql":
-                refuse_concurrently(script, step.direction)
+            self._dialect.refuse_script(script, step.direction)
         return scripts
 
     def destructive(self, step: Step) -> tuple[Destructive, ...]:
@@ -78,7 +78,7 @@ class PostgresScripts(SideScripts):
                 self.directory,
                 script,
                 step.direction,
-                dialect_name=self._dialect_name,
+                dialect_name=self._dialect.name,
                 buffer=buffer,
                 **self._options,
             )
@@ -98,7 +98,7 @@ class PostgresScripts(SideScripts):
             recorded = record(
                 self.of(step.revision),
                 step.direction,
-                dialect_name=self._dialect_name,
+                dialect_name=self._dialect.name,
                 options=self._options["options"],
             )
             if not recorded.is_complete:
@@ -113,7 +113,7 @@ class PostgresScripts(SideScripts):
         heads = self.directory.heads_of(frozenset(applied))
         return OfflineScript(
             self.directory,
-            self._dialect_name,
+            self._dialect,
             schema=self._schema,
             script_of=lambda step: self.of(step.revision),
             checksum_of=lambda step: self.checksum(step.revision),

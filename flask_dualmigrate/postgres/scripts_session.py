@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -24,8 +24,8 @@ _CHECK = "SET CONSTRAINTS ALL IMMEDIATE"
 
 
 @contextmanager
-def own_connection(engine: Engine) -> Iterator[Connection]:
-    """Yield a connection that is closed in the end; SQLite keeps the app's.
+def own_connection(engine: Engine, *, closed: bool) -> Iterator[Connection]:
+    """Yield a connection that is closed in the end, unless `closed` says otherwise.
 
     It comes by way of the app's engine, with its events and credentials.
     """
@@ -35,8 +35,21 @@ def own_connection(engine: Engine) -> Iterator[Connection]:
         finally:
             # At the end: a detached connection takes no isolation level.
             usable = not (connection.closed or connection.invalidated)
-            if usable and engine.dialect.name == "postgresql":
+            if usable and closed:
                 connection.detach()
+
+
+def connect_apart(engine: Engine, stack: ExitStack) -> Connection:
+    """Return a connection that the app's pool knows nothing of, in autocommit.
+
+    It comes by way of the app's engine, with its events and credentials, and is really
+    closed with the stack: the pool gets back neither a lock nor the settings.
+    """
+    plain = stack.enter_context(engine.connect())
+    # In this order: a detached connection takes no options.
+    connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+    connection.detach()
+    return connection
 
 
 @dataclasses.dataclass(frozen=True)

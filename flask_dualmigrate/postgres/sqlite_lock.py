@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from ..errors import DatabaseUnavailable, LockTimeout
 from ..holder import Holder, OnWait
@@ -68,6 +68,9 @@ class SqliteLock:
             "The lock on a database of SQLite ends with its process, and not before",
             hint="End the process that migrates.",
         )
+
+    def require(self, connection: Connection) -> None:
+        """Nothing: nobody can take it from a process."""
 
     def _file(self) -> FileLock | None:
         with driver_errors("be reached"), self._engine.connect() as connection:

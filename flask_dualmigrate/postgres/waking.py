@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
+from .dialects import dialect_of
 from .errors import driver_errors, first_line
 
-_TIMEOUTS = {"psycopg": "connect_timeout", "psycopg2": "connect_timeout"}
+_TIMEOUTS = dict.fromkeys(
+    ("psycopg", "psycopg2", "pymysql", "mysqldb"), "connect_timeout"
+)
 """Driver -> its argument for the seconds that connecting may take; libpq's least: 2."""
 
 
@@ -27,7 +29,7 @@ def why_absent(engine: Engine, timeout_s: float) -> str | None:
         try:
             return _ask(engine)
         except DBAPIError as error:
-            if not _takes_connections(engine, parameters()):
+            if not _takes_connections(engine, error, parameters()):
                 return first_line(error)
         # It may have come up in between: only now is a refusal meant for us.
         return _ask(engine)
@@ -35,10 +37,7 @@ def why_absent(engine: Engine, timeout_s: float) -> str | None:
 
 def _ask(engine: Engine) -> str | None:
     with engine.connect() as connection:
-        if engine.dialect.name != "postgresql":
-            return None
-        query = sa.text("SELECT pg_is_in_recovery()")
-        is_replica = connection.execute(query).scalar_one()
+        is_replica = dialect_of(engine).is_replica(connection)
     return "the server is a replica, or it recovers" if is_replica else None
 
 
@@ -63,7 +62,9 @@ def _brief(
         event.remove(engine, "do_connect", shorten)
 
 
-def _takes_connections(engine: Engine, parameters: Mapping[str, Any]) -> bool:
+def _takes_connections(
+    engine: Engine, error: DBAPIError, parameters: Mapping[str, Any]
+) -> bool:
     """Return whether a server is up that refuses just these parameters.
 
     libpq's PQping tells: it goes by the error's code, which a failed connection does
@@ -71,7 +72,7 @@ def _takes_connections(engine: Engine, parameters: Mapping[str, Any]) -> bool:
     asked the answer is no, so that one waits; a file is not waited for.
     """
     if engine.dialect.driver != "psycopg":
-        return engine.dialect.name == "sqlite"
+        return dialect_of(engine).is_answer(error)
     from psycopg import conninfo, pq
 
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}

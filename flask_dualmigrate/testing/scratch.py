@@ -84,10 +84,9 @@ def _refuse_others(env: Environment) -> None:
     """Raise UsageError where the SQL side is not PostgreSQL."""
     if BackendName.POSTGRES not in env.in_scope:
         return
-    dialect = env.engine.url.get_backend_name()
-    if dialect != "postgresql":
+    if not env.dialect.can_be_proved:
         raise UsageError(
-            f"`test` proves on PostgreSQL, and this app is on {dialect}",
+            f"`test` proves on PostgreSQL, and this app is on {env.dialect.name}",
             hint="Prove the other side alone: --backend mongo.",
         )
 

@@ -1,0 +1,411 @@
+"""What is known of each SQL dialect: a class each, chosen once by `dialect_of`.
+
+`Other` is what holds of any server that SQLAlchemy speaks to; the others say what they
+can do beyond that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from ..backend import Dumped, Extent, Progress
+from ..backups import BackupFolder, Manifest, Scope
+from ..errors import BackupError, IntegrityError
+from ..limits import DEFAULT, Limits
+from ..restoration import Restorer
+from ..revision import BackendName, Direction
+from ..script_file import LoadedScript
+from ..stopping import NEVER, Stop
+from .asking import ask
+from .content import Content, pg_restore_for
+from .dump import PostgresDump
+from .errors import driver_errors, error_number
+from .journal import PostgresJournal
+from .limits import Attempt, OneAttempt, limit_statements
+from .lock import PostgresLock, lock_in_script, lock_key
+from .locks import Lock, NoLock
+from .losses import LIMIT_MS, estimated_rows
+from .mentioned import Mentioned
+from .mysql_lock import MysqlAttempt, MysqlLock
+from .other_dialects import dump_sqlite, extent_of_sqlite
+from .preflight import refuse_concurrently, refuse_invalid_indexes
+from .privileges import require_privileges, require_writable
+from .restore import PostgresRestorer
+from .restore_sqlite import SqliteRestorer
+from .sqlite_lock import SqliteLock
+from .touched import extent_of
+
+Scripts = Sequence[tuple[LoadedScript, Direction]]
+"""Scripts, each with the function that is called."""
+
+_REFUSALS = (1044, 1045, 1049)
+"""Of MySQL and MariaDB: no right to the database, a wrong login, no such database."""
+
+
+class Other:
+    """Any server: its DDL commits by itself, and its backups are left to its tools.
+
+    schema: of the version table and the journal; None: the default one. limits: of the
+    app and of the run. stop: cuts a wait short. pg_dump, on_progress: as PostgresDump
+    takes them.
+    """
+
+    is_atomic = False
+    """A script, its version row and its journal row are one transaction."""
+    closes_sessions = False
+    """A script's session is closed after it, and not given back to the pool."""
+    has_rules = False
+    """The lint rules of PostgreSQL hold for it."""
+    has_index_commands = False
+    can_be_proved = False
+    """`test` can make databases of it."""
+    offline_notes: tuple[str, ...] = ()
+    """What the head of a script of `--sql` says, a line each."""
+    offline_begin = offline_commit = offline_check = ""
+    """What stands around the journal's tables, and before a COMMIT."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        schema: str | None = None,
+        limits: Limits = DEFAULT,
+        stop: Stop = NEVER,
+        pg_dump: str | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._schema = schema
+        self._limits = limits
+        self._stop = stop
+        self._pg_dump = pg_dump
+        self._on_progress = on_progress
+        self.lock = self._make_lock()
+
+    def _make_lock(self) -> Lock:
+        return NoLock()
+
+    @property
+    def name(self) -> str:
+        """SQLAlchemy's name of it, which Alembic goes by too."""
+        return self._engine.dialect.name
+
+    def is_replica(self, connection: Connection) -> bool:
+        """Return whether the server takes no writes, as far as that can be told."""
+        return False
+
+    def is_answer(self, error: DBAPIError) -> bool:
+        """Return whether a failed connection is the database's answer.
+
+        Then waiting does not help. False where that cannot be told.
+        """
+        return False
+
+    def now(self) -> sa.ColumnElement[Any]:
+        """Return the server's time of day, in UTC."""
+        return sa.func.current_timestamp()
+
+    def time(self) -> datetime:
+        """Return the time of day: the server's, if it tells the zone of its own."""
+        return datetime.now(UTC)
+
+    def attempt(self, limits: Limits) -> OneAttempt:
+        """Return what a script with such limits is run in."""
+        return OneAttempt()
+
+    def forbid_writes(self, connection: Connection) -> None:
+        """Have the transaction refuse what writes, where the server can do that."""
+
+    def left_by_failure(self) -> str | None:
+        """Say what a script that failed may have left; None: nothing."""
+        return f"{self.name} may have kept what the script had done"
+
+    def refuse_script(self, script: LoadedScript, direction: Direction) -> None:
+        """Raise TreeError for a script that cannot run on this server."""
+
+    def refuse_state(self, scripts: Scripts) -> None:
+        """Raise IntegrityError where scripts would take a broken thing for done."""
+
+    def require_rights(
+        self, scripts: Callable[[], Scripts], ours: Sequence[str]
+    ) -> None:
+        """Raise DatabaseUnavailable for a right that is missing.
+
+        ours: the version table and those of the journal.
+        """
+
+    def bound_count(self, connection: Connection) -> None:
+        """Bound the time that a count in this transaction may take."""
+
+    def estimated_rows(
+        self, connection: Connection, table: str, schema: str | None
+    ) -> int | None:
+        """Return how many rows the server believes there are; None: it does not say."""
+        return None
+
+    def extent(
+        self,
+        connection: Connection,
+        mentioned: Callable[[], Mentioned] | None,
+        ours: Sequence[str],
+    ) -> Extent:
+        """Say what a backup holds. mentioned: by the scripts; None: all is wanted."""
+        why = f"a database of {self.name}: that is left to its own tools"
+        return Extent(BackendName.POSTGRES, Scope.ALL, (), why)
+
+    def require_dump(self) -> None:
+        """Raise BackupError if there is no program to back up with."""
+
+    def dump(
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
+    ) -> Dumped:
+        raise BackupError(
+            f"A database of {self.name} cannot be backed up here",
+            hint="Use that server's own tools.",
+        )
+
+    def restorer(
+        self,
+        folder: BackupFolder,
+        manifest: Manifest,
+        *,
+        journal: PostgresJournal,
+        version_table: str,
+    ) -> Restorer:
+        raise IntegrityError(
+            f"The backup cannot be restored here: the app is on {self.name}",
+            hint="Restore it where it was made, or with that server's own tools.",
+        )
+
+    def limit_statements(self, limits: Limits) -> Iterable[str]:
+        """Return what bounds the statements of a transaction in a script of --sql."""
+        return ()
+
+    def offline_lock(self) -> str:
+        """Return what takes the lock in a script of `--sql`."""
+        return ""
+
+    def offline_columns(self, by: str) -> Mapping[str, Any]:
+        """Return the columns of a journal row that the server fills in offline.
+
+        by: goes after the name of the database's user.
+        """
+        return {"finished_at": self.now(), "by": by}
+
+
+class SQLite(Other):
+    """A file, or a database in memory."""
+
+    def _make_lock(self) -> Lock:
+        return SqliteLock(self._engine, keep_going=self._stop.require)
+
+    def is_answer(self, error: DBAPIError) -> bool:
+        return True  # there is no server that may come up
+
+    def extent(
+        self,
+        connection: Connection,
+        mentioned: Callable[[], Mentioned] | None,
+        ours: Sequence[str],
+    ) -> Extent:
+        return extent_of_sqlite(connection, ours)
+
+    def dump(
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
+    ) -> Dumped:
+        with driver_errors("be backed up"), self._engine.connect() as connection:
+            return dump_sqlite(connection, folder, applied)
+
+    def restorer(
+        self,
+        folder: BackupFolder,
+        manifest: Manifest,
+        *,
+        journal: PostgresJournal,
+        version_table: str,
+    ) -> Restorer:
+        return SqliteRestorer(
+            self._engine,
+            folder,
+            manifest,
+            journal=journal,
+            version_table=version_table,
+        )
+
+
+class MySQL(Other):
+    """MySQL and MariaDB: each DDL statement commits, and all before it."""
+
+    closes_sessions = True
+    lock: MysqlLock
+
+    def _make_lock(self) -> MysqlLock:
+        return MysqlLock(
+            self._engine, schema=self._schema, keep_going=self._stop.require
+        )
+
+    def is_answer(self, error: DBAPIError) -> bool:
+        return error_number(error) in _REFUSALS
+
+    def now(self) -> sa.ColumnElement[Any]:
+        # Its current_timestamp is of the session's zone, and its columns have none.
+        return sa.func.utc_timestamp()
+
+    def attempt(self, limits: Limits) -> MysqlAttempt:
+        return MysqlAttempt(self.lock)
+
+    def forbid_writes(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
+
+class PostgreSQL(Other):
+    """One transaction a script, whose COMMIT decides."""
+
+    is_atomic = True
+    closes_sessions = True
+    has_rules = True
+    has_index_commands = True
+    can_be_proved = True
+    offline_notes = ("Stop at the first error: psql -X -v ON_ERROR_STOP=1 -f FILE",)
+    offline_begin, offline_commit = "BEGIN;\n\n", "COMMIT;\n\n"
+    offline_check = "SET CONSTRAINTS ALL IMMEDIATE;"
+    lock: PostgresLock
+
+    def _make_lock(self) -> PostgresLock:
+        return PostgresLock(self._engine, key=self._key, keep_going=self._stop.require)
+
+    @property
+    def _key(self) -> int:
+        return lock_key(self._schema)
+
+    @property
+    def _dump(self) -> PostgresDump:
+        return PostgresDump(
+            self._engine,
+            pg_dump=self._pg_dump,
+            lock_timeout_s=self._limits.lock_timeout_s,
+            stop=self._stop,
+            on_progress=self._on_progress,
+        )
+
+    def is_replica(self, connection: Connection) -> bool:
+        query = sa.text("SELECT pg_is_in_recovery()")
+        return bool(connection.execute(query).scalar_one())
+
+    def now(self) -> sa.ColumnElement[Any]:
+        # Not that of the transaction's begin.
+        return sa.func.clock_timestamp()
+
+    def time(self) -> datetime:
+        """Return the server's time: the clocks of clients may differ by hours."""
+
+        def now(connection: Connection) -> datetime:
+            found: datetime = connection.execute(sa.select(self.now())).scalar_one()
+            return found
+
+        return ask(self._engine, "be reached", now)
+
+    def attempt(self, limits: Limits) -> Attempt:
+        return Attempt(self._engine, limits, self._stop, key=self._key)
+
+    def forbid_writes(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
+    def left_by_failure(self) -> None:
+        return None
+
+    def refuse_script(self, script: LoadedScript, direction: Direction) -> None:
+        refuse_concurrently(script, direction)
+
+    def refuse_state(self, scripts: Scripts) -> None:
+        refuse_invalid_indexes(self._engine, self._key, scripts)
+
+    def require_rights(
+        self, scripts: Callable[[], Scripts], ours: Sequence[str]
+    ) -> None:
+        found = scripts()
+        with driver_errors("tell its rights"), self._engine.connect() as connection:
+            require_writable(connection)
+            require_privileges(connection, found, ours=ours, schema=self._schema)
+
+    def bound_count(self, connection: Connection) -> None:
+        connection.execute(sa.text(f"SET LOCAL statement_timeout = {LIMIT_MS}"))
+
+    def estimated_rows(
+        self, connection: Connection, table: str, schema: str | None
+    ) -> int | None:
+        return estimated_rows(connection, table, schema)
+
+    def extent(
+        self,
+        connection: Connection,
+        mentioned: Callable[[], Mentioned] | None,
+        ours: Sequence[str],
+    ) -> Extent:
+        journal = [(self._schema, name) for name in ours]
+        return extent_of(connection, mentioned, journal=journal)
+
+    def require_dump(self) -> None:
+        self._dump.program()
+
+    def dump(
+        self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
+    ) -> Dumped:
+        return self._dump.write(folder, extent, applied)
+
+    def restorer(
+        self,
+        folder: BackupFolder,
+        manifest: Manifest,
+        *,
+        journal: PostgresJournal,
+        version_table: str,
+    ) -> Restorer:
+        return PostgresRestorer(
+            self._engine,
+            Content(folder, manifest, lambda: pg_restore_for(manifest, self._pg_dump)),
+            journal=journal,
+            version_table=version_table,
+            limits=self._limits,
+            stop=self._stop,
+            key=self._key,
+            require_lock=self.lock.require,
+            on_progress=self._on_progress,
+        )
+
+    def limit_statements(self, limits: Limits) -> Iterator[str]:
+        return limit_statements(limits)
+
+    def offline_lock(self) -> str:
+        return lock_in_script(self._key)
+
+    def offline_columns(self, by: str) -> Mapping[str, Any]:
+        now, begun = self.now(), sa.func.now()
+        took = sa.extract("epoch", now - begun)
+        client = sa.cast(sa.func.inet_client_addr(), sa.Text)
+        return {
+            "started_at": begun,
+            "finished_at": now,
+            "duration_ms": sa.cast(took * 1000, sa.BigInteger),
+            "by": sa.func.concat(sa.text("session_user"), f" {by}"),
+            "host": sa.func.coalesce(client, "local"),
+        }
+
+
+_CLASSES: Mapping[str, type[Other]] = {
+    "postgresql": PostgreSQL,
+    "sqlite": SQLite,
+    "mysql": MySQL,
+    "mariadb": MySQL,
+}
+
+
+def dialect_of(engine: Engine, **options: Any) -> Other:
+    """Return what is known of an engine's dialect. options: as `Other` takes them."""
+    return _CLASSES.get(engine.dialect.name, Other)(engine, **options)
