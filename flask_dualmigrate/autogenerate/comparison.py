@@ -20,6 +20,7 @@ from ..sql.tokens import escape_colons
 from . import sql
 from .context import plain_dialect
 from .defaults import CLOCKS
+from .dialects import Comparing, comparing
 from .enums import literal
 from .index_definitions import IndexDefinitions
 from .parts import TableKey, parts_of_tables
@@ -44,28 +45,27 @@ def migration_context(
     options: those of Alembic's configure(), as the app gave them. not_compared: gets a
     line for each thing that the comparison leaves out.
     """
-    dialect = connection.dialect.name
-    opts = _options(options, _schemas(metadata, connection), dialect=dialect)
+    known = comparing(connection.dialect)
+    opts = _options(options, _schemas(metadata, connection), known)
     opts["target_metadata"] = metadata
-    is_postgres = dialect == "postgresql"
-    if is_postgres:
+    if known.by_catalog:
         if not _is_autocommit(connection):
             # As the scripts do: a default without a zone is one of UTC.
             connection.execute(text("SET LOCAL timezone TO 'UTC'"))
         parts = parts_of_tables(metadata, connection)
         opts["include_name"] = _no_parts(opts["include_name"], parts, connection)
-    if opts["compare_type"] is True and is_postgres:
+    if opts["compare_type"] is True and known.by_catalog:
         opts["compare_type"] = TypeNames(connection, not_compared)
     context = MigrationContext.configure(
         connection=connection, environment_context=environment, opts=opts
     )
     if environment is not None:
         environment._migration_context = context  # as EnvironmentContext.configure()
-    if opts["compare_server_default"] is True and is_postgres:
+    if opts["compare_server_default"] is True and known.by_catalog:
         # Not by the option: Alembic calls that for identities too, and fails on them.
         impl: Any = context.impl
         impl.compare_server_default = _DefaultComparison(impl)
-    if is_postgres:
+    if known.by_catalog:
         _read_domains_apart(context.impl)
         IndexDefinitions(context.impl, not_compared).install()
     if opts["compare_server_default"] is False:
@@ -76,21 +76,20 @@ def migration_context(
 
 
 def _options(
-    options: Mapping[str, Any], schemas: frozenset[str], *, dialect: str
+    options: Mapping[str, Any], schemas: frozenset[str], known: Comparing
 ) -> dict[str, Any]:
     """Return the app's options on top of the defaults, what is ours filtered out.
 
     SQLite alters a table by making it anew, in a batch. How it words a default then is
     not how it was declared, so its defaults are compared only if the app asks for it.
     """
-    is_sqlite = dialect == "sqlite"
     opts: dict[str, Any] = {
         "sqlalchemy_module_prefix": "sa.",
         "alembic_module_prefix": "op.",
         "user_module_prefix": None,
-        "render_as_batch": is_sqlite,
+        "render_as_batch": known.in_batches,
         "compare_type": True,
-        "compare_server_default": not is_sqlite,
+        "compare_server_default": known.compares_defaults,
         "include_schemas": bool(schemas),
         **options,
     }

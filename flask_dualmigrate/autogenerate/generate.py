@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from .alembic_source import enum_renderer, render_alembic
 from .context import Context, plain_dialect
+from .dialects import comparing
 from .enums import NamedType, plan_enums
 from .enums_of_others import enums_of_others
 from .header import Header
@@ -142,7 +143,7 @@ def _postgres_source(header: Header, proposal: Proposal, connection: Connection)
     downgrade = plain_steps(proposal.downgrade)
     autogen = proposal.autogen
     notes = list(notes_on_types(proposal.upgrade, autogen))
-    if connection.dialect.name == "postgresql":
+    if comparing(connection.dialect).by_catalog:
         skip = _rendered_by_the_app(autogen)
         others = enums_of_others(proposal.upgrade, connection.dialect)
         plan = plan_enums(proposal.upgrade, connection, skip=skip, others=others)

@@ -24,6 +24,7 @@ from sqlalchemy.schema import Constraint
 
 from ..errors import UsageError
 from .comparison import migration_context
+from .dialects import Comparing, comparing
 from .enums import ChangeEnumOp, changed_domain_types, changed_enums
 from .enums_of_others import enums_of_others
 from .header import Header
@@ -82,7 +83,8 @@ def propose(
         connection, metadata, options, environment=environment, not_compared=left_out
     )
     autogen = AutogenContext(context, metadata=metadata)
-    script = _produce(context, metadata)
+    known = comparing(connection.dialect)
+    script = _produce(context, metadata, known)
     add_unchecked_enums(
         script,
         [metadata] if isinstance(metadata, MetaData) else metadata,
@@ -91,7 +93,7 @@ def propose(
         made=made,
         not_compared=left_out,
     )
-    if connection.dialect.name == "postgresql":
+    if known.by_catalog:
         _add_database_ops(script, connection, autogen, left_out)
     hook = context.opts.get("process_revision_directives")
     left: ops.MigrationScript | None = script
@@ -100,18 +102,20 @@ def propose(
     upgrade = _operations(left.upgrade_ops_list if left else (), connection)
     downgrade = _operations(left.downgrade_ops_list if left else (), connection)
     tables = _reflect(connection, [*upgrade, *downgrade])
-    if connection.dialect.name == "postgresql":
+    if known.by_catalog:
         _name_constraints([*upgrade, *downgrade], tables)
     return Proposal(
         upgrade, downgrade, tables, left, autogen, tuple(dict.fromkeys(left_out))
     )
 
 
-def _produce(context: MigrationContext, metadata: Any) -> ops.MigrationScript:
+def _produce(
+    context: MigrationContext, metadata: Any, known: Comparing
+) -> ops.MigrationScript:
     with warnings.catch_warnings():
         # Tables that point to each other: `ordered` sees to them.
         warnings.filterwarnings("ignore", "Cannot correctly sort tables")
-        if context.dialect.name == "postgresql":
+        if known.by_catalog:
             # It can: `add_definitions` does.
             warnings.filterwarnings("ignore", "Computed default on .* cannot be")
         return produce_migrations(context, metadata)

@@ -16,6 +16,7 @@ from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.engine import Connection, Dialect
 
 from .context import plain_dialect
+from .dialects import comparing
 from .state import Schema, full_name
 from .text_enums import add_to
 from .types import plain_type
@@ -149,7 +150,7 @@ class _Labels:
         if set(old.enums) == set(new.enums):
             return
         changes = [self._change(way, table, column) for way in self._ways]
-        if self._dialect.name == "postgresql" and (
+        if comparing(self._dialect).by_catalog and (
             _is_kept_as(old, there, self._dialect)
         ):
             self._say(changes, table, column, (old, column.type))

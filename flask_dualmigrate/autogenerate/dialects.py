@@ -1,0 +1,34 @@
+"""What the generator compares and writes otherwise, by dialect."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from sqlalchemy.engine import Dialect
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparing:
+    """How one dialect is compared; the defaults are Alembic's own comparison.
+
+    by_catalog: by what PostgreSQL's catalog says, which Alembic does not read: types,
+    defaults, domains, definitions of indexes, constraints and enums, sequences.
+    in_batches: a table is altered by making it anew.
+    compares_defaults: a server default is worded there as it was declared.
+    """
+
+    by_catalog: bool = False
+    in_batches: bool = False
+    compares_defaults: bool = True
+
+
+_KNOWN: Mapping[str, Comparing] = {
+    "postgresql": Comparing(by_catalog=True),
+    "sqlite": Comparing(in_batches=True, compares_defaults=False),
+}
+
+
+def comparing(dialect: Dialect) -> Comparing:
+    """Return how a dialect is compared."""
+    return _KNOWN.get(dialect.name, Comparing())
