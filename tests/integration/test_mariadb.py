@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -184,6 +185,8 @@ def test_a_backup_holds_nothing(db: SQLAlchemy, tmp_path: Path) -> None:
     assert (made.size_bytes, made.applied) == (0, {})
 
 
+# PyMySQL does not close the socket that did not connect.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_server_that_refuses_a_login_is_not_waited_for(url: sa.URL) -> None:
     wrong, gone = url.set(password="wrong"), url.set(query={"unix_socket": "/no"})
     there, refused, absent = (
@@ -195,6 +198,7 @@ def test_a_server_that_refuses_a_login_is_not_waited_for(url: sa.URL) -> None:
         why_absent(refused, 1)
     assert "password" in str(caught.value.hint)
     assert why_absent(absent, 1) is not None
+    gc.collect()
 
 
 # The lock
@@ -364,7 +368,7 @@ def test_the_statement_of_a_killed_run_is_ended_before_the_next_one_begins(
 
     script.write_text(script.read_text().replace("DO SLEEP(300)", "DO SLEEP(0)"))
     second = start_worker(tmp_path, url)
-    assert second.communicate(timeout=60)[1] is not None
-    assert second.returncode == 0
+    said = second.communicate(timeout=60)[1]
+    assert second.returncode == 0, said
     assert not sleeping()
     assert status().pending == 0
