@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from .environment import Environment
@@ -217,10 +218,31 @@ def _refuse_pending(env: Environment) -> None:
 
 def _diff(sides: Sequence[IndexSide], place: str | None) -> IndexDiffResult:
     answers = _having(sides, lambda side: side.diff(place))
+    every = [item for differences, _ in answers for item in differences]
     return IndexDiffResult(
-        tuple(item for differences, _ in answers for item in differences),
+        tuple(_left_with(item, every) for item in every),
         tuple(note for _, notes in answers for note in notes),
     )
+
+
+def _left_with(item: Difference, every: Sequence[Difference]) -> Difference:
+    """Have the counterpart of an index that was not compared stay as it is too.
+
+    To change the one alone could make the two differ.
+    """
+    if item.declared is None or item.remedy not in (Remedy.MODIFY, Remedy.REPLACE):
+        return item
+    sources = {
+        f"the models ({other.place})"
+        for other in every
+        if other.verdict is Verdict.NOT_COMPARED and other.name == item.name
+    }
+    if item.backend is not BackendName.MONGO or sources.isdisjoint(
+        item.declared.sources
+    ):
+        return item
+    why = f"{item.why}; it stays, as PostgreSQL's {item.name} could not be compared"
+    return replace(item, remedy=Remedy.NONE, why=why, changes={}, also=())
 
 
 def _planned(

@@ -55,6 +55,12 @@ Alembics = Callable[[Any, Any], ComparisonResult]
 Make = Callable[[Place, str], str | None]
 
 
+class LeftOut(str):
+    """A line about an index that was not compared; place: its table and its name."""
+
+    place: tuple[str, str]
+
+
 class IndexDefinitions:
     """Compares indexes and unique constraints in place of Alembic's PostgresqlImpl.
 
@@ -124,7 +130,9 @@ class IndexDefinitions:
                 return ComparisonResult.Equal()
         except NotTried as error:
             table = full_name(key[1], key[0], self._dialect)
-            self._not_compared.append(f"{about} of {table} ({error})")
+            line = LeftOut(f"{about} of {table} ({error})")
+            line.place = (table, key[2])
+            self._not_compared.append(line)
             return ComparisonResult.Skip(str(error))
         return ComparisonResult.Different(f"{there} to {made}")
 

@@ -14,7 +14,7 @@ from sqlalchemy.sql import quoted_name
 
 from ..indexes import SqlComparison, SqlIndex
 from .context import plain_dialect
-from .index_definitions import with_included
+from .index_definitions import LeftOut, with_included
 from .propose import propose
 from .state import full_name, sql_of
 from .walk import leaves, table_of
@@ -38,17 +38,15 @@ def compare_sql_indexes(
         for op in operations
         if isinstance(op, ops.CreateTableOp)
     }
+    left_out = [line for line in proposal.not_compared if isinstance(line, LeftOut)]
     models = {full_name(item.name, item.schema, dialect) for item in proposal.models}
     return SqlComparison(
         tuple(index for op in operations for index in _added(op, dialect)),
         frozenset(_removed(operations, dialect)),
         frozenset(models - created),
         frozenset(created),
-        tuple(
-            f"Not compared: {text}"
-            for text in proposal.not_compared
-            if text.startswith(("index ", "unique constraint "))
-        ),
+        tuple(f"Not compared: {line}" for line in left_out),
+        frozenset(line.place for line in left_out),
     )
 
 

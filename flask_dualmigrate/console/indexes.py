@@ -45,9 +45,10 @@ def _(result: IndexDiffResult) -> Iterator[str]:
     yield from _differences(result.differences)
     yield from _notes(result.notes)
     others = {item.verdict for item in result.differences} - {Verdict.OK}
-    if not others:
-        yield "All indexes are as declared."
-    elif others == {Verdict.UNDECLARED}:
+    if not others - {Verdict.NOT_COMPARED}:
+        those = " that were compared" if others else ""
+        yield f"All indexes{those} are as declared."
+    elif others - {Verdict.NOT_COMPARED} == {Verdict.UNDECLARED}:
         yield f"To drop what nothing declares, run: {_SYNC} --drop-undeclared"
     else:
         dropping = any(item.also for item in result.differences)

@@ -7,6 +7,9 @@ import dataclasses
 from ..revision import BackendName
 from .values import Difference, FoundIndex, Remedy, Verdict
 
+_NO_FAULT = (Verdict.OK, Verdict.NOT_COMPARED)
+"""What could not be compared is told, and is no difference."""
+
 
 @dataclasses.dataclass(frozen=True)
 class IndexListResult:
@@ -25,7 +28,7 @@ class IndexDiffResult:
 
     @property
     def ok(self) -> bool:
-        return all(item.verdict is Verdict.OK for item in self.differences)
+        return all(item.verdict in _NO_FAULT for item in self.differences)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +47,8 @@ class IndexSyncResult:
     """What `index sync` did, and what still differs.
 
     dry_run: nothing was touched. remaining: what is not as declared; undeclared
-    indexes that nobody asked to drop are among them, and are no fault.
+    indexes that nobody asked to drop are among them, and are no fault, nor are those
+    that could not be compared.
     """
 
     actions: tuple[SyncAction, ...]
@@ -54,8 +58,8 @@ class IndexSyncResult:
 
     @property
     def ok(self) -> bool:
-        undeclared = (item.verdict is Verdict.UNDECLARED for item in self.remaining)
-        return self.dry_run or all(undeclared)
+        no_fault = (*_NO_FAULT, Verdict.UNDECLARED)
+        return self.dry_run or all(item.verdict in no_fault for item in self.remaining)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Verdict(StrEnum):
     CONFLICT = "CONFLICT"
     UNDECLARED = "UNDECLARED"
     BUILDING = "BUILDING"
+    NOT_COMPARED = "NOT COMPARED"
 
 
 class Remedy(StrEnum):
@@ -154,7 +155,7 @@ class SqlComparison:
 
     add: those to make, a changed one among them; remove: table and name of those that
     the models do not have. there, absent: the models' tables, quoted names by name.
-    notes: what could not be compared, a line each.
+    notes: what could not be compared, a line each; not_compared: table and name of it.
     """
 
     add: tuple[SqlIndex, ...]
@@ -162,3 +163,4 @@ class SqlComparison:
     there: frozenset[str]
     absent: frozenset[str]
     notes: tuple[str, ...] = ()
+    not_compared: frozenset[tuple[str, str]] = frozenset()

@@ -363,4 +363,6 @@ def _verdict(
             f"it is: {found.options['definition']}; declared is: {_definition(wanted)}"
         )
         return Verdict.CONFLICT, why, Remedy.REPLACE
+    if key in compared.not_compared:
+        return Verdict.NOT_COMPARED, None, Remedy.NONE
     return Verdict.OK, None, Remedy.NONE
