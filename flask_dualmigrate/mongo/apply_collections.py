@@ -12,12 +12,14 @@ from ..ops import (
     RenameCollection,
     SetValidator,
 )
-from .dependents import move, told_of_views, views_on
+from ..revision import Direction
+from .dependents import told_of_views, views_on
 from .failures import shown
 from .handler import Handler, name_spare, remove_created
+from .merging import bring_back, is_plain, is_same, take_back, uuid_of
 from .special import kind_of, refuse_long_name, refuse_renaming, refuse_validator
 from .steps import StepRecord
-from .views import collection_info, command, drop, ensure_collection, rename, same_bson
+from .views import collection_info, command, drop, ensure_collection, same_bson
 from .work import Work
 
 _NOT_KEPT = frozenset({"writeConcern", "comment", "autoIndexId", "idIndex"})
@@ -35,57 +37,53 @@ _VALIDATION = {
 
 
 class CreateCollectionHandler(Handler[CreateCollection]):
-    """In a downgrade, the collection that the upgrade dropped is renamed back."""
+    """In a downgrade, the collection that the upgrade dropped is renamed back.
+
+    Where the app has made one of that name since, its documents come into that one.
+    """
 
     def before(self, operation: CreateCollection, work: Work) -> Mapping[str, Any]:
         name = operation.collection
         sources = work.bench.asides.kept_by_upgrade(
             work.record, DropCollection.verb, of=name
         )
+        if sources:
+            return {"source": sources[0]}
         info = collection_info(work.db, name)
         if info is not None:
             asked = work.native(operation.options)
             _refuse_other_options(name, asked, info["options"])
-            return {"unused": sources}
-        if sources:
-            return {"source": sources[0]}
+            return {}
         return {"spare": name_spare(work, name)}
 
     def apply(self, operation: CreateCollection, work: Work) -> None:
         name, source = operation.collection, work.before.get("source")
-        for unused in work.before.get("unused", ()):
-            work.note(f"{name} is there already: the former one stays in {unused}")
-        left = None if source is None else collection_info(work.db, source)
-        there = collection_info(work.db, name)
-        if source is not None and left is not None:
-            if there is None or left["type"] == there["type"] == "view":
-                move(work.db, source, name)
-            return
-        if there is not None:
-            return
-        options = work.native(operation.options)
-        command(work.db, {"create": name, **options})
+        if source is not None:
+            bring_back(work, source, name, remember=True)
+        if collection_info(work.db, name) is None:
+            options = work.native(operation.options)
+            command(work.db, {"create": name, **options})
 
     def undo(self, operation: CreateCollection, work: Work) -> None:
         name, source = operation.collection, work.before.get("source")
-        info = collection_info(work.db, name)
         if source is not None:
-            is_view = info is not None and info["type"] == "view"
-            if is_view or (info and collection_info(work.db, source) is None):
-                move(work.db, name, source)
+            take_back(work, name, source)
             return
+        info = collection_info(work.db, name)
         if info is not None and info["type"] != "collection":
             self._drop_unrenamable(work, name, info["type"])
-        remove_created(work, name)
+        else:
+            remove_created(work, name)
 
     def _drop_unrenamable(self, work: Work, name: str, kind: str) -> None:
-        if kind != "view" and "spare" in work.before and work.db[name].find_one():
-            raise OperationError(
-                f"The {kind} collection {name} was filled since, and MongoDB cannot "
-                "rename it, to keep it aside",
-                hint=f"Move what {name} holds, drop it, and run it again.",
+        if "spare" not in work.before:
+            return
+        if kind != "view" and work.db[name].find_one():
+            work.note(
+                f"the {kind} collection {name} was filled since, and stays: MongoDB "
+                "cannot rename it, to keep it aside"
             )
-        if "spare" in work.before:
+        else:
             drop(work.db, name)
 
 
@@ -104,7 +102,7 @@ class DropCollectionHandler(Handler[DropCollection]):
             kept = operation.keep and not work.is_downgrade
             return {"view": info["options"], **(_aside_for(work, name) if kept else {})}
         if not operation.keep:
-            return {"gone": True}
+            return {"gone": True, "uuid": uuid_of(info)}
         if info["type"] != "collection":
             raise OperationError(
                 f"{name} is a {kind_of(info)}, which MongoDB cannot rename, "
@@ -120,9 +118,19 @@ class DropCollectionHandler(Handler[DropCollection]):
         elif "aside" in work.before:
             work.bench.asides.set_aside(work.record, name, work.before["aside"])
         else:
+            self._drop(work, name)
+        if not work.before:
+            return
+        if collection_info(work.db, name) is not None:
+            work.note(f"{name} was written to again after it was dropped, and stays")
+        note_views(work, name, gone="dropped")
+
+    @staticmethod
+    def _drop(work: Work, name: str) -> None:
+        """Drop it, and not what the app has made of its name after a kill."""
+        info, uuid = collection_info(work.db, name), work.before.get("uuid")
+        if info is None or uuid is None or is_same(info, uuid):
             drop(work.db, name)
-        if work.before:
-            note_views(work, name, gone="dropped")
 
     def why_not(self, operation: DropCollection, record: StepRecord) -> str | None:
         if "gone" not in record.before:
@@ -131,25 +139,34 @@ class DropCollectionHandler(Handler[DropCollection]):
 
     def undo(self, operation: DropCollection, work: Work) -> None:
         name, aside = operation.collection, work.before.get("aside")
-        there = collection_info(work.db, name) is not None
         if "view" in work.before:
-            if not there:
-                command(work.db, {"create": name, **work.before["view"]})
-            if aside is not None:
-                drop(work.db, aside)
-            return
-        if aside is None or collection_info(work.db, aside) is None:
-            return
-        if there:
-            raise OperationError(
-                f"{name} exists again: the dropped one is kept as {aside}",
-                hint=f"Move what {name} holds now, drop it, and run it again.",
+            self._put_view_back(work, name, work.before["view"], aside)
+        elif aside is not None:
+            bring_back(work, aside, name)
+
+    @staticmethod
+    def _put_view_back(
+        work: Work, name: str, view: Mapping[str, Any], aside: str | None
+    ) -> None:
+        there = collection_info(work.db, name)
+        if there is None:
+            command(work.db, {"create": name, **view})
+        elif there["type"] != "view" or not same_bson(there["options"], view):
+            kept = shown(view) if aside is None else aside
+            work.note(
+                f"{name} was made anew since, and stays: the former view is {kept}"
             )
-        rename(work.db, aside, name)
+            return
+        if aside is not None:
+            drop(work.db, aside)
 
 
 class RenameCollectionHandler(Handler[RenameCollection]):
-    """Old missing and new there: renamed, whoever asked."""
+    """Old missing and new there: renamed, whoever asked.
+
+    On the way back, in an undo or a downgrade, an app may have made one of the old name
+    since: then the documents come into that one. So they do on the way there again.
+    """
 
     def before(self, operation: RenameCollection, work: Work) -> Mapping[str, Any]:
         old, new = operation.collection, operation.new_name
@@ -158,35 +175,72 @@ class RenameCollectionHandler(Handler[RenameCollection]):
             return {"renamed": False}
         refuse_renaming(old, info)
         refuse_long_name(work.db, new)
-        if collection_info(work.db, new) is not None:
+        there = collection_info(work.db, new)
+        if there is not None and not may_take(work, there):
             raise OperationError(
                 f"{old} cannot be renamed to {new}: there is a collection {new}",
                 hint=f"Drop or rename {new} first, in the script or by hand.",
             )
-        return {"renamed": True}
+        return {"renamed": True, "uuid": uuid_of(info)}
 
     def apply(self, operation: RenameCollection, work: Work) -> None:
         old, new = operation.collection, operation.new_name
         if not work.before["renamed"]:
             work.note(f"{old} was not there")
             return
-        if collection_info(work.db, new) is None:
-            rename(work.db, old, new)
-        elif collection_info(work.db, old) is not None:
+        former = collection_info(work.db, old)
+        if is_same(former, work.before.get("uuid")):
+            bring_back(work, old, new, remember=True)
+        elif (pending := _given(work, old)) is not None:
+            bring_back(work, pending, new, remember=True)
+        elif collection_info(work.db, new) is None:
+            bring_back(work, old, new, remember=True)
+        if collection_info(work.db, old) is not None:
             work.note(f"{old} was written to again after it was renamed to {new}")
         note_views(work, old, gone=f"renamed to {new}")
 
     def undo(self, operation: RenameCollection, work: Work) -> None:
         old, new = operation.collection, operation.new_name
-        if not work.before["renamed"] or collection_info(work.db, new) is None:
+        if not work.before["renamed"]:
             return
-        if collection_info(work.db, old) is not None:
-            raise OperationError(
-                f"{new} cannot be renamed back to {old}: there is a collection {old} "
-                "again",
-                hint=f"Move what {old} holds now, drop it, and run it again.",
-            )
-        rename(work.db, new, old)
+        there, back = _given(work, old), _given(work, new)
+        if there is not None:  # its documents came into another one
+            take_back(work, new, there)
+            bring_back(work, there, old)
+        elif back is not None:
+            bring_back(work, back, old)
+        elif not is_same(collection_info(work.db, old), work.before.get("uuid")):
+            bring_back(work, new, old)
+
+    def tidy(self, operation: RenameCollection, work: Work) -> None:
+        for aside in work.bench.asides.of_step(work.record):
+            work.bench.asides.close(aside)
+
+
+def may_take(work: Work, there: Mapping[str, Any]) -> bool:
+    """True if a collection of that name is in no renaming's way.
+
+    A downgrade, or an upgrade that was undone, meets what the app has made since; a
+    first upgrade, what its author has not thought of.
+    """
+    if work.is_downgrade:
+        return True
+    if not is_plain(there) or not work.record.again:
+        return False
+    return any(
+        former.step == work.record.step
+        and former.group == work.record.group
+        and former.before.get("renamed", False)
+        for former in work.bench.store.load(work.record.revision, Direction.UPGRADE)
+    )
+
+
+def _given(work: Work, name: str) -> str | None:
+    """Return the aside that gives the documents of a renamed collection to another."""
+    for aside in work.bench.asides.of_step(work.record, gives=name):
+        if collection_info(work.db, aside) is not None:
+            return aside
+    return None
 
 
 class SetValidatorHandler(Handler[SetValidator]):

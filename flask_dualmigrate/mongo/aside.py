@@ -13,6 +13,10 @@ has an entry and no collection. What an aside holds:
 
 The first three are keyed by the `_id` of the document that they were taken from. In
 values and conversions, `put_back` marks what a downgrade has put back already.
+
+A whole collection's entry may say besides that it is `merged` into one that was there,
+which its documents move to; that it `gives` the documents of one that was renamed, and
+is for no downgrade; or that it `made_way`: it was empty (see merging.py).
 """
 
 from __future__ import annotations
@@ -153,14 +157,31 @@ class Asides:
         """Return the catalog's entry of an aside."""
         return dict(self._catalog.find_one({"_id": name}) or {})
 
-    def set_aside(self, record: StepRecord, collection: str, name: str) -> None:
-        """Move a collection or a view aside; again after a crash, with that result."""
+    def mark(self, name: str, **marks: Any) -> None:
+        """Change the entry of an aside; one that has none gets none."""
+        self._catalog.update_one({"_id": name}, {"$set": marks})
+
+    def of_step(self, record: StepRecord, **marks: Any) -> list[str]:
+        """Return the asides that a step made, and whose entries have these marks.
+
+        Those that are no more have an entry still, until it is forgotten.
+        """
+        found = self._catalog.find({**record.id, "verb": record.verb, **marks})
+        return [entry["_id"] for entry in found.sort("_id", 1)]
+
+    def set_aside(
+        self, record: StepRecord, collection: str, name: str, **marks: Any
+    ) -> None:
+        """Move a collection or a view aside; again after a crash, with that result.
+
+        marks: what its entry says of it besides.
+        """
         info = collection_info(self._db, collection)
         is_view = info is not None and info["type"] == "view"
         if info is None or (not is_view and collection_info(self._db, name)):
             return
         holds = Holds.VIEW if is_view else Holds.COLLECTION
-        self.enter(name, record, holds, of=collection)
+        self.enter(name, record, holds, of=collection, **marks)
         move(self._db, collection, name)
 
     def retire(self, record: StepRecord, collection: str, name: str) -> bool:
@@ -188,10 +209,13 @@ class Asides:
     @around("mongo.asides.close")
     def close(self, name: str) -> None:
         """Keep what is left of an aside for people; drop it if nothing is left."""
-        info = collection_info(self._db, name)
-        whole = Holds(self.known(name).get("holds", Holds.VALUES)).is_whole
-        if info is not None and (whole or self._db[name].find_one() is not None):
-            self._catalog.update_one({"_id": name}, {"$set": {"open": False}})
+        info, entry = collection_info(self._db, name), self.known(name)
+        whole = Holds(entry.get("holds", Holds.VALUES)).is_whole
+        if info is not None and (
+            (whole and not entry.get("merged")) or self._db[name].find_one() is not None
+        ):
+            done = {"$set": {"open": False}, "$unset": {"gives": "", "made_way": ""}}
+            self._catalog.update_one({"_id": name}, done)
             return
         drop(self._db, name)
         self.forget(name)
@@ -221,7 +245,9 @@ class Asides:
                 if holds in (Holds.VALUES, Holds.CONVERSIONS):
                     self._remove_put_back(name)
                 self.close(name)
-            elif not holds.is_whole and self._db[name].find_one() is None:
+            elif entry.get("gives") is not None or (
+                not holds.is_whole and self._db[name].find_one() is None
+            ):
                 self.close(name)
 
     def _remove_put_back(self, name: str) -> None:

@@ -28,6 +28,7 @@ from flask_dualmigrate.backend import Progress
 from flask_dualmigrate.mongo.runner import OperationRunner
 from flask_dualmigrate.mongo.transactions import supports_transactions
 from flask_dualmigrate.ops import Operation
+from flask_dualmigrate.revision import Direction
 
 from .mongo_cases import CASES
 from .mongo_runs import REVISION, UP
@@ -65,8 +66,26 @@ def revert_killed(url: str, case_id: str, commands: int) -> bool:
     return _killed(_revert_case, url, case_id, commands)
 
 
-def _killed(target: Any, url: str, case_id: str, commands: int) -> bool:
-    process = _processes.Process(target=target, args=(url, case_id, commands))
+def killed_at(
+    url: str, commands: int, direction: Direction, *operations: Operation, undo: bool
+) -> bool:
+    """Run or undo operations until their process sends that many commands."""
+    return _killed(_go, url, (direction, operations, undo), commands)
+
+
+def _go(
+    url: str, what: tuple[Direction, tuple[Operation, ...], bool], commands: int
+) -> None:
+    direction, operations, undo = what
+    with MongoClient[Any](url, event_listeners=[KillAt(commands)]) as client:
+        db = client.get_default_database()
+        runner = OperationRunner(db, transactions=supports_transactions(db))
+        work = runner.revert if undo else runner.run
+        work(REVISION, direction, operations)
+
+
+def _killed(target: Any, url: str, what: Any, commands: int) -> bool:
+    process = _processes.Process(target=target, args=(url, what, commands))
     process.start()
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL)

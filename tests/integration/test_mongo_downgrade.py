@@ -227,16 +227,6 @@ def test_what_was_written_over_comes_back(
     assert image(mongo_db) == before
 
 
-def test_a_collection_that_is_there_again_is_left_and_reported(mongo_db: Db) -> None:
-    mongo_db.t.insert_one({"_id": 1})
-    complete(mongo_db, DropCollection("t"))
-    mongo_db.t.insert_one({"_id": 2})
-    (step,) = complete(mongo_db, CreateCollection("t"), direction=DOWN).steps
-    assert mongo_db.t.distinct("_id") == [2]
-    assert mongo_db["_aside_r1_t"].distinct("_id") == [1]
-    assert step.notes == ("t is there already: the former one stays in _aside_r1_t",)
-
-
 def test_a_dropped_collection_comes_back_with_its_uuid_and_indexes(
     mongo_db: Db,
 ) -> None:

@@ -248,14 +248,3 @@ class TestWrittenSince:
         assert reverted.notes == (
             "made was written to since: its 1 document is kept in _aside_r1_made",
         )
-
-    def test_a_dropped_collection_that_is_there_again_stops_the_undoing(
-        self, mongo_db: Db
-    ) -> None:
-        mongo_db.t.insert_one({"_id": 1})
-        run(mongo_db, DropCollection("t"))
-        mongo_db.t.insert_one({"_id": 2})
-        reverted = revert(mongo_db, DropCollection("t"))
-        assert reverted.stuck == 0
-        assert reverted.why is not None
-        assert "t exists again: the dropped one is kept as _aside_r1_t" in reverted.why

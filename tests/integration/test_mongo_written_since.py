@@ -127,7 +127,7 @@ COLLECTIONS = [
         DropCollection("t"),
         CreateCollection("t"),
         "a",
-        "t exists again: the dropped one is kept",
+        "t was made anew since: what is in it stays",
     ),
     Case(RenameCollection("t", "u"), RenameCollection("u", "t"), "a", name="u"),
     Case(SetValidator("t", {"_id": {"$gt": 0}}), SetValidator("t", None), "a"),

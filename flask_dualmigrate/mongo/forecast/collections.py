@@ -17,6 +17,7 @@ from ...ops import (
     Run,
     SetValidator,
 )
+from ..apply_collections import may_take
 from ..best_effort import estimated_count
 from ..counting import Count, samples
 from ..dependents import told_of_views, views_on
@@ -37,6 +38,8 @@ def tell_create_collection(look: Look[CreateCollection]) -> Told:
         told.notes.append(
             f"brings back what the upgrade kept as {source}{_size(look, source)}"
         )
+        if look.is_there:
+            told.notes.append(_comes_into(source, look.said.collection))
     elif look.is_there:
         told.notes.append(f"{look.said.collection} is there already")
     return told
@@ -59,11 +62,14 @@ def tell_rename_collection(look: Look[RenameCollection]) -> Told:
     told = Told(matches=Count(0))
     old, new = look.said.collection, look.said.new_name
     target = look.names.now(new)
-    is_taken = target is not None and collection_info(look.db, target) is not None
-    if look.problem is None and is_taken and look.may_be_there:
-        told.problems.append(
-            f"{old} cannot be renamed to {new}: there is a collection {new}"
-        )
+    taken = None if target is None else collection_info(look.db, target)
+    if look.problem is None and taken is not None and look.may_be_there:
+        if may_take(look.work, taken):
+            told.notes.append(_comes_into(old, new))
+        else:
+            told.problems.append(
+                f"{old} cannot be renamed to {new}: there is a collection {new}"
+            )
     info = collection_info(look.db, look.collection) if look.is_there else None
     if info is not None:
         told.problems += _refused_renaming(look, info)
@@ -75,6 +81,13 @@ def tell_rename_collection(look: Look[RenameCollection]) -> Told:
     elif not look.names.moved(old):
         told.notes.append(f"{old} is not there: nothing to do")
     return told
+
+
+def _comes_into(source: str, name: str) -> str:
+    return (
+        f"{name} was made anew since: what is in it stays, and the documents of "
+        f"{source} come into it"
+    )
 
 
 def _tell_views(look: Look[Any], told: Told, *, gone: str) -> None:

@@ -202,6 +202,11 @@ function createCollection(name, options) {
     }
     return;
   }
+  for (const source of keptByUpgrade("drop_collection", name)) {
+    if (there(source) !== undefined) {
+      print(`     ${name} is there already: the former one stays in ${source}`);
+    }
+  }
   for (const option of Object.keys(options)) {
     const wanted = EJSON.stringify(options[option]);
     const found = EJSON.stringify(info.options[option]);
