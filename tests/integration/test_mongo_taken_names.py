@@ -46,7 +46,7 @@ DROP, MAKE = DropCollection("t"), CreateCollection("t")
 AWAY, HOME = RenameCollection("t", "u"), RenameCollection("u", "t")
 FORMER = [{"_id": n, "v": n, "of": "former"} for n in range(5)]
 ANEW = [{"_id": n, "v": 10 + n, "of": "app"} for n in (3, 7)]
-STRIDE = 7
+STRIDE = 11
 """It is killed at every so many commands; 1 tries all."""
 BACK = "t was made anew since: what is in it stays, and the former documents are back"
 
