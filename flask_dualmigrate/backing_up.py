@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 from .backend import Backends, BackupItem, Extent
 from .backups import BackupStore, Manifest, MongoPart, PostgresPart, Scope
@@ -16,6 +15,7 @@ from .errors import UsageError
 from .events import since_ms, tell
 from .plan import Plan, States
 from .revision import Direction
+from .text import own_version
 from .units import size
 
 log = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ class Backups:
         now = datetime.now(UTC)  # two of one second have an order too
         ids = [step.revision.id for step in plan.steps]
         parts: dict[type, PostgresPart | MongoPart] = {}
-        versions = {"flask_dualmigrate": _own_version()}
+        versions = {"flask_dualmigrate": own_version()}
         pair_ids = [s.pair_id for s in states.values() if s.pair_id]
         with self._store.new(plan.direction, ids, now) as folder:
             for extent in foreseen.held:
@@ -227,10 +227,3 @@ def _name(item: BackupItem) -> str:
     return (
         item.name if item.schema in (None, "public") else f"{item.schema}.{item.name}"
     )
-
-
-def _own_version() -> str:
-    try:
-        return version("Flask-DualMigrate")
-    except PackageNotFoundError:  # it is run from a folder, and not installed
-        return "unknown"

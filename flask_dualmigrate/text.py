@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 
 _LONGEST = 10_000
 _MOST_STORED = 50
@@ -72,3 +73,11 @@ def _units(char: str) -> Iterable[str]:
         yield f"\\u{0xD800 + (code >> 10):04x}"
         code = 0xDC00 + (code & 0x3FF)
     yield f"\\u{code:04x}"
+
+
+def own_version() -> str:
+    """Return the version of this package, as it is installed."""
+    try:
+        return version("Flask-DualMigrate")
+    except PackageNotFoundError:  # it is run from a folder, and not installed
+        return "unknown"

@@ -16,12 +16,11 @@ from sqlalchemy.schema import DefaultClause
 
 from ..indexes.compare import STAND_IN
 from ..sql import tokens as sql_tokens
-from ..sql.tokens import escape_colons
+from ..sql.tokens import escape_colons, literal
 from . import sql
 from .context import plain_dialect
 from .defaults import CLOCKS
 from .dialects import Comparing, comparing
-from .enums import literal
 from .index_definitions import IndexDefinitions
 from .parts import TableKey, parts_of_tables
 from .state import sql_of

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.types import ARRAY, NullType, TypeEngine
 
+from ..sql.tokens import literal
 from .database_ops import DatabaseOp
 from .domains import (
     ChangeDomainOp,
@@ -115,10 +116,6 @@ class EnumPlan:
 
     def reverse(self) -> EnumPlan:
         return EnumPlan(self.dropped, self.created)
-
-
-def literal(label: str) -> str:
-    return "'" + label.replace("'", "''") + "'"
 
 
 def enums_of(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[ENUM]:

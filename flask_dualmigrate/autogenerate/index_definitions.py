@@ -7,8 +7,7 @@ of its table, and the two definitions are compared.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +18,7 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.types import NullType
 
+from ..sql.statements import at_commas, in_brackets
 from ..sql.tokens import escape_colons
 from .context import plain_dialect
 from .scratch import NotTried, try_out
@@ -45,7 +45,6 @@ _UNIQUE = (
     "SELECT pg_get_constraintdef(oid) FROM pg_constraint "
     f"WHERE conname = '{_NAME}' AND connamespace = pg_my_temp_schema()"
 )
-_MARK = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[(),\[\]]""")
 
 Place = tuple[str, str, str]
 """Schema, table and name of an index or constraint."""
@@ -163,8 +162,8 @@ class IndexDefinitions:
         definition = self._indexes.get(self._key(index))
         if definition is None:
             return
-        keys = list(_keys(_of_index(definition)))
-        if keys != list(_keys(_declared(index, self._dialect))):
+        keys = _keys(_of_index(definition))
+        if keys != _keys(_declared(index, self._dialect)):
             parts: list[Any] = [text(escape_colons(key)) for key in keys]
             index.expressions = parts
             index.dialect_options["postgresql"]["ops"] = {}
@@ -226,15 +225,6 @@ def constraint_sql(constraint: UniqueConstraint, dialect: Dialect) -> str:
     return sql[sql.rindex("UNIQUE ") :]
 
 
-def _keys(body: str) -> Iterator[str]:
-    """Yield the parts of an index: what stands between its first parentheses."""
-    start = at = body.index("(") + 1
-    depth = 1
-    for mark in _MARK.finditer(body, start):
-        word = mark.group()
-        depth += (word in "([") - (word in ")]")
-        if depth == 0 or (depth == 1 and word == ","):
-            yield body[at : mark.start()].strip()
-            at = mark.end()
-        if depth == 0:
-            return
+def _keys(body: str) -> list[str]:
+    """Return the parts of an index: what stands between its first parentheses."""
+    return at_commas(in_brackets(body) or "")

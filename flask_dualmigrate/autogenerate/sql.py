@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..sql.tokens import Token, UnknownSql, identifier, known_tokens
+from ..sql.tokens import Token, UnknownSql, identifier, known_tokens, value
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class _Reader:
     def _atom(self) -> Expr:
         token = self._pop()
         if token.kind == "text":
-            return Text(token.text[1:-1].replace("''", "'"))
+            return Text(value(token))
         if token.kind == "escaped":
             return Text(_unescape(token.text[2:-1]))
         if token.kind == "number":

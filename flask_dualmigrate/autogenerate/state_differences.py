@@ -14,9 +14,10 @@ from sqlalchemy.schema import Computed, DefaultClause
 from ..lint import Change, parse_type
 from ..sql import tokens as sql_tokens
 from ..sql.statements import name_of
+from ..sql.tokens import literal
 from . import sql
 from .defaults import NoValue, server_value
-from .enums import enums_of, literal
+from .enums import enums_of
 from .state import ColumnState, IndexState, Key, Schema, TableState, sql_of
 from .text_enums import labels_of
 from .types import plain_type

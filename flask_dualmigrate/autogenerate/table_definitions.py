@@ -15,9 +15,9 @@ from sqlalchemy import CheckConstraint, Column, Computed, MetaData, Table, text
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.schema import CreateColumn
 
+from ..sql.tokens import literal
 from .context import plain_dialect
 from .database_ops import DatabaseOp
-from .enums import literal
 from .scratch import NotTried, try_out
 from .state import final_name, full_name, sql_of
 from .text_enums import add_to, checked_enum, create_check, drop_check, labels_of

@@ -17,8 +17,7 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeDecorator
 
-from ..sql.tokens import escape_colons
-from .enums import literal
+from ..sql.tokens import escape_colons, literal, quote, values
 from .postgres_names import check_name
 from .state import final_name
 from .walk import leaves
@@ -143,7 +142,7 @@ def create_check(name: str, sql: str, table: Table) -> ops.CreateCheckConstraint
 
 def labels_of(sql: str, column: str) -> set[str] | None:
     """Return the labels that a CHECK allows a column; None: it is about another one."""
-    quoted = re.escape('"' + column.replace('"', '""') + '"')
+    quoted = re.escape(quote(column))
     name = rf"\(*(?:{re.escape(column)}|{quoted})\)?{_CAST}\)?"
     many = rf"=\s*ANY\s*\(\(?ARRAY\[(?P<many>{_LIST})\]\)?{_CAST}\)"
     one = rf"=\s*(?P<one>{_ITEM})"
@@ -153,7 +152,7 @@ def labels_of(sql: str, column: str) -> set[str] | None:
     if match is None:
         return None
     listed = match["many"] or match["one"] or match["within"]
-    return {item[1:-1].replace("''", "'") for item in re.findall(_LABEL, listed)}
+    return {*values(listed)}
 
 
 def _name(table: Table, column: Column[Any], dialect: Dialect) -> str:

@@ -21,6 +21,7 @@ from sqlalchemy.types import Enum
 
 from ..literals import sql_with_values
 from ..recording import Call, by_class
+from ..sql.tokens import literal
 from .change import Change
 from .column_types import DIALECT, sql_type
 from .narrowing import labels_fit
@@ -84,7 +85,7 @@ def _column(column: Any) -> dict[str, Any]:
 def _default(argument: Any) -> str | None:
     """Return the SQL of a server default; a plain text is a value."""
     if isinstance(argument, str):
-        return "'" + argument.replace("'", "''") + "'"
+        return literal(argument)
     return None if argument is None else sql_of(argument)
 
 

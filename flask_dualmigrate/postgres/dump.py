@@ -17,13 +17,13 @@ from ..backend import Dumped, Extent, Progress
 from ..backups import BackedTable, BackupFolder, PostgresPart, Scope, layout
 from ..errors import BackupError, redact
 from ..revision import BackendName
+from ..sql.tokens import quote
 from ..stopping import Stop
 from .encodings import codec_of
 from .errors import driver_errors
 from .libpq import APPLICATION, Libpq, libpq_of
 from .programs import Program, find_program
 from .schema_text import EMPTY_VIEW
-from .touched import quoted
 
 _POLL_S = 0.05
 _ARGUMENTS = ("--no-password", "--no-sync")
@@ -149,7 +149,7 @@ class PostgresDump:
         )
 
     def _rows(self, connection: Connection, schema: str, name: str) -> int:
-        table = f"{quoted(schema)}.{quoted(name)}".replace("%", "%%")
+        table = f"{quote(schema)}.{quote(name)}".replace("%", "%%")
         with self._stop.at_once():
             query = f"SELECT count(*) FROM ONLY {table}"
             return int(connection.exec_driver_sql(query).scalar_one())
@@ -271,7 +271,7 @@ def _pattern(schema: str, name: str) -> str:
     Within double quotes no sign stands for others.
     Source: PostgreSQL manual, psql, Patterns.
     """
-    return f"{quoted(schema)}.{quoted(name)}"
+    return f"{quote(schema)}.{quote(name)}"
 
 
 def _unreadable(connection: Connection) -> list[str]:

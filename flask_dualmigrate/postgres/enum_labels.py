@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from ..errors import IntegrityError
+from ..sql.tokens import literal
 from . import live_tables as live
 from .dependents import Dependent, dependents_of, listed
 from .raw import execute
@@ -42,9 +43,8 @@ def bring_labels_back(
         if columns or renamed is None:
             raise _refused(entry.defines, wanted, now, columns, others)
         for old, new in renamed:
-            sql = (
-                f"ALTER TYPE {entry.defines} RENAME VALUE {_text(new)} TO {_text(old)}"
-            )
+            names = f"{literal(new)} TO {literal(old)}"
+            sql = f"ALTER TYPE {entry.defines} RENAME VALUE {names}"
             execute(connection, sql)
 
 
@@ -79,7 +79,3 @@ def _refused(
         hint="Add the label again, or restore a backup that was made with "
         "--backup all.",
     )
-
-
-def _text(label: str) -> str:
-    return "'" + label.replace("'", "''") + "'"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from ..sql.tokens import values
 from .schema_text import KNOWN, Entry, Key, any_of, unquoted
 
-_LABEL = re.compile(r"'((?:[^']|'')*)'")
 _OF_TABLE = re.compile(
     r"(?:CONSTRAINT|TRIGGER|RULE|POLICY) (?P<name>.+) ON (?:DOMAIN )?(?P<table>.+)"
 )
@@ -128,4 +128,4 @@ def labels_of(entry: Entry) -> tuple[str, ...] | None:
     if not found or entry.kind != "TYPE":
         return None
     text = labels.partition(");")[0]
-    return tuple(label.replace("''", "'") for label in _LABEL.findall(text))
+    return tuple(values(text))

@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from ..sql.tokens import quote
 from .encodings import codec_of
 
 _HEADING = re.compile(
@@ -152,8 +153,7 @@ class Entry:
 
 def quoted_like(name: str, sql: str) -> str:
     """Return a name as a statement quotes it."""
-    quoted = '"' + name.replace('"', '""') + '"'
-    return quoted if quoted in sql else name
+    return quote(name) if quote(name) in sql else name
 
 
 def unquoted(name: str) -> str:

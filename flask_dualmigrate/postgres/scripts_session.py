@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from ..sql.tokens import literal
 from .raw import execute
 
 _NAMES = ("session_authorization", "role", "search_path")
@@ -66,7 +67,7 @@ class Standing:
     def take_again(self, connection: Connection) -> None:
         """Check what a script has deferred; then be who and where it was before."""
         set_config = ", ".join(
-            f"pg_catalog.set_config('{name}', {_quoted(value)}, true)"
+            f"pg_catalog.set_config('{name}', {literal(value)}, true)"
             for name, value in zip(_NAMES, self.values, strict=True)
         )
         both = (_CHECK, f"SELECT {set_config}")
@@ -75,7 +76,3 @@ class Standing:
             return
         for statement in both:
             connection.execute(sa.text(statement.replace(":", "\\:")))
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

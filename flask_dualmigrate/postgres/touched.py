@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from ..backend import BackupItem, Extent
 from ..backups import Scope
 from ..revision import BackendName
+from ..sql.tokens import quote
 from ..sql.words import Name
 from .dependents import dependents_of
 from .mentioned import Mentioned
@@ -199,7 +200,7 @@ class _Catalog:
         )
 
     def _has_rows(self, schema: str, name: str) -> bool:
-        table = f"{quoted(schema)}.{quoted(name)}"
+        table = f"{quote(schema)}.{quote(name)}"
         query = f"SELECT EXISTS (SELECT 1 FROM ONLY {table})"
         return bool(self._connection.exec_driver_sql(_bare(query)).scalar_one())
 
@@ -214,13 +215,8 @@ class _Catalog:
         )
 
 
-def quoted(name: str) -> str:
-    """Quote an identifier, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _regclass(name: Name) -> str:
-    return ".".join(quoted(part) for part in name if part is not None)
+    return ".".join(quote(part) for part in name if part is not None)
 
 
 def _bare(statement: str) -> str:

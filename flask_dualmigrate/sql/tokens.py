@@ -91,6 +91,25 @@ def identifier(token: Token) -> str | None:
     return None
 
 
+def value(literal_: Token) -> str:
+    """Return what a literal holds; the escapes of E'…' stay."""
+    text = literal_.text
+    if literal_.kind == "dollar":
+        width = text.index("$", 1) + 1
+        return text[width:-width]
+    return text.partition("'")[2][:-1].replace("''", "'")
+
+
+def values(sql: str) -> list[str]:
+    """Return what the literals in an SQL text hold."""
+    return [value(token) for token in tokens(sql) if token.is_literal]
+
+
+def literal(text: str) -> str:
+    """Return a text in the quotes that SQL has for texts."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def quote(name: str) -> str:
     """Return a name in the quotes that SQL has for names."""
     return '"' + name.replace('"', '""') + '"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .tokens import Token, identifier, tokens
+from .tokens import Token, identifier, tokens, value
 
 Name = tuple[str | None, str]
 """Schema, or None, and name, as PostgreSQL folds them."""
@@ -40,7 +40,7 @@ class Words:
     def literal(self) -> str | None:
         """Return what comes next, if it is a text: LANGUAGE takes a name or a text."""
         token = self._tokens[self._at]
-        return token.text.strip("'") if token.is_literal else None
+        return value(token) if token.is_literal else None
 
     def name(self) -> Name:
         """Read `name` or `schema.name`. Raises ValueError where there is none."""
@@ -101,16 +101,7 @@ class Words:
 
     def texts(self) -> list[str]:
         """Return the literals between dollar signs or quotes, without these."""
-        return [
-            token.text.partition("$")[2]
-            .partition("$")[2]
-            .rpartition("$")[0]
-            .rpartition("$")[0]
-            if token.kind == "dollar"
-            else token.text.partition("'")[2][:-1].replace("''", "'")
-            for token in self._tokens
-            if token.is_literal
-        ]
+        return [value(token) for token in self._tokens if token.is_literal]
 
     @property
     def is_unread(self) -> bool:

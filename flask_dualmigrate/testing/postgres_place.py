@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import DatabaseUnavailable
 from ..revision import BackendName
+from ..sql.tokens import literal
 from .names import Mark, is_scratch_name, scratch_name
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class PostgresPlace:
             path = [schema for schema in found.scalars() if not is_made(schema)]
         for setting in settings:
             key, _, value = setting.partition("=")
-            shown = value if key in _LISTS else _literal(value)
+            shown = value if key in _LISTS else literal(value)
             said = f"SET {key} TO {shown}".replace(":", r"\:")
             try:
                 self._execute(lambda q, s=said: f"ALTER DATABASE {q(name)} {s}")
@@ -92,7 +93,7 @@ class PostgresPlace:
                 connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
 
     def mark(self, name: str, mark: Mark) -> None:
-        text = _literal(mark.text()).replace(":", r"\:")
+        text = literal(mark.text()).replace(":", r"\:")
         self._execute(lambda quote: f"COMMENT ON DATABASE {quote(name)} IS {text}")
 
     def drop(self, name: str) -> None:
@@ -128,7 +129,3 @@ class PostgresPlace:
         quote = engine.dialect.identifier_preparer.quote_identifier
         with engine.connect() as connection:
             connection.execute(sa.text(statement(quote)))
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

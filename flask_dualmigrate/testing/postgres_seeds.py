@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Connection, Engine, ForeignKeyConstraint, Table
 from sqlalchemy.exc import SAWarning, SQLAlchemyError, StatementError
 
+from ..sql.tokens import values
 from .edges import edges, plain
 from .postgres_snapshot import is_ours
 
@@ -175,7 +176,7 @@ def _words_of_checks(connection: Connection, table: Table) -> Mapping[str, list[
     found: dict[str, list[str]] = {}
     checks = sa.inspect(connection).get_check_constraints(table.name, table.schema)
     for check in checks:
-        words = re.findall(r"'((?:[^']|'')+)'", check["sqltext"])
+        words = [word for word in values(check["sqltext"]) if word]
         for column in table.columns:
             mentioned = re.search(rf"\b{re.escape(column.name)}\b", check["sqltext"])
             if words and mentioned and isinstance(column.type, sa.String):
