@@ -19,6 +19,7 @@ from .header import Header
 from .imports import import_lines
 from .printer import INDENT, print_block, print_comment
 from .render import assemble
+from .sqlite_indexes import is_on_an_expression
 from .steps import Call, Note, OnTable, Outside, Step
 from .types import plain_type
 
@@ -81,10 +82,29 @@ def _steps(steps: Sequence[Step], autogen: AutogenContext, *, indent: int) -> li
             )
             lines += _steps(step.steps, autogen, indent=indent + INDENT)
         elif autogen.opts.get("render_as_batch"):
-            lines += _batch(step, autogen, indent=indent)
+            drops, inside, creates = _expressions_aside(step)
+            lines += _steps(drops, autogen, indent=indent)
+            lines += _batch(inside, autogen, indent=indent)
+            lines += _steps(creates, autogen, indent=indent)
         else:
             lines += _steps(step.steps, autogen, indent=indent)
     return lines
+
+
+def _expressions_aside(step: OnTable) -> tuple[list[Step], OnTable, list[Step]]:
+    """Return the indexes on expressions to drop, the rest, and those to create.
+
+    A batch makes the table anew from what can be read of it; these cannot.
+    """
+    aside = [
+        inner
+        for inner in step.steps
+        if isinstance(inner, Call) and is_on_an_expression(inner.op)
+    ]
+    rest = tuple(inner for inner in step.steps if inner not in aside)
+    drops = [call for call in aside if isinstance(call.op, ops.DropIndexOp)]
+    creates = [call for call in aside if call not in drops]
+    return [*drops], OnTable(step.op, rest), [*creates]
 
 
 def _batch(step: OnTable, autogen: AutogenContext, *, indent: int) -> list[str]:

@@ -23,6 +23,7 @@ from .defaults import CLOCKS
 from .dialects import Comparing, comparing
 from .index_definitions import IndexDefinitions
 from .parts import TableKey, parts_of_tables
+from .sqlite_indexes import ExpressionIndexes
 from .state import sql_of
 from .type_names import TypeNames
 from .types import plain_type
@@ -67,6 +68,8 @@ def migration_context(
     if known.by_catalog:
         _read_domains_apart(context.impl)
         IndexDefinitions(context.impl, not_compared).install()
+    if connection.dialect.name == "sqlite":
+        ExpressionIndexes(context.impl, metadata, not_compared).install()
     if opts["compare_server_default"] is False:
         not_compared.append("server defaults (compare_server_default is False)")
     if opts["compare_type"] is False:
