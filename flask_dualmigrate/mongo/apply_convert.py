@@ -22,8 +22,10 @@ from .putback import (
     PUT_BACK,
     drain,
     mark,
+    mark_refused,
     note_leftovers,
     unmark,
+    unmark_refused,
 )
 from .ranges import Query, both, ids_in
 from .raw import field_of, id_key, literal_of
@@ -31,6 +33,7 @@ from .repeated import refuse_repeated
 from .steps import StepRecord
 from .target import Target
 from .undoing import note_staying
+from .volatile import is_volatile
 from .walk import Batch, Reads, Walk
 from .work import Work
 from .wrote import values_in
@@ -67,7 +70,7 @@ class ConvertFieldHandler(Handler[ConvertField]):
         _convert_rest(operation, work, phase=len(sources))
 
     def why_not(self, operation: ConvertField, record: StepRecord) -> str | None:
-        if operation.keep or not record.documents:
+        if operation.keep or record.wrote_nothing:
             return None
         return "convert_field(…, keep=False) kept nothing to put back"
 
@@ -95,9 +98,15 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
     result = converted(operation, work)
 
     def write(work: Work, batch: Batch, session: ClientSession) -> int:
+        target = Target(work, operation.collection, session)
         if aside is not None:
             keep_values(work, aside, batch, session)
-        target = Target(work, operation.collection, session)
+            if is_volatile(result):  # as it is kept: it would come out as another
+                target.update_each(
+                    (doc, path.set_to(literal_of(doc, "became")))
+                    for doc in batch.documents
+                )
+                return len(batch.ids)
         return target.update(batch.query, path.set_to(result))
 
     shape = {"_id": True, "value": path.value, "became": result}
@@ -192,7 +201,14 @@ def _put_originals_back(
         mark(work, aside, ids, 0, session)
         return len(ids)
 
-    walk = Walk(aside, NOT_PUT_BACK, operation.batch_size, Reads.DOCUMENTS, phase=phase)
+    walk = Walk(
+        aside,
+        NOT_PUT_BACK,
+        operation.batch_size,
+        Reads.DOCUMENTS,
+        phase=phase,
+        on_refused=mark_refused,
+    )
     walk_once(work, walk, write)
     note_leftovers(work, aside, operation.collection, FieldPath(operation.field))
 
@@ -209,6 +225,7 @@ def _take_originals_again(operation: ConvertField, work: Work, aside: str) -> No
         unmark(work, aside, ids, session)
 
     drain(work, aside, take, query=PUT_BACK, batch_size=operation.batch_size)
+    unmark_refused(work, aside)
 
 
 def _restore(operation: ConvertField, work: Work, aside: str) -> None:
@@ -240,13 +257,19 @@ def _exchange(
     shape = {"_id": True, "now": path.value}
     found = work.db[collection].find(query, shape, session=session)
     now = {id_key(document): field_of(document, "now") for document in found}
-    ready = [
-        document
-        for document in kept
-        if (there := now.get(id_key(document))) is not None
-        and there.named(given) == field_of(document, given)
-    ]
+
+    def having(name: str) -> list[RawBSONDocument]:
+        return [
+            document
+            for document in kept
+            if (there := now.get(id_key(document))) is not None
+            and there.named(name) == field_of(document, name)
+        ]
+
+    ready = having(given)
+    # A batch that was killed, or refused, may be written in part.
+    written = [] if work.bench.transactions else having(wanted)
     Target(work, collection, session).update_each(
         (doc, path.set_to(literal_of(doc, wanted))) for doc in ready
     )
-    return IdList.of(ready)
+    return IdList.of([*ready, *written])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure, PyMongoError
 
 from ..ops import Delete, Transform, Update
 from .apply_fields import keep_values
@@ -15,7 +17,7 @@ from .batches import walk_each_once, walk_until_none_left
 from .exclusion import excludes_itself, shape_written
 from .handler import Handler, refuse_unwritable
 from .id_list import IdList
-from .put_documents import taken_ids
+from .put_documents import taken_ids, there_already
 from .putback import drain
 from .ranges import ids_in
 from .raw import id_key
@@ -29,7 +31,7 @@ from .undoing import documents, note_left_out, note_staying, undo_batches
 from .views import collection_info
 from .walk import Batch, Reads, Walk
 from .work import Work
-from .wrote import digest_of, digests_of
+from .wrote import Fate, digest_of, digests_of, fate_of
 
 _STILL_MATCH = "still match the filter"
 _NO_UNDO = "it declares neither undo= nor keep=True"
@@ -66,15 +68,15 @@ class UpdateHandler(Handler[Update]):
         def write(work: Work, batch: Batch, session: ClientSession) -> int:
             keep_images(work, batch, batch.documents, session)
             target = Target(work, operation.collection, session)
-            told = remembers and operation.undoable
-            afterwards = told and work.bench.transactions
-            if remembers and not afterwards:
-                touch(work, batch, session)  # first, where no transaction joins them
+            if not (remembers and operation.undoable):
+                if remembers:
+                    touch(work, batch, session)
+                return target.update(batch.query, update)
+            if not work.bench.transactions:
+                with _described(work, operation, batch, session):
+                    return target.update(batch.query, update)
             done = target.update(batch.query, update)
-            if afterwards:
-                remember(work, operation, batch, batch.ids, session)
-            elif told:
-                describe(work, operation)
+            remember(work, operation, batch, batch.ids, session)
             return done
 
         left_out = note_left_out(work, operation.collection)
@@ -88,7 +90,7 @@ class UpdateHandler(Handler[Update]):
         forget_if_final(work, operation)
 
     def why_not(self, operation: Update, record: StepRecord) -> str | None:
-        return None if operation.undoable or not record.documents else _NO_UNDO
+        return None if operation.undoable or record.wrote_nothing else _NO_UNDO
 
     def undo(self, operation: Update, work: Work) -> None:
         if operation.keep:
@@ -98,6 +100,8 @@ class UpdateHandler(Handler[Update]):
 
         def update_back(entry: Mapping[str, Any], session: ClientSession) -> IdList:
             same, stays = compared(work, operation, entry, session)
+            if not work.bench.transactions:
+                work.bench.touched.undo_begins(entry, same)
             Target(work, operation.collection, session).update(ids_in(same), inverse)
             return stays
 
@@ -133,7 +137,7 @@ class TransformHandler(Handler[Transform]):
         forget_if_final(work, operation)
 
     def why_not(self, operation: Transform, record: StepRecord) -> str | None:
-        return None if operation.undoable or not record.documents else _NO_UNDO
+        return None if operation.undoable or record.wrote_nothing else _NO_UNDO
 
     def undo(self, operation: Transform, work: Work) -> None:
         inverse = operation.undo
@@ -181,7 +185,7 @@ class DeleteHandler(Handler[Delete]):
         walk_until_none_left(work, walk, write, problem=_STILL_MATCH)
 
     def why_not(self, operation: Delete, record: StepRecord) -> str | None:
-        if operation.keep or not record.documents:
+        if operation.keep or record.wrote_nothing:
             return None
         return "delete(…, keep=False) kept nothing to put back"
 
@@ -195,7 +199,9 @@ class DeleteHandler(Handler[Delete]):
             back = [doc for doc in kept if id_key(doc) not in taken]
             if back:
                 Target(work, operation.collection, session).insert(back)
-                work.db[aside].delete_many(ids_in(IdList.of(back)), session=session)
+            there = there_already(work, operation.collection, kept, session)
+            gone = ids_in(IdList.of([*back, *there]))
+            work.db[aside].delete_many(gone, session=session)
 
         drain(work, aside, insert, batch_size=operation.batch_size)
         left = work.db[aside].count_documents({})
@@ -276,11 +282,30 @@ def remember(
     touch(work, batch, session, ids=ids, details=details)
 
 
-def describe(work: Work, operation: Update) -> None:
-    """Add what documents are after the writing, where no transaction joins the two."""
-    work.bench.touched.describe(
-        work.record, lambda ids: _digests(work, operation, ids, None)
-    )
+@contextmanager
+def _described(
+    work: Work, operation: Update, batch: Batch, session: ClientSession
+) -> Iterator[None]:
+    """Remember what documents are before a writing and after it, without transactions.
+
+    A batch that the server refuses may be written in part. After another error it may
+    still be at work: then the undoing goes by what they were before.
+    """
+    before = _digests(work, operation, batch.ids, session, reach=batch.reach)
+    touch(work, batch, session, details=[{"was": digest} for digest in before])
+
+    def describe() -> None:
+        work.bench.touched.describe(
+            work.record, lambda ids: _digests(work, operation, ids, session)
+        )
+
+    try:
+        yield
+    except OperationFailure:
+        with suppress(PyMongoError):
+            describe()
+        raise
+    describe()
 
 
 def _digests(
@@ -305,14 +330,21 @@ def compared(
     session: ClientSession,
 ) -> tuple[IdList, IdList]:
     """Return the `_id`s of touched documents that are as they were written, and those
-    that were changed since. One that was deleted is in neither.
+    that were changed since. One that was deleted, or never written, is in neither.
     """
-    ids = entry["ids"]
+    ids: IdList = entry["ids"]
     now = _digests(work, operation, ids, session)
-    wrote = entry["details"] or now  # none: a crash came between, without transactions
-    there = [each for each in zip(ids.keys, wrote, now, strict=True) if each[2]]
-    same = {key for key, before, after in there if before == after}
-    return ids.only(same), ids.only({key for key, _, _ in there} - same)
+    details = entry["details"] or [{}] * len(ids)
+    fates = {
+        key: fate_of(detail, digest)
+        for key, detail, digest in zip(ids.keys, details, now, strict=True)
+        if digest
+    }
+
+    def those(fate: Fate) -> IdList:
+        return ids.only(key for key, each in fates.items() if each is fate)
+
+    return those(Fate.WRITTEN), those(Fate.CHANGED)
 
 
 def forget_if_final(work: Work, operation: Update | Transform) -> None:

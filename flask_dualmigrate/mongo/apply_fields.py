@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
@@ -21,15 +22,18 @@ from .putback import (
     restore_values,
     take_values_again,
 )
+from .ranges import both, ids_in, range_of
+from .raw import field_of, id_key, literal_of
 from .repeated import refuse_repeated
 from .steps import StepRecord
 from .target import Target
 from .touching import touch
 from .undoing import note_staying, undo_batches
-from .views import NATIVE
+from .views import EXACT, NATIVE
+from .volatile import is_volatile
 from .walk import Batch, Reads, Walk
 from .work import Work
-from .wrote import digests_of, take_out_of, value_shape
+from .wrote import digest_of, digest_with, digests_of, take_out_of, value_shape
 
 
 class AddFieldHandler(Handler[AddField]):
@@ -72,23 +76,52 @@ def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> No
         Target(work, name, session).update(batch.query, path.set_to(value))
 
     def write(work: Work, batch: Batch, session: ClientSession) -> int:
-        wrote = _constant_of(operation, work)
-        touch(work, batch, session, details=_places(path, batch), wrote=wrote)
+        wrote, details = _constant_of(operation, work), _places(path, batch)
+        if work.bench.transactions:
+            touch(work, batch, session, details=details, wrote=wrote)
+        else:  # each document has its own, as a batch done again may write another
+            found = RawBSONDocument(bson.encode({"value": wrote}, codec_options=EXACT))
+            value = field_of(found, "value")
+            assert value is not None  # as it was just encoded
+            digests = [digest_with(_id, value) for _id in batch.ids.elements]
+            touch(work, batch, session, details=with_digests(digests, details))
         update(work, batch, {"$literal": wrote}, session)
         return len(batch.ids)
 
     def compute(work: Work, batch: Batch, session: ClientSession) -> int:
         value = value_of(operation, work)
-        shape, transactions = value_shape(value), work.bench.transactions
-        if transactions:  # read afterwards: $rand and $$NOW are not twice the same
-            update(work, batch, value, session)
-            shape = value_shape(path.value)
+        if not work.bench.transactions:
+            return compute_first(work, batch, value, session)
+        update(work, batch, value, session)
+        shape = value_shape(path.value)
         digests = digests_of(
             work, name, batch.ids, session, shape=shape, reach=batch.reach
         )
         details = with_digests(digests, _places(path, batch))
         touch(work, batch, session, details=details)
-        if not transactions:
+        return len(batch.ids)
+
+    def compute_first(
+        work: Work, batch: Batch, value: Expr, session: ClientSession
+    ) -> int:
+        query = both(ids_in(batch.ids), range_of(batch.reach))
+        found = work.db[name].find(query, value_shape(value), session=session)
+        values = {id_key(document): document for document in found}
+        digests = [
+            digest_of(values[key]) if key in values else b"" for key in batch.ids.keys
+        ]
+        details = with_digests(digests, _places(path, batch))
+        touch(work, batch, session, details=details)
+        if is_volatile(value):
+            Target(work, name, session).update_each(
+                (
+                    (document, path.set_to(literal_of(document, "value")))
+                    for document in values.values()
+                    if "value" in document
+                ),
+                where={"$expr": path.absent},
+            )
+        else:
             update(work, batch, value, session)
         return len(batch.ids)
 
@@ -161,7 +194,7 @@ class DropFieldHandler(Handler[DropField]):
         put_all_back(work, operation, path, first_phase=2)
 
     def why_not(self, operation: DropField, record: StepRecord) -> str | None:
-        if operation.keep or not record.documents:
+        if operation.keep or record.wrote_nothing:
             return None
         return "drop_field(…, keep=False) kept nothing to put back"
 

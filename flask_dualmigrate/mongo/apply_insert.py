@@ -21,11 +21,11 @@ from .put_documents import (
     without_those_back,
 )
 from .ranges import ids_in
-from .raw import id_key
+from .raw import has_empty_timestamp, id_key
 from .undoing import note_left_out, note_staying, part_of, undo_batches
 from .views import EXACT, collection_info, ensure_collection
 from .work import Work
-from .wrote import digest_of, digests_of
+from .wrote import Fate, digest_of, digests_of, fate_of
 
 
 class InsertHandler(Handler[Insert]):
@@ -83,28 +83,47 @@ class InsertHandler(Handler[Insert]):
         session: ClientSession,
     ) -> None:
         """Insert a batch; the rest of it, where a crash came between two writes."""
-        ids, transactions = IdList.of(documents), work.bench.transactions
-        wrote, new = [digest_of(document) for document in documents], documents
-        if not transactions:
-            self._remember(work, ids, wrote, session)
-            there = taken_ids(work, collection, documents, session)
-            new = [doc for doc in documents if id_key(doc) not in there]
+        new = documents
+        if not work.bench.transactions:
+            new = self._announce(work, collection, documents, session)
         if new:
             work.db[collection].insert_many(
                 new,
                 bypass_document_validation=work.bypasses(collection) or None,
                 session=session,
             )
-        if transactions:  # the server fills in empty timestamps
-            wrote = digests_of(work, collection, ids, session)
-            self._remember(work, ids, wrote, session)
+
+        def wrote(ids: IdList) -> list[bytes]:  # the server fills in empty timestamps
+            return digests_of(work, collection, ids, session)
+
+        if work.bench.transactions:
+            ids = IdList.of(documents)
+            details = [{"is": digest} for digest in wrote(ids)]
+            work.bench.touched.add(work.record, ids, session, details=details)
+        else:
+            work.bench.touched.describe(work.record, wrote)
 
     @staticmethod
-    def _remember(
-        work: Work, ids: IdList, wrote: Sequence[bytes], session: ClientSession
-    ) -> None:
-        details = [{"is": digest} for digest in wrote]
-        work.bench.touched.add(work.record, ids, session, details=details)
+    def _announce(
+        work: Work,
+        collection: str,
+        documents: Sequence[RawBSONDocument],
+        session: ClientSession,
+    ) -> list[RawBSONDocument]:
+        """Remember what will be inserted, without transactions; return what is to be.
+
+        Not what is there from a run that was killed. Of what was there before it,
+        nothing is remembered: undoing must not delete that.
+        """
+        begun = set(work.bench.touched.begun(work.record).keys)
+        there = taken_ids(work, collection, documents, session)
+        ours = [doc for doc in documents if id_key(doc) not in there - begun]
+        details = [
+            {} if has_empty_timestamp(bytes(doc.raw)) else {"is": digest_of(doc)}
+            for doc in ours
+        ]
+        work.bench.touched.add(work.record, IdList.of(ours), session, details=details)
+        return [doc for doc in documents if id_key(doc) not in there & begun]
 
     def undo(self, operation: Insert, work: Work) -> None:
         name = operation.collection
@@ -112,9 +131,12 @@ class InsertHandler(Handler[Insert]):
         def delete(entry: Mapping[str, Any], session: ClientSession) -> IdList:
             ids: IdList = entry["ids"]
             now = digests_of(work, name, ids, session)
-            wrote = [detail["is"] for detail in entry["details"]]
-            there = list(zip(ids.keys, wrote, now, strict=True))
-            same = {key for key, before, after in there if before == after}
+            there = list(zip(ids.keys, entry["details"], now, strict=True))
+            same = {
+                key
+                for key, detail, after in there
+                if after and fate_of(detail, after) is Fate.WRITTEN
+            }
             take_documents_again(work, name, part_of(entry, same.__contains__), session)
             work.db[name].delete_many(ids_in(ids.only(same)), session=session)
             return ids.only(key for key, _, after in there if after).without(same)

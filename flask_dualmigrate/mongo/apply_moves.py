@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
@@ -26,16 +26,17 @@ from .apply_fields import (
 )
 from .batches import walk_each_once, walk_until_none_left
 from .conform import refuse_if_any
+from .displaced import OURS_BACK, name_ours_back, note_ours, set_ours_aside
 from .handler import Handler, refuse_unwritable
-from .id_list import IdList
+from .id_list import NONE, IdList
 from .paths import FieldPath, Stages
-from .putback import note_leftovers
+from .putback import note_leftovers, restore_values
 from .ranges import Query, both, ids_in
 from .raw import id_key, literal_of
 from .repeated import refuse_repeated
 from .target import Target
 from .touching import touch
-from .undoing import note_left_out, note_staying, part_of, undo_batches
+from .undoing import documents, note_left_out, note_staying, part_of, undo_batches
 from .walk import Batch, Reads, Walk
 from .work import Work
 from .wrote import digests_of, is_as_written, take_out_of, value_shape, values_in
@@ -44,7 +45,9 @@ from .wrote import digests_of, is_as_written, take_out_of, value_shape, values_i
 class RenameFieldHandler(Handler[RenameField]):
     """Within one parent the field keeps its place; else it moves to the new parent.
 
-    Undoing moves the value back that stands there now, also one of the app's.
+    Undoing moves the value back that stands there now, also one of the app's. On the
+    way back, in a downgrade too, the app may have written the field again that the
+    value came from: its own value stays there, ours goes aside.
     """
 
     leaves_out = True
@@ -55,7 +58,7 @@ class RenameFieldHandler(Handler[RenameField]):
         refuse_overlap(old, new)
         refuse_arrays(work, operation.collection, old, new)
         refuse_repeated(work, operation.collection, [old.text, new.text])
-        if not operation.overwrite:
+        if not operation.overwrite and not work.is_downgrade:
             refuse_both(work, operation.collection, old, new)
         refuse_if_any(
             work,
@@ -68,47 +71,79 @@ class RenameFieldHandler(Handler[RenameField]):
         found: dict[str, Any] = {"sources": sources}
         if operation.overwrite:
             found["aside"] = name_aside(work, operation.collection, new.text)
+        elif work.is_downgrade:
+            found["ours"] = name_aside(work, operation.collection, old.text)
         return found
 
     def apply(self, operation: RenameField, work: Work) -> None:
         old, new = FieldPath(operation.field), FieldPath(operation.new_name)
-        aside = work.before.get("aside")
+        aside, ours = work.before.get("aside"), work.before.get("ours")
         if aside is not None:
             enter_values(work, aside, operation.collection, new)
+        if ours is not None:
+            enter_values(work, ours, operation.collection, old)
+
+        def set_aside(work: Work, batch: Batch, session: ClientSession) -> None:
+            set_ours_aside(work, ours, old, batch.documents, session)
 
         def write(work: Work, batch: Batch, session: ClientSession) -> int:
             if aside is not None:
                 keep_values(work, aside, batch, session, overwritten_in(batch))
+            if ours is not None:
+                both_there = overwritten_in(batch)
+                set_ours_aside(work, ours, old, both_there, session)
+                if both_there:
+                    batch = batch.without(set(map(id_key, both_there)))
             details = _places_in(batch) if old.parent != new.parent else []
             touch(work, batch, session, details=details)
             target = Target(work, operation.collection, session)
             target.update(batch.query, move(old, new))
             return len(batch.ids)
 
+        reads_all = aside or ours or old.parent != new.parent
         walk = Walk(
             operation.collection,
-            with_room(old, new, overwrite=operation.overwrite),
+            with_room(old, new, overwrite=operation.overwrite or ours is not None),
             operation.batch_size,
-            Reads.DOCUMENTS if aside or old.parent != new.parent else Reads.IDS,
+            Reads.DOCUMENTS if reads_all else Reads.IDS,
             shape=shape_of(old, new),
             workers=operation.workers,
             leaves_out=note_left_out(work, operation.collection),
+            on_refused=None if ours is None else set_aside,
         )
         left = {"$expr": old.present}
         problem = f"still have {old.text}"
         walk_until_none_left(work, walk, write, left=left, problem=problem)
         note_arrays(work, operation.collection, old, new)
+        note_ours(work, operation.collection, old, new)
         put_all_back(work, operation, old, first_phase=1)
 
     def undo(self, operation: RenameField, work: Work) -> None:
         old, new = FieldPath(operation.field), FieldPath(operation.new_name)
         take_all_again(work, operation, old)
+        name_ours_back(work, operation.collection, new)
 
         def move_back(entry: Mapping[str, Any], session: ClientSession) -> IdList:
-            return _move_back(work, operation.collection, old, new, entry, session)
+            _move_back(work, operation.collection, old, new, entry, session)
+            return NONE
 
         undo_batches(work, move_back)
+        if (ours := work.before.get("ours")) is not None:
+            restore_values(
+                work,
+                ours,
+                collection=operation.collection,
+                path=old,
+                batch_size=operation.batch_size,
+            )
         _note(work, operation.collection, new)
+        note_ours(work, operation.collection, new, old, key=OURS_BACK)
+
+    def tidy(self, operation: RenameField, work: Work) -> None:
+        super().tidy(operation, work)
+        for key in ("ours", OURS_BACK):
+            if key in work.before:
+                work.bench.asides.close(work.before[key])
 
 
 class CopyFieldHandler(Handler[CopyField]):
@@ -125,7 +160,8 @@ class CopyFieldHandler(Handler[CopyField]):
         if operation.overwrite or target.parent is not None:
             refuse_repeated(work, operation.collection, [target.text])
         if not operation.overwrite:
-            refuse_both(work, operation.collection, source, target)
+            if not work.is_downgrade:
+                refuse_both(work, operation.collection, source, target)
             return {}
         return {"aside": name_aside(work, operation.collection, target.text)}
 
@@ -161,6 +197,8 @@ class CopyFieldHandler(Handler[CopyField]):
             walk_each_once(work, walk, write)
         else:
             walk_until_none_left(work, walk, write, problem=f"still lack {target.text}")
+            if work.is_downgrade:
+                note_not_copied(work, operation, source, target)
         note_arrays(work, operation.collection, source, target)
         note_unfit(work, operation.collection, target)
 
@@ -213,6 +251,21 @@ def _put_over(
     return ids.only(fields.keys() - same.keys())
 
 
+def note_not_copied(
+    work: Work, operation: CopyField, source: FieldPath, target: FieldPath
+) -> None:
+    """Note how many documents had the target of a copy already."""
+    name = operation.collection
+    had = work.db[name].count_documents(having_both(source, target))
+    count = had - work.record.documents
+    if count > 0:
+        has, keeps = ("has", "keeps") if count == 1 else ("have", "keep")
+        work.note(
+            f"{documents(count)} of {name} {has} {target.text} already, and {keeps} "
+            f"it: {source.text} was not copied over it"
+        )
+
+
 ID_ONLY: Mapping[str, Any] = {"_id": True}
 
 
@@ -253,6 +306,7 @@ def shape_of(old: FieldPath, new: FieldPath) -> dict[str, Any]:
         "value": new.value,
         "at": new.position,
         "standing": new.standing,
+        "ours": old.value,
         "from": old.position,
     }
 
@@ -282,31 +336,58 @@ def _move_back(
     new: FieldPath,
     entry: Mapping[str, Any],
     session: ClientSession,
-) -> IdList:
+) -> None:
     """Undo the renaming of one batch.
 
-    Returns the `_id`s of the documents that have something where the old field was.
+    Where there is something in the place of the old field, the value goes aside.
     """
-    ids = ids_in(entry["ids"])
-    barred = {"$expr": {"$and": [new.present, {"$not": [old.absent]}]}}
-    there = work.db[collection].find(both(ids, barred), ID_ONLY, session=session)
-    stays = IdList.of(there)
-    query = both(ids, {"$expr": {"$and": [new.present, old.absent]}})
-    if not entry["details"] and "aside" not in work.before:
-        stages = new.rename_to(old.parts[-1])
-        Target(work, collection, session).update(query, stages)
-        return stays
-    found = work.db[collection].find(query, ID_ONLY, session=session)
-    ready = {id_key(document): document for document in found}
-    kept = _kept(work, entry, session)
+    ids, kept = ids_in(entry["ids"]), _kept(work, entry, session)
     keys = entry["ids"].keys
     places = dict(zip(keys, entry["details"] or [None] * len(keys), strict=True))
-    Target(work, collection, session).update_each(
+    barred = {"$expr": {"$and": [new.present, {"$not": [old.absent]}]}}
+    shape = {"_id": True, "ours": new.value, "from": new.position}
+    there = list(work.db[collection].find(both(ids, barred), shape, session=session))
+    set_ours_aside(work, work.before[OURS_BACK], new, there, session)
+    target = Target(work, collection, session)
+    target.update_each(
+        (document, stages)
+        for document in there
+        if (stages := _stages_without(new, places, kept, id_key(document)))
+    )
+    _remove_kept(work, _those_of(kept, map(id_key, there)), session)
+    query = both(ids, {"$expr": {"$and": [new.present, old.absent]}})
+    if not entry["details"] and "aside" not in work.before:
+        target.update(query, new.rename_to(old.parts[-1]))
+        return
+    found = work.db[collection].find(query, ID_ONLY, session=session)
+    ready = {id_key(document): document for document in found}
+    target.update_each(
         (document, _stages_back(old, new, places[key], kept.get(key)))
         for key, document in ready.items()
     )
-    _remove_kept(work, {key: kept[key] for key in kept if key in ready}, session)
-    return stays
+    _remove_kept(work, _those_of(kept, ready), session)
+
+
+def _those_of(
+    kept: Mapping[bytes, RawBSONDocument], keys: Iterable[bytes]
+) -> dict[bytes, RawBSONDocument]:
+    return {key: kept[key] for key in keys if key in kept}
+
+
+def _stages_without(
+    new: FieldPath,
+    places: Mapping[bytes, list[int] | None],
+    kept: Mapping[bytes, RawBSONDocument],
+    key: bytes,
+) -> Stages:
+    """Return the pipeline for a document whose value went aside: what it was before.
+
+    Empty where there is nothing more to do.
+    """
+    place, former = places[key], kept.get(key)
+    if former is not None:
+        return new.put(literal_of(former, "value"), int(former["at"]))
+    return [] if place is None else new.take_out(place[1])
 
 
 def _stages_back(

@@ -20,6 +20,7 @@ from .listed import listed_in
 from .pace import Pace
 from .parts import join_parts, walk_in_parts
 from .ranges import Query
+from .refused import transact_but_refused
 from .touching import Write, write_batch
 from .views import as_bytes, collection_info
 from .walk import Batch, Walk, end_of, read
@@ -182,12 +183,20 @@ def walk_on(work: Work, walk: Walk, write: Write) -> None:
         seconds=work.bench.batch_seconds,
         document_bytes=walk.document_bytes,
     )
+
+    def attempt(session: ClientSession) -> Batch | None:
+        return _next_batch(work, walk, write, pace, session)
+
+    def refuse() -> Batch | None:
+        return work.transact(lambda session: _pass_one(work, walk, session))
+
     while True:
-        batch = work.transact_some(
-            pace,
-            lambda session: _next_batch(work, walk, write, pace, session),
-            on_retry=pace.retry,
-        )
+        if walk.on_refused is None:
+            batch = work.transact_some(pace, attempt, on_retry=pace.retry)
+        else:
+            batch = transact_but_refused(
+                work, pace, attempt, refuse, on_retry=pace.retry
+            )
         if batch is None:
             return
         pace.took(pace.elapsed_s, id_bytes=len(as_bytes(batch.last)))
@@ -206,6 +215,16 @@ def _next_batch(
     pace.tried = len(batch.ids) or pace.size
     documents = write_batch(work, batch, write, session)
     work.checkpoint(session, {**place, "last": batch.last}, documents=documents)
+    return batch
+
+
+def _pass_one(work: Work, walk: Walk, session: ClientSession) -> Batch | None:
+    """Leave the next document, which cannot be written, to what the walk says."""
+    place = work.record.checkpoint
+    batch = read(work, walk, place, size=1, session=session)
+    if batch is not None and walk.on_refused is not None:
+        walk.on_refused(work, batch, session)
+        work.checkpoint(session, {**place, "last": batch.last}, documents=0)
     return batch
 
 

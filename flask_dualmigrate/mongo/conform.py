@@ -100,13 +100,14 @@ def _samples(
 def _not_exempt(
     query: Query, shape: Mapping[str, Any], exempt: Sequence[str]
 ) -> list[Mapping[str, Any]]:
-    """Return the pipeline for documents that were not put back from an aside."""
+    """Return the pipeline for documents that an aside does not decide on."""
     stages: list[Mapping[str, Any]] = [{"$match": query}, {"$project": shape}]
+    marks = ("put_back", "refused")
     for aside in exempt:
         found = {"from": aside, "localField": "_id", "foreignField": "_id"}
         stages += [
             {"$lookup": {**found, "as": "aside"}},
-            {"$match": {"aside.put_back": {"$exists": False}}},
+            {"$match": {f"aside.{mark}": {"$exists": False} for mark in marks}},
         ]
     return stages
 

@@ -46,7 +46,11 @@ def take_documents_again(
     if sources:
         (source,) = sources  # a batch comes from one
         found = list(work.db[collection].find(ids_in(entry["ids"]), session=session))
-        Target(work, source, session).insert(found)
+        target = Target(work, source, session)
+        if work.bench.transactions:
+            target.insert(found)
+        else:  # a part may be there, from an undoing that was killed
+            target.replace(found, upsert=True)
 
 
 def without_those_back(
@@ -88,6 +92,23 @@ def taken_ids(
     }
 
 
+def there_already(
+    work: Work,
+    collection: str,
+    documents: Sequence[RawBSONDocument],
+    session: ClientSession,
+) -> list[RawBSONDocument]:
+    """Return those that a collection has, byte for byte, without transactions.
+
+    There a batch that was killed, or refused, may be written in part, or not at all.
+    """
+    if work.bench.transactions:
+        return []
+    found = work.db[collection].find(ids_in(IdList.of(documents)), session=session)
+    there = {bytes(document.raw) for document in found}
+    return [document for document in documents if bytes(document.raw) in there]
+
+
 def _put_back(work: Work, collection: str, source: str) -> None:
     def insert(kept: Sequence[RawBSONDocument], session: ClientSession) -> None:
         taken = taken_ids(work, collection, kept, session)
@@ -97,13 +118,17 @@ def _put_back(work: Work, collection: str, source: str) -> None:
             details = [{"is": digest_of(doc), "source": source} for doc in back]
             work.bench.touched.add(work.record, ids, session, details=details)
             Target(work, collection, session).insert(back)
-            work.db[source].delete_many(ids_in(ids), session=session)
+        there = there_already(work, collection, kept, session)
+        gone = ids_in(IdList.of([*back, *there]))
+        work.db[source].delete_many(gone, session=session)
 
     drain(work, source, insert, batch_size=_BATCH_SIZE)
     left = work.db[source].count_documents({})
     if left:
-        noun = "document" if left == 1 else "documents"
+        noun, ones = (
+            ("document", "one stays") if left == 1 else ("documents", "ones stay")
+        )
         work.note(
-            f"{left} deleted {noun} of {collection}: the _id is taken again, "
-            f"the former one stays in {source}"
+            f"{left} deleted {noun} of {collection}: the _id, or the key in a unique "
+            f"index, is taken again, the former {ones} in {source}"
         )

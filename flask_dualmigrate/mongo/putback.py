@@ -24,7 +24,7 @@ from .refused import note_refused, transact_but_refused
 from .target import Target
 from .walk import Batch, Reads, Walk, read_capped
 from .work import Work
-from .wrote import take_out_of
+from .wrote import take_out_of, values_in
 
 Standing = dict[bytes, int]
 """Of the documents that can take a field: key of the `_id` -> FieldPath.standing."""
@@ -55,7 +55,14 @@ def put_values_back(
             mark(work, aside, ids, depth, session)
         return len(standing)
 
-    walk = Walk(aside, NOT_PUT_BACK, batch_size, Reads.DOCUMENTS, phase=phase)
+    walk = Walk(
+        aside,
+        NOT_PUT_BACK,
+        batch_size,
+        Reads.DOCUMENTS,
+        phase=phase,
+        on_refused=mark_refused,
+    )
     walk_once(work, walk, write)
     note_leftovers(work, aside, collection, path)
 
@@ -80,6 +87,7 @@ def take_values_again(
         unmark(work, aside, ids, session)
 
     drain(work, aside, take, query=PUT_BACK, batch_size=batch_size)
+    unmark_refused(work, aside)
 
 
 def keep_lacking(work: Work, aside: str, operation: DropField, path: FieldPath) -> None:
@@ -134,9 +142,17 @@ def fill_in(
     path: FieldPath,
     session: ClientSession,
 ) -> Standing:
-    """Put kept values into those of their documents that lack the field."""
+    """Put kept values into those of their documents that lack the field.
+
+    Without transactions a batch that was killed, or refused, may be written in part:
+    what has its value counts as put back.
+    """
     target = work.db[collection]
-    query = both(ids_in(IdList.of(kept)), {"$expr": path.absent})
+    ids = IdList.of(kept)
+    there = {}
+    if not work.bench.transactions:
+        there = values_in(work, collection, path, ids, session)
+    query = both(ids_in(ids), {"$expr": path.absent})
     shape = {"_id": True, "standing": path.standing}
     standing = {
         id_key(found): int(found["standing"])
@@ -147,7 +163,13 @@ def fill_in(
         for doc in kept
         if id_key(doc) in standing
     )
-    return standing
+    whole = len(path.parts) - 1
+    return standing | {
+        id_key(doc): whole
+        for doc in kept
+        if (now := there.get(id_key(doc))) is not None
+        and field_of(now, "value") == field_of(doc, "value")
+    }
 
 
 def drain(
@@ -190,15 +212,28 @@ def drain(
 
 NOT_PUT_BACK: Query = {"put_back": {"$exists": False}}
 PUT_BACK: Query = {"put_back": {"$gte": 0}}
+REFUSED: Query = {"refused": True, **NOT_PUT_BACK}
 LACKED = -1
 """The mark of a document that lacked the field: nothing of it is to be put back."""
+
+
+def mark_refused(work: Work, batch: Batch, session: ClientSession) -> None:
+    """Mark what a unique index refuses: it stays in its aside, as put in by nobody."""
+    update = {"$set": {"refused": True}}
+    work.db[batch.walk.collection].update_many(
+        ids_in(batch.ids), update, session=session
+    )
+
+
+def unmark_refused(work: Work, aside: str) -> None:
+    work.db[aside].update_many(REFUSED, {"$unset": {"refused": ""}})
 
 
 def mark(
     work: Work, aside: str, ids: Sequence[Any], depth: int, session: ClientSession
 ) -> None:
     """Mark values as put back; depth: what FieldPath.standing said before."""
-    update = {"$set": {"put_back": depth}}
+    update = {"$set": {"put_back": depth}, "$unset": {"refused": ""}}
     work.db[aside].update_many(ids_in(ids), update, session=session)
 
 
@@ -209,10 +244,20 @@ def unmark(work: Work, aside: str, ids: Sequence[Any], session: ClientSession) -
 
 def note_leftovers(work: Work, aside: str, collection: str, path: FieldPath) -> None:
     """Note how many values could not be put back."""
-    count = work.db[aside].count_documents(NOT_PUT_BACK)
+    refused = work.db[aside].count_documents(REFUSED)
+    count = work.db[aside].count_documents(NOT_PUT_BACK) - refused
     if count:
         noun = "document was" if count == 1 else "documents were"
         work.note(
             f"{count} {noun} written or deleted since: the former {path.text} of "
             f"{collection} stays in {aside}"
+        )
+    if refused:
+        noun, they = ("value", "it") if refused == 1 else ("values", "them")
+        work.note(
+            f"{refused} former {noun} of {path.text} of {collection} could not be put "
+            f"back, since a unique index refuses {they}: another document has such a "
+            f"value now. To put {they} back by hand, free the key, and set {path.text} "
+            f'to the "value" that {aside} keeps under the same _id, where "refused" is '
+            "true"
         )

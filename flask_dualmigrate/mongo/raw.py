@@ -111,6 +111,13 @@ def field_of(document: RawBSONDocument, name: str) -> Element | None:
     return None
 
 
+def there_in(document: RawBSONDocument, name: str) -> Element:
+    """Return a field of a document that has it."""
+    found = field_of(document, name)
+    assert found is not None
+    return found
+
+
 def id_of(document: RawBSONDocument) -> Element:
     found = field_of(document, "_id")
     if found is None:

@@ -23,18 +23,20 @@ def transact_but_refused(
     pace: Pace,
     attempt: Callable[[ClientSession], Result],
     refuse: Callable[[], Result],
+    *,
+    on_retry: Callable[[], None] = lambda: None,
 ) -> Result:
     """Commit what `attempt` does, with fewer documents where one of them is refused.
 
     refuse: passes over the one that is refused alone. attempt: as in
-    Work.transact_some; it sets pace.tried. Without transactions a part of a batch is
-    written already, and what the index says is raised.
+    Work.transact_some, as is on_retry; it sets pace.tried. Without transactions a part
+    of a batch is written already: it has to tell that part.
     """
     while True:
         try:
-            result = work.transact_some(pace, attempt)
+            result = work.transact_some(pace, attempt, on_retry=on_retry)
         except PyMongoError as error:
-            if code_of(error) != DUPLICATE_KEY or not work.bench.transactions:
+            if code_of(error) != DUPLICATE_KEY:
                 raise
             if pace.tried <= 1:
                 return refuse()

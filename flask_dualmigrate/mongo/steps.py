@@ -89,6 +89,11 @@ class StepRecord:
     run_documents: int = 0
 
     @property
+    def wrote_nothing(self) -> bool:
+        """True if no document was written; see Work.begin_writing."""
+        return not self.documents and "begun" not in self.before
+
+    @property
     def id(self) -> dict[str, Any]:
         part = {} if self.part is None else {"part": self.part}
         return {

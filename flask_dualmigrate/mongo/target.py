@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, UpdateOne
 from pymongo.client_session import ClientSession
@@ -22,6 +23,7 @@ from .raw import (
     id_of,
     repeated_name,
 )
+from .views import EXACT
 from .work import Work
 
 Update = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -70,9 +72,23 @@ class Target:
         )
         return done.matched_count
 
-    def update_each(self, updates: Iterable[tuple[RawBSONDocument, Update]]) -> None:
-        """Update single documents, each found by the `_id` of the one given."""
-        self._write([UpdateOne(by_id(doc), update) for doc, update in updates])
+    def update_each(
+        self,
+        updates: Iterable[tuple[RawBSONDocument, Update]],
+        *,
+        where: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Update single documents, each found by the `_id` of the one given.
+
+        where: what has to be so besides.
+        """
+        more = bson.encode(where or {}, codec_options=EXACT)[4:-1]
+        self._write(
+            [
+                UpdateOne(RawBSONDocument(as_document(id_of(doc).bytes, more)), update)
+                for doc, update in updates
+            ]
+        )
 
     def _write(self, writes: Sequence[DeleteOne | UpdateOne]) -> None:
         if writes:

@@ -15,7 +15,7 @@ from pymongo.client_session import ClientSession
 
 from ..crashpoints import around
 from ..revision import Direction
-from .id_list import IdList
+from .id_list import NONE, IdList
 from .raw import as_document, field_of
 from .steps import StepRecord
 from .views import EXACT, ExactDatabase, command, native
@@ -27,10 +27,11 @@ class Touched:
     """The entries of one database; an entry is a batch.
 
     ids: the documents written. details: one value a document, in the same order, for
-    the undo to go by; wrote: one value for all of them. others: documents that were
-    seen, and not written. reach: the range of the batch, as `range_of` takes it; of:
-    instead of it, for documents that were caught up, the key of the batch that walked
-    over their range. again: of a later round, which may have met them once more.
+    the undo to go by, see `fate_of`; wrote: one value for all of them. others:
+    documents that were seen, and not written. reach: the range of the batch, as
+    `range_of` takes it; of: instead of it, for documents that were caught up, the key
+    of the batch that walked over their range. again: of a later round, which may have
+    met them once more.
     """
 
     def __init__(self, db: ExactDatabase, *, transactions: bool = True) -> None:
@@ -62,19 +63,35 @@ class Touched:
             whole = as_document(entry, written.named("ids"), *beside)
             self._db[TOUCHED].insert_one(RawBSONDocument(whole), session=session)
             return
-        # A crash may have left the entry of this batch, whose rest is done now.
-        there = set(self.seen(key).keys)
-        new = [n for n, each in enumerate(written.keys) if each not in there]
-        ids_new = written.only(written.keys[n] for n in new)
-        push: dict[str, Any] = {
-            "ids": RawBSONDocument(as_document(ids_new.named("$each")))
-        }
-        push["details"] = {"$each": [details[n] for n in new] if details else []}
-        setting = as_document(bson.encode(more, codec_options=EXACT)[4:-1], *beside)
-        update: dict[str, Any] = {"$push": push}
-        if more or beside:
-            update["$set"] = RawBSONDocument(setting)
-        self._entries.update_one({"_id": key}, update, upsert=True, session=session)
+        # A crash may have left the entry of this batch, which is done again now.
+        ids_now, told = self._with_those_before(key, written, details)
+        rest = {"details": told, **more}
+        fields = bson.encode(rest, codec_options=EXACT)[4:-1]
+        whole = as_document(fields, ids_now.named("ids"), *beside)
+        setting = {"$set": RawBSONDocument(whole)}
+        self._entries.update_one({"_id": key}, setting, upsert=True, session=session)
+
+    def _with_those_before(
+        self, key: Mapping[str, Any], ids: IdList, details: Sequence[Any]
+    ) -> tuple[IdList, list[Any]]:
+        """Return what an entry has to say after a batch that may be done again.
+
+        What a document was before is what it was the first time.
+        """
+        entry = self._db[TOUCHED].find_one({"_id": key})
+        if entry is None:
+            return ids, list(details)
+        before = _ids_of(entry, "ids")
+        every = IdList.joined([before, ids.without(before.keys)])
+        if not details and not entry["details"]:
+            return every, []
+        told = dict(zip(before.keys, entry["details"], strict=False))
+        for each, detail in zip(ids.keys, details, strict=True):
+            first = told.get(each)
+            told[each] = detail
+            if isinstance(first, Mapping) and "was" in first:
+                told[each] = {**detail, "was": first["was"]}
+        return every, [told.get(each, {}) for each in every.keys]
 
     def last(
         self, record: StepRecord, session: ClientSession, *, at_most: int
@@ -104,15 +121,48 @@ class Touched:
         rest = RawBSONDocument(as_document(kept, first.named("ids")))
         return {**entry, "ids": end, "details": details[-at_most:], "rest": rest}
 
+    def begun(self, record: StepRecord) -> IdList:
+        """Return the `_id`s of a batch that was begun, without transactions."""
+        entry = self._db[TOUCHED].find_one({"_id": _batch(record)}, {"ids": True})
+        return NONE if entry is None else _ids_of(entry, "ids")
+
     def describe(
-        self, record: StepRecord, details: Callable[[IdList], list[Any]]
+        self, record: StepRecord, digests: Callable[[IdList], list[bytes]]
     ) -> None:
-        """Add the details of a batch that could not have them, without transactions."""
-        key = {"_id": _batch(record)}
-        entry = self._db[TOUCHED].find_one(key)
-        if entry is not None:
-            told = {"$set": {"details": details(_ids_of(entry, "ids"))}}
-            self._entries.update_one(key, told)
+        """Add what documents of a batch are after its writing, without transactions.
+
+        Those of which that is told already were written by a run before.
+        """
+        key = _batch(record)
+        ids = self.begun(record)
+        now = dict(zip(ids.keys, digests(ids), strict=True))
+        self._retell(key, lambda id_, told: {"is": now[id_], **told})
+
+    def undo_begins(self, entry: Mapping[str, Any], ids: IdList) -> None:
+        """Mark documents that are about to be undone, without transactions.
+
+        What they are after that is known to nobody: an undoing that is killed finds the
+        mark, and does not take them for changed.
+        """
+        keys = set(ids.keys)
+
+        def marked(id_: bytes, told: dict[str, Any]) -> dict[str, Any]:
+            return {**told, "undoing": True} if id_ in keys else told
+
+        self._retell(entry["_id"], marked)
+
+    def _retell(
+        self,
+        key: Mapping[str, Any],
+        change: Callable[[bytes, dict[str, Any]], dict[str, Any]],
+    ) -> None:
+        entry = self._db[TOUCHED].find_one({"_id": key})
+        if entry is None:
+            return
+        keys = _ids_of(entry, "ids").keys
+        details = [*map(told_in, entry["details"])] or [{}] * len(keys)
+        told = [change(*each) for each in zip(keys, details, strict=True)]
+        self._entries.update_one({"_id": key}, {"$set": {"details": told}})
 
     def take_off(self, entry: Mapping[str, Any], session: ClientSession) -> None:
         """Remove what `last` returned."""
@@ -162,6 +212,11 @@ class Touched:
         here = {"_id.direction": str(direction)}
         stays = {"_id.left": {"$exists": True}}
         self._entries.delete_many({"_id.revision": revision, "$or": [here, stays]})
+
+
+def told_in(detail: Any) -> dict[str, Any]:
+    """Return a detail as a mapping: the digest that a document has may stand alone."""
+    return dict(detail) if isinstance(detail, Mapping) else {"is": detail}
 
 
 def _ids_of(entry: RawBSONDocument, name: str) -> IdList:

@@ -22,6 +22,7 @@ several threads at once, each with a Work of its own.
 def write_batch(work: Work, batch: Batch, write: Write, session: ClientSession) -> int:
     """Write a batch; of one that is left out whole, remember that it was seen."""
     if not batch.is_empty:
+        work.begin_writing()
         return write(work, batch, session)
     if batch.left_out and batch.walk.remembers:
         touch(work, batch, session)

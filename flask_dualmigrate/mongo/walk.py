@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -43,15 +43,17 @@ class Walk:
     query: a filter as `find` takes it. batch_size: documents in a batch at most; None:
     as many as the time of a batch allows. shape: a projection, expressions allowed, for
     Reads.DOCUMENTS; None reads them whole. phase: walks of one operation are numbered
-    in their order. exempt: asides; documents that were put back from them are passed
-    over. workers: how many parts of the `_id` range are walked side by side.
+    in their order. exempt: asides; documents that were put back from them, or refused,
+    are passed over. workers: how many parts of the `_id` range are walked side by side.
     clustered: the collection is stored by `_id`, without an index on it. odd_ids: it
     has `_id`s of the types ODD, which are to be read from the documents.
     until: the last `_id` when the walk began; an app that goes on inserting is not
     followed. document_bytes: the average size of its documents. remembers: its batches
     are in Touched, with their ranges. listed: the `_id`s that the query lists, if many.
     leaves_out: the documents that an undoing of the operation left are passed over
-    (Staying); for Reads.IDS and Reads.DOCUMENTS.
+    (Staying); for Reads.IDS and Reads.DOCUMENTS. on_refused: does in place of the write
+    what is to be done with a document that a unique index refuses; None: the walk
+    fails.
     """
 
     collection: str
@@ -69,6 +71,7 @@ class Walk:
     remembers: bool = False
     leaves_out: bool = False
     listed: Listed | None = None
+    on_refused: Callable[[Work, Batch, ClientSession], None] | None = None
 
     def within(self, place: Mapping[str, Any], *, at_most: int | None = None) -> Walk:
         """Return the walk with what of a long list of `_id`s is in a range.
@@ -104,6 +107,17 @@ class Batch:
     query: Query
     of: Mapping[str, Any] | None = None
     left_out: IdList = NONE
+
+    def without(self, out: Collection[bytes]) -> Batch:
+        """Return a batch that passes over documents, by the keys of their `_id`s."""
+        ids = self.ids.without(out)
+        return dataclasses.replace(
+            self,
+            ids=ids,
+            documents=tuple(doc for doc in self.documents if id_key(doc) not in out),
+            query=both(ids_in(ids), self.walk.query),
+            left_out=IdList.joined([self.left_out, self.ids.only(out)]),
+        )
 
     @property
     def is_empty(self) -> bool:
@@ -197,19 +211,13 @@ def _without_exempt(work: Work, batch: Batch, session: ClientSession) -> Batch:
     if walk.leaves_out:
         out = work.bench.staying.left_out(work.record, batch.ids, session)
     for aside in walk.exempt:
-        query = both(ids_in(batch.ids), {"put_back": {"$exists": True}})
+        decided = [{"put_back": {"$exists": True}}, {"refused": True}]
+        query = both(ids_in(batch.ids), {"$or": decided})
         found = work.db[aside].find(query, {"_id": True}, session=session)
         out |= set(map(id_key, found))
     if not (walk.exempt or out):
         return batch
-    ids = batch.ids.without(out)
-    return dataclasses.replace(
-        batch,
-        ids=ids,
-        documents=tuple(doc for doc in batch.documents if id_key(doc) not in out),
-        query=both(ids_in(ids), walk.query),
-        left_out=batch.ids.only(out),
-    )
+    return batch.without(out)
 
 
 def _last(walk: Walk, found: Element) -> Any:

@@ -105,6 +105,17 @@ class Work:
         record = dataclasses.replace(self.record, before=before)
         self.record = self.bench.store.begin(record, self._session)
 
+    def begin_writing(self) -> None:
+        """Note that documents may be written, without transactions before they are.
+
+        There a batch that fails is written in part, and counted nowhere.
+        """
+        if not self.bench.transactions and "begun" not in self.before:
+            whole = dataclasses.replace(self.record, part=None)
+            self.bench.store.save(whole, {"before.begun": True})
+            before = {**self.before, "begun": True}
+            self.record = dataclasses.replace(self.record, before=before)
+
     def transact(
         self,
         attempt: Callable[[ClientSession], Result],

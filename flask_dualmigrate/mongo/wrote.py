@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
@@ -13,8 +14,9 @@ from pymongo.client_session import ClientSession
 from .id_list import IdList
 from .paths import Expr, FieldPath
 from .ranges import both, ids_in, range_of
-from .raw import Element, field_of, id_key
+from .raw import Element, as_document, field_of, id_key
 from .target import Target
+from .touched import told_in
 from .work import Work
 
 Shape = Mapping[str, Any]
@@ -42,6 +44,34 @@ def digests_of(
     found = work.db[collection].find(query, shape, session=session)
     digests = {id_key(document): digest_of(document) for document in found}
     return [digests.get(key, b"") for key in ids.keys]
+
+
+class Fate(Enum):
+    """What undoing meets: a document as it was written, as before, or neither."""
+
+    WRITTEN = "written"
+    BEFORE = "before"
+    CHANGED = "changed"
+
+
+def fate_of(detail: Any, now: bytes) -> Fate:
+    """Tell a document by its digests; now: as it stands there.
+
+    detail: what Touched has of it: the digest `is` of what was written, alone or with
+    `was`, the one from before; `undoing` where its undoing has begun. Without
+    transactions `is` is missing if the run was killed in the middle of the batch.
+    """
+    told = told_in(detail)
+    written = "is" not in told or now == told["is"]
+    if now == told.get("was") or (told.get("undoing") and not written):
+        return Fate.BEFORE
+    return Fate.WRITTEN if written else Fate.CHANGED
+
+
+def digest_with(_id: Element, value: Element) -> bytes:
+    """Return the digest, as value_shape makes it, of a document that has a value."""
+    fields = _id.named("_id").bytes, value.named("value").bytes
+    return digest_of(RawBSONDocument(as_document(*fields)))
 
 
 def value_shape(value: Expr) -> Shape:

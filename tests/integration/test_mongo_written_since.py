@@ -83,7 +83,12 @@ FIELDS = [
     Case(AddField("t", "e.n", default="x"), DropField("t", "e.n"), "e.n", CHANGED),
     Case(DropField("t", "a"), AddField("t", "a"), "a", "2 documents were", CHANGED),
     Case(RenameField("t", "a", "b"), RenameField("t", "b", "a"), "b"),
-    Case(RenameField("t", "a", "b"), RenameField("t", "b", "a"), "a", OUT),
+    Case(
+        RenameField("t", "a", "b"),
+        RenameField("t", "b", "a"),
+        "a",
+        "1 document of t got another a since",
+    ),
     Case(CopyField("t", "a", "b"), DropField("t", "b"), "b", OUT),
     Case(CopyField("t", "a", "v", overwrite=True), DropField("t", "v"), "v", OUT),
     Case(

@@ -119,7 +119,10 @@ def _try(look: Look[Any], found: Pass, query: Query, told: Told) -> None:
             coming=look.coming,
         )
         told.estimate_s = trial.estimate_s(told.matches.number)
-        tell_trial(look, trial, told)
+        if trial.is_duplicate and "ours" in look.before:
+            told.notes.append(f"{trial.problem}: what it refuses goes aside")
+        else:
+            tell_trial(look, trial, told)
 
 
 def _refused(look: Look[Any], kind: str, query: Query, field: str) -> list[Failing]:
@@ -207,21 +210,27 @@ def _drop_field(look: Look[DropField]) -> Pass:
 def _rename_field(look: Look[RenameField]) -> Pass:
     operation = look.operation
     old, new = FieldPath(operation.field), FieldPath(operation.new_name)
+    there = having_both(old, new)
+    goes_aside = f"another {new.text} already: {old.text} goes aside"
     return Pass(
         with_room(old, new, overwrite=operation.overwrite),
         _updates(move(old, new)),
-        refused=("collision", having_both(old, new), new.text),
+        refused=None if look.work.is_downgrade else ("collision", there, new.text),
+        unfit=(there, goes_aside) if "ours" in look.before else None,
     )
 
 
 def _copy_field(look: Look[CopyField]) -> Pass:
     operation = look.operation
     source, target = FieldPath(operation.field), FieldPath(operation.target)
+    there = having_both(source, target)
+    keeps_it = (there, f"another {target.text} already: it stays")
+    leaves = look.work.is_downgrade and not operation.overwrite
     return Pass(
         with_room(source, target, overwrite=operation.overwrite),
         _updates(target.set_to(source.value)),
-        refused=("collision", having_both(source, target), target.text),
-        unfit=_unfit(target),
+        refused=None if look.work.is_downgrade else ("collision", there, target.text),
+        unfit=keeps_it if leaves else _unfit(target),
     )
 
 

@@ -52,7 +52,8 @@ Write = Callable[[Collection[RawBSONDocument], Query, ClientSession], object]
 class Trial:
     """How a sample went.
 
-    seconds: for one document. problem: why the batch would fail. refused: why a
+    seconds: for one document. problem: why the batch would fail; is_duplicate: it is a
+    key of a unique index. refused: why a
     validator would refuse it that the script sets before. note: why there is no
     estimate.
     """
@@ -61,6 +62,7 @@ class Trial:
     problem: str | None = None
     refused: str | None = None
     note: str | None = None
+    is_duplicate: bool = False
 
     def estimate_s(self, documents: int) -> float | None:
         return None if self.seconds is None else documents * self.seconds
@@ -157,7 +159,8 @@ def on_trial(
 def _refused(error: PyMongoError) -> Trial:
     if code_of(error) == DUPLICATE_KEY:
         twice = duplicate_of(error)
-        return Trial(problem=f"A unique index refuses a second document with {twice}")
+        problem = f"A unique index refuses a second document with {twice}"
+        return Trial(problem=problem, is_duplicate=True)
     if code_of(error) == DOCUMENT_INVALID:
         return Trial(problem=f"The validator refuses {invalid_document_of(error)}")
     if error.timeout:
