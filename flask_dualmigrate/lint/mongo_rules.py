@@ -307,7 +307,7 @@ _LONGEST_NAMESPACE = 255
 _ROOM_FOR_DATABASE = 64
 
 
-@rule("DM212", "a name that makes trouble")
+@rule("DM212", "a name that causes trouble")
 def names(view: MongoView) -> Advices:
     """mongosh, drivers and tools stumble over it, or MongoDB refuses it."""
     for said in view.said:
