@@ -8,11 +8,13 @@ nursery itself: it reads one request a line, and answers each with a line.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -31,6 +33,7 @@ from pymongo import monitoring
 from flask_dualmigrate import DualMigrate
 from flask_dualmigrate.crashpoints import CRASH_AT, CRASH_LOG
 from flask_dualmigrate.mongo import watchdog
+from tests.support import warm_server
 
 from .crash_writes import mark_writes
 
@@ -69,6 +72,7 @@ class Nursery:
 
     def __init__(self) -> None:
         self._one_at_a_time = threading.Lock()
+        self._python: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             cwd=_ROOT,
@@ -92,6 +96,18 @@ class Nursery:
         fields = (list(words), str(folder), str(output), str(errors))
         return int(self._ask({"flask": fields}))
 
+    def python(self) -> list[str]:
+        """Return the words to begin a command with, in place of `python`.
+
+        A command that begins so, in a shell too, is forked off a warm process.
+        """
+        if not self._python:
+            self._folder = tempfile.TemporaryDirectory(prefix="warm-")
+            address = f"{self._folder.name}/socket"
+            self._ask({"listen": address})
+            self._python = warm_server.words_of(address)
+        return self._python
+
     def wait(self, pid: int, *, timeout_s: float) -> int | None:
         """Return the exit code of a child, negative for a signal; None: it runs on."""
         answer = self._ask({"wait": pid, "timeout_s": timeout_s})
@@ -103,6 +119,8 @@ class Nursery:
         self._process.stdin.close()
         self._process.wait(30)
         self._process.stdout.close()
+        if self._python:
+            self._folder.cleanup()
 
     def _ask(self, request: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
@@ -114,12 +132,16 @@ class Nursery:
 
 
 def _serve() -> None:
+    gc.freeze()  # What children share with us stays shared.
     for line in sys.stdin:
         request = json.loads(line)
         if "start" in request:
             answer: int | None = _fork(request["start"])
         elif "flask" in request:
             answer = _fork_flask(*request["flask"])
+        elif "listen" in request:
+            warm_server.listen(request["listen"])
+            answer = None
         else:
             answer = _wait(request["wait"], request["timeout_s"])
         print(json.dumps(answer), flush=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from flask_dualmigrate import init
 
 from .bad_input import NO_MONGO, NO_POSTGRES, SECRET, Bench, offline_bench
 from .bad_servers import OWNER, Live
+from .crash_process import Nursery
 from .test_bad_input_running import APP
 from .test_bad_input_tree import both
 
@@ -29,12 +31,26 @@ pytestmark = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full
 
 
 def flask(
-    folder: Path, command: str, urls: Mapping[str, str] | None = None, **more: str
+    nursery: Nursery,
+    folder: Path,
+    command: str,
+    urls: Mapping[str, str] | None = None,
+    **more: str,
 ) -> SimpleNamespace:
-    """Run a line of a shell, in which `flask db-migrate` is `$F`."""
+    """Run a line of a shell, in which `flask db-migrate` is `$F`.
+
+    It is `$COLD` where Python itself is to look at its environment as it starts.
+    """
     (folder / "app.py").write_text(APP)
     urls = urls or {"DATABASE_URL": NO_POSTGRES, "MONGO_URI": NO_MONGO}
-    env = {**os.environ, **urls, "F": f"{sys.executable} -m flask db-migrate", **more}
+    python = shlex.join(nursery.python())
+    env = {
+        **os.environ,
+        **urls,
+        "F": f"{python} -m flask db-migrate",
+        "COLD": f"{sys.executable} -m flask db-migrate",
+        **more,
+    }
     line = ["bash", "-c", f"set -o pipefail; {command}"]
     done = subprocess.run(line, cwd=folder, env=env, capture_output=True, timeout=60)
     stdout, stderr = done.stdout.decode("latin-1"), done.stderr.decode()
@@ -67,7 +83,7 @@ ROWS = {
     "stdout-read-no-more": ("$F history | true", 1, ""),
     "stderr-full": ("$F show zzzz 2>/dev/full", 2, ""),
     "locale-c": (
-        "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $F revision -m größer",
+        "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $COLD revision -m größer",
         2,
         "say LC_ALL=C.UTF-8 if it is a letter",
     ),
@@ -84,10 +100,10 @@ ROWS = {
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_output_that_goes_nowhere_ends_in_one_line(
-    row: tuple[str, int, str], bench: Bench
+    row: tuple[str, int, str], bench: Bench, nursery: Nursery
 ) -> None:
     command, code, says = row
-    done = flask(bench.root.parent, command)
+    done = flask(nursery, bench.root.parent, command)
     assert done.exit_code == code, done
     errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     assert len(errors) == bool(says), done
@@ -103,9 +119,11 @@ LIVE = {
 
 
 @pytest.mark.parametrize("row", LIVE.values(), ids=LIVE)
-def test_a_run_that_nobody_hears_goes_on(row: tuple[str, int], live: Live) -> None:
+def test_a_run_that_nobody_hears_goes_on(
+    row: tuple[str, int], live: Live, nursery: Nursery
+) -> None:
     command, code = row
-    done = flask(live.root, command, urls_of(live))
+    done = flask(nursery, live.root, command, urls_of(live))
     assert done.exit_code == code, done
     assert live.bench.cli("repair").exit_code == 0
     assert live.bench.cli("current").stdout.count("c3c3 (head)") == 2
@@ -114,10 +132,12 @@ def test_a_run_that_nobody_hears_goes_on(row: tuple[str, int], live: Live) -> No
 @pytest.mark.parametrize("encoding", ["latin-1", "cp437", "ascii", "utf-16"])
 @pytest.mark.parametrize("way", ["text", "json"])
 def test_a_message_that_an_encoding_has_not_is_written_in_escapes(
-    encoding: str, way: str, bench: Bench
+    encoding: str, way: str, bench: Bench, nursery: Nursery
 ) -> None:
     option = "--json" if way == "json" else ""
-    done = flask(bench.root.parent, f"$F history {option}", PYTHONIOENCODING=encoding)
+    done = flask(
+        nursery, bench.root.parent, f"$F history {option}", PYTHONIOENCODING=encoding
+    )
     assert done.exit_code == 0, done
     if way == "json" and encoding != "utf-16":
         raw = done.stdout.encode("latin-1")
@@ -130,10 +150,10 @@ def test_a_message_that_an_encoding_has_not_is_written_in_escapes(
     ["history", "show zzzz", "upgrade --yes", "lint", "check", "init", "heads"],
 )
 def test_stdout_is_json_whatever_the_app_and_the_scripts_print(
-    words: str, bench: Bench
+    words: str, bench: Bench, nursery: Nursery
 ) -> None:
     for name in ("upgrade(", "downgrade("):
         both(f"def {name}", f"print('from a script')\ndef {name}")(bench)
-    done = flask(bench.root.parent, f"$F {words} --json", MODELS=NOISE)
+    done = flask(nursery, bench.root.parent, f"$F {words} --json", MODELS=NOISE)
     assert isinstance(json.loads(done.stdout), dict), done
     assert "from the app" in done.stderr

@@ -30,6 +30,7 @@ from .bad_input import (
     tree_image,
 )
 from .bad_servers import Live
+from .crash_process import Nursery
 
 UP, DOWN = ("upgrade", "--yes"), ("downgrade", "base", "--yes")
 AUTOCOMMIT = "with op.get_context().autocommit_block():\n    "
@@ -247,13 +248,13 @@ exec(os.environ.get("MODELS", ""))
 
 
 def flask(
-    folder: Path, *words: str, wait_s: float = 60, **more: Any
+    nursery: Nursery, folder: Path, *words: str, wait_s: float = 60, **more: Any
 ) -> SimpleNamespace:
     """Run a command in a process of its own; its arguments hold no password."""
     (folder / "app.py").write_text(APP)
     urls = {"DATABASE_URL": NO_POSTGRES, "MONGO_URI": NO_MONGO}
     env = {**os.environ, **urls, **more.pop("env", {})}
-    command = [sys.executable, "-m", "flask", "db-migrate", *words]
+    command = [*nursery.python(), "-m", "flask", "db-migrate", *words]
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -280,13 +281,16 @@ def bench(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Bench]:
         yield bench
 
 
-def test_a_disk_that_fills_up_leaves_the_tree_as_it_was(bench: Bench) -> None:
+def test_a_disk_that_fills_up_leaves_the_tree_as_it_was(
+    bench: Bench, nursery: Nursery
+) -> None:
     before = tree_image(bench.root)
     row = Row(
         "disk", ("revision", "-m", "x"), ("File too large", "Nothing was written")
     )
     limit = (200, 200)  # bytes a file: less than a script has
     done = flask(
+        nursery,
         bench.root.parent,
         *row.words,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
@@ -301,9 +305,11 @@ def test_a_disk_that_fills_up_leaves_the_tree_as_it_was(bench: Bench) -> None:
     ["import no_such_module", "class A(:", "1/0", "raise SystemExit(5)"],
     ids=["import", "syntax", "raises", "exits"],
 )
-def test_models_that_do_not_import_end_the_command(models: str, bench: Bench) -> None:
+def test_models_that_do_not_import_end_the_command(
+    models: str, bench: Bench, nursery: Nursery
+) -> None:
     before = tree_image(bench.root)
-    done = flask(bench.root.parent, "upgrade", "--yes", env={"MODELS": models})
+    done = flask(nursery, bench.root.parent, "upgrade", "--yes", env={"MODELS": models})
     assert done.exit_code not in (0, 4)
     assert tree_image(bench.root) == before
 
@@ -374,7 +380,7 @@ def _never_answers() -> int:
 
 @pytest.mark.parametrize("stdin", ["closed", "silent", "empty"])
 def test_without_a_terminal_nothing_is_asked_and_nothing_hangs(
-    stdin: str, live: Live
+    stdin: str, live: Live, nursery: Nursery
 ) -> None:
     assert live.bench.cli(*UP).exit_code == 0
     before = live.bench.image()
@@ -388,7 +394,7 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_hangs(
         "silent": {"stdin": _never_answers()},
         "empty": {"stdin": subprocess.DEVNULL},
     }
-    done = flask(live.root, "downgrade", env=env, wait_s=60, **ways[stdin])
+    done = flask(nursery, live.root, "downgrade", env=env, wait_s=60, **ways[stdin])
     row = Row("ask", ("downgrade",), ("no terminal to ask at", "--yes"))
     check_refusal(done, row, (), {})
     after = live.bench.image()
