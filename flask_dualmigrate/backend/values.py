@@ -115,7 +115,6 @@ class Forecast:
     known. exact: False if these are the server's estimates.
     failing: documents that it would stumble over. problems: why it would fail, a
     sentence each; none where it would not. notes: what else is good to know.
-    estimate_s: seconds, by a sampled batch; None: no estimate.
     plan: how the server would find the documents, such as `IXSCAN _id_`.
     builds: True if it builds an index over what it matches, and writes no document.
     """
@@ -128,7 +127,6 @@ class Forecast:
     failing: tuple[Failing, ...] = ()
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    estimate_s: float | None = None
     plan: str | None = None
     builds: bool = False
 

@@ -61,8 +61,6 @@ def _counts(forecast: Forecast) -> str:
         parts.append(f"{verb} {about}{_documents(forecast.matches)}")
     if forecast.writes is not None and forecast.writes != forecast.matches:
         parts.append(f"writes {_documents(forecast.writes)}")
-    if forecast.estimate_s is not None:
-        parts.append(f"takes {_about(forecast.estimate_s)}")
     if forecast.plan:
         parts.append(f"by {forecast.plan}")
     return ", ".join(parts)
@@ -70,13 +68,3 @@ def _counts(forecast: Forecast) -> str:
 
 def _documents(count: int) -> str:
     return "1 document" if count == 1 else f"{count:,} documents"
-
-
-def _about(seconds: float) -> str:
-    if seconds < 1:
-        return "under 1 s"
-    if seconds < 120:
-        return f"about {round(seconds)} s"
-    if seconds < 7200:
-        return f"about {round(seconds / 60)} min"
-    return f"about {round(seconds / 3600)} h"

@@ -14,7 +14,7 @@ from ..text import storable, storable_lines
 
 Doc = dict[str, Any]
 
-_KEPT_ATTEMPTS = 50
+KEPT_ATTEMPTS = 50
 UNDOING = "undoing"
 """A field that entries have since a run writes down that it begins to undo."""
 UNSTAMPED = {
@@ -103,7 +103,7 @@ def ending(
         "notes": {"$literal": storable_lines(notes)},
     }
     attempts = {"$concatArrays": [_history(), [attempt]]}
-    kept = {"$slice": [attempts, -_KEPT_ATTEMPTS]}
+    kept = {"$slice": [attempts, -KEPT_ATTEMPTS]}
     return [{"$set": {**fields, "history": kept}}]
 
 

@@ -19,7 +19,7 @@ from .limit import takes_its_time
 from .losses import loss_of
 from .scripts import MongoScripts
 from .selection import extent_of
-from .survey import count_documents, field_facts, field_values
+from .survey import count_documents, count_in, field_facts, field_values
 from .views import collection_info, exact_view
 
 
@@ -59,16 +59,13 @@ class MongoData:
         with driver_errors("count documents"):
             if collection_info(self._db, name) is None:
                 return None
-            documents = exact_view(self._db)[name]
-            if not limit:
-                return documents.count_documents({})
-            return documents.count_documents({}, limit=limit)
+            return count_in(exact_view(self._db), name, limit)
 
     @takes_its_time
     def survey(self, only: Extent | None) -> Counts:
         names = None if only is None else {item.name for item in only.items}
         with driver_errors("count documents"):
-            return count_documents(self._db, only=names)
+            return count_documents(exact_view(self._db), only=names)
 
     @takes_its_time
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:

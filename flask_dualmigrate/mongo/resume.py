@@ -152,25 +152,11 @@ def operation_of(record: StepRecord, operations: Sequence[Operation]) -> Operati
         operation = operations[record.step]
         if _same_subject(record, operation):
             return operation
-        if record.fingerprint == operation.fingerprint():
-            raise _of_a_script(record)
     raise IntegrityError(
         f"Step {record.step} of revision {record.revision} ({record.verb}) was changed "
         "in the script after it was begun, so it cannot be undone",
         where=f"revision {record.revision}, step {record.step}",
         hint="Put the operation back as it was, and run it again.",
-    )
-
-
-def _of_a_script(record: StepRecord) -> IntegrityError:
-    """A script for mongosh calls its steps unsafe, and keeps less to undo them by."""
-    return IntegrityError(
-        f"Step {record.step} of revision {record.revision} ({record.verb}) was begun "
-        "by a script for mongosh, so it cannot be undone half-way",
-        where=f"revision {record.revision}, step {record.step}",
-        hint="Run the script to its end, or carry on with: flask db-migrate repair "
-        f"{record.revision} --step {record.step} --retry; then flask db-migrate "
-        f"{record.direction}, and go back from there.",
     )
 
 

@@ -254,6 +254,10 @@ class OperationRunner:
         )
         return Work(self._bench, draft, session)
 
+    def aside_name(self, revision: str, label: str) -> str:
+        """Return the name that is tried first for an aside; see Asides.first_name."""
+        return self._bench.asides.first_name(revision, label)
+
     @contextmanager
     def _claimed(self) -> Iterator[ClientSession]:
         """Shut out the runs before this one; the session is for all transactions."""

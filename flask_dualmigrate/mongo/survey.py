@@ -20,10 +20,17 @@ def count_documents(db: Database[Any], *, only: Collection[str] | None) -> Count
     """Count the documents of the app's collections, exactly; only: of these, if any."""
     names = db.list_collection_names(filter={"type": {"$ne": "view"}})
     return {
-        name: db[name].count_documents({})
+        name: count_in(db, name)
         for name in sorted(names)
         if not name.startswith(OURS) and (only is None or name in only)
     }
+
+
+def count_in(db: Database[Any], name: str, limit: int = 0) -> int:
+    """Count the documents of a collection one by one. limit: stop there; 0: nowhere."""
+    if not limit:
+        return db[name].count_documents({})
+    return db[name].count_documents({}, limit=limit)
 
 
 def field_values(

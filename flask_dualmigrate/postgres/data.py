@@ -17,7 +17,7 @@ from .errors import driver_errors
 from .journal import PostgresJournal
 from .losses import loss_of
 from .scripts import PostgresScripts
-from .survey import column_facts, column_values, count_rows
+from .survey import column_facts, column_values, count_in, count_rows
 
 
 class PostgresData:
@@ -51,14 +51,10 @@ class PostgresData:
 
     def count(self, name: str, limit: int) -> int | None:
         table = self._metadata.tables[name]
-        rows = sa.select(sa.literal(1)).select_from(table)
-        if limit:
-            rows = rows.limit(limit)
-        query = sa.select(sa.func.count()).select_from(rows.subquery())
         with driver_errors("count rows"), self.engine.connect() as connection:
             if not sa.inspect(connection).has_table(table.name, schema=table.schema):
                 return None
-            return int(connection.execute(query).scalar_one())
+            return count_in(connection, table, limit)
 
     def survey(self, only: Extent | None) -> Counts:
         tables = self._metadata.tables.values()

@@ -40,10 +40,18 @@ def count_rows(
                 wanted is not None and (schema or default, name) not in wanted
             ):
                 continue
-            table = sa.table(name, schema=schema)
-            query = sa.select(sa.func.count()).select_from(table)
-            found[full] = int(connection.execute(query).scalar_one())
+            found[full] = count_in(connection, sa.table(name, schema=schema))
     return found
+
+
+def count_in(connection: sa.Connection, table: sa.FromClause, limit: int = 0) -> int:
+    """Count the rows of a table one by one. limit: stop there; 0: nowhere."""
+    rows: sa.FromClause = table
+    if limit:
+        some = sa.select(sa.literal(1)).select_from(table).limit(limit)
+        rows = some.subquery()
+    query = sa.select(sa.func.count()).select_from(rows)
+    return int(connection.execute(query).scalar_one())
 
 
 def column_values(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from bson import Timestamp
 from flask import Flask
+from pymongo import MongoClient, monitoring
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
@@ -25,6 +26,7 @@ from flask_dualmigrate.ops import (
     CopyField,
     CreateCollection,
     CreateIndex,
+    Delete,
     DropCollection,
     DropField,
     DropIndex,
@@ -301,7 +303,7 @@ def test_a_count_that_takes_too_long_is_the_servers_estimate(
     forecast = one(mongo_db, Update("item", slow, {"$set": {"a": 1}}))
     assert (forecast.matches, forecast.exact) == (50, False)
     assert forecast.notes[0].startswith("more than could be counted in 0.2 s: about 50")
-    assert "no estimate" in forecast.notes[1]
+    assert "a sample took more than" in forecast.notes[1]
 
 
 def test_what_the_server_refuses_is_a_problem(mongo_db: Db) -> None:
@@ -338,7 +340,6 @@ def cli(app: Flask, *words: str) -> Any:
 def test_a_dry_run_that_finds_a_problem_ends_with_3(failing: Tree, app: Flask) -> None:
     said = cli(app, "upgrade", "--dry-run")
     assert said.exit_code == 3
-    assert "       matches 1 document, takes" not in said.stdout
     assert "FAILS: 1 document of item has a p that cannot become" in said.stdout
     assert "1 problem would make the upgrade fail." in said.stdout
     assert cli(app, "upgrade").exit_code == 1
@@ -361,18 +362,51 @@ def test_a_dry_run_without_a_problem_ends_with_0(
     mongo_db.item.insert_many({"_id": n, "p": str(n)} for n in range(3, 10))
     said = cli(app, "upgrade", "--dry-run")
     assert said.exit_code == 0, said.output
-    assert "matches 8 documents, takes under 1 s, by IXSCAN _id_" in said.stdout
+    assert "matches 8 documents, by IXSCAN _id_" in said.stdout
 
 
-@pytest.mark.slow
-def test_the_estimate_is_of_the_size_of_what_the_run_takes(mongo_db: Db) -> None:
-    mongo_db.item.insert_many({"_id": n, "p": str(n)} for n in range(100_000))
-    operation = ConvertField("item", "p", to="int")
-    forecast = one(mongo_db, operation)
-    (result,) = run(mongo_db, operation).steps
-    assert forecast.writes == result.documents == 100_000
-    assert forecast.estimate_s is not None
-    assert 0.5 < forecast.estimate_s < 120
+def test_a_key_that_a_document_has_which_is_not_written_is_told(mongo_db: Db) -> None:
+    mongo_db.item.create_index("a.u", unique=True)
+    mongo_db.item.insert_many([{"_id": 1, "a": {"u": 1}}, {"_id": 2, "a": {"u": 2}}])
+    setting = Update("item", {"_id": 1}, {"$set": {"a.u": 2}})
+    (problem,) = one(mongo_db, setting).problems
+    assert problem == "A unique index refuses a second document with {'a.u': 2}"
+    insert = Insert("item", ({"a": {"u": 1}},))
+    (problem,) = one(mongo_db, insert).problems
+    assert problem == "A unique index refuses a second document with {'a.u': 1}"
+
+
+def test_a_dry_run_sends_no_write_to_the_collections_of_the_app(
+    mongo_db: Db, mongo_url: str
+) -> None:
+    mongo_db.item.insert_many({"_id": n, "p": str(n)} for n in range(3))
+    wrote = WritesTo()
+    with MongoClient[Any](mongo_url, event_listeners=[wrote]) as client:
+        told = foretell(
+            client.get_database(mongo_db.name),
+            ConvertField("item", "p", to="int"),
+            Update("item", {}, {"$set": {"a": 1}}),
+            Insert("item", ({"_id": 9},)),
+            Delete("item", {}),
+        )
+    assert [each.problems for each in told] == [()] * 4
+    assert wrote.collections
+    assert "item" not in wrote.collections
+
+
+class WritesTo(monitoring.CommandListener):
+    """Collects the collections that documents are written to."""
+
+    def __init__(self) -> None:
+        self.collections: set[str] = set()
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if event.command_name in ("insert", "update", "delete", "findAndModify"):
+            self.collections.add(event.command[event.command_name])
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
 
 
 def test_dropping_an_index_that_is_not_there_is_told(mongo_db: Db) -> None:

@@ -1,4 +1,4 @@
-"""`--mongosh` as a command: its guard, its lock, carrying on, and what follows it."""
+"""`--mongosh` as a command: its guard, its lock, its journal, and what follows it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from flask import Flask
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from flask_dualmigrate import current, downgrade, init, repair, upgrade
-from flask_dualmigrate.errors import IntegrityError
+from flask_dualmigrate import check, current, downgrade, init, upgrade
 from flask_dualmigrate.results import RunResult
 from flask_dualmigrate.revision import BackendName
 
@@ -111,8 +110,9 @@ def journal(db: Db) -> list[dict[str, Any]]:
     found = list(db["_migrations"].find().sort("_id"))
     for entry in found:
         for part in (entry, *entry["history"]):
-            for name in ("by", "host", "started_at", "finished_at", "duration_ms"):
+            for name in ("by", "host", "started_at", "finished_at"):
                 assert part.pop(name) is not None, name
+            part.pop("duration_ms")  # a script does not measure it
         entry.pop("token", None)  # a script for mongosh has none
         assert entry.pop("applied_at")
         # Alone, a side waits for nobody in the end.
@@ -136,6 +136,7 @@ def test_a_normal_upgrade_has_nothing_left_to_do_and_a_downgrade_takes_it_back(
     ran(run(printed(offline, "upgrade", "--mongosh", "r1:head")))
     with app.app_context():
         assert current(backend="mongo").at_head
+        assert check(backend="mongo").ok
         done = upgrade(backend="mongo")
         assert isinstance(done, RunResult)
         assert done.steps == ()
@@ -147,15 +148,15 @@ def test_mongosh_takes_back_what_a_normal_upgrade_did(
     offline: Flask, run: RunScript, app: Flask, mongo_db: Db
 ) -> None:
     with app.app_context():
-        upgrade(revision="r1", backend="mongo")
+        upgrade(revision="r2", backend="mongo")
         before = image(mongo_db)
         upgrade(backend="mongo")
         # Without a range the state is read from the database.
-        script = printed(app, "downgrade", "--mongosh", "r1", "--backend", "mongo")
+        script = printed(app, "downgrade", "--mongosh", "r2", "--backend", "mongo")
     ran(run(script))
     assert image(mongo_db) == before
     entries = {e["_id"]: e["status"] for e in mongo_db["_migrations"].find()}
-    assert entries == {"r1": "applied", "r2": "rolled_back", "r3": "rolled_back"}
+    assert entries == {"r1": "applied", "r2": "applied", "r3": "rolled_back"}
 
 
 def test_it_refuses_a_database_in_another_state(
@@ -166,9 +167,8 @@ def test_it_refuses_a_database_in_another_state(
     before = image(mongo_db)
     done = run(printed(offline, "upgrade", "--mongosh", "r2:head"))
     assert done.returncode != 0
-    assert "for a database with the revisions [r1, r2]; this one has [r1]" in (
-        done.stdout + done.stderr
-    )
+    told = "This script is for a database with the revisions [r1, r2], none of them"
+    assert told in done.stdout + done.stderr
     assert image(mongo_db) == before
     lock = mongo_db["_migrations_lock"].find_one()
     assert lock is not None
@@ -184,90 +184,48 @@ def test_it_refuses_while_another_holds_the_lock(
     )
     done = run(printed(offline, "upgrade", "--mongosh", "base:head"))
     assert done.returncode != 0
-    assert "Another migration holds the lock: ann@h (pid 7)" in (
-        done.stdout + done.stderr
-    )
+    assert "Another migration holds the lock" in done.stdout + done.stderr
     assert image(mongo_db) == {}
 
 
-def stopped_in_a_batch(script: str, batch: int) -> str:
-    """Return a script that dies in its n-th batch, after the batch's writes."""
-    return in_a_batch(script, batch, 'throw new Error("stopped here")')
-
-
-def in_a_batch(script: str, batch: int, code: str) -> str:
-    """Return a script that runs code in its n-th batch, after the batch's writes."""
-    spot = "    saveCheckpoint(database, checkpoint, ids.length, 1);\n"
-    assert spot in script
-    count = "globalThis.batches = (globalThis.batches || 0) + 1;\n"
-    return script.replace(
-        spot, f"{count}if (globalThis.batches === {batch}) {{ {code} }}\n{spot}"
-    )
-
-
-def test_a_script_that_stopped_carries_on_and_writes_nothing_twice(
-    offline: Flask, run: RunScript, mongo_db: Db, normal: Db
-) -> None:
-    script = printed(offline, "upgrade", "--mongosh", "base:head")
-    done = run(stopped_in_a_batch(script, 2))
-    assert "stopped here" in done.stdout + done.stderr
-    assert mongo_db.item.count_documents({"$expr": {"$ne": ["$n", "$_id"]}}) == 1000
-    ran(run(script))
-    assert image(mongo_db) == image(normal)
-    assert journal(mongo_db) == journal(normal)
-
-
-def test_what_the_app_inserts_behind_an_update_is_updated_once(
-    offline: Flask, run: RunScript, mongo_db: Db
-) -> None:
-    script = printed(offline, "upgrade", "--mongosh", "base:r2")
-    late = 'db.getCollection("item").insertMany([{_id: -7, n: -7}, {_id: 0.5, n: 0.5}])'
-    ran(run(in_a_batch(script, 2, late)))
-    assert mongo_db.item.count_documents({}) == 2502
-    wrong = {"$expr": {"$ne": ["$n", {"$add": ["$_id", 1]}]}}
-    assert list(mongo_db.item.find(wrong)) == []
-    assert mongo_db["_migrations_touched"].count_documents({}) == 0
-
-
-def test_an_id_that_javascript_would_reorder_is_refused_before_it_is_written(
-    offline: Flask, run: RunScript, mongo_db: Db
-) -> None:
-    ran(run(printed(offline, "upgrade", "--mongosh", "base:r1")))
-    mongo_db.item.insert_one({"_id": {"b": 1, "1": 2}, "n": 0})
-    done = run(printed(offline, "upgrade", "--mongosh", "r1:r2"))
-    assert done.returncode != 0
-    assert "which JavaScript cannot keep in its place" in done.stdout + done.stderr
-    found = mongo_db.item.find_one({"_id": {"b": 1, "1": 2}})
-    assert found is not None
-    assert found["n"] == 0
-
-
-def test_half_of_a_step_by_a_script_is_not_undone_but_carried_on(
-    offline: Flask, run: RunScript, app: Flask, mongo_db: Db, normal: Db
-) -> None:
-    script = printed(offline, "upgrade", "--mongosh", "base:head")
-    run(stopped_in_a_batch(script, 2))
-    before = image(mongo_db)
-    with app.app_context():
-        repair(revision="r2", step=0, done=False)
-        with pytest.raises(IntegrityError, match="begun by a script for mongosh"):
-            repair(revision="r2", undo=True)
-        assert image(mongo_db) == before
-        upgrade(backend="mongo")
-    assert image(mongo_db) == image(normal)
-
-
-def test_a_normal_run_does_not_take_up_what_a_script_left_half_done(
+def test_a_script_that_stops_keeps_the_lock_so_that_no_run_starts_on_it(
     offline: Flask, run: RunScript, app: Flask, mongo_db: Db
 ) -> None:
     script = printed(offline, "upgrade", "--mongosh", "base:head")
-    run(stopped_in_a_batch(script, 2))
-    before = image(mongo_db)
+    mongo_db["_aside_r2_item.x"].insert_one({"_id": 3})  # r2 copies to there
+    done = run(script)
+    assert done.returncode != 0
+    assert "_aside_r2_item.x" in done.stdout + done.stderr
+    assert mongo_db.item.count_documents({"x": {"$exists": True}}) == 2500
+    entries = {e["_id"]: e["status"] for e in mongo_db["_migrations"].find()}
+    assert entries == {"r1": "applied"}
     with app.app_context():
-        for verb in ("upgrade", "downgrade"):
-            said = cli(app, verb, "--backend", "mongo", "--yes")
-            assert said.exit_code == 3, said.output
-    assert image(mongo_db) == before
+        said = cli(app, "upgrade", "--backend", "mongo", "--yes", "--wait", "1")
+        assert said.exit_code == 5, said.output
+    again = run(script)
+    assert "Another migration holds the lock" in again.stdout + again.stderr
+    # By hand: what was in the way goes, and the rest of the script follows.
+    mongo_db["_aside_r2_item.x"].drop()
+    rest = script[script.index("// -- 1: drop field item.x") :]
+    ran(run(rest))
+    with app.app_context():
+        assert current(backend="mongo").at_head
+        nothing = upgrade(backend="mongo")
+        assert isinstance(nothing, RunResult)
+        assert nothing.steps == ()
+
+
+def test_the_lock_of_a_script_that_stopped_can_be_freed(
+    offline: Flask, run: RunScript, app: Flask, mongo_db: Db
+) -> None:
+    script = printed(offline, "upgrade", "--mongosh", "base:r1")
+    run(script.replace("// -- 1:", 'throw new Error("stopped");\n// -- 1:'))
+    with app.app_context():
+        said = cli(app, "unlock", "--force", "--yes", "--backend", "mongo")
+    assert said.exit_code == 0, said.output
+    lock = mongo_db["_migrations_lock"].find_one()
+    assert lock is not None
+    assert lock["owner"] is None
 
 
 def test_the_next_upgrade_brings_the_other_side_level(
@@ -283,26 +241,36 @@ def test_the_next_upgrade_brings_the_other_side_level(
     assert sides == {"r1": (postgres,), "r2": (postgres,), "r3": (mongo, postgres)}
 
 
+NO_FORM = "Step 1 of revision r4 ({}) cannot be written as plain statements: "
+
+
 @pytest.mark.parametrize(
-    ("code", "text", "exit_code"),
+    ("code", "text"),
     [
-        ("op.run(print)", "Step 1 of revision r4 (run) is Python", 1),
+        ("op.run(print)", f"{NO_FORM.format('run')}it is a Python function"),
         (
             'op.transform("item", lambda doc: doc)',
-            "Step 1 of revision r4 (transform) is Python",
-            1,
+            f"{NO_FORM.format('transform')}it calls a Python function",
         ),
-        ('op.todo("write it")', "Revision r4 has a todo left: write it", 2),
+        (
+            'op.convert_field("item", "x", to="int")',
+            f"{NO_FORM.format('convert_field')}it has to count first",
+        ),
+        (
+            'op.update("item", {}, {"$set": {"v": {"b": 1, "1": 2}}})',
+            f"{NO_FORM.format('update')}A document with the fields b, 1",
+        ),
+        ('op.todo("write it")', "Revision r4 has a todo left: write it"),
     ],
-    ids=["run", "transform", "todo"],
+    ids=["run", "transform", "convert_field", "reordered", "todo"],
 )
-def test_what_is_no_javascript_is_refused_before_anything_is_printed(
-    offline: Flask, three: Tree, code: str, text: str, exit_code: int
+def test_what_has_no_plain_form_is_refused_before_anything_is_printed(
+    offline: Flask, three: Tree, code: str, text: str
 ) -> None:
     three.add("r4", mongo=f'op.create_collection("made")\n{code}')
     init()
     said = cli(offline, "upgrade", "--mongosh", "base:head")
-    assert said.exit_code == exit_code
+    assert said.exit_code == 2
     assert said.stdout == ""
     assert text in said.stderr
 

@@ -75,21 +75,19 @@ ASIDE = Aside(
     needed=False,
 )
 FORECASTS = (
-    Forecast(0, "one", 12_000, 12_000, estimate_s=12.4, plan="IXSCAN _id_"),
+    Forecast(0, "one", 12_000, 12_000, plan="IXSCAN _id_"),
     Forecast(
         1,
         "two",
         1,
         0,
         exact=False,
-        estimate_s=0.2,
         notes=("more than could be counted",),
     ),
     Forecast(
         2,
         "three",
         writes=2,
-        estimate_s=290.0,
         problems=("3 documents share one key",),
     ),
     Forecast(3, "four", 5, builds=True),
@@ -194,12 +192,12 @@ TEXTS = [
         "-- upgrade ab12  add status\n"
         "   MongoDB:\n"
         "     one\n"
-        "       matches 12,000 documents, takes about 12 s, by IXSCAN _id_\n"
+        "       matches 12,000 documents, by IXSCAN _id_\n"
         "     two\n"
-        "       matches about 1 document, writes 0 documents, takes under 1 s\n"
+        "       matches about 1 document, writes 0 documents\n"
         "       more than could be counted\n"
         "     three\n"
-        "       writes 2 documents, takes about 5 min\n"
+        "       writes 2 documents\n"
         "       FAILS: 3 documents share one key\n"
         "     four\n"
         "       builds over 5 documents\n"

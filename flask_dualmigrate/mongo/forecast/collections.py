@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from bson import ObjectId
-from pymongo.client_session import ClientSession
 
 from ...backend import Failing
 from ...errors import OperationError
@@ -26,7 +25,7 @@ from ..special import Info, refuse_renaming
 from ..transactions import supports_transactions
 from ..views import collection_info
 from .look import Look, Told, tell_trial
-from .sample import SIZE, on_trial
+from .sample import SIZE, try_insert
 
 
 def tell_create_collection(look: Look[CreateCollection]) -> Told:
@@ -169,7 +168,10 @@ def tell_insert(look: Look[Insert]) -> Told:
             f"{', '.join(shown)}"
         )
     elif supports_transactions(look.db):
-        _try_insert(look, documents, told)
+        trial = try_insert(
+            look.work, look.collection, documents[:SIZE], coming=look.coming
+        )
+        tell_trial(look, trial, told)
     return told
 
 
@@ -182,20 +184,6 @@ def _tell_kept(look: Look[Insert], told: Told) -> int:
         noun = "document" if kept == 1 else "documents"
         told.notes.append(f"puts back up to {kept} {noun} that the upgrade kept")
     return kept
-
-
-def _try_insert(look: Look[Insert], documents: list[Any], told: Told) -> None:
-    target, coming = look.db[look.collection], look.coming
-
-    def attempt(session: ClientSession) -> int:
-        target.insert_many(documents[:SIZE], session=session)
-        if coming is not None:
-            coming.check([each["_id"] for each in documents[:SIZE]], session)
-        return len(documents[:SIZE])
-
-    trial = on_trial(look.work, attempt)
-    told.estimate_s = trial.estimate_s(len(documents))
-    tell_trial(look, trial, told)
 
 
 def tell_run(look: Look[Run]) -> Told:

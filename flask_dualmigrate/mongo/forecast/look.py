@@ -89,7 +89,6 @@ class Told:
     problems: list[str] = dataclasses.field(default_factory=list)
     lasting: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
-    estimate_s: float | None = None
     plan: str | None = None
     builds: bool = False
 
@@ -106,7 +105,6 @@ class Told:
             failing=tuple(self.failing),
             problems=tuple(dict.fromkeys([*self.lasting, *self.problems])),
             notes=tuple(dict.fromkeys(notes)),
-            estimate_s=self.estimate_s,
             plan=self.plan,
             builds=self.builds,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
@@ -24,28 +24,27 @@ from ...ops import (
 )
 from ..apply_convert import converted, lost, queries
 from ..apply_fields import value_of
-from ..apply_moves import ID_ONLY, having_both, move, with_room
+from ..apply_moves import having_both, move, with_room
 from ..counting import Count, count, how_found, samples
 from ..paths import FieldPath
 from ..putback import NOT_PUT_BACK
 from ..ranges import Query, both, range_of
 from ..transactions import supports_transactions
 from .look import Look, Told, tell_trial
-from .sample import Write, try_batch
+from .sample import NOT_TRIED, Write, try_batch
 
 
 @dataclasses.dataclass(frozen=True)
 class Pass:
     """Which documents an operation passes over, and how it writes them.
 
-    write: None: not to be tried, as it calls the script. shape: what is read of each.
+    write: None: not to be tried, as it calls the script or refuses nothing.
     refused: the kind, the filter and the field of those that it refuses.
     unfit: the filter of those that it leaves out, and what is said of them.
     """
 
     query: Query
     write: Write | None
-    shape: Mapping[str, Any] | None = dataclasses.field(default_factory=lambda: ID_ONLY)
     refused: tuple[str, Query, str] | None = None
     unfit: tuple[Query, str] | None = None
 
@@ -103,26 +102,24 @@ def _left(look: Look[Any], query: Query) -> Query:
 
 def _try(look: Look[Any], found: Pass, query: Query, told: Told) -> None:
     assert told.matches is not None
-    if found.write is None:
-        told.notes.append("no estimate: it calls a function of the script")
-    elif not supports_transactions(look.db):
-        told.notes.append("no estimate: this server has no transactions to sample in")
-    elif told.matches.number:
-        size = getattr(look.operation, "batch_size", None) or 1000
-        trial = try_batch(
-            look.work,
-            look.collection,
-            query,
-            found.write,
-            shape=found.shape,
-            size=size,
-            coming=look.coming,
-        )
-        told.estimate_s = trial.estimate_s(told.matches.number)
-        if trial.is_duplicate and "ours" in look.before:
-            told.notes.append(f"{trial.problem}: what it refuses goes aside")
-        else:
-            tell_trial(look, trial, told)
+    if found.write is None or not told.matches.number:
+        return
+    if not supports_transactions(look.db):
+        told.notes.append(f"{NOT_TRIED}: this server has no transactions")
+        return
+    size = getattr(look.operation, "batch_size", None) or 1000
+    trial = try_batch(
+        look.work,
+        look.collection,
+        query,
+        found.write,
+        size=size,
+        coming=look.coming,
+    )
+    if trial.is_duplicate and "ours" in look.before:
+        told.notes.append(f"{trial.problem}: what it refuses goes aside")
+    else:
+        tell_trial(look, trial, told)
 
 
 def _refused(look: Look[Any], kind: str, query: Query, field: str) -> list[Failing]:
@@ -182,12 +179,6 @@ def _updates(stages: Any) -> Write:
     return write
 
 
-def _deletes(
-    target: Collection[RawBSONDocument], query: Query, session: ClientSession
-) -> object:
-    return target.delete_many(query, session=session)
-
-
 def _add_field(look: Look[AddField]) -> Pass:
     operation, path = look.operation, FieldPath(look.operation.field)
     stages = path.set_to(value_of(operation, look.work))
@@ -203,8 +194,7 @@ def _unfit(path: FieldPath) -> tuple[Query, str] | None:
 
 def _drop_field(look: Look[DropField]) -> Pass:
     path = FieldPath(look.operation.field)
-    shape = {"_id": True, "value": path.value, "at": path.position}
-    return Pass({"$expr": path.present}, _updates([{"$unset": [path.text]}]), shape)
+    return Pass({"$expr": path.present}, _updates([{"$unset": [path.text]}]))
 
 
 def _rename_field(look: Look[RenameField]) -> Pass:
@@ -241,16 +231,14 @@ def _convert_field(look: Look[ConvertField]) -> Pass:
     return Pass(
         to_convert,
         _updates(path.set_to(result)),
-        {"_id": True, "value": path.value, "became": result},
         refused=("conversion", lost(operation, look.work), operation.field),
     )
 
 
 def _update(look: Look[Update]) -> Pass:
     native = look.work.native
-    shape = None if look.operation.keep else ID_ONLY
     write = _updates(native(look.operation.update))
-    return Pass(native(look.operation.filter), write, shape)
+    return Pass(native(look.operation.filter), write)
 
 
 def _transform(look: Look[Transform]) -> Pass:
@@ -258,8 +246,7 @@ def _transform(look: Look[Transform]) -> Pass:
 
 
 def _delete(look: Look[Delete]) -> Pass:
-    shape = None if look.operation.keep else ID_ONLY
-    return Pass(look.work.native(look.operation.filter), _deletes, shape)
+    return Pass(look.work.native(look.operation.filter), None)
 
 
 PASSES: dict[type[Operation], Callable[[Look[Any]], Pass]] = {

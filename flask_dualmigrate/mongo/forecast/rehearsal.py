@@ -77,7 +77,7 @@ FORECASTS: dict[type[Operation], Callable[[Look[Any]], Told]] = {
 class Rehearsal:
     """Foretells the operations of a plan, revision by revision.
 
-    It reads, and tries batches in transactions that it aborts: nothing stays written.
+    It reads, and tries batches on copies of some documents: see sample.py.
     """
 
     def __init__(self, runner: OperationRunner, session: ClientSession) -> None:

@@ -1,10 +1,14 @@
-"""A batch on trial: done in a transaction that is aborted, to see how long it takes."""
+"""A batch on trial: what a validator, an index or the server itself would refuse.
+
+It is written to copies of a few documents, in a collection that is made for it in a
+transaction that is aborted: the documents of the app are read, and never locked.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pymongo
@@ -26,9 +30,12 @@ from ..failures import (
     invalid_document_of,
     reason_of,
 )
+from ..id_list import IdList
 from ..ranges import Query, both, ids_in
-from ..views import DURABLE
+from ..views import DURABLE, collection_info, index_specs
+from ..walk import read_capped
 from ..work import Work
+from .taken import TakenKey, refuse_taken
 from .validators import ComingValidator
 
 _OF_THE_SAMPLE = frozenset({UNAUTHORIZED, 50, 257, 262, 263, 313})
@@ -39,10 +46,15 @@ OperationNotSupportedInTransaction, TransactionTooLargeForCache.
 """
 
 LIMIT_S = 1.0
-"""Seconds that a sample may take: as long, its documents are locked for the app."""
+"""Seconds that a sample may take."""
+
+_COPIED = frozenset({"validator", "validationLevel", "validationAction", "collation"})
+"""Options of a collection that decide on what it takes."""
 
 SIZE = 500
 """Documents in a sample, at most."""
+
+NOT_TRIED = "whether the server takes it was not tried"
 
 Write = Callable[[Collection[RawBSONDocument], Query, ClientSession], object]
 """Writes the documents that a query finds, in the transaction of the session."""
@@ -52,20 +64,15 @@ Write = Callable[[Collection[RawBSONDocument], Query, ClientSession], object]
 class Trial:
     """How a sample went.
 
-    seconds: for one document. problem: why the batch would fail; is_duplicate: it is a
-    key of a unique index. refused: why a
-    validator would refuse it that the script sets before. note: why there is no
-    estimate.
+    problem: why the batch would fail; is_duplicate: it is a key of a unique index.
+    refused: why a validator would refuse it that the script sets before. note: why it
+    was not tried.
     """
 
-    seconds: float | None = None
     problem: str | None = None
     refused: str | None = None
     note: str | None = None
     is_duplicate: bool = False
-
-    def estimate_s(self, documents: int) -> float | None:
-        return None if self.seconds is None else documents * self.seconds
 
 
 def try_batch(
@@ -74,29 +81,95 @@ def try_batch(
     query: Query,
     write: Write,
     *,
-    shape: Mapping[str, Any] | None,
     size: int = SIZE,
     coming: ComingValidator | None = None,
 ) -> Trial:
-    """Read and write one batch; nothing of it stays.
+    """Write to copies of the first documents that a query finds; nothing of it stays.
 
     coming: the validator that the collection has by then.
     """
-    target = work.db[collection]
+    found = work.db[collection].find(query, sort=[("_id", 1)], limit=min(size, SIZE))
+    try:
+        with pymongo.timeout(LIMIT_S):
+            documents = read_capped(found)
+    except PyMongoError as error:
+        return _refused(error)
+    ids = IdList.of(documents)
 
-    def attempt(session: ClientSession) -> int:
-        found = target.find(
-            query, shape, sort=[("_id", 1)], limit=min(size, SIZE), session=session
-        )
-        ids = [document["_id"] for document in found]
-        before = coming.misfits(ids, session) if coming and ids else []
-        if ids:
-            write(target, both(ids_in(ids), query), session)
-        if coming and ids:
-            coming.check(ids, session, before=before)
-        return len(ids)
+    def attempt(copy: Collection[RawBSONDocument], session: ClientSession) -> None:
+        with _copying():
+            copy.insert_many(
+                documents, bypass_document_validation=True, session=session
+            )
+        there = _as_copied(coming, copy)
+        before = there.misfits(ids, session) if there else []
+        write(copy, both(ids_in(ids), query), session)
+        if there:
+            there.check(ids, session, before=before)
 
-    return on_trial(work, attempt)
+    return _on_copy(work, collection, attempt, ids=ids) if documents else Trial()
+
+
+def try_insert(
+    work: Work,
+    collection: str,
+    documents: Sequence[Mapping[str, Any]],
+    *,
+    coming: ComingValidator | None = None,
+) -> Trial:
+    """Insert documents into an empty copy of a collection; nothing of it stays."""
+    ids = [document["_id"] for document in documents]
+
+    def attempt(copy: Collection[RawBSONDocument], session: ClientSession) -> None:
+        copy.insert_many(documents, session=session)  # type: ignore[arg-type]
+        there = _as_copied(coming, copy)
+        if there:
+            there.check(ids, session)
+
+    return _on_copy(work, collection, attempt, ids=ids)
+
+
+def _as_copied(
+    coming: ComingValidator | None, copy: Collection[RawBSONDocument]
+) -> ComingValidator | None:
+    return coming and dataclasses.replace(coming, collection=copy.name)
+
+
+def _on_copy(
+    work: Work,
+    collection: str,
+    attempt: Callable[[Collection[RawBSONDocument], ClientSession], None],
+    *,
+    ids: Sequence[Any],
+) -> Trial:
+    """Try on a new collection, with the validator and the indexes of another one.
+
+    ids: of the documents that are written, to look for their keys among the others.
+    """
+    info = collection_info(work.db, collection) or {"options": {}}
+    options = {key: info["options"][key] for key in _COPIED & info["options"].keys()}
+    specs = index_specs(work.db, collection)
+    indexes = [
+        {key: value for key, value in spec.items() if key not in ("v", "ns")}
+        for spec in specs.values()
+        if spec["name"] != "_id_" and not spec.get("clustered")
+    ]
+    name = f"_aside_{ObjectId()}"
+    copy = work.db[name]
+
+    def on_it(session: ClientSession) -> None:
+        work.db.command({"create": name, **options}, session=session)
+        if indexes:
+            work.db.command(
+                {"createIndexes": name, "indexes": indexes}, session=session
+            )
+        attempt(copy, session)
+        for spec in indexes:
+            if spec.get("unique"):
+                written = list(copy.find({}, session=session))
+                refuse_taken(work.db[collection], spec, written, ids)
+
+    return on_trial(work, on_it)
 
 
 def try_index(
@@ -114,46 +187,54 @@ def try_index(
     name = f"_aside_{ObjectId()}"
     created = []
 
-    def attempt(session: ClientSession) -> int:
+    def attempt(session: ClientSession) -> None:
         options = {} if collation is None else {"collation": dict(collation)}
         work.db.command({"create": name, **options}, session=session)
         created.append(name)
         work.db.command({"createIndexes": name, "indexes": [spec]}, session=session)
         if documents:
             work.db[name].insert_many(documents, session=session)
-        return 0
 
-    # A transaction that creates a collection cannot read a snapshot.
-    trial = on_trial(work, attempt, read_concern="local")
+    trial = on_trial(work, attempt)
     return trial.problem if created else None
 
 
-def on_trial(
-    work: Work,
-    attempt: Callable[[ClientSession], int],
-    *,
-    read_concern: str = "snapshot",
-) -> Trial:
-    """Call a function in a transaction that is aborted; it returns its documents."""
+class NotCopied(Exception):
+    """What is there could not be copied for a trial, which says nothing of a run."""
+
+
+@contextmanager
+def _copying() -> Iterator[None]:
+    try:
+        yield
+    except OperationFailure as error:
+        raise NotCopied(f"no copy of a sample: {reason_of(error)}") from error
+
+
+def on_trial(work: Work, attempt: Callable[[ClientSession], None]) -> Trial:
+    """Call a function in a transaction that is aborted."""
     client = work.db.client
     with client.start_session(causal_consistency=False) as session:
         session.start_transaction(
-            read_concern=ReadConcern(read_concern),
+            # A transaction that creates a collection cannot read a snapshot.
+            read_concern=ReadConcern("local"),
             write_concern=DURABLE,
             read_preference=ReadPreference.PRIMARY,
         )
-        started = time.monotonic()
         try:
             with pymongo.timeout(LIMIT_S):
-                documents = attempt(session)
+                attempt(session)
         except PyMongoError as error:
             return _refused(error)
+        except NotCopied as error:
+            return Trial(note=f"{NOT_TRIED}: {error}")
+        except TakenKey as error:
+            return Trial(problem=str(error), is_duplicate=True)
         except OperationError as error:
             return Trial(refused=error.what)
         finally:
             session.abort_transaction()
-        took = time.monotonic() - started
-    return Trial(took / documents) if documents else Trial()
+    return Trial()
 
 
 def _refused(error: PyMongoError) -> Trial:
@@ -164,11 +245,11 @@ def _refused(error: PyMongoError) -> Trial:
     if code_of(error) == DOCUMENT_INVALID:
         return Trial(problem=f"The validator refuses {invalid_document_of(error)}")
     if error.timeout:
-        return Trial(note=f"no estimate: a sample took more than {LIMIT_S:g} s")
+        return Trial(note=f"{NOT_TRIED}: a sample took more than {LIMIT_S:g} s")
     reason = reason_of(error)
     if _lasts(error):
         return Trial(problem=f"MongoDB refuses it: {reason}")
-    return Trial(note=f"no estimate: the server refused a sample: {reason}")
+    return Trial(note=f"{NOT_TRIED}: the server refused a sample: {reason}")
 
 
 def _lasts(error: PyMongoError) -> bool:

@@ -40,7 +40,7 @@ _INT32 = range(-(2**31), 2**31)
 
 @dataclasses.dataclass(frozen=True)
 class Raw:
-    """JavaScript as it is: the name of a variable."""
+    """JavaScript as it is: an expression."""
 
     text: str
 
@@ -56,6 +56,23 @@ def literal(value: Any, indent: int = 0) -> str:
     if isinstance(value, list | tuple):
         return _enclosed([literal(item, indent + 2) for item in value], "[]", indent)
     return _scalar(value)
+
+
+def on(collection: str) -> str:
+    return f"db.getCollection({literal(collection)})"
+
+
+def call(target: str, method: str, *arguments: Any, then: str = "") -> str:
+    """Return a statement that calls a method. then: what is called on its result."""
+    inner = [literal(argument, 2) for argument in arguments]
+    line = f"{target}.{method}({', '.join(inner)}){then};"
+    if "\n" not in line and len(line) <= WIDTH:
+        return line
+    flat = [literal(argument) for argument in arguments]
+    if len(flat) == 1:
+        return f"{target}.{method}({flat[0]}){then};"
+    lines = "".join(f"  {each},\n" for each in inner)
+    return f"{target}.{method}(\n{lines}){then};"
 
 
 def _document(document: Mapping[str, Any], indent: int) -> str:

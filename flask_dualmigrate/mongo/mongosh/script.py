@@ -1,33 +1,28 @@
 """`--mongosh`: the MongoDB side of a plan as a script, made without a connection.
 
-The operations are rendered from the expressions that a normal run uses; asides, their
-catalog and the journal get what a normal run writes, so that one can follow it.
+It is a list of plain statements, for a person to read and to run once. It takes the
+lock of a run, refuses another state than it was made for, and writes the entries of the
+journal and of the asides that a run writes, so that a run can follow it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from importlib import resources
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+from uuid import uuid4
 
 from pymongo.client_session import ClientSession
 
-from ...errors import OperationError, ScriptError
+from ...errors import OperationError, UsageError
 from ...ops import Operation
-from ...revision import Direction, Revision, Status, Step
-from ..attempts import beginning, ending
+from ...revision import Direction, Step
+from ...text import own_version
 from ..runner import OperationRunner
-from .bodies import BODIES, INDENT, Body, js
-from .literals import Raw, literal
-
-_TOOK = {"$toInt": {"$subtract": ["$$NOW", "$started_at"]}}
-
-_OF_THE_STEP = ("verb", "kind", "fingerprint", "subject", "group")
-_WRITTEN = ("by", "host", "token", "before")
-"""Of a step's record: what differs from step to step, and what the script fills in."""
+from . import journal
+from .statements import NOT_PLAIN, STATEMENTS, Part, gives_back, kept_by
 
 
 class MongoshScript:
@@ -51,153 +46,130 @@ class MongoshScript:
         self._operations_of = operations_of
         self._checksum_of = checksum_of
         self._verified = verified
-        self._blank: dict[str, Any] = {}
 
     def text(
         self, steps: Sequence[Step], applied: Sequence[str], *, database: str
     ) -> str:
         """Return the script. applied: what the database has before it.
 
-        Raises ScriptError for an operation that has no form in JavaScript.
+        Raises UsageError for an operation that has no plain form.
         """
         if not steps:
             return f"// Nothing to do: {database} stands there already.\n"
-        revisions = [self._revision(step, number) for number, step in enumerate(steps)]
-        plan = {
-            "direction": str(steps[0].direction),
-            "before": sorted(applied),
-            "revisions": [self._facts(step) for step in steps],
-        }
-        return (
-            f"{_header(steps, applied, database)}\n{_prelude()}\n"
-            "// ---- The plan, and what the journal gets. ----\n\n"
-            f"const plan = {literal(plan)};\n\n"
-            f"{_journal(steps[0].direction)}\n"
-            f"const blank = {literal(self._blank)};\n\n"
-            "// ---- The revisions. ----\n\n"
-            "takeLock();\ntry {\n  const done = guard(plan);\n\n"
-            + "\n".join(revisions)
-            + "} finally {\n  releaseLock();\n}\n"
-            'print("Done.");'
-        )
-
-    def _facts(self, step: Step) -> dict[str, Any]:
-        revision = step.revision
-        return {
-            "id": revision.id,
-            "down_revision": list(revision.parents),
-            "description": revision.message,
-            "checksum": self._checksum_of(step),
-        }
-
-    def _revision(self, step: Step, number: int) -> str:
-        revision = step.revision
-        message = " ".join(revision.message.split())
-        lines = [
-            f"  // ==== {step.direction} {revision.id}  {message}",
-            f"  if (done <= {number}) {{",
-            f"    beginRevision(plan, {number});",
+        owner = f"mongosh {uuid4().hex}"
+        operations = [each for step in steps for each in self._operations_of(step)]
+        parts = [
+            _header(steps, applied, database),
+            *journal.begin(owner, steps, applied, operations),
+            *(text for step in steps for text in self._revision(step)),
+            *journal.end(owner),
         ]
-        for index, operation in enumerate(self._operations_of(step)):
-            lines.append(self._step(step, index, operation))
-        if step.direction is Direction.UPGRADE and self._verified(step):
-            lines.append("    // Its verify(db) is Python, and is not run here.")
-        lines += ["    finishRevision();", "  }", ""]
-        return "\n".join(lines)
+        return "\n\n".join(parts)
 
-    def _step(self, step: Step, index: int, operation: Operation) -> str:
-        where = f"revision {step.revision.id}, step {index}: {operation.describe()}"
-        if type(operation) not in BODIES:
-            raise ScriptError(
-                f"Step {index} of revision {step.revision.id} ({operation.verb}) is "
-                "Python, and cannot be written for mongosh",
-                where=where,
-                hint="Print the revisions before and after it (FROM:TO), and run "
-                f"{step.revision.id} itself with: flask db-migrate {step.direction}",
-            )
-        work = self._runner.rehearse(
-            step.revision.id, step.direction, index, operation, self._session
+    def _revision(self, step: Step) -> Iterator[str]:
+        yield _comment(
+            f"==== {step.direction} {step.revision.id}  {step.revision.message}"
         )
+        names = _Names(self._runner, step, self._upgrade_of(step))
+        for index, operation in enumerate(self._operations_of(step)):
+            yield "\n".join(self._step(step, index, operation, names))
+        if step.direction is Direction.UPGRADE and self._verified(step):
+            yield "// Its verify(db) is Python, and is not run here."
+        yield from journal.entry(step, self._checksum_of(step))
+
+    def _upgrade_of(self, step: Step) -> Sequence[Operation]:
+        """Return the operations whose asides a downgrade finds; none for an upgrade."""
+        if step.direction is Direction.UPGRADE:
+            return ()
+        return self._operations_of(
+            dataclasses.replace(step, direction=Direction.UPGRADE)
+        )
+
+    def _step(
+        self, step: Step, index: int, operation: Operation, names: _Names
+    ) -> Iterator[str]:
+        why = NOT_PLAIN.get(operation.verb)
+        if gives_back(operation, self._upgrade_of(step)):
+            why = "it puts back what the upgrade kept aside"
+        if why is not None:
+            raise _no_plain_form(step, index, operation, why)
+        revision = step.revision.id
+        work = self._runner.rehearse(
+            revision, step.direction, index, operation, self._session
+        )
+        part = Part(work, names.aside_of(operation))
+        yield _comment(f"-- {index}: {operation.describe()}")
+        if part.aside:
+            yield _comment(f"What it takes away is kept in {part.aside}.")
         try:
-            body = BODIES[type(operation)](operation, work)
+            yield from STATEMENTS[type(operation)](operation, part)
         except OperationError as error:
-            raise ScriptError(error.what, where=where, hint=error.hint) from error
-        document = work.record.to_document()
-        record = {name: document.pop(name) for name in _OF_THE_STEP}
-        self._blank = {key: document[key] for key in document if key not in _WRITTEN}
-        return _rendered(index, operation.describe(), record, body)
+            raise _no_plain_form(step, index, operation, error.what) from error
 
 
-def _rendered(index: int, text: str, record: dict[str, Any], body: Body) -> str:
-    """Return the call of step() for one operation."""
-    pad, inner = " " * 4, " " * (INDENT - 2)
-    lines = [
-        f"\n{pad}step({index}, {js(text)}, {literal(record, 4)}, {{",
-    ]
-    if body.before or body.found:
-        lines.append(f"{inner}before: () => {{")
-        lines += [f"{inner}  {line}" for line in body.before]
-        found = ", ".join(f"{name}: {code}" for name, code in body.found.items())
-        lines += [f"{inner}  return {{ {found} }};", f"{inner}}},"]
-    uses_found = "kept" if body.found else ""
-    lines.append(f"{inner}work: ({uses_found}) => {{")
-    lines += [f"{inner}  {line}" for line in body.work]
-    lines += [f"{inner}}},", f"{pad}}});"]
-    return "\n".join(lines)
+class _Names:
+    """The names of the asides of one revision: as a run chooses them."""
+
+    def __init__(
+        self, runner: OperationRunner, step: Step, before: Sequence[Operation]
+    ) -> None:
+        self._runner, self._revision = runner, step.revision.id
+        self._taken: set[str] = set()
+        for operation in before:
+            self.aside_of(operation)
+
+    def aside_of(self, operation: Any) -> str:
+        """Return the name of an operation's aside; empty if it keeps nothing."""
+        kept = kept_by(operation)
+        if kept is None:
+            return ""
+        label = ".".join(filter(None, (operation.collection, kept[0])))
+        name, number = self._runner.aside_name(self._revision, label), 1
+        while name in self._taken:
+            number += 1
+            name = self._runner.aside_name(self._revision, f"{label}_{number}")
+        self._taken.add(name)
+        return name
 
 
-def _journal(direction: Direction) -> str:
-    """Return what is written when a revision begins, and when it ends."""
-    (stage,) = beginning(
-        Revision(""),
-        direction,
-        checksum=Raw("revision.checksum"),
-        by=Raw("BY"),
-        host=Raw("HOST"),
+def _no_plain_form(
+    step: Step, index: int, operation: Operation, why: str
+) -> UsageError:
+    revision = step.revision.id
+    return UsageError(
+        f"Step {index} of revision {revision} ({operation.verb}) cannot be written as "
+        f"plain statements: {why}",
+        where=f"revision {revision}, step {index}: {operation.describe()}",
+        hint="Print the revisions before and after it (FROM:TO), and run "
+        f"{revision} itself with: flask db-migrate {step.direction}",
     )
-    own = {
-        "revision": {"$literal": Raw("revision.id")},
-        "down_revision": {"$literal": Raw("revision.down_revision")},
-        "description": {"$literal": Raw("revision.description")},
-    }
-    begun = [{"$set": {**stage["$set"], **own}}]
-    up = direction is Direction.UPGRADE
-    status = Status.APPLIED if up else Status.ROLLED_BACK
-    ended = ending(status, direction=direction, duration_ms=_TOOK)
-    return (
-        f"const begun = (revision) => {literal(begun)};\n\n"
-        f"const ended = {literal(ended)};\n"
-    )
+
+
+_HEADER = """\
+{direction} of MongoDB (database {database}), made by Flask-DualMigrate {version} at \
+{when:%Y-%m-%d %H:%M:%S} UTC.
+Revisions, in this order: {ids}
+For a database that has the revisions: {applied}
+Run it once: mongosh "mongodb://…/{database}" --norc --file FILE
+It stops at the first statement that fails, and keeps the lock, so that no run starts \
+on what is half done. Then run the rest by hand, from that statement to the end. Or \
+take back what was done of its revision, and free the lock: \
+flask db-migrate unlock --force"""
 
 
 def _header(steps: Sequence[Step], applied: Sequence[str], database: str) -> str:
-    direction = str(steps[0].direction)
-    ids = ", ".join(step.revision.id for step in steps)
-    stands = ", ".join(applied) or "none"
-    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    text = (
-        f"{direction.capitalize()} of MongoDB (database {database}), made by "
-        f"Flask-DualMigrate {_version()} at {when}.\n"
-        f"Revisions, in this order: {ids}\n"
-        f"Made for a database that has the revisions: {stands}\n"
-        f'Run it with: mongosh "mongodb://…/{database}" --norc --file FILE\n'
-        "If it stops, run it again: it carries on from the last batch that was written."
+    text = _HEADER.format(
+        direction=str(steps[0].direction).capitalize(),
+        database=database,
+        version=own_version(),
+        when=datetime.now(UTC),
+        ids=", ".join(step.revision.id for step in steps),
+        applied=", ".join(applied) or "none",
     )
-    lines = []
-    for line in text.splitlines():
-        lines += textwrap.wrap(line, 84, break_long_words=False) or [""]
-    return "".join(f"// {line}\n" for line in lines)
+    return "\n".join(map(_comment, text.splitlines()))
 
 
-def _version() -> str:
-    try:
-        return version("Flask-DualMigrate")
-    except PackageNotFoundError:  # from a checkout that is not installed
-        return "(not installed)"
-
-
-def _prelude() -> str:
-    """Return the functions that the steps call, the same in every script."""
-    folder = resources.files(__package__)
-    parts = ("journal.js", "batches.js", "operations.js")
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in parts)
+def _comment(text: str) -> str:
+    """Return a text as comment lines; no character of it can end them."""
+    lines = textwrap.wrap(" ".join(text.split()), 84, break_long_words=False)
+    return "\n".join(f"// {line}" for line in lines)
