@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -81,7 +82,7 @@ class Bench:
     def cli(self, *words: str, stdin: Any = None) -> Result:
         """Run a command; nothing that it says, or starts, holds the canary."""
         self._caplog.clear()
-        with self._caplog.at_level("DEBUG"), started_processes() as started:
+        with all_logged(self._caplog), started_processes() as started:
             args = ["db-migrate", *words]
             result = self.app.test_cli_runner().invoke(args=args, input=stdin)
         for place, text in {
@@ -145,6 +146,29 @@ def tree_image(root: Path) -> dict[str, Any]:
         for path in paths
         if path.name != ".lock"
     }
+
+
+@contextmanager
+def all_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Log all, the drivers' commands too; each record is put into words once.
+
+    Each of pytest's handlers does that again otherwise, which takes longer than all
+    that is tried.
+    """
+
+    def put_into_words(record: logging.LogRecord) -> bool:
+        record.msg, record.args = record.getMessage(), None
+        return True
+
+    with caplog.at_level("DEBUG"):
+        handlers = list(logging.root.handlers)
+        for handler in handlers:
+            handler.addFilter(put_into_words)
+        try:
+            yield
+        finally:
+            for handler in handlers:
+                handler.removeFilter(put_into_words)
 
 
 _watchers: list[list[Any]] = []

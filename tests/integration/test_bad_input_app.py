@@ -18,6 +18,7 @@ from .bad_input import (
     NO_POSTGRES,
     SECRET,
     Row,
+    all_logged,
     check_refusal,
     started_processes,
 )
@@ -220,7 +221,7 @@ def test_an_app_that_does_not_load_is_refused_in_one_line(
     row = Row(app.id, app.words, tuple(app.says))
     variants = ((), ("--json",), ("--debug",)) if app.id != "unknown-word" else ((),)
     for variant in variants:
-        with caplog.at_level("DEBUG"), started_processes() as started:
+        with all_logged(caplog), started_processes() as started:
             result = flask(*app.words, *variant)
         check_refusal(result, row, variant, {"root": str(flask.folder)})
         told = (result.output, repr(result.exception), caplog.text, repr(started))
