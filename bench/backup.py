@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from flask_dualmigrate import backup_create, init
-from flask_dualmigrate.postgres.libpq import libpq_of
-from flask_dualmigrate.postgres.programs import find_program
+from flask_dualmigrate.postgres.backup.libpq import libpq_of
+from flask_dualmigrate.postgres.backup.programs import find_program
 
 from .apps import Urls, a_migrated_app, an_app
 from .backfill import COLLECTION, a_document

@@ -12,9 +12,9 @@ from bson.raw_bson import RawBSONDocument
 
 from flask_dualmigrate import backup_create, init, restore
 from flask_dualmigrate.backups import BackupFolder, layout
-from flask_dualmigrate.mongo.stored import StoredCollections
-from flask_dualmigrate.postgres.libpq import libpq_of
-from flask_dualmigrate.postgres.programs import find_program
+from flask_dualmigrate.mongo.restore.stored import StoredCollections
+from flask_dualmigrate.postgres.backup.libpq import libpq_of
+from flask_dualmigrate.postgres.backup.programs import find_program
 
 from .apps import Parts, Urls, a_migrated_app, an_app
 from .backfill import COLLECTION

@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import UsageError
-from .limits import LONGEST_S, Limits
-from .revision import BackendName
+from .revisions import BackendName
+from .runtime.time_limits import LONGEST_S, Limits
 
 Active = str | Callable[[], str]
 CollectionMap = Mapping[str, str | None] | Callable[[str], str | None]

@@ -15,25 +15,25 @@ from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
 from .backend import State
-from .backing_up import BackupChoice, Backups
 from .backups import Manifest, Scope
 from .config import Config
-from .consistency import require_consistent
 from .errors import DatabaseUnavailable, IntegrityError, UsageError, redact
-from .events import lock_told, run_told, waits_told
-from .executor import UNDECIDED, Executor, StepResult
-from .failure import after_restore, way_back
-from .forerunner import refuse_repetition
-from .graph import RevisionGraph
-from .lock_wait import Waiting
-from .lockfile import read_lock_file
-from .plan import Plan, States, is_pair, make_plan, require_pair, require_target
-from .restoration import OnError
-from .restoring import Restoring, refuse_half_restored
-from .revision import BackendName, Direction, Revision, Step
-from .script import Files, Unrun
+from .revisions import BackendName, Direction, Revision, Step
+from .run.backup import BackupChoice, Backups
+from .run.consistency import require_consistent
+from .run.executor import UNDECIDED, Executor, StepResult
+from .run.failure import after_restore, way_back
+from .run.lock_wait import Waiting
+from .run.on_error import OnError
+from .run.plan import Plan, States, is_pair, make_plan, require_pair, require_target
+from .run.restore import Restoring, refuse_half_restored
+from .run.same_failure import refuse_repetition
+from .run.status import Readiness, make_readiness, refuse_edited
+from .runtime.events import lock_told, run_told, waits_told
 from .sides import Sides
-from .status import Readiness, make_readiness, refuse_edited
+from .tree.directory import Files, Unrun
+from .tree.graph import RevisionGraph
+from .tree.lockfile import read_lock_file
 
 _AGAIN_S = 0.25
 """Seconds between two looks at a database that another run works on."""

@@ -18,15 +18,15 @@ from flask.cli import FlaskGroup
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
-from . import commands
 from .cli import COMMAND, LoadingGroup, make_group
 from .config import Active, CollectionMap, Config, Documents, FieldMap, urls_of
 from .environment import Environment
 from .errors import DualMigrateError, IntegrityError, UsageError, conceal, shown
-from .events import ALEMBIC_STEPS, no_less_than_warnings
 from .health import Probe, make_blueprint
-from .plan import refuse_two_pairs
-from .status import Readiness
+from .run.plan import refuse_two_pairs
+from .run.status import Readiness
+from .runtime.events import ALEMBIC_STEPS, no_less_than_warnings
+from .verbs import run_scripts
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +209,7 @@ class Registered:
         if auto_upgrade == "check":
             _refuse_unready(env.readiness())
         elif not env.at_head():
-            commands.upgrade_unasked(env)
+            run_scripts.upgrade_unasked(env)
 
 
 def _directory(name: str) -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from .errors import DatabaseUnavailable, DualMigrateError, shown
-from .status import Readiness
+from .run.status import Readiness
 
 log = logging.getLogger(__name__)
 

@@ -21,22 +21,22 @@ from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 from pymongo.database import Database
 
-from .autogenerate import Comparison
-from .autogenerate.context import plain_dialect
-from .autogenerate.counterpart_operations import CounterpartOperations
-from .autogenerate.counterparts import counterparts, script_counterparts
-from .autogenerate.naming import Naming
-from .autogenerate.paired import Paired, paired_fields
-from .autogenerate.replayed import against_scripts, made_by_scripts
-from .autogenerate.shapes import CollectionShape, collection_shapes
-from .autogenerate.sql_indexes import compare_sql_indexes
-from .autogenerate.state import Schema
-from .autogenerate.unchecked_enums import has_unchecked_enums
+from .alembic_scripts.hooks import command_options, includes, with_hooks_told
 from .backend import Backend, Progress
 from .backups import BackupStore
 from .config import Config
 from .errors import DatabaseUnavailable, UsageError
-from .hooks import command_options, includes, with_hooks_told
+from .generate import Comparison
+from .generate.alembic.sql_indexes import compare_sql_indexes
+from .generate.mongo.counterpart_indexes import counterparts, script_counterparts
+from .generate.mongo.counterpart_operations import CounterpartOperations
+from .generate.mongo.naming import Naming
+from .generate.mongo.paired import Paired, paired_fields
+from .generate.mongo.shapes import CollectionShape, collection_shapes
+from .generate.replayed_models import against_scripts, made_by_scripts
+from .generate.tables.state import Schema
+from .generate.tables.types import plain_dialect
+from .generate.tables.unchecked_enums import has_unchecked_enums
 from .indexes import (
     DeclaredIndexes,
     IndexSide,
@@ -44,30 +44,30 @@ from .indexes import (
     edited_in_scripts,
     settle_declarations,
 )
-from .limits import GivenLimits
-from .lint import UNKNOWN, Facts, Linter, Wings
+from .linter import UNKNOWN, Facts, Linter, Wings
 from .mongo import waking as mongo_waking
 from .mongo.backend import MongoBackend
-from .mongo.beanie_indexes import of_documents
-from .mongo.clients import own_database
-from .mongo.declared import scripted
-from .mongo.indexes import MongoIndexes
-from .mongo.lint_facts import MongoFacts
-from .mongo.recording import record as record_mongo
-from .mongo.standalone import why_not_standalone
-from .mongo.stored import unreadable
+from .mongo.indexes.indexes import MongoIndexes
+from .mongo.operations.standalone import why_not_standalone
+from .mongo.preflight.lint_facts import MongoFacts
+from .mongo.restore.stored import unreadable
+from .mongo.scripts.declared import scripted
+from .mongo.scripts.recording import record as record_mongo
+from .mongo.server.beanie import of_documents
+from .mongo.server.clients import own_database
 from .postgres import waking as postgres_waking
 from .postgres.backend import PostgresBackend
 from .postgres.dialects import Other as Dialect
 from .postgres.dialects import dialect_of
-from .postgres.direct import direct_engine
-from .postgres.env import unconfigured
-from .postgres.indexes import PostgresIndexes
-from .postgres.lock import lock_key
-from .revision import BackendName
-from .script import Files, ScriptDirectory
-from .server_wait import Ask, wait_for_servers
-from .stopping import Stop
+from .postgres.indexes.indexes import PostgresIndexes
+from .postgres.lock.lock import lock_key
+from .postgres.server.alembic_env import unconfigured
+from .postgres.server.direct import direct_engine
+from .revisions import BackendName
+from .run.server_wait import Ask, wait_for_servers
+from .runtime.stopping import Stop
+from .runtime.time_limits import GivenLimits
+from .tree.directory import Files, ScriptDirectory
 
 
 class Sides:

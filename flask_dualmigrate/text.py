@@ -1,4 +1,4 @@
-"""Text that came from elsewhere, made fit to be shown and to be stored.
+"""Text made fit to be shown and stored; times, sizes and paths in words.
 
 A name in a database, what a script raised, who holds a lock: any of them may hold what
 a terminal obeys, or what a database refuses.
@@ -8,7 +8,54 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+
+def when(moment: datetime) -> str:
+    return f"{utc(moment):%Y-%m-%d %H:%M:%S}Z"
+
+
+def utc(moment: datetime) -> datetime:
+    """Return a time in UTC; one without a zone, as SQLite gives it, is in UTC."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC)
+
+
+def duration(duration_ms: int) -> str:
+    if duration_ms < 10_000:
+        return f"{duration_ms} ms"
+    seconds = duration_ms / 1000
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def short_path(path: str) -> str:
+    """Return a path as seen from where the command runs, if it lies below."""
+    here = Path.cwd()
+    return (
+        str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
+    )
+
+
+def one_line(message: str, longest: int = 60) -> str:
+    text = " ".join(message.split())
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def size(size_bytes: int) -> str:
+    """Return bytes as text, in steps of 1024."""
+    number = float(size_bytes)
+    for unit in _SIZES[:-1]:
+        if number < 1024:
+            return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} {_SIZES[-1]}"
+
 
 _LONGEST = 10_000
 _MOST_STORED = 50

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from flask_dualmigrate.embedded import EmbeddedServers
 from flask_dualmigrate.embedded.config import with_driver
 from flask_dualmigrate.extension import EXTENSION
-from flask_dualmigrate.testing import MongoPlace, PostgresPlace
+from flask_dualmigrate.proving import MongoPlace, PostgresPlace
 
 
 class Servers:

@@ -14,11 +14,11 @@ import pytest
 from flask import Flask
 
 from flask_dualmigrate import lint, prove
-from flask_dualmigrate.console import as_text
+from flask_dualmigrate.cli.views import as_text
 from flask_dualmigrate.environment import Environment
 from flask_dualmigrate.errors import TreeError
 from flask_dualmigrate.extension import environment_of
-from flask_dualmigrate.testing import models_at_head, several_heads, tree_problems
+from flask_dualmigrate.proving import models_at_head, several_heads, tree_problems
 
 __all__ = [
     "test_lint",

@@ -11,21 +11,19 @@ They raise the errors of `flask_dualmigrate.errors`; none asks a question.
 
 from __future__ import annotations
 
-from .keeping import (
+from .backup import (
+    asides,
     backup_create,
     backup_list,
     backup_prune,
     backup_verify,
-    index_diff,
-    index_drop,
-    index_list,
-    index_rebuild,
-    index_sync,
     restore,
 )
-from .looking import branches, check, current, heads, history, lint, prove, show, status
-from .running import asides, downgrade, repair, stamp, unlock, upgrade, verify
-from .writing import edit, init, merge, migrate, revision
+from .index import index_diff, index_drop, index_list, index_rebuild, index_sync
+from .inspect import branches, check, current, heads, history, lint, prove, show, status
+from .recovery import repair, unlock, verify
+from .run_scripts import downgrade, stamp, upgrade
+from .write_scripts import edit, init, merge, migrate, revision
 
 __all__ = [
     "asides",

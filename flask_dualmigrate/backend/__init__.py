@@ -1,5 +1,6 @@
-"""The protocol that the spine knows a side by."""
+"""The protocol by which the engine knows a side, and its values."""
 
+from .progress import Progress
 from .protocol import Backend, Backends
 from .values import (
     Aside,
@@ -13,7 +14,6 @@ from .values import (
     Forecast,
     Loss,
     PlannedStep,
-    Progress,
     State,
     Ways,
 )

@@ -7,11 +7,12 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ..backups import BackupFolder, Manifest, Scope
-from ..graph import RevisionGraph
-from ..holder import Holder, OnWait
-from ..journal import Entry, Undone
-from ..restoration import Kept, Restorer
-from ..revision import BackendName, Revision, Step
+from ..revisions import BackendName, Revision, Step
+from ..tree.graph import RevisionGraph
+from .holder import Holder, OnWait
+from .journal import Entry, Undone
+from .progress import Progress
+from .restorer import Kept, Restorer
 from .values import (
     Doubt,
     Dropped,
@@ -20,7 +21,6 @@ from .values import (
     FieldFacts,
     Loss,
     PlannedStep,
-    Progress,
     State,
     Ways,
 )

@@ -8,9 +8,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..backups import MongoPart, PostgresPart, Scope
-from ..journal import Entry
-from ..restoration import Unfinished
-from ..revision import BackendName, Direction
+from ..revisions import BackendName, Direction
+from .journal import Entry
+from .restorer import Unfinished
+
+Counts = Mapping[str, int]
+"""Table or collection -> how many rows or documents it has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,35 +144,6 @@ class PlannedStep:
     backend: BackendName
     lines: tuple[str, ...]
     forecasts: tuple[Forecast, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """How far an operation is.
-
-    revision: empty, and step -1, for a backup.
-    subject: the collection that it works on, if it works on one. done: documents
-    written, or what else unit says; total: expected; rate: a second, of this run; None
-    if it is not known. ended: the operation is done.
-    """
-
-    revision: str
-    step: int
-    verb: str
-    subject: str | None
-    done: int
-    total: int | None
-    rate: float | None = None
-    ended: bool = False
-    unit: str = "documents"
-    backend: BackendName = BackendName.MONGO
-
-    @property
-    def left_s(self) -> float | None:
-        """Seconds to go at this rate; None if that cannot be told."""
-        if not self.rate or self.total is None or self.total < self.done:
-            return None
-        return (self.total - self.done) / self.rate
 
 
 @dataclasses.dataclass(frozen=True)

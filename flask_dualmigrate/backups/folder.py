@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from ..crashpoints import around, reached
 from ..errors import BackupError, IntegrityError
+from ..runtime.crashpoints import around, reached
 from .layout import MANIFEST
 from .manifest import BackupFile, Manifest, require_inside
 

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any, Self, TypeVar
 
 from ..errors import IntegrityError
-from ..revision import BackendName, Direction
+from ..revisions import BackendName, Direction
 
 Backed = TypeVar("Backed", "BackedTable", "BackedCollection")
 

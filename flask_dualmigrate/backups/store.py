@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import BackupError, IntegrityError, UsageError
-from ..revision import Direction
+from ..revisions import Direction
 from .folder import BackupFolder, disk_errors
 from .manifest import Manifest
 

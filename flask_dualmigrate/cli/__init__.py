@@ -6,33 +6,33 @@ import click
 
 from . import (
     asides,
-    backups,
-    indexes,
-    linting,
-    looking,
-    recovering,
-    restoring,
-    running,
-    testing,
-    writing,
+    backup,
+    index,
+    inspect,
+    lint,
+    prove,
+    recovery,
+    restore,
+    run_scripts,
+    write_scripts,
 )
 from .command import COMMANDS, MakeEnvironment
-from .loading import LoadingGroup
+from .load_app import LoadingGroup
 
 __all__ = [
     "COMMAND",
     "LoadingGroup",
     "asides",
-    "backups",
-    "indexes",
-    "linting",
-    "looking",
+    "backup",
+    "index",
+    "inspect",
+    "lint",
     "make_group",
-    "recovering",
-    "restoring",
-    "running",
-    "testing",
-    "writing",
+    "prove",
+    "recovery",
+    "restore",
+    "run_scripts",
+    "write_scripts",
 ]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import asides
 from ..backend import Aside
-from ..console.asides import aside_line
 from ..environment import Environment
 from ..errors import UsageError
-from .asking import ask
+from ..verbs import asides
 from .command import command, option
+from .confirm import ask
+from .views.asides import aside_line
 
 
 @command(

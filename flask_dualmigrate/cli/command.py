@@ -14,15 +14,15 @@ from typing import Any, NoReturn
 
 import click
 
-from ..console import as_json, as_text
 from ..environment import Environment
 from ..errors import DualMigrateError, redact
-from ..stopping import Interrupted, Stop
+from ..runtime.stopping import Interrupted, Stop
+from .interrupted import facts_of
 from .json_lines import JsonLines
-from .loading import push_app
+from .load_app import push_app
 from .output import prints_to_stderr, put, say
 from .progress import Display
-from .stopped import facts_of
+from .views import as_json, as_text
 
 MakeEnvironment = Callable[..., Environment]
 Verb = Callable[..., Any]

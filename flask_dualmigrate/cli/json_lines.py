@@ -7,13 +7,13 @@ from typing import Any
 
 from ..backend import Progress
 from ..errors import redact
-from ..events import tell
-from ..revision import Step
-from ..stopping import Interrupted
+from ..revisions import Step
+from ..runtime.events import tell
+from ..runtime.stopping import Interrupted
+from .interrupted import facts_of, words_of_signal, write_now
 from .logs import JsonFormatter, json_of_logs
 from .output import say
 from .progress import Display
-from .stopped import facts_of, words_of_signal, write_now
 
 log = logging.getLogger(__name__)
 

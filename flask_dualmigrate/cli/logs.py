@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import redact
-from ..events import ALEMBIC_STEPS, no_less_than_warnings
+from ..runtime.events import ALEMBIC_STEPS, no_less_than_warnings
 from ..text import visible_json
 
 PACKAGE = logging.getLogger(__name__.partition(".")[0])

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from ..backend import Progress
-from ..console.text import briefly, how_far
+from ..backend.progress import briefly, how_far
 from ..errors import redact
-from ..revision import Step
-from ..stopping import Interrupted
+from ..revisions import Step
+from ..runtime.stopping import Interrupted
 from ..text import visible
+from .interrupted import words_of, words_of_signal, write_now
 from .logs import words_of_logs
 from .output import say
-from .stopped import words_of, words_of_signal, write_now
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from flask_dualmigrate.errors import DualMigrateError
-
+from ..errors import DualMigrateError
 from .servers import EmbeddedServers
 
 _FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))

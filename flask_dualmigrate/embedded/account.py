@@ -7,8 +7,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from flask_dualmigrate.errors import EmbeddedServerError
-
+from ..errors import EmbeddedServerError
 from .wheels import WAY_OUT, readable_by_all
 
 _NAME = "pgserver"

@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask_dualmigrate.errors import UsageError
-
+from ..errors import UsageError
 from .servers import EmbeddedServers
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flask_dualmigrate.errors import EmbeddedServerError
-
+from ..errors import EmbeddedServerError
 from .wheels import WAY_OUT
 
 try:

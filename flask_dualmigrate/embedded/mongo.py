@@ -14,8 +14,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from flask_dualmigrate.errors import EmbeddedServerError
-
+from ..errors import EmbeddedServerError
 from . import logs, process
 from .wheels import mongod_program
 

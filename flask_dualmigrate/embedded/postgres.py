@@ -14,8 +14,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import URL
 
-from flask_dualmigrate.errors import EmbeddedServerError
-
+from ..errors import EmbeddedServerError
 from . import logs, process
 from .account import give, open_programs, open_way, server_uid
 from .wheels import POSTGRES_VERSION, postgres_programs

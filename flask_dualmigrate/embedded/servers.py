@@ -10,8 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from flask_dualmigrate.errors import EmbeddedServerError
-
+from ..errors import EmbeddedServerError
 from .lease import Lease
 from .wheels import WAY_OUT, require
 

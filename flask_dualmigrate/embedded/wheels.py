@@ -10,7 +10,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from flask_dualmigrate.errors import EmbeddedServerError
+from ..errors import EmbeddedServerError
 
 POSTGRES_VERSION = "18"
 WAY_OUT = "set DATABASE_URL and MONGO_URI to servers of your own"

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from ..revision import BackendName
+from ..revisions import BackendName
 
 Key = tuple[tuple[str, Any], ...]
 """(field or expression, 1 | -1 | "text" | …), in order."""

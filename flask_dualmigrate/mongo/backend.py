@@ -12,54 +12,44 @@ from typing import Any
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from ..backend import (
-    Aside,
-    Doubt,
-    Dumped,
-    Extent,
-    PlannedStep,
-    Progress,
-    State,
-    Ways,
-)
+from ..backend import Aside, Doubt, Dumped, Extent, PlannedStep, Progress, State, Ways
+from ..backend.holder import Holder, OnWait
+from ..backend.journal import Entry, Undone
+from ..backend.restorer import Kept
 from ..backups import BackupFolder, Manifest
-from ..errors import (
-    DatabaseUnavailable,
-    IntegrityError,
-    ScriptError,
-    UsageError,
-)
-from ..events import since_ms, tell
-from ..graph import RevisionGraph
-from ..holder import Holder, OnWait
-from ..journal import Entry, Undone
-from ..limits import DEFAULT, Limits
-from ..restoration import Kept
-from ..revision import BackendName, Direction, Revision, Status, Step
-from ..script import ScriptDirectory
-from ..stopping import NEVER, Stop
-from .abilities import require_abilities
+from ..errors import DatabaseUnavailable, IntegrityError, ScriptError, UsageError
+from ..revisions import BackendName, Direction, Revision, Status, Step
+from ..runtime.events import since_ms, tell
+from ..runtime.stopping import NEVER, Stop
+from ..runtime.time_limits import DEFAULT, Limits
+from ..tree.directory import ScriptDirectory
+from ..tree.graph import RevisionGraph
+from .asides.purge import KeptAsides
+from .backup.dump import MongoDump
+from .batches.step_under_way import progress_at
 from .data import MongoData
-from .dump import MongoDump
-from .errors import driver_errors
-from .forecast import Rehearsal
-from .journal import MongoJournal
-from .kept import KeptAsides
-from .limit import takes_its_time
-from .lock import MongoLock
+from .journal.journal import MongoJournal
+from .journal.results import StepResult, notes_of
+from .journal.resume import described, doubts
+from .lock.lock import MongoLock
 from .mongosh import MongoshScript
-from .preflight import refuse_todos, refuse_uncallables, refuse_without_transactions
-from .privileges import require_privileges
-from .restore import MongoRestorer
-from .results import StepResult, notes_of
-from .resume import described, doubts
-from .runner import OperationRunner
-from .scripts import MongoScripts
-from .stored import StoredCollections
-from .switching import finish
-from .transactions import supports_transactions
-from .ways import find_ways
-from .work import progress_at
+from .preflight.abilities import require_abilities
+from .preflight.preflight import (
+    refuse_todos,
+    refuse_uncallables,
+    refuse_without_transactions,
+)
+from .preflight.privileges import require_privileges
+from .restore.restore import MongoRestorer
+from .restore.stored import StoredCollections
+from .restore.switch import finish
+from .run.options import find_ways
+from .run.rehearsal import Rehearsal
+from .run.runner import OperationRunner
+from .scripts.scripts import MongoScripts
+from .server.errors import driver_errors
+from .server.time_limit import takes_its_time
+from .server.transactions import supports_transactions
 
 log = logging.getLogger(__name__)
 

@@ -8,19 +8,19 @@ from typing import Any
 from pymongo.database import Database
 
 from ..backend import Dropped, Extent, FieldFacts, Loss
+from ..backend.values import Counts
 from ..backups import Scope
 from ..ops import Delete, DropCollection
-from ..revision import Direction, Step
-from ..survey import Counts
-from .errors import driver_errors
-from .journal import MongoJournal
-from .kept import KeptAsides
-from .limit import takes_its_time
-from .losses import loss_of
-from .scripts import MongoScripts
-from .selection import extent_of
+from ..revisions import Direction, Step
+from .asides.purge import KeptAsides
+from .backup.extent import extent_of
+from .journal.journal import MongoJournal
+from .preflight.losses import loss_of
+from .scripts.scripts import MongoScripts
+from .server.errors import driver_errors
+from .server.time_limit import takes_its_time
+from .server.views import collection_info, exact_view
 from .survey import count_documents, count_in, field_facts, field_values
-from .views import collection_info, exact_view
 
 
 class MongoData:

@@ -8,10 +8,10 @@ from typing import Any
 from pymongo.database import Database
 
 from ..backend import FieldFacts
-from ..survey import Counts
-from .index_reading import OURS
-from .paths import FieldPath
-from .views import NATIVE
+from ..backend.values import Counts
+from .expressions.paths import FieldPath
+from .indexes.reading import OURS
+from .server.views import NATIVE
 
 _NO_VALUE = ["missing", "null", "undefined"]
 

@@ -8,7 +8,7 @@ import pymongo
 from pymongo.database import Database
 from pymongo.errors import ConnectionFailure, ExecutionTimeout
 
-from .errors import driver_errors, first_line
+from .server.errors import driver_errors, first_line
 
 
 def why_absent(db: Database[Any], timeout_s: float) -> str | None:

@@ -12,41 +12,33 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..backend import (
-    Doubt,
-    Dumped,
-    Extent,
-    PlannedStep,
-    Progress,
-    State,
-    Ways,
-)
+from ..backend import Doubt, Dumped, Extent, PlannedStep, Progress, State, Ways
+from ..backend.holder import Holder, OnWait
+from ..backend.journal import Entry, Undone
+from ..backend.restorer import Kept, Restorer
 from ..backups import BackupFolder, Manifest
-from ..crashpoints import around, reached
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
-from ..graph import RevisionGraph
-from ..holder import Holder, OnWait
-from ..journal import Entry, Undone
-from ..limits import DEFAULT, Limits
-from ..restoration import Kept, Restorer
-from ..revision import BackendName, Direction, Revision, Status, Step
-from ..script import ScriptDirectory
-from ..stopping import NEVER, Stop
-from ..user_code import FAILURES
-from .asking import ask
-from .cancelling import interruptible
-from .crashpoints import watch
+from ..revisions import BackendName, Direction, Revision, Status, Step
+from ..runtime.crashpoints import around, reached
+from ..runtime.stopping import NEVER, Stop
+from ..runtime.time_limits import DEFAULT, Limits
+from ..runtime.user_code import FAILURES
+from ..tree.directory import ScriptDirectory
+from ..tree.graph import RevisionGraph
 from .data import PostgresData
 from .dialects import dialect_of
-from .env import run_script
-from .errors import connection_lost, driver_errors
-from .failures import script_failure
-from .journal import PostgresJournal
-from .limits import OneAttempt
-from .preflight import refuse_tables_without_history
-from .scripts import PostgresScripts
-from .scripts_session import own_connection
-from .versions import applied_below, read_heads, write_heads
+from .journal.journal import PostgresJournal
+from .journal.versions import applied_below, read_heads, write_heads
+from .preflight.preflight import refuse_tables_without_history
+from .run.attempt import OneAttempt
+from .run.failures import script_failure
+from .scripts.scripts import PostgresScripts
+from .server.alembic_env import run_script
+from .server.cancelling import interruptible
+from .server.crashpoints import watch
+from .server.errors import connection_lost, driver_errors
+from .server.pooled_questions import ask
+from .server.script_session import own_connection
 
 
 class PostgresBackend(PostgresData):

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from ..backend import Dropped, Extent, FieldFacts, Loss
+from ..backend.values import Counts
 from ..backups import Scope
-from ..revision import Step
-from ..survey import Counts
+from ..revisions import Step
 from .dialects import Other
-from .errors import driver_errors
-from .journal import PostgresJournal
-from .losses import loss_of
-from .scripts import PostgresScripts
+from .journal.journal import PostgresJournal
+from .preflight.losses import loss_of
+from .scripts.scripts import PostgresScripts
+from .server.errors import driver_errors
 from .survey import column_facts, column_values, count_in, count_rows
 
 

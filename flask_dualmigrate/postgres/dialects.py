@@ -15,31 +15,32 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ..backend import Dumped, Extent, Progress
+from ..backend.restorer import Restorer
 from ..backups import BackupFolder, Manifest, Scope
 from ..errors import BackupError, IntegrityError
-from ..limits import DEFAULT, Limits
-from ..restoration import Restorer
-from ..revision import BackendName, Direction
-from ..script_file import LoadedScript
-from ..stopping import NEVER, Stop
-from .asking import ask
-from .content import Content, pg_restore_for
-from .dump import PostgresDump
-from .errors import driver_errors, error_number
-from .journal import PostgresJournal
-from .limits import Attempt, OneAttempt, limit_statements
-from .lock import PostgresLock, lock_in_script, lock_key
-from .locks import Lock, NoLock
-from .losses import LIMIT_MS, estimated_rows
-from .mentioned import Mentioned
-from .mysql_lock import MysqlAttempt, MysqlLock
-from .other_dialects import dump_sqlite, extent_of_sqlite
-from .preflight import refuse_concurrently, refuse_invalid_indexes
-from .privileges import require_privileges, require_writable
-from .restore import PostgresRestorer
-from .restore_sqlite import SqliteRestorer
-from .sqlite_lock import SqliteLock
-from .touched import extent_of
+from ..revisions import BackendName, Direction
+from ..runtime.stopping import NEVER, Stop
+from ..runtime.time_limits import DEFAULT, Limits
+from ..sql.tables import Mentioned
+from ..tree.script_file import LoadedScript
+from .backup.dump import PostgresDump
+from .backup.extent import extent_of
+from .backup.sqlite import dump_sqlite, extent_of_sqlite
+from .journal.journal import PostgresJournal
+from .lock.lock import PostgresLock, lock_in_script, lock_key
+from .lock.mysql import MysqlLock
+from .lock.protocol import Lock, NoLock
+from .lock.sqlite import SqliteLock
+from .preflight.losses import LIMIT_MS, estimated_rows
+from .preflight.preflight import refuse_concurrently, refuse_invalid_indexes
+from .preflight.privileges import require_privileges, require_writable
+from .restore.content import Content, pg_restore_for
+from .restore.restore import PostgresRestorer
+from .restore.sqlite import SqliteRestorer
+from .run.attempt import Attempt, OneAttempt, limit_statements
+from .run.mysql import MysqlAttempt
+from .server.errors import driver_errors, error_number
+from .server.pooled_questions import ask
 
 Scripts = Sequence[tuple[LoadedScript, Direction]]
 """Scripts, each with the function that is called."""

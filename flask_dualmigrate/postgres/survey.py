@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..backend import BackupItem, FieldFacts
-from ..survey import Counts
-from .journal import PREFIX
+from ..backend.values import Counts
+from .journal.journal import PREFIX
 
 
 def count_rows(

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from .dialects import dialect_of
-from .errors import driver_errors, first_line
+from .server.errors import driver_errors, first_line
 
 _TIMEOUTS = dict.fromkeys(
     ("psycopg", "psycopg2", "pymysql", "mysqldb"), "connect_timeout"

@@ -1,1 +1,1 @@
-"""What runs revisions, and how it is told to."""
+"""The engine: it plans and runs revisions through the protocol of `backend`."""

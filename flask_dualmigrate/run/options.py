@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import UsageError
-from ..limits import NO_LIMITS, GivenLimits
+from ..runtime.time_limits import NO_LIMITS, GivenLimits
 
 Confirm = Callable[[Sequence[str]], None]
 """Asks a person about what would be taken away, a line each; raises to stop."""

@@ -1,1 +1,1 @@
-"""Reads SQL text: its tokens, its statements, and the names in them. Pure."""
+"""Everything that reads or writes SQL as text."""

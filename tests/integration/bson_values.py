@@ -8,7 +8,7 @@ from random import Random
 
 from bson.raw_bson import RawBSONDocument
 
-from flask_dualmigrate.mongo.raw import Element, as_document
+from flask_dualmigrate.mongo.expressions.raw_bson import Element, as_document
 
 DOCUMENT, ARRAY = 0x03, 0x04
 NAMES = (

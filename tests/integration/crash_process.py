@@ -31,8 +31,8 @@ from flask_sqlalchemy import SQLAlchemy
 from pymongo import monitoring
 
 from flask_dualmigrate import DualMigrate
-from flask_dualmigrate.crashpoints import CRASH_AT, CRASH_LOG
-from flask_dualmigrate.mongo import watchdog
+from flask_dualmigrate.mongo.lock import watchdog
+from flask_dualmigrate.runtime.crashpoints import CRASH_AT, CRASH_LOG
 from tests.support import warm_server
 
 from .crash_writes import mark_writes

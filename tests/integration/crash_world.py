@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from sqlalchemy import make_url
 
-from flask_dualmigrate.mongo.lock import MongoLock
+from flask_dualmigrate.mongo.lock.lock import MongoLock
 
 from .snapshots import mongo_snapshot, postgres_snapshot
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 
-from flask_dualmigrate.autogenerate import Header, Naming, Pair, generate
+from flask_dualmigrate.generate import Header, Naming, Pair, generate
 
 HEADER = Header("abc", (), (), (), "a step", datetime(2026, 1, 2, tzinfo=UTC))
 

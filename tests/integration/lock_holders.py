@@ -27,8 +27,8 @@ import sys
 from contextlib import ExitStack
 import sqlalchemy as sa
 from pymongo import MongoClient
-from flask_dualmigrate.mongo.lock import MongoLock
-from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
+from flask_dualmigrate.mongo.lock.lock import MongoLock
+from flask_dualmigrate.postgres.lock.lock import PostgresLock, lock_key
 
 postgres, mongo, lease_s, timeout_s = sys.argv[1:]
 engine, client = sa.create_engine(postgres), MongoClient(mongo)

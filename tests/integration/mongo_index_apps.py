@@ -10,12 +10,10 @@ import sqlalchemy as sa
 from flask import Flask
 from pymongo.database import Database
 
-from flask_dualmigrate import index_commands, init, upgrade
+from flask_dualmigrate import init, upgrade
 from flask_dualmigrate.extension import environment_of
-from flask_dualmigrate.indexes import (
-    IndexDiffResult,
-    IndexSyncResult,
-)
+from flask_dualmigrate.verbs import index
+from flask_dualmigrate.verbs.index import IndexDiffResult, IndexSyncResult
 
 from .conftest import Tree
 
@@ -28,7 +26,7 @@ def verdicts(result: IndexDiffResult) -> dict[str, str]:
 
 
 def sync(**options: Any) -> IndexSyncResult:
-    return index_commands.sync_indexes(environment_of(), **options)
+    return index.sync_indexes(environment_of(), **options)
 
 
 def spec(db: Db, name: str, collection: str = "item") -> dict[str, Any]:

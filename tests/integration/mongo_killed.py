@@ -25,10 +25,10 @@ from pymongo.monitoring import (
 )
 
 from flask_dualmigrate.backend import Progress
-from flask_dualmigrate.mongo.runner import OperationRunner
-from flask_dualmigrate.mongo.transactions import supports_transactions
+from flask_dualmigrate.mongo.run.runner import OperationRunner
+from flask_dualmigrate.mongo.server.transactions import supports_transactions
 from flask_dualmigrate.ops import Operation
-from flask_dualmigrate.revision import Direction
+from flask_dualmigrate.revisions import Direction
 
 from .mongo_cases import CASES
 from .mongo_runs import REVISION, UP

@@ -13,9 +13,10 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from flask_dualmigrate.mongo.runner import OperationRunner, Reverted, RunResult
+from flask_dualmigrate.mongo.journal.results import Reverted, RunResult
+from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import Operation
-from flask_dualmigrate.revision import Direction
+from flask_dualmigrate.revisions import Direction
 
 REVISION = "r1"
 UP, DOWN = Direction.UPGRADE, Direction.DOWNGRADE

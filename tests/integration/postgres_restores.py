@@ -11,6 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from flask_dualmigrate.backend import BackupItem, Extent
+from flask_dualmigrate.backend.restorer import Kept, Replacement
 from flask_dualmigrate.backups import (
     BackupFolder,
     BackupStore,
@@ -19,15 +20,14 @@ from flask_dualmigrate.backups import (
     Scope,
 )
 from flask_dualmigrate.embedded.wheels import postgres_programs
-from flask_dualmigrate.limits import Limits
-from flask_dualmigrate.postgres.content import Content
-from flask_dualmigrate.postgres.dump import PostgresDump
-from flask_dualmigrate.postgres.journal import PostgresJournal
-from flask_dualmigrate.postgres.libpq import libpq_of
-from flask_dualmigrate.postgres.restore import PostgresRestorer
-from flask_dualmigrate.restoration import Kept, Replacement
-from flask_dualmigrate.revision import BackendName, Direction
-from flask_dualmigrate.stopping import NEVER
+from flask_dualmigrate.postgres.backup.dump import PostgresDump
+from flask_dualmigrate.postgres.backup.libpq import libpq_of
+from flask_dualmigrate.postgres.journal.journal import PostgresJournal
+from flask_dualmigrate.postgres.restore.content import Content
+from flask_dualmigrate.postgres.restore.restore import PostgresRestorer
+from flask_dualmigrate.revisions import BackendName, Direction
+from flask_dualmigrate.runtime.stopping import NEVER
+from flask_dualmigrate.runtime.time_limits import Limits
 
 _PROGRAMS = postgres_programs()
 _LIMITS = Limits(lock_timeout_s=2.0, lock_retries=0)

@@ -12,10 +12,10 @@ from pymongo.database import Database
 from pymongo.errors import AutoReconnect
 
 from flask_dualmigrate import UsageError, asides, downgrade, init, upgrade
-from flask_dualmigrate.asides import age_in_seconds
-from flask_dualmigrate.mongo.kept import KeptAsides
+from flask_dualmigrate.mongo.asides.purge import KeptAsides
 from flask_dualmigrate.postgres.backend import PostgresBackend
 from flask_dualmigrate.results import AsidesResult, PurgeResult
+from flask_dualmigrate.verbs.asides import age_in_seconds
 
 from .conftest import NOWHERE, MakeApp, Tree
 from .mongo_runs import (

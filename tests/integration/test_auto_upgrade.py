@@ -26,9 +26,9 @@ from flask_dualmigrate import (
     upgrade,
 )
 from flask_dualmigrate.extension import environment_of
-from flask_dualmigrate.mongo.lock import MongoLock
-from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
-from flask_dualmigrate.revision import Direction
+from flask_dualmigrate.mongo.lock.lock import MongoLock
+from flask_dualmigrate.postgres.lock.lock import PostgresLock, lock_key
+from flask_dualmigrate.revisions import Direction
 
 from .conftest import MakeApp, Tree
 from .crash_process import Nursery

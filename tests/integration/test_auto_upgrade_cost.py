@@ -16,8 +16,8 @@ from pymongo.monitoring import (
 )
 from sqlalchemy import event
 
-from flask_dualmigrate.mongo.lock import MongoLock
-from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
+from flask_dualmigrate.mongo.lock.lock import MongoLock
+from flask_dualmigrate.postgres.lock.lock import PostgresLock, lock_key
 
 from .conftest import MakeApp, Tree
 from .lock_holders import nobody

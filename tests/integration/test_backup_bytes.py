@@ -19,8 +19,8 @@ from pymongo.database import Database
 from flask_dualmigrate import backup_create, backup_verify, restore
 from flask_dualmigrate.backups import BackupStore, layout
 from flask_dualmigrate.errors import DualMigrateError, IntegrityError
-from flask_dualmigrate.mongo.target import insert_exactly
-from flask_dualmigrate.mongo.views import exact_view
+from flask_dualmigrate.mongo.batches.raw_collection import insert_exactly
+from flask_dualmigrate.mongo.server.views import exact_view
 
 from .bson_values import VALUES, Documents, field, number, raw
 from .mongo_runs import image

@@ -24,7 +24,7 @@ from pymongo.errors import OperationFailure
 
 from flask_dualmigrate import backup_create, downgrade, init
 from flask_dualmigrate.backups import BackupStore, layout
-from flask_dualmigrate.mongo import dump
+from flask_dualmigrate.mongo.backup import dump
 
 from .backup_runs import documents, manifest_of, metadata, rows_of, run
 from .conftest import MakeApp, Tree

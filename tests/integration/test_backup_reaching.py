@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from flask_dualmigrate.backups import Scope
-from flask_dualmigrate.postgres.mentioned import mentioned
-from flask_dualmigrate.postgres.touched import extent_of
+from flask_dualmigrate.postgres.backup.extent import extent_of
+from flask_dualmigrate.sql.tables import mentioned
 
 SCHEMA = """
 CREATE TABLE counters (n int); INSERT INTO counters VALUES (0);

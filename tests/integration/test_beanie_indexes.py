@@ -13,7 +13,7 @@ from pymongo import AsyncMongoClient, IndexModel, MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate import UsageError, index_diff, index_sync, init
-from flask_dualmigrate.mongo.beanie_indexes import of_documents
+from flask_dualmigrate.mongo.server.beanie import of_documents
 
 from .conftest import MakeApp
 

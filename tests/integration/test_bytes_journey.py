@@ -21,8 +21,8 @@ from flask_dualmigrate import (
     upgrade,
 )
 from flask_dualmigrate.backups import BackupStore
-from flask_dualmigrate.mongo.target import insert_exactly
-from flask_dualmigrate.mongo.views import exact_view
+from flask_dualmigrate.mongo.batches.raw_collection import insert_exactly
+from flask_dualmigrate.mongo.server.views import exact_view
 
 from .bson_values import Documents
 from .conftest import MakeApp, Tree

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy import CheckConstraint, Column, Computed, MetaData, Table
 
-from flask_dualmigrate.autogenerate import compare_models
-from flask_dualmigrate.autogenerate.generate import Comparison
+from flask_dualmigrate.generate import compare_models
+from flask_dualmigrate.generate.proposals import Comparison
 
 from .evolution import Evolution
 

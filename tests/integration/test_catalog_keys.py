@@ -11,8 +11,8 @@ from flask import Flask
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-from flask_dualmigrate.autogenerate import compare_models
-from flask_dualmigrate.autogenerate.generate import Comparison
+from flask_dualmigrate.generate import compare_models
+from flask_dualmigrate.generate.proposals import Comparison
 
 from .evolution import Evolution
 from .generated import pair

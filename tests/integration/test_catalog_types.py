@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.dialects import postgresql
 
-from flask_dualmigrate.autogenerate import compare_models
+from flask_dualmigrate.generate import compare_models
 
 from .evolution import Evolution
 

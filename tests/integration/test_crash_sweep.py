@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 
 from flask_dualmigrate import init
-from flask_dualmigrate.crashpoints import PAIRED, SINGLE
+from flask_dualmigrate.runtime.crashpoints import PAIRED, SINGLE
 
 from .conftest import Tree
 from .crash_process import Nursery

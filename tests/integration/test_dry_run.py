@@ -16,10 +16,10 @@ from pymongo.errors import OperationFailure
 from flask_dualmigrate import init, upgrade
 from flask_dualmigrate.backend import Failing, Forecast
 from flask_dualmigrate.errors import OperationError
-from flask_dualmigrate.mongo import counting
-from flask_dualmigrate.mongo.forecast import FORECASTS, Rehearsal
-from flask_dualmigrate.mongo.handlers import HANDLERS
-from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.mongo.forecast import counting
+from flask_dualmigrate.mongo.operations.registry import HANDLERS
+from flask_dualmigrate.mongo.run.rehearsal import FORECASTS, Rehearsal
+from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import (
     AddField,
     ConvertField,

@@ -10,9 +10,9 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from flask_dualmigrate.errors import OperationError
-from flask_dualmigrate.mongo.duplicates import duplicates
-from flask_dualmigrate.mongo.index_keys import is_parallel
-from flask_dualmigrate.mongo.views import exact_view
+from flask_dualmigrate.mongo.expressions.index_keys import is_parallel
+from flask_dualmigrate.mongo.forecast.duplicates import duplicates
+from flask_dualmigrate.mongo.server.views import exact_view
 from flask_dualmigrate.ops import CreateIndex, DropIndex, Operation, RenameCollection
 
 from .mongo_runs import run

@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 from flask_dualmigrate import downgrade, init, upgrade
 from flask_dualmigrate.errors import ScriptError
-from flask_dualmigrate.postgres.journal import PostgresJournal
+from flask_dualmigrate.postgres.journal.journal import PostgresJournal
 
 from .conftest import MakeApp, Tree
 from .postgres_restores import Place, restored

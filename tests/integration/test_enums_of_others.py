@@ -11,7 +11,7 @@ from alembic.operations import ops
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_dualmigrate import downgrade, init, revision, upgrade
-from flask_dualmigrate.autogenerate import propose
+from flask_dualmigrate.generate.alembic import propose
 
 from .conftest import MakeApp, Tree
 

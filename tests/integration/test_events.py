@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 
 from flask_dualmigrate import PartialFailure, downgrade, init, upgrade
-from flask_dualmigrate.events import EVENTS
+from flask_dualmigrate.runtime.events import EVENTS
 
 from .conftest import Tree
 from .crash_process import Nursery

@@ -8,10 +8,10 @@ import pytest
 from pymongo.database import Database
 
 from flask_dualmigrate.errors import LockLost
-from flask_dualmigrate.mongo.journal import MongoJournal
-from flask_dualmigrate.mongo.lock import MongoLock
-from flask_dualmigrate.mongo.runner import OperationRunner
-from flask_dualmigrate.revision import Direction, Revision, Status
+from flask_dualmigrate.mongo.journal.journal import MongoJournal
+from flask_dualmigrate.mongo.lock.lock import MongoLock
+from flask_dualmigrate.mongo.run.runner import OperationRunner
+from flask_dualmigrate.revisions import Direction, Revision, Status
 
 Db = Database[Any]
 UP = Direction.UPGRADE

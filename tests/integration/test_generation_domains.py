@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Enum, Integer, MetaData, Table
 from sqlalchemy.dialects import postgresql as pg
 
-from flask_dualmigrate.autogenerate import differences
+from flask_dualmigrate.generate import differences
 
 from .generated import pair, run
 

@@ -11,7 +11,7 @@ from flask import Flask
 from pymongo.database import Database
 from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, MetaData, Table
 
-from flask_dualmigrate.autogenerate import differences
+from flask_dualmigrate.generate import differences
 
 from .evolution import Evolution
 from .generated import pair, run

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy import Column, MetaData, Table
 
-from flask_dualmigrate.autogenerate import differences
 from flask_dualmigrate.errors import UsageError
+from flask_dualmigrate.generate import differences
 
 from .generated import HEADER, pair, run
 

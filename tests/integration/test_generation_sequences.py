@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Sequence, Table
 
-from flask_dualmigrate.autogenerate import differences
+from flask_dualmigrate.generate import differences
 
 from .generated import pair, run
 

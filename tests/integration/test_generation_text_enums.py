@@ -13,7 +13,7 @@ from pymongo.database import Database
 from sqlalchemy import Column, Enum, MetaData, Table
 from sqlalchemy.exc import IntegrityError
 
-from flask_dualmigrate.autogenerate import differences
+from flask_dualmigrate.generate import differences
 
 from .evolution import Evolution
 from .generated import pair, run

@@ -21,8 +21,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate import init
-from flask_dualmigrate.mongo import watchdog
-from flask_dualmigrate.mongo.lock import MongoLock
+from flask_dualmigrate.mongo.lock import watchdog
+from flask_dualmigrate.mongo.lock.lock import MongoLock
 
 from .conftest import Tree
 from .crash_process import KILLED, Command, Nursery
@@ -198,7 +198,7 @@ HOLD = """
 import sys, time
 from pymongo import MongoClient
 from flask_dualmigrate.errors import LockLost
-from flask_dualmigrate.mongo.lock import MongoLock
+from flask_dualmigrate.mongo.lock.lock import MongoLock
 
 db = MongoClient(sys.argv[1]).get_default_database()
 lock = MongoLock(db, lease_s=1.5)

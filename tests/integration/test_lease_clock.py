@@ -12,8 +12,8 @@ from pymongo.database import Database
 
 from flask_dualmigrate import LockTimeout, unlock
 from flask_dualmigrate.errors import LockLost, Unconfirmed
-from flask_dualmigrate.mongo import lock as module
-from flask_dualmigrate.mongo.lock import MongoLock
+from flask_dualmigrate.mongo.lock import lock as module
+from flask_dualmigrate.mongo.lock.lock import MongoLock
 
 from .lock_holders import nobody
 

@@ -13,7 +13,7 @@ from flask import Flask
 from pymongo.database import Database
 
 from flask_dualmigrate import init, lint, upgrade
-from flask_dualmigrate.lint.column_types import rewrites
+from flask_dualmigrate.alembic_scripts.column_types import rewrites
 
 from .conftest import MakeApp, Tree
 

@@ -18,23 +18,17 @@ import sqlalchemy as sa
 from flask import Flask
 from pymongo.database import Database
 
-from flask_dualmigrate import (
-    DatabaseUnavailable,
-    LockTimeout,
-    init,
-    unlock,
-    upgrade,
-)
+from flask_dualmigrate import DatabaseUnavailable, LockTimeout, init, unlock, upgrade
+from flask_dualmigrate.backend.holder import Holder, mark_of
 from flask_dualmigrate.errors import LockLost
 from flask_dualmigrate.extension import environment_of
-from flask_dualmigrate.holder import Holder, mark_of
-from flask_dualmigrate.mongo import watchdog
-from flask_dualmigrate.mongo.journal import MongoJournal
-from flask_dualmigrate.mongo.lock import MongoLock
-from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.mongo.journal.journal import MongoJournal
+from flask_dualmigrate.mongo.lock import watchdog
+from flask_dualmigrate.mongo.lock.lock import MongoLock
+from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import Transform
-from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
-from flask_dualmigrate.revision import BackendName, Direction, Revision
+from flask_dualmigrate.postgres.lock.lock import PostgresLock, lock_key
+from flask_dualmigrate.revisions import BackendName, Direction, Revision
 
 from .conftest import MakeApp, Tree
 from .lock_holders import holding, nobody
@@ -361,7 +355,7 @@ mongo.init_app(app)
 DualMigrate(app, db, mongo)
 """
 NO_WATCHDOG = """
-from flask_dualmigrate.mongo import watchdog
+from flask_dualmigrate.mongo.lock import watchdog
 watchdog._LIBRARY = None
 """
 

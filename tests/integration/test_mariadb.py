@@ -33,9 +33,9 @@ from flask_dualmigrate import (
     upgrade,
     verify,
 )
+from flask_dualmigrate.backend.holder import Holder
 from flask_dualmigrate.errors import LockLost
-from flask_dualmigrate.holder import Holder
-from flask_dualmigrate.postgres.mysql_lock import MysqlLock
+from flask_dualmigrate.postgres.lock.mysql import MysqlLock
 from flask_dualmigrate.postgres.waking import why_absent
 
 from .lock_holders import nobody

@@ -10,7 +10,7 @@ from pymongo.database import Database
 
 from flask_dualmigrate.backend import Progress
 from flask_dualmigrate.errors import OperationError
-from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import (
     AddField,
     ConvertField,

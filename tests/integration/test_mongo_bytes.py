@@ -11,8 +11,8 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
 from flask_dualmigrate.errors import OperationError
-from flask_dualmigrate.mongo.target import insert_exactly
-from flask_dualmigrate.mongo.views import exact_view
+from flask_dualmigrate.mongo.batches.raw_collection import insert_exactly
+from flask_dualmigrate.mongo.server.views import exact_view
 from flask_dualmigrate.ops import (
     AddField,
     ConvertField,

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from bson import Binary, Decimal128, Int64, ObjectId
 from pymongo.database import Database
 
-from flask_dualmigrate.mongo.conversions import outcome_of
+from flask_dualmigrate.mongo.expressions.conversions import outcome_of
 from flask_dualmigrate.ops import ConvertField
 
 from .mongo_runs import DOWN, complete, image, run

@@ -68,7 +68,9 @@ def test_a_downgrade_of_deletes_that_is_undone_leaves_the_upgraded_bytes(
 def test_a_downgrade_of_deletes_that_was_stopped_is_carried_on(
     mongo_db: Db, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flask_dualmigrate.mongo.put_documents._BATCH_SIZE", 2)
+    monkeypatch.setattr(
+        "flask_dualmigrate.mongo.operations.put_back_documents._BATCH_SIZE", 2
+    )
     mongo_db.t.insert_many(MANY)
     complete(mongo_db, DELETE)
     down = Insert("t", ({"_id": 99},))

@@ -14,7 +14,6 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from flask_dualmigrate import (
     UsageError,
-    index_commands,
     index_diff,
     index_drop,
     index_list,
@@ -22,12 +21,9 @@ from flask_dualmigrate import (
 )
 from flask_dualmigrate.errors import LockLost
 from flask_dualmigrate.extension import environment_of
-from flask_dualmigrate.indexes import (
-    BuildProgress,
-    DeclaredIndexes,
-    State,
-)
-from flask_dualmigrate.mongo.indexes import MongoIndexes
+from flask_dualmigrate.indexes import BuildProgress, DeclaredIndexes, State
+from flask_dualmigrate.mongo.indexes.indexes import MongoIndexes
+from flask_dualmigrate.verbs import index
 
 from .mongo_index_apps import (
     Db,
@@ -176,7 +172,7 @@ def test_an_index_is_hidden_before_it_is_dropped_and_ctrl_c_brings_it_back(
         hidden.append((seconds, spec(mongo_db, "ix").get("hidden")))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flask_dualmigrate.mongo.indexes._pause", interrupted)
+    monkeypatch.setattr("flask_dualmigrate.mongo.indexes.indexes._pause", interrupted)
     with pytest.raises(KeyboardInterrupt):
         index_drop("item", "ix", hidden_for_s=30)
 
@@ -245,12 +241,12 @@ def test_a_build_says_how_far_it_is(
     slow_build: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flask_dualmigrate.mongo.index_builds._WATCH_S", 0.05)
+    monkeypatch.setattr("flask_dualmigrate.mongo.indexes.builds._WATCH_S", 0.05)
     with_models()
     mongo_db.big.create_index([("$**", 1)], name="ix")
     told: list[BuildProgress] = []
 
-    index_commands.rebuild_index(environment_of(), "big", "ix", on_build=told.append)
+    index.rebuild_index(environment_of(), "big", "ix", on_build=told.append)
 
     assert {each.place for each in told} == {"big"}
     assert {"_rebuild_ix", "ix"} == {each.name for each in told}

@@ -28,8 +28,8 @@ from flask_dualmigrate import (
 from flask_dualmigrate.embedded.wheels import mongod_program
 from flask_dualmigrate.extension import environment_of
 from flask_dualmigrate.indexes import DeclaredIndex, DeclaredIndexes, Verdict
-from flask_dualmigrate.mongo.indexes import MongoIndexes
-from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.mongo.indexes.indexes import MongoIndexes
+from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import CreateIndex
 
 from .conftest import MakeApp, Tree

@@ -21,10 +21,7 @@ from flask_dualmigrate import (
     init,
 )
 from flask_dualmigrate.extension import environment_of
-from flask_dualmigrate.indexes import (
-    Remedy,
-    Verdict,
-)
+from flask_dualmigrate.indexes import Remedy, Verdict
 
 from .conftest import Tree
 from .mongo_index_apps import (

@@ -11,7 +11,7 @@ from pymongo.database import Database
 
 from flask_dualmigrate import init
 from flask_dualmigrate.errors import OperationError, ScriptError
-from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import (
     AddField,
     CreateCollection,

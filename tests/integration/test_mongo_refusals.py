@@ -12,8 +12,8 @@ from pymongo.database import Database
 
 from flask_dualmigrate.backend import Progress
 from flask_dualmigrate.errors import DatabaseUnavailable, OperationError
-from flask_dualmigrate.mongo.runner import OperationRunner
-from flask_dualmigrate.mongo.transactions import supports_transactions
+from flask_dualmigrate.mongo.run.runner import OperationRunner
+from flask_dualmigrate.mongo.server.transactions import supports_transactions
 from flask_dualmigrate.ops import (
     AddField,
     ConvertField,

@@ -11,7 +11,7 @@ from pymongo.database import Database
 from pymongo.errors import AutoReconnect
 
 from flask_dualmigrate.errors import DatabaseUnavailable, OperationError
-from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import CreateCollection, Run
 
 from .mongo_runs import REVISION, UP, image, revert, run, run_stopped

@@ -20,7 +20,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate.errors import DatabaseUnavailable
-from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import Update
 
 from ..conftest import place

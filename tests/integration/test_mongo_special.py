@@ -19,8 +19,8 @@ from pymongo.database import Database
 
 from flask_dualmigrate import init
 from flask_dualmigrate.errors import OperationError
-from flask_dualmigrate.mongo.ranges import ids_in
-from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.mongo.expressions.ranges import ids_in
+from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import (
     AddField,
     ConvertField,

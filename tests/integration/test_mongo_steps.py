@@ -11,8 +11,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate.errors import IntegrityError, LockLost, OperationError
-from flask_dualmigrate.mongo.runner import OperationRunner
-from flask_dualmigrate.mongo.steps import STEPS, StepStatus
+from flask_dualmigrate.mongo.journal.steps import STEPS, StepStatus
+from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import (
     AddField,
     CreateCollection,

@@ -20,7 +20,7 @@ from pymongo.database import Database
 
 from flask_dualmigrate import PartialFailure, init, upgrade
 from flask_dualmigrate.errors import OperationError
-from flask_dualmigrate.mongo.runner import OperationRunner
+from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import CreateCollection, DropCollection, RenameCollection
 
 from ..conftest import place

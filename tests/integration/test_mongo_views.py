@@ -7,12 +7,8 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from flask_dualmigrate.mongo.kept import KeptAsides
-from flask_dualmigrate.ops import (
-    CreateCollection,
-    DropCollection,
-    RenameCollection,
-)
+from flask_dualmigrate.mongo.asides.purge import KeptAsides
+from flask_dualmigrate.ops import CreateCollection, DropCollection, RenameCollection
 
 from .mongo_runs import DOWN, complete, image, revert, run
 from .test_dry_run import foretell, one

@@ -29,17 +29,12 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate.errors import UsageError
-from flask_dualmigrate.mongo.handlers import HANDLERS
 from flask_dualmigrate.mongo.mongosh import MongoshScript
 from flask_dualmigrate.mongo.mongosh.statements import NOT_PLAIN, STATEMENTS
-from flask_dualmigrate.mongo.runner import OperationRunner
-from flask_dualmigrate.ops import (
-    AddField,
-    DropField,
-    Insert,
-    Operation,
-)
-from flask_dualmigrate.revision import BackendName, Direction, Revision, Step
+from flask_dualmigrate.mongo.operations.registry import HANDLERS
+from flask_dualmigrate.mongo.run.runner import OperationRunner
+from flask_dualmigrate.ops import AddField, DropField, Insert, Operation
+from flask_dualmigrate.revisions import BackendName, Direction, Revision, Step
 
 from .mongo_cases import CASES, Case
 from .mongo_runs import DOWN, UP, digest_of, image

@@ -17,7 +17,7 @@ from pymongo.database import Database
 
 from flask_dualmigrate import check, current, downgrade, init, upgrade
 from flask_dualmigrate.results import RunResult
-from flask_dualmigrate.revision import BackendName
+from flask_dualmigrate.revisions import BackendName
 
 from .conftest import NOWHERE, MakeApp, Tree
 from .mongo_runs import image

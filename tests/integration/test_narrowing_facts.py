@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from flask_dualmigrate.lint.narrowing import loss
+from flask_dualmigrate.alembic_scripts.narrowing import loss
 
 VALUES = {
     "smallint": ("-32768", "7"),

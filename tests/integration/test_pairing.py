@@ -13,9 +13,9 @@ from pymongo.database import Database
 from flask_dualmigrate import IntegrityError, UsageError, init, repair, upgrade
 from flask_dualmigrate.errors import LockLost
 from flask_dualmigrate.extension import environment_of
-from flask_dualmigrate.mongo.lock import MongoLock
+from flask_dualmigrate.mongo.lock.lock import MongoLock
 from flask_dualmigrate.results import PairResult
-from flask_dualmigrate.revision import BackendName
+from flask_dualmigrate.revisions import BackendName
 
 from .conftest import MakeApp, Tree
 from .snapshots import stamps

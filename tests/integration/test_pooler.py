@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pymongo.database import Database
 
 from flask_dualmigrate import DatabaseUnavailable, init, upgrade
-from flask_dualmigrate.postgres.lock import PostgresLock
+from flask_dualmigrate.postgres.lock.lock import PostgresLock
 
 from .conftest import MakeApp, Tree
 from .proxies import PGBOUNCER, forward, pgbouncer, pooler

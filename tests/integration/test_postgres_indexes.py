@@ -16,7 +16,6 @@ from flask_dualmigrate import (
     OperationError,
     UsageError,
     check,
-    index_commands,
     index_diff,
     index_drop,
     index_list,
@@ -25,7 +24,9 @@ from flask_dualmigrate import (
     init,
 )
 from flask_dualmigrate.extension import environment_of
-from flask_dualmigrate.indexes import BuildProgress, IndexDiffResult, State, Verdict
+from flask_dualmigrate.indexes import BuildProgress, State, Verdict
+from flask_dualmigrate.verbs import index as index_commands
+from flask_dualmigrate.verbs.index import IndexDiffResult
 
 from .conftest import MakeApp
 
@@ -306,7 +307,7 @@ def test_a_build_is_seen_told_and_waited_for(
     old_transaction: sa.Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flask_dualmigrate.postgres.index_progress._WATCH_S", 0.05)
+    monkeypatch.setattr("flask_dualmigrate.postgres.indexes.progress._WATCH_S", 0.05)
     with_models(ix_a())
     old_transaction.exec_driver_sql("INSERT INTO items (a) VALUES ('x')")
     statement = "CREATE INDEX CONCURRENTLY ix_a ON items (a)"

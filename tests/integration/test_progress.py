@@ -10,7 +10,7 @@ from flask import Flask
 
 from flask_dualmigrate import check, current, init, show, status, upgrade
 from flask_dualmigrate.backend import Progress
-from flask_dualmigrate.revision import BackendName
+from flask_dualmigrate.revisions import BackendName
 
 from .conftest import MakeApp, Tree
 

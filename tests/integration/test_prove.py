@@ -17,11 +17,11 @@ from pymongo.database import Database
 
 from flask_dualmigrate import DualMigrate, init, prove, upgrade
 from flask_dualmigrate.errors import DatabaseUnavailable, UsageError
-from flask_dualmigrate.proofs import Outcome, Proof, ProofResult
-from flask_dualmigrate.testing.mongo_place import MongoPlace
-from flask_dualmigrate.testing.names import Mark, is_scratch_name, scratch_name
-from flask_dualmigrate.testing.postgres_place import PostgresPlace
-from flask_dualmigrate.testing.trial import allows_edge_data
+from flask_dualmigrate.proving.proofs import Outcome, Proof, ProofResult
+from flask_dualmigrate.proving.scratch.mongo import MongoPlace
+from flask_dualmigrate.proving.scratch.names import Mark, is_scratch_name, scratch_name
+from flask_dualmigrate.proving.scratch.postgres import PostgresPlace
+from flask_dualmigrate.proving.trial import allows_edge_data
 
 from .conftest import MakeApp, Tree
 from .snapshots import mongo_snapshot, postgres_snapshot
@@ -509,7 +509,9 @@ def test_an_account_that_may_not_make_databases_is_told(
     name = f"u{Path(str(engine.url.database)).name[-20:]}"
     with engine.begin() as connection:
         connection.execute(sa.text(f"CREATE ROLE {name} LOGIN"))
-    monkeypatch.setattr("flask_dualmigrate.testing.scratch.EmbeddedServers", _NoServers)
+    monkeypatch.setattr(
+        "flask_dualmigrate.proving.scratch.scratch.EmbeddedServers", _NoServers
+    )
     url = engine.url.set(username=name).render_as_string(hide_password=False)
     other = make_app(urls={"postgres": url})
     try:

@@ -17,14 +17,15 @@ from flask_dualmigrate import (
     check,
     init,
     repair,
-    repairing,
     stamp,
     unlock,
     upgrade,
 )
 from flask_dualmigrate.extension import environment_of
-from flask_dualmigrate.mongo.lock import MongoLock
-from flask_dualmigrate.recovery import Case, RepairReport, UndoResult
+from flask_dualmigrate.mongo.lock.lock import MongoLock
+from flask_dualmigrate.verbs import repair as repairing
+from flask_dualmigrate.verbs.repair import RepairReport, UndoResult
+from flask_dualmigrate.verbs.repair_cases import Case
 
 from .conftest import MakeApp, Tree
 from .snapshots import mongo_snapshot, stamps

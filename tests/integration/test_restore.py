@@ -13,10 +13,10 @@ from flask.testing import FlaskCliRunner
 from pymongo.database import Database
 
 from flask_dualmigrate import asides, downgrade, init, restore, status, upgrade
+from flask_dualmigrate.backend.restorer import Kept
 from flask_dualmigrate.errors import IntegrityError
-from flask_dualmigrate.restoration import Kept
 from flask_dualmigrate.results import AsidesResult
-from flask_dualmigrate.revision import BackendName
+from flask_dualmigrate.revisions import BackendName
 
 from .conftest import MakeApp
 from .restore_shop import R2, Shop, add_r2, opened_shop, upgraded

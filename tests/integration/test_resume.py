@@ -12,14 +12,7 @@ import sqlalchemy as sa
 from flask import Flask
 from pymongo.database import Database
 
-from flask_dualmigrate import (
-    IntegrityError,
-    downgrade,
-    init,
-    stamp,
-    status,
-    upgrade,
-)
+from flask_dualmigrate import IntegrityError, downgrade, init, stamp, status, upgrade
 
 from .conftest import Tree
 from .crash_process import Nursery

@@ -14,9 +14,9 @@ from flask import Flask
 from pymongo.database import Database
 
 from flask_dualmigrate import init
-from flask_dualmigrate.holder import Holder
-from flask_dualmigrate.mongo.lock import MongoLock
-from flask_dualmigrate.postgres.lock import PostgresLock, lock_key
+from flask_dualmigrate.backend.holder import Holder
+from flask_dualmigrate.mongo.lock.lock import MongoLock
+from flask_dualmigrate.postgres.lock.lock import PostgresLock, lock_key
 
 from .conftest import Tree
 from .crash_process import Nursery

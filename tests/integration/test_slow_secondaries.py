@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from flask_dualmigrate.mongo.replication import Replication
+from flask_dualmigrate.mongo.server.replication import Replication
 
 from .mongo_proxies import wired
 from .mongo_runs import StopAfter, Stopped

@@ -25,7 +25,7 @@ from flask_dualmigrate import (
     unlock,
     upgrade,
 )
-from flask_dualmigrate.postgres.sqlite_lock import SqliteLock
+from flask_dualmigrate.postgres.lock.sqlite import SqliteLock
 
 from .lock_holders import nobody
 

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 
 from flask_dualmigrate import downgrade, init, status, upgrade
 from flask_dualmigrate.embedded.wheels import postgres_programs
-from flask_dualmigrate.postgres.lock import lock_key
+from flask_dualmigrate.postgres.lock.lock import lock_key
 from flask_dualmigrate.results import RunResult
 
 from .conftest import NOWHERE, MakeApp, Tree

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Column, Index, MetaData, Table, text
 
-from flask_dualmigrate.autogenerate import compare_models
+from flask_dualmigrate.generate import compare_models
 
 from .generated import pair, run
 

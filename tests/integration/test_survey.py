@@ -15,8 +15,8 @@ from pymongo.database import Database
 
 from flask_dualmigrate import UsageError, init, upgrade
 from flask_dualmigrate.results import RunResult
-from flask_dualmigrate.revision import BackendName
-from flask_dualmigrate.survey import Survey
+from flask_dualmigrate.revisions import BackendName
+from flask_dualmigrate.verbs.survey import Survey
 
 from .conftest import MakeApp, Tree
 
@@ -257,7 +257,7 @@ def problem_of_zeros(count: int) -> str:
 def test_of_many_rows_a_sample_is_compared_and_that_is_said(
     one: Tree, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flask_dualmigrate.sampling.SAMPLE", 2)
+    monkeypatch.setattr("flask_dualmigrate.verbs.sample.SAMPLE", 2)
     add_status(one)
     said = app.test_cli_runner().invoke(args=["db-migrate", "upgrade", "--verify"])
     assert said.exit_code == 0

@@ -19,16 +19,16 @@ from flask_dualmigrate import (
     PartialFailure,
     current,
     downgrade,
-    executor,
     init,
     repair,
     show,
     status,
     upgrade,
 )
-from flask_dualmigrate.mongo import runner
-from flask_dualmigrate.recovery import RepairReport
-from flask_dualmigrate.revision import BackendName
+from flask_dualmigrate.mongo.run import runner
+from flask_dualmigrate.revisions import BackendName
+from flask_dualmigrate.run import executor
+from flask_dualmigrate.verbs.repair import RepairReport
 
 from .conftest import MakeApp, Tree
 from .snapshots import stamps

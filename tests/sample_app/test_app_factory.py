@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 
 from flask_dualmigrate import show, status
-from flask_dualmigrate.revision import BackendName
+from flask_dualmigrate.revisions import BackendName
 from sample_app import mongo
 from sample_app.config import get_db_type
 

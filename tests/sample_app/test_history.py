@@ -14,7 +14,7 @@ from pymongo.database import Database
 
 from flask_dualmigrate import check, downgrade, lint, status, upgrade
 from flask_dualmigrate.results import PlanResult
-from flask_dualmigrate.revision import BackendName
+from flask_dualmigrate.revisions import BackendName
 from sample_app import db
 from sample_app.config import FIELDS, MIGRATIONS
 from sample_app.repositories import Repositories

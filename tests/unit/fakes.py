@@ -23,12 +23,12 @@ from flask_dualmigrate.backend import (
     State,
     Ways,
 )
+from flask_dualmigrate.backend.holder import Holder
+from flask_dualmigrate.backend.journal import Entry, Undone
+from flask_dualmigrate.backend.restorer import Kept, Restorer
 from flask_dualmigrate.backups import BackupFolder, Manifest, Scope
-from flask_dualmigrate.graph import RevisionGraph
-from flask_dualmigrate.holder import Holder
-from flask_dualmigrate.journal import Entry, Undone
-from flask_dualmigrate.restoration import Kept, Restorer
-from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
+from flask_dualmigrate.revisions import BackendName, Direction, Revision, Status, Step
+from flask_dualmigrate.tree.graph import RevisionGraph
 
 UP, DOWN = Direction.UPGRADE, Direction.DOWNGRADE
 OPERATIONS = 2  # of each revision, on the side that is not atomic

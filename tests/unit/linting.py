@@ -7,12 +7,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from flask_dualmigrate.autogenerate.counterpart_operations import CounterpartOperations
-from flask_dualmigrate.autogenerate.naming import Naming
-from flask_dualmigrate.limits import DEFAULT, Limits
-from flask_dualmigrate.lint import Facts, Finding, Linter, Wings
-from flask_dualmigrate.mongo.recording import record
-from flask_dualmigrate.mongo.standalone import why_not_standalone
+from flask_dualmigrate.generate.mongo.counterpart_operations import (
+    CounterpartOperations,
+)
+from flask_dualmigrate.generate.mongo.naming import Naming
+from flask_dualmigrate.linter import Facts, Finding, Linter, Wings
+from flask_dualmigrate.mongo.operations.standalone import why_not_standalone
+from flask_dualmigrate.mongo.scripts.recording import record
+from flask_dualmigrate.runtime.time_limits import DEFAULT, Limits
 
 from .lint_cases import Case
 from .trees import BOTH, MONGO, POSTGRES, Tree

@@ -12,8 +12,8 @@ from flask import Flask
 from flask_dualmigrate.backend import Backend, State
 from flask_dualmigrate.config import Config
 from flask_dualmigrate.environment import Environment
-from flask_dualmigrate.executor import StepResult
-from flask_dualmigrate.revision import BackendName, Direction, Step
+from flask_dualmigrate.revisions import BackendName, Direction, Step
+from flask_dualmigrate.run.executor import StepResult
 
 from .fakes import OPERATIONS, Calls, FakeMongo, FakePostgres, Killed, Store
 from .trees import BOTH, MONGO, POSTGRES, line_of

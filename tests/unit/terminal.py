@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 from flask.cli import ScriptInfo
 
-from flask_dualmigrate import authoring, commands
 from flask_dualmigrate.cli import make_group
+from flask_dualmigrate.verbs import check, run_scripts, write_scripts
+from flask_dualmigrate.verbs import inspect as inspect_verbs
 
 Asked = list[dict[str, Any]]
 PutVerb = Callable[[str, object], Asked]
@@ -38,13 +39,16 @@ class Terminal:
         return arguments
 
 
+_VERBS = (check, inspect_verbs, run_scripts, write_scripts)
+
+
 def put_verb(patch: pytest.MonkeyPatch, name: str, answer: object) -> Asked:
     """Put a function in the place of a verb; return what it is called with.
 
     answer: what it returns, or raises, or a function of the arguments that says so.
     """
     asked: Asked = []
-    module = authoring if hasattr(authoring, name) else commands
+    module = next(verb for verb in _VERBS if hasattr(verb, name))
     real = getattr(module, name)
 
     def fake(*args: Any, **kwargs: Any) -> Any:

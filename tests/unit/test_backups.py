@@ -23,7 +23,7 @@ from flask_dualmigrate.backups import (
     layout,
 )
 from flask_dualmigrate.errors import BackupError, IntegrityError, UsageError
-from flask_dualmigrate.revision import Direction
+from flask_dualmigrate.revisions import Direction
 
 NOW = datetime(2026, 11, 22, 8, 15, 30, tzinfo=UTC)
 

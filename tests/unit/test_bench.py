@@ -28,8 +28,8 @@ from bench.measure import (
 from bench.report import as_json, as_text, seconds
 from bench.runner import BENCHMARKS, main
 from bench.trees import changes, write_pairs
-from flask_dualmigrate.revision import BackendName
-from flask_dualmigrate.script import ScriptDirectory
+from flask_dualmigrate.revisions import BackendName
+from flask_dualmigrate.tree.directory import ScriptDirectory
 
 MODULES = sorted(path.stem for path in Path(bench.__path__[0]).glob("*.py"))
 

@@ -9,22 +9,24 @@ from typing import Any
 
 import pytest
 
-from flask_dualmigrate import index_commands
 from flask_dualmigrate.errors import UsageError
 from flask_dualmigrate.indexes import (
     BuildProgress,
     DeclaredIndex,
     Difference,
     FoundIndex,
+    Remedy,
+    State,
+    Verdict,
+)
+from flask_dualmigrate.verbs import index
+from flask_dualmigrate.verbs.index import (
     IndexDiffResult,
     IndexDropResult,
     IndexListResult,
     IndexRebuildResult,
     IndexSyncResult,
-    Remedy,
-    State,
     SyncAction,
-    Verdict,
 )
 
 from .terminal import Terminal
@@ -61,7 +63,7 @@ def put(monkeypatch: pytest.MonkeyPatch) -> Put:
             asked.append({"args": args, **kwargs})
             return answer(kwargs) if callable(answer) else answer
 
-        monkeypatch.setattr(index_commands, name, fake)
+        monkeypatch.setattr(index, name, fake)
         return asked
 
     return replace
@@ -258,11 +260,11 @@ def test_an_index_that_both_databases_have_wants_a_backend() -> None:
     env: Any = Env(Side(MONGO, "item"), Side(POSTGRES, "item"))
 
     with pytest.raises(UsageError, match="--backend"):
-        index_commands.rebuild_index(env, "item", "ix")
+        index.rebuild_index(env, "item", "ix")
 
 
 def test_where_no_database_has_it_the_first_says_why() -> None:
     env: Any = Env(Side(MONGO, "item"), Side(POSTGRES, "items"))
 
     with pytest.raises(UsageError, match="no mongo nope"):
-        index_commands.rebuild_index(env, "nope", "ix")
+        index.rebuild_index(env, "nope", "ix")

@@ -18,13 +18,8 @@ from flask_dualmigrate.errors import (
     ScriptError,
     UsageError,
 )
-from flask_dualmigrate.results import (
-    CheckResult,
-    CurrentResult,
-    Finding,
-    RunResult,
-)
-from flask_dualmigrate.revision import Direction, Revision, Step
+from flask_dualmigrate.results import CheckResult, CurrentResult, Finding, RunResult
+from flask_dualmigrate.revisions import Direction, Revision, Step
 
 from .terminal import PutVerb, Terminal
 from .trees import BOTH, MONGO

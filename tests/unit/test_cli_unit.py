@@ -12,7 +12,7 @@ import pytest
 
 from flask_dualmigrate.cli import make_group
 from flask_dualmigrate.results import RunResult
-from flask_dualmigrate.revision import Direction
+from flask_dualmigrate.revisions import Direction
 
 from .terminal import PutVerb, Terminal
 

@@ -9,7 +9,7 @@ import pytest
 
 from flask_dualmigrate.config import DEFAULTS, Active, Config
 from flask_dualmigrate.errors import UsageError
-from flask_dualmigrate.revision import BackendName
+from flask_dualmigrate.revisions import BackendName
 
 from .trees import BOTH, MONGO, POSTGRES
 

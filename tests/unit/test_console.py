@@ -13,8 +13,9 @@ import pytest
 
 from flask_dualmigrate import results
 from flask_dualmigrate.backend import Aside, Forecast, PlannedStep
-from flask_dualmigrate.console import as_json, as_text
-from flask_dualmigrate.restoration import Kept, Replacement
+from flask_dualmigrate.backend.restorer import Kept, Replacement
+from flask_dualmigrate.cli.views import as_json, as_text
+from flask_dualmigrate.cli.views.layout import lines
 from flask_dualmigrate.results import (
     AsidesResult,
     CheckResult,
@@ -37,8 +38,8 @@ from flask_dualmigrate.results import (
     StampResult,
     StatusResult,
 )
-from flask_dualmigrate.revision import BackendName, Direction, Revision
-from flask_dualmigrate.status import RevisionStatus, SideStatus
+from flask_dualmigrate.revisions import BackendName, Direction, Revision
+from flask_dualmigrate.run.status import RevisionStatus, SideStatus
 
 from .trees import BOTH, MONGO, POSTGRES
 
@@ -354,14 +355,12 @@ def test_a_status_names_what_is_wrong_with_the_tree() -> None:
 
 def test_every_result_has_words_of_its_own() -> None:
     made = {type(result) for result, _ in TEXTS}
-    parts = {PlannedRevision, DoneStep, GraphRevision, Finding}
-    classes = {
-        value
-        for value in vars(results).values()
-        if isinstance(value, type) and value.__module__ == results.__name__
-    }
+    exported = {getattr(results, name) for name in results.__all__}
+    shown = {kind for kind in exported if kind.__name__.endswith("Result")}
+    without = lines.dispatch(object)
 
-    assert classes - parts == made
+    assert made <= shown
+    assert {kind for kind in shown if lines.dispatch(kind) is without} == {ScriptResult}
 
 
 @pytest.mark.parametrize(("result", "_text"), TEXTS, ids=_id)

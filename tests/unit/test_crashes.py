@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flask_dualmigrate.errors import PartialFailure, ScriptError
-from flask_dualmigrate.revision import BackendName, Direction
+from flask_dualmigrate.revisions import BackendName, Direction
 
 from .fakes import DOWN, UP, Calls, Killed
 from .rehearsal import Rehearsal

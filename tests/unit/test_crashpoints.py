@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import flask_dualmigrate
-from flask_dualmigrate import crashpoints
-from flask_dualmigrate.postgres import crashpoints as events
+from flask_dualmigrate.postgres.server import crashpoints as events
+from flask_dualmigrate.runtime import crashpoints
 
 ROOT = Path(flask_dualmigrate.__file__).parent
 
@@ -53,7 +53,7 @@ def test_a_function_stays_itself_where_no_crash_is_asked_for() -> None:
 
 
 def _run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    head = "from flask_dualmigrate.crashpoints import around, reached\n"
+    head = "from flask_dualmigrate.runtime.crashpoints import around, reached\n"
     return subprocess.run(
         [sys.executable, "-c", head + code],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables},

@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from flask_dualmigrate.backend import Progress
+from flask_dualmigrate.backend.progress import how_far
 from flask_dualmigrate.cli import progress as module
 from flask_dualmigrate.cli.progress import Display
-from flask_dualmigrate.console.text import how_far
-from flask_dualmigrate.revision import BackendName, Direction, Revision, Step
+from flask_dualmigrate.revisions import BackendName, Direction, Revision, Step
 
 AT = Progress("ab12", 0, "update", "item", done=0, total=10_000, rate=250.0)
 STEP = Step(

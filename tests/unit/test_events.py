@@ -17,9 +17,9 @@ import flask_dualmigrate
 from flask_dualmigrate.cli.json_lines import JsonLines
 from flask_dualmigrate.cli.logs import PACKAGE, JsonFormatter, json_of_logs
 from flask_dualmigrate.errors import DatabaseUnavailable
-from flask_dualmigrate.events import EVENTS, run_told, tell
 from flask_dualmigrate.results import RunResult
-from flask_dualmigrate.revision import Direction
+from flask_dualmigrate.revisions import Direction
+from flask_dualmigrate.runtime.events import EVENTS, run_told, tell
 
 from .terminal import PutVerb, Terminal
 

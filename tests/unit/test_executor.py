@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flask_dualmigrate.backend import Backend
+from flask_dualmigrate.backend.journal import Entry
 from flask_dualmigrate.errors import (
     DatabaseUnavailable,
     IntegrityError,
@@ -16,10 +17,9 @@ from flask_dualmigrate.errors import (
     ScriptError,
     StepInDoubt,
 )
-from flask_dualmigrate.executor import Executor, StepResult
-from flask_dualmigrate.journal import Entry
-from flask_dualmigrate.plan import make_plan
-from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
+from flask_dualmigrate.revisions import BackendName, Direction, Revision, Status, Step
+from flask_dualmigrate.run.executor import Executor, StepResult
+from flask_dualmigrate.run.plan import make_plan
 
 from .fakes import DOWN, OPERATIONS, UP, Calls, FakeMongo, FakePostgres, Store
 from .rehearsal import Rehearsal

@@ -21,7 +21,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_dualmigrate import DualMigrate
 from flask_dualmigrate.errors import UsageError
 from flask_dualmigrate.extension import Registered, environment_of
-from flask_dualmigrate.revision import Direction
+from flask_dualmigrate.revisions import Direction
 
 from .trees import BOTH, MONGO, POSTGRES, Tree
 

@@ -10,11 +10,11 @@ import pytest
 
 from flask_dualmigrate import PartialFailure
 from flask_dualmigrate.backend import State
-from flask_dualmigrate.forerunner import refuse_repetition
-from flask_dualmigrate.journal import Entry
-from flask_dualmigrate.plan import Plan
-from flask_dualmigrate.revision import BackendName, Direction, Revision, Status, Step
-from flask_dualmigrate.script import ScriptDirectory
+from flask_dualmigrate.backend.journal import Entry
+from flask_dualmigrate.revisions import BackendName, Direction, Revision, Status, Step
+from flask_dualmigrate.run.plan import Plan
+from flask_dualmigrate.run.same_failure import refuse_repetition
+from flask_dualmigrate.tree.directory import ScriptDirectory
 
 MONGO, POSTGRES = BackendName.MONGO, BackendName.POSTGRES
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

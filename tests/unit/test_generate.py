@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from flask_dualmigrate.autogenerate import Header, empty_pair, empty_partner
 from flask_dualmigrate.errors import TreeError, UsageError
-from flask_dualmigrate.generate import (
+from flask_dualmigrate.generate import Header, empty_pair, empty_partner
+from flask_dualmigrate.generate.write_pair import (
     file_name,
     header_of,
     make_header,
@@ -19,9 +19,9 @@ from flask_dualmigrate.generate import (
     write_pair,
     write_partner,
 )
-from flask_dualmigrate.graph import RevisionGraph
-from flask_dualmigrate.lockfile import read_lock_file
-from flask_dualmigrate.script import ScriptDirectory
+from flask_dualmigrate.tree.directory import ScriptDirectory
+from flask_dualmigrate.tree.graph import RevisionGraph
+from flask_dualmigrate.tree.lockfile import read_lock_file
 
 from .trees import BOTH, MONGO, POSTGRES, Tree, line_of
 

@@ -9,9 +9,9 @@ import pytest
 from bson import Code, Decimal128, Int64, MaxKey, ObjectId
 from bson.raw_bson import RawBSONDocument
 
-from flask_dualmigrate.mongo.id_list import IdList
-from flask_dualmigrate.mongo.raw import as_document, id_key
-from flask_dualmigrate.mongo.views import EXACT, as_bytes
+from flask_dualmigrate.mongo.expressions.id_list import IdList
+from flask_dualmigrate.mongo.expressions.raw_bson import as_document, id_key
+from flask_dualmigrate.mongo.server.views import EXACT, as_bytes
 
 IDS = [1, Int64(2), 2.5, Decimal128("3.10"), "four", ObjectId(b"5" * 12)]
 

@@ -23,8 +23,8 @@ from flask_dualmigrate.indexes import (
     normalise,
     settle_declarations,
 )
-from flask_dualmigrate.mongo.index_stand_ins import original, stand_in
-from flask_dualmigrate.revision import BackendName
+from flask_dualmigrate.mongo.indexes.stand_ins import original, stand_in
+from flask_dualmigrate.revisions import BackendName
 
 A = (("a", 1),)
 FRENCH = {

@@ -13,9 +13,9 @@ from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_dualmigrate import DualMigrate, UsageError, lint
-from flask_dualmigrate.console import as_text
-from flask_dualmigrate.lint import Finding, LintResult, Severity
-from flask_dualmigrate.revision import BackendName
+from flask_dualmigrate.cli.views import as_text
+from flask_dualmigrate.linter import Finding, LintResult, Severity
+from flask_dualmigrate.revisions import BackendName
 
 from .lint_cases import Case
 from .linting import tree_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flask_dualmigrate.lint import RULES, Severity, titles
-from flask_dualmigrate.lint.finding import NEXT
+from flask_dualmigrate.linter import RULES, Severity, titles
+from flask_dualmigrate.linter.advice.finding import NEXT
 
 from .lint_cases import CASES, Case
 from .linting import lint_case

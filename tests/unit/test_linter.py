@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flask_dualmigrate.limits import Limits
+from flask_dualmigrate.runtime.time_limits import Limits
 
 from .lint_cases import CASES, Case
 from .linting import lint_case, lint_tree, tree_of

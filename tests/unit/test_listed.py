@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from bson import Int64, ObjectId
 
-from flask_dualmigrate.mongo.listed import listed_in
+from flask_dualmigrate.mongo.expressions.listed_ids import listed_in
 
 MANY = range(2000)
 LISTS: dict[str, list[Any]] = {

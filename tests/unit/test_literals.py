@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import CompileError
 
-from flask_dualmigrate.literals import sql_with_values
+from flask_dualmigrate.sql.literals import sql_with_values
 
 DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 UNTYPED = sa.table("t", sa.column("a"))

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flask_dualmigrate import holder, lock_wait
-from flask_dualmigrate.backend import Progress
-from flask_dualmigrate.holder import Holder
-from flask_dualmigrate.journal import Entry
-from flask_dualmigrate.lock_wait import Waiting
-from flask_dualmigrate.revision import BackendName, Direction, Status
+from flask_dualmigrate.backend import Progress, holder
+from flask_dualmigrate.backend.holder import Holder
+from flask_dualmigrate.backend.journal import Entry
+from flask_dualmigrate.revisions import BackendName, Direction, Status
+from flask_dualmigrate.run import lock_wait
+from flask_dualmigrate.run.lock_wait import Waiting
 
 from .fakes import Calls, FakeMongo, Store
 

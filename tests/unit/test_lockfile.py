@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from flask_dualmigrate import lockfile
 from flask_dualmigrate.errors import TreeError
-from flask_dualmigrate.lockfile import (
+from flask_dualmigrate.tree import lockfile
+from flask_dualmigrate.tree.lockfile import (
     LockLine,
     finish_writing,
     read_lock_file,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_dualmigrate.postgres.mentioned import mentioned
+from flask_dualmigrate.sql.tables import mentioned
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from flask_dualmigrate.lint.narrowing import narrows
-from flask_dualmigrate.postgres.destructive import destructive_calls
-from flask_dualmigrate.script_file import read_script, run_script
+from flask_dualmigrate.alembic_scripts.narrowing import narrows
+from flask_dualmigrate.postgres.preflight.destructive import destructive_calls
+from flask_dualmigrate.tree.script_file import read_script, run_script
 
 
 class Short(sa.TypeDecorator[str]):

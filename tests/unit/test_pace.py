@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from flask_dualmigrate.mongo.exclusion import excludes_itself
-from flask_dualmigrate.mongo.pace import Pace, Recent
+from flask_dualmigrate.mongo.batches.pace import Pace, Recent
+from flask_dualmigrate.mongo.expressions.exclusion import excludes_itself
 
 
 def sizes(
@@ -111,7 +111,9 @@ def test_a_conflict_halves_the_batch() -> None:
 
 def test_the_rate_is_that_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("flask_dualmigrate.mongo.pace.time.monotonic", lambda: now)
+    monkeypatch.setattr(
+        "flask_dualmigrate.mongo.batches.pace.time.monotonic", lambda: now
+    )
     recent = Recent(100)
     assert recent.rate(100) is None
     for _ in range(600):  # ten minutes of 1,000 a second, and two of 10

@@ -22,11 +22,11 @@ from typing import Any
 import pytest
 
 from flask_dualmigrate.backend import State
+from flask_dualmigrate.backend.journal import Entry
 from flask_dualmigrate.errors import DualMigrateError, IntegrityError, UsageError
-from flask_dualmigrate.journal import Entry
-from flask_dualmigrate.plan import Plan, States, is_applied, make_plan
-from flask_dualmigrate.revision import Direction, Status
-from flask_dualmigrate.script import ScriptDirectory
+from flask_dualmigrate.revisions import Direction, Status
+from flask_dualmigrate.run.plan import Plan, States, is_applied, make_plan
+from flask_dualmigrate.tree.directory import ScriptDirectory
 
 from .trees import MONGO, POSTGRES, Tree, applied, line_of
 

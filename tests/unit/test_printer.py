@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from flask_dualmigrate.autogenerate.printer import (
+from flask_dualmigrate.generate.source.printer import (
     print_block,
     print_comment,
     print_statement,

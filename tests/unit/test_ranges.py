@@ -9,7 +9,12 @@ import bson
 import pytest
 from bson import Binary, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 
-from flask_dualmigrate.mongo.ranges import Query, beginnings_of, ids_in, range_of
+from flask_dualmigrate.mongo.expressions.ranges import (
+    Query,
+    beginnings_of,
+    ids_in,
+    range_of,
+)
 
 SAME_TYPE = {
     "int and int": (1, 2),

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from flask_dualmigrate.postgres.recording import Recorded
-from flask_dualmigrate.postgres.recording import record as record_sql
-from flask_dualmigrate.recording import Recorder, record
-from flask_dualmigrate.revision import Direction
+from flask_dualmigrate.alembic_scripts import Recorder, record
+from flask_dualmigrate.postgres.scripts.recorded import Recorded
+from flask_dualmigrate.postgres.scripts.recorded import record as record_sql
+from flask_dualmigrate.revisions import Direction
 
 
 def script(upgrade: str) -> ModuleType:

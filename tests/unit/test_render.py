@@ -12,19 +12,10 @@ import pytest
 from alembic.script.base import ScriptDirectory
 from bson import Binary, Decimal128, Int64
 
-from flask_dualmigrate.autogenerate import (
-    Header,
-    clean_message,
-    empty_pair,
-    empty_partner,
-)
-from flask_dualmigrate.autogenerate.imports import import_lines, sorted_imports
-from flask_dualmigrate.autogenerate.render import (
-    Comment,
-    render_mongo,
-    value_source,
-)
 from flask_dualmigrate.errors import UsageError
+from flask_dualmigrate.generate import Header, clean_message, empty_pair, empty_partner
+from flask_dualmigrate.generate.mongo.source import Comment, render_mongo, value_source
+from flask_dualmigrate.generate.source.imports import import_lines, sorted_imports
 from flask_dualmigrate.ops import NOW, AddField, CreateIndex
 
 from .translation import HEADER, recorded

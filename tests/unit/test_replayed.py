@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from flask_dualmigrate.autogenerate import Comparison
-from flask_dualmigrate.autogenerate.replayed import against_scripts
+from flask_dualmigrate.generate import Comparison
+from flask_dualmigrate.generate.replayed_models import against_scripts
 
 from .test_translate_script import script
 

@@ -9,8 +9,8 @@ import pytest
 from flask_dualmigrate.backend import State
 from flask_dualmigrate.backups import BackedTable, Manifest, PostgresPart, Scope
 from flask_dualmigrate.errors import IntegrityError
-from flask_dualmigrate.restorable import require_reach
-from flask_dualmigrate.revision import BackendName, Direction
+from flask_dualmigrate.revisions import BackendName, Direction
+from flask_dualmigrate.run.restore_reach import require_reach
 
 
 def backup(name: str, plan: str, applied: str, tables: str | None) -> Manifest:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from flask_dualmigrate.postgres.replaced import labels_of, split, to_make
-from flask_dualmigrate.postgres.schema_text import Entry, any_of, encoding_of, parse
+from flask_dualmigrate.postgres.backup.schema_text import (
+    Entry,
+    any_of,
+    encoding_of,
+    parse,
+)
+from flask_dualmigrate.postgres.restore.what_to_make import labels_of, split, to_make
 
 
 def _entry(tag: str, kind: str, sql: str, schema: str = "public") -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from bson import Binary, Decimal128, Int64
 
-from flask_dualmigrate.same_values import canonical, variants
+from flask_dualmigrate.verbs.same_values import canonical, variants
 
 NOON = dt.datetime(2026, 7, 1, 12, tzinfo=dt.UTC)
 UUID = uuid.UUID(int=7)

@@ -10,8 +10,8 @@ import pytest
 from alembic.runtime.migration import MigrationStep
 
 from flask_dualmigrate.errors import TreeError, UsageError
-from flask_dualmigrate.script import ScriptDirectory
-from flask_dualmigrate.script_file import checksum
+from flask_dualmigrate.tree.directory import ScriptDirectory
+from flask_dualmigrate.tree.script_file import checksum
 
 from .trees import MONGO, POSTGRES, Tree, line_of
 

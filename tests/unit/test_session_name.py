@@ -6,9 +6,13 @@ import os
 
 import pytest
 
-from flask_dualmigrate.holder import mark_of
-from flask_dualmigrate.journal import Actor
-from flask_dualmigrate.postgres.sessions import SessionName, read_name, session_name
+from flask_dualmigrate.backend.holder import mark_of
+from flask_dualmigrate.backend.journal import Actor
+from flask_dualmigrate.postgres.lock.sessions import (
+    SessionName,
+    read_name,
+    session_name,
+)
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from flask_dualmigrate.backend import State
+from flask_dualmigrate.backend.journal import Actor, Entry
 from flask_dualmigrate.errors import IntegrityError
-from flask_dualmigrate.journal import Actor, Entry
-from flask_dualmigrate.revision import BackendName, Direction, Status
-from flask_dualmigrate.script import ScriptDirectory
-from flask_dualmigrate.status import (
+from flask_dualmigrate.revisions import BackendName, Direction, Status
+from flask_dualmigrate.run.status import (
     SideStatus,
     edited_scripts,
     make_status,
     pending,
     refuse_edited,
 )
+from flask_dualmigrate.tree.directory import ScriptDirectory
 
 from .trees import BOTH, MONGO, POSTGRES, applied, line_of
 

@@ -11,8 +11,8 @@ import click
 import pytest
 from flask.cli import FlaskGroup
 
-from flask_dualmigrate.cli.stopped import carry_on, words_of
-from flask_dualmigrate.stopping import NEVER, Interrupted, Stop
+from flask_dualmigrate.cli.interrupted import carry_on, words_of
+from flask_dualmigrate.runtime.stopping import NEVER, Interrupted, Stop
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from bson import Binary, Decimal128
 from sqlalchemy import Column
 from sqlalchemy.dialects import postgresql as pg
 
-from flask_dualmigrate.autogenerate.defaults import (
+from flask_dualmigrate.generate.tables.defaults import (
     TODAY,
     NoValue,
     client_value,

@@ -12,8 +12,8 @@ from sqlalchemy import Column, Index, UniqueConstraint
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.schema import CreateTable
 
-from flask_dualmigrate.autogenerate.indexes import Covered, Spec, Unknown, project
-from flask_dualmigrate.autogenerate.state import table_state
+from flask_dualmigrate.generate.mongo.indexes import Covered, Spec, Unknown, project
+from flask_dualmigrate.generate.tables.state import table_state
 
 from .translation import body, context, dialect, table
 

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy import Column, ForeignKey, MetaData, Table
 
-from flask_dualmigrate.autogenerate.casts import NoCast, using
-from flask_dualmigrate.autogenerate.ordering import ordered
-from flask_dualmigrate.autogenerate.postgres_names import (
+from flask_dualmigrate.generate.alembic.ordering import ordered
+from flask_dualmigrate.generate.tables.casts import NoCast, using
+from flask_dualmigrate.generate.tables.postgres_names import (
     foreign_key_name,
     primary_key_name,
     unique_name,
 )
-from flask_dualmigrate.autogenerate.words import describe
+from flask_dualmigrate.generate.tables.words import describe
 
 from .translation import dialect
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flask_dualmigrate.autogenerate import Naming, pair_from_script
+from flask_dualmigrate.generate import Naming, pair_from_script
 
 from .translation import HEADER, recorded
 

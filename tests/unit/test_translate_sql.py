@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_dualmigrate.autogenerate.sql import (
+from flask_dualmigrate.sql.expressions import (
     Array,
     Binary,
     Call,
@@ -19,12 +19,7 @@ from flask_dualmigrate.autogenerate.sql import (
     bare,
     parse,
 )
-from flask_dualmigrate.sql.tokens import (
-    UnknownSql,
-    escape_colons,
-    mentions,
-    rename,
-)
+from flask_dualmigrate.sql.tokens import UnknownSql, escape_colons, mentions, rename
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Column, Integer, MetaData, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from flask_dualmigrate.autogenerate import Header, Naming
-from flask_dualmigrate.autogenerate.context import Context
-from flask_dualmigrate.autogenerate.render import render_mongo
-from flask_dualmigrate.autogenerate.state import schema_of
-from flask_dualmigrate.autogenerate.translate import translate
+from flask_dualmigrate.generate import Header, Naming
+from flask_dualmigrate.generate.mongo.context import Context
+from flask_dualmigrate.generate.mongo.source import render_mongo
+from flask_dualmigrate.generate.mongo.translate import translate
+from flask_dualmigrate.generate.tables.state import schema_of
 from flask_dualmigrate.ops import MongoOperations, Operation
 
 HEADER = Header("abc", (), (), (), "a step", datetime(2026, 1, 2, tzinfo=UTC))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flask_dualmigrate.backend import State
-from flask_dualmigrate.lockfile import write_tree
-from flask_dualmigrate.revision import BackendName
-from flask_dualmigrate.script import ScriptDirectory, versions_folder
+from flask_dualmigrate.revisions import BackendName
+from flask_dualmigrate.tree.directory import ScriptDirectory, versions_folder
+from flask_dualmigrate.tree.lockfile import write_tree
 
 MONGO, POSTGRES = BackendName.MONGO, BackendName.POSTGRES
 BOTH = (MONGO, POSTGRES)

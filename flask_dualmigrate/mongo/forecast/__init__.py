@@ -1,7 +1,5 @@
-"""What the operations of a plan would do to the documents that are there now."""
+"""Counting, sampling and looking at documents before a run."""
 
 from __future__ import annotations
 
-from .rehearsal import FORECASTS, Rehearsal
-
-__all__ = ["FORECASTS", "Rehearsal"]
+__all__ = []

@@ -12,10 +12,10 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 
 from ...ops import CreateIndex
-from ..counting import limit_ms
-from ..index_keys import is_parallel
-from ..ranges import Query, both
-from ..walk import read_capped
+from ..batches.walk import read_capped
+from ..expressions.index_keys import is_parallel
+from ..expressions.ranges import Query, both
+from .counting import limit_ms
 from .look import Look, Told
 from .sample import SIZE, try_index
 

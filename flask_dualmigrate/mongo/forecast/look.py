@@ -8,12 +8,12 @@ from typing import Any, Generic, TypeVar
 
 from ...backend import Failing, Forecast
 from ...ops import Operation
-from ..best_effort import estimated_count
-from ..counting import Count, count
-from ..ranges import Query
-from ..steps import StepRecord
-from ..views import ExactDatabase, collection_info
-from ..work import Work
+from ..batches.step_under_way import Work
+from ..expressions.ranges import Query
+from ..journal.steps import StepRecord
+from ..server.best_effort import estimated_count
+from ..server.views import ExactDatabase, collection_info
+from .counting import Count, count
 from .names import Names
 from .sample import Trial
 from .validators import ComingValidator, coming_validator

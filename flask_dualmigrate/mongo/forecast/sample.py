@@ -21,7 +21,11 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from ...errors import OperationError
-from ..failures import (
+from ..batches.step_under_way import Work
+from ..batches.walk import read_capped
+from ..expressions.id_list import IdList
+from ..expressions.ranges import Query, both, ids_in
+from ..server.failures import (
     DOCUMENT_INVALID,
     DUPLICATE_KEY,
     UNAUTHORIZED,
@@ -30,11 +34,7 @@ from ..failures import (
     invalid_document_of,
     reason_of,
 )
-from ..id_list import IdList
-from ..ranges import Query, both, ids_in
-from ..views import DURABLE, collection_info, index_specs
-from ..walk import read_capped
-from ..work import Work
+from ..server.views import DURABLE, collection_info, index_specs
 from .taken import TakenKey, refuse_taken
 from .validators import ComingValidator
 

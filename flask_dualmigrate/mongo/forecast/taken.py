@@ -8,9 +8,9 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 
-from ..counting import limit_ms
-from ..failures import shown
-from ..ranges import Query, both, ids_in
+from ..expressions.ranges import Query, both, ids_in
+from ..server.failures import shown
+from .counting import limit_ms
 
 _MISSING = object()
 

@@ -11,9 +11,9 @@ from pymongo.client_session import ClientSession
 
 from ...errors import OperationError
 from ...ops import SetValidator
-from ..failures import shown
-from ..ranges import both, ids_in
-from ..work import Work
+from ..batches.step_under_way import Work
+from ..expressions.ranges import both, ids_in
+from ..server.failures import shown
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from ...ops import (
     RenameField,
     Update,
 )
-from ...revision import Direction, Status, Step
+from ...revisions import Direction, Status, Step
 from ...text import storable
-from ..aside import CATALOG
-from ..attempts import KEPT_ATTEMPTS, UNDOING
-from ..journal import COLLECTION as JOURNAL
-from ..lock import COLLECTION as LOCK
-from ..meta import COLLECTION as META
-from ..touched import TOUCHED
+from ..asides.aside import CATALOG
+from ..journal.attempts import KEPT_ATTEMPTS, UNDOING
+from ..journal.journal import COLLECTION as JOURNAL
+from ..journal.meta import COLLECTION as META
+from ..journal.written_documents import TOUCHED
+from ..lock.lock import COLLECTION as LOCK
 from .literals import Raw, call, literal, on
 
 LEASE_S = 24 * 60 * 60

@@ -18,9 +18,9 @@ from pymongo.client_session import ClientSession
 
 from ...errors import OperationError, UsageError
 from ...ops import Operation
-from ...revision import Direction, Step
+from ...revisions import Direction, Step
 from ...text import own_version
-from ..runner import OperationRunner
+from ..run.runner import OperationRunner
 from . import journal
 from .statements import NOT_PLAIN, STATEMENTS, Part, gives_back, kept_by
 

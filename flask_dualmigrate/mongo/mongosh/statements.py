@@ -29,13 +29,13 @@ from ...ops import (
     SetValidator,
     Update,
 )
-from ..apply_fields import value_of
-from ..apply_moves import having_both, move, shape_of, with_room
-from ..aside import CATALOG, Holds
-from ..paths import FieldPath
-from ..putback import LACKED
-from ..ranges import Query
-from ..work import Work
+from ..asides.aside import CATALOG, Holds
+from ..batches.step_under_way import Work
+from ..expressions.paths import FieldPath
+from ..expressions.ranges import Query
+from ..operations.fields import value_of
+from ..operations.moves import having_both, move, shape_of, with_room
+from ..operations.put_back_values import LACKED
 from .literals import Raw, call, literal, on
 
 NOT_PLAIN = {

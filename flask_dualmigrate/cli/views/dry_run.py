@@ -1,0 +1,71 @@
+"""What a dry run foretells, and the scripts that are printed instead of run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...backend import Forecast, PlannedStep
+from ...text import one_line
+from ...verbs.dry_run import PlanResult
+from .layout import lines
+
+
+@lines.register
+def _(result: PlanResult) -> Iterator[str]:
+    if not result.revisions:
+        yield "Nothing to do."
+        return
+    for planned in result.revisions:
+        message = one_line(planned.message)
+        yield f"-- {result.direction} {planned.revision}  {message}"
+        for side in planned.sides:
+            yield f"   {side.backend.label}:"
+            yield from _side(side)
+    if result.backup is not None:
+        yield f"Before that, a backup of {result.backup} would be made."
+    if result.backup_refused is not None:
+        yield f"It would be refused: {result.backup_refused}."
+    yield from result.emptied
+    count = len(result.problems)
+    if count:
+        noun = "problem" if count == 1 else "problems"
+        yield f"{count} {noun} would make the {result.direction} fail."
+    yield "Nothing was touched."
+
+
+def _side(side: PlannedStep) -> Iterator[str]:
+    if not side.lines:
+        yield "     nothing to do"
+    for number, line in enumerate(side.lines):
+        # A statement may have lines of its own.
+        yield from (f"     {part.expandtabs(4)}" for part in line.split("\n"))
+        if number < len(side.forecasts):
+            for text in _forecast(side.forecasts[number]):
+                yield f"       {text}"
+
+
+def _forecast(forecast: Forecast) -> Iterator[str]:
+    counts = _counts(forecast)
+    if counts:
+        yield counts
+    for problem in forecast.problems:
+        yield f"FAILS: {problem}"
+    yield from forecast.notes
+
+
+def _counts(forecast: Forecast) -> str:
+    """Return the line with what is counted; empty where nothing is."""
+    parts = []
+    if forecast.matches is not None:
+        about = "" if forecast.exact else "about "
+        verb = "builds over" if forecast.builds else "matches"
+        parts.append(f"{verb} {about}{_documents(forecast.matches)}")
+    if forecast.writes is not None and forecast.writes != forecast.matches:
+        parts.append(f"writes {_documents(forecast.writes)}")
+    if forecast.plan:
+        parts.append(f"by {forecast.plan}")
+    return ", ".join(parts)
+
+
+def _documents(count: int) -> str:
+    return "1 document" if count == 1 else f"{count:,} documents"

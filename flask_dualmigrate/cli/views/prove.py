@@ -1,0 +1,81 @@
+"""What `test` proved, revision by revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...proving.proofs import Outcome, Proof, ProofResult
+from ...proving.snapshots.compare import Difference
+from ...text import duration, one_line
+from .layout import lines
+
+_WORDS = {
+    Outcome.EQUAL: "equal",
+    Outcome.DIFFERENT: "DIFFERENT",
+    Outcome.IRREVERSIBLE: "no way down",
+    Outcome.FAILED: "FAILED",
+    Outcome.NOT_REACHED: "not reached",
+}
+
+
+@lines.register
+def _(result: ProofResult) -> Iterator[str]:
+    for scratch in result.scratch:
+        why = f" ({scratch.why})" if scratch.why else ""
+        yield f"{scratch.backend.label}: {scratch.database} on {scratch.server}{why}"
+    yield ""
+    for proof in result.proofs:
+        yield from lines(proof)
+    yield from _models(result)
+    yield from result.problems
+    yield from result.notes
+    yield from (f"Kept: {name}" for name in result.kept)
+    yield _verdict(result)
+
+
+@lines.register
+def _(proof: Proof) -> Iterator[str]:
+    message = f" ({one_line(proof.message)})" if proof.message else ""
+    told = _WORDS[proof.outcome]
+    if proof.duration_ms:
+        told += f", {duration(proof.duration_ms)}"
+    counts = ((proof.rows, "row"), (proof.documents, "document"))
+    data = [f"{n:,} {noun}{'' if n == 1 else 's'}" for n, noun in counts if n]
+    if data:
+        told += f", on {' and '.join(data)}"
+    yield f"{proof.revision}{message}: {told}"
+    if proof.refused:
+        yield f"  On values at the edges: {one_line(proof.refused, 400)}"
+    yield from _differences("After the downgrade", proof.not_back)
+    if proof.error:
+        yield f"  {one_line(proof.error, 400)}"
+    yield from _differences("After the second upgrade", proof.not_again)
+    yield from (f"  The downgrade cannot bring back {text}" for text in proof.lost)
+
+
+def _differences(when: str, found: tuple[Difference, ...]) -> Iterator[str]:
+    if found:
+        yield f"  {when}:"
+        yield from (f"    {difference}" for difference in found)
+
+
+def _models(result: ProofResult) -> Iterator[str]:
+    if result.models is None:
+        yield f"Models: not compared, as {result.why_not}"
+    elif not result.models:
+        yield "Models: equal to head"
+    else:
+        yield "Models: DIFFERENT from head"
+        head = "The models differ from the database: "
+        yield from (f"  {text.removeprefix(head)}" for text in result.models)
+
+
+def _verdict(result: ProofResult) -> str:
+    counted = [
+        f"{count} {_WORDS[outcome].lower()}"
+        for outcome in Outcome
+        if (count := sum(proof.outcome is outcome for proof in result.proofs))
+    ]
+    number = len(result.proofs)
+    noun = "revision" if number == 1 else "revisions"
+    return f"Proved {number} {noun}: {', '.join(counted) or 'nothing to do'}."

@@ -1,0 +1,75 @@
+"""The commands that write scripts."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from ..environment import Environment
+from ..errors import UsageError
+from ..verbs import write_scripts
+from .command import argument, command, option
+from .confirm import has_terminal
+from .lint import warn
+
+_HEADER = (
+    option("--head", default="head", help="The revision that this one follows."),
+    option("--splice", is_flag=True, help="Let it follow one that is no head."),
+    option("--branch-label", help="A name for the branch that begins here."),
+    option("--depends-on", multiple=True, help="A revision that must come before."),
+    option("--rev-id", help="The id, instead of a random one."),
+)
+
+
+@command("init")
+def _init(env: Environment) -> Any:
+    """Make the migrations directory, or complete one."""
+    return write_scripts.init(env)
+
+
+@command(
+    "revision",
+    option("-m", "--message", default="", help="What it changes."),
+    option("--autogenerate", is_flag=True, help="Write what the models changed."),
+    option("--pair", help="Write the missing partner of this revision."),
+    *_HEADER,
+)
+def _revision(env: Environment, **options: Any) -> Any:
+    """Write a new revision: an Alembic script and a Mongo script."""
+    return warn(env, write_scripts.revision(env, **options))
+
+
+@command(
+    "migrate", option("-m", "--message", default="", help="What it changes."), *_HEADER
+)
+def _migrate(env: Environment, **options: Any) -> Any:
+    """Write a revision from the models (`revision --autogenerate`)."""
+    return warn(env, write_scripts.revision(env, autogenerate=True, **options))
+
+
+@command("edit", argument("revision", "head"))
+def _edit(env: Environment, revision: str) -> Any:
+    """Open both scripts of a revision in $EDITOR."""
+    paths = write_scripts.script_paths(env, revision)
+    named = any(os.environ.get(key) for key in ("VISUAL", "EDITOR"))
+    if not named and not has_terminal():
+        raise UsageError(
+            "There is no terminal to open an editor in", hint="Set EDITOR to one."
+        )
+    for path in paths:
+        click.edit(filename=path)
+    return "\n".join(f"Edited {path}" for path in paths)
+
+
+@command(
+    "merge",
+    click.Argument(["revisions"], nargs=-1),
+    option("-m", "--message", default="", help="What it joins."),
+    option("--branch-label", help="A name for the branch that begins here."),
+    option("--rev-id", help="The id, instead of a random one."),
+)
+def _merge(env: Environment, revisions: tuple[str, ...], **options: Any) -> Any:
+    """Write a revision that joins several heads."""
+    return write_scripts.merge(env, revisions or ("heads",), **options)

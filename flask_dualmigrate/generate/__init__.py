@@ -1,0 +1,22 @@
+"""Writes the two scripts of a revision from one change of the models."""
+
+from __future__ import annotations
+
+from .mongo.naming import Naming
+from .pair import Pair, empty_pair, empty_partner, pair_from_script
+from .proposals import Comparison, compare_models, differences, generate
+from .source.header import Header, clean_message
+
+__all__ = [
+    "Comparison",
+    "Header",
+    "Naming",
+    "Pair",
+    "clean_message",
+    "compare_models",
+    "differences",
+    "empty_pair",
+    "empty_partner",
+    "generate",
+    "pair_from_script",
+]

@@ -1,0 +1,1 @@
+"""Alembic's diff, completed and put in order, as a PostgreSQL script."""

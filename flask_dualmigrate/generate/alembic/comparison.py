@@ -1,0 +1,248 @@
+"""How Alembic compares: its options, and what it must not take for the app's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import JSON, Column, MetaData, text
+from sqlalchemy.dialects.postgresql import DOMAIN
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import DefaultClause
+
+from ...indexes.comparison import STAND_IN
+from ...sql import expressions
+from ...sql import tokens as sql_tokens
+from ...sql.tokens import escape_colons, literal
+from ..tables.defaults import CLOCKS
+from ..tables.dialects import Comparing, comparing
+from ..tables.state import sql_of
+from ..tables.types import plain_dialect, plain_type
+from .index_definitions import IndexDefinitions
+from .partitions import TableKey, parts_of_tables
+from .sqlite_indexes import ExpressionIndexes
+from .type_names import TypeNames
+
+OWN_PREFIX = "dualmigrate_"
+"""What the names of our own tables in PostgreSQL begin with."""
+
+
+def migration_context(
+    connection: Connection,
+    metadata: MetaData | Sequence[MetaData],
+    options: Mapping[str, Any],
+    *,
+    environment: EnvironmentContext | None = None,
+    not_compared: list[str],
+) -> MigrationContext:
+    """Return a context that compares the models with everything but what is ours.
+
+    options: those of Alembic's configure(), as the app gave them. not_compared: gets a
+    line for each thing that the comparison leaves out.
+    """
+    known = comparing(connection.dialect)
+    opts = _options(options, _schemas(metadata, connection), known)
+    opts["target_metadata"] = metadata
+    if known.by_catalog:
+        if not _is_autocommit(connection):
+            # As the scripts do: a default without a zone is one of UTC.
+            connection.execute(text("SET LOCAL timezone TO 'UTC'"))
+        parts = parts_of_tables(metadata, connection)
+        opts["include_name"] = _no_parts(opts["include_name"], parts, connection)
+    if opts["compare_type"] is True and known.by_catalog:
+        opts["compare_type"] = TypeNames(connection, not_compared)
+    context = MigrationContext.configure(
+        connection=connection, environment_context=environment, opts=opts
+    )
+    if environment is not None:
+        environment._migration_context = context  # as EnvironmentContext.configure()
+    if opts["compare_server_default"] is True and known.by_catalog:
+        # Not by the option: Alembic calls that for identities too, and fails on them.
+        impl: Any = context.impl
+        impl.compare_server_default = _DefaultComparison(impl)
+    if known.by_catalog:
+        _read_domains_apart(context.impl)
+        IndexDefinitions(context.impl, not_compared).install()
+    if known.expressions_by_text:
+        ExpressionIndexes(context.impl, metadata, not_compared).install()
+    if opts["compare_server_default"] is False:
+        not_compared.append("server defaults (compare_server_default is False)")
+    if opts["compare_type"] is False:
+        not_compared.append("types of columns (compare_type is False)")
+    return context
+
+
+def _options(
+    options: Mapping[str, Any], schemas: frozenset[str], known: Comparing
+) -> dict[str, Any]:
+    """Return the app's options on top of the defaults, what is ours filtered out.
+
+    SQLite alters a table by making it anew, in a batch. How it words a default then is
+    not how it was declared, so its defaults are compared only if the app asks for it.
+    """
+    opts: dict[str, Any] = {
+        "sqlalchemy_module_prefix": "sa.",
+        "alembic_module_prefix": "op.",
+        "user_module_prefix": None,
+        "render_as_batch": known.in_batches,
+        "compare_type": True,
+        "compare_server_default": known.compares_defaults,
+        "include_schemas": bool(schemas),
+        **options,
+    }
+    only = None if "include_schemas" in options else schemas
+    opts["include_object"] = _not_ours_object(opts.get("include_object"))
+    opts["include_name"] = _not_ours_name(opts.get("include_name"), only)
+    return opts
+
+
+def _schemas(
+    metadata: MetaData | Sequence[MetaData], connection: Connection
+) -> frozenset[str]:
+    """Return the schemas of the models, the default one left out.
+
+    Alembic looks into them only if it is told to; else it would create their tables
+    in each revision again.
+    """
+    each = [metadata] if isinstance(metadata, MetaData) else metadata
+    named = {table.schema for item in each for table in item.tables.values()}
+    default = connection.dialect.default_schema_name
+    return frozenset(name for name in named if name is not None and name != default)
+
+
+def _not_ours_object(include: Callable[..., bool] | None) -> Callable[..., bool]:
+    def include_object(
+        item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
+    ) -> bool:
+        if kind == "table" and name and name.startswith(OWN_PREFIX):
+            return False
+        if kind == "index" and name and name.startswith(STAND_IN):
+            return False
+        return include is None or include(item, name, kind, reflected, compare_to)
+
+    return include_object
+
+
+def _not_ours_name(
+    include: Callable[..., bool] | None, schemas: frozenset[str] | None
+) -> Callable[..., bool]:
+    """schemas: the ones to look into beside the default one; None: in all of them."""
+
+    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+        if kind == "table" and name and name.startswith(OWN_PREFIX):
+            return False
+        looked_into = schemas is None or name is None or name in schemas
+        if kind == "schema" and not looked_into:
+            return False
+        return include is None or include(name, kind, parents)
+
+    return include_name
+
+
+def _no_parts(
+    include: Callable[..., bool], parts: frozenset[TableKey], connection: Connection
+) -> Callable[..., bool]:
+    default = connection.dialect.default_schema_name
+
+    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+        if kind == "table" and (parents.get("schema_name") or default, name) in parts:
+            return False
+        return include(name, kind, parents)
+
+    return include_name
+
+
+def _read_domains_apart(impl: Any) -> None:
+    """Have a column not take the default and the NOT NULL of its domain for its own."""
+    alembics = impl.autogen_column_reflect
+
+    def reflect(inspector: Any, table: Any, column: Any) -> None:
+        if isinstance(column["type"], DOMAIN):
+            quote = impl.dialect.identifier_preparer.quote
+            place = ".".join(quote(part) for part in (table.schema, table.name) if part)
+            names = {"place": place, "name": column["name"]}
+            not_null, has_default = impl.connection.execute(_OWN, names).one()
+            column["nullable"] = not not_null
+            if not has_default:
+                column["default"] = None
+        alembics(inspector, table, column)
+
+    impl.autogen_column_reflect = reflect
+
+
+_OWN = text(
+    "SELECT attnotnull, atthasdef FROM pg_attribute "
+    "WHERE attrelid = CAST(:place AS regclass) AND attname = :name"
+)
+
+
+class _DefaultComparison:
+    """Tells whether two server defaults differ, in place of Alembic's PostgresqlImpl.
+
+    That asks PostgreSQL whether the one equals the other, and fails where their types
+    have no = : json, or an integer that becomes a boolean.
+    """
+
+    def __init__(self, impl: Any) -> None:
+        self._connection: Connection = impl.connection
+        self._alembics = impl.compare_server_default
+
+    def __call__(
+        self,
+        inspected: Column[Any],
+        column: Column[Any],
+        rendered: str | None,
+        inspected_default: str | None,
+    ) -> bool:
+        server_default = column.server_default
+        if not isinstance(server_default, DefaultClause) or inspected_default is None:
+            return bool(self._alembics(inspected, column, rendered, inspected_default))
+        arg = server_default.arg
+        dialect = plain_dialect(self._connection.dialect)
+        default = literal(arg) if isinstance(arg, str) else sql_of(arg, dialect)
+        same = _same_expression(inspected_default, default)
+        if same is None:
+            same = _same_value(self._connection, inspected_default, default, column)
+        return not same
+
+
+def _same_expression(one: str, other: str) -> bool | None:
+    """Compare two expressions by what they say; None: only their values can tell."""
+    try:
+        left, right = (
+            expressions.bare(expressions.parse(one)),
+            expressions.bare(expressions.parse(other)),
+        )
+    except sql_tokens.UnknownSql:
+        return True if one == other else None
+    if left == right:
+        return True
+    calls = {item.name for item in (left, right) if isinstance(item, expressions.Call)}
+    return None if calls <= set(CLOCKS) else False
+
+
+def _same_value(
+    connection: Connection, one: str, other: str, column: Column[Any]
+) -> bool:
+    """Compare two defaults as values of the column's type, on the server."""
+    type_ = plain_type(column.type, connection.dialect)
+    name = "jsonb" if isinstance(type_, JSON) else type_.compile(connection.dialect)
+    query = (
+        f"SELECT CAST({one} AS {name})::text IS NOT DISTINCT FROM "
+        f"CAST({other} AS {name})::text"
+    )
+    in_transaction = not _is_autocommit(connection)
+    try:
+        # A savepoint: what fails would take the rest of the comparison with it.
+        with connection.begin_nested() if in_transaction else nullcontext():
+            return bool(connection.scalar(text(escape_colons(query))))
+    except DBAPIError:
+        return False
+
+
+def _is_autocommit(connection: Connection) -> bool:
+    return bool(getattr(connection.connection, "autocommit", False))

@@ -1,0 +1,230 @@
+"""An index of the models against the one there, by what PostgreSQL makes of each.
+
+Alembic compares the columns and the texts of expressions. PostgreSQL itself writes a
+definition in one way, however it was declared; so the declared index is built on a copy
+of its table, and the two definitions are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any
+
+from alembic.ddl._autogen import ComparisonResult
+from alembic.operations import ops
+from sqlalchemy import Column, Index, UniqueConstraint, text
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.schema import CreateIndex
+from sqlalchemy.types import NullType
+
+from ...sql.statements import at_commas, in_brackets
+from ...sql.tokens import escape_colons
+from ..tables.state import full_name
+from ..tables.types import plain_dialect
+from .trial_sql import NotTried, try_out
+
+_INDEXES = """
+SELECT namespace.nspname, owner.relname, index.relname, pg_get_indexdef(index.oid)
+FROM pg_index entry
+JOIN pg_class index ON index.oid = entry.indexrelid
+JOIN pg_class owner ON owner.oid = entry.indrelid
+JOIN pg_namespace namespace ON namespace.oid = owner.relnamespace
+WHERE namespace.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')
+"""
+_UNIQUES = """
+SELECT namespace.nspname, owner.relname, entry.conname, pg_get_constraintdef(entry.oid)
+FROM pg_constraint entry
+JOIN pg_class owner ON owner.oid = entry.conrelid
+JOIN pg_namespace namespace ON namespace.oid = owner.relnamespace
+WHERE entry.contype = 'u'
+"""
+_NAME = "dualmigrate_scratch"
+_INDEX = f"SELECT pg_get_indexdef(CAST('pg_temp.{_NAME}' AS regclass))"
+_UNIQUE = (
+    "SELECT pg_get_constraintdef(oid) FROM pg_constraint "
+    f"WHERE conname = '{_NAME}' AND connamespace = pg_my_temp_schema()"
+)
+
+Place = tuple[str, str, str]
+"""Schema, table and name of an index or constraint."""
+
+Definitions = dict[Place, str]
+Alembics = Callable[[Any, Any], ComparisonResult]
+Make = Callable[[Place, str], str | None]
+
+
+class LeftOut(str):
+    """A line about an index that was not compared; place: its table and its name."""
+
+    place: tuple[str, str]
+
+
+class IndexDefinitions:
+    """Compares indexes and unique constraints in place of Alembic's PostgresqlImpl.
+
+    not_compared: gets a line for each of which PostgreSQL could not be asked.
+    """
+
+    def __init__(self, impl: Any, not_compared: list[str]) -> None:
+        self._impl = impl
+        self._alembics: tuple[Alembics, Alembics] = (
+            impl.compare_indexes,
+            impl.compare_unique_constraint,
+        )
+        self._corrected = impl.correct_for_autogen_constraints
+        self._connection: Connection = impl.connection
+        self._dialect = plain_dialect(self._connection.dialect)
+        self._not_compared = not_compared
+
+    @cached_property
+    def _indexes(self) -> Definitions:
+        return _read(self._connection, _INDEXES)
+
+    @cached_property
+    def _uniques(self) -> Definitions:
+        return _read(self._connection, _UNIQUES)
+
+    def install(self) -> None:
+        """Have Alembic compare by this, and find indexes as they are."""
+        self._impl.compare_indexes = self.compare_indexes
+        self._impl.compare_unique_constraint = self.compare_uniques
+        self._impl.correct_for_autogen_constraints = self._correct
+
+    def compare_indexes(self, wanted: Index, found: Index) -> ComparisonResult:
+        key = self._key(found)
+        definition = self._indexes.get(key)
+        if definition is None:
+            return self._alembics[0](wanted, found)
+        declared = _declared(wanted, self._dialect)
+        about = f"index {found.name}"
+        return self._judge(about, key, _of_index(definition), declared, self._index)
+
+    def compare_uniques(
+        self, wanted: UniqueConstraint, found: UniqueConstraint
+    ) -> ComparisonResult:
+        key = self._key(found)
+        definition = self._uniques.get(key)
+        if definition is None:
+            return self._alembics[1](wanted, found)
+        sql = constraint_sql(wanted, self._dialect)
+        about = f"unique constraint {found.name}"
+        return self._judge(about, key, definition, sql, self._unique)
+
+    def _judge(
+        self, about: str, key: Place, there: str, declared: str, make: Make
+    ) -> ComparisonResult:
+        """Compare two definitions; make: returns what PostgreSQL makes of one.
+
+        What it writes for IN on a VARCHAR it writes in another way once it has read it
+        again: so both are read twice before they are called different.
+        """
+        if there == declared:
+            return ComparisonResult.Equal()
+        try:
+            made = make(key, declared)
+            if made is None:
+                return ComparisonResult.Different("PostgreSQL cannot make it yet")
+            if made == there or make(key, made) == make(key, there):
+                return ComparisonResult.Equal()
+        except NotTried as error:
+            table = full_name(key[1], key[0], self._dialect)
+            line = LeftOut(f"{about} of {table} ({error})")
+            line.place = (table, key[2])
+            self._not_compared.append(line)
+            return ComparisonResult.Skip(str(error))
+        return ComparisonResult.Different(f"{there} to {made}")
+
+    def _index(self, key: Place, declared: str) -> str | None:
+        unique, _, body = declared.partition("USING ")
+        statement = f"CREATE {unique}INDEX {_NAME} ON {self._copy(key)} USING {body}"
+        made = try_out(self._connection, key[:2], [statement], _INDEX)
+        return None if made is None else _of_index(made)
+
+    def _unique(self, key: Place, declared: str) -> str | None:
+        table = self._copy(key)
+        statement = f"ALTER TABLE {table} ADD CONSTRAINT {_NAME} {declared}"
+        return try_out(self._connection, key[:2], [statement], _UNIQUE)
+
+    def _correct(
+        self, uniques: set[Any], indexes: set[Any], *metadata: Iterable[Any]
+    ) -> None:
+        self._corrected(uniques, indexes, *metadata)
+        for index in indexes:
+            self._as_it_is(index)
+        for unique in uniques:
+            words = self._uniques.get(self._key(unique), "")
+            unique.deferrable = True if " DEFERRABLE" in words else None
+            unique.initially = "DEFERRED" if " INITIALLY DEFERRED" in words else None
+
+    def _as_it_is(self, index: Index) -> None:
+        """Give a reflected index the collations, and all else, that it has there."""
+        definition = self._indexes.get(self._key(index))
+        if definition is None:
+            return
+        keys = _keys(_of_index(definition))
+        if keys != _keys(_declared(index, self._dialect)):
+            parts: list[Any] = [text(escape_colons(key)) for key in keys]
+            index.expressions = parts
+            index.dialect_options["postgresql"]["ops"] = {}
+
+    def _key(self, item: Index | UniqueConstraint) -> Place:
+        assert item.table is not None
+        schema = item.table.schema or self._dialect.default_schema_name
+        return (str(schema), str(item.table.name), str(item.name))
+
+    def _copy(self, key: Place) -> str:
+        return f"pg_temp.{self._dialect.identifier_preparer.quote(key[1])}"
+
+
+def _read(connection: Connection, query: str) -> Definitions:
+    return {
+        (schema, table, name): definition
+        for schema, table, name, definition in connection.exec_driver_sql(query)
+    }
+
+
+def _of_index(definition: str) -> str:
+    """Return what tells indexes apart: UNIQUE, if it is so, and what follows ON."""
+    head, _, body = definition.partition(" USING ")
+    return ("UNIQUE " if head.startswith("CREATE UNIQUE") else "") + f"USING {body}"
+
+
+def _declared(index: Index, dialect: Dialect) -> str:
+    """Return the same of an index of SQLAlchemy, as far as PostgreSQL is not asked."""
+    assert index.table is not None
+    sql = " ".join(str(CreateIndex(index).compile(dialect=dialect)).split("\n"))
+    table = dialect.identifier_preparer.format_table(index.table)
+    body = sql.partition(f" ON {table} ")[2].replace(" NULLS DISTINCT", "")
+    using = "" if body.startswith("USING ") else "USING btree "
+    return ("UNIQUE " if index.unique else "") + using + body
+
+
+def with_included(op: ops.CreateUniqueConstraintOp) -> UniqueConstraint:
+    """Return the constraint of an operation; its table has the included columns too.
+
+    SQLAlchemy looks them up there, and Alembic puts them there for an index alone.
+    """
+    constraint = op.to_constraint()
+    for name in included(op):
+        if name not in constraint.table.columns:
+            constraint.table.append_column(Column(name, NullType()))
+    return constraint
+
+
+def included(op: ops.CreateUniqueConstraintOp) -> list[str]:
+    """Return the names of the columns that a constraint's index has beside its own."""
+    given = op.kw.get("postgresql_include") or ()
+    return [item if isinstance(item, str) else str(item.name) for item in given]
+
+
+def constraint_sql(constraint: UniqueConstraint, dialect: Dialect) -> str:
+    """Return what stands in ALTER TABLE … ADD CONSTRAINT name."""
+    compiler: Any = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
+    sql = str(compiler.process(constraint))
+    return sql[sql.rindex("UNIQUE ") :]
+
+
+def _keys(body: str) -> list[str]:
+    """Return the parts of an index: what stands between its first parentheses."""
+    return at_commas(in_brackets(body) or "")

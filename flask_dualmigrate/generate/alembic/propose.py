@@ -1,0 +1,275 @@
+"""What Alembic proposes: the difference between the models and the database."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alembic.autogenerate import produce_migrations
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import (
+    ForeignKeyConstraint,
+    MetaData,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.schema import Constraint
+
+from ...errors import UsageError
+from ..source.header import Header
+from ..tables.dialects import Comparing, comparing
+from ..tables.enums import ChangeEnumOp, changed_domain_types, changed_enums
+from ..tables.enums_of_others import enums_of_others
+from ..tables.postgres_names import foreign_key_name, unique_name
+from ..tables.state import Schema
+from ..tables.text_enums import add_text_enums
+from ..tables.unchecked_enums import add_unchecked_enums
+from ..tables.walk import leaves
+from .comparison import migration_context
+from .key_definitions import add_keys
+from .ordering import ordered
+from .sequences import sequence_changes
+from .table_definitions import add_definitions
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One difference, both ways.
+
+    upgrade, downgrade: Alembic's operations; tables: those they touch, as the database
+    has them now; script: what process_revision_directives left; autogen: for rendering;
+    not_compared: what may differ beside it, a line each.
+    """
+
+    upgrade: tuple[ops.MigrateOperation, ...]
+    downgrade: tuple[ops.MigrateOperation, ...]
+    tables: tuple[Table, ...]
+    script: ops.MigrationScript | None
+    autogen: AutogenContext
+    not_compared: tuple[str, ...] = ()
+
+    @property
+    def models(self) -> tuple[Table, ...]:
+        """The tables of the models."""
+        return tuple(self.autogen.table_key_to_table.values())
+
+
+def propose(
+    connection: Connection,
+    metadata: MetaData | Sequence[MetaData],
+    header: Header | None,
+    options: Mapping[str, Any],
+    *,
+    environment: EnvironmentContext | None = None,
+    made: Schema | None = None,
+) -> Proposal:
+    """Compare the models with the database.
+
+    header: of the revision that is made; None if none is, and the app's hook
+    process_revision_directives has nothing to process. options: those of Alembic's
+    configure(). made: the tables that the scripts make; None: they are not known.
+    Reads the database, and writes nothing.
+    Raises UsageError if process_revision_directives makes more than one revision.
+    """
+    left_out: list[str] = []
+    context = migration_context(
+        connection, metadata, options, environment=environment, not_compared=left_out
+    )
+    autogen = AutogenContext(context, metadata=metadata)
+    known = comparing(connection.dialect)
+    script = _produce(context, metadata, known)
+    add_unchecked_enums(
+        script,
+        [metadata] if isinstance(metadata, MetaData) else metadata,
+        connection,
+        include=_filters(autogen),
+        made=made,
+        not_compared=left_out,
+    )
+    if known.by_catalog:
+        _add_database_ops(script, connection, autogen, left_out)
+    hook = context.opts.get("process_revision_directives")
+    left: ops.MigrationScript | None = script
+    if hook is not None and header is not None:
+        left = _process(script, hook, header, autogen)
+    upgrade = _operations(left.upgrade_ops_list if left else (), connection)
+    downgrade = _operations(left.downgrade_ops_list if left else (), connection)
+    tables = _reflect(connection, [*upgrade, *downgrade])
+    if known.by_catalog:
+        _name_constraints([*upgrade, *downgrade], tables)
+    return Proposal(
+        upgrade, downgrade, tables, left, autogen, tuple(dict.fromkeys(left_out))
+    )
+
+
+def _produce(
+    context: MigrationContext, metadata: Any, known: Comparing
+) -> ops.MigrationScript:
+    with warnings.catch_warnings():
+        # Tables that point to each other: `ordered` sees to them.
+        warnings.filterwarnings("ignore", "Cannot correctly sort tables")
+        if known.expressions_by_text:  # `ExpressionIndexes` reads them
+            warnings.filterwarnings("ignore", "Skipped unsupported reflection of expr")
+        if known.by_catalog:
+            # It can: `add_definitions` does.
+            warnings.filterwarnings("ignore", "Computed default on .* cannot be")
+        return produce_migrations(context, metadata)
+
+
+def _add_database_ops(
+    script: ops.MigrationScript,
+    connection: Connection,
+    autogen: AutogenContext,
+    left_out: list[str],
+) -> None:
+    """Put enum types whose labels changed, and sequences, around all the rest."""
+    metadata = autogen.metadata
+    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
+    assert metadata is not None
+    assert upgrade is not None
+    assert downgrade is not None
+    each = [metadata] if isinstance(metadata, MetaData) else metadata
+
+    include = _filters(autogen)
+    others = enums_of_others(upgrade.ops, connection.dialect)
+    add_text_enums(script, each, connection, include=include)
+    first, last = sequence_changes(each, upgrade.ops, connection, include=include)
+    first[:0] = [
+        *changed_enums(each, connection, include=include, others=others),
+        *changed_domain_types(each, connection, include=include),
+    ]
+    last += add_definitions(
+        script, each, connection, include=include, not_compared=left_out
+    )
+    last += add_keys(script, each, connection, include=include, not_compared=left_out)
+    upgrade.ops[:] = [*first, *upgrade.ops, *last]
+    downgrade.ops[:0] = [op.reverse() for op in reversed(last)]
+    downgrade.ops += [op.reverse() for op in reversed(first)]
+
+
+def _filters(autogen: AutogenContext) -> Callable[..., bool]:
+    """Return what the app's include_object says of a part of the models."""
+
+    def include(item: Any, kind: Any = "table") -> bool:
+        return autogen.run_object_filters(item, item.name, kind, False, None)
+
+    return include
+
+
+def _process(
+    script: ops.MigrationScript, hook: Any, header: Header, autogen: AutogenContext
+) -> ops.MigrationScript | None:
+    """Return what the app's process_revision_directives makes of a script."""
+    script.rev_id, script.message = header.revision, header.message
+    directives = [script]
+    hook(autogen.migration_context, header.down_revision, directives)
+    if len(directives) > 1:
+        raise UsageError(
+            f"process_revision_directives made {len(directives)} revisions of one",
+            hint="Make it leave one, or none.",
+        )
+    return directives[0] if directives else None
+
+
+def _operations(
+    containers: Iterable[ops.UpgradeOps | ops.DowngradeOps], connection: Connection
+) -> tuple[ops.MigrateOperation, ...]:
+    found = [op for container in containers for op in container.ops]
+    return tuple(ordered(found, connection.dialect))
+
+
+def _reflect(
+    connection: Connection, operations: Sequence[ops.MigrateOperation]
+) -> tuple[Table, ...]:
+    """Return the tables that operations touch, as far as the database has them."""
+    metadata = MetaData()
+    for schema, name in _touched(operations, connection):
+        try:
+            Table(
+                name,
+                metadata,
+                schema=schema,
+                autoload_with=connection,
+                resolve_fks=False,
+            )
+        except NoSuchTableError:
+            continue
+    return tuple(metadata.tables.values())
+
+
+def _touched(
+    operations: Sequence[ops.MigrateOperation], connection: Connection
+) -> list[tuple[str | None, str]]:
+    """Return schema and name of the tables that operations are about."""
+    default = connection.dialect.default_schema_name
+    found: set[tuple[str | None, str]] = set()
+    for op in leaves(operations):
+        if isinstance(op, ChangeEnumOp):
+            for schema, table, _ in (column.place for column in op.columns):
+                found.add((None if schema == default else schema, table))
+        elif getattr(op, "table_name", None):
+            found.add((getattr(op, "schema", None), str(op.table_name)))
+    return sorted(found, key=lambda item: (item[0] or "", item[1]))
+
+
+def _name_constraints(
+    operations: Sequence[ops.MigrateOperation], tables: Iterable[Table]
+) -> None:
+    """Name the constraints that the models leave unnamed as PostgreSQL would.
+
+    Without a name, Alembic cannot drop what it adds: its downgrade fails.
+    """
+    taken = {
+        (table.schema, table.name): {
+            *(str(constraint.name) for constraint in table.constraints),
+            *(str(index.name) for index in table.indexes),
+        }
+        for table in tables
+    }
+    for op in leaves(operations):
+        if isinstance(op, ops.DropConstraintOp) and op.constraint_name is not None:
+            taken.get((op.schema, op.table_name), set()).discard(op.constraint_name)
+    given: dict[tuple[Any, ...], str] = {}
+    kinds = (ops.AddConstraintOp, ops.DropConstraintOp)
+    for op in leaves(operations):
+        if isinstance(op, kinds) and getattr(op, "constraint_name", "") is None:
+            _name_constraint(op, taken, given)
+
+
+def _name_constraint(
+    op: Any,
+    taken: Mapping[tuple[str | None, str], set[str]],
+    given: dict[tuple[Any, ...], str],
+) -> None:
+    constraint = op.to_constraint()
+    table = constraint.table
+    columns = tuple(constraint.columns.keys())
+    names = taken.get((table.schema, table.name), set())
+    key = (type(constraint), table.schema, table.name, columns)
+    if key not in given:
+        name = _new_name(constraint, table.name, columns, names)
+        if name is None:
+            return
+        given[key] = name
+        names.add(name)
+    op.constraint_name = given[key]
+
+
+def _new_name(
+    constraint: Constraint,
+    table: str,
+    columns: Sequence[str],
+    taken: Collection[str],
+) -> str | None:
+    if isinstance(constraint, ForeignKeyConstraint):
+        return foreign_key_name(table, columns, taken=taken)
+    if isinstance(constraint, UniqueConstraint):
+        return unique_name(table, columns, taken=taken)
+    return None

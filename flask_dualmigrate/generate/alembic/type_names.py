@@ -1,0 +1,93 @@
+"""A column's type against the one there, by the name that PostgreSQL has for each.
+
+Alembic compares words: once it is there NCHAR(4) is CHARACTER(4), FLOAT(24) is REAL.
+It does not look at collations.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column
+from sqlalchemy.engine import Connection
+from sqlalchemy.types import ARRAY, TypeEngine
+
+from ..tables.types import plain_dialect, plain_type
+from .trial_sql import NotTried, try_out
+
+_NAME = """
+format_type(attribute.atttypid, attribute.atttypmod) || coalesce(
+    (SELECT ' COLLATE ' || collation_.oid::regcollation FROM pg_collation collation_
+     JOIN pg_type type ON type.oid = attribute.atttypid
+     WHERE collation_.oid = attribute.attcollation
+     AND collation_.oid <> type.typcollation), '')
+"""
+_THERE = f"""
+SELECT namespace.nspname, owner.relname, attribute.attname, {_NAME}
+FROM pg_attribute attribute
+JOIN pg_class owner ON owner.oid = attribute.attrelid
+JOIN pg_namespace namespace ON namespace.oid = owner.relnamespace
+WHERE owner.relkind IN ('r', 'p', 'f') AND attribute.attnum > 0 AND NOT attisdropped
+AND namespace.nspname NOT IN ('pg_catalog', 'information_schema')
+"""
+_SCRATCH = "dualmigrate_scratch"
+_MADE = f"""
+SELECT {_NAME} FROM pg_attribute attribute
+WHERE attrelid = CAST('pg_temp.{_SCRATCH}' AS regclass) AND attnum = 1
+"""
+
+
+class TypeNames:
+    """What Alembic's option compare_type takes: tells whether two types differ.
+
+    not_compared: gets a line where PostgreSQL could not be asked.
+    """
+
+    def __init__(self, connection: Connection, not_compared: list[str]) -> None:
+        self._connection = connection
+        self._dialect = plain_dialect(connection.dialect)
+        self._not_compared = not_compared
+        self._made: dict[str, str | None] = {}
+
+    def __call__(
+        self,
+        context: MigrationContext,
+        inspected: Column[Any],
+        column: Column[Any],
+        inspected_type: TypeEngine[Any],
+        type_: TypeEngine[Any],
+    ) -> bool | None:
+        """Return None where Alembic is to decide: PostgreSQL has no such type yet."""
+        wanted = plain_type(type_, self._dialect)
+        if isinstance(inspected_type, ARRAY) != isinstance(wanted, ARRAY):
+            return True  # Alembic takes VARCHAR[] for a VARCHAR
+        declared = type_.compile(dialect=self._dialect)
+        if declared == inspected_type.compile(dialect=self._dialect):
+            return False
+        there = self._there.get(self._key(inspected))
+        if there is None:
+            return None
+        try:
+            made = self._named(declared)
+        except NotTried as error:
+            place = f"{inspected.table.fullname}.{inspected.name}"
+            self._not_compared.append(f"type of column {place} ({error})")
+            return None
+        return None if made is None else made != there
+
+    @cached_property
+    def _there(self) -> dict[tuple[str, str, str], str]:
+        found = self._connection.exec_driver_sql(_THERE)
+        return {(schema, table, name): type_ for schema, table, name, type_ in found}
+
+    def _key(self, column: Column[Any]) -> tuple[str, str, str]:
+        schema = column.table.schema or self._dialect.default_schema_name
+        return (str(schema), str(column.table.name), str(column.name))
+
+    def _named(self, declared: str) -> str | None:
+        if declared not in self._made:
+            statement = f"CREATE TEMP TABLE {_SCRATCH} (it {declared})"
+            self._made[declared] = try_out(self._connection, None, [statement], _MADE)
+        return self._made[declared]

@@ -1,0 +1,1 @@
+"""The same change translated into operations on collections."""

@@ -1,0 +1,89 @@
+"""What each of Alembic's operations does to collections and fields, indexes aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from alembic.operations import ops
+
+from ...alembic_scripts import by_class
+from ...ops import Todo
+from ..tables.database_ops import DatabaseOp
+from ..tables.enums import ChangeEnumOp
+from ..tables.enums_of_others import words_of_another
+from ..tables.words import describe, entity_words
+from .change import Change
+from .column_changes import add_column, alter_column, drop_column
+from .source import Comment, Statement
+from .statements import insert_rows, translate_sql
+from .table_changes import (
+    add_check,
+    add_foreign_key,
+    add_primary_key,
+    comment_on_table,
+    create_table,
+    drop_constraint,
+    drop_table,
+    exclude,
+    rename_table,
+)
+
+
+def changes(change: Change) -> list[Statement]:
+    """Return what an operation does but for the indexes. Raises Untranslatable."""
+    op = change.op
+    translate = by_class(_CHANGES, op)
+    if translate is not None:
+        return translate(change)
+    if isinstance(op, DatabaseOp):
+        return [Comment(f"MongoDB has no {op.kind}, so nothing here: {op.words}.")]
+    if isinstance(op, ops.AddConstraintOp):
+        return exclude(change, op.to_constraint())
+    dialect = change.context.dialect
+    others = entity_words(op) or words_of_another(op, dialect)
+    if others is not None:
+        return [Comment(f"MongoDB has none of these, so nothing here: {others}.")]
+    words = describe(op, dialect)
+    return [Todo(f"Write what stands for: {words}")]
+
+
+def _nothing(change: Change) -> list[Statement]:
+    """Leave it to the indexes."""
+    return []
+
+
+def _change_enum(change: Change) -> list[Statement]:
+    enum = change.op.new
+    labels = ", ".join(map(repr, enum.labels))
+    return [Comment(f"Enum {enum.name} is now {labels}: MongoDB has no enums.")]
+
+
+def _execute(change: Change) -> list[Statement]:
+    return translate_sql(change.op.sqltext, change.after, change.context)
+
+
+def _insert(change: Change) -> list[Statement]:
+    return insert_rows(change.op, change.after, change.context)
+
+
+_CHANGES: dict[type[Any], Callable[[Change], list[Statement]]] = {
+    ops.CreateTableOp: create_table,
+    ops.DropTableOp: drop_table,
+    ops.RenameTableOp: rename_table,
+    ops.CreateTableCommentOp: comment_on_table,
+    ops.DropTableCommentOp: comment_on_table,
+    ops.AddColumnOp: add_column,
+    ops.DropColumnOp: drop_column,
+    ops.AlterColumnOp: alter_column,
+    ops.CreateIndexOp: _nothing,
+    ops.DropIndexOp: _nothing,
+    ops.CreateUniqueConstraintOp: _nothing,
+    ops.CreatePrimaryKeyOp: add_primary_key,
+    ops.CreateForeignKeyOp: add_foreign_key,
+    ops.CreateCheckConstraintOp: add_check,
+    ops.DropConstraintOp: drop_constraint,
+    ops.ExecuteSQLOp: _execute,
+    ops.BulkInsertOp: _insert,
+    ChangeEnumOp: _change_enum,
+}

@@ -1,0 +1,100 @@
+"""A revision's two sources: empty ones, and the partner of a script that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+from alembic.script.base import Script
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
+from ..alembic_scripts import record
+from ..ops import Todo
+from ..revisions import BackendName
+from .mongo.context import Context
+from .mongo.naming import Naming
+from .mongo.source import render_mongo
+from .mongo.translate import replay, translate
+from .source.header import Header, assemble
+from .tables.state import Schema
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both sources of one revision.
+
+    detected: what the models have that the database has not, one line each. empty: the
+    two are alike, and there is nothing to write. header: as it was given, but for what
+    the app's process_revision_directives changed of id and message.
+    """
+
+    postgres: str
+    mongo: str
+    detected: tuple[str, ...]
+    empty: bool
+    header: Header
+
+
+_BY_HAND = (
+    "import sqlalchemy as sa  # noqa: F401",
+    "from alembic import op  # noqa: F401",
+)
+"""What a script that is filled by hand begins with: it will use one or both."""
+
+
+def empty_pair(header: Header) -> Pair:
+    """Return a pair that does nothing yet, to be filled by hand."""
+    return Pair(
+        postgres=empty_partner(header, BackendName.POSTGRES),
+        mongo=empty_partner(header, BackendName.MONGO),
+        detected=(),
+        empty=True,
+        header=header,
+    )
+
+
+def empty_partner(header: Header, backend: BackendName | str) -> str:
+    """Return a script of one side that does nothing yet."""
+    if BackendName(backend) is BackendName.MONGO:
+        return render_mongo(header, (), ())
+    functions = [
+        [f"def {name}() -> None:", "    pass"] for name in ("upgrade", "downgrade")
+    ]
+    return assemble(header, list(_BY_HAND), functions)
+
+
+def pair_from_script(
+    script: Script | ModuleType,
+    header: Header,
+    *,
+    earlier_scripts: Sequence[Script | ModuleType] = (),
+    naming: Naming,
+    validators: str = "off",
+) -> str:
+    """Make the Mongo partner of an Alembic script that there is.
+
+    Both of its functions are run on a database that is not there, and what they do is
+    translated. earlier_scripts: those before it, oldest first, whose tables it finds.
+    What cannot be recorded or translated becomes op.todo().
+    """
+    make_dialect: Any = PGDialect
+    context = Context(naming, make_dialect(paramstyle="named"), validators)
+    before: Schema = {}
+    for earlier in earlier_scripts:
+        done = record(_module(earlier), "upgrade")
+        before = replay(done.operations, before, context)
+    context = replace(context, others=frozenset(before))
+    up, down = (record(_module(script), way) for way in ("upgrade", "downgrade"))
+    upgrade, after = translate(up.operations, before, context)
+    downgrade, _ = translate(down.operations, after, context)
+    return render_mongo(
+        header,
+        [*upgrade, *map(Todo, up.missed)],
+        [*downgrade, *map(Todo, down.missed)],
+    )
+
+
+def _module(script: Script | ModuleType) -> ModuleType:
+    return script if isinstance(script, ModuleType) else script.module

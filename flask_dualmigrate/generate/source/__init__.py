@@ -1,0 +1,1 @@
+"""Python source, printed as ruff would format it."""

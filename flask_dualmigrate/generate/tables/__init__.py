@@ -1,0 +1,1 @@
+"""The tables that scripts have made so far, as values."""

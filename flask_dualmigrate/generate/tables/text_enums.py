@@ -1,0 +1,168 @@
+"""Enums that are texts with a CHECK: the CHECK is made anew where its labels change.
+
+Alembic compares the length of the text alone, and where that grows adds the CHECK
+again, under the name of the one that is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from sqlalchemy import CheckConstraint, Column, MetaData, Table
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.sql.elements import conv
+from sqlalchemy.types import TypeDecorator
+
+from ...sql.tokens import escape_colons, literal, quote, values
+from .postgres_names import check_name
+from .state import final_name
+from .walk import leaves
+
+_LABEL = r"'(?:[^']|'')*'"
+_CAST = r"(?:\s*::\s*[\w ]+(?:\(\d+\))?(?:\[\])?)*"
+_ITEM = rf"\(?{_LABEL}\)?{_CAST}"
+_LIST = rf"{_ITEM}(?:\s*,\s*{_ITEM})*"
+
+
+def add_text_enums(
+    script: ops.MigrationScript,
+    metadata: Collection[MetaData],
+    connection: Connection,
+    *,
+    include: Callable[[Table], bool],
+) -> None:
+    """Add what brings the CHECKs of tables to the models' labels, and the way back.
+
+    include: says of a table of the models that it is compared.
+    """
+    inspector: Any = sa.inspect(connection)
+    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
+    assert upgrade is not None
+    assert downgrade is not None
+    _without_checks([*upgrade.ops, *downgrade.ops])
+    for table in (table for each in metadata for table in each.tables.values()):
+        columns = [column for column in table.columns if checked_enum(column.type)]
+        if not columns or not include(table):
+            continue
+        if not inspector.has_table(table.name, schema=table.schema):
+            continue
+        there = {
+            column["name"]
+            for column in inspector.get_columns(table.name, schema=table.schema)
+        }
+        checks = inspector.get_check_constraints(table.name, schema=table.schema)
+        up: list[Any] = []
+        down: list[Any] = []
+        for column in columns:
+            if column.name in there:
+                change = _change(table, column, checks, connection.dialect)
+                up += change[0]
+                down += change[1]
+        if up:
+            add_to(upgrade, table, up)
+            add_to(downgrade, table, down)
+
+
+def add_to(
+    container: ops.UpgradeOps | ops.DowngradeOps, table: Table, found: list[Any]
+) -> None:
+    """Put operations among the others on their table, which are ordered later."""
+    for op in container.ops:
+        if isinstance(op, ops.ModifyTableOps) and (op.table_name, op.schema) == (
+            table.name,
+            table.schema,
+        ):
+            op.ops = [*op.ops, *found]
+            return
+    added = ops.ModifyTableOps(str(table.name), found, schema=table.schema)
+    container.ops.append(added)
+
+
+def _without_checks(operations: Collection[ops.MigrateOperation]) -> None:
+    """Have changes of columns say the text alone: the CHECK has its own operations."""
+    for op in leaves([*operations]):
+        if isinstance(op, ops.AlterColumnOp):
+            for name in ("modify_type", "existing_type"):
+                enum = checked_enum(getattr(op, name))
+                if enum is not None:
+                    setattr(op, name, sa.String(enum.length))
+
+
+def checked_enum(type_: Any) -> sa.Enum | None:
+    """Return the enum that a type is, if it is a text with a CHECK."""
+    while isinstance(type_, TypeDecorator):
+        type_ = type_.impl_instance
+    if isinstance(type_, sa.Enum) and not type_.native_enum and type_.create_constraint:
+        return type_
+    return None
+
+
+def _change(
+    table: Table, column: Column[Any], checks: Collection[Any], dialect: Dialect
+) -> tuple[list[Any], list[Any]]:
+    """Return the operations of one column, and those of the way back."""
+    enum = checked_enum(column.type)
+    assert enum is not None
+    name = str(column.name)
+    found = [
+        (str(check["name"]), check["sqltext"], labels)
+        for check in checks
+        if (labels := labels_of(check["sqltext"], name)) is not None
+    ]
+    if any(labels == set(enum.enums) for _, _, labels in found):
+        return [], []
+    quoted = dialect.identifier_preparer.quote(name)
+    wanted = f"{quoted} IN ({', '.join(map(literal, enum.enums))})"
+    new_name = found[0][0] if found else _name(table, column, dialect)
+    drop = [drop_check(item[0], table) for item in found]
+    up = [*drop, create_check(new_name, wanted, table)]
+    down = [
+        drop_check(new_name, table),
+        *(create_check(n, s, table) for n, s, _ in found),
+    ]
+    return up, down
+
+
+def drop_check(name: str, table: Table) -> ops.DropConstraintOp:
+    return ops.DropConstraintOp(
+        conv(name), str(table.name), type_="check", schema=table.schema
+    )
+
+
+def create_check(name: str, sql: str, table: Table) -> ops.CreateCheckConstraintOp:
+    text = sa.text(escape_colons(sql))
+    return ops.CreateCheckConstraintOp(
+        conv(name), str(table.name), text, schema=table.schema
+    )
+
+
+def labels_of(sql: str, column: str) -> set[str] | None:
+    """Return the labels that a CHECK allows a column; None: it is about another one."""
+    quoted = re.escape(quote(column))
+    name = rf"\(*(?:{re.escape(column)}|{quoted})\)?{_CAST}\)?"
+    many = rf"=\s*ANY\s*\(\(?ARRAY\[(?P<many>{_LIST})\]\)?{_CAST}\)"
+    one = rf"=\s*(?P<one>{_ITEM})"
+    within = rf"(?i:IN)\s*\((?P<within>{_LIST})\)"
+    pattern = rf"{name}\s*(?:{many}|{one}|{within})\)*"
+    match = re.fullmatch(pattern, sql.strip(), re.DOTALL)
+    if match is None:
+        return None
+    listed = match["many"] or match["one"] or match["within"]
+    return {*values(listed)}
+
+
+def _name(table: Table, column: Column[Any], dialect: Dialect) -> str:
+    """Return the name that the models give the CHECK, or PostgreSQL would."""
+    for item in table.constraints:
+        is_bound = isinstance(item, CheckConstraint) and bool(
+            getattr(item, "_type_bound", False)
+        )
+        if is_bound and {*item.columns.keys()} == {column.key}:  # type: ignore[attr-defined]
+            named = final_name(item.name, dialect)
+            if named:
+                return named
+    return check_name(str(table.name), [str(column.name)])

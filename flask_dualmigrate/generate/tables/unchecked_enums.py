@@ -1,0 +1,188 @@
+"""Enums that are texts without a CHECK: no database has their labels.
+
+They stand in the models and in the scripts, whose last word on a column is what the
+models are compared with. MongoDB's validators go by the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from sqlalchemy import Column, MetaData, Table
+from sqlalchemy.engine import Connection, Dialect
+
+from .dialects import comparing
+from .state import Schema, full_name
+from .text_enums import add_to
+from .types import plain_dialect, plain_type
+from .walk import leaves
+
+
+def text_enum(type_: Any, dialect: Dialect) -> sa.Enum | None:
+    """Return the enum that a type is, if it is kept as a text."""
+    plain = plain_type(type_() if isinstance(type_, type) else type_, dialect)
+    return plain if isinstance(plain, sa.Enum) and not plain.native_enum else None
+
+
+def unchecked_enum(type_: Any, dialect: Dialect) -> sa.Enum | None:
+    """Return the enum that a type is, if it is a text without a CHECK."""
+    enum = text_enum(type_, dialect)
+    return None if enum is None or enum.create_constraint else enum
+
+
+def has_unchecked_enums(metadata: MetaData, dialect: Dialect) -> bool:
+    """Return whether the models have any, so that the scripts have to be asked."""
+    return any(
+        unchecked_enum(column.type, dialect) is not None
+        for table in metadata.tables.values()
+        for column in table.columns
+    )
+
+
+def label_words(old: Any, new: Any, dialect: Dialect) -> str | None:
+    """Return how the labels change in a change of types, where nothing else does."""
+    enums = [None if each is None else text_enum(each, dialect) for each in (old, new)]
+    if enums[0] is None or enums[1] is None or enums[0].length != enums[1].length:
+        return None
+    before, after = (list(enum.enums) for enum in enums if enum is not None)
+    changes = [f"add {label!r}" for label in after if label not in before]
+    changes += [f"remove {label!r}" for label in before if label not in after]
+    return ", ".join(changes) or None
+
+
+def with_labels(there: Schema, made: Schema, dialect: Dialect) -> dict[str, Any]:
+    """Return tables of the database with the labels that the scripts have."""
+    found = dict(there)
+    for name, table in there.items():
+        if name not in made:
+            continue
+        columns = dict(table.columns)
+        for key, column in made[name].columns.items():
+            if key in columns and _is_kept_as(
+                column.type_, columns[key].type_, dialect
+            ):
+                columns[key] = replace(columns[key], type_=column.type_)
+        found[name] = replace(table, columns=columns)
+    return found
+
+
+def _is_kept_as(type_: Any, there: Any, dialect: Dialect) -> bool:
+    """Return whether the database has, of an enum of the scripts, this text."""
+    if unchecked_enum(type_, dialect) is None:
+        return False
+    return bool(type_.compile(dialect=dialect) == there.compile(dialect=dialect))
+
+
+def add_unchecked_enums(
+    script: ops.MigrationScript,
+    metadata: Collection[MetaData],
+    connection: Connection,
+    *,
+    include: Callable[..., bool],
+    made: Schema | None,
+    not_compared: list[str],
+) -> None:
+    """Add what brings the labels of the scripts to the models', and the way back.
+
+    include: says of a table or a column of the models that it is compared. made: the
+    tables that the scripts make; None: nothing is compared. not_compared: gets a
+    line for each column whose labels the scripts do not tell.
+    """
+    dialect = plain_dialect(connection.dialect)
+    wanted = [
+        (table, columns)
+        for each in metadata
+        for table in each.tables.values()
+        if (columns := [c for c in table.columns if unchecked_enum(c.type, dialect)])
+    ]
+    if made is None or not wanted:
+        return
+    comparison = _Labels(script, made, dialect, not_compared)
+    inspector: Any = sa.inspect(connection)
+    for table, columns in wanted:
+        if not include(table) or not inspector.has_table(table.name, table.schema):
+            continue
+        there = {
+            column["name"]: column
+            for column in inspector.get_columns(table.name, table.schema)
+        }
+        for column in columns:
+            if column.name in there and include(column, "column"):
+                comparison.column(table, column, there[column.name]["type"])
+
+
+class _Labels:
+    """Compares columns one by one, and adds to a script what differs."""
+
+    def __init__(
+        self,
+        script: ops.MigrationScript,
+        made: Schema,
+        dialect: Dialect,
+        not_compared: list[str],
+    ) -> None:
+        assert script.upgrade_ops is not None
+        assert script.downgrade_ops is not None
+        self._ways: tuple[Any, Any] = (script.upgrade_ops, script.downgrade_ops)
+        self._made = made
+        self._dialect = dialect
+        self._not_compared = not_compared
+
+    def column(self, table: Table, column: Column[Any], there: Any) -> None:
+        """Compare one column; there: its type in the database."""
+        name = full_name(table.name, table.schema, self._dialect)
+        place = f"labels of column {name}.{column.name}"
+        scripts = self._made.get(name)
+        found = None if scripts is None else scripts.columns.get(column.name)
+        old = None if found is None else text_enum(found.type_, self._dialect)
+        new = unchecked_enum(column.type, self._dialect)
+        assert new is not None
+        if old is None:
+            self._not_compared.append(
+                f"{place}, an enum without a CHECK: no script says which it has"
+            )
+            return
+        if set(old.enums) == set(new.enums):
+            return
+        changes = [self._change(way, table, column) for way in self._ways]
+        if comparing(self._dialect).by_catalog and (
+            _is_kept_as(old, there, self._dialect)
+        ):
+            self._say(changes, table, column, (old, column.type))
+        elif changes[0] is None:
+            self._not_compared.append(
+                f"{place}: the scripts have {_listed(old)}, the models {_listed(new)}"
+            )
+
+    def _say(
+        self, changes: list[Any], table: Table, column: Column[Any], types: Any
+    ) -> None:
+        """Have the change of the column's type, old and new, say the labels."""
+        ways = zip(self._ways, changes, (types, types[::-1]), strict=True)
+        for way, change, (existing, modified) in ways:
+            if change is None:
+                change = ops.AlterColumnOp(
+                    str(table.name),
+                    str(column.name),
+                    schema=table.schema,
+                    existing_nullable=column.nullable,
+                )
+                add_to(way, table, [change])
+            change.existing_type, change.modify_type = existing, modified
+
+    def _change(self, way: Any, table: Table, column: Column[Any]) -> Any:
+        """Return the operation that changes a column's type; None: none does yet."""
+        for op in leaves(way.ops):
+            if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
+                place = (op.schema, op.table_name, op.column_name)
+                if place == (table.schema, table.name, column.name):
+                    return op
+        return None
+
+
+def _listed(enum: sa.Enum) -> str:
+    return f"({', '.join(enum.enums)})"

@@ -1,0 +1,21 @@
+"""lint: what is dangerous in a revision's two scripts, and what to write instead."""
+
+from __future__ import annotations
+
+from .advice.finding import RULES, Finding, LintResult, Severity, titles
+from .linter import Linter, Wings
+from .rules.postgres_loss import loss_of
+from .views.facts import UNKNOWN, Facts
+
+__all__ = [
+    "RULES",
+    "UNKNOWN",
+    "Facts",
+    "Finding",
+    "LintResult",
+    "Linter",
+    "Severity",
+    "Wings",
+    "loss_of",
+    "titles",
+]

@@ -1,0 +1,1 @@
+"""What the rules say: findings, and code to paste."""

@@ -1,0 +1,147 @@
+"""What lint says: a finding, and the rule that it is of."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Any
+
+from ...revisions import BackendName
+
+NEXT = "# In the next revision:"
+"""Stands in code to paste between what belongs into one revision and the next one."""
+
+
+class Severity(StrEnum):
+    """How bad it is. DESTRUCTIVE: data goes, and `upgrade` asks before it."""
+
+    WARNING = "warning"
+    DESTRUCTIVE = "destructive"
+
+
+@dataclasses.dataclass(frozen=True)
+class Advice:
+    """What a rule found at one place.
+
+    danger: in one or two sentences. instead: code to paste; "" where there is none.
+    line: of the script; None for the script as a whole.
+    """
+
+    danger: str
+    instead: str = ""
+    line: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that a rule warns of.
+
+    backend: whose script it is in. path: of that script. allowed: the reason that an
+    allow-comment gives, None where there is no such comment.
+    """
+
+    code: str
+    title: str
+    severity: Severity
+    revision: str
+    backend: BackendName
+    path: str
+    line: int
+    danger: str
+    instead: str
+    allowed: str | None = None
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}:{self.line}"
+
+    @property
+    def allow(self) -> str:
+        """The comment that allows it."""
+        return f"# dualmigrate: allow {self.code} REASON"
+
+
+@dataclasses.dataclass(frozen=True)
+class LintResult:
+    """What `lint` found; nothing is good.
+
+    allowed: what comments in the scripts allow. revisions: how many were looked at.
+    """
+
+    findings: tuple[Finding, ...]
+    allowed: tuple[Finding, ...] = ()
+    revisions: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+Check = Callable[[Any], Iterable[Advice]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One rule. check: takes a view of a script, or of a pair.
+
+    on_downgrade: the downgrade is looked at too. counts: it says more, or anything at
+    all, only with a database to count in. only_postgres: it holds for no other dialect.
+    """
+
+    code: str
+    title: str
+    severity: Severity
+    check: Check
+    on_downgrade: bool = False
+    counts: bool = False
+    only_postgres: bool = False
+
+
+RULES: dict[str, Rule] = {}
+"""Code -> rule: DM1xx of Alembic scripts, DM2xx of Mongo scripts, DM3xx of pairs."""
+
+
+def rule(
+    code: str,
+    title: str,
+    *,
+    severity: Severity = Severity.WARNING,
+    on_downgrade: bool = False,
+    counts: bool = False,
+    only_postgres: bool = False,
+) -> Callable[[Check], Check]:
+    """Make a rule of a function."""
+
+    def decorate(check: Check) -> Check:
+        RULES[code] = Rule(
+            code, title, severity, check, on_downgrade, counts, only_postgres
+        )
+        return check
+
+    return decorate
+
+
+@functools.cache
+def rules_of(digit: str) -> tuple[Rule, ...]:
+    """Return the rules of one kind of script, in the order of their codes.
+
+    To be asked once all modules of rules are imported.
+    """
+    return tuple(RULES[code] for code in sorted(RULES) if code.startswith(f"DM{digit}"))
+
+
+_OWN = {
+    "DM001": "an allow-comment without a reason",
+    "DM002": "an allow-comment of an unknown rule",
+    "DM003": "an allow-comment that allows nothing",
+    "DM004": "a script that cannot be followed to its end",
+}
+TITLES = _OWN
+"""Code -> title of what lint says of the comments and of itself."""
+
+
+def titles() -> dict[str, str]:
+    """Return code -> title of all that lint can say."""
+    return {**TITLES, **{code: RULES[code].title for code in sorted(RULES)}}

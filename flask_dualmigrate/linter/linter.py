@@ -1,0 +1,338 @@
+"""Goes through the scripts of a tree, oldest first, and asks the rules.
+
+Each script is recorded once; nothing is run on a database.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from alembic.operations import MigrateOperation
+from alembic.script.base import Script
+
+from .. import alembic_scripts
+from ..alembic_scripts.change import Change
+from ..alembic_scripts.op_changes import changes_of
+from ..errors import DualMigrateError
+from ..ops import MongoOperations, Operation
+from ..revisions import BackendName, Direction, Revision
+from ..runtime.time_limits import Limits
+from ..tree.directory import ScriptDirectory
+from ..tree.script_file import LoadedScript
+from .advice.finding import RULES, TITLES, Advice, Finding, Rule, Severity, rules_of
+from .allowing import Allowance, allow, allowances, faults
+from .rules import (
+    mongo,
+    mongo_indexes,
+    pair,
+    postgres_locks,
+    postgres_loss,
+    postgres_script,
+)
+from .rules.pair import PairAdvice, PairView
+from .views.facts import UNKNOWN, Facts
+from .views.mongo import Collections, LinedOperations, MongoView, Said
+from .views.postgres import PostgresView, placed
+from .views.source import Source
+from .views.tables import Tables
+
+RULE_MODULES = (
+    postgres_locks,
+    postgres_loss,
+    postgres_script,
+    mongo_indexes,
+    mongo,
+    pair,
+)
+"""Where the rules are; to import them is what makes them known."""
+
+POSTGRES, MONGO = BackendName.POSTGRES, BackendName.MONGO
+
+
+class Counterpart(Protocol):
+    """Tells what Alembic's operations come to in MongoDB, revision after revision."""
+
+    def skip(self, operations: Sequence[MigrateOperation]) -> None:
+        """Learn what the tables are after a revision that is not looked at."""
+
+    def translate(
+        self, operations: Sequence[MigrateOperation]
+    ) -> tuple[Operation, ...] | None:
+        """Return the Mongo operations; None if they cannot be told."""
+
+    def mirrored(self) -> frozenset[str]:
+        """Return the collections that stand for the tables that there are."""
+
+
+RecordMongo = Callable[[Script, Direction, MongoOperations], tuple[Operation, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wings:
+    """What the wings know, and lint asks them.
+
+    record_mongo: records a Mongo script with the recorder that it is given.
+    counterpart: None where the app has one side only. facts_of: what a database says of
+    what a revision would meet.
+    """
+
+    record_mongo: RecordMongo
+    why_not_standalone: Callable[[Operation], str | None]
+    counterpart: Counterpart | None = None
+    facts_of: Callable[[str], Facts] = lambda revision_id: UNKNOWN
+
+
+class Linter:
+    """Asks the rules about the revisions of a tree.
+
+    sides: whose scripts are looked at. ignored: codes that are never told of.
+    on_postgres: the SQL side is PostgreSQL; what holds for it alone is left out else.
+    """
+
+    def __init__(
+        self,
+        directory: ScriptDirectory,
+        wings: Wings,
+        *,
+        limits: Limits,
+        sides: Collection[BackendName],
+        ignored: Collection[str] = (),
+        on_postgres: bool = True,
+    ) -> None:
+        self._unasked = frozenset(
+            code
+            for code, rule in RULES.items()
+            if rule.only_postgres and not on_postgres
+        )
+        self._directory = directory
+        self._wings = wings
+        self._limits = limits
+        self._sides = sides
+        self._ignored = ignored
+        self._tables = Tables()
+        self._collections = Collections()
+
+    def findings(self, wanted: Collection[str]) -> Iterator[Finding]:
+        """Yield what is found in some revisions, oldest first; the allowed ones too."""
+        revisions = self._directory.topological()
+        last = max((n for n, r in enumerate(revisions) if r.id in wanted), default=-1)
+        with alembic_scripts.Recorder() as recorder:
+            for revision in revisions[: last + 1]:
+                one = _OneRevision(self, revision, recorder)
+                if revision.id in wanted:
+                    yield from one.findings()
+                else:
+                    one.skip()
+
+
+@dataclasses.dataclass
+class _Found:
+    """What rules found in a script. function: upgrade or downgrade."""
+
+    rule: Rule
+    advice: Advice
+    function: str
+
+
+class _OneRevision:
+    """The scripts of one revision, recorded."""
+
+    def __init__(
+        self, linter: Linter, revision: Revision, recorder: alembic_scripts.Recorder
+    ) -> None:
+        self._linter = linter
+        self._revision = revision
+        self._recorder = recorder
+        self._wings = linter._wings
+        self._found: dict[BackendName, list[_Found]] = {POSTGRES: [], MONGO: []}
+        self._missed: dict[BackendName, list[tuple[str, str]]] = {
+            POSTGRES: [],
+            MONGO: [],
+        }
+
+    def skip(self) -> None:
+        """Learn what the revision leaves."""
+        script = self._script(POSTGRES)
+        if script is not None:
+            found = self._recorder.record(script.module, "upgrade")
+            placed(changes_of(found.calls), self._linter._tables)
+            if self._wings.counterpart is not None:
+                self._wings.counterpart.skip(found.operations)
+        if self._script(MONGO) is not None:
+            self._mongo(Direction.UPGRADE)
+
+    def findings(self) -> Iterator[Finding]:
+        view = self._look_at_postgres(PairView())
+        view = self._look_at_mongo(view)
+        for rule in rules_of("3"):
+            for advice in rule.check(view):
+                assert isinstance(advice, PairAdvice)
+                if self._script(advice.backend) is not None:
+                    found = _Found(rule, advice, advice.function)
+                    self._found[advice.backend].append(found)
+        for side in (POSTGRES, MONGO):
+            if side in self._linter._sides:
+                yield from self._findings_in(side)
+
+    def _script(self, side: BackendName) -> LoadedScript | None:
+        directory = self._linter._directory
+        if side not in directory.backends or not directory.has(side, self._revision.id):
+            return None
+        return directory.script(side, self._revision.id)
+
+    def _look_at_postgres(self, view: PairView) -> PairView:
+        script = self._script(POSTGRES)
+        if script is None:
+            return view
+        counterpart = self._wings.counterpart
+        up = self._recorder.record(script.module, "upgrade")
+        changes = placed(changes_of(up.calls), self._linter._tables)
+        down = self._downgrade(script)
+        self._missed[POSTGRES] += _not_seen(up)
+        limits = self._linter._limits.for_script(script.module, script.path, POSTGRES)
+        look = PostgresView(
+            changes, Source(script), script.module, limits.lock_timeout_s
+        )
+        self._ask("1", look, "upgrade")
+        if down is not None:
+            below = dataclasses.replace(look, changes=down)
+            self._ask("1", below, "downgrade", on_downgrade=True)
+        if counterpart is None:
+            return dataclasses.replace(view, up=changes, down=down)
+        wanted = counterpart.translate(up.operations)
+        if up.missed or self._script(MONGO) is None:
+            wanted = None
+        mirrored = counterpart.mirrored()
+        return dataclasses.replace(
+            view, up=changes, down=down, wanted=wanted, mirrored=mirrored
+        )
+
+    def _downgrade(self, script: LoadedScript) -> tuple[Change, ...] | None:
+        """Return what a downgrade does; None if it cannot be told, or refuses."""
+        if not callable(getattr(script.module, "downgrade", None)):
+            return None
+        down = self._recorder.record(script.module, "downgrade")
+        return None if down.missed else changes_of(down.calls)
+
+    def _look_at_mongo(self, view: PairView) -> PairView:
+        script = self._script(MONGO)
+        if script is None:
+            return view
+        up, down = self._mongo(Direction.UPGRADE), self._mongo(Direction.DOWNGRADE)
+        if up is None:
+            return dataclasses.replace(view, wanted=None)
+        look = MongoView(
+            up,
+            Source(script),
+            self._wings.facts_of(self._revision.id),
+            self._wings.why_not_standalone,
+        )
+        self._ask("2", look, "upgrade")
+        return dataclasses.replace(view, mongo_up=up, mongo_down=down)
+
+    def _mongo(self, direction: Direction) -> tuple[Said, ...] | None:
+        """Record a Mongo script; None where it refuses, which is told of."""
+        script = self._script(MONGO)
+        assert script is not None
+        recorder = LinedOperations(script.path)
+        try:
+            operations = self._wings.record_mongo(script, direction, recorder)
+        except DualMigrateError as error:
+            if direction is Direction.UPGRADE:
+                self._missed[MONGO].append((f"{error.what}. {_UNSEEN}", "upgrade"))
+            return None
+        if direction is Direction.UPGRADE:
+            return self._linter._collections.place(operations, recorder.lines)
+        return Collections().place(operations, recorder.lines)
+
+    def _ask(
+        self, digit: str, view: Any, function: str, *, on_downgrade: bool = False
+    ) -> None:
+        side = POSTGRES if digit == "1" else MONGO
+        for rule in rules_of(digit):
+            if rule.code in self._linter._unasked:
+                continue
+            if on_downgrade and not rule.on_downgrade:
+                continue
+            self._found[side] += [
+                _Found(rule, advice, function) for advice in rule.check(view)
+            ]
+
+    def _findings_in(self, side: BackendName) -> Iterator[Finding]:
+        script = self._script(side)
+        if script is None:
+            return
+        source = Source(script)
+        allowed = allowances(source)
+        found = [*self._made(side, source), *self._not_read(side, source)]
+        found = [each for each in found if each.code not in self._linter._ignored]
+        told = list(allow(found, allowed))
+        told += self._faults(side, allowed, script.path)
+        yield from sorted(told, key=lambda finding: (finding.line, finding.code))
+
+    def _made(self, side: BackendName, source: Source) -> Iterator[Finding]:
+        seen: set[Any] = set()
+        for each in self._found[side]:
+            line = each.advice.line or source.line_of(each.function)
+            key = (each.rule.code, line, each.advice.danger)
+            if key not in seen:
+                seen.add(key)
+                yield Finding(
+                    each.rule.code,
+                    each.rule.title,
+                    each.rule.severity,
+                    self._revision.id,
+                    side,
+                    source.path,
+                    line,
+                    each.advice.danger,
+                    each.advice.instead,
+                )
+
+    def _not_read(self, side: BackendName, source: Source) -> Iterator[Finding]:
+        for text, function in self._missed[side]:
+            yield Finding(
+                "DM004",
+                TITLES["DM004"],
+                Severity.WARNING,
+                self._revision.id,
+                side,
+                source.path,
+                source.line_of(function),
+                text,
+                "# dualmigrate: allow DM004 what the rest does, and who looked at it",
+            )
+
+    def _faults(
+        self, side: BackendName, allowed: list[Allowance], path: str
+    ) -> Iterable[Finding]:
+        unsure = {code for code, rule in RULES.items() if rule.counts}
+        unsure |= {*self._linter._ignored, *self._linter._unasked}
+        if len(self._linter._sides) < 2:
+            unsure |= {code for code in RULES if code.startswith("DM3")}
+        return faults(
+            allowed,
+            known={*RULES, "DM004"},
+            unsure=unsure,
+            revision=self._revision.id,
+            backend=side,
+            path=path,
+        )
+
+
+_UNSEEN = "What it does after that, no rule has seen."
+
+
+def _not_seen(found: alembic_scripts.Recording) -> Iterator[tuple[str, str]]:
+    """Yield why rules may have missed something, and of which function."""
+    name = found.function
+    if found.error is not None:
+        yield f"{name}() cannot be followed to its end: {found.error}. {_UNSEEN}", name
+    elif found.reads:
+        yield (
+            f"{name}() asks the database, and goes on with the answer. Lint has none: "
+            "what depends on it, no rule has seen.",
+            name,
+        )

@@ -1,0 +1,166 @@
+"""What the rules of Mongo scripts look at: the operations, and what stood before."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, TypeVar
+
+from ...ops import (
+    AddField,
+    CopyField,
+    CreateCollection,
+    CreateIndex,
+    DropCollection,
+    DropField,
+    DropIndex,
+    MongoOperations,
+    Operation,
+    RenameCollection,
+    RenameField,
+)
+from ...ops.views import readers_of, sources_of
+from .facts import UNKNOWN, Facts, collection_of
+from .source import Source
+
+Op = TypeVar("Op", bound=Operation)
+
+
+class LinedOperations(MongoOperations):
+    """An `op` that knows the line of the script that each operation is said in."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+        self.lines: list[int | None] = []
+
+    def _record(self, operation: Op) -> Op:
+        self.lines.append(self._line())
+        return super()._record(operation)
+
+    def _line(self) -> int | None:
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None:
+            if frame.f_code.co_filename == self._path:
+                return frame.f_lineno
+            frame = frame.f_back
+        return None
+
+
+@dataclass(frozen=True)
+class Said:
+    """One operation. existing: its collection was there before the script.
+
+    indexes: how many its collection has then, by the scripts; has_target: an earlier
+    operation gave documents the field that this one renames or copies to. views: those
+    that the scripts have made over its collection.
+    """
+
+    operation: Operation
+    line: int | None
+    existing: bool
+    indexes: int = 0
+    has_target: bool = False
+    views: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MongoView:
+    """One function of a script. why_not_standalone: of an operation, in words."""
+
+    said: tuple[Said, ...]
+    source: Source
+    facts: Facts = UNKNOWN
+    why_not_standalone: Callable[[Operation], str | None] = lambda operation: None
+
+    def of(self, kind: type[Op]) -> Iterator[tuple[Op, Said]]:
+        for said in self.said:
+            if isinstance(said.operation, kind):
+                yield said.operation, said
+
+
+@dataclass
+class Collections:
+    """What the scripts have made so far: indexes and fields of each collection.
+
+    reads: view -> the collections that its definition names.
+    """
+
+    indexes: dict[str, set[str]] = field(default_factory=dict)
+    fields: dict[str, set[str]] = field(default_factory=dict)
+    reads: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def place(
+        self, operations: tuple[Operation, ...], lines: list[int | None]
+    ) -> tuple[Said, ...]:
+        """Return operations, each with what was there before it; and learn from it."""
+        made: set[str] = set()
+        found = []
+        for operation, line in zip(operations, lines, strict=True):
+            name = collection_of(operation) or ""
+            target = getattr(operation, "new_name", getattr(operation, "target", None))
+            self._take(operation, name)
+            if isinstance(operation, CreateCollection):
+                made.add(name)
+            elif isinstance(operation, RenameCollection) and name in made:
+                made.add(operation.new_name)
+            found.append(
+                Said(
+                    operation,
+                    line,
+                    existing=name not in made,
+                    indexes=1 + len(self.indexes.get(name, ())),
+                    has_target=target in self._before.get(name, ()),
+                    views=tuple(readers_of(name, self.reads)),
+                )
+            )
+        return tuple(found)
+
+    _before: dict[str, set[str]] = field(default_factory=dict)
+
+    def _take(self, operation: Operation, name: str) -> None:
+        indexes = self.indexes.setdefault(name, set())
+        fields = self.fields.setdefault(name, set())
+        self._before[name] = set(fields)
+        match operation:
+            case CreateIndex():
+                indexes.add(operation.name)
+            case DropIndex():
+                indexes.discard(operation.name)
+            case DropCollection() | CreateCollection():
+                indexes.clear()
+                fields.clear()
+                self.reads[name] = sources_of(getattr(operation, "options", {}))
+            case RenameCollection():
+                for known in (self.indexes, self.fields):
+                    known[operation.new_name] = known.pop(name, set())
+            case AddField():
+                fields.add(operation.field)
+            case CopyField():
+                fields.add(operation.target)
+            case RenameField():
+                fields.discard(operation.field)
+                fields.add(operation.new_name)
+            case DropField():
+                fields.discard(operation.field)
+
+
+def code_names(function: Any) -> set[str]:
+    """Return the names and texts that a function's code has in it."""
+    inner = getattr(function, "func", function)  # of a functools.partial
+    code = getattr(inner, "__code__", None)
+    found: set[str] = set()
+    todo = [code] if code is not None else []
+    while todo:
+        each = todo.pop()
+        found |= set(each.co_names)
+        for constant in each.co_consts:
+            if isinstance(constant, str):
+                found.add(constant)
+            elif isinstance(constant, tuple):
+                found |= {item for item in constant if isinstance(item, str)}
+            elif hasattr(constant, "co_names"):
+                todo.append(constant)
+    return found

@@ -1,0 +1,266 @@
+"""What the operations take away is kept: the asides.
+
+An aside is a collection whose name begins with `_aside_`. `_aside_catalog` has one
+entry for each: what it holds, of which revision, direction, step and collection, since
+when, and whether a downgrade may still put it back (`open`). One that was purged before
+has an entry and no collection. What an aside holds:
+
+    values       {_id, value, at}: a field's value, and its position in its parent
+    conversions  {_id, value, became}: a field's value before and after a conversion
+    documents    the documents themselves
+    collection   a whole collection, renamed: the same UUID, its indexes with it
+    view         nothing: it is a view of the same definition
+
+The first three are keyed by the `_id` of the document that they were taken from. In
+values and conversions, `put_back` marks what a downgrade has put back already.
+
+A whole collection's entry may say besides that it is `merged` into one that was there,
+which its documents move to; that it `gives` the documents of one that was renamed, and
+is for no downgrade; or that it `made_way`: it was empty (see merging.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Any
+
+from ...revisions import Direction
+from ...runtime.crashpoints import around
+from ..journal.steps import StepRecord
+from ..server.dependent_views import move
+from ..server.views import (
+    ExactDatabase,
+    collection_info,
+    drop,
+    ensure_collection,
+    native,
+)
+
+CATALOG = "_aside_catalog"
+
+_LONGEST_NAMESPACE = 235
+"""Bytes of `database.collection`; sharded collections have the lower of two limits.
+
+Source: MongoDB manual, Limits and Thresholds.
+"""
+
+
+class Holds(StrEnum):
+    """What an aside holds; see the module's docstring."""
+
+    VALUES = "values"
+    CONVERSIONS = "conversions"
+    DOCUMENTS = "documents"
+    COLLECTION = "collection"
+    VIEW = "view"
+
+    @property
+    def is_whole(self) -> bool:
+        """True for what had the aside's place under another name."""
+        return self in (Holds.COLLECTION, Holds.VIEW)
+
+
+class Asides:
+    """The asides of one database, and their catalog."""
+
+    def __init__(self, db: ExactDatabase) -> None:
+        self._db = db
+        self._catalog = native(db, CATALOG)
+
+    def free_name(self, revision: str, label: str) -> str:
+        """Return a name for a new aside: `_aside_<revision>_<label>`.
+
+        label: the collection, with the field where it holds one. Where the name is
+        taken, as by an earlier round of the same revision, a number is added.
+        """
+        taken = set(self._db.list_collection_names(filter={"name": _prefixed("")}))
+        taken |= {entry["_id"] for entry in self._catalog.find({}, {"_id": True})}
+        base, name, number = _base(revision, label), "", 1
+        while not name or name in taken:
+            suffix = f"_{number}" if number > 1 else ""
+            name, number = self._fitting(base, suffix), number + 1
+        return name
+
+    def first_name(self, revision: str, label: str) -> str:
+        """Return the name that `free_name` tries first; the database is not asked."""
+        return self._fitting(_base(revision, label), "")
+
+    def _fitting(self, base: str, suffix: str) -> str:
+        """Cut a name to what MongoDB allows; a hash keeps two cut ones apart."""
+        room = _LONGEST_NAMESPACE - len(f"{self._db.name}.{suffix}".encode())
+        if len(base.encode()) <= room:
+            return base + suffix
+        digest = hashlib.sha256(base.encode()).hexdigest()[:12]
+        return f"{base.encode()[: room - 13].decode(errors='ignore')}_{digest}{suffix}"
+
+    @around("mongo.asides.enter")
+    def enter(
+        self,
+        name: str,
+        record: StepRecord,
+        holds: Holds,
+        *,
+        of: str,
+        field: str = "",
+        **more: Any,
+    ) -> None:
+        """Write the catalog's entry of an aside, and create it where it is not renamed.
+
+        of: the collection it is taken from; field: the path, for values of a field.
+        more: what else a downgrade has to know.
+        """
+        self._catalog.update_one(
+            {"_id": name},
+            {
+                "$set": {
+                    **record.id,
+                    "verb": record.verb,
+                    "holds": str(holds),
+                    "collection": of,
+                    "field": field,
+                    "open": True,
+                    **more,
+                },
+                "$currentDate": {"created_at": True},
+            },
+            upsert=True,
+        )
+        if not holds.is_whole:
+            ensure_collection(self._db, name)
+
+    def kept_by_upgrade(
+        self, record: StepRecord, verb: str, *, of: str, field: str = ""
+    ) -> list[str]:
+        """Return what the upgrade of a downgrade's revision kept, newest step first.
+
+        verb: of the operation that kept it. Empty for an upgrade: what a downgrade
+        kept is for people, not for the next run.
+        """
+        if record.direction is Direction.UPGRADE:
+            return []
+        found = self._catalog.find(
+            {
+                "revision": record.revision,
+                "direction": str(Direction.UPGRADE),
+                "collection": of,
+                "field": field,
+                "verb": verb,
+                "open": True,
+            }
+        )
+        names = [entry["_id"] for entry in found.sort("step", -1)]
+        # What was purged is told before a downgrade begins: see kept.py.
+        return [name for name in names if collection_info(self._db, name) is not None]
+
+    def known(self, name: str) -> dict[str, Any]:
+        """Return the catalog's entry of an aside."""
+        return dict(self._catalog.find_one({"_id": name}) or {})
+
+    def mark(self, name: str, **marks: Any) -> None:
+        """Change the entry of an aside; one that has none gets none."""
+        self._catalog.update_one({"_id": name}, {"$set": marks})
+
+    def of_step(self, record: StepRecord, **marks: Any) -> list[str]:
+        """Return the asides that a step made, and whose entries have these marks.
+
+        Those that are no more have an entry still, until it is forgotten.
+        """
+        found = self._catalog.find({**record.id, "verb": record.verb, **marks})
+        return [entry["_id"] for entry in found.sort("_id", 1)]
+
+    def set_aside(
+        self, record: StepRecord, collection: str, name: str, **marks: Any
+    ) -> None:
+        """Move a collection or a view aside; again after a crash, with that result.
+
+        marks: what its entry says of it besides.
+        """
+        info = collection_info(self._db, collection)
+        is_view = info is not None and info["type"] == "view"
+        if info is None or (not is_view and collection_info(self._db, name)):
+            return
+        holds = Holds.VIEW if is_view else Holds.COLLECTION
+        self.enter(name, record, holds, of=collection, **marks)
+        move(self._db, collection, name)
+
+    def retire(self, record: StepRecord, collection: str, name: str) -> bool:
+        """Drop a collection that is empty; return True if it is kept aside, filled.
+
+        It is renamed first: a document that comes in at the same time is not lost.
+        """
+        if collection_info(self._db, collection) is None:
+            return self._drop_if_empty(name)
+        self.set_aside(record, collection, name)
+        return self._drop_if_empty(name)
+
+    def _drop_if_empty(self, name: str) -> bool:
+        if self._db[name].find_one() is not None:
+            self._catalog.update_one({"_id": name}, {"$set": {"open": False}})
+            return True
+        drop(self._db, name)
+        self.forget(name)
+        return False
+
+    def forget(self, name: str) -> None:
+        """Remove the entry of an aside that is no more."""
+        self._catalog.delete_one({"_id": name})
+
+    @around("mongo.asides.close")
+    def close(self, name: str) -> None:
+        """Keep what is left of an aside for people; drop it if nothing is left."""
+        info, entry = collection_info(self._db, name), self.known(name)
+        whole = Holds(entry.get("holds", Holds.VALUES)).is_whole
+        if info is not None and (
+            (whole and not entry.get("merged")) or self._db[name].find_one() is not None
+        ):
+            done = {"$set": {"open": False}, "$unset": {"gives": "", "made_way": ""}}
+            self._catalog.update_one({"_id": name}, done)
+            return
+        drop(self._db, name)
+        self.forget(name)
+
+    @around("mongo.asides.supersede")
+    def supersede(self, revision: str) -> None:
+        """Leave to people what earlier upgrades kept for a revision's downgrade."""
+        self._catalog.update_many(
+            {
+                "revision": revision,
+                "direction": str(Direction.UPGRADE),
+                "open": True,
+            },
+            {"$set": {"open": False}},
+        )
+
+    @around("mongo.asides.settle")
+    def settle(self, revision: str, direction: Direction) -> None:
+        """Tidy up when a revision is complete on both sides.
+
+        After an upgrade the asides wait for the downgrade; empty ones go. After a
+        downgrade, what was put back goes out of them, and the rest is for people.
+        """
+        for entry in list(self._catalog.find({"revision": revision, "open": True})):
+            name, holds = entry["_id"], Holds(entry["holds"])
+            if direction is Direction.DOWNGRADE:
+                if holds in (Holds.VALUES, Holds.CONVERSIONS):
+                    self._remove_put_back(name)
+                self.close(name)
+            elif entry.get("gives") is not None or (
+                not holds.is_whole and self._db[name].find_one() is None
+            ):
+                self.close(name)
+
+    def _remove_put_back(self, name: str) -> None:
+        aside = self._db[name]
+        if aside.find_one({"put_back": {"$exists": False}}) is None:
+            drop(self._db, name)
+        else:
+            aside.delete_many({"put_back": {"$exists": True}})
+
+
+def _base(revision: str, label: str) -> str:
+    return f"_aside_{revision}_{label}".replace("$", "_")
+
+
+def _prefixed(prefix: str) -> dict[str, str]:
+    return {"$regex": f"^_aside_{prefix}"}

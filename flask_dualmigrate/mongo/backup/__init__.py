@@ -1,0 +1,1 @@
+"""Copying collections to the disk."""

@@ -1,0 +1,1 @@
+"""Walking a collection in batches, each with a checkpoint."""

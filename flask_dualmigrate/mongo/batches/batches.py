@@ -1,0 +1,244 @@
+"""Walking a collection in batches, each one transaction with its own checkpoint.
+
+Three ways: once over a collection that nobody else writes; again and again, until
+nothing matches any more; and each document once, what the app inserts meanwhile too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure
+
+from ...errors import OperationError
+from ..expressions.id_list import ODD, IdList
+from ..expressions.listed_ids import listed_in
+from ..expressions.ranges import Query
+from ..server.best_effort import size_of
+from ..server.views import as_bytes, collection_info
+from .conform import ids_left, refuse_if_any
+from .inserted_meanwhile import catch_up
+from .pace import Pace
+from .parallel_parts import join_parts, walk_in_parts
+from .refused_by_index import transact_but_refused
+from .remember_writes import Write, write_batch
+from .step_under_way import Work
+from .walk import Batch, Walk, end_of, read
+
+_COUNT_MS = 2000
+_ROUNDS = 100
+_FEW = 10_000
+"""Documents left after a round, up to which their `_id`s are compared."""
+
+
+def walk_once(work: Work, walk: Walk, write: Write, *, expected: bool = True) -> None:
+    """Pass over a collection once, unless an earlier run completed that phase.
+
+    expected: whether its documents are those that the progress counts.
+    """
+    if _behind(work, walk):
+        return
+    walk = _as_stored(work, walk)
+    if expected:
+        _expect(work, walk)
+    pass_over(work, walk, write)
+    _leave(work, walk)
+
+
+def walk_until_none_left(
+    work: Work,
+    walk: Walk,
+    write: Write,
+    *,
+    left: Query | None = None,
+    problem: str,
+) -> None:
+    """Walk, then count what is left, and walk again for what the app wrote meanwhile.
+
+    left: what must not be there at the end; the walk's own query unless given.
+    An app that goes on writing such documents leaves some at the end of every round.
+    Once there are none but those written since the round began, and they get no fewer,
+    the walk is done, and a note says how many they are.
+    Raises OperationError with up to five `_id`s if a round writes nothing and some are
+    left. problem: the end of its sentence, "… documents of item {problem}".
+    """
+    if _behind(work, walk):
+        return
+    walk = _as_stored(work, walk)
+    _expect(work, walk)
+    left = walk.query if left is None else left
+    before: IdList | None = None
+    for _ in range(_ROUNDS):
+        whole_round = not _is_under_way(work)
+        written = pass_over(work, walk, write)
+        now = ids_left(
+            work,
+            walk.collection,
+            left,
+            at_most=_FEW,
+            exempt=walk.exempt,
+            leaves_out=walk.leaves_out,
+        )
+        are_new = before is not None and set(now.keys).isdisjoint(before.keys)
+        if not now or (are_new and len(before or ()) <= len(now) < _FEW):
+            if now:
+                work.note(
+                    f"Documents of {walk.collection} that were written meanwhile "
+                    f"{problem}: {len(now)}. The app goes on writing such documents"
+                )
+            _leave(work, walk)
+            return
+        if whole_round and not written and before is not None and not are_new:
+            break
+        before = now
+        number = work.record.checkpoint.get("round", 0) + 1
+        work.save(checkpoint={"phase": walk.phase, "round": number})
+    refuse_if_any(
+        work,
+        walk.collection,
+        left,
+        problem=problem,
+        exempt=walk.exempt,
+        leaves_out=walk.leaves_out,
+    )
+
+
+def walk_each_once(work: Work, walk: Walk, write: Write) -> None:
+    """Write each document once, those too that the app inserts behind the walk.
+
+    write: must `touch` its batch: that tells the documents that were not there yet when
+    the walk came by.
+    """
+    if _behind(work, walk):
+        return
+    walk = dataclasses.replace(_as_stored(work, walk), remembers=True)
+    _expect(work, walk)
+    pass_over(work, walk, write)
+    catch_up(work, walk, write, go_on=lambda: pass_over(work, walk, write))
+    _leave(work, walk)
+
+
+def _behind(work: Work, walk: Walk) -> bool:
+    """True if a walk was completed, by an earlier run."""
+    return bool(work.record.checkpoint.get("phase", 0) > walk.phase)
+
+
+def _is_under_way(work: Work) -> bool:
+    return not {"last", "parts"}.isdisjoint(work.record.checkpoint)
+
+
+def _leave(work: Work, walk: Walk) -> None:
+    work.save(checkpoint={"phase": walk.phase + 1})
+
+
+def pass_over(work: Work, walk: Walk, write: Write) -> int:
+    """Walk on from the checkpoint; return how many documents were written."""
+    before = work.record.documents
+    if work.record.checkpoint.get("phase", 0) != walk.phase:
+        work.save(checkpoint={"phase": walk.phase})
+    walk = dataclasses.replace(walk, until=end_of(work, walk, {}))
+    if walk_in_parts(work, walk, lambda part: walk_on(part, walk, write)):
+        join_parts(work, walk)
+    walk_on(work, walk, write)
+    return work.record.documents - before
+
+
+def _as_stored(work: Work, walk: Walk) -> Walk:
+    """Return a walk that knows how its collection is stored."""
+    info = collection_info(work.db, walk.collection)
+    if info is None:
+        return walk
+    is_clustered = "clusteredIndex" in info["options"]
+    return dataclasses.replace(
+        walk,
+        clustered=is_clustered,
+        odd_ids=not is_clustered and _has_odd_ids(work, walk.collection),
+        listed=None if "collation" in info["options"] else listed_in(walk.query),
+        document_bytes=size_of(work.db, walk.collection).document_bytes,
+    )
+
+
+def _has_odd_ids(work: Work, collection: str) -> bool:
+    """Return whether the index on `_id` would give other types; it tells at once.
+
+    Raises OperationError for those of a type that PyMongo cannot write.
+    """
+    target, only_id = work.db[collection], {"_id": True}
+    odd = {"_id": {"$type": [*ODD, "dbPointer"]}}
+    if target.find_one(odd, only_id) is None:
+        return False
+    if target.find_one({"_id": {"$type": "dbPointer"}}, only_id) is not None:
+        raise OperationError(
+            f"{collection} has an _id of the type DBPointer, which cannot be migrated",
+            hint="Insert those documents with another _id, and delete the old ones.",
+        )
+    return True
+
+
+def walk_on(work: Work, walk: Walk, write: Write) -> None:
+    """Walk on from the checkpoint of a work, or of a part of one, to its end."""
+    pace = Pace(
+        most=walk.batch_size,
+        seconds=work.bench.batch_seconds,
+        document_bytes=walk.document_bytes,
+    )
+
+    def attempt(session: ClientSession) -> Batch | None:
+        return _next_batch(work, walk, write, pace, session)
+
+    def refuse() -> Batch | None:
+        return work.transact(lambda session: _pass_one(work, walk, session))
+
+    while True:
+        if walk.on_refused is None:
+            batch = work.transact_some(pace, attempt, on_retry=pace.retry)
+        else:
+            batch = transact_but_refused(
+                work, pace, attempt, refuse, on_retry=pace.retry
+            )
+        if batch is None:
+            return
+        pace.took(pace.elapsed_s, id_bytes=len(as_bytes(batch.last)))
+        work.bench.replication.wait(work.bench.keep_going)
+
+
+def _next_batch(
+    work: Work, walk: Walk, write: Write, pace: Pace, session: ClientSession
+) -> Batch | None:
+    """Read, write and checkpoint one batch; None if there is none left."""
+    pace.begin()
+    place = work.record.checkpoint
+    batch = read(work, walk, place, size=pace.size, session=session)
+    if batch is None:
+        return None
+    pace.tried = len(batch.ids) or pace.size
+    documents = write_batch(work, batch, write, session)
+    work.checkpoint(session, {**place, "last": batch.last}, documents=documents)
+    return batch
+
+
+def _pass_one(work: Work, walk: Walk, session: ClientSession) -> Batch | None:
+    """Leave the next document, which cannot be written, to what the walk says."""
+    place = work.record.checkpoint
+    batch = read(work, walk, place, size=1, session=session)
+    if batch is not None and walk.on_refused is not None:
+        walk.on_refused(work, batch, session)
+        work.checkpoint(session, {**place, "last": batch.last}, documents=0)
+    return batch
+
+
+def _expect(work: Work, walk: Walk) -> None:
+    """Count what a walk will pass over, for the progress; not for long."""
+    if work.record.total is not None:
+        return
+    target = work.db[walk.collection]
+    try:
+        if walk.query:
+            total = target.count_documents(walk.query, maxTimeMS=_COUNT_MS)
+        else:
+            total = target.estimated_document_count(maxTimeMS=_COUNT_MS)
+    except OperationFailure:  # it takes too long, or the server has no such command
+        return
+    work.save(total=total)
+    work.report()

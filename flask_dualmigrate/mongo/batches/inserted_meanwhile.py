@@ -1,0 +1,141 @@
+"""Catching up what the app inserts behind a walk, each document once.
+
+A walk goes by `_id`, and an app may insert below where it has come to. Each batch of
+the walk remembers the `_id`s that it saw (Touched); what stands between two of its
+bounds, matches, and was not seen, came later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.read_concern import ReadConcern
+
+from ..expressions.id_list import IdList, ids_stages
+from ..expressions.ranges import Query, both, range_of
+from ..expressions.raw_bson import as_document
+from ..server.time_limit import unhurried
+from .pace import Pace
+from .remember_writes import Write, write_batch
+from .step_under_way import Work
+from .walk import Walk, read_some
+
+_ROUNDS = 10
+"""Rounds over what was walked at most: an app that never stops inserting."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tile:
+    """A range of `_id`s that one batch walked over.
+
+    key: of its entry in Touched. walk: the one over it. query: finds what is in it.
+    seen: how many `_id`s the entry has.
+    """
+
+    key: Mapping[str, Any]
+    walk: Walk
+    query: Query
+    seen: int
+
+
+def catch_up(work: Work, walk: Walk, write: Write, *, go_on: Callable[[], int]) -> None:
+    """Go over the walked range until a round finds nothing; once at least.
+
+    go_on: walks on from where the walk ended; returns how many documents it wrote.
+    """
+    for _ in range(_ROUNDS):
+        found = sum(_catch_up_in(work, write, tile) for tile in _incomplete(work, walk))
+        if not found + go_on():
+            return
+
+
+def _incomplete(work: Work, walk: Walk) -> Iterator[_Tile]:
+    """Yield the ranges that have documents which were not seen.
+
+    Most have none, which is found out without a transaction, and side by side.
+    """
+    target = work.db[walk.collection].with_options(read_concern=ReadConcern("local"))
+
+    def look(tile: _Tile) -> bool:
+        work.bench.keep_going()
+        with unhurried(work.db.client):
+            return _is_incomplete(work, target, tile)
+
+    tiles = list(_tiles(work, walk))
+    with ThreadPoolExecutor(max(2, walk.workers)) as pool:
+        for tile, is_incomplete in zip(tiles, pool.map(look, tiles), strict=True):
+            if is_incomplete:
+                yield tile
+
+
+def _is_incomplete(
+    work: Work, target: Collection[RawBSONDocument], tile: _Tile
+) -> bool:
+    query = tile.query
+    if _ids_there(target, query, at_most=tile.seen + 1) == _ids_seen(work, tile):
+        return False
+    query = both(query, _unseen(work, tile.key))
+    return target.find_one(query, {"_id": True}) is not None
+
+
+def _tiles(work: Work, walk: Walk) -> Iterator[_Tile]:
+    """Yield the ranges that the batches of the walk went over."""
+    for key, reach, count in work.bench.touched.reaches(work.record):
+        part = walk.within(reach)
+        yield _Tile(key, part, both(range_of(reach), part.query), count)
+
+
+def _ids_there(
+    target: Collection[RawBSONDocument], query: Query, *, at_most: int
+) -> bytes | None:
+    """Return the `_id`s that match now, as bytes; None for none.
+
+    Undecoded, that costs a third of asking for what is not among those seen.
+    """
+    stages = ids_stages(query, at_most=at_most)
+    for found in target.aggregate(stages):
+        return IdList.grouped(found).named("ids")
+    return None
+
+
+def _ids_seen(work: Work, tile: _Tile) -> bytes | None:
+    """Return the `_id`s that a batch wrote, likewise.
+
+    Those that it saw and left alone are not among them, nor those caught up.
+    """
+    return work.bench.touched.raw_ids(tile.key) if tile.seen else None
+
+
+def _catch_up_in(work: Work, write: Write, tile: _Tile) -> int:
+    """Write the documents of one range that were not seen; return how many."""
+    walk = tile.walk
+    pace, caught_up = Pace(most=walk.batch_size, seconds=0), 0
+
+    def attempt(session: ClientSession) -> int:
+        query = both(tile.query, _unseen(work, tile.key, session))
+        batch = read_some(
+            work, walk, query, of=tile.key, size=pace.size, session=session
+        )
+        if batch is None:
+            return 0
+        documents = write_batch(work, batch, write, session)
+        work.checkpoint(session, work.record.checkpoint, documents=documents)
+        return len(batch.ids) + len(batch.left_out)
+
+    while count := work.transact_some(pace, attempt):
+        caught_up += count
+    return caught_up
+
+
+def _unseen(
+    work: Work, key: Mapping[str, Any], session: ClientSession | None = None
+) -> Query:
+    seen = work.bench.touched.seen(key, session)
+    test = as_document(seen.named("$nin"))
+    return {"_id": RawBSONDocument(test)}

@@ -1,0 +1,54 @@
+"""Going back without the documents that a unique index refuses as they were.
+
+The app may have given another document the value that one had before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from pymongo.client_session import ClientSession
+from pymongo.errors import PyMongoError
+
+from ..server.failures import DUPLICATE_KEY, code_of
+from .pace import Pace
+from .step_under_way import Work
+
+Result = TypeVar("Result")
+
+
+def transact_but_refused(
+    work: Work,
+    pace: Pace,
+    attempt: Callable[[ClientSession], Result],
+    refuse: Callable[[], Result],
+    *,
+    on_retry: Callable[[], None] = lambda: None,
+) -> Result:
+    """Commit what `attempt` does, with fewer documents where one of them is refused.
+
+    refuse: passes over the one that is refused alone. attempt: as in
+    Work.transact_some, as is on_retry; it sets pace.tried. Without transactions a part
+    of a batch is written already: it has to tell that part.
+    """
+    while True:
+        try:
+            result = work.transact_some(pace, attempt, on_retry=on_retry)
+        except PyMongoError as error:
+            if code_of(error) != DUPLICATE_KEY:
+                raise
+            if pace.tried <= 1:
+                return refuse()
+            pace.refused()
+        else:
+            pace.passed()
+            return result
+
+
+def note_refused(work: Work) -> None:
+    """Note why a document stays that was not changed itself."""
+    work.note(
+        f"a unique index of {work.record.subject.get('collection')} refuses documents "
+        "as they were, since others have such values now: they stay too"
+    )

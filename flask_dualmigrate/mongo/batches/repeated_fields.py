@@ -1,0 +1,59 @@
+"""Refusing documents that have a field twice, before they are written.
+
+A pipeline that writes such a field makes MongoDB 6.0 abort, again on each run; one that
+makes the document anew, as renaming does, loses one of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ..expressions.paths import Expr
+from ..expressions.ranges import Query, both
+from .conform import refuse_if_any
+from .step_under_way import Work
+
+_SETTING = ("$set", "$addFields", "$project")
+
+
+def refuse_repeated(
+    work: Work, collection: str, fields: Iterable[str], *, query: Query | None = None
+) -> None:
+    """Refuse documents in which a name stands twice: beside a field, or above it.
+
+    fields: paths. query: which documents are to be written; all unless given.
+    """
+    above = {""}
+    for field in fields:
+        parts = field.split(".")
+        above |= {".".join(parts[:size]) for size in range(1, len(parts))}
+    tests = [_has_twice(path) for path in sorted(above)]
+    refuse_if_any(
+        work,
+        collection,
+        both(query or {}, {"$expr": {"$or": tests}}),
+        problem="have a field twice",
+        hint="MongoDB may abort over that, or lose one of the two. Write those "
+        "documents anew with each field once, or delete them.",
+    )
+
+
+def set_by(stages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the paths that the stages of an update name."""
+    for stage in stages:
+        for name in _SETTING:
+            if isinstance(stage.get(name), Mapping):
+                yield from stage[name]
+        removed = stage.get("$unset", [])
+        yield from [removed] if isinstance(removed, str) else removed
+
+
+def _has_twice(path: str) -> Expr:
+    """True where a document, made anew of its fields, is another size."""
+    value = f"${path}" if path else "$$ROOT"
+    anew = {"$arrayToObject": {"$objectToArray": value}}
+    other_size = {"$ne": [{"$bsonSize": anew}, {"$bsonSize": value}]}
+    if not path:
+        return other_size
+    return {"$and": [{"$eq": [{"$type": value}, "object"]}, other_size]}

@@ -1,0 +1,1 @@
+"""Filters, pipelines and raw BSON, as values."""

@@ -1,0 +1,1 @@
+"""The indexes of collections: read, built, compared."""

@@ -1,0 +1,1 @@
+"""`_migrations`: which attempts there were, and how far each step is."""

@@ -1,0 +1,325 @@
+"""`_migrations`: one document a revision, with all attempts at it in `history`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import CodecOptions
+from pymongo import ReadPreference, WriteConcern
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
+
+from ...backend.journal import Actor, Entry, Undone
+from ...errors import IntegrityError
+from ...revisions import Direction, Revision, Status
+from ...runtime.crashpoints import around
+from ...text import storable_lines
+from ..server.errors import lock_lost
+from .attempts import (
+    UNDOING,
+    UNSTAMPED,
+    Doc,
+    beginning,
+    ending,
+    literal,
+    stamping,
+    undoing,
+)
+from .meta import Meta, MetaStore
+from .steps import STEPS, StepStatus
+
+COLLECTION = "_migrations"
+
+
+def durable(db: Database[Any]) -> Database[Doc]:
+    """Return our own view of a database: primary, majority, journalled, aware times."""
+    return Database(
+        db.client,
+        db.name,
+        codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
+        read_preference=ReadPreference.PRIMARY,
+        write_concern=WriteConcern("majority", j=True),
+        read_concern=ReadConcern("majority"),
+    )
+
+
+class MongoJournal:
+    """Reads and writes the entries of one database.
+
+    token: returns the fencing token of our lock; to read, none is needed. It stands in
+    each entry that is written; one that a later holder wrote is not ours any more.
+    """
+
+    def __init__(
+        self, db: Database[Any], *, token: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._db = durable(db)
+        self._token = token
+        self._entries = self._db[COLLECTION]
+        self._meta = MetaStore(self._db)
+
+    def entries(self) -> dict[str, Entry]:
+        """Return revision id -> the last attempt at it."""
+        return {doc["_id"]: self._entry_of(doc) for doc in self._last()}
+
+    def _entry_of(self, doc: Doc) -> Entry:
+        entry = _entry(doc)
+        if not entry.awaits_partner or UNDOING in doc or not self._undone_since(doc):
+            return entry
+        return dataclasses.replace(
+            entry, status=Status.RUNNING, awaits_partner=False, undoing=True
+        )
+
+    def _undone_since(self, doc: Doc) -> bool:
+        """Return whether a run was undoing what an entry calls done.
+
+        So a kill left it before entries said so. A step that was undone before that
+        attempt had ended is of an earlier one.
+        """
+        ended = {"$gte": doc["finished_at"]} if doc.get("finished_at") else None
+        undone = {"status": str(StepStatus.UNDONE)}
+        either = [
+            {"status": str(StepStatus.UNDOING)},
+            undone if ended is None else undone | {"finished_at": ended},
+        ]
+        steps = {"_id.revision": doc["_id"], "_id.direction": doc.get("direction")}
+        return self._db[STEPS].find_one({**steps, "$or": either}) is not None
+
+    def _last(self, session: ClientSession | None = None) -> Iterator[Doc]:
+        """Yield each document without the attempts before the last one."""
+        yield from self._entries.find({}, {"history": False}, session=session)
+
+    def meta(self) -> Meta:
+        """Return what the database says of itself."""
+        return self._meta.read()
+
+    @around("mongo.pair_id")
+    def set_pair_id(self, pair_id: str) -> None:
+        self._meta.set_pair_id(pair_id, unused=not self._has_entries())
+
+    @around("mongo.pair_anew")
+    def pair_anew(self, pair_id: str, session: ClientSession) -> None:
+        """Write another id. session: of a transaction, where the server has them."""
+        self._meta.pair_anew(pair_id, session)
+
+    def note_history(self, session: ClientSession | None = None) -> None:
+        """Write whether there are entries: if there are none later, they were lost."""
+        self._meta.note_history(self._has_entries(session), session)
+
+    def _has_entries(self, session: ClientSession | None = None) -> bool:
+        return self._entries.find_one({}, {"_id": True}, session=session) is not None
+
+    @around("mongo.journal.begin")
+    def begin(
+        self, revision: Revision, direction: Direction, *, checksum: str
+    ) -> datetime:
+        """Write that an attempt runs; return when it began, by the server's clock."""
+        actor = Actor.current()
+        stages = beginning(
+            revision,
+            direction,
+            checksum=checksum,
+            by=f"{actor.user} (pid {actor.pid})",
+            host=actor.host,
+        )
+        self._write(revision.id, stages, upsert=True)
+        self._meta.note_history(True)
+        doc = self._entries.find_one({"_id": revision.id}, {"started_at": True})
+        assert doc is not None
+        started: datetime = doc["started_at"]
+        return started
+
+    @around("mongo.journal.finish")
+    def finish(
+        self,
+        revision_id: str,
+        status: Status,
+        *,
+        direction: Direction,
+        duration_ms: int | None = None,
+        awaits_partner: bool = False,
+        partial: bool = False,
+        error: str | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Write how an attempt ended, and add it to the history.
+
+        status: where the revision stands now. A downgrade that was undone leaves it
+        applied, an upgrade that was undone leaves it failed.
+        """
+        stages = ending(
+            status,
+            direction=direction,
+            duration_ms=duration_ms,
+            awaits_partner=awaits_partner,
+            partial=partial,
+            error=error,
+            notes=notes,
+        )
+        self._write(revision_id, stages)
+
+    @around("mongo.journal.undo")
+    def begin_undoing(self, revision_id: str, direction: Direction) -> None:
+        """Write that an attempt is being undone, before the first operation is.
+
+        Whatever it was until then, from here on it is neither done nor final.
+        """
+        self._write(revision_id, undoing(direction))
+
+    @around("mongo.journal.undone")
+    def undone(
+        self,
+        revision_id: str,
+        direction: Direction,
+        undone: Undone,
+        *,
+        error: str | None,
+        by_script: bool,
+    ) -> None:
+        """Write what undoing an attempt left. by_script: as in Backend.
+
+        All in one write: where nothing of a downgrade stays, the history tells of the
+        attempt, and the entry is as before it.
+        """
+        is_down, partial = direction is Direction.DOWNGRADE, undone.stays is not None
+        status = Status.FAILED if error or partial else Status.ROLLED_BACK
+        if is_down and not partial:
+            status, error = Status.APPLIED, error or "undone"
+        stages = ending(
+            status,
+            direction=direction,
+            partial=partial,
+            error=error,
+            notes=undone.notes,
+        )
+        left = {"notes": {"$literal": storable_lines(undone.notes)}}
+        stages.append({"$set": left})
+        if is_down and not partial:
+            as_before = {"direction": str(Direction.UPGRADE), "error": None}
+            stages.append({"$set": as_before})
+        elif not by_script:
+            stages.append({"$set": {"checksum": None}})
+        self._write(revision_id, stages)
+
+    @around("mongo.journal.settle")
+    def settle(self, revision_id: str) -> None:
+        """Write that the partner is done too."""
+        self._write(revision_id, [{"$set": {"awaits_partner": False}}])
+
+    def _write(
+        self,
+        revision_id: str,
+        stages: Sequence[Doc],
+        *,
+        upsert: bool = False,
+        session: ClientSession | None = None,
+    ) -> None:
+        """Change an entry, unless a later holder of the lock did; raises LockLost."""
+        token = self._token()
+        ours = {"_id": revision_id, "token": {"$not": {"$gt": token}}}
+        marked = [*stages, {"$set": {"token": token}}]
+        try:
+            written = self._entries.update_one(
+                ours, marked, upsert=upsert, session=session
+            )
+        except DuplicateKeyError as error:
+            raise lock_lost(token) from error
+        if not (upsert or written.matched_count) and self._has(revision_id):
+            raise lock_lost(token)
+
+    def _has(self, revision_id: str) -> bool:
+        return self._entries.find_one({"_id": revision_id}, {"_id": True}) is not None
+
+    @around("mongo.journal.stamp")
+    def stamp(
+        self, revisions: dict[str, tuple[Revision, str]], session: ClientSession
+    ) -> None:
+        """Mark just these revisions as applied: id -> (revision, checksum).
+
+        session: of a transaction, where the server has them.
+        """
+        entries = {doc["_id"]: _entry(doc) for doc in self._last(session)}
+        for revision_id, (revision, checksum) in revisions.items():
+            entry = entries.pop(revision_id, None)
+            if entry is not None and entry.applied and not entry.open:
+                self._mark(revision_id, {"checksum": checksum}, (), session)
+                continue
+            times = ("applied_at", "finished_at")
+            self._mark(revision_id, stamping(revision, checksum), times, session)
+        for revision_id, entry in entries.items():
+            if entry.status is not Status.ROLLED_BACK:
+                self._mark(revision_id, UNSTAMPED, ("finished_at",), session)
+        self.note_history(session)
+
+    @around("mongo.journal.mark")
+    def _mark(
+        self,
+        revision_id: str,
+        fields: Doc,
+        times: Sequence[str],
+        session: ClientSession,
+    ) -> None:
+        now = dict.fromkeys(times, "$$NOW")
+        stages = [{"$set": {**literal(fields), **now}}]
+        self._write(revision_id, stages, upsert=True, session=session)
+
+    @around("mongo.journal.accept")
+    def accept(self, revision_id: str, checksum: str) -> None:
+        """Write another checksum for what was applied."""
+        self._write(revision_id, [{"$set": literal({"checksum": checksum})}])
+
+    def history(self, revision_id: str) -> tuple[Doc, ...]:
+        """Return all attempts at a revision, oldest first."""
+        doc = self._entries.find_one({"_id": revision_id}) or {}
+        attempts = tuple(doc.get("history", ()))
+        if doc.get("status") == Status.RUNNING:
+            names = ("direction", "status", "started_at", "by", "host")
+            running = {name: doc.get(name) for name in names}
+            if doc.get(UNDOING):
+                running["status"] = UNDOING
+            attempts += (running,)
+        return attempts
+
+
+def _entry(doc: Doc) -> Entry:
+    """Return a document as an entry; IntegrityError if it is none of ours."""
+    try:
+        return _as_entry(doc)
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(
+            "The journal of MongoDB has a document that is none of ours: its _id is "
+            f"{doc['_id']!r}",
+            where=f"{COLLECTION}: {type(error).__name__}: {error}",
+            hint="Restore it; or delete it, and say where the database stands with: "
+            "flask db-migrate stamp --backend mongo REVISION",
+        ) from error
+
+
+def _as_entry(doc: Doc) -> Entry:
+    if not isinstance(doc["_id"], str):
+        raise TypeError("an _id is the id of a revision")
+    return Entry(
+        revision=doc["_id"],
+        direction=Direction(doc.get("direction", "upgrade")),
+        status=Status(doc["status"]),
+        down_revision=tuple(doc.get("down_revision") or ()),
+        description=doc.get("description", ""),
+        started_at=doc.get("started_at"),
+        finished_at=doc.get("finished_at"),
+        applied_at=doc.get("applied_at"),
+        duration_ms=doc.get("duration_ms"),
+        checksum=doc.get("checksum"),
+        by=doc.get("by"),
+        host=doc.get("host"),
+        error=doc.get("error"),
+        stamped=bool(doc.get("stamped", False)),
+        awaits_partner=bool(doc.get("awaits_partner", False)),
+        partial=bool(doc.get("partial", False)),
+        undoing=bool(doc.get(UNDOING, False)),
+        notes=tuple(map(str, doc.get("notes") or ())),
+    )

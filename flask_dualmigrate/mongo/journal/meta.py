@@ -1,0 +1,93 @@
+"""`_migrations_meta`: what a database says of itself: its pair, that it has a history.
+
+The entries of `_migrations` say which revisions were run. Where there are none, this
+tells a database that is new from one that lost them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pymongo import DeleteOne, UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+
+from ...backend.restorer import Unfinished
+
+COLLECTION = "_migrations_meta"
+PAIR, RESTORE, HISTORY = "pair", "restore", "history"
+"""Keys in it. RESTORE: a restore that was begun, see restore_record.py. HISTORY: there
+are entries; written after the first one."""
+_UNUSED = "unused"
+"""In the document of the pair: no entry was written since."""
+
+Doc = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Meta:
+    """What stands there.
+
+    pair_id: of both sides. unused: nothing was run or marked since that was written.
+    has_history: there were entries once. restoring: a restore that was begun.
+    """
+
+    pair_id: str | None = None
+    unused: bool = False
+    has_history: bool = False
+    restoring: Unfinished | None = None
+
+
+class MetaStore:
+    """Reads and writes it. db: the durable view of the database."""
+
+    def __init__(self, db: Database[Doc]) -> None:
+        self._documents = db[COLLECTION]
+
+    def read(self) -> Meta:
+        found = {doc["_id"]: doc for doc in self._documents.find({})}
+        pair, restore = found.get(PAIR, {}), found.get(RESTORE)
+        return Meta(
+            pair_id=str(pair["pair_id"]) if pair else None,
+            unused=bool(pair.get(_UNUSED)),
+            has_history=HISTORY in found,
+            restoring=None if restore is None else unfinished_of(restore),
+        )
+
+    def set_pair_id(self, pair_id: str, *, unused: bool) -> None:
+        """Write the id. unused: there is no entry yet.
+
+        A run that is stopped between the two must not look like a lost history.
+        """
+        new: Doc = {"pair_id": pair_id, **({_UNUSED: True} if unused else {})}
+        self._documents.update_one({"_id": PAIR}, {"$setOnInsert": new}, upsert=True)
+
+    def pair_anew(self, pair_id: str, session: ClientSession) -> None:
+        """Write another id in the place of the one that is there."""
+        self._documents.update_one(
+            {"_id": PAIR}, {"$set": {"pair_id": pair_id}}, session=session
+        )
+
+    def note_history(
+        self, has_entries: bool, session: ClientSession | None = None
+    ) -> None:
+        """Write whether there are entries: if there are none later, they were lost."""
+        if not has_entries:
+            self._documents.bulk_write([DeleteOne({"_id": HISTORY})], session=session)
+            return
+        unused = {"_id": PAIR, _UNUSED: True}
+        mark = {"$set": {"has_entries": True}}
+        self._documents.bulk_write(
+            [
+                UpdateOne({"_id": HISTORY}, mark, upsert=True),
+                UpdateOne(unused, {"$unset": {_UNUSED: ""}}),
+            ],
+            session=session,
+        )
+
+
+def unfinished_of(doc: Doc) -> Unfinished:
+    """Return the record of a restore as the spine sees it."""
+    names = [field.name for field in dataclasses.fields(Unfinished)]
+    return Unfinished(**{name: doc[name] for name in names})

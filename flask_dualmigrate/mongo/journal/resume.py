@@ -1,0 +1,207 @@
+"""What a run makes of the records that an earlier one left: pure decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...backend import Doubt
+from ...errors import IntegrityError, StepInDoubt
+from ...ops import Insert, Kind, Operation, RenameCollection
+from ..server.failures import shortened
+from .steps import StepRecord, StepStatus
+
+_SUBJECT = (
+    "collection",
+    "field",
+    "new_name",
+    "target",
+    "to",
+    "name",
+    "keep",
+    "overwrite",
+)
+
+
+def subject_of(operation: Operation) -> dict[str, Any]:
+    """Return what an operation is about, and what its undo log depends on."""
+    found = {
+        name: getattr(operation, name) for name in _SUBJECT if hasattr(operation, name)
+    }
+    if hasattr(operation, "undo"):
+        found["undo"] = operation.undo is not None
+    return found
+
+
+def is_begun(records: Sequence[StepRecord]) -> bool:
+    """True if something of a script is done or begun, and not undone."""
+    return any(record.status is not StepStatus.UNDONE for record in records)
+
+
+def groups_of(
+    records: Mapping[int, StepRecord], operations: Sequence[Operation]
+) -> list[str]:
+    """Return the group of each operation, by which a later run knows it again.
+
+    An operation that was moved keeps its group; so does one that was edited in its
+    place, after it was undone. Equal ones are told apart by their order.
+    """
+    prints = [operation.fingerprint() for operation in operations]
+    groups = []
+    for step, operation in enumerate(operations):
+        former = records.get(step)
+        edited = former is not None and former.fingerprint not in prints
+        if former is not None and edited and _same_subject(former, operation):
+            groups.append(former.group)
+            continue
+        count = prints[:step].count(prints[step])
+        groups.append(f"{prints[step]}#{count}" if count else prints[step])
+    return groups
+
+
+def inserting_after(
+    step: int, operations: Sequence[Operation], groups: Sequence[str]
+) -> list[str]:
+    """Return the groups of later steps that insert into a step's collection."""
+    first = operations[step]
+    if isinstance(first, Insert) or not hasattr(first, "collection"):
+        return []
+    name, found = first.collection, []
+    for operation, group in zip(operations[step:], groups[step:], strict=True):
+        if isinstance(operation, Insert) and operation.collection == name:
+            found.append(group)
+        if isinstance(operation, RenameCollection) and operation.collection == name:
+            name = operation.new_name
+    return found
+
+
+_MARKS = {
+    StepStatus.DONE: " - done already",
+    StepStatus.STARTED: " - begun, is carried on",
+}
+
+
+def described(
+    operations: Sequence[Operation], records: Mapping[int, StepRecord]
+) -> tuple[str, ...]:
+    """Return each operation in words, and what an earlier run did of it."""
+    marks = {step: _MARKS.get(each.status, "") for step, each in records.items()}
+    return tuple(
+        f"{operation.describe()}{marks.get(step, '')}"
+        for step, operation in enumerate(operations)
+    )
+
+
+def refuse_changed(
+    records: dict[int, StepRecord], operations: Sequence[Operation]
+) -> None:
+    """Raise IntegrityError if the script no longer says what was done or begun."""
+    for step, record in records.items():
+        if record.status is StepStatus.UNDONE:
+            continue
+        operation = operations[step] if step < len(operations) else None
+        if operation is not None and _continues(record, operation):
+            continue
+        what = "was removed from" if operation is None else "was changed in"
+        state = "done" if record.status is StepStatus.DONE else "begun"
+        raise IntegrityError(
+            f"Step {step} of revision {record.revision} ({record.verb}) {what} the "
+            f"script after it was {state}",
+            where=f"revision {record.revision}, step {step}",
+            hint=_way_out(record),
+        )
+
+
+def _way_out(record: StepRecord) -> str:
+    if record.verb == "run" and record.error is not None:
+        return (
+            "What a failing run() calls may be mended, its name stays. Or put it back, "
+            "write further operations after it, and give it up with: flask db-migrate "
+            f"repair {record.revision} --step {record.step} --done"
+        )
+    return "Put the operation back as it was; add further ones after it."
+
+
+def _continues(record: StepRecord, operation: Operation) -> bool:
+    """True if a record is of this operation, or of one that may be edited still.
+
+    A failed one may be: its batches go on from the checkpoint by the new version.
+    """
+    if record.fingerprint == operation.fingerprint():
+        return True
+    if record.status is StepStatus.DONE or not _same_subject(record, operation):
+        return False
+    if record.status is StepStatus.UNDOING:
+        return True
+    if isinstance(operation, Insert):
+        return False
+    return record.kind is Kind.TRANSACTIONAL or record.error is not None
+
+
+def _same_subject(record: StepRecord, operation: Operation) -> bool:
+    return (
+        record.verb == operation.verb
+        and record.kind == operation.kind
+        and dict(record.subject) == subject_of(operation)
+    )
+
+
+def operation_of(record: StepRecord, operations: Sequence[Operation]) -> Operation:
+    """Return the operation that a record is of, to undo it."""
+    if record.step < len(operations):
+        operation = operations[record.step]
+        if _same_subject(record, operation):
+            return operation
+    raise IntegrityError(
+        f"Step {record.step} of revision {record.revision} ({record.verb}) was changed "
+        "in the script after it was begun, so it cannot be undone",
+        where=f"revision {record.revision}, step {record.step}",
+        hint="Put the operation back as it was, and run it again.",
+    )
+
+
+def may_be_decided(record: StepRecord) -> bool:
+    """True for an unsafe step that is in doubt, or that failed and may have worked."""
+    return record.kind is Kind.UNSAFE and record.status is StepStatus.STARTED
+
+
+def in_doubt(record: StepRecord) -> bool:
+    """True for an unsafe step that a crash left begun: it may be done or not."""
+    return (
+        record.kind is Kind.UNSAFE
+        and record.status is StepStatus.STARTED
+        and record.error is None
+    )
+
+
+def doubts(records: Sequence[StepRecord]) -> tuple[Doubt, ...]:
+    """Return the steps that only a person can decide."""
+    return tuple(
+        Doubt(
+            step=record.step,
+            verb=record.verb,
+            began=record.started_at,
+            by=record.by,
+            host=record.host,
+            failed=not in_doubt(record),
+        )
+        for record in records
+        if may_be_decided(record)
+    )
+
+
+def doubt(record: StepRecord, operation: Operation) -> StepInDoubt:
+    began = f"{record.started_at:%Y-%m-%d %H:%M:%S} UTC" if record.started_at else "?"
+    return StepInDoubt(
+        f"Step {record.step} of revision {record.revision} is in doubt: it was begun "
+        f"at {began} by {record.by} on {record.host}, and did not say how it ended",
+        where=where_of(operation, record),
+        hint="See what it did. If it did its work: flask db-migrate repair "
+        f"{record.revision} --step {record.step} --done; if it may be called again, "
+        "--retry in place of --done",
+    )
+
+
+def where_of(operation: Operation, record: StepRecord) -> str:
+    described = shortened(operation.describe())
+    return f"revision {record.revision}, step {record.step}: {described}"

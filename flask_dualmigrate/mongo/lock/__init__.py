@@ -1,0 +1,1 @@
+"""The lease that one run at a time holds."""

@@ -1,0 +1,379 @@
+"""The lock in MongoDB: a lease on one document, renewed while it is held.
+
+Times that are told are the server's ($$NOW). No clock that somebody may set decides:
+the holder stops by its own monotonic clock, taken before each request, and who waits
+takes over by its own, having seen no renewal for as long as the lease: see vigil.py.
+The token grows with each holder and stands in whatever a holder writes: one that woke
+too late is fenced out. What takes no token is sent by no process whose lease is over:
+see watchdog.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pymongo
+from pymongo import ReturnDocument
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from ...backend.holder import Holder, OnWait, mark_of
+from ...backend.journal import Actor
+from ...errors import LockLost, LockTimeout
+from ...revisions import BackendName
+from ...runtime.crashpoints import around
+from ...runtime.events import tell
+from ..journal.attempts import Doc
+from ..journal.journal import COLLECTION as JOURNAL
+from ..journal.journal import durable
+from ..journal.steps import STEPS, StepStore
+from ..server.clients import own_database
+from ..server.errors import driver_errors
+from ..server.views import exact_view
+from .vigil import Vigil
+from .watchdog import Watchdog, clock
+
+log = logging.getLogger(__name__)
+
+COLLECTION = "_migrations_lock"
+_POLL_S = 0.25
+_LOOK_S = 1.0
+"""Seconds between two looks at who holds it."""
+_NOTICE_S = 1.0
+"""Seconds that a function of a script may outlive the lock, until that is noticed."""
+_SPARE_S = 3.0
+_ROOMY = 10
+"""Connections of a pool in which the lock finds one at any time."""
+
+_BEAT = {"$add": [{"$ifNull": ["$beats", 0]}, 1]}
+
+
+class MongoLock:
+    """A lease on the lock document of one database.
+
+    lease_s: seconds that it lives without being renewed. keep_going: called while it
+    is waited for; raises when the run must stop.
+    """
+
+    def __init__(
+        self,
+        db: Database[Any],
+        *,
+        lease_s: float,
+        keep_going: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._db = db
+        self._locks = self._renewed = durable(db)[COLLECTION]
+        self._lease_s = lease_s
+        self._keep_going = keep_going
+        self._owner = uuid4().hex
+        # So long before the lease ends the holder stops, if it could not renew it.
+        self._spare_s = min(_SPARE_S, lease_s / 4)
+        self._ends_at = 0.0
+        self._watchdog = Watchdog()
+        self._binding = threading.Event()
+        self._stop = threading.Event()
+        self.token = 0
+
+    @contextmanager
+    def held(self, *, timeout_s: float, on_wait: OnWait) -> Iterator[None]:
+        """Hold the lock; raises LockTimeout, naming the holder.
+
+        on_wait: told again and again who holds it, about once a second.
+        """
+        with driver_errors("take its lock"):
+            self._seed()
+            self._wait(timeout_s, on_wait)
+        self._stop.clear()
+        with self._apart():
+            renewer = threading.Thread(
+                target=self._renew, name="dualmigrate-lease", daemon=True
+            )
+            renewer.start()
+            try:
+                self._arm()
+                yield
+            finally:
+                self._stop.set()
+                try:
+                    renewer.join()
+                finally:  # a Ctrl-C here must not end the program some time later
+                    self._watchdog.disarm()
+                self._release()
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Renew through a client of our own, where the app's has few connections.
+
+        All of them may be taken by commands that last longer than the lease.
+        """
+        size = self._db.client.options.pool_options.max_pool_size
+        if not size or size >= _ROOMY:
+            yield
+            return
+        own = own_database(self._db)
+        self._renewed = durable(own)[COLLECTION]
+        try:
+            yield
+        finally:
+            own.client.close()
+
+    @contextmanager
+    def binding(self) -> Iterator[None]:
+        """Let this process not outlive its lease: what runs inside asks no `require`.
+
+        Elsewhere only a process that does not notice the end of its lease is killed.
+        """
+        self._binding.set()
+        try:
+            yield
+        finally:
+            self._binding.clear()
+            if self._left_s() <= 0:
+                self._watchdog.disarm()
+
+    def require(self) -> None:
+        """Raise LockLost if the lease may have ended, or is just about to."""
+        if self._left_s() <= 0:
+            raise LockLost(
+                "The lock on MongoDB was lost: it was not renewed in time",
+                hint="Nothing was written after that. Run the same command again.",
+            )
+
+    def is_held(self) -> bool:
+        """Return whether somebody holds the lock, and is not provably gone."""
+        holder = self.holder()
+        return holder is not None and holder.gone is None and not holder.is_overdue
+
+    @around("mongo.lock.seed")
+    def _seed(self) -> None:
+        """See that the document is there; $expr in an upsert's filter is refused.
+
+        Where somebody dropped it, the tokens go on after the last one in use.
+        """
+        if self._locks.find_one({"_id": "lock"}, {"_id": True}) is not None:
+            return
+        new = {"token": self._last_token(), "owner": None, "expires_at": None}
+        try:
+            self._locks.update_one(
+                {"_id": "lock"},
+                {"$setOnInsert": new},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            return  # another worker seeded it at the same moment
+
+    def _last_token(self) -> int:
+        """Return the highest token that stands in a journal; 0 if there is none."""
+        found = [
+            document["token"]
+            for name in (JOURNAL, STEPS)
+            for document in self._locks.database[name]
+            .find({"token": {"$exists": True}})
+            .sort("token", -1)
+            .limit(1)
+        ]
+        return max(map(int, found), default=0)
+
+    @around("mongo.lock")
+    def _wait(self, timeout_s: float, on_wait: OnWait) -> None:
+        give_up = time.monotonic() + timeout_s
+        look_at, vigil = 0.0, Vigil(self._lease_s)
+        self._keep_going()
+        while not self._take(vigil.silent):
+            now = time.monotonic()
+            if now >= min(look_at, give_up):
+                doc = self._held()
+                holder = None if doc is None else _holder_of(doc)
+                if self._outlived(holder) or vigil.look(doc):
+                    continue
+                # To watch one whose lease is over takes no longer than its lease.
+                if now >= give_up and not (holder and holder.is_overdue):
+                    raise LockTimeout.of("MongoDB", holder, timeout_s)
+                on_wait(holder)
+                look_at = time.monotonic() + _LOOK_S
+            time.sleep(_POLL_S)
+            self._keep_going()
+
+    def _outlived(self, holder: Holder | None) -> bool:
+        """Free the lock of a process that is provably gone: it renews it no more."""
+        return holder is not None and holder.gone is not None and self.free(holder)
+
+    def outwatch(self, holder: Holder) -> bool:
+        """Watch a holder whose lease is over; return whether it renews it no more."""
+        vigil = Vigil(self._lease_s)
+        while True:
+            doc = self._held()
+            if doc is None or doc["owner"] != holder.key:
+                return False
+            if vigil.look(doc):
+                return True
+            if not _holder_of(doc).is_overdue:
+                return False
+            time.sleep(_POLL_S)
+            self._keep_going()
+
+    def _take(self, silent: Doc | None = None) -> bool:
+        """Take the lock if nobody has it. silent: or if it is as this says still."""
+        asked = clock()
+        doc = self._locks.find_one_and_update(
+            {"_id": "lock", **(silent or {"owner": None})},
+            [{"$set": self._mark()}],
+            return_document=ReturnDocument.AFTER,
+        )
+        if doc is None:
+            return False
+        self.token = int(doc["token"])
+        self._ends_at = asked + self._lease_s
+        return True
+
+    def _arm(self) -> None:
+        """Have this process killed when its lease ends, unless it is renewed."""
+        if self._left_s() > 0 and not self._stop.is_set():
+            self._watchdog.arm(self._ends_at)
+
+    def _left_s(self) -> float:
+        """Return the seconds until the holder has to stop."""
+        return self._ends_at - self._spare_s - clock()
+
+    def _mark(self) -> Doc:
+        actor = Actor.current()
+        return {
+            "owner": self._owner,
+            "token": {"$add": ["$token", 1]},
+            "since": "$$NOW",
+            "user": {"$literal": actor.user},
+            "host": {"$literal": actor.host},
+            "pid": actor.pid,
+            "mark": {"$literal": mark_of(actor.pid)},
+            "lease_s": self._lease_s,
+            "beats": 0,
+            "expires_at": self._expiry(),
+        }
+
+    def _expiry(self) -> Doc:
+        return {"$add": ["$$NOW", int(self._lease_s * 1000)]}
+
+    def _renew(self) -> None:
+        """Renew at a third of the lease, and more often after a failed try.
+
+        While a function of a script is at work that may have to be stopped by the end
+        of this process, it is looked at more often whether the lock is still ours.
+        """
+        pause = self._lease_s / 3
+        while not self._paused(pause):
+            asked, left_s = clock(), self._left_s()
+            if left_s <= 0:
+                return self._lose(self._ends_at)
+            try:
+                with pymongo.timeout(left_s):
+                    result = self._renewed.update_one(
+                        {"_id": "lock", "owner": self._owner},
+                        [{"$set": {"expires_at": self._expiry(), "beats": _BEAT}}],
+                    )
+            except PyMongoError:
+                pause = max(0.0, min(1.0, self._lease_s / 10, self._left_s()))
+                continue
+            if not result.matched_count:
+                return self._lose(clock())
+            self._ends_at = asked + self._lease_s
+            self._arm()
+            pause = self._lease_s / 3
+
+    def _paused(self, seconds: float) -> bool:
+        """Pause; return whether the lock was let go meanwhile."""
+        end = clock() + seconds
+        while (left := end - clock()) > 0:
+            if self._stop.wait(min(left, _NOTICE_S)):
+                return True
+            if self._binding.is_set():
+                break
+        return self._stop.is_set()
+
+    def _lose(self, ends_at: float) -> None:
+        """Have `require` refuse from now on; let this process live if it will ask."""
+        self._ends_at = 0.0
+        if not self._binding.is_set():
+            self._watchdog.disarm()
+            return
+        tell(
+            log,
+            "lock_lost",
+            "The lock on MongoDB was lost while a function of a script is at work: so "
+            "that it writes nothing more, this process is killed "
+            f"{_when(ends_at - clock())}, unless the function ends before",
+            level=logging.ERROR,
+            backend=BackendName.MONGO,
+        )
+        self._watchdog.arm(ends_at)
+        if not self._binding.is_set():  # it has just ended
+            self._watchdog.disarm()
+
+    @around("mongo.unlock")
+    def _release(self) -> None:
+        try:
+            self._locks.update_one(
+                {"_id": "lock", "owner": self._owner},
+                {"$set": {"owner": None, "expires_at": None}},
+            )
+        except PyMongoError:
+            return  # the lease ends by itself
+
+    def holder(self) -> Holder | None:
+        """Return who holds the lock, or held it when its lease ended; None: nobody."""
+        doc = self._held()
+        return None if doc is None else _holder_of(doc)
+
+    def _held(self) -> Doc | None:
+        """Return the document of the lock, with the server's time; None: nobody's."""
+        pipeline: list[Doc] = [
+            {"$match": {"_id": "lock", "owner": {"$ne": None}}},
+            {"$set": {"now": "$$NOW"}},
+        ]
+        return next(iter(self._locks.aggregate(pipeline)), None)
+
+    @around("mongo.lock.free")
+    def free(self, holder: Holder) -> bool:
+        """Take the lock from a holder, and shut it out; False if it has it no more.
+
+        The token grows, and stands in the fence of what a run writes: whatever the old
+        holder still tries, it is refused, and its open transactions are ended. What a
+        function of a script sends has no token: until the holder has noticed, and is
+        killed, nobody else gets the lock.
+        """
+        freed = self._locks.find_one_and_update(
+            {"_id": "lock", "owner": holder.key},
+            [{"$set": self._mark()}],
+            return_document=ReturnDocument.AFTER,
+        )
+        if freed is None:
+            return False
+        StepStore(exact_view(self._db), token=int(freed["token"])).shut_out()
+        if holder.gone is None:
+            time.sleep(1.5 * _NOTICE_S)
+        self._release()
+        return True
+
+
+def _when(left_s: float) -> str:
+    return f"in {left_s:.1f} s" if left_s > 0 else "now"
+
+
+def _holder_of(doc: Doc) -> Holder:
+    now = doc["now"]
+    return Holder(
+        user=doc.get("user"),
+        host=doc.get("host"),
+        pid=doc.get("pid"),
+        since=doc["since"],
+        age_s=(now - doc["since"]).total_seconds(),
+        mark=doc.get("mark"),
+        lease_s=(doc["expires_at"] - now).total_seconds(),
+        key=doc["owner"],
+    )

@@ -1,0 +1,1 @@
+"""What the tool knows about each operation of a Mongo script."""

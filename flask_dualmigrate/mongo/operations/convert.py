@@ -1,0 +1,275 @@
+"""Converting a field to another BSON type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo.client_session import ClientSession
+
+from ...ops import MISSING, ConvertField
+from ..asides.aside import Holds
+from ..batches.batches import walk_once, walk_until_none_left
+from ..batches.conform import refuse_if_any
+from ..batches.raw_collection import Target
+from ..batches.repeated_fields import refuse_repeated
+from ..batches.step_under_way import Work
+from ..batches.undo import note_staying
+from ..batches.walk import Batch, Reads, Walk
+from ..batches.written_values import values_in
+from ..expressions.conversions import LOST, needs_conversion, outcome_of
+from ..expressions.id_list import IdList
+from ..expressions.paths import Expr, FieldPath
+from ..expressions.ranges import Query, both, ids_in
+from ..expressions.raw_bson import field_of, id_key, literal_of
+from ..expressions.volatile import is_volatile
+from ..journal.steps import StepRecord
+from .fields import keep_values, name_aside, note_arrays, refuse_arrays
+from .handler import Handler, refuse_unwritable
+from .put_back_values import (
+    NOT_PUT_BACK,
+    PUT_BACK,
+    drain,
+    mark,
+    mark_refused,
+    note_leftovers,
+    unmark,
+    unmark_refused,
+)
+
+_HINT = 'Mend them first, or pass on_error="null", on_error="keep" or using=….'
+
+
+class ConvertFieldHandler(Handler[ConvertField]):
+    """In a downgrade, the originals are put back where the conversion still stands."""
+
+    def before(self, operation: ConvertField, work: Work) -> Mapping[str, Any]:
+        refuse_unwritable(work, operation.collection)
+        refuse_arrays(work, operation.collection, FieldPath(operation.field))
+        refuse_repeated(work, operation.collection, [operation.field])
+        sources = work.bench.asides.kept_by_upgrade(
+            work.record,
+            ConvertField.verb,
+            of=operation.collection,
+            field=operation.field,
+        )
+        if not sources:  # what is put back first does not have to survive
+            _refuse_lost(operation, work)
+        found: dict[str, Any] = {"sources": sources, **_left_alone(work, sources)}
+        if operation.keep:
+            found["aside"] = name_aside(work, operation.collection, operation.field)
+        return found
+
+    def apply(self, operation: ConvertField, work: Work) -> None:
+        sources = work.before["sources"]
+        for phase, aside in enumerate(sources):
+            _put_originals_back(operation, work, aside, phase)
+        if sources and work.record.checkpoint == {"phase": len(sources)}:
+            _refuse_lost(operation, work)
+        _convert_rest(operation, work, phase=len(sources))
+
+    def why_not(self, operation: ConvertField, record: StepRecord) -> str | None:
+        if operation.keep or record.wrote_nothing:
+            return None
+        return "convert_field(…, keep=False) kept nothing to put back"
+
+    def undo(self, operation: ConvertField, work: Work) -> None:
+        aside = work.before.get("aside")
+        if aside is not None:
+            _restore(operation, work, aside)
+        for source in reversed(work.before["sources"]):
+            _take_originals_again(operation, work, source)
+        note_staying(work, operation.collection)
+
+
+def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
+    path, aside = FieldPath(operation.field), work.before.get("aside")
+    if aside is not None:
+        work.bench.asides.enter(
+            aside,
+            work.record,
+            Holds.CONVERSIONS,
+            of=operation.collection,
+            field=operation.field,
+            to=operation.to,
+            on_error=operation.on_error,
+        )
+    result = converted(operation, work)
+
+    def write(work: Work, batch: Batch, session: ClientSession) -> int:
+        target = Target(work, operation.collection, session)
+        if aside is not None:
+            keep_values(work, aside, batch, session)
+            if is_volatile(result):  # as it is kept: it would come out as another
+                target.update_each(
+                    (doc, path.set_to(literal_of(doc, "became")))
+                    for doc in batch.documents
+                )
+                return len(batch.ids)
+        return target.update(batch.query, path.set_to(result))
+
+    shape = {"_id": True, "value": path.value, "became": result}
+    exempt = tuple(work.before["sources"])
+    to_convert, to_be_gone = queries(operation, work)
+    walk = Walk(
+        operation.collection,
+        to_convert,
+        operation.batch_size,
+        Reads.DOCUMENTS if aside is not None or exempt else Reads.BOUNDS,
+        shape=shape,
+        phase=phase,
+        exempt=exempt,
+        workers=operation.workers,
+    )
+    problem = f"still have a {path.text} that is no {operation.to}"
+    walk_until_none_left(work, walk, write, left=to_be_gone, problem=problem)
+    note_arrays(work, operation.collection, path)
+
+
+def queries(operation: ConvertField, work: Work) -> tuple[Query, Query]:
+    """Return which documents to convert, and which must not be left at the end."""
+    other_type = _where(operation, work)
+    convertible = _where(operation, work, {"$ne": [_outcome(operation, work), LOST]})
+    match operation.on_error:
+        case "null":
+            return other_type, other_type
+        case "keep":
+            return convertible, convertible
+        case _:
+            return convertible, other_type
+
+
+def _refuse_lost(operation: ConvertField, work: Work) -> None:
+    """With on_error="fail", refuse values that would not survive."""
+    if operation.on_error != "fail":
+        return
+    refuse_if_any(
+        work,
+        operation.collection,
+        lost(operation, work),
+        problem=f"have a {operation.field} that cannot become {operation.to} unchanged",
+        field=operation.field,
+        hint=_HINT,
+        exempt=tuple(work.before.get("sources", ())),
+    )
+
+
+def lost(operation: ConvertField, work: Work) -> Query:
+    """Return the filter for the values that would not survive."""
+    return _where(operation, work, {"$eq": [_outcome(operation, work), LOST]})
+
+
+def converted(operation: ConvertField, work: Work) -> Expr:
+    """Return the expression of what a value becomes; null for what would be lost."""
+    return {"$ifNull": [{"$arrayElemAt": [_outcome(operation, work), 0]}, None]}
+
+
+def _outcome(operation: ConvertField, work: Work) -> Expr:
+    using = operation.using
+    if using is not MISSING:
+        using = work.native(using)
+    return outcome_of(FieldPath(operation.field).value, operation.to, using=using)
+
+
+def _where(operation: ConvertField, work: Work, condition: Expr = True) -> Query:
+    """Return the filter for the values of another type, on a further condition."""
+    path = FieldPath(operation.field)
+    needs = needs_conversion(path, operation.to)
+    if "only" in work.before:
+        needs = {"$and": [needs, {"$in": [{"$type": path.value}, work.before["only"]]}]}
+    return {"$expr": {"$and": [needs, condition]}}
+
+
+def _left_alone(work: Work, sources: Sequence[str]) -> dict[str, Any]:
+    """Return `only`: the types that a downgrade converts, if not all.
+
+    Where the upgrade said on_error="keep", values of other types than it made are
+    those that it left alone, and the downgrade does so too.
+    """
+    entries = [work.bench.asides.known(name) for name in sources]
+    if not any(entry.get("on_error") == "keep" for entry in entries):
+        return {}
+    return {"only": [entry["to"] for entry in entries if "to" in entry]}
+
+
+def _put_originals_back(
+    operation: ConvertField, work: Work, aside: str, phase: int
+) -> None:
+    def write(work: Work, batch: Batch, session: ClientSession) -> int:
+        ids = _exchange(operation, work, batch.documents, "became", "value", session)
+        mark(work, aside, ids, 0, session)
+        return len(ids)
+
+    walk = Walk(
+        aside,
+        NOT_PUT_BACK,
+        operation.batch_size,
+        Reads.DOCUMENTS,
+        phase=phase,
+        on_refused=mark_refused,
+    )
+    walk_once(work, walk, write)
+    note_leftovers(work, aside, operation.collection, FieldPath(operation.field))
+
+
+def _take_originals_again(operation: ConvertField, work: Work, aside: str) -> None:
+    """Undo `_put_originals_back`."""
+
+    def take(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
+        ids, path = IdList.of(documents), FieldPath(operation.field)
+        there = values_in(work, operation.collection, path, ids, session)
+        done = _exchange(operation, work, documents, "value", "became", session)
+        stays = ids.only(there.keys() - set(done.keys))
+        work.bench.staying.add(work.record, stays, session)
+        unmark(work, aside, ids, session)
+
+    drain(work, aside, take, query=PUT_BACK, batch_size=operation.batch_size)
+    unmark_refused(work, aside)
+
+
+def _restore(operation: ConvertField, work: Work, aside: str) -> None:
+    """Undo the conversion: the originals move from the aside to where they were."""
+
+    def restore(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
+        ids = _exchange(operation, work, documents, "became", "value", session)
+        work.db[aside].delete_many(ids_in(ids), session=session)
+
+    drain(work, aside, restore, batch_size=operation.batch_size)
+    note_leftovers(work, aside, operation.collection, FieldPath(operation.field))
+
+
+def _exchange(
+    operation: ConvertField,
+    work: Work,
+    kept: Sequence[RawBSONDocument],
+    given: str,
+    wanted: str,
+    session: ClientSession,
+) -> IdList:
+    """Write one of two kept values where the other still stands.
+
+    given, wanted: "value" and "became", or the other way round.
+    Returns the ids of the documents that were written.
+    """
+    path, collection = FieldPath(operation.field), operation.collection
+    query = both(ids_in(IdList.of(kept)), {"$expr": path.present})
+    shape = {"_id": True, "now": path.value}
+    found = work.db[collection].find(query, shape, session=session)
+    now = {id_key(document): field_of(document, "now") for document in found}
+
+    def having(name: str) -> list[RawBSONDocument]:
+        return [
+            document
+            for document in kept
+            if (there := now.get(id_key(document))) is not None
+            and there.named(name) == field_of(document, name)
+        ]
+
+    ready = having(given)
+    # A batch that was killed, or refused, may be written in part.
+    written = [] if work.bench.transactions else having(wanted)
+    Target(work, collection, session).update_each(
+        (doc, path.set_to(literal_of(doc, wanted))) for doc in ready
+    )
+    return IdList.of([*ready, *written])

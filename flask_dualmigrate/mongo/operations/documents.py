@@ -1,0 +1,380 @@
+"""Updating, transforming and deleting documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure, PyMongoError
+
+from ...ops import Delete, Transform, Update
+from ..asides.aside import Holds
+from ..batches.batches import walk_each_once, walk_until_none_left
+from ..batches.raw_collection import Target
+from ..batches.remember_writes import touch
+from ..batches.repeated_fields import refuse_repeated, set_by
+from ..batches.step_under_way import Work
+from ..batches.transform import transformed
+from ..batches.undo import documents, note_left_out, note_staying, undo_batches
+from ..batches.walk import Batch, Reads, Walk
+from ..batches.written_values import Fate, digest_of, digests_of, fate_of
+from ..expressions.exclusion import excludes_itself, shape_written
+from ..expressions.id_list import IdList
+from ..expressions.ranges import ids_in
+from ..expressions.raw_bson import id_key
+from ..journal.left_alone import Why
+from ..journal.steps import StepRecord
+from ..server.views import collection_info
+from .fields import keep_values
+from .handler import Handler, refuse_unwritable
+from .put_back_documents import taken_ids, there_already
+from .put_back_values import drain
+
+_STILL_MATCH = "still match the filter"
+_NO_UNDO = "it declares neither undo= nor keep=True"
+
+
+class UpdateHandler(Handler[Update]):
+    """Each batch is one update_many, exactly once, whatever its operators.
+
+    Undoing by `undo=` compares the fields that the two updates write, where these say
+    so; the whole document otherwise, and with `keep=True`.
+    """
+
+    leaves_out = True
+
+    def before(self, operation: Update, work: Work) -> Mapping[str, Any]:
+        refuse_unwritable(work, operation.collection)
+        for value in (operation.filter, operation.update, operation.undo):
+            work.native(value)
+        if not isinstance(operation.update, Mapping):
+            refuse_repeated(
+                work,
+                operation.collection,
+                set_by(operation.update),
+                query=work.native(operation.filter),
+            )
+        return name_images(work, operation)
+
+    def apply(self, operation: Update, work: Work) -> None:
+        enter_images(work, operation)
+        update = work.native(operation.update)
+        until_none_left = _excludes_itself(operation, work)
+        remembers = operation.undoable or not until_none_left
+
+        def write(work: Work, batch: Batch, session: ClientSession) -> int:
+            keep_images(work, batch, batch.documents, session)
+            target = Target(work, operation.collection, session)
+            if not (remembers and operation.undoable):
+                if remembers:
+                    touch(work, batch, session)
+                return target.update(batch.query, update)
+            if not work.bench.transactions:
+                with _described(work, operation, batch, session):
+                    return target.update(batch.query, update)
+            done = target.update(batch.query, update)
+            remember(work, operation, batch, batch.ids, session)
+            return done
+
+        left_out = note_left_out(work, operation.collection)
+        reads = Reads.IDS if remembers or left_out else Reads.BOUNDS
+        reads = Reads.DOCUMENTS if operation.keep else reads
+        walk = _walk_of(work, operation, reads, leaves_out=left_out)
+        if until_none_left:
+            walk_until_none_left(work, walk, write, problem=_STILL_MATCH)
+        else:
+            walk_each_once(work, walk, write)
+        forget_if_final(work, operation)
+
+    def why_not(self, operation: Update, record: StepRecord) -> str | None:
+        return None if operation.undoable or record.wrote_nothing else _NO_UNDO
+
+    def undo(self, operation: Update, work: Work) -> None:
+        if operation.keep:
+            put_images_back(work, operation)
+            return
+        inverse = work.native(operation.undo)
+
+        def update_back(entry: Mapping[str, Any], session: ClientSession) -> IdList:
+            same, stays = compared(work, operation, entry, session)
+            if not work.bench.transactions:
+                work.bench.touched.undo_begins(entry, same)
+            Target(work, operation.collection, session).update(ids_in(same), inverse)
+            return stays
+
+        undo_batches(work, update_back)
+        note_staying(work, operation.collection, leaves_out=True)
+
+
+class TransformHandler(Handler[Transform]):
+    """A function of the script per document; what it changed is written in bulk."""
+
+    leaves_out = True
+
+    def before(self, operation: Transform, work: Work) -> Mapping[str, Any]:
+        refuse_unwritable(work, operation.collection)
+        work.native(operation.filter)
+        return name_images(work, operation)
+
+    def apply(self, operation: Transform, work: Work) -> None:
+        enter_images(work, operation)
+
+        def write(work: Work, batch: Batch, session: ClientSession) -> int:
+            changed = transformed(work, operation, operation.fn, batch.documents)
+            originals = [old for old, _ in changed]
+            keep_images(work, batch, originals, session)
+            target = Target(work, operation.collection, session)
+            target.replace([new for _, new in changed])
+            remember(work, operation, batch, IdList.of(originals), session)
+            return len(changed)
+
+        left_out = note_left_out(work, operation.collection)
+        walk = _walk_of(work, operation, Reads.DOCUMENTS, leaves_out=left_out)
+        walk_each_once(work, walk, write)
+        forget_if_final(work, operation)
+
+    def why_not(self, operation: Transform, record: StepRecord) -> str | None:
+        return None if operation.undoable or record.wrote_nothing else _NO_UNDO
+
+    def undo(self, operation: Transform, work: Work) -> None:
+        inverse = operation.undo
+        if operation.keep:
+            put_images_back(work, operation)
+            return
+        if inverse is None:
+            return  # it wrote nothing: see why_not
+
+        def transform_back(entry: Mapping[str, Any], session: ClientSession) -> IdList:
+            same, stays = compared(work, operation, entry, session)
+            found = work.db[operation.collection].find(ids_in(same), session=session)
+            changed = transformed(work, operation, inverse, list(found))
+            target = Target(work, operation.collection, session)
+            target.replace([new for _, new in changed])
+            return stays
+
+        undo_batches(work, transform_back)
+        note_staying(work, operation.collection, leaves_out=True)
+
+
+class DeleteHandler(Handler[Delete]):
+    """The documents go aside as they are, in the transaction that deletes them.
+
+    Not those that an insert of the same script left in an earlier run.
+    """
+
+    def before(self, operation: Delete, work: Work) -> Mapping[str, Any]:
+        refuse_unwritable(work, operation.collection)
+        work.native(operation.filter)
+        return name_images(work, operation)
+
+    def apply(self, operation: Delete, work: Work) -> None:
+        enter_images(work, operation)
+
+        def write(work: Work, batch: Batch, session: ClientSession) -> int:
+            keep_images(work, batch, batch.documents, session)
+            target = work.db[operation.collection]
+            return target.delete_many(batch.query, session=session).deleted_count
+
+        left_out = note_left_out(work, operation.collection)
+        reads = Reads.IDS if left_out else Reads.BOUNDS
+        reads = Reads.DOCUMENTS if operation.keep else reads
+        walk = _walk_of(work, operation, reads, leaves_out=left_out)
+        walk_until_none_left(work, walk, write, problem=_STILL_MATCH)
+
+    def why_not(self, operation: Delete, record: StepRecord) -> str | None:
+        if operation.keep or record.wrote_nothing:
+            return None
+        return "delete(…, keep=False) kept nothing to put back"
+
+    def undo(self, operation: Delete, work: Work) -> None:
+        if not operation.keep:
+            return
+        aside = work.before["aside"]
+
+        def insert(kept: Sequence[RawBSONDocument], session: ClientSession) -> None:
+            taken = taken_ids(work, operation.collection, kept, session)
+            back = [doc for doc in kept if id_key(doc) not in taken]
+            if back:
+                Target(work, operation.collection, session).insert(back)
+            there = there_already(work, operation.collection, kept, session)
+            gone = ids_in(IdList.of([*back, *there]))
+            work.db[aside].delete_many(gone, session=session)
+
+        drain(work, aside, insert, batch_size=operation.batch_size)
+        left = work.db[aside].count_documents({})
+        if left:
+            how, they = ("was", "one stays") if left == 1 else ("were", "ones stay")
+            work.note(
+                f"{documents(left)} of {operation.collection} that {how} deleted "
+                f"came back since: the former {they} in {aside}"
+            )
+
+
+DocumentOperation = Update | Transform | Delete
+
+
+def _walk_of(
+    work: Work,
+    operation: DocumentOperation,
+    reads: Reads,
+    *,
+    leaves_out: bool = False,
+) -> Walk:
+    return Walk(
+        operation.collection,
+        work.native(operation.filter),
+        operation.batch_size,
+        reads,
+        workers=operation.workers,
+        leaves_out=leaves_out,
+    )
+
+
+def _excludes_itself(operation: Update, work: Work) -> bool:
+    info = collection_info(work.db, operation.collection)
+    simple = info is None or "collation" not in info["options"]
+    return simple and excludes_itself(operation.filter, operation.update)
+
+
+def name_images(work: Work, operation: DocumentOperation) -> dict[str, Any]:
+    """Choose the aside for the documents as they are before, where they are kept."""
+    if not operation.keep:
+        return {}
+    label = f"{operation.collection}.documents"
+    return {"aside": work.bench.asides.free_name(work.record.revision, label)}
+
+
+def enter_images(work: Work, operation: DocumentOperation) -> None:
+    if operation.keep:
+        work.bench.asides.enter(
+            work.before["aside"],
+            work.record,
+            Holds.DOCUMENTS,
+            of=operation.collection,
+        )
+
+
+def keep_images(
+    work: Work,
+    batch: Batch,
+    documents: Iterable[RawBSONDocument],
+    session: ClientSession,
+) -> None:
+    aside = work.before.get("aside")
+    if aside is not None:
+        keep_values(work, aside, batch, session, list(documents))
+
+
+def remember(
+    work: Work,
+    operation: Update | Transform,
+    batch: Batch,
+    ids: IdList,
+    session: ClientSession,
+) -> None:
+    """Remember written documents, and what they are after the writing."""
+    details: list[bytes] = []
+    if operation.undoable:
+        details = _digests(work, operation, ids, session, reach=batch.reach)
+    touch(work, batch, session, ids=ids, details=details)
+
+
+@contextmanager
+def _described(
+    work: Work, operation: Update, batch: Batch, session: ClientSession
+) -> Iterator[None]:
+    """Remember what documents are before a writing and after it, without transactions.
+
+    A batch that the server refuses may be written in part. After another error it may
+    still be at work: then the undoing goes by what they were before.
+    """
+    before = _digests(work, operation, batch.ids, session, reach=batch.reach)
+    touch(work, batch, session, details=[{"was": digest} for digest in before])
+
+    def describe() -> None:
+        work.bench.touched.describe(
+            work.record, lambda ids: _digests(work, operation, ids, session)
+        )
+
+    try:
+        yield
+    except OperationFailure:
+        with suppress(PyMongoError):
+            describe()
+        raise
+    describe()
+
+
+def _digests(
+    work: Work,
+    operation: Update | Transform,
+    ids: IdList,
+    session: ClientSession | None,
+    *,
+    reach: Mapping[str, Any] | None = None,
+) -> list[bytes]:
+    shape = None
+    if isinstance(operation, Update) and not operation.keep:
+        shape = shape_written(operation.update, operation.undo)
+    name = operation.collection
+    return digests_of(work, name, ids, session, shape=shape, reach=reach)
+
+
+def compared(
+    work: Work,
+    operation: Update | Transform,
+    entry: Mapping[str, Any],
+    session: ClientSession,
+) -> tuple[IdList, IdList]:
+    """Return the `_id`s of touched documents that are as they were written, and those
+    that were changed since. One that was deleted, or never written, is in neither.
+    """
+    ids: IdList = entry["ids"]
+    now = _digests(work, operation, ids, session)
+    details = entry["details"] or [{}] * len(ids)
+    fates = {
+        key: fate_of(detail, digest)
+        for key, detail, digest in zip(ids.keys, details, now, strict=True)
+        if digest
+    }
+
+    def those(fate: Fate) -> IdList:
+        return ids.only(key for key, each in fates.items() if each is fate)
+
+    return those(Fate.WRITTEN), those(Fate.CHANGED)
+
+
+def forget_if_final(work: Work, operation: Update | Transform) -> None:
+    """Forget which documents were written, where that can undo nothing."""
+    if not operation.undoable:
+        work.bench.touched.forget(work.record)
+
+
+def put_images_back(work: Work, operation: Update | Transform) -> None:
+    """Replace the documents by what they were, unless they were written since."""
+
+    def replace(entry: Mapping[str, Any], session: ClientSession) -> IdList:
+        ids, aside = entry["ids"], work.db[work.before["aside"]]
+        kept = aside.find(ids_in(ids), session=session)
+        images = {id_key(document): document for document in kept}
+        same, changed = compared(work, operation, entry, session)
+        now = _digests(work, operation, changed, session)
+        # The app may have made of a document what undoing would.
+        equal = {
+            key
+            for key, digest in zip(changed.keys, now, strict=True)
+            if key in images and digest_of(images[key]) == digest
+        }
+        back = [images[key] for key in (*same.keys, *equal) if key in images]
+        Target(work, operation.collection, session).replace(back)
+        aside.delete_many(ids_in(IdList.of(back)), session=session)
+        gone = ids.without([*same.keys, *changed.keys])
+        work.bench.staying.add(work.record, gone, session, why=Why.DELETED)
+        return changed.without(equal)
+
+    undo_batches(work, replace)
+    aside = work.before["aside"]
+    note_staying(work, operation.collection, leaves_out=True, aside=aside)

@@ -1,0 +1,189 @@
+"""Building and dropping indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from ...errors import OperationError
+from ...ops import CreateIndex, DropIndex
+from ..batches.step_under_way import Work
+from ..forecast.duplicates import duplicates, shown_key
+from ..server.failures import (
+    DUPLICATE_KEY,
+    INDEX_KEY_SPECS_CONFLICT,
+    INDEX_NOT_FOUND,
+    INDEX_OPTIONS_CONFLICT,
+    NAMESPACE_NOT_FOUND,
+    duplicate_of,
+    shown,
+)
+from ..server.special import refuse_index, refuse_indexes
+from ..server.views import collection_info, command, exact_view, index_specs, same_bson
+from .handler import Handler, name_spare, remove_created
+
+
+class CreateIndexHandler(Handler[CreateIndex]):
+    """A build outlives the client that asked for it; asking again joins it."""
+
+    def before(self, operation: CreateIndex, work: Work) -> Mapping[str, Any]:
+        work.native(operation.options)
+        info = collection_info(work.db, operation.collection)
+        if info is None:
+            return {"existed": False, "spare": name_spare(work, operation.collection)}
+        refuse_index(operation, info, work.db)
+        specs = index_specs(work.db, operation.collection)
+        return {"existed": operation.name in specs}
+
+    def apply(self, operation: CreateIndex, work: Work) -> None:
+        spec = {
+            "key": dict(operation.keys),
+            "name": operation.name,
+            **work.native(operation.options),
+        }
+        build(work, operation.collection, spec)
+        built = index_specs(work.db, operation.collection).get(operation.name)
+        work.save(checkpoint={"built": built})
+
+    def undo(self, operation: CreateIndex, work: Work) -> None:
+        name, built = operation.collection, work.record.checkpoint.get("built")
+        there = index_specs(work.db, name).get(operation.name)
+        if not work.before["existed"]:
+            # Of a run that was killed, the command may wait still: behind it, then.
+            if built is None or (there is not None and same_bson(built, there)):
+                drop(work, name, operation.name)
+            elif there is not None:
+                work.note(f"{name} has another index {operation.name} now, which stays")
+        remove_created(work, name)
+
+
+class DropIndexHandler(Handler[DropIndex]):
+    """The full specification is kept in the record, so that undoing rebuilds it."""
+
+    def before(self, operation: DropIndex, work: Work) -> Mapping[str, Any]:
+        if operation.name == "_id_":
+            raise OperationError(
+                f"The index on _id of {operation.collection} cannot be dropped"
+            )
+        info = collection_info(work.db, operation.collection)
+        if info is not None:
+            refuse_indexes(operation.collection, info)
+        spec = index_specs(work.db, operation.collection).get(operation.name)
+        if spec is not None and spec.get("clustered"):
+            raise OperationError(
+                f"{operation.name} is the clustered index of {operation.collection}, "
+                "which cannot be dropped"
+            )
+        return {} if spec is None else {"spec": spec}
+
+    def apply(self, operation: DropIndex, work: Work) -> None:
+        if work.before:
+            drop(work, operation.collection, operation.name)
+        else:
+            work.note(f"{operation.collection} had no index {operation.name}")
+
+    def undo(self, operation: DropIndex, work: Work) -> None:
+        spec, name = dict(work.before.get("spec", {})), operation.collection
+        if not spec or collection_info(work.db, name) is None:
+            return
+        spec.pop("ns", None)  # listed by servers before 4.4, refused by later ones
+        there = index_specs(work.db, name).get(operation.name)
+        if there is None or same_bson(there, spec):
+            build(work, name, spec)
+        else:
+            told = f"{name} has another index {operation.name} now, which stays"
+            work.note(f"{told}; the former one is not built again: {shown(spec)}")
+
+
+def build(work: Work, collection: str, spec: Mapping[str, Any]) -> None:
+    """Build an index, or join its build; one that is there already stays as it is.
+
+    Raises OperationError that names the index in the way, or the key that is double.
+    """
+    try:
+        with work.bench.stop.at_once():  # the server goes on; the next run joins it
+            command(work.db, {"createIndexes": collection, "indexes": [spec]})
+    except OperationFailure as error:
+        told = index_error(work.db, collection, spec, error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def drop(work: Work, collection: str, name: str) -> None:
+    """Drop an index, its unfinished build too; a missing one is fine."""
+    try:
+        command(work.db, {"dropIndexes": collection, "index": name})
+    except OperationFailure as error:
+        if error.code not in (INDEX_NOT_FOUND, NAMESPACE_NOT_FOUND):
+            raise
+
+
+def index_error(
+    db: Database[Any], collection: str, spec: Mapping[str, Any], error: OperationFailure
+) -> OperationError | None:
+    """Return why an index was not built, in our words; None for another reason."""
+    name = spec["name"]
+    if error.code == DUPLICATE_KEY:
+        return OperationError(
+            f"The unique index {name} of {collection} cannot be built: two documents "
+            f"or more have {_duplicate(db, collection, spec, error)}",
+            hint="Make them differ first, with op.update() or by hand.",
+        )
+    there = index_specs(db, collection)
+    if error.code == INDEX_OPTIONS_CONFLICT and name not in there:
+        twin = _twin(there, spec)
+        return OperationError(
+            f"The index {name} of {collection} cannot be built: {twin} has the same "
+            "key",
+            hint=f"Drop {twin} first, or use its name in the script.",
+        )
+    if error.code in (INDEX_OPTIONS_CONFLICT, INDEX_KEY_SPECS_CONFLICT):
+        return OperationError(
+            other_definition(collection, name, there.get(name, {})),
+            hint="Drop it first, or give the new one another name.",
+        )
+    return None
+
+
+def other_definition(collection: str, name: str, there: Mapping[str, Any]) -> str:
+    """Say that the name of an index is taken. there: by which specification."""
+    return (
+        f"{collection} has an index {name} already, with another definition: "
+        f"{_shown(there)}"
+    )
+
+
+def _duplicate(
+    db: Database[Any],
+    collection: str,
+    spec: Mapping[str, Any],
+    error: OperationFailure,
+) -> str:
+    """Return the key that is double; by a collation the server does not tell it."""
+    told = duplicate_of(error)
+    if not any((error.details or {}).get("hexEncoded", ())):
+        return told
+    options = {key: spec[key] for key in spec if key not in ("key", "name")}
+    keys = tuple(spec["key"].items())
+    index = CreateIndex(collection, keys, spec["name"], options)
+    found = duplicates(exact_view(db), collection, index) or {}
+    return next((shown_key(keys, key) for key in found.get("samples", ())), told)
+
+
+def _twin(specs: Mapping[str, Mapping[str, Any]], spec: Mapping[str, Any]) -> str:
+    """Return the name of the index that has the key of another one."""
+    wanted = list(spec["key"].items())
+    for name, there in specs.items():
+        if list(there["key"].items()) == wanted and name != spec["name"]:
+            return name
+    return "another index"
+
+
+def _shown(spec: Mapping[str, Any]) -> str:
+    told = {key: val for key, val in spec.items() if key not in ("v", "name", "ns")}
+    told["key"] = dict(told.get("key", {}))
+    return repr(told)

@@ -1,0 +1,53 @@
+"""What makes a Mongo script unfit to run, found before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo.database import Database
+
+from ...errors import DatabaseUnavailable, TreeError
+from ...ops import Operation, Run, Todo
+from ...revisions import Step
+from ..operations.run import refuse_uncallable
+from ..operations.standalone import why_not_standalone
+from ..server.failures import told_as_operation_errors
+
+
+def refuse_todos(step: Step, operations: Sequence[Operation], path: str) -> None:
+    """Raise TreeError for what is left to write. path: of the script."""
+    for operation in operations:
+        if isinstance(operation, Todo):
+            raise TreeError(
+                f"Revision {step.revision.id} has a todo left: {operation.text}",
+                where=path,
+                hint=f"Write it with: flask db-migrate edit {step.revision.id}",
+            )
+
+
+def refuse_uncallables(
+    step: Step, operations: Sequence[Operation], db: Database[Any]
+) -> None:
+    """Raise OperationError for a function that cannot be called here."""
+    for number, operation in enumerate(operations):
+        if isinstance(operation, Run):
+            where = f"revision {step.revision.id}, step {number}: run"
+            with told_as_operation_errors(step=number, where=where):
+                refuse_uncallable(operation, db)
+
+
+def refuse_without_transactions(
+    step: Step, operations: Sequence[Operation], path: str
+) -> None:
+    """Raise DatabaseUnavailable for what a standalone server cannot do safely."""
+    for operation in operations:
+        why = why_not_standalone(operation)
+        if why is not None:
+            raise DatabaseUnavailable(
+                "This MongoDB is a standalone server, without transactions, and "
+                f"revision {step.revision.id} has an operation that needs them "
+                f"({operation.describe()}): {why}",
+                where=path,
+                hint="Start it as a replica set; one member is enough.",
+            )

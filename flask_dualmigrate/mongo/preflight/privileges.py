@@ -1,0 +1,127 @@
+"""What the user of a MongoDB URI may do, asked before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pymongo.database import Database
+
+from ...errors import DatabaseUnavailable
+from ...ops import CreateCollection, DropCollection, Operation
+from ..journal.journal import COLLECTION
+from ..journal.meta import COLLECTION as META
+from ..journal.steps import STEPS
+from ..journal.written_documents import TOUCHED
+from ..lock.lock import COLLECTION as LOCK
+from ..server.best_effort import ask
+from ..server.errors import driver_errors
+
+_JOURNAL = ("find", "insert", "update", "remove", "createIndex", "dropCollection")
+"""What the journal and the asides need."""
+
+_BESIDE: Mapping[str, tuple[str, ...]] = {
+    LOCK: ("find", "insert", "update"),
+    META: ("find", "insert", "update"),
+    STEPS: ("find", "insert", "update", "remove"),
+    TOUCHED: ("find", "insert", "update", "remove"),
+}
+"""What a run needs on the other collections of ours: an account may have rights by
+collection."""
+
+_OF_VERBS: Mapping[str, tuple[str, ...]] = {
+    "create_index": ("createIndex",),
+    "drop_index": ("dropIndex",),
+    "set_validator": ("collMod",),
+    "drop_collection": ("renameCollectionSameDB",),
+    "rename_collection": ("renameCollectionSameDB",),
+}
+_OF_DOCUMENTS = ("find", "insert", "update", "remove")
+
+
+def require_privileges(db: Database[Any], operations: Iterable[Operation]) -> None:
+    """Raise DatabaseUnavailable if the user may not do what operations need."""
+    with driver_errors("tell what its user may do"):
+        asked = {"connectionStatus": 1, "showPrivileges": True}
+        found = (ask(db.client.admin, asked) or {}).get("authInfo", {})
+        users = found.get("authenticatedUsers")
+        granted = found.get("authenticatedUserPrivileges")
+        if not users or granted is None:
+            return  # it has read the journal without a name, or is not told its rights
+        missing = [
+            (action, collection)
+            for action, collection in _needed(operations, _validated(db))
+            if not _may(granted, action, db.name, collection)
+        ]
+        if not missing or not _is_enforced(db):
+            return
+    action, collection = missing[0]
+    raise DatabaseUnavailable(
+        f"The MongoDB user {users[0]['user']} has no right to {action}; nothing was "
+        "changed",
+        where=f"{db.name}.{collection}",
+        hint=f"Grant it readWrite and dbAdmin on {db.name}.",
+    )
+
+
+def _validated(db: Database[Any]) -> frozenset[str]:
+    """Return the collections that have a validator."""
+    query = {"options.validator": {"$exists": True}}
+    return frozenset(db.list_collection_names(filter=query))
+
+
+def _needed(
+    operations: Iterable[Operation], validated: frozenset[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield (action, collection).
+
+    validated: collections whose documents an undo puts back past their validator.
+    """
+    yield from ((action, COLLECTION) for action in _JOURNAL)
+    for name, actions in _BESIDE.items():
+        yield from ((action, name) for action in actions)
+    for operation in operations:
+        collection = getattr(operation, "collection", None)
+        if isinstance(collection, str):
+            actions = _actions_of(operation)
+            if actions == _OF_DOCUMENTS and collection in validated:
+                actions += ("bypassDocumentValidation",)
+            yield from ((action, collection) for action in actions)
+
+
+def _actions_of(operation: Operation) -> tuple[str, ...]:
+    """Source: MongoDB manual, the required access of each command."""
+    if isinstance(operation, CreateCollection):
+        capped = ("convertToCapped",) if operation.options.get("capped") else ()
+        return ("createCollection", *capped)
+    if isinstance(operation, DropCollection) and not operation.keep:
+        return ("dropCollection",)
+    return _OF_VERBS.get(operation.verb, _OF_DOCUMENTS)
+
+
+def _may(
+    granted: Sequence[Mapping[str, Any]], action: str, db: str, collection: str
+) -> bool:
+    return any(
+        action in privilege["actions"]
+        and _covers(privilege["resource"], db, collection)
+        for privilege in granted
+    )
+
+
+def _covers(resource: Mapping[str, Any], db: str, collection: str) -> bool:
+    if resource.get("anyResource"):
+        return True
+    return resource.get("db") in ("", db) and resource.get("collection") in (
+        "",
+        collection,
+    )
+
+
+def _is_enforced(db: Database[Any]) -> bool:
+    """Return whether the server holds its users to their roles: not all do."""
+    answer = ask(db.client.admin, {"getCmdLineOpts": 1})
+    if answer is None:
+        return True
+    security = answer["parsed"].get("security", {})
+    return security.get("authorization") == "enabled" or "keyFile" in security

@@ -1,0 +1,1 @@
+"""Bringing collections back from a backup."""

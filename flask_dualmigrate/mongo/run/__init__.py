@@ -1,0 +1,1 @@
+"""Applying a script's operations and undoing them, or only rehearsing."""

@@ -1,0 +1,69 @@
+"""The record of a step as it begins, and as a later run takes it up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ...backend.journal import Actor
+from ...ops import Operation
+from ...revisions import Direction
+from ..batches.step_under_way import Work
+from ..journal.resume import subject_of
+from ..journal.steps import StepRecord, StepStatus
+
+
+class Place(NamedTuple):
+    """Which operation of which script; step: its index, from 0."""
+
+    revision: str
+    direction: Direction
+    step: int
+
+
+def draft_of(
+    place: Place,
+    operation: Operation,
+    *,
+    token: int,
+    group: str,
+    again: bool,
+    later: Sequence[str] = (),
+) -> StepRecord:
+    """Return the record of an operation that begins. group, again, later: of it."""
+    actor = Actor.current()
+    return StepRecord(
+        revision=place.revision,
+        direction=place.direction,
+        step=place.step,
+        verb=operation.verb,
+        fingerprint=operation.fingerprint(),
+        group=group,
+        again=again,
+        later=tuple(later),
+        kind=operation.kind,
+        subject=subject_of(operation),
+        status=StepStatus.STARTED,
+        token=token,
+        by=f"{actor.user} (pid {actor.pid})",
+        host=actor.host,
+    )
+
+
+def carry_on(work: Work, operation: Operation) -> None:
+    """Make the record of a step that was begun ours; a changed script is noted."""
+    record, fingerprint = work.record, operation.fingerprint()
+    actor = Actor.current()
+    work.save(
+        fingerprint=fingerprint,
+        error=None,
+        by=f"{actor.user} (pid {actor.pid})",
+        host=actor.host,
+        run_documents=record.documents,
+        stamp="run_at",
+    )
+    if record.fingerprint != fingerprint and record.documents:
+        work.note(
+            f"the operation was edited after {record.documents} documents were done; "
+            "the rest went by the new version"
+        )

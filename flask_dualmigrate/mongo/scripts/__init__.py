@@ -1,0 +1,1 @@
+"""The Mongo scripts of the tree, and what they record."""

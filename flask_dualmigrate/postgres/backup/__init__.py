@@ -1,0 +1,1 @@
+"""Copying tables to the disk, and which tables a plan touches."""

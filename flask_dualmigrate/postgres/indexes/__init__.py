@@ -1,0 +1,1 @@
+"""The indexes of tables: read, built, compared."""

@@ -1,0 +1,1 @@
+"""The journal's table, and Alembic's version table."""

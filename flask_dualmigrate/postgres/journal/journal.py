@@ -1,0 +1,276 @@
+"""`dualmigrate_journal`: one row an attempt; the stamp itself is `alembic_version`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from ...backend.journal import Actor, Entry
+from ...errors import IntegrityError
+from ...revisions import Direction, Revision, Status
+from ...runtime.crashpoints import around
+from ...text import storable
+from ..server.encodings import fitting
+
+PREFIX = "dualmigrate_"
+_RESTORED = "restored"
+_ANY_TEXT: dict[str, Any] = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
+"""A database of theirs may be of another charset, which cannot hold an error's text."""
+
+
+class PostgresJournal:
+    """Reads and writes the journal tables.
+
+    schema: where they are, beside the version table; None: the default one.
+    now: returns the server's time of day, not that of the transaction's begin.
+    """
+
+    def __init__(
+        self,
+        schema: str | None = None,
+        *,
+        now: Callable[[], Any] = sa.func.clock_timestamp,
+    ) -> None:
+        self._now = now
+        self._schema = schema
+        self._metadata = sa.MetaData(schema=schema)
+        self._attempts = sa.Table(
+            f"{PREFIX}journal",
+            self._metadata,
+            sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
+            sa.Column("revision", sa.String(32), nullable=False),
+            sa.Column("down_revision", sa.Text, nullable=False),
+            sa.Column("description", sa.Text, nullable=False),
+            sa.Column("direction", sa.String(9), nullable=False),
+            sa.Column("status", sa.String(11), nullable=False),
+            sa.Column("stamped", sa.Boolean, nullable=False),
+            sa.Column("started_at", sa.DateTime(timezone=True)),
+            sa.Column("finished_at", sa.DateTime(timezone=True)),
+            sa.Column("duration_ms", sa.BigInteger),
+            sa.Column("checksum", sa.String(64)),
+            sa.Column("by", sa.Text),
+            sa.Column("host", sa.Text),
+            sa.Column("error", sa.Text),
+            **_ANY_TEXT,
+        )
+        self._meta = sa.Table(
+            f"{PREFIX}meta",
+            self._metadata,
+            sa.Column("key", sa.String(32), primary_key=True),
+            sa.Column("value", sa.Text, nullable=False),
+            **_ANY_TEXT,
+        )
+
+    @property
+    def tables(self) -> tuple[sa.Table, ...]:
+        """The tables, in the order to make them."""
+        return tuple(self._metadata.sorted_tables)
+
+    def exists(self, connection: Connection) -> bool:
+        """Return whether there is a journal."""
+        inspector = sa.inspect(connection)
+        return inspector.has_table(self._attempts.name, schema=self._schema)
+
+    def create(self, connection: Connection) -> None:
+        """Make the journal tables that are missing."""
+        self._metadata.create_all(connection)
+
+    def entries(self, connection: Connection) -> dict[str, Entry] | None:
+        """Return revision id -> the last attempt at it; None without a journal."""
+        if not self.exists(connection):
+            return None
+        rows = connection.execute(sa.select(self._attempts).order_by("id"))
+        found: dict[str, Entry] = {}
+        for row in rows.mappings():
+            found[row["revision"]] = _entry(row, found.get(row["revision"]))
+        return found
+
+    def attempts(
+        self, connection: Connection, revision_id: str
+    ) -> tuple[dict[str, Any], ...]:
+        """Return all attempts at a revision, oldest first."""
+        if not self.exists(connection):
+            return ()
+        query = sa.select(self._attempts).filter_by(revision=revision_id)
+        rows = connection.execute(query.order_by("id")).mappings()
+        return tuple(dict(row) for row in rows)
+
+    def pair_id(self, connection: Connection) -> str | None:
+        if not sa.inspect(connection).has_table(self._meta.name, schema=self._schema):
+            return None
+        query = sa.select(self._meta.c.value).filter_by(key="pair_id")
+        return connection.execute(query).scalar_one_or_none()
+
+    def set_pair_id(
+        self, connection: Connection, pair_id: str, *, anew: bool = False
+    ) -> None:
+        if anew:
+            connection.execute(self._meta.delete().where(self._meta.c.key == "pair_id"))
+        connection.execute(self._meta.insert().values(key="pair_id", value=pair_id))
+
+    def pair_and_restored(
+        self, connection: Connection
+    ) -> tuple[str | None, str | None]:
+        """Return the id of the pair, and the mark of the last restore; None: none."""
+        if not self.exists(connection):
+            return None, None
+        query = sa.select(self._meta.c.key, self._meta.c.value)
+        found = {row.key: row.value for row in connection.execute(query)}
+        return found.get("pair_id"), found.get(_RESTORED)
+
+    def restored(self, connection: Connection) -> str | None:
+        """Return the mark of the last restore; None: there is none."""
+        if not self.exists(connection):
+            return None
+        query = sa.select(self._meta.c.value).filter_by(key=_RESTORED)
+        return connection.execute(query).scalar_one_or_none()
+
+    def set_restored(self, connection: Connection, mark: str) -> None:
+        of_others = self._meta.c.key == _RESTORED
+        connection.execute(self._meta.delete().where(of_others))
+        connection.execute(self._meta.insert().values(key=_RESTORED, value=mark))
+
+    @around("postgres.journal.write")
+    def write(
+        self,
+        connection: Connection,
+        revision: Revision,
+        *,
+        direction: Direction,
+        status: Status,
+        checksum: str | None,
+        started_at: Any = None,
+        duration_ms: int | None = None,
+        error: str | None = None,
+        stamped: bool = False,
+    ) -> None:
+        """Add the row of one attempt; times are the server's, `started_at` is given."""
+        actor = Actor.current()
+        values = {
+            "revision": revision.id,
+            "down_revision": ",".join(revision.parents),
+            "description": revision.message,
+            "direction": str(direction),
+            "status": str(status),
+            "stamped": stamped,
+            "started_at": started_at,
+            "finished_at": self._now(),
+            "duration_ms": duration_ms,
+            "checksum": checksum,
+            "by": f"{actor.user} (pid {actor.pid})",
+            "host": actor.host,
+            "error": error,
+        }
+        connection.execute(
+            self._attempts.insert().values(
+                {
+                    name: fitting(connection, value)
+                    if isinstance(value, str)
+                    else value
+                    for name, value in values.items()
+                }
+            )
+        )
+
+    def offline_row(
+        self,
+        revision: Revision,
+        *,
+        direction: Direction,
+        checksum: str | None,
+        by_server: Mapping[str, Any],
+    ) -> sa.Insert:
+        """Return the statement for the row of a revision that a script applies.
+
+        by_server: what is for the server to say, as who, where and how long: a script
+        is made in one place, and run in another.
+        """
+        up = direction is Direction.UPGRADE
+        return self._attempts.insert().values(
+            revision=revision.id,
+            down_revision=",".join(revision.parents),
+            description=storable(revision.message),
+            direction=str(direction),
+            status=str(Status.APPLIED if up else Status.ROLLED_BACK),
+            stamped=False,
+            checksum=checksum,
+            **by_server,
+        )
+
+    def stamp(
+        self,
+        connection: Connection,
+        *,
+        applied: Sequence[tuple[Revision, str]],
+        gone: Sequence[Revision],
+    ) -> None:
+        """Write that revisions were marked: as applied with a checksum, or as not."""
+        for revision, checksum in applied:
+            self.write(
+                connection,
+                revision,
+                direction=Direction.UPGRADE,
+                status=Status.APPLIED,
+                checksum=checksum,
+                stamped=True,
+            )
+        for revision in gone:
+            self.write(
+                connection,
+                revision,
+                direction=Direction.DOWNGRADE,
+                status=Status.ROLLED_BACK,
+                checksum=None,
+                stamped=True,
+            )
+
+
+def _entry(row: Any, before: Entry | None) -> Entry:
+    """Return a row as an entry; a failed downgrade leaves the revision applied."""
+    direction, status = _words(row)
+    applied = direction is Direction.UPGRADE and status is Status.APPLIED
+    if direction is Direction.DOWNGRADE and status is Status.FAILED and before:
+        return before
+    if applied and row["stamped"] and before is not None and before.applied:
+        return dataclasses.replace(before, checksum=row["checksum"])
+    return Entry(
+        revision=row["revision"],
+        direction=direction,
+        status=status,
+        down_revision=tuple(filter(None, row["down_revision"].split(","))),
+        description=row["description"],
+        started_at=_aware(row["started_at"]),
+        finished_at=_aware(row["finished_at"]),
+        applied_at=_aware(row["finished_at"]) if applied else None,
+        duration_ms=row["duration_ms"],
+        checksum=row["checksum"],
+        by=row["by"],
+        host=row["host"],
+        error=row["error"],
+        stamped=row["stamped"],
+    )
+
+
+def _words(row: Any) -> tuple[Direction, Status]:
+    """Return two columns of a row; IntegrityError if they hold none of our words."""
+    try:
+        return Direction(row["direction"]), Status(row["status"])
+    except ValueError as error:
+        raise IntegrityError(
+            f"The journal of PostgreSQL has a row that is none of ours: {error}",
+            where=f"{PREFIX}journal, id {row['id']}",
+            hint="Restore it; or delete it, and say where the database stands with: "
+            "flask db-migrate stamp --backend postgres REVISION",
+        ) from error
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """Return a time with its zone: SQLite and its kind keep none, and mean UTC."""
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""The advisory lock that one run at a time holds."""

@@ -1,0 +1,225 @@
+"""The lock in PostgreSQL: a session advisory lock, polled on a connection of its own.
+
+A waiter blocked in pg_advisory_lock() stalls CREATE INDEX CONCURRENTLY, so it is asked
+for again and again with pg_try_advisory_lock(). The lock goes when the session goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from ...backend.holder import Holder, OnWait
+from ...backend.journal import Actor
+from ...errors import DatabaseUnavailable, LockLost
+from ...runtime.crashpoints import around
+from ..server.errors import driver_errors, first_line
+from ..server.script_session import connect_apart
+from .at_work import shut_out
+from .pooler import refuse_pooler
+from .protocol import poll
+from .sessions import read_name, session_name
+
+_OURS = (
+    " FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted"
+    " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND l.classid = :high AND l.objid = :low AND l.objsubid = 1"
+)
+# The session is idle since it had the lock: its last change of state was then. To other
+# roles the server shows neither that nor the address, but the name.
+_HOLDER = sa.text(
+    "SELECT a.pid, a.usename, host(a.client_addr) AS client, a.application_name,"
+    " a.state_change AS since,"
+    " extract(epoch FROM clock_timestamp() - a.state_change)::float AS age_s"
+    " FROM pg_stat_activity a WHERE a.pid IN (SELECT l.pid" + _OURS + ")"
+)
+_HELD_BY = sa.text("SELECT count(*)" + _OURS + " AND l.pid = :pid")
+_END = sa.text("SELECT pg_terminate_backend(l.pid)" + _OURS + " AND l.pid = :pid")
+_ENDS_IN_S = 5.0
+
+_SETTINGS = {
+    # Nobody may take an idle session, and the lock with it, for forgotten.
+    "idle_session_timeout": "0",
+    # A host that vanished keeps its session for two hours otherwise.
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+
+
+def lock_key(schema: str | None) -> int:
+    """Return the 63-bit key: one for each version table in a database."""
+    digest = hashlib.sha256(f"flask-dualmigrate:{schema or ''}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def lock_in_script(key: int) -> str:
+    """Return SQL that takes the lock; it goes with the session that runs the script."""
+    return (
+        "DO $$ BEGIN\n"
+        f"  IF NOT pg_try_advisory_lock({key}) THEN\n"
+        "    RAISE EXCEPTION 'Another migration holds the lock on this database';\n"
+        "  END IF;\n"
+        "END $$;\n\n"
+    )
+
+
+class PostgresLock:
+    """The advisory lock of one database and version table.
+
+    keep_going: called while it is waited for; raises when the run must stop.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        key: int,
+        keep_going: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._engine = engine
+        self._key = key
+        self._parameters = {"high": key >> 32, "low": key & 0xFFFFFFFF}
+        self._keep_going = keep_going
+        self._server_pid: int | None = None
+
+    @contextmanager
+    def held(self, *, timeout_s: float, on_wait: OnWait) -> Iterator[None]:
+        """Hold the lock; raises LockTimeout, naming the holder.
+
+        on_wait: told again and again who holds it, about once a second.
+        """
+        with ExitStack() as stack:
+            with driver_errors("take its lock"):
+                connection = connect_apart(self._engine, stack)
+                refuse_pooler(self._engine, connection)
+                _settle_in(connection)
+                self._server_pid = self._wait(connection, timeout_s, on_wait)
+            stack.callback(self._release, connection)
+            with driver_errors("end what a run left at work"):
+                self._shut_out(connection, timeout_s, on_wait)
+            yield
+
+    def require(self, connection: Connection) -> None:
+        """Raise LockLost if the lock that `held` took was taken from us.
+
+        connection: another one than the lock's, which stays idle.
+        """
+        if self._server_pid is None:
+            return  # a run without locks, as tests have it
+        parameters = {**self._parameters, "pid": self._server_pid}
+        if not connection.execute(_HELD_BY, parameters).scalar_one():
+            raise LockLost(
+                "The lock on PostgreSQL was lost: the session that held it has ended",
+                hint="Nothing was written after that. Run the same command again.",
+            )
+
+    def holder(self) -> Holder | None:
+        """Return who holds the lock; None: nobody."""
+        with driver_errors("read its lock"), self._engine.connect() as connection:
+            return self._holder(connection)
+
+    def free(self, holder: Holder) -> bool:
+        """End the session of a holder; False if it has the lock no more.
+
+        Raises DatabaseUnavailable, with what to do, if the server does not let us.
+        """
+        with driver_errors("free its lock"), self._engine.connect() as plain:
+            connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+            parameters = {**self._parameters, "pid": holder.server_pid}
+            try:
+                ended = connection.execute(_END, parameters).scalar_one_or_none()
+            except sa.exc.DBAPIError as error:
+                raise _not_allowed(holder, error) from error
+            give_up = time.monotonic() + _ENDS_IN_S
+            while ended and connection.execute(_HELD_BY, parameters).scalar_one():
+                if time.monotonic() >= give_up:
+                    raise DatabaseUnavailable(
+                        f"PostgreSQL did not end the session {holder.server_pid} in "
+                        f"{_ENDS_IN_S:g} s",
+                        hint="Look at what it does in pg_stat_activity.",
+                    )
+                time.sleep(0.05)
+            return bool(ended)
+
+    @around("postgres.lock")
+    def _wait(self, connection: Connection, timeout_s: float, on_wait: OnWait) -> int:
+        """Poll until we have the lock; return the pid of our session."""
+        query = sa.select(
+            sa.func.pg_try_advisory_lock(self._key), sa.func.pg_backend_pid()
+        )
+
+        def take() -> int | None:
+            taken, pid = connection.execute(query).one()
+            return int(pid) if taken else None
+
+        return poll(
+            take,
+            lambda: self._holder(connection),
+            server="PostgreSQL",
+            timeout_s=timeout_s,
+            on_wait=on_wait,
+            keep_going=self._keep_going,
+        )
+
+    @around("postgres.shut_out")
+    def _shut_out(
+        self, connection: Connection, timeout_s: float, on_wait: OnWait
+    ) -> None:
+        """End what a run that is gone left at work, before anything is read."""
+        shut_out(
+            connection,
+            self._key,
+            timeout_s=timeout_s,
+            on_wait=on_wait,
+            keep_going=self._keep_going,
+        )
+
+    @around("postgres.unlock")
+    def _release(self, connection: Connection) -> None:
+        """Let go; where the session is gone, the lock is gone with it."""
+        self._server_pid = None
+        try:
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(self._key)))
+        except sa.exc.DBAPIError:
+            connection.invalidate()
+
+    def _holder(self, connection: Connection) -> Holder | None:
+        row = connection.execute(_HOLDER, self._parameters).mappings().first()
+        if row is None:
+            return None
+        named = read_name(row["application_name"] or "")
+        return Holder(
+            user=named.user or row["usename"],
+            host=named.host or row["client"],
+            pid=named.pid,
+            since=row["since"],
+            age_s=row["age_s"],
+            mark=named.mark,
+            server_pid=row["pid"],
+            key=str(row["pid"]),
+        )
+
+
+def _settle_in(connection: Connection) -> None:
+    """Make a session fit to hold a lock, and say in its name whose it is."""
+    known = sa.text("SELECT name FROM pg_settings WHERE name = ANY(:names)")
+    names = connection.execute(known, {"names": list(_SETTINGS)}).scalars().all()
+    values = {name: _SETTINGS[name] for name in names}
+    values["application_name"] = session_name(Actor.current())
+    for name, value in values.items():
+        connection.execute(sa.select(sa.func.set_config(name, value, False)))
+
+
+def _not_allowed(holder: Holder, error: sa.exc.DBAPIError) -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        f"PostgreSQL does not let us end the session of {holder.who}: "
+        f"{first_line(error)}",
+        hint="Ask for it as the same role, or as one with pg_signal_backend: "
+        f"SELECT pg_terminate_backend({holder.server_pid});",
+    )

@@ -1,0 +1,70 @@
+"""A pooler in transaction mode, such as PgBouncer: a session lock does not hold there.
+
+Each transaction may get another session of the server, and somebody else's next one
+gets ours, lock and all. What only passes bytes on (a port forward, a NAT, a plain TCP
+proxy) is no pooler, and a pooler in session mode does no harm: so it is told by what it
+does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from ...errors import DatabaseUnavailable
+
+_ROUNDS = 4
+
+
+def refuse_pooler(engine: Engine, connection: Connection) -> None:
+    """Raise DatabaseUnavailable if sessions are shared between connections.
+
+    connection: in AUTOCOMMIT, and in no transaction.
+    """
+    if not _is_direct(connection) and _shares_sessions(engine, connection):
+        raise DatabaseUnavailable(
+            "This PostgreSQL URL leads through a connection pooler in transaction "
+            "mode (PgBouncer or its kind), where the lock of a migration does not hold",
+            hint="Name the server itself in DUALMIGRATE_POSTGRES_URI; the app keeps "
+            "its own URL.",
+        )
+
+
+def _is_direct(connection: Connection) -> bool:
+    """Return whether the session that greeted us is the one that answers us.
+
+    The greeting says the pid of the session, for cancelling. A pooler makes up one of
+    its own; what only passes bytes on cannot. False where the driver does not say it.
+    Source: PostgreSQL manual, BackendKeyData.
+    """
+    raw: Any = connection.connection.dbapi_connection
+    greeted = getattr(getattr(raw, "info", None), "backend_pid", None)
+    return greeted is not None and greeted == _session_of(connection)
+
+
+def _shares_sessions(engine: Engine, connection: Connection) -> bool:
+    """Return whether two connections meet in one session, or one moves to another.
+
+    Neither is ever so on a server, or behind a pooler in session mode. An idle pooler
+    gives the session that was used last, so that the two meet; a busy one moves them.
+    """
+    with engine.connect() as plain:
+        other = plain.execution_options(isolation_level="AUTOCOMMIT")
+        ours, theirs = set(), set()
+        for _ in range(_ROUNDS):
+            ours.add(_session_of(connection))
+            theirs.add(_session_of(other))
+        return len(ours) > 1 or len(theirs) > 1 or bool(ours & theirs)
+
+
+def _session_of(connection: Connection) -> int:
+    """Return the pid of the session that answers now.
+
+    Never the same text twice: psycopg would prepare it after five times, and a prepared
+    statement is met again in another session.
+    """
+    query = sa.text(f"SELECT pg_backend_pid() /* {uuid4().hex} */")
+    return int(connection.execute(query).scalar_one())

@@ -1,0 +1,95 @@
+"""The lock of a database of SQLite: a file beside it, locked for the time of a run.
+
+SQLite locks its database for one transaction, and a script is several of them there.
+The lock goes when the process goes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine
+
+from ...backend.holder import Holder, OnWait
+from ...errors import DatabaseUnavailable, LockTimeout
+from ..server.errors import driver_errors
+from ..server.sqlite_file import path_of
+
+_POLL_S = 0.25
+_SUFFIX = ".dualmigrate-lock"
+
+
+class SqliteLock:
+    """The lock of one file; none for a database in memory, which nobody else sees.
+
+    keep_going: called while it is waited for; raises when the run must stop.
+    """
+
+    def __init__(self, engine: Engine, *, keep_going: Callable[[], None]) -> None:
+        self._engine = engine
+        self._keep_going = keep_going
+
+    @contextmanager
+    def held(self, *, timeout_s: float, on_wait: OnWait) -> Iterator[None]:
+        """Hold the lock; raises LockTimeout. on_wait: told again and again."""
+        lock = self._file()
+        if lock is None:
+            yield
+            return
+        give_up = time.monotonic() + timeout_s
+        while not _taken(lock):
+            if time.monotonic() >= give_up:
+                raise LockTimeout.of("SQLite", _SOMEBODY, timeout_s)
+            on_wait(_SOMEBODY)
+            time.sleep(_POLL_S)
+            self._keep_going()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def holder(self) -> Holder | None:
+        """Return that somebody holds it, a file does not say who; None: nobody."""
+        lock = self._file()
+        if lock is None or not os.path.exists(lock.lock_file):
+            return None
+        if not _taken(lock):
+            return _SOMEBODY
+        lock.release()
+        return None
+
+    def free(self, holder: Holder) -> bool:
+        """Raise DatabaseUnavailable: only the end of its process frees it."""
+        raise DatabaseUnavailable(
+            "The lock on a database of SQLite ends with its process, and not before",
+            hint="End the process that migrates.",
+        )
+
+    def require(self, connection: Connection) -> None:
+        """Nothing: nobody can take it from a process."""
+
+    def _file(self) -> FileLock | None:
+        with driver_errors("be reached"), self._engine.connect() as connection:
+            path = path_of(connection)
+        return None if path is None else FileLock(f"{os.path.realpath(path)}{_SUFFIX}")
+
+
+_SOMEBODY = Holder(user="another process", key="sqlite")
+
+
+def _taken(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"The lock on SQLite cannot be taken: {error.strerror}",
+            where=lock.lock_file,
+            hint="The folder of the database must be writable.",
+        ) from error
+    return True

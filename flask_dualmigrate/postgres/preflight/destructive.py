@@ -1,0 +1,157 @@
+"""What an Alembic script takes away for good, read off its source.
+
+Running the script to see it would run its Python twice.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from ...alembic_scripts.narrowing import narrows
+from ...alembic_scripts.source_calls import body_of, text_of
+from ...alembic_scripts.sql_changes import changes_of_sql
+from ...linter import loss_of
+from ...tree.script_file import LoadedScript
+
+
+@dataclass(frozen=True)
+class Destructive:
+    """A call that takes something away.
+
+    text: the call. table, schema, column: what it is about, as far as the source says.
+    drops: whether that is dropped, and not only narrowed.
+    """
+
+    text: str
+    table: str | None = None
+    schema: str | None = None
+    column: str | None = None
+    drops: bool = True
+
+
+def destructive_calls(script: LoadedScript, function: str) -> tuple[Destructive, ...]:
+    """Return the calls in a script's function that drop or narrow what has data.
+
+    Calls are found by their names, raw SQL by how its text begins; what a script
+    computes, or hides in a helper of another module, is not seen.
+    """
+    reader = _Reader(script.module)
+    for statement in body_of(script, function):
+        reader.visit(statement)
+    return tuple(reader.found)
+
+
+class _Reader(ast.NodeVisitor):
+    """Reads calls, and knows which table the batch around them is on."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.found: list[Destructive] = []
+        self._module = module
+        self._batches: dict[str, tuple[str | None, str | None]] = {}
+
+    def visit_With(self, node: ast.With) -> None:
+        before = dict(self._batches)
+        for item in node.items:
+            call, name = item.context_expr, item.optional_vars
+            if _method(call) == "batch_alter_table" and isinstance(name, ast.Name):
+                assert isinstance(call, ast.Call)
+                place = (_given(call, 0, "table_name"), _given(call, 1, "schema"))
+                self._batches[name.id] = place
+        self.generic_visit(node)
+        self._batches = before
+
+    def visit_Call(self, call: ast.Call) -> None:
+        match _method(call):
+            case "drop_table":
+                self._take(call, _given(call, 0, "table_name"), _schema(call))
+            case "drop_column":
+                self._take(call, *self._column(call))
+            case "alter_column" if self._narrows(call):
+                self._take(call, *self._column(call), drops=False)
+            case "execute":
+                self._read_sql(call)
+        self.generic_visit(call)
+
+    def _take(
+        self,
+        call: ast.Call,
+        table: str | None,
+        schema: str | None,
+        column: str | None = None,
+        *,
+        drops: bool = True,
+    ) -> None:
+        text = ast.unparse(call)
+        self.found.append(Destructive(text, table, schema, column, drops))
+
+    def _column(self, call: ast.Call) -> tuple[str | None, str | None, str | None]:
+        """Return the table, the schema and the column of a call."""
+        assert isinstance(call.func, ast.Attribute)
+        batch = self._batches.get(getattr(call.func.value, "id", ""))
+        if batch is not None:
+            return *batch, _given(call, 0, "column_name")
+        column = _given(call, 1, "column_name")
+        return _given(call, 0, "table_name"), _schema(call), column
+
+    def _narrows(self, call: ast.Call) -> bool:
+        types = {keyword.arg: keyword.value for keyword in call.keywords}
+        if not {"type_", "existing_type"} <= types.keys():
+            return False
+        old, new = (self._value(types[name]) for name in ("existing_type", "type_"))
+        return narrows(old, new)
+
+    def _value(self, node: ast.expr) -> Any:
+        """Return the type that an expression of the script makes; None if it fails."""
+        code = compile(ast.Expression(node), "<type>", "eval")
+        try:
+            return eval(code, dict(vars(self._module)))
+        # A name of the function's own: then the type is not known.
+        except Exception:
+            return None
+
+    def _read_sql(self, call: ast.Call) -> None:
+        """Take each of its statements that lint calls destructive."""
+        text = ast.unparse(call)
+        for change in (c for sql in _texts(call) for c in changes_of_sql(sql)):
+            if loss_of(change) is None:
+                continue
+            schema, _, table = (change.table or "").rpartition(".")
+            self.found.append(
+                Destructive(
+                    text,
+                    table or None,
+                    schema or None,
+                    change.column,
+                    drops=change.verb in ("drop_table", "drop_column"),
+                )
+            )
+
+
+def _method(node: ast.expr) -> str | None:
+    """Return the name of a method that is called."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.attr
+    return None
+
+
+def _given(call: ast.Call, position: int, name: str) -> str | None:
+    """Return an argument that stands in the source as a text."""
+    if position < len(call.args):
+        return text_of(call.args[position])
+    named = [keyword.value for keyword in call.keywords if keyword.arg == name]
+    return text_of(named[0]) if named else None
+
+
+def _schema(call: ast.Call) -> str | None:
+    return _given(call, len(call.args), "schema")
+
+
+def _texts(call: ast.Call) -> Iterator[str]:
+    for argument in call.args:
+        for node in ast.walk(argument):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value

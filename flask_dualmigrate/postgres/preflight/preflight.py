@@ -1,0 +1,195 @@
+"""What makes a database unfit for a plan, found before anything is changed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import Engine
+
+from ...alembic_scripts.source_calls import body_of, calls_of, text_of
+from ...errors import IntegrityError, Irreversible, TreeError
+from ...revisions import Direction
+from ...tree.script_file import LoadedScript
+from ..lock.at_work import IS_AT_WORK, work_parameters
+from ..server.errors import driver_errors
+from .destructive import destructive_calls
+
+
+def refuse_irreversible(script: LoadedScript, direction: Direction) -> None:
+    """Raise Irreversible for a script without that function, or one that refuses it.
+
+    One that begins with `raise NotImplementedError` says that it cannot be done; what
+    else it raises is a failure of the run.
+    """
+    if not callable(getattr(script.module, direction, None)):
+        said = "has no"
+    elif direction is Direction.DOWNGRADE and _refuses(script):
+        said = "refuses its"
+    else:
+        return
+    raise Irreversible(
+        f"Revision {script.revision} {said} {direction}() function, so it cannot be "
+        "taken back",
+        where=script.path,
+        hint="Write one, or choose a target above it.",
+    )
+
+
+def _refuses(script: LoadedScript) -> bool:
+    body = body_of(script, Direction.DOWNGRADE)
+    if body and isinstance(body[0], ast.Expr) and text_of(body[0].value) is not None:
+        body = body[1:]  # its docstring
+    if not body or not isinstance(body[0], ast.Raise) or body[0].exc is None:
+        return False
+    raised = ast.unparse(body[0].exc)
+    return "NotImplementedError" in raised or "rreversible" in raised.partition("(")[0]
+
+
+def refuse_concurrently(script: LoadedScript, function: str) -> None:
+    """Raise TreeError for CONCURRENTLY in the script's transaction."""
+    for call in _concurrent(body_of(script, function)):
+        raise TreeError(
+            f"Revision {script.revision} builds or drops an index CONCURRENTLY, which "
+            "PostgreSQL does not do in a transaction",
+            where=f"{script.path}:{call.lineno}",
+            hint="Put it into: with op.get_context().autocommit_block():",
+        )
+
+
+def _concurrent(body: Sequence[ast.AST]) -> Iterator[ast.Call]:
+    """Yield the calls that say CONCURRENTLY, outside of an autocommit block."""
+    for node in body:
+        if isinstance(node, ast.With) and any(
+            "autocommit_block" in ast.unparse(item.context_expr) for item in node.items
+        ):
+            continue
+        if isinstance(node, ast.Call) and _is_concurrent(node):
+            yield node
+        yield from _concurrent(list(ast.iter_child_nodes(node)))
+
+
+def _is_concurrent(call: ast.Call) -> bool:
+    name = ast.unparse(call.func)
+    if name == "op.execute":
+        found = (text_of(node) for argument in call.args for node in ast.walk(argument))
+        return any(text and _CONCURRENTLY.match(text) for text in found)
+    return name in ("op.create_index", "op.drop_index") and _is_true(
+        call, "postgresql_concurrently"
+    )
+
+
+def _is_true(call: ast.Call, option: str) -> bool:
+    return any(
+        keyword.arg == option
+        and isinstance(keyword.value, ast.Constant)
+        and keyword.value.value is True
+        for keyword in call.keywords
+    )
+
+
+_CONCURRENTLY = re.compile(
+    r"(?i)\s*(CREATE\s+(UNIQUE\s+)?INDEX|DROP\s+INDEX|REINDEX\s+\w+)\s+CONCURRENTLY\b"
+)
+
+
+def refuse_invalid_indexes(
+    engine: Engine, key: int, scripts: Sequence[tuple[LoadedScript, Direction]]
+) -> None:
+    """Raise IntegrityError for an index that IF NOT EXISTS would take for done.
+
+    A CREATE INDEX CONCURRENTLY that fails leaves its index there, marked INVALID. One
+    that another run builds is INVALID until then: that run is waited for.
+    key: of the lock of migrations.
+    """
+    wanted = {
+        name: script
+        for script, function in scripts
+        for call in calls_of(script, function)
+        if (name := _made_if_missing(call)) is not None
+    }
+    if not wanted:
+        return
+    with driver_errors("list its indexes"), engine.connect() as connection:
+        parameters = {"names": list(wanted), **work_parameters(key)}
+        found = connection.execute(_INVALID, parameters).first()
+    if found is not None:
+        raise IntegrityError(
+            f"PostgreSQL has an INVALID index {found.name} on {found.place}, left by "
+            f"a build that failed, and revision {wanted[found.name].revision} would "
+            "take it for done",
+            where=wanted[found.name].path,
+            hint="Build it anew with: flask db-migrate index rebuild "
+            f"{found.place} {found.name} --backend postgres",
+        )
+
+
+_INVALID = sa.text(
+    "SELECT c.relname AS name, t.relname AS place FROM pg_index i "
+    "JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid "
+    "WHERE NOT i.indisvalid AND c.relname = ANY(:names) AND c.relkind = 'i' "
+    "AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p "
+    "WHERE p.index_relid = i.indexrelid AND " + IS_AT_WORK.format(pid="p.pid") + ")"
+)
+
+
+def _made_if_missing(call: ast.Call) -> str | None:
+    """Return the name of an index that a call makes unless it is there."""
+    if ast.unparse(call.func) != "op.create_index" or not call.args:
+        return None
+    return text_of(call.args[0]) if _is_true(call, "if_not_exists") else None
+
+
+def refuse_tables_without_history(
+    engine: Engine, scripts: Sequence[LoadedScript]
+) -> None:
+    """Raise IntegrityError if a database without history has what scripts would make.
+
+    scripts: of an upgrade from base, in order. Those after one that drops something
+    are not looked at: it may make room.
+    """
+    wanted = {
+        table: script for script in _until_a_drop(scripts) for table in _made(script)
+    }
+    if not wanted:
+        return
+    with driver_errors("list its tables"), engine.connect() as connection:
+        inspector = sa.inspect(connection)
+        schemas = {schema for schema, _ in wanted}
+        there = {
+            (schema, name)
+            for schema in schemas
+            for name in inspector.get_table_names(schema=schema)
+        }
+    for table, script in wanted.items():
+        if table in there:
+            name = ".".join(filter(None, table))
+            raise IntegrityError(
+                f"The PostgreSQL database has no history, and has the table {name} "
+                f"that revision {script.revision} would make",
+                where=script.path,
+                hint="Start with an empty one; or, if the database is as a revision "
+                "leaves it, say so: flask db-migrate stamp REVISION",
+            )
+
+
+def _until_a_drop(scripts: Sequence[LoadedScript]) -> Iterator[LoadedScript]:
+    for script in scripts:
+        if destructive_calls(script, Direction.UPGRADE):
+            return
+        yield script
+
+
+def _made(script: LoadedScript) -> Iterator[tuple[str | None, str]]:
+    """Yield (schema, name) of each `create_table("name", …)` in a script."""
+    for call in calls_of(script, Direction.UPGRADE):
+        options = {keyword.arg: keyword.value for keyword in call.keywords}
+        assert isinstance(call.func, ast.Attribute)
+        if call.func.attr != "create_table" or "if_not_exists" in options:
+            continue
+        name = text_of(call.args[0]) if call.args else None
+        schema = text_of(options["schema"]) if "schema" in options else None
+        if name and ("schema" not in options or schema):
+            yield schema, name

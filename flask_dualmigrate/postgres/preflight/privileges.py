@@ -1,0 +1,123 @@
+"""What the role of a PostgreSQL URL may do, asked before anything is changed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from ...alembic_scripts.source_calls import calls_of, text_of
+from ...errors import DatabaseUnavailable
+from ...tree.script_file import LoadedScript
+
+_HINT = "Name a role that owns the tables in DATABASE_URL or DUALMIGRATE_POSTGRES_URI."
+_BECOMES_ANOTHER = re.compile(
+    rb"(?i)\bSET\s+(LOCAL\s+|SESSION\s+)?(ROLE|SESSION\s+AUTH)"
+)
+
+_TABLE_ARGUMENT = {
+    **dict.fromkeys(("add_column", "drop_column", "alter_column"), 0),
+    **dict.fromkeys(("drop_table", "rename_table"), 0),
+    **dict.fromkeys(("create_index", "create_unique_constraint"), 1),
+    **dict.fromkeys(("create_check_constraint", "create_foreign_key"), 1),
+    "drop_constraint": 1,
+}
+"""Method of `op` -> which of its arguments is a table that only its owner changes."""
+
+
+def require_writable(connection: Connection) -> None:
+    """Raise DatabaseUnavailable if the session takes no writes."""
+    if connection.execute(sa.text("SHOW transaction_read_only")).scalar_one() == "on":
+        raise DatabaseUnavailable(
+            "This PostgreSQL session is read-only: it takes no writes",
+            where="default_transaction_read_only",
+            hint="Name a server and a role that may write in DATABASE_URL or "
+            "DUALMIGRATE_POSTGRES_URI.",
+        )
+
+
+def require_privileges(
+    connection: Connection,
+    scripts: Sequence[tuple[LoadedScript, str]],
+    *,
+    ours: Sequence[str],
+    schema: str | None,
+) -> None:
+    """Raise DatabaseUnavailable if the role may not do what scripts need.
+
+    scripts: each with the name of its function. ours: the version table and those of
+    the journal, in `schema`. What a script computes is not seen, and one that becomes
+    another role is believed.
+    """
+    _require_journal(connection, ours, schema)
+    for script, function in scripts:
+        if _BECOMES_ANOTHER.search(script.file.source):
+            return
+        for call in calls_of(script, function):
+            _require_call(connection, script, call)
+
+
+def _require_journal(
+    connection: Connection, ours: Sequence[str], schema: str | None
+) -> None:
+    inspector = sa.inspect(connection)
+    for table in ours:
+        if not inspector.has_table(table, schema=schema):
+            _require_create(connection, schema, f"to make {table}")
+            continue
+        name = f'"{schema}"."{table}"' if schema else f'"{table}"'
+        for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+            query = sa.select(sa.func.has_table_privilege(name, right))
+            if not connection.execute(query).scalar_one():
+                raise _denied(connection, right, table)
+
+
+def _require_call(connection: Connection, script: LoadedScript, call: ast.Call) -> None:
+    assert isinstance(call.func, ast.Attribute)
+    method = call.func.attr
+    schemas = [k.value for k in call.keywords if k.arg == "schema"]
+    schema = text_of(schemas[0]) if schemas else None
+    if schemas and schema is None:
+        return
+    if method == "create_table":
+        _require_create(connection, schema, f"for revision {script.revision}")
+        return
+    place = _TABLE_ARGUMENT.get(method)
+    if place is not None and place < len(call.args):
+        table = text_of(call.args[place])
+        if table is not None and not _owns(connection, schema, table):
+            raise _denied(connection, f"{method} for revision {script.revision}", table)
+
+
+def _require_create(connection: Connection, schema: str | None, why: str) -> None:
+    query = sa.text(
+        "SELECT has_schema_privilege(to_regnamespace(quote_ident("
+        "coalesce(:schema, current_schema()))), 'CREATE'), current_schema()"
+    )
+    may, current = connection.execute(query, {"schema": schema}).one()
+    # None: a schema that is not there yet, which a script may make.
+    if may is False:
+        raise _denied(connection, f"CREATE {why}", f"schema {schema or current}")
+
+
+def _owns(connection: Connection, schema: str | None, table: str) -> bool:
+    """Return whether the role may change a table; True where there is none yet."""
+    query = sa.text(
+        "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class "
+        "WHERE oid = to_regclass(coalesce(quote_ident(:schema) || '.', '') "
+        "|| quote_ident(:table))"
+    )
+    found = connection.execute(query, {"schema": schema, "table": table}).scalar()
+    return found is not False
+
+
+def _denied(connection: Connection, right: str, where: str) -> DatabaseUnavailable:
+    user = connection.execute(sa.text("SELECT current_user")).scalar_one()
+    return DatabaseUnavailable(
+        f"The PostgreSQL role {user} has no right to {right}; nothing was changed",
+        where=where,
+        hint=_HINT,
+    )

@@ -1,0 +1,1 @@
+"""Bringing tables back from a backup."""

@@ -1,0 +1,137 @@
+"""What a backup holds of PostgreSQL: the schema, the rows, and of which tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+from ...backups import BackupFolder, Manifest
+from ...backups.layout import POSTGRES_DUMP, POSTGRES_SCHEMA
+from ...errors import BackupError, DatabaseUnavailable, IntegrityError
+from ..backup.programs import KEY, find_program
+from ..backup.schema_text import EMPTY_VIEW, Entry, decode, encoding_of, parse
+from ..server.encodings import codec_of
+from .dump_data import Rows, data_of
+
+Table = tuple[str, str]
+"""Schema and name."""
+
+_EMPTY_VIEW = re.compile(rf"^{re.escape(EMPTY_VIEW)}(.+)$", re.MULTILINE)
+
+
+class Content:
+    """The part of PostgreSQL of one backup. program: returns the path of pg_restore."""
+
+    def __init__(
+        self, folder: BackupFolder, manifest: Manifest, program: Callable[[], str]
+    ) -> None:
+        assert manifest.postgres is not None
+        self._folder = folder
+        self._files = {file.path for file in manifest.files}
+        self._part = manifest.postgres
+        self._program = program
+
+    @cached_property
+    def _bytes(self) -> bytes:
+        if POSTGRES_SCHEMA not in self._files:
+            return b""
+        with self._folder.read(POSTGRES_SCHEMA) as file:
+            return file.read()
+
+    @cached_property
+    def _schema(self) -> str:
+        return decode(self._bytes)
+
+    @cached_property
+    def encoding(self) -> str:
+        """The encoding of its text, as PostgreSQL names it."""
+        return encoding_of(self._bytes)
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """The whole schema, in the order to make it."""
+        return tuple(parse(self._schema))
+
+    @cached_property
+    def empty_views(self) -> frozenset[str]:
+        """The materialized views that held no rows, WITH NO DATA, by quoted names."""
+        return frozenset(_EMPTY_VIEW.findall(self._schema))
+
+    @property
+    def tables(self) -> frozenset[Table] | None:
+        """The tables that the plan touches, or makes; None: all there are."""
+        if self._part.tables is None:
+            return None
+        return frozenset((table.schema, table.name) for table in self._part.tables)
+
+    @cached_property
+    def names(self) -> dict[Table, str]:
+        """The tables that there were, each with its name as a statement says it."""
+        return {
+            entry.key[1:]: entry.defines or ""
+            for entry in self.entries
+            if entry.kind == "TABLE"
+        }
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Rows of each table in the dump, by its quoted name; reads all of it.
+
+        Raises IntegrityError if the dump cannot be read to its end.
+        """
+        with self.data() as parts:
+            return {
+                part.table: sum(chunk.count(b"\n") for chunk in part.chunks)
+                for part in parts
+                if isinstance(part, Rows)
+            }
+
+    @contextmanager
+    def data(self) -> Iterator[Iterator[Rows | bytes]]:
+        """Yield what fills the tables, as data_of does; nothing where there is none."""
+        if POSTGRES_DUMP not in self._files:
+            yield iter(())
+            return
+        with (
+            self._folder.read(POSTGRES_DUMP) as dump,
+            data_of(dump, self._program(), codec_of(self.encoding)) as parts,
+        ):
+            yield parts
+
+    def require_consistent(self) -> None:
+        """Raise IntegrityError if manifest and schema contradict each other."""
+        if POSTGRES_SCHEMA not in self._files:
+            raise IntegrityError(
+                "The backup has no dump of PostgreSQL",
+                hint="Restore it where it was made, or say --backend mongo.",
+            )
+        for table in self._part.tables or ():
+            if table.existed and (table.schema, table.name) not in self.names:
+                raise IntegrityError(
+                    "The manifest of the backup has the table "
+                    f"{table.schema}.{table.name}, and the schema in it does not",
+                    where=POSTGRES_SCHEMA,
+                    hint="Restore another backup.",
+                )
+
+
+def pg_restore_for(manifest: Manifest, pg_dump: str | None) -> str:
+    """Return the path of a pg_restore that is as new as the pg_dump of a backup.
+
+    pg_dump: the one that the app names, which has it beside it; None: it is looked for.
+    Raises DatabaseUnavailable if there is none.
+    """
+    made_by = manifest.versions.get("pg_dump", "0")
+    major = int(made_by.partition(".")[0])
+    try:
+        return find_program("pg_restore", major, pg_dump).path
+    except BackupError as error:
+        raise DatabaseUnavailable(
+            f"There is no pg_restore here that reads what pg_dump {made_by} wrote; "
+            "nothing was changed",
+            where=error.where,
+            hint=f"Install postgresql-client-{major}, or name the pg_dump beside it in "
+            f"{KEY}.",
+        ) from error

@@ -1,0 +1,131 @@
+"""Which objects of a schema a restore makes anew, told from what is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from ...sql.tokens import values
+from ..backup.schema_text import KNOWN, Entry, Key, any_of, unquoted
+
+_OF_TABLE = re.compile(
+    r"(?:CONSTRAINT|TRIGGER|RULE|POLICY) (?P<name>.+) ON (?:DOMAIN )?(?P<table>.+)"
+)
+_ATTACH = re.compile(r"\s*ALTER (?:TABLE ONLY|INDEX) (?P<parent>.+?) ATTACH PARTITION ")
+_INDEXES = ("INDEX", "CONSTRAINT", "INDEX ATTACH")
+
+
+def to_make(
+    entries: Sequence[Entry],
+    tables: Collection[tuple[str, str]] | None,
+    *,
+    before: Collection[Key],
+    after: Collection[Key],
+) -> list[Entry]:
+    """Return the entries to run, in their order.
+
+    tables: schema and name of those that were dropped; None: all there was.
+    before, after: what there was before they were dropped, and is after it.
+    What went with the tables comes back: the foreign keys of others, views. So does
+    what went earlier and hangs on them, or they on it; what else is missing, somebody
+    has dropped on purpose.
+    """
+    missing = [e for e in entries if e.key[0] in KNOWN and e.key not in after]
+    if tables is None:
+        made = missing
+    else:
+        gone = [entry for entry in missing if entry.key in before]
+        gone += [e for e in missing if e.key[0] == "TABLE" and e.key[1:] in tables]
+        made = _with_what_hangs(gone, missing)
+    derived = _derived(entries, made)
+    others = [e for e in entries if tables is None and not _is_told(e)]
+    wanted = {id(entry) for entry in (*made, *derived, *others)}
+    return [entry for entry in entries if id(entry) in wanted]
+
+
+def _is_told(entry: Entry) -> bool:
+    return entry.key[0] in KNOWN or entry.is_derived
+
+
+def _with_what_hangs(gone: Sequence[Entry], missing: Sequence[Entry]) -> list[Entry]:
+    """Add the missing entries that mention one of these, or are mentioned by one."""
+    found = {id(entry): entry for entry in gone}
+    while True:
+        names = any_of([entry.defines for entry in found.values() if entry.defines])
+        more = [
+            entry
+            for entry in missing
+            if id(entry) not in found
+            and (entry.mentions(names) or _is_mentioned(entry, found.values()))
+        ]
+        if not more:
+            return list(found.values())
+        found.update((id(entry), entry) for entry in more)
+
+
+def _is_mentioned(entry: Entry, by: Collection[Entry]) -> bool:
+    if entry.defines is None:
+        return False
+    name = any_of([entry.defines])
+    return any(other.mentions(name) for other in by)
+
+
+def _derived(entries: Sequence[Entry], made: Sequence[Entry]) -> list[Entry]:
+    """Return the comments, grants and the like of what is made."""
+    names = any_of([entry.defines for entry in made if entry.defines])
+    tags = {(entry.schema, entry.tag) for entry in made}
+    whole = {(e.schema, e.tag) for e in made if e.key[0] in ("TABLE", "TYPE")}
+    found = []
+    for entry in entries:
+        if not entry.is_derived:
+            continue
+        place = _OF_TABLE.fullmatch(entry.tag)
+        of_schema = entry.tag.partition(" ")[2] if entry.schema == "-" else ""
+        if place:
+            # A CHECK stands within its table's own entry: it has none.
+            table, name = unquoted(place["table"]), unquoted(place["name"])
+            belongs = (entry.schema, f"{table} {name}") in tags or (
+                (entry.schema, table) in whole
+            )
+        else:
+            belongs = entry.mentions(names) or ("-", of_schema) in tags
+        if belongs:
+            found.append(entry)
+    return found
+
+
+def split(
+    entries: Sequence[Entry], chosen: Sequence[Entry]
+) -> tuple[list[Entry], list[Entry]]:
+    """Return what is made before the rows come in, and what after it.
+
+    entries: all of the schema, whose order tells where the rows belong.
+    """
+    wanted = {id(entry) for entry in chosen}
+    border = next(
+        (n for n, entry in enumerate(entries) if entry.is_after_data), len(entries)
+    )
+    made = {entry.defines for entry in chosen}
+    late = {id(entry) for entry in chosen if _joins_another(entry, made)}
+    before = [e for e in entries[:border] if id(e) in wanted and id(e) not in late]
+    after = [e for e in entries[border:] if id(e) in wanted and id(e) not in late]
+    # Where its table has been there all the time, a partition has to bring its indexes
+    # along, whole, or it would be given others.
+    place = 1 + max((n for n, e in enumerate(after) if e.kind in _INDEXES), default=-1)
+    joining = [entry for entry in entries if id(entry) in late]
+    return before, [*after[:place], *joining, *after[place:]]
+
+
+def _joins_another(entry: Entry, made: Collection[str | None]) -> bool:
+    """Return whether it makes something a part of what has been there all the time."""
+    found = _ATTACH.match(entry.sql)
+    return found is not None and found["parent"] not in made
+
+
+def labels_of(entry: Entry) -> tuple[str, ...] | None:
+    """Return the labels of an enum type; None if it is another kind of type."""
+    _, found, labels = entry.sql.partition(" AS ENUM (")
+    if not found or entry.kind != "TYPE":
+        return None
+    text = labels.partition(");")[0]
+    return tuple(values(text))

@@ -1,0 +1,1 @@
+"""One attempt at a script: its session, its limits, its failures."""

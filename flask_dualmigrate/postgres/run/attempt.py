@@ -1,0 +1,234 @@
+"""lock_timeout and statement_timeout: set for a script, tried again, told.
+
+DDL that waits for a table's lock holds up all that come after it. So it gives up soon,
+and the whole transaction is tried again, later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+import sqlalchemy as sa
+import tenacity
+from alembic.script.base import Script
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ...errors import DualMigrateError, LockTimeout, ScriptError
+from ...revisions import BackendName
+from ...runtime.events import tell
+from ...runtime.stopping import Stop
+from ...runtime.time_limits import Limits, how_to_raise
+from ..lock.at_work import end_own, leave, require_free, work_key
+from ..server.blockers import BlockerWatch
+from ..server.script_session import Standing
+
+log = logging.getLogger(__name__)
+
+_LOCK_NOT_AVAILABLE = "55P03"
+_QUERY_CANCELED = "57014"
+_SESSION_LIMITS = {
+    "25P03": "idle_in_transaction_session_timeout",
+    "25P04": "transaction_timeout",
+}
+"""Code -> the limit of a role, or of the server, that a session was ended for."""
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+
+
+def limit_statements(limits: Limits) -> Iterator[str]:
+    """Yield what bounds the statements of one transaction."""
+    yield f"SET LOCAL lock_timeout = {_ms(limits.lock_timeout_s)}"
+    if limits.statement_timeout_s is not None:
+        yield f"SET LOCAL statement_timeout = {_ms(limits.statement_timeout_s)}"
+
+
+def _ms(seconds: float) -> int:
+    """Return milliseconds: a short limit is one too, and 0 is none."""
+    return max(1, round(seconds * 1000)) if seconds else 0
+
+
+class OneAttempt:
+    """A script that is run once: without limits, and never tried again."""
+
+    blockers: tuple[str, ...] = ()
+
+    def begin(self, connection: Connection) -> None:
+        """Called in the transaction, just before the script."""
+
+    def end_script(self, connection: Connection) -> None:
+        """Called just after it, before our own statements."""
+
+    def leave(self, connection: Connection) -> None:
+        """Called when the session is done, whatever became of the script."""
+
+    def end(self) -> None:
+        """Called where the connection was lost, before the database is asked."""
+
+    def repeat(self, run: Callable[[], None]) -> None:
+        run()
+
+
+class Attempt(OneAttempt):
+    """The transaction of one script, tried again while a table's lock is not had.
+
+    key: of the lock of migrations; the session of the script holds another one, by
+    which the next run finds it.
+    """
+
+    def __init__(self, engine: Engine, limits: Limits, stop: Stop, *, key: int) -> None:
+        self._engine = engine
+        self._key = key
+        self._server_pid: int | None = None
+        self._limits = limits
+        self._stop = stop
+        self._transaction_id: int | None = None
+        self._standing: Standing | None = None
+        self._watch: BlockerWatch | None = None
+
+    def begin(self, connection: Connection) -> None:
+        """Set the limits, at the begin of the transaction; watch whom it waits for.
+
+        Raises LockLost if another run is at work.
+        """
+        for statement in limit_statements(self._limits):
+            connection.exec_driver_sql(statement)
+        query = sa.select(
+            sa.func.txid_current(),
+            sa.func.pg_backend_pid(),
+            sa.func.pg_try_advisory_lock(work_key(self._key)),
+            *Standing.columns(),
+        )
+        found = connection.execute(query).one()
+        self._transaction_id, server_pid, taken, *values = found
+        self._standing = Standing(tuple(values))
+        require_free(taken)
+        self._server_pid = server_pid
+        if self._limits.lock_timeout_s:
+            timeout_s = self._limits.lock_timeout_s
+            self._watch = BlockerWatch(self._engine, server_pid, timeout_s)
+
+    def end_script(self, connection: Connection) -> None:
+        """Check what a script has deferred, and undo what it set for our statements."""
+        if self._standing is not None:
+            self._standing.take_again(connection)
+
+    def leave(self, connection: Connection) -> None:
+        """Say that the session is at work no more, whatever became of the script."""
+        leave(connection, self._key)
+
+    def end(self) -> None:
+        """See that a session whose connection was lost is at nothing any more.
+
+        Until then its COMMIT may come. Raises DatabaseUnavailable.
+        """
+        if self._server_pid is not None:
+            end_own(self._engine, self._key, self._server_pid)
+
+    def repeat(self, run: Callable[[], None]) -> None:
+        """Run the script; again, with longer and longer pauses, without its lock."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(self._may_be_repeated),
+            stop=tenacity.stop_after_attempt(1 + self._limits.lock_retries),
+            wait=tenacity.wait_exponential_jitter(_FIRST_PAUSE_S, _LONGEST_PAUSE_S),
+            sleep=self._stop.pause,
+            before_sleep=self._tell,
+            reraise=True,
+        )
+        retrying(lambda: self._once(run))
+
+    def _once(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        finally:
+            if self._watch is not None:
+                self.blockers = self._watch.end()
+                self._watch = None
+
+    def _may_be_repeated(self, error: BaseException) -> bool:
+        """True if a lock was not had, and all that the script did was rolled back.
+
+        A script that commits, in an autocommit block say, would do that part twice.
+        """
+        if _sqlstate(error) != _LOCK_NOT_AVAILABLE or self._transaction_id is None:
+            return False
+        asked = sa.select(sa.func.txid_status(self._transaction_id))
+        try:
+            with self._engine.connect() as connection:
+                return bool(connection.execute(asked).scalar_one() == "aborted")
+        except SQLAlchemyError:
+            return False  # the first error is the one to tell
+
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        assert state.next_action is not None
+        pause_s, attempt = round(state.next_action.sleep, 1), state.attempt_number
+        tell(
+            log,
+            "retry",
+            f"A table's lock was not had in {self._limits.lock_timeout_s:g} s"
+            f"{held_by(self.blockers)}; the transaction rolled back, and is tried "
+            f"again in {pause_s:g} s ({attempt} of {self._limits.lock_retries})",
+            level=logging.WARNING,
+            backend=BackendName.POSTGRES,
+            attempt=attempt,
+            pause_s=pause_s,
+        )
+
+
+def limit_error(
+    error: BaseException, limits: Limits, script: Script, blockers: Sequence[str]
+) -> DualMigrateError | None:
+    """Return the error for a limit that was met; None for another error.
+
+    blockers: whose lock it waited for; empty if that was not seen.
+    """
+    if _sqlstate(error) == _LOCK_NOT_AVAILABLE:
+        return LockTimeout(
+            f"The PostgreSQL script of revision {script.revision} did not get the lock "
+            f"of a table within lock_timeout, {limits.lock_timeout_s:g} s"
+            f"{held_by(blockers)}; its transaction rolled back",
+            holder="; ".join(blockers) or None,
+            where=script.path,
+            hint=f"{_END_IT if blockers else _SEE} "
+            + how_to_raise("lock_timeout_s", "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S")
+            + f" It is tried again up to {limits.lock_retries} times (--lock-retries).",
+        )
+    setting = _SESSION_LIMITS.get(_sqlstate(error) or "")
+    if setting is not None:
+        return ScriptError(
+            f"The PostgreSQL script of revision {script.revision} took longer than the "
+            f"server's {setting} allows: it ended the session",
+            where=script.path,
+            hint="Raise it for the role of the migrations (ALTER ROLE … SET), or in "
+            f'the script: op.execute("SET LOCAL {setting} = 0").',
+        )
+    # The same state as by pg_cancel_backend(), whose message tells of a user.
+    if _sqlstate(error) == _QUERY_CANCELED and "user request" not in str(error):
+        seconds = limits.statement_timeout_s
+        own = f", {seconds:g} s" if seconds else " of the server"
+        return ScriptError(
+            f"A statement in the PostgreSQL script of revision {script.revision} took "
+            f"longer than statement_timeout{own}",
+            where=script.path,
+            hint=how_to_raise(
+                "statement_timeout_s", "DUALMIGRATE_POSTGRES_STATEMENT_TIMEOUT_S"
+            ),
+        )
+    return None
+
+
+_END_IT = "End that transaction, or run it when the app is quiet."
+_SEE = "Somebody holds it: see pg_locks."
+
+
+def held_by(blockers: Sequence[str]) -> str:
+    """Return who holds the lock that was waited for, as a part of a sentence."""
+    return f": held by {'; '.join(blockers)}" if blockers else ""
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """Return PostgreSQL's code of an error, by psycopg's name or by psycopg2's."""
+    origin = error.orig if isinstance(error, DBAPIError) else None
+    code = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
+    return None if code is None else str(code)

@@ -1,0 +1,1 @@
+"""The Alembic scripts of the tree: run, recorded, printed for psql."""

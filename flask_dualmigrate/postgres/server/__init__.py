@@ -1,0 +1,1 @@
+"""What the server, the driver and Alembic are like: errors, connections."""

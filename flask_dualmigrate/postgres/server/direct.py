@@ -1,0 +1,36 @@
+"""An engine of our own, past a pooling proxy: DUALMIGRATE_POSTGRES_URI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Engine
+from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
+
+from ...errors import UsageError
+
+KEY = "DUALMIGRATE_POSTGRES_URI"
+
+
+def direct_engine(url: Any) -> Engine:
+    """Return an engine that keeps no connection.
+
+    Raises UsageError in words of our own for a URL that is none: what SQLAlchemy says
+    of one may hold a part of its password.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except (SQLAlchemyError, ValueError, TypeError):
+        raise UsageError(
+            f"{KEY} is no URL of a database",
+            hint="It looks like postgresql+psycopg://USER:PASSWORD@HOST:5432/NAME; "
+            "in a password, signs such as @ and % are written as %40 and %25.",
+        ) from None
+    try:
+        return sa.create_engine(parsed, poolclass=sa.pool.NullPool)
+    except (NoSuchModuleError, ImportError) as error:
+        raise UsageError(
+            f"{KEY} names a driver that is not there: {parsed.drivername}",
+            hint="Install it, or say postgresql+psycopg.",
+        ) from error

@@ -1,0 +1,78 @@
+"""The session of one script: a connection that never goes back to the app's pool.
+
+What a script sets for its session (search_path, session_replication_role, a role, any
+other setting), its temporary tables, LISTENs and advisory locks end with it. The next
+revision begins with what the app's engine gives a new connection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from ...sql.tokens import literal
+from .raw import execute
+
+_NAMES = ("session_authorization", "role", "search_path")
+"""What decides whose tables our own statements mean; a session goes before a role."""
+
+_MANY_AT_ONCE = ("psycopg", "psycopg2")
+_CHECK = "SET CONSTRAINTS ALL IMMEDIATE"
+
+
+@contextmanager
+def own_connection(engine: Engine, *, closed: bool) -> Iterator[Connection]:
+    """Yield a connection that is closed in the end, unless `closed` says otherwise.
+
+    It comes by way of the app's engine, with its events and credentials.
+    """
+    with engine.connect() as connection:
+        try:
+            yield connection
+        finally:
+            # At the end: a detached connection takes no isolation level.
+            usable = not (connection.closed or connection.invalidated)
+            if usable and closed:
+                connection.detach()
+
+
+def connect_apart(engine: Engine, stack: ExitStack) -> Connection:
+    """Return a connection that the app's pool knows nothing of, in autocommit.
+
+    It comes by way of the app's engine, with its events and credentials, and is really
+    closed with the stack: the pool gets back neither a lock nor the settings.
+    """
+    plain = stack.enter_context(engine.connect())
+    # In this order: a detached connection takes no options.
+    connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+    connection.detach()
+    return connection
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """Who a session is, and where it looks for tables, before a script changes that."""
+
+    values: tuple[str, ...]
+
+    @staticmethod
+    def columns() -> list[sa.ColumnElement[str]]:
+        """Return what to ask for, to make one of the answer."""
+        return [sa.func.current_setting(name) for name in _NAMES]
+
+    def take_again(self, connection: Connection) -> None:
+        """Check what a script has deferred; then be who and where it was before."""
+        set_config = ", ".join(
+            f"pg_catalog.set_config('{name}', {literal(value)}, true)"
+            for name, value in zip(_NAMES, self.values, strict=True)
+        )
+        both = (_CHECK, f"SELECT {set_config}")
+        if connection.dialect.driver in _MANY_AT_ONCE:
+            execute(connection, "; ".join(both))
+            return
+        for statement in both:
+            connection.execute(sa.text(statement.replace(":", "\\:")))

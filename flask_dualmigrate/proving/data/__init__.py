@@ -1,0 +1,1 @@
+"""Rows and documents to prove a revision on."""

@@ -1,0 +1,125 @@
+"""The rows and documents that revisions are proved on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from ...environment import Environment
+from ...revisions import BackendName
+from ..snapshots.mongo import is_apps, mongo_snapshot
+from ..snapshots.postgres import postgres_snapshot
+from ..snapshots.snapshot import Snapshot
+from .mongo import MongoSeeds
+from .postgres import PostgresSeeds
+from .samples import copy_documents, copy_rows
+
+
+class Scratches:
+    """The two scratch databases: what they hold, and what is put into them.
+
+    env: works on them. with_data: of edge values, before each revision.
+    real: where so many rows and documents are copied from, once; 0: none.
+    """
+
+    def __init__(
+        self, env: Environment, *, with_data: bool, real: Environment, sample: int = 0
+    ) -> None:
+        self.env = env
+        self.with_data = with_data
+        self._real = real
+        self._sample = sample
+        self._left = 0
+
+    def look(self) -> dict[BackendName, Snapshot]:
+        """Read all that both sides hold."""
+        found = {}
+        if BackendName.MONGO in self.env.backends:
+            found[BackendName.MONGO] = mongo_snapshot(self._mongo_db)
+        if BackendName.POSTGRES in self.env.backends:
+            found[BackendName.POSTGRES] = postgres_snapshot(
+                self.env.engine, version_table=self._version_table
+            )
+        return found
+
+    def copy(self) -> None:
+        """Bring in the samples, if there are to be any, in the place of what is there.
+
+        The scratch databases stand where the real ones do.
+        """
+        if not self._sample:
+            return
+        self.clear()
+        if BackendName.POSTGRES in self.env.backends:
+            self._left = copy_rows(
+                self._real.engine,
+                self.env.engine,
+                limit=self._sample,
+                version_table=self._version_table,
+            )
+        if BackendName.MONGO in self.env.backends:
+            real = self._real.mongo_side("It is sampled").db
+            copy_documents(real, self._mongo_db, limit=self._sample)
+
+    def sow(self, *, at_the_edges: bool = True) -> None:
+        """Bring data into what is new or has changed, if there is to be any."""
+        if not self.with_data:
+            return
+        if BackendName.POSTGRES in self.env.backends:
+            self._rows.sow(at_the_edges=at_the_edges)
+        if BackendName.MONGO in self.env.backends:
+            applied = self.env.states()[BackendName.MONGO].applied
+            self._documents.sow(self.env.shapes(applied), at_the_edges=at_the_edges)
+
+    def clear(self) -> None:
+        """Empty all tables and collections of the app."""
+        snapshots = self.look()
+        if BackendName.POSTGRES in snapshots:
+            self._rows.clear()
+        for name in snapshots.get(BackendName.MONGO, Snapshot({}, {})).records:
+            if is_apps(name):
+                self._mongo_db[name].delete_many({})
+        self.forget()
+
+    def forget(self) -> None:
+        """Have all of it be given data again, where there is to be any."""
+        if BackendName.POSTGRES in self.env.backends:
+            self._rows.forget()
+        if BackendName.MONGO in self.env.backends:
+            self._documents.forget()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the data."""
+        left = f"{self._left:,} sampled rows were refused by the scratch database"
+        return (*([left] if self._left else ()), *self._without_data())
+
+    def _without_data(self) -> Iterator[str]:
+        seeds = {
+            BackendName.POSTGRES: self.__dict__.get("_rows"),
+            BackendName.MONGO: self.__dict__.get("_documents"),
+        }
+        yield from (
+            f"{name.label} {table} was left without data: {why}"
+            for name, each in seeds.items()
+            if each is not None
+            for table, why in each.notes.items()
+        )
+
+    @cached_property
+    def _rows(self) -> PostgresSeeds:
+        return PostgresSeeds(self.env.engine, version_table=self._version_table)
+
+    @cached_property
+    def _documents(self) -> MongoSeeds:
+        return MongoSeeds(self._mongo_db)
+
+    @property
+    def _mongo_db(self) -> Any:
+        return self.env.mongo_side("It is proved").db
+
+    @property
+    def _version_table(self) -> str:
+        options = self.env.alembic_options
+        return str(options.get("version_table", "alembic_version"))

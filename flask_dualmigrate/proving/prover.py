@@ -1,0 +1,186 @@
+"""`flask db-migrate test`: which revisions are proved, on what, and the result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import pymongo
+
+from ..environment import Environment
+from ..errors import DatabaseUnavailable, ScriptError, UsageError
+from ..run.plan import require_known
+from .data.data import Scratches
+from .proofs import ProofResult
+from .scratch.scratch import ANSWER_S, bench
+from .walk import Walk
+
+
+@dataclasses.dataclass(frozen=True)
+class Ways:
+    """How to prove.
+
+    data: rows and documents of edge values. sample: of the real ones, so many of each
+    table and collection; 0: none. embedded: on servers of our own. keep: leave the
+    scratch databases. strict: a revision without a way down counts as different.
+    """
+
+    data: bool = False
+    sample: int = 0
+    embedded: bool = False
+    keep: bool = False
+    strict: bool = False
+
+
+def prove(
+    env: Environment,
+    revisions: Sequence[str] = (),
+    *,
+    all_: bool = False,
+    since: str | None = None,
+    ways: Ways = Ways(),
+) -> ProofResult:
+    """Prove revisions on scratch databases; the real ones are read at the most.
+
+    revisions: ids, prefixes, labels; all_: each of the tree; since: those above one.
+    None of it: what is pending, or the heads if nothing is.
+    Raises UsageError for two of them at once, and what making databases raises.
+    """
+    if bool(revisions) + all_ + (since is not None) > 1:
+        raise UsageError(
+            "Name revisions, or say one of --all and --since",
+            hint="With none of them it is what is pending.",
+        )
+    if ways.data and ways.sample:
+        raise UsageError(
+            "Say one of --data and --sample",
+            hint="To have both, run it twice.",
+        )
+    env.directory.require_pairs()
+    wanted, notes = _wanted(env, revisions, all_, since)
+    below = _applied(env, wanted) if ways.sample else frozenset()
+    result = ProofResult(
+        (),
+        (),
+        data="seeded" if ways.data else "sampled" if ways.sample else "none",
+        problems=several_heads(env),
+        notes=notes,
+        strict=ways.strict,
+    )
+    again = True
+    while again:
+        done = {proof.revision for proof in result.proofs}
+        result, again = _walk(env, wanted - done, ways, below, result)
+    return result
+
+
+def _walk(
+    env: Environment,
+    wanted: frozenset[str],
+    ways: Ways,
+    below: frozenset[str],
+    before: ProofResult,
+) -> tuple[ProofResult, bool]:
+    """Add what one walk on new databases shows; and say whether another is needed."""
+    with bench(env, embedded=ways.embedded, keep=ways.keep) as made:
+        scratches = Scratches(
+            made.env, with_data=ways.data, real=env, sample=ways.sample
+        )
+        walk = Walk(made.env, wanted, scratches, below=below)
+        with made.env.locked():
+            walk.run()
+        models, why_not = walk.models()
+        result = dataclasses.replace(
+            before,
+            proofs=(*before.proofs, *walk.proofs),
+            scratch=made.scratch,
+            models=models,
+            why_not=why_not,
+            notes=(*before.notes, *scratches.notes),
+            kept=(*before.kept, *made.kept),
+        )
+        return result, walk.again
+
+
+def _wanted(
+    env: Environment, revisions: Sequence[str], all_: bool, since: str | None
+) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the ids of what is to be proved, and what a person should know of it."""
+    directory = env.directory
+    everything, heads = frozenset(directory.revisions), frozenset(directory.heads)
+    if all_:
+        return everything, ()
+    if since is not None:
+        below = directory.ancestors([rev.id for rev in directory.resolve(since)])
+        return everything - below, ()
+    if revisions:
+        return frozenset(rev.id for rev in directory.resolve(*revisions)), ()
+    try:
+        with pymongo.timeout(ANSWER_S):
+            env.check_servers()
+            states = env.states()
+    except DatabaseUnavailable:
+        said = "The heads were proved: the real databases do not say what is pending."
+        return heads, (said,)
+    applied = [state.applied for state in states.values()]
+    return everything - frozenset.intersection(*applied) or heads, ()
+
+
+def _applied(env: Environment, wanted: frozenset[str]) -> frozenset[str]:
+    """Return what the real databases have, which is what their data is like.
+
+    Raises UsageError where a revision cannot be proved on such data.
+    """
+    env.check_servers()
+    states = env.states()
+    require_known(env.directory, states)
+    applied = {state.applied for state in states.values()}
+    if len(applied) > 1:
+        raise UsageError(
+            "The two databases are not level, so their data is of two revisions",
+            hint="See `flask db-migrate status`, or prove with --data.",
+        )
+    below = frozenset.intersection(*applied) & env.directory.revisions.keys()
+    again = sorted(wanted & below)
+    if again:
+        raise UsageError(
+            f"{again[0]} is applied already, so the real data is not what it finds",
+            hint="Prove it with --data, or name revisions that are pending.",
+        )
+    return below
+
+
+def several_heads(env: Environment) -> tuple[str, ...]:
+    """Say that there are several heads, unless each is a branch that has a name."""
+    heads = env.directory.heads
+    nodes = [env.directory.graph.get_revision(head) for head in heads]
+    if len(heads) < 2 or all(node is not None and node.branch_labels for node in nodes):
+        return ()
+    return (
+        f"The tree has {len(heads)} heads: {', '.join(sorted(heads))}. Join them: "
+        "flask db-migrate merge heads",
+    )
+
+
+def tree_problems(env: Environment) -> tuple[str, ...]:
+    """Say what keeps the two trees from being a pair that can be run."""
+    return (*env.directory.pair_problems(), *env.directory.lock_problems())
+
+
+def models_at_head(env: Environment) -> tuple[str, ...]:
+    """Say how the models differ from a scratch database at head.
+
+    Raises ScriptError where that is not reached.
+    """
+    with bench(env, embedded=False, keep=False) as made:
+        walk = Walk(
+            made.env,
+            frozenset(),
+            Scratches(made.env, with_data=False, real=env),
+            below=frozenset(),
+        )
+        with made.env.locked():
+            walk.run()
+        if walk.proofs:
+            raise ScriptError(str(walk.proofs[0].error))
+        return walk.models()[0] or ()

@@ -1,0 +1,1 @@
+"""Scratch databases: made on a server, and dropped again."""

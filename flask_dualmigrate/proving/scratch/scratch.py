@@ -1,0 +1,254 @@
+"""The app wired to scratch databases, and back.
+
+While it is, `db` and `mongo` of the app are the scratch ones: what a script does
+through `db.session` or `mongo.db` stays away from the real ones too. A side, or a bind,
+that is not proved is taken away for that time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import sqlalchemy as sa
+from flask_pymongo import PyMongo
+from flask_sqlalchemy import SQLAlchemy
+from pymongo.errors import PyMongoError
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...embedded import EmbeddedServers
+from ...environment import Environment
+from ...errors import DatabaseUnavailable, EmbeddedServerError, UsageError
+from ...revisions import BackendName
+from .mongo import MongoPlace
+from .names import Mark
+from .postgres import PostgresPlace
+
+
+@dataclasses.dataclass(frozen=True)
+class Scratch:
+    """Where one side is proved.
+
+    server: in words, without a password. why: why it is an embedded one; None: it is
+    the server of the real database.
+    """
+
+    backend: BackendName
+    database: str
+    server: str
+    why: str | None = None
+
+
+log = logging.getLogger(__name__)
+
+FOLDER = "dualmigrate_test"
+"""Below the app's instance folder: what embedded servers keep their data in."""
+
+ANSWER_S = 10
+"""Seconds within which a server has to answer; then an embedded one is taken."""
+
+Place = PostgresPlace | MongoPlace
+
+
+@dataclasses.dataclass
+class Bench:
+    """The scratch databases of one run, and the environment that works on them."""
+
+    env: Environment
+    scratch: tuple[Scratch, ...]
+    kept: tuple[str, ...]
+
+
+@contextmanager
+def bench(env: Environment, *, embedded: bool, keep: bool) -> Iterator[Bench]:
+    """Make scratch databases for the sides of a run; drop them in the end.
+
+    embedded: on servers of our own, whatever the app's are. keep: leave them.
+    Raises DatabaseUnavailable where there is neither.
+    """
+    _refuse_others(env)
+    with ExitStack() as stack:
+        servers = _Servers(env, stack)
+        made = [
+            _make(env, name, servers, stack, embedded=embedded, keep=keep)
+            for name in env.in_scope
+        ]
+        names = {place.backend: told.database for place, told in made}
+        engine, database = _connections([place for place, _ in made], names)
+        stack.enter_context(_instead(env, engine, database))
+        work = Environment(
+            env.app,
+            env.db,
+            env.mongo,
+            dataclasses.replace(env.config, postgres_uri=None),
+            **env.reporting,
+        )
+        scratch = tuple(told for _, told in reversed(made))
+        kept = tuple(told.database for told in scratch) if keep else ()
+        yield Bench(work, scratch, kept)
+
+
+def _refuse_others(env: Environment) -> None:
+    """Raise UsageError where the SQL side is not PostgreSQL."""
+    if BackendName.POSTGRES not in env.in_scope:
+        return
+    if not env.dialect.can_be_proved:
+        raise UsageError(
+            f"`test` proves on PostgreSQL, and this app is on {env.dialect.name}",
+            hint="Prove the other side alone: --backend mongo.",
+        )
+
+
+class _Servers:
+    """Embedded servers, started by the first side that needs one."""
+
+    def __init__(self, env: Environment, stack: ExitStack) -> None:
+        self._env, self._stack = env, stack
+        self._started: EmbeddedServers | None = None
+        self.folder = Path(env.app.instance_path) / FOLDER
+
+    def place(self, name: BackendName) -> Place:
+        if self._started is None:
+            servers = EmbeddedServers(self.folder)
+            self._started = self._stack.enter_context(servers)
+        if name is BackendName.POSTGRES:
+            url = sa.make_url(self._started.postgres_uri("postgres"))
+            return PostgresPlace(url, {})
+        app_db = self._env.mongo_side("MongoDB is to be proved").db
+        client: Any = type(app_db.client)(self._started.mongo_uri("app"))
+        self._stack.callback(client.close)
+        return MongoPlace(type(app_db)(client, app_db.name))
+
+
+def _make(
+    env: Environment,
+    name: BackendName,
+    servers: _Servers,
+    stack: ExitStack,
+    *,
+    embedded: bool,
+    keep: bool,
+) -> tuple[Place, Scratch]:
+    """Make one database, and see that it is dropped or marked as kept."""
+    why: str | None = "asked for by --embedded"
+    place, database = None, ""
+    if not embedded:
+        place = _beside(env, name)
+        try:
+            with pymongo.timeout(ANSWER_S):
+                database, why = _made(place), None
+        except DatabaseUnavailable as error:
+            place, why = None, error.what
+            log.warning("%s. An embedded server stands in.", error.what)
+    if place is None:
+        try:
+            place = servers.place(name)
+            database = _made(place)
+        except EmbeddedServerError as error:
+            if embedded:
+                raise
+            raise DatabaseUnavailable(
+                f"{why}; and no embedded server can stand in: {error.what}",
+                hint="Allow the account to make databases, or install "
+                '"Flask-DualMigrate[embedded]".',
+            ) from error
+    if isinstance(place, PostgresPlace):
+        _furnish(env, place, database)
+    if keep:
+        place.mark(database, Mark.own(kept=True))
+    else:
+        stack.callback(place.drop, database)
+    server = f"an embedded server in {servers.folder}" if why else place.server
+    return place, Scratch(name, database, server, why)
+
+
+def _furnish(env: Environment, place: PostgresPlace, database: str) -> None:
+    """See that a scratch database has what the first revision takes for granted."""
+    schema = env.config.alembic_options.get("version_table_schema")
+    side, tree = BackendName.POSTGRES, env.directory
+    ids = [each for each in tree.revisions if tree.has(side, each)]
+    texts = [tree.script(side, each).file.source.decode("utf-8") for each in ids]
+
+    def is_made(name: str) -> bool:
+        makes = re.compile(rf"(?is)create\s*schema\b[^;\n]*\b{re.escape(name)}\b")
+        return any(makes.search(text) for text in texts)
+
+    place.furnish(database, schemas=[schema] if schema else [], is_made=is_made)
+
+
+def _made(place: Place) -> str:
+    """Make a database, where those of killed runs are gone first."""
+    try:
+        for name in place.sweep():
+            log.warning("Removed %s, which a test that was killed left.", name)
+    except (SQLAlchemyError, PyMongoError) as error:
+        log.debug("Cannot look for what killed tests left: %s", error)
+    return place.make()
+
+
+def _beside(env: Environment, name: BackendName) -> Place:
+    if name is BackendName.MONGO:
+        return MongoPlace(env.mongo_side("MongoDB is to be proved").db)
+    url = env.engine.url
+    options = dict(env.app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {})
+    connect_args = dict(options.get("connect_args") or {})
+    if url.get_driver_name().startswith("psycopg"):
+        connect_args.setdefault("connect_timeout", ANSWER_S)
+    return PostgresPlace(url, connect_args)
+
+
+def _connections(places: list[Place], names: dict[BackendName, str]) -> tuple[Any, Any]:
+    """Return the engine and the database to work on; None for a side that is not."""
+    engine = database = None
+    for place in places:
+        if isinstance(place, PostgresPlace):
+            engine = place.engine(names[place.backend])
+        else:
+            database = place.database(names[place.backend])
+    return engine, database
+
+
+@contextmanager
+def _instead(env: Environment, engine: Any, database: Any) -> Iterator[None]:
+    """Have the app's `db` and `mongo` be the scratch ones."""
+    with ExitStack() as stack:
+        if env.db is not None and "sqlalchemy" in env.app.extensions:
+            stack.callback(_other_engines(env.db, {None: engine} if engine else {}))
+        if env.mongo is not None:
+            stack.callback(_other_database(env.mongo, database))
+        yield
+        if engine is not None:
+            engine.dispose()
+
+
+def _other_engines(db: SQLAlchemy, engines: dict[Any, Any]) -> Callable[[], None]:
+    """Put other engines in the place of an app's; returns what puts them back."""
+    db.session.remove()
+    held: Any = db.engines
+    before = dict(held)
+    held.clear()
+    held.update(engines)
+
+    def back() -> None:
+        db.session.remove()
+        held.clear()
+        held.update(before)
+
+    return back
+
+
+def _other_database(mongo: PyMongo, database: Any) -> Callable[[], None]:
+    before = mongo.db, mongo.cx
+    mongo.db = database
+    mongo.cx = None if database is None else database.client
+
+    def back() -> None:
+        mongo.db, mongo.cx = before
+
+    return back

@@ -1,0 +1,229 @@
+"""Whether what the databases say of themselves can be true: pure, over their states."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from ..backend import State
+from ..errors import IntegrityError
+from ..revisions import BackendName, Status
+from ..tree.graph import RevisionGraph
+from .plan import States
+
+_URLS = {BackendName.MONGO: "MONGO_URI", BackendName.POSTGRES: "DATABASE_URL"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One way out. command: what to type; None: it is nothing of ours."""
+
+    what: str
+    command: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Contradiction:
+    """What cannot be true. what, where, hint: as an error says them.
+
+    kind: extra-row or lost-mark. choices: the hint's, one by one.
+    """
+
+    kind: str
+    backend: BackendName
+    what: str
+    where: str
+    hint: str
+    choices: tuple[Choice, ...]
+
+
+def require_consistent(directory: RevisionGraph, states: States) -> None:
+    """Raise IntegrityError with the first thing that cannot be true."""
+    for found in contradictions(directory, states):
+        raise IntegrityError(found.what, where=found.where, hint=found.hint)
+
+
+def contradictions(directory: RevisionGraph, states: States) -> Iterator[Contradiction]:
+    """Yield where version rows, journals and partners say different things."""
+    for name, state in states.items():
+        if directory.revisions.keys() >= set(state.rows):
+            yield from _superfluous_rows(directory, name, state)
+            yield from _rows_against_journal(directory, name, state)
+    yield from _lost_journals(directory, states)
+    yield from _lost_histories(directory, states)
+
+
+def _superfluous_rows(
+    directory: RevisionGraph, name: BackendName, state: State
+) -> Iterator[Contradiction]:
+    """A row below another one: Alembic keeps the heads alone."""
+    for row in state.rows:
+        above = [other for other in state.rows if row in _below(directory, other)]
+        if above:
+            stamp = f"flask db-migrate stamp --backend {name}"
+            yield Contradiction(
+                "extra-row",
+                name,
+                f"The version table of {name.label} has two rows for one branch: "
+                f"{row} lies below {above[0]}",
+                where="alembic_version",
+                hint="Find out where the database stands, then say it: "
+                f"{stamp} {above[0]}",
+                choices=(
+                    Choice(f"it stands at {above[0]}", f"{stamp} {above[0]}"),
+                    Choice(f"it stands at {row}", f"{stamp} {row}"),
+                ),
+            )
+
+
+def _below(directory: RevisionGraph, revision_id: str) -> set[str]:
+    """Return the parents and theirs; what a revision depends on keeps its row."""
+    found: set[str] = set()
+    todo = list(directory.revisions[revision_id].parents)
+    while todo:
+        parent = todo.pop()
+        if parent not in found:
+            found.add(parent)
+            todo.extend(directory.revisions[parent].parents)
+    return found
+
+
+def _rows_against_journal(
+    directory: RevisionGraph, name: BackendName, state: State
+) -> Iterator[Contradiction]:
+    closed = [entry for entry in state.entries.values() if not entry.open]
+    applied = frozenset(entry.revision for entry in closed if entry.applied)
+    missing = applied - state.applied
+    taken_back = {
+        entry.revision for entry in closed if entry.status is Status.ROLLED_BACK
+    } & state.applied
+    if not (missing or taken_back):
+        return
+    rows = " and ".join(state.rows) or "nothing"
+    journal = directory.heads_of(
+        (applied & directory.revisions.keys()) | state.applied - taken_back
+    )
+    stamp = f"flask db-migrate stamp --backend {name}"
+    yield Contradiction(
+        "lost-mark",
+        name,
+        f"The version table of {name.label} says {rows}, and its journal "
+        f"{' and '.join(journal) or 'nothing'}",
+        where="alembic_version, dualmigrate_journal",
+        hint=f"If another tool moved it, and did the work: {stamp} "
+        f"{_target(state.rows)}. If the row is wrong: {stamp} {_target(journal)}",
+        choices=(
+            Choice(
+                "the row was lost or is wrong, and the journal is right",
+                f"{stamp} {_target(journal)}",
+            ),
+            Choice(
+                "another tool moved the row, and did the work",
+                f"{stamp} {_target(state.rows)}",
+            ),
+        ),
+    )
+
+
+def _target(heads: Sequence[str]) -> str:
+    return heads[0] if heads else "base"
+
+
+def _lost_journals(directory: RevisionGraph, states: States) -> Iterator[Contradiction]:
+    """A stamp without its journal, on a side that was migrated with its partner.
+
+    Where no partner knows of that, it is a database that Alembic has had alone so far.
+    """
+    for name, state in states.items():
+        if state.has_journal:
+            continue
+        for other, partner in states.items():
+            together = _run_in_a_pair(partner) & state.applied
+            if other == name or not together:
+                continue
+            head = _target(directory.heads_of(state.applied))
+            stamp = f"flask db-migrate stamp --backend {name} {head}"
+            yield Contradiction(
+                "lost-mark",
+                name,
+                f"{name.label} stands at {head} and has no journal, and was migrated "
+                f"together with this {other.label}: when and how its revisions were "
+                "run is lost, and the checksums that tell an edited script",
+                where="dualmigrate_journal",
+                hint="Restore the table. If the scripts are those that were run, write "
+                f"it anew: {stamp}",
+                choices=(
+                    Choice("the table can be restored: from a backup"),
+                    Choice("the scripts are those that were run: write it anew", stamp),
+                ),
+            )
+
+
+def _run_in_a_pair(partner: State) -> frozenset[str]:
+    """Return the revisions that a side has and may have had together with another."""
+    if partner.pair_id is None:
+        return frozenset()
+    done = {entry.revision for entry in partner.entries.values() if not entry.open}
+    return frozenset(done & partner.applied)
+
+
+def _lost_histories(
+    directory: RevisionGraph, states: States
+) -> Iterator[Contradiction]:
+    """A side with no history at all, that had one, or whose partner shares one.
+
+    To run all of it there again would do twice what its data has had already.
+    """
+    for name, state in states.items():
+        if state.applied or state.entries:
+            continue
+        # Made and never used: a run was stopped between the pairing and the work.
+        if state.unused:
+            continue
+        known = any(_run_in_a_pair(states[other]) for other in states if other != name)
+        if state.lost and not known:
+            yield _lost_alone(name)
+        for other, partner in states.items():
+            applied = _run_in_a_pair(partner)
+            if other == name or not applied:
+                continue
+            head = _target(directory.heads_of(applied))
+            stamp = f"flask db-migrate stamp --backend {name} {head}"
+            yield Contradiction(
+                "lost-mark",
+                name,
+                f"{name.label} has no history, and was migrated together with this "
+                f"{other.label}, which is at {head}",
+                where=_JOURNALS[name],
+                hint=f"Look at {_URLS[name]}, or restore what was lost. If its data "
+                f"is that of this revision, say so: {stamp}",
+                choices=(
+                    Choice(f"{_URLS[name]} is wrong: name the right one"),
+                    Choice("what was lost can be restored: from a backup"),
+                    Choice(f"its data is that of {head}", stamp),
+                ),
+            )
+
+
+def _lost_alone(name: BackendName) -> Contradiction:
+    stamp = f"flask db-migrate stamp --backend {name}"
+    return Contradiction(
+        "lost-mark",
+        name,
+        f"{name.label} has no history any more: revisions were run there, and what "
+        "says which is gone",
+        where=_JOURNALS[name],
+        hint="Restore what was lost. If you know at which revision its data is, say "
+        f"so: {stamp} REV. If it is to begin anew: {stamp} base",
+        choices=(
+            Choice("what was lost can be restored: from a backup"),
+            Choice("its data is that of a revision: name that for REV", f"{stamp} REV"),
+            Choice("it is to begin anew, with the first revision", f"{stamp} base"),
+        ),
+    )
+
+
+_JOURNALS = {
+    BackendName.MONGO: "_migrations",
+    BackendName.POSTGRES: "alembic_version, dualmigrate_journal",
+}

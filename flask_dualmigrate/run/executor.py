@@ -1,0 +1,318 @@
+"""Walk a plan, step by step; resume what was begun, undo what failed.
+
+One revision, on both sides, before the next is begun. The side that can decide
+atomically goes last (last-resource commit); the other keeps an undo log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from ..backend import Backend, Backends
+from ..backend.journal import Entry, Undone
+from ..errors import (
+    DualMigrateError,
+    IntegrityError,
+    LockLost,
+    OutcomeUnknown,
+    StepInDoubt,
+    redact,
+)
+from ..revisions import BackendName, Direction, Revision, Step
+from ..runtime.crashpoints import reached
+from ..runtime.events import since_ms, tell
+from ..runtime.stopping import Interrupted
+from .failure import Run, Stands, failure, reason_of, stands
+from .on_error import OnError
+from .plan import Plan, States, require_pair
+
+log = logging.getLogger("flask_dualmigrate.executor")
+UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
+"""After these nothing is undone: what there is, is not known, or not ours any more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StepResult:
+    """One step that was done. duration_ms: milliseconds, all sides together.
+
+    notes: what there is to know of one that was undone, and what of it stays.
+    """
+
+    step: Step
+    duration_ms: int
+    notes: tuple[str, ...] = ()
+
+
+def partner_decided(states: States, name: BackendName, entry: Entry) -> bool:
+    """Return whether what this side waits with is final.
+
+    That is so if the partner has committed it; alone, a side waits for nobody.
+    """
+    if not entry.awaits_partner:
+        return False
+    partners = [state for other, state in states.items() if other != name]
+    if not partners:
+        return True
+    applied = entry.revision in partners[0].applied
+    return applied is (entry.direction is Direction.UPGRADE)
+
+
+class Executor:
+    """Carries out plans on the sides in use, whose locks the caller holds.
+
+    backends: in the order they are worked on, the deciding one last.
+    on_step: told each step before it begins. keep_going: called before each step;
+    raises when the run must stop.
+    on_error: what becomes of a step whose script fails; RESTORE leaves it as it
+    stands, for the caller. backup: the name of this run's, for what is said then.
+    undone: the half-done steps of earlier runs that recover() took back.
+    """
+
+    def __init__(
+        self,
+        backends: Backends,
+        *,
+        on_step: Callable[[Step], None] | None = None,
+        keep_going: Callable[[], None] | None = None,
+        on_error: OnError = OnError.UNDO,
+    ) -> None:
+        self.backup: str | None = None
+        self.on_error = on_error
+        self.undone: list[StepResult] = []
+        self._backends = backends
+        self._on_step = on_step or (lambda step: None)
+        self._keep_going = keep_going or (lambda: None)
+        self._left = Stands()
+
+    def pair(self, states: States) -> None:
+        """See that both sides belong together; give them an id at their first run.
+
+        Raises IntegrityError if they hold different ids.
+        """
+        require_pair(states)
+        if len(states) < 2:
+            return
+        ids = [state.pair_id for state in states.values() if state.pair_id]
+        pair_id = ids[0] if ids else uuid4().hex
+        # The emptier side first: a kill in between must not look like a lost history.
+        for name in sorted(states, key=lambda name: len(states[name].applied)):
+            if states[name].pair_id is None:
+                self._backends[name].set_pair_id(pair_id)
+
+    def recover(
+        self,
+        states: States,
+        direction: Direction,
+        revision_of: Callable[[Entry], Revision],
+    ) -> bool:
+        """Close what earlier runs left open and this one will not carry on.
+
+        Returns whether anything was changed, so that the states must be read again.
+        Raises IntegrityError if an open attempt can neither be carried on nor undone.
+        """
+        changed = False
+        for name, state in states.items():
+            for entry in state.open_entries():
+                step = Step(revision_of(entry), entry.direction, (name,))
+                notes: tuple[str, ...] = ()
+                started, how = time.monotonic(), "undone"
+                if partner_decided(states, name, entry):
+                    self._backends[name].settle(step)
+                    how = "closed"
+                elif entry.direction is not direction:
+                    notes = self._undo_open(name, step)
+                else:
+                    continue
+                changed = True
+                _tell(
+                    "recovered",
+                    f"what was open of the {entry.direction} of {entry.revision} "
+                    f"is {how}{_except_for(notes)}",
+                    step,
+                    started,
+                    level=logging.WARNING if notes else logging.INFO,
+                    backend=name,
+                    how=how,
+                    notes=notes or None,
+                )
+        return changed
+
+    def _undo_open(self, name: BackendName, step: Step) -> tuple[str, ...]:
+        """Take back what is open; return what there is to know of that."""
+        started = time.monotonic()
+        try:
+            undone = self._backends[name].revert(step, None)
+        except Interrupted as stopped:
+            stopped.revision = step.revision.id
+            raise
+        self.undone.append(StepResult(step, since_ms(started), undone.notes))
+        if undone.stays is not None:
+            noted = "".join(f"; {note}" for note in undone.notes)
+            raise IntegrityError(
+                f"The {step.direction} of {step.revision.id} stopped half-way, and "
+                f"cannot be undone: {undone.stays}{noted}",
+                where=str(name),
+                hint=f"Carry it on with: flask db-migrate {step.direction} "
+                f"{step.target}",
+            )
+        return undone.notes
+
+    def run(self, plan: Plan) -> tuple[StepResult, ...]:
+        """Do the steps of a plan.
+
+        Raises PartialFailure if one fails: that one is undone, those before it stay.
+        Raises Interrupted if it is to stop: the one at hand stays as it is.
+        """
+        results: list[StepResult] = []
+        try:
+            for step in plan.steps:
+                self._keep_going()
+                results.append(self._run_step(plan, results, step))
+        except Interrupted as stopped:
+            stopped.done = [result.step.revision.id for result in results]
+            raise
+        return tuple(results)
+
+    def _run_step(
+        self, plan: Plan, results: list[StepResult], step: Step
+    ) -> StepResult:
+        self._on_step(step)
+        reached("step.start")
+        started, sides = time.monotonic(), [*step.backends]
+        what = f"{step.direction} {step.revision.id}"
+        _tell("step_begun", f"{what} begun", step, backends=sides)
+        try:
+            self._execute(step)
+        except Interrupted as stopped:
+            if not all(self._backends[name].atomic for name in step.backends):
+                stopped.revision = step.revision.id
+            raise
+        except Exception as error:
+            told = self._told(plan, results, step, error)
+            if told is error:
+                raise
+            raise told from error
+        reached("step.executed")
+        self._settle(step)
+        reached("step.settled")
+        duration_ms = since_ms(started)
+        text = f"{what} done in {duration_ms} ms"
+        _tell("step_done", text, step, started, backends=sides)
+        return StepResult(step, duration_ms)
+
+    def _told(
+        self, plan: Plan, results: list[StepResult], step: Step, error: Exception
+    ) -> Exception:
+        """Return what to raise for a step that failed."""
+        ids = [result.step.revision.id for result in results]
+        backup = None if isinstance(error, UNDECIDED) else self.backup
+        run = Run(plan, ids, [*self._backends], backup, self.on_error)
+        return failure(run, step, error, self._left)
+
+    def _execute(self, step: Step) -> None:
+        done: list[Backend] = []
+        self._left = Stands()
+        started = time.monotonic()
+        for name in step.backends:
+            backend = self._backends[name]
+            # Until it is settled, its undo log is there, and would be taken for work
+            # that is done: so it stays open, even if no partner comes after it.
+            decides = backend.atomic and name == step.backends[-1]
+            try:
+                backend.execute(step, partner=not decides)
+            except Exception as error:
+                _tell(
+                    "step_failed",
+                    f"{step.direction} {step.revision.id} failed",  # the run says why
+                    step,
+                    started,
+                    level=logging.WARNING,
+                    backends=[*step.backends],
+                    error=error,
+                )
+                if isinstance(error, UNDECIDED):
+                    raise
+                if self.on_error is OnError.UNDO:
+                    self._undo([*done, backend], step, error)
+                else:
+                    self._keep(backend, step, error)
+                raise
+            done.append(backend)
+            reached("step.side")
+
+    def _settle(self, step: Step) -> None:
+        """Close a step that is done; if that fails, the next run does it."""
+        try:
+            for name in step.backends:
+                self._backends[name].settle(step)
+        except DualMigrateError as error:
+            error.add_note(
+                f"The {step.direction} of {step.revision.id} itself is done; the next "
+                "run closes its journal."
+            )
+            raise
+
+    def _undo(self, backends: list[Backend], step: Step, error: Exception) -> None:
+        """Take a failed step back, newest first; remember what stays."""
+        text = redact(str(error))
+        by_script = getattr(error, "exit_code", 1) == 1
+        for backend in reversed(backends):
+            started, name = time.monotonic(), backend.name
+            try:
+                undone = backend.revert(step, text, by_script=by_script)
+            except Interrupted as stopped:
+                stopped.add_note(f"It had failed, and is being undone: {text}")
+                raise
+            except Exception as undo_error:
+                # Whatever it was: the other side must be undone all the same.
+                undone = Undone(reason_of(undo_error))
+            self._left += stands(name, undone)
+            end = _except_for(undone.notes)
+            if undone.stays is not None:
+                end = f" only in part: {undone.stays}{end}"
+            _tell(
+                "step_undone",
+                f"{step.direction} {step.revision.id} on {name.label} undone{end}",
+                step,
+                started,
+                level=logging.WARNING if end else logging.INFO,
+                backend=name,
+                stays=undone.stays,
+                notes=undone.notes or None,
+            )
+
+    def _keep(self, backend: Backend, step: Step, error: Exception) -> None:
+        """Leave a failed step as it stands: the next run carries it on."""
+        try:
+            backend.keep(step, redact(str(error)))
+        except DualMigrateError as other:
+            # It stays open then, as after a kill: that is carried on too.
+            said = f"That it failed could not be written down: {reason_of(other)}"
+            self._left += Stands((said,))
+
+
+def _except_for(notes: tuple[str, ...]) -> str:
+    """Return, for a sentence, what an undoing left; empty for nothing."""
+    return f" except for this: {'; '.join(notes)}" if notes else ""
+
+
+def _tell(
+    event: str, message: str, step: Step, started: float | None = None, **fields: Any
+) -> None:
+    """Log an event about a step. started: when it began, for its duration."""
+    took_ms = None if started is None else since_ms(started)
+    revision, direction = step.revision.id, step.direction
+    tell(
+        log,
+        event,
+        message,
+        revision=revision,
+        direction=direction,
+        duration_ms=took_ms,
+        **fields,
+    )

@@ -1,0 +1,163 @@
+"""What a run that failed says: what stays, what stands, and how to go on. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from ..backend.journal import Undone
+from ..errors import DualMigrateError, PartialFailure, shown
+from ..revisions import BackendName, Direction, Step
+from .on_error import OnError
+from .plan import Plan
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What there is to know of a run when one of its steps fails.
+
+    done: ids of the revisions that it did before. sides: in use. backup: the name of
+    the one that it made; None: it made none. on_error: what becomes of the step.
+    """
+
+    plan: Plan
+    done: Sequence[str]
+    sides: Sequence[BackendName]
+    backup: str | None
+    on_error: OnError
+
+
+@dataclasses.dataclass(frozen=True)
+class Stands:
+    """What undoing a failed step left: on which side some of it stays, and how much.
+
+    stays: what could not be undone at all, and what must be carried on. exceptions:
+    what the undoing had to leave in what it undid.
+    """
+
+    stays: tuple[str, ...] = ()
+    exceptions: tuple[str, ...] = ()
+
+    def __add__(self, other: Stands) -> Stands:
+        return Stands(self.stays + other.stays, self.exceptions + other.exceptions)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self.stays + self.exceptions
+
+
+def stands(name: BackendName, undone: Undone) -> Stands:
+    """Return in words what undoing a step on one side left."""
+    stays: tuple[str, ...] = ()
+    exceptions: tuple[str, ...] = ()
+    if undone.stays is not None:
+        stays = (f"On {name.label} some of it stays: {undone.stays}",)
+    if undone.notes:
+        noted = "; ".join(undone.notes)
+        exceptions = (f"On {name.label} it was undone except for this: {noted}",)
+    return Stands(stays, exceptions)
+
+
+def failure(run: Run, step: Step, error: Exception, left: Stands) -> Exception:
+    """Return what to raise for a failed step.
+
+    What is no fault of the script keeps its own class, and so its exit code: what there
+    is to say is noted on it.
+    """
+    if getattr(error, "exit_code", 1) == 1:
+        return _partial(run, step, error, left)
+    for line in left.lines:
+        error.add_note(line)
+    kept = left.stays or run.on_error is OnError.KEEP
+    if kept and run.backup is not None:
+        error.add_note(f"Or {way_back(run.backup, run.sides)}")
+    if run.done:
+        error.add_note(f"Done before it: {', '.join(run.done)}.")
+    return error
+
+
+def _partial(run: Run, step: Step, error: Exception, left: Stands) -> PartialFailure:
+    ids = [item.revision.id for item in run.plan.steps]
+    place = ids.index(step.revision.id)
+    return PartialFailure(
+        f"The {step.direction} of {step.revision.id} failed: {reason_of(error)}",
+        applied=run.done,
+        failed=step.revision.id,
+        untouched=ids[place + 1 :],
+        error=error,
+        hint=_what_stands(run, step, left),
+    )
+
+
+def _what_stands(run: Run, step: Step, left: Stands) -> str:
+    before = f"Done before it: {', '.join(run.done)}. " if run.done else ""
+    again = f"flask db-migrate {run.plan.direction} {run.plan.fixed_target}"
+    lines = [*left.lines]
+    if run.on_error is not OnError.UNDO:
+        lines.insert(0, "What it had done is kept")
+    if left.stays or run.on_error is not OnError.UNDO:
+        back = "" if run.backup is None else f"; or {way_back(run.backup, run.sides)}"
+        return (
+            f"{before}{'; '.join(lines)}. Fix the script without changing what is "
+            f"done, then carry on with: {again}{back}"
+        )
+    is_up = step.direction is Direction.UPGRADE
+    said = "; ".join(lines) or "It was undone"
+    link = ". The" if lines else ": the"
+    return (
+        f"{before}{said}{link} revision is {'not' if is_up else 'still'} applied. Fix "
+        f"the script, then: {again}"
+    )
+
+
+def way_back(backup: str, sides: Sequence[BackendName]) -> str:
+    """Return the words that name the command which brings everything back.
+
+    sides: of the run; a backup of one alone is asked for by its name.
+    """
+    if len(sides) > 1:
+        what, option = "both databases", ""
+    else:
+        what, option = f"the database on {sides[0].label}", f" --backend {sides[0]}"
+    return (
+        f"bring {what} back, as before this run: "
+        f"flask db-migrate restore {backup}{option}"
+    )
+
+
+def after_restore(
+    plan: Plan, backup: str, error: Exception, sides: Sequence[BackendName]
+) -> Exception:
+    """Return a failure in the words for databases that were brought back.
+
+    A script may have written to more than these, which nobody can tell from here.
+    """
+    again = f"flask db-migrate {plan.direction} {plan.fixed_target}"
+    what = "Both databases were"
+    if len(sides) == 1:
+        what = f"The database on {sides[0].label} was"
+    text = (
+        f"{what} restored from backup {backup}, as before this run. What a script did "
+        "elsewhere, such as in another database or in a file, is in no backup, and "
+        "stays"
+    )
+    if not isinstance(error, PartialFailure):
+        error.add_note(f"{text}.")
+        return error
+    ids = [step.revision.id for step in plan.steps]
+    return PartialFailure(
+        error.what,
+        applied=(),
+        failed=error.failed,
+        untouched=[i for i in ids if i != error.failed],
+        error=error.error,
+        hint=f"{text}. Fix the script, then: {again}",
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """Return an error in one line, without a full stop."""
+    if isinstance(error, DualMigrateError):
+        return str(error).rstrip(".")
+    text = str(error).strip() or "no message"
+    return shown(f"{type(error).__name__}: {text.splitlines()[0]}")

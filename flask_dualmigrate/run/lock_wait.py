@@ -1,0 +1,88 @@
+"""What a run that waits for a lock says: for whom, since when, and how far that one is.
+
+The lock of one side tells who holds it; which revision it is at, and how far, stands in
+the journals. So a wait at PostgreSQL reads MongoDB's journal too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from ..backend import Backend, Backends
+from ..backend.holder import Holder
+from ..backend.journal import Entry
+from ..backend.progress import how_far
+from ..revisions import BackendName
+
+_AGAIN_S = 30.0
+"""Seconds after which it is said again, with what was done meanwhile."""
+
+
+class Waiting:
+    """Hears about once a second who holds the lock of a side; speaks when it matters.
+
+    That is: at once, when another one holds it, when that one is gone, when another
+    revision is at work, and every half a minute.
+    """
+
+    def __init__(
+        self, side: BackendName, backends: Backends, say: Callable[[str], None]
+    ) -> None:
+        self._side = side
+        self._backends = backends
+        self._say = say
+        self._said: tuple[str, ...] | None = None
+        self._again_at = 0.0
+
+    def __call__(self, holder: Holder | None) -> None:
+        if holder is None:
+            return  # it has just let go, and we or another one will have it
+        at = [_what(entry) for _, entry in _open_entries(self._backends)]
+        gone = _gone(holder)
+        subject = (holder.who, holder.key, *gone, *at)
+        now = time.monotonic()
+        if subject == self._said and now < self._again_at:
+            return
+        self._said, self._again_at = subject, now + _AGAIN_S
+        words = f"the lock on {self._side.label} is held by {holder}"
+        self._say("; ".join([words, *gone, *under_way(self._backends)]))
+
+
+def _gone(holder: Holder) -> tuple[str, ...]:
+    """Say why a holder is gone whose lock is still there, and what frees it.
+
+    So it is with a session of PostgreSQL that is at work on a statement still.
+    """
+    if holder.is_overdue and holder.gone is None:
+        return ("its lease is over, and is taken over unless it is renewed",)
+    if holder.gone is None:
+        return ()
+    return (holder.gone, "to free it now: flask db-migrate unlock")
+
+
+def under_way(backends: Backends) -> tuple[str, ...]:
+    """Say which revisions are under way by the journals, a line each, and how far."""
+    return tuple(
+        _how_far(backends[name], entry) for name, entry in _open_entries(backends)
+    )
+
+
+def _how_far(backend: Backend, entry: Entry) -> str:
+    progress = backend.progress(entry)
+    if progress is None:
+        return _what(entry)
+    at = f"step {progress.step}, {progress.verb} {progress.subject or ''}".rstrip()
+    return f"{_what(entry)}, {at}: {how_far(progress)}"
+
+
+def _open_entries(backends: Backends) -> Iterator[tuple[BackendName, Entry]]:
+    for name, backend in backends.items():
+        if backend.atomic:
+            continue  # it writes down what it has committed, and nothing before
+        for entry in backend.read().open_entries():
+            yield name, entry
+
+
+def _what(entry: Entry) -> str:
+    return f"{entry.direction} of {entry.revision}"

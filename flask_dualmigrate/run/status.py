@@ -1,0 +1,271 @@
+"""What a person wants to know of both sides: pure functions over their states."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+
+from ..backend import Progress, State
+from ..backend.journal import Entry
+from ..errors import IntegrityError
+from ..revisions import BackendName, Direction, Revision, Status
+from ..tree.directory import Hashed, ScriptDirectory
+from ..tree.graph import RevisionGraph
+from .plan import States, is_applied, is_pair, unknown_ids
+
+OpenProgress = Mapping[tuple[BackendName, str], Progress]
+"""Side and revision id -> how far an open attempt is, where that is known."""
+
+NOT_USED = "not used here"
+PENDING = "pending"
+
+
+@dataclasses.dataclass(frozen=True)
+class SideStatus:
+    """How one revision stands on one side.
+
+    state: applied, pending, failed, running, stopped, or "not used here"; stopped is
+    half done, and nobody is at work on it.
+    duration_ms: milliseconds; None for a stamp. progress: of the operation that is
+    under way, by the journal.
+    """
+
+    state: str
+    applied_at: datetime | None = None
+    duration_ms: int | None = None
+    by: str | None = None
+    host: str | None = None
+    stamped: bool = False
+    error: str | None = None
+    progress: Progress | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RevisionStatus:
+    """One row of `status`."""
+
+    revision: str
+    message: str
+    sides: Mapping[BackendName, SideStatus]
+
+
+def make_status(
+    directory: ScriptDirectory,
+    states: States,
+    backends: Sequence[BackendName],
+    progress: OpenProgress = MappingProxyType({}),
+    at_work: Collection[BackendName] | None = None,
+) -> tuple[RevisionStatus, ...]:
+    """Return a row a revision, newest first; `backends` are the columns.
+
+    at_work: the sides that somebody holds the lock of; None: not known.
+    """
+    halted = frozenset() if at_work is None else states.keys() - frozenset(at_work)
+    return tuple(
+        RevisionStatus(
+            revision.id,
+            revision.message,
+            {
+                name: _side(states, name, revision.id, progress, halted)
+                for name in backends
+            },
+        )
+        for revision in reversed(directory.topological())
+    )
+
+
+def _side(
+    states: States,
+    name: BackendName,
+    revision_id: str,
+    progress: OpenProgress,
+    halted: Collection[BackendName],
+) -> SideStatus:
+    if name not in states:
+        return SideStatus(NOT_USED)
+    state = states[name]
+    entry = state.entries.get(revision_id)
+    if entry is None:
+        return SideStatus("applied" if revision_id in state.applied else PENDING)
+    return SideStatus(
+        "stopped" if name in halted and _is_under_way(entry) else _word(state, entry),
+        entry.applied_at if revision_id in state.applied else None,
+        entry.duration_ms if revision_id in state.applied else None,
+        entry.by,
+        entry.host,
+        entry.stamped,
+        entry.error,
+        progress.get((name, revision_id)),
+    )
+
+
+def _is_under_way(entry: Entry) -> bool:
+    return entry.status is Status.RUNNING
+
+
+def half_done(states: States) -> tuple[str, ...]:
+    """Say which attempts are open, a line each, and what carries them on."""
+    return tuple(
+        f"The {entry.direction} of {entry.revision} is half done on {name.label}; "
+        f"carry it on with: flask db-migrate {entry.direction}"
+        for name, state in states.items()
+        for entry in state.open_entries()
+        if not (entry.awaits_partner and len(states) == 1)
+    )
+
+
+def undoing_notes(states: States, only: str | None = None) -> tuple[str, ...]:
+    """Say what the last undoing of each revision left, a line each.
+
+    only: of this revision.
+    """
+    return tuple(
+        f"{entry.revision} was undone on {name.label} except for this: {note}"
+        for name, state in states.items()
+        for entry in state.entries.values()
+        if only in (entry.revision, None)
+        for note in entry.notes
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Readiness:
+    """Whether the databases are what this code needs.
+
+    pending: ids of the revisions that some side in use still needs, oldest first.
+    half_done: ids of those that were begun and neither finished nor undone.
+    ahead: ids of what the databases have beyond this code. They are told, and keep
+    nobody from being ready: while a release is rolled out, the last one serves on.
+    paired: False if each of the two was migrated with another partner.
+    """
+
+    pending: tuple[str, ...]
+    half_done: tuple[str, ...]
+    ahead: tuple[str, ...] = ()
+    paired: bool = True
+
+    @property
+    def ready(self) -> bool:
+        return self.paired and not self.pending and not self.half_done
+
+
+def make_readiness(graph: RevisionGraph, states: States) -> Readiness:
+    """Return what the sides in use lack for the revisions of a tree."""
+    begun = {
+        entry.revision
+        for state in states.values()
+        for entry in state.open_entries()
+        if not (entry.awaits_partner and len(states) == 1)
+    }
+    return Readiness(
+        tuple(revision.id for revision in pending(graph, states)),
+        tuple(sorted(begun & graph.revisions.keys())),
+        tuple(
+            sorted({id_ for ids in unknown_ids(graph, states).values() for id_ in ids})
+        ),
+        is_pair(states),
+    )
+
+
+def _word(state: State, entry: Entry) -> str:
+    if entry.status is Status.RUNNING:
+        return "running"
+    if entry.partial:
+        return "failed"
+    if entry.revision in state.applied:
+        return "applied"
+    failed = entry.status is Status.FAILED and entry.direction is Direction.UPGRADE
+    return "failed" if failed else PENDING
+
+
+def pending(directory: RevisionGraph, states: States) -> tuple[Revision, ...]:
+    """Return the revisions that some side in use still needs, oldest first."""
+    return tuple(
+        revision
+        for revision in directory.topological()
+        if not all(is_applied(states, name, revision.id) for name in states)
+    )
+
+
+def edited_ids(scripts: Hashed, name: BackendName, state: State) -> tuple[str, ...]:
+    """Return the applied revisions whose script is not what was run."""
+    return tuple(
+        revision_id
+        for revision_id in sorted(state.applied & scripts.revisions.keys())
+        if (entry := state.entries.get(revision_id)) is not None
+        and entry.checksum
+        and entry.applied
+        and not entry.open
+        and scripts.has(name, revision_id)
+        and scripts.checksum(name, revision_id) != entry.checksum
+    )
+
+
+def edited_scripts(scripts: Hashed, states: States) -> Iterator[str]:
+    """Yield a line for each applied script that is not what was applied."""
+    for name, state in states.items():
+        for revision_id in edited_ids(scripts, name, state):
+            entry = state.entries[revision_id]
+            yield (
+                f"The {name.label} script of {revision_id} was edited after it was run"
+                f"{_moved(scripts, entry)} (SHA-256 {entry.checksum} then, "
+                f"{scripts.checksum(name, revision_id)} now)"
+            )
+
+
+def _moved(scripts: Hashed, entry: Entry) -> str:
+    """Say what an applied revision follows now, if it followed something else."""
+    now = scripts.revisions[entry.revision].parents
+    if set(now) == set(entry.down_revision):
+        return ""
+    before, after = (
+        " and ".join(ids) or "nothing" for ids in (entry.down_revision, now)
+    )
+    return (
+        f": it followed {before}, and follows {after} now. What is new comes after "
+        "all that is applied"
+    )
+
+
+def refuse_edited(scripts: Hashed, states: States) -> None:
+    """Raise IntegrityError naming the first applied script that was edited."""
+    for name, state in states.items():
+        one_side = {name: state}
+        ids = edited_ids(scripts, name, state)
+        for revision_id, text in zip(
+            ids, edited_scripts(scripts, one_side), strict=True
+        ):
+            raise IntegrityError(
+                text,
+                where=str(scripts.root),
+                hint="Restore the file, from git for instance, and say the change in a "
+                "new revision; or accept it as it is now, with: flask db-migrate "
+                f"repair {revision_id} --accept-checksum; or restore it, take the "
+                "revision back with: flask db-migrate downgrade, and edit it then.",
+            )
+
+
+def forgotten(
+    graph: RevisionGraph, states: States, wanted: Collection[str]
+) -> tuple[str, ...]:
+    """Say what a stamp would forget, a line each: revisions that were run there.
+
+    What this tree lacks comes first: nobody can tell from here what it changed.
+    wanted: the ids that are to count as applied.
+    """
+    unknown = unknown_ids(graph, states)
+    lacking = tuple(
+        f"{revision_id}: that {name.label} has it; this tree has no such script"
+        for name, ids in unknown.items()
+        for revision_id in ids
+    )
+    return lacking + tuple(
+        f"{revision_id}: that it was run on {name.label}, and how to take it back"
+        for name, state in states.items()
+        for revision_id in sorted(
+            state.applied - frozenset(wanted) - frozenset(unknown.get(name, ()))
+        )
+        if (entry := state.entries.get(revision_id)) is not None and not entry.stamped
+    )

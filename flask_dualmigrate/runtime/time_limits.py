@@ -1,0 +1,115 @@
+"""Time limits of statements and commands: of the app, of a revision, of one run.
+
+What is nearest to the run wins: an option, else a name in the script, else the app's
+config.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ..errors import TreeError, UsageError
+from ..revisions import BackendName
+
+NAMES: Mapping[BackendName, tuple[str, ...]] = MappingProxyType(
+    {
+        BackendName.MONGO: ("max_time_s",),
+        BackendName.POSTGRES: (
+            "lock_timeout_s",
+            "lock_retries",
+            "statement_timeout_s",
+        ),
+    }
+)
+"""What a script of each side may say, as names of its module."""
+
+
+LONGEST_S = 2_147_483
+"""Seconds, 24 days: both servers count a limit in milliseconds, of 31 bits."""
+
+_MEND = f"Give another number, of seconds up to {LONGEST_S:,}; 0 is no limit."
+
+GivenLimits = Mapping[str, float | None]
+"""Name of a limit, as in scripts -> its value; None: not given."""
+
+NO_LIMITS: GivenLimits = MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What one revision has to keep to; 0 seconds: no limit.
+
+    lock_timeout_s: a statement of PostgreSQL waits so long for the lock of a table.
+    lock_retries: how often its transaction is tried again after that.
+    statement_timeout_s: a statement may take so long; None: as the server has it.
+    max_time_s: a batch, or another command of an operation on MongoDB, likewise.
+    """
+
+    lock_timeout_s: float = 5.0
+    lock_retries: int = 5
+    statement_timeout_s: float | None = None
+    max_time_s: float = 0.0
+    of_run: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def for_run(self, given: GivenLimits) -> Limits:
+        """Return these, with those that one run was given; None: not given.
+
+        Raises UsageError for a name or a value that is none.
+        """
+        of_run = {name: value for name, value in given.items() if value is not None}
+        for name, value in of_run.items():
+            problem = _problem(name, value)
+            if problem:
+                raise UsageError(problem, hint=_MEND)
+        return dataclasses.replace(self, of_run=of_run)
+
+    def for_script(self, module: Any, path: str, side: BackendName) -> Limits:
+        """Return these, with those of one script, and over them those of the run.
+
+        Raises TreeError for a value that is none, or a name of the other side.
+        """
+        own: dict[str, Any] = {}
+        for name in (name for names in NAMES.values() for name in names):
+            if not hasattr(module, name):
+                continue
+            if name not in NAMES[side]:
+                raise TreeError(
+                    f"{name} is no time limit of {side.label}",
+                    where=path,
+                    hint="It belongs into the other script of the pair.",
+                )
+            own[name] = getattr(module, name)
+            problem = _problem(name, own[name])
+            if problem:
+                raise TreeError(problem, where=path, hint=_MEND)
+        return dataclasses.replace(self, **{**own, **self.of_run})
+
+
+DEFAULT = Limits()
+
+
+def how_to_raise(name: str, key: str) -> str:
+    """Return the hint for a limit that was met. name: in scripts; key: of the app."""
+    option = name.removesuffix("_s").replace("_", "-")
+    return (
+        f"Raise it for this run with --{option}, for the revision with {name} in its "
+        f"script, or for the app with {key}; 0 is no limit."
+    )
+
+
+def _problem(name: str, value: Any) -> str | None:
+    """Return why a value cannot be a limit; None if it can."""
+    if not any(name in names for names in NAMES.values()):
+        return f"{name} is no time limit"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name == "lock_retries":
+        fits = isinstance(value, int) and is_number and value >= 0
+        return None if fits else f"{name} is a number of times, not {value!r}"
+    if is_number and 0 <= value <= LONGEST_S:
+        return None
+    is_long = is_number and value > LONGEST_S
+    bounds = f"{LONGEST_S} at most" if is_long else "0 or more"
+    return f"{name} is a number of seconds, {bounds}, not {value!r}"

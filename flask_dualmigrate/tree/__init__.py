@@ -1,0 +1,1 @@
+"""The user's tree on the disk: scripts, lock file, graph."""

@@ -1,0 +1,182 @@
+"""The revisions of a tree as Alembic's graph, one for both sides.
+
+It is made of the scripts, or of revisions.lock alone: then no script is run.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic.script.revision import (
+    CycleDetected,
+    MultipleHeads,
+    RangeNotAncestorError,
+    ResolutionError,
+    RevisionError,
+    RevisionMap,
+)
+from alembic.script.revision import Revision as Node
+
+from ..errors import TreeError, UsageError
+from ..revisions import Revision
+from .lockfile import LOCK_FILE, REWRITE, LockLine
+
+
+class RevisionGraph:
+    """What follows what.
+
+    root: the migrations directory. revisions: id -> revision.
+    nodes: id -> Alembic's node, a script or not; the graph marks those that it is
+    made of, and Alembic's steps need that.
+    Raises TreeError for a circle.
+    """
+
+    def __init__(
+        self, root: Path, revisions: Mapping[str, Revision], nodes: Mapping[str, Node]
+    ) -> None:
+        self.root = root
+        self.revisions = revisions
+        self.graph = RevisionMap(nodes.values)
+        with resolution_errors(self):
+            self.graph._revision_map  # noqa: B018  (built here: errors come here)
+
+    @classmethod
+    def of_lock_file(cls, root: Path, lines: Sequence[LockLine]) -> RevisionGraph:
+        """Return the graph that revisions.lock tells: it knows no labels.
+
+        Raises TreeError, naming that file, for what makes no graph.
+        """
+        revisions = {
+            line.id: Revision(
+                line.id, line.parents, line.depends_on, file_name=line.file_name
+            )
+            for line in lines
+        }
+        for line in lines:
+            for below in (*line.parents, *line.depends_on):
+                if below not in revisions:
+                    what = f"lists {line.id} after {below}, and not {below} itself"
+                    raise _wrong_lock_file(root, what)
+        try:
+            nodes = {
+                line.id: Node(line.id, line.parents, dependencies=line.depends_on)
+                for line in lines
+            }
+            return cls(root, revisions, nodes)
+        except (CycleDetected, TreeError) as error:
+            raise _wrong_lock_file(root, "lists a circle of revisions") from error
+
+    def resolve(self, *identifiers: str) -> tuple[Revision, ...]:
+        """Return the revisions that ids, prefixes, labels or `heads` stand for."""
+        refuse_blank(identifiers)
+        found: list[Revision] = []
+        with resolution_errors(self):
+            for identifier in identifiers:
+                for item in self.graph.get_revisions(identifier):
+                    if isinstance(item, Node):
+                        found.append(self.revisions[item.revision])
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return tuple(self.graph.heads)
+
+    def topological(self) -> tuple[Revision, ...]:
+        """Return all revisions, parents first."""
+        with resolution_errors(self):
+            walk = self.graph.iterate_revisions("heads", "base")
+            return tuple(self.revisions[rev.revision] for rev in walk)[::-1]
+
+    def ancestors(self, heads: Sequence[str]) -> frozenset[str]:
+        """Return the ids of revisions and of all that they follow or depend on."""
+        seen: set[str] = set()
+        todo = [head for head in heads if head in self.revisions]
+        while todo:
+            revision_id = todo.pop()
+            if revision_id not in seen:
+                seen.add(revision_id)
+                todo.extend(self.below(revision_id))
+        return frozenset(seen)
+
+    def heads_of(self, applied: frozenset[str]) -> tuple[str, ...]:
+        """Return those of a set of revisions that no other of the set follows."""
+        below: set[str] = set()
+        for revision_id in applied & self.revisions.keys():
+            below |= self.below(revision_id)
+        return tuple(sorted(applied - below))
+
+    def below(self, revision_id: str) -> frozenset[str]:
+        """Return the ids that a revision follows or depends on, next below it."""
+        node: Any = self.graph.get_revision(revision_id)
+        return frozenset(node._all_down_revisions)
+
+
+def _wrong_lock_file(root: Path, what: str) -> TreeError:
+    return TreeError(
+        f"revisions.lock {what}", where=str(root / LOCK_FILE), hint=REWRITE
+    )
+
+
+def refuse_blank(identifiers: Iterable[str]) -> None:
+    """Raise UsageError for a name that is empty, or ends with the @ of a branch."""
+    for identifier in identifiers:
+        if not identifier.rpartition("@")[2].strip():
+            raise UsageError(
+                f"{identifier!r} names no revision",
+                hint="Say an id, the begin of one, a label, or head. See them with: "
+                "flask db-migrate history",
+            )
+
+
+@contextmanager
+def resolution_errors(directory: RevisionGraph) -> Iterator[None]:
+    """Turn the errors of Alembic's graph into ours, with what to do next."""
+    try:
+        yield
+    except MultipleHeads as error:
+        heads = ", ".join(error.heads)
+        raise UsageError(
+            f"There are several heads: {heads}",
+            hint="Name one, say `heads`, or join them: flask db-migrate merge heads",
+        ) from error
+    except CycleDetected as error:
+        circle = ", ".join(error.revisions)
+        raise TreeError(
+            f"The revisions follow each other in a circle: {circle}",
+            where=str(directory.root),
+            hint="Mend a down_revision or a depends_on, in both scripts.",
+        ) from error
+    except RangeNotAncestorError as error:
+        raise UsageError(
+            "One of these revisions does not lie below the other in the history",
+            hint="See it with: flask db-migrate history",
+        ) from error
+    except ResolutionError as error:
+        said = str(error).partition(";")[0].rstrip(".")
+        raise UsageError(said, hint=_nearest(error.argument, directory)) from error
+    except AssertionError as error:  # of Alembic: `rev+9`, `rev-9` beyond the ends
+        raise UsageError(
+            "That is further than the history goes",
+            hint="See it with: flask db-migrate history",
+        ) from error
+    except (RevisionError, KeyError) as error:
+        said = str(error).rstrip(".")
+        if said == "Ambiguous walk":
+            said = "Several revisions lie that way, and a number names none of them"
+        raise UsageError(
+            said, hint="Name a revision; see them with: flask db-migrate history"
+        ) from error
+
+
+def _nearest(argument: str, directory: RevisionGraph) -> str:
+    names = {name for name in directory.revisions if name.startswith(argument)}
+    if len(names) > 1:
+        return "Give more of the id. See the revisions with: flask db-migrate history"
+    near = difflib.get_close_matches(argument, directory.revisions, n=1, cutoff=0.4)
+    if near:
+        return f"Did you mean {near[0]}? See `flask db-migrate history`."
+    return "See the revisions with: flask db-migrate history"

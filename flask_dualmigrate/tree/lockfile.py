@@ -1,0 +1,237 @@
+"""revisions.lock, and the writing of a pair: both scripts appear, or neither does.
+
+The lock file has one line a revision: id, parents, file name. It makes two branches
+conflict in git, and tells the heads without running a script.
+
+A pair is written in three moves: each file under a hidden name beside its place; then
+revisions.lock with the new line, by one atomic rename, which decides; then the files
+are renamed into place. What a crash left hidden is put in place if the lock file lists
+it, and is thrown away if it does not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ..errors import TreeError
+from ..runtime.crashpoints import around, reached
+from .regular_file import read_regular_file
+
+LOCK_FILE = "revisions.lock"
+REWRITE = "Look at the scripts, then rewrite it with: flask db-migrate init"
+"""What to do about a revisions.lock that says otherwise than the scripts."""
+_PENDING = ".pending"
+_PARTIAL = ".partial"
+_LOAD_WAIT_S = 5.0
+_HEADER = (
+    "# One line a revision: id, parents, file name. Written by flask db-migrate.\n"
+    "# In a git conflict keep both sides, then merge the heads.\n"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LockLine:
+    """One revision as revisions.lock lists it."""
+
+    id: str
+    parents: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    file_name: str
+
+    def __post_init__(self) -> None:
+        # Their order says nothing, and a script may have them as a set.
+        object.__setattr__(self, "depends_on", tuple(sorted(self.depends_on)))
+
+    def __str__(self) -> str:
+        parents = ",".join(self.parents) or "-"
+        depends = f"+{','.join(self.depends_on)}" if self.depends_on else ""
+        return f"{self.id} {parents}{depends} {self.file_name}"
+
+    @classmethod
+    def parse(cls, line: str) -> LockLine:
+        revision_id, links, file_name = line.rstrip().split(maxsplit=2)
+        if not file_name.endswith(".py"):
+            raise ValueError(line)
+        parents, _, depends = links.partition("+")
+        return cls(
+            revision_id,
+            () if parents == "-" else tuple(parents.split(",")),
+            tuple(depends.split(",")) if depends else (),
+            file_name,
+        )
+
+
+def read_lock_file(root: Path) -> tuple[LockLine, ...] | None:
+    """Return the lines of revisions.lock, or None if there is none.
+
+    Raises TreeError naming the line that is none, as after a merge conflict.
+    """
+    path = root / LOCK_FILE
+    try:
+        text = read_regular_file(path).decode("utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise TreeError(
+            f"revisions.lock cannot be read: {said}",
+            where=str(path),
+            hint="Restore it, or delete it and rewrite it with: flask db-migrate init",
+        ) from error
+    lines = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip() and not line.startswith("#"):
+            lines.append(_parse(line, f"{path}:{number}"))
+    return tuple(lines)
+
+
+def _parse(line: str, where: str) -> LockLine:
+    if not line.startswith(("<<<", "===", ">>>", "|||")):
+        try:
+            return LockLine.parse(line)
+        except ValueError:
+            pass
+    raise TreeError(
+        "A line of revisions.lock is none of ours",
+        where=where,
+        hint="After a git conflict, keep the scripts of both branches, delete this "
+        "file, and rewrite it with: flask db-migrate init",
+    )
+
+
+def write_tree(
+    root: Path, files: Mapping[Path, str], lines: Sequence[LockLine]
+) -> None:
+    """Write scripts and revisions.lock: all of it, or nothing.
+
+    files: path under root -> source. lines: the whole new content of revisions.lock.
+    Raises TreeError if the directory cannot be written to.
+    """
+    try:
+        with _writing(root):
+            _complete(root)
+            _refuse_existing(files)
+            try:
+                for path, source in files.items():
+                    write_file(_pending(path), source)
+                _write_lock_file(root, [*lines, *_newer_lines(root, lines)])
+            finally:
+                _complete(root)
+    except OSError as error:
+        raise TreeError(
+            f"The migrations directory cannot be written to: {error.strerror or error}",
+            where=str(root),
+            hint=_what_stands(files),
+        ) from error
+
+
+def _newer_lines(root: Path, lines: Sequence[LockLine]) -> list[LockLine]:
+    """Return the lines of scripts that another process wrote since ours were read."""
+    ids = {line.id for line in lines}
+    names = {line.file_name for line in lines}
+    folders = list(root.glob("*/versions"))
+    return [
+        line
+        for line in read_lock_file(root) or ()
+        if line.id not in ids
+        and line.file_name not in names
+        and any((folder / line.file_name).exists() for folder in folders)
+    ]
+
+
+def _what_stands(files: Iterable[Path]) -> str:
+    if any(path.exists() or _pending(path).exists() for path in files):
+        return "The scripts are there all the same: see `flask db-migrate history`."
+    return "Nothing was written."
+
+
+def finish_writing(root: Path) -> None:
+    """Put in place, or throw away, what a crash left between two files.
+
+    Waits for a process that writes, so that none of its files is seen without the
+    others; if that takes too long, what it has hidden is left to it.
+    """
+    if not any((*root.glob(f"*/versions/.*{_PENDING}*"), *_partial(root))):
+        return
+    try:
+        with _writing(root, timeout_s=_LOAD_WAIT_S):
+            _complete(root)
+    except Timeout:
+        return
+    except OSError as error:
+        raise TreeError(
+            f"A pair is half written, and cannot be completed: {error.strerror}",
+            where=str(root),
+            hint="Run any `flask db-migrate` command where the tree is writable.",
+        ) from error
+
+
+def _writing(root: Path, *, timeout_s: float = 60.0) -> FileLock:
+    return FileLock(root / ".lock", timeout=timeout_s)
+
+
+def _complete(root: Path) -> None:
+    listed = {line.file_name for line in read_lock_file(root) or ()}
+    for path in sorted(root.glob(f"*/versions/.*{_PENDING}")):
+        final = path.with_name(path.name[1 : -len(_PENDING)])
+        if final.name in listed and not final.exists():
+            _place(path, final)
+        else:
+            _discard(path)
+    for path in (*root.glob(f"*/versions/.*{_PENDING}{_PARTIAL}"), *_partial(root)):
+        _discard(path)
+
+
+@around("file.place")
+def _place(path: Path, final: Path) -> None:
+    path.replace(final)
+
+
+@around("file.discard")
+def _discard(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _partial(root: Path) -> list[Path]:
+    """Return what a crash left of writing revisions.lock or .gitignore."""
+    return list(root.glob(f".*{_PARTIAL}"))
+
+
+def _refuse_existing(files: Iterable[Path]) -> None:
+    for path in files:
+        if path.exists():
+            raise TreeError(
+                "There is a script of that name already",
+                where=str(path),
+                hint="Give the revision another id or another message.",
+            )
+
+
+def _pending(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_PENDING}")
+
+
+def _write_lock_file(root: Path, lines: Sequence[LockLine]) -> None:
+    text = _HEADER + "".join(f"{line}\n" for line in lines)
+    write_file(root / LOCK_FILE, text)
+
+
+@around("file.write")
+def write_file(path: Path, text: str) -> None:
+    """Write a file whole: under another name first, on the disk, then renamed."""
+    partial = path.with_name(f".{path.name.removeprefix('.')}{_PARTIAL}")
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        reached("file.partial")
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""One file a verb: (environment, arguments) -> result."""

@@ -1,0 +1,160 @@
+"""What a run would do, without doing it: a dry run, or a script for a person to run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from ..backend import PlannedStep, State
+from ..environment import Environment
+from ..errors import UsageError
+from ..revisions import BackendName, Direction
+from ..run.plan import Plan, States
+from .emptied import told_of_emptied
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedRevision:
+    """One revision of a plan, and what each side would do."""
+
+    revision: str
+    message: str
+    sides: tuple[PlannedStep, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanResult:
+    """What `upgrade --dry-run` and `downgrade --dry-run` say.
+
+    backup: what would be backed up, in words; None: nothing. backup_refused: why that
+    would end the run before anything is changed; None: it would not. emptied:
+    as in RunResult.
+    """
+
+    direction: Direction
+    revisions: tuple[PlannedRevision, ...]
+    backup: str | None = None
+    backup_refused: str | None = None
+    emptied: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """False if something in it would fail, by what the databases hold now."""
+        return not self.problems
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return tuple(
+            problem
+            for planned in self.revisions
+            for side in planned.sides
+            for forecast in side.forecasts
+            for problem in forecast.problems
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ScriptResult:
+    """What `--sql` and `--mongosh` print. language: sql or javascript."""
+
+    language: str
+    text: str
+
+
+LANGUAGES = {
+    "sql": BackendName.POSTGRES,
+    "mongosh": BackendName.MONGO,
+}
+"""What a script can be in, and the side that it is for."""
+
+
+def describe(env: Environment, plan: Plan, states: States) -> PlanResult:
+    """Say what a plan would do; the databases are read, and nothing is written."""
+    taken_back = (
+        PlannedRevision(
+            entry.revision,
+            entry.description,
+            (
+                PlannedStep(
+                    name, (f"undo the {entry.direction} that stopped half-way",)
+                ),
+            ),
+        )
+        for name, state in states.items()
+        for entry in state.open_entries()
+        if entry.direction is not plan.direction
+    )
+    return PlanResult(
+        plan.direction,
+        (*taken_back, *_described(env, plan)),
+        *env.backups.words(plan),
+        emptied=told_of_emptied(env, plan.steps),
+    )
+
+
+def _described(env: Environment, plan: Plan) -> tuple[PlannedRevision, ...]:
+    told: dict[tuple[str, BackendName], PlannedStep] = {}
+    for name, backend in env.backends.items():
+        steps = [step for step in plan.steps if name in step.backends]
+        for step, planned in zip(steps, backend.plan(steps), strict=True):
+            told[step.revision.id, name] = planned
+    return tuple(
+        PlannedRevision(
+            step.revision.id,
+            step.revision.message,
+            tuple(told[step.revision.id, name] for name in step.backends),
+        )
+        for step in plan.steps
+    )
+
+
+def script(
+    env: Environment, target: str, direction: Direction, language: str
+) -> ScriptResult:
+    """Return the script of a plan for one side: SQL, or JavaScript for mongosh.
+
+    target: as for a run, or FROM:TO, which needs no database. Without a FROM, SQL goes
+    from base, as Alembic's does, and mongosh from where the database stands.
+    """
+    name = LANGUAGES[language]
+    if name not in env.in_scope:
+        raise UsageError(
+            f"--{language} is for {name.label}, which is not in use here",
+            hint="See `active=` of DualMigrate, and --backend.",
+        )
+    start, _, end = target.rpartition(":")
+    if language == "sql" and not start:
+        if direction is Direction.DOWNGRADE:
+            raise UsageError(
+                "A downgrade as SQL needs to know where it begins",
+                hint="Say FROM:TO, such as: flask db-migrate downgrade --sql head:base",
+            )
+        start = "base"
+    state = _stated(env, start) if start else _read(env, name)
+    plan = env.plan(end or _end(direction), direction, {name: state})
+    text = env.backends[name].script(plan.steps, sorted(state.applied))
+    return ScriptResult("sql" if language == "sql" else "javascript", text)
+
+
+def _end(direction: Direction) -> str:
+    return "head" if direction is Direction.UPGRADE else "-1"
+
+
+def _stated(env: Environment, start: str) -> State:
+    """Return the state that a FROM stands for: it, and all below it, applied."""
+    found = () if start == "base" else env.directory.resolve(start)
+    return State(env.directory.ancestors([revision.id for revision in found]), {})
+
+
+def _read(env: Environment, name: BackendName) -> State:
+    backend = env.backends[name]
+    backend.check()
+    state = backend.read()
+    half: Sequence[str] = [entry.revision for entry in state.open_entries()]
+    if half:
+        raise UsageError(
+            f"Revision {half[0]} is half done on {name.label}, and a script would not "
+            "know what is left of it",
+            hint="For the choices: flask db-migrate repair",
+        )
+    return state

@@ -1,0 +1,95 @@
+"""`lint`: which revisions, which sides; and the warnings of a new revision."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from ..environment import Environment
+from ..errors import UsageError
+from ..linter import Finding, LintResult
+from ..revisions import BackendName
+from ..tree.directory import ScriptDirectory
+
+
+def lint(
+    env: Environment,
+    revisions: Sequence[str] = (),
+    *,
+    since: str | None = None,
+    sql_only: bool = False,
+    mongo_only: bool = False,
+) -> LintResult:
+    """Look for what is dangerous in the scripts of revisions; in all, if none is named.
+
+    revisions: ids, or FROM:TO: what lies above FROM, up to TO. since: what lies above
+    that one, up to the heads.
+    No database is needed; where MongoDB is there, what it holds is counted.
+    """
+    sides = _sides(env, sql_only=sql_only, mongo_only=mongo_only)
+    directory = env.directory
+    wanted = _wanted(directory, revisions, since)
+    linter = env.linter(directory, sides)
+    return _result(list(linter.findings(wanted)), len(wanted))
+
+
+def lint_written(env: Environment, revision_id: str) -> LintResult:
+    """Look at a revision that was just written; no database is asked."""
+    directory = ScriptDirectory(env.config.directory, env.available)
+    linter = env.linter(directory, env.available, counts=False)
+    return _result(list(linter.findings({revision_id})), 1)
+
+
+def _result(found: Sequence[Finding], revisions: int) -> LintResult:
+    return LintResult(
+        tuple(finding for finding in found if finding.allowed is None),
+        tuple(finding for finding in found if finding.allowed is not None),
+        revisions,
+    )
+
+
+def _sides(
+    env: Environment, *, sql_only: bool, mongo_only: bool
+) -> tuple[BackendName, ...]:
+    if sql_only and mongo_only:
+        raise UsageError(
+            "--sql-only and --mongo-only together leave nothing to look at",
+            hint="Say one of them, or none for both scripts.",
+        )
+    unwanted = {BackendName.MONGO} if sql_only else set()
+    unwanted |= {BackendName.POSTGRES} if mongo_only else set()
+    found = tuple(name for name in env.available if name not in unwanted)
+    if not found:
+        raise UsageError(
+            "This app has no scripts of that side", hint="See `flask db-migrate show`."
+        )
+    return found
+
+
+def _wanted(
+    directory: ScriptDirectory, revisions: Sequence[str], since: str | None
+) -> Collection[str]:
+    """Return the ids of the revisions that are meant."""
+    if since is not None and revisions:
+        raise UsageError(
+            "Name revisions, or say --since; not both",
+            hint="A range says both: flask db-migrate lint FROM:TO",
+        )
+    if since is not None:
+        return _between(directory, since, "heads")
+    wanted: set[str] = set()
+    for name in revisions:
+        start, colon, end = name.partition(":")
+        if colon:
+            wanted |= _between(directory, start, end or "heads")
+        else:
+            wanted |= {revision.id for revision in directory.resolve(name)}
+    return wanted if revisions else set(directory.revisions)
+
+
+def _between(directory: ScriptDirectory, start: str, end: str) -> set[str]:
+    """Return what lies above one revision, up to another one."""
+    above = directory.ancestors([each.id for each in directory.resolve(end)])
+    if start in ("", "base"):
+        return set(above)
+    below = directory.ancestors([each.id for each in directory.resolve(start)])
+    return set(above - below)

@@ -1,0 +1,293 @@
+"""`repair`: show what is open or wrong, and decide it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..backend import Ways
+from ..backend.holder import Holder
+from ..backend.journal import Entry
+from ..environment import Environment
+from ..errors import IntegrityError, UsageError
+from ..revisions import BackendName, Direction, Revision, Step
+from ..run.executor import Executor, partner_decided
+from ..run.options import Confirm
+from ..run.plan import States, require_pair
+from ..run.status import RevisionStatus, edited_ids, make_status, undoing_notes
+from . import repair_pair
+from .history import single
+from .repair_cases import Case, find_cases, target_of
+from .repair_pair import PairResult
+
+
+@dataclasses.dataclass(frozen=True)
+class RepairReport:
+    """What `repair` shows: the journals side by side, and each case.
+
+    rows: revisions, newest first: those that a case is about or on which the sides
+    differ. heads: where each side stands. notes: what the last undoing of a revision
+    left in the databases, a line each.
+    """
+
+    rows: tuple[RevisionStatus, ...]
+    heads: Mapping[BackendName, tuple[str, ...]]
+    cases: tuple[Case, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.cases
+
+
+@dataclasses.dataclass(frozen=True)
+class UndoResult:
+    """What `repair --undo` took back; closed: sides whose partner had decided.
+
+    A closed one was not undone: it is done on both sides. notes: what the undoing had
+    to leave, a line each.
+    """
+
+    revision: str
+    undone: tuple[BackendName, ...]
+    closed: tuple[BackendName, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class AcceptResult:
+    """The sides whose edited script `repair --accept-checksum` accepted."""
+
+    revision: str
+    backends: tuple[BackendName, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class RepairResult:
+    """What `repair` decided of a step: that it is done, or is to be called again."""
+
+    revision: str
+    step: int
+    done: bool
+
+
+Repaired = RepairReport | RepairResult | UndoResult | AcceptResult | PairResult
+
+
+def repair(
+    env: Environment,
+    identifier: str | None = None,
+    *,
+    step: int | None = None,
+    done: bool | None = None,
+    undo: bool = False,
+    accept_checksum: bool = False,
+    pair: bool = False,
+    confirm: Confirm | None = None,
+) -> Repaired:
+    """Show what is open or wrong, or make the one choice that is asked for.
+
+    step: of the revision's Mongo script, from 0; done: it did its work, else it is
+    called again. undo: take back what is half done, asked of `confirm` first.
+    accept_checksum: take the edited script for what was run. pair: make a pair of two
+    databases that each had another partner, asked of `confirm` too.
+    Raises UsageError unless it is at most one of them, and of a revision.
+    """
+    _refuse_muddle(identifier, step, done, undo, accept_checksum, pair)
+    if pair:
+        return repair_pair.pair(env, confirm)
+    if identifier is None:
+        return report(env)
+    revision = single(env.directory, identifier)
+    if undo:
+        return _undo(env, revision, confirm)
+    if accept_checksum:
+        return _accept(env, revision)
+    if step is None or done is None:
+        return report(env, revision.id)
+    env.decide(revision.id, step, done=done)
+    return RepairResult(revision.id, step, done)
+
+
+def _refuse_muddle(
+    identifier: str | None,
+    step: int | None,
+    done: bool | None,
+    undo: bool,
+    accept_checksum: bool,
+    pair: bool,
+) -> None:
+    if (step is not None) + undo + accept_checksum + pair > 1:
+        raise UsageError(
+            "Say one of --step, --undo, --accept-checksum and --pair",
+            hint="For the choices of each case: flask db-migrate repair",
+        )
+    if pair and identifier is not None:
+        raise UsageError(
+            "--pair is about the two databases, and takes no revision",
+            hint="Leave the revision out.",
+        )
+    if (step is None) is not (done is None):
+        raise UsageError(
+            "--step N goes with --done or --retry", hint="Look first at what it did."
+        )
+    if identifier is None and (step is not None or undo or accept_checksum):
+        raise UsageError(
+            "Say which revision", hint="flask db-migrate repair shows what is open."
+        )
+
+
+def report(env: Environment, only: str | None = None) -> RepairReport:
+    """Return what the journals say, and each case; of one revision, with `only`."""
+    states = env.states()
+    open_entries = {
+        (name, entry.revision): entry
+        for name, state in states.items()
+        for entry in state.open_entries()
+    }
+    cases = find_cases(
+        env.directory,
+        states,
+        doubts={
+            key: env.backends[key[0]].doubts(entry)
+            for key, entry in open_entries.items()
+        },
+        progress={
+            key: replace(progress, rate=None)
+            for key, entry in open_entries.items()
+            if (progress := env.backends[key[0]].progress(entry)) is not None
+        },
+        ways={key: _ways(env, key[0], entry) for key, entry in open_entries.items()},
+        holders=_holders(env) if open_entries else {},
+    )
+    if only is not None:
+        cases = tuple(case for case in cases if case.revision in (only, None))
+    heads = {
+        name: env.directory.heads_of(state.applied) for name, state in states.items()
+    }
+    return RepairReport(
+        _rows(env, states, cases), heads, cases, undoing_notes(states, only)
+    )
+
+
+def _ways(env: Environment, name: BackendName, entry: Entry) -> Ways:
+    revision = env.directory.revisions.get(entry.revision)
+    if revision is None:
+        gone = f"there is no script of {entry.revision}; deploy the code that has it"
+        return Ways(gone, gone)
+    return env.backends[name].ways(Step(revision, entry.direction, (name,)))
+
+
+def _holders(env: Environment) -> dict[BackendName, Holder]:
+    return {
+        name: holder
+        for name, backend in env.backends.items()
+        if (holder := backend.holder()) is not None
+        and holder.gone is None
+        and not holder.is_overdue
+    }
+
+
+def _rows(
+    env: Environment, states: States, cases: Sequence[Case]
+) -> tuple[RevisionStatus, ...]:
+    """Return the revisions that a case is about, or on which the sides differ."""
+    at_work = states.keys() if any(c.kind == "at-work" for c in cases) else ()
+    columns = tuple(reversed(env.in_scope))
+    rows = make_status(env.directory, states, columns, at_work=frozenset(at_work))
+    about = {case.revision for case in cases}
+    return tuple(
+        row
+        for row in rows
+        if row.revision in about or len({s.state for s in row.sides.values()}) > 1
+    )
+
+
+def _undo(env: Environment, revision: Revision, confirm: Confirm | None) -> UndoResult:
+    env.check_servers()
+    states = env.states()
+    found = _open(states, revision)
+    _refuse_what_stays(env, states, found)
+    if confirm is not None:
+        confirm(_losses(revision, found))
+    with env.locked():
+        states = env.states()
+        require_pair(states)
+        found = _open(states, revision)
+        only = {
+            name: replace(
+                state, entries={revision.id: found[name]} if name in found else {}
+            )
+            for name, state in states.items()
+        }
+        executor = Executor(env.backends)
+        executor.recover(only, _opposite(found), lambda entry: revision)
+    undone = tuple(name for result in executor.undone for name in result.step.backends)
+    closed = tuple(name for name in found if name not in undone)
+    notes = tuple(note for result in executor.undone for note in result.notes)
+    return UndoResult(revision.id, undone, closed, notes)
+
+
+def _refuse_what_stays(
+    env: Environment, states: States, found: dict[BackendName, Entry]
+) -> None:
+    """Raise IntegrityError, with nothing changed, if not all of it can be undone."""
+    for name, entry in found.items():
+        ways = _ways(env, name, entry)
+        if ways.not_back is None or partner_decided(states, name, entry):
+            continue
+        on = f"Carry it on with: flask db-migrate {entry.direction} {target_of(entry)}"
+        raise IntegrityError(
+            f"The {entry.direction} of {entry.revision} cannot be undone: "
+            f"{ways.not_back.rstrip('.')}",
+            where=str(name.label),
+            hint=on if ways.not_on is None else ways.not_on,
+        )
+
+
+def _open(states: States, revision: Revision) -> dict[BackendName, Entry]:
+    """Return the open attempts at a revision; IntegrityError if there is none."""
+    found = {
+        name: entry
+        for name, state in states.items()
+        for entry in state.open_entries()
+        if entry.revision == revision.id
+    }
+    if not found:
+        raise IntegrityError(
+            f"Nothing of revision {revision.id} is half done",
+            hint="What is applied is taken back with: flask db-migrate downgrade",
+        )
+    return found
+
+
+def _losses(revision: Revision, found: dict[BackendName, Entry]) -> list[str]:
+    return [
+        f"{name.label}: what the {entry.direction} of {revision.id} did"
+        for name, entry in found.items()
+    ]
+
+
+def _opposite(found: dict[BackendName, Entry]) -> Direction:
+    """Return the direction of a run that undoes the attempts."""
+    begun = next(iter(found.values())).direction
+    return Direction.DOWNGRADE if begun is Direction.UPGRADE else Direction.UPGRADE
+
+
+def _accept(env: Environment, revision: Revision) -> AcceptResult:
+    env.check_servers()
+    with env.locked():
+        edited = [
+            name
+            for name, state in env.states().items()
+            if revision.id in edited_ids(env.directory, name, state)
+        ]
+        if not edited:
+            raise IntegrityError(
+                f"No script of revision {revision.id} was edited after it was run",
+                hint="See: flask db-migrate check",
+            )
+        for name in edited:
+            env.backends[name].accept(revision)
+    return AcceptResult(revision.id, tuple(edited))

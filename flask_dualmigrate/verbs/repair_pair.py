@@ -1,0 +1,79 @@
+"""`repair --pair`: make a pair of two databases that each had another partner."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from uuid import uuid4
+
+from ..environment import Environment
+from ..errors import IntegrityError, UsageError
+from ..revisions import BackendName
+from ..run.options import Confirm
+from ..run.plan import States, is_pair
+
+
+@dataclasses.dataclass(frozen=True)
+class PairResult:
+    """What `repair --pair` made a pair of.
+
+    heads: where each database stands. pair_id: of both.
+    """
+
+    heads: Mapping[BackendName, tuple[str, ...]]
+    pair_id: str
+
+
+def pair(env: Environment, confirm: Confirm | None = None) -> PairResult:
+    """Give both databases one new id, if they are of two pairs; ask `confirm` first.
+
+    Nothing is run, and nothing else is written. A kill between the two leaves them of
+    two pairs, as before.
+    Raises UsageError with one side in use; IntegrityError if they are a pair already,
+    or if something is half done with the former partner.
+    """
+    env.check_servers()
+    states = env.states()
+    _require_two_pairs(states)
+    if confirm is not None:
+        confirm([_line(env, states, name) for name in sorted(states, reverse=True)])
+    pair_id = uuid4().hex
+    with env.locked():
+        states = env.states()
+        _require_two_pairs(states)
+        for name in states:
+            env.backends[name].set_pair_id(pair_id, anew=True)
+    return PairResult(_heads(env, states), pair_id)
+
+
+def _require_two_pairs(states: States) -> None:
+    if len(states) < 2:
+        raise UsageError(
+            "A pair takes both databases, and one alone is in use here",
+            hint="See `active=` of DualMigrate.",
+        )
+    if is_pair(states):
+        raise IntegrityError(
+            "The two databases are not of two pairs: there is nothing to pair anew",
+            hint="See: flask db-migrate status",
+        )
+    for name, state in states.items():
+        for entry in state.open_entries():
+            raise IntegrityError(
+                f"The {entry.direction} of {entry.revision} is half done on "
+                f"{name.label}, with its former partner",
+                hint="Bring it to an end there first, with --backend: flask db-migrate "
+                f"upgrade --backend {name}, or downgrade --backend {name}.",
+            )
+
+
+def _heads(env: Environment, states: States) -> dict[BackendName, tuple[str, ...]]:
+    return {
+        name: env.directory.heads_of(state.applied) for name, state in states.items()
+    }
+
+
+def _line(env: Environment, states: States, name: BackendName) -> str:
+    """Say which database it is, and where it stands."""
+    heads = ", ".join(_heads(env, states)[name]) or "base"
+    return f"{name.label}: {env.place_of(name)}, at {heads}"
