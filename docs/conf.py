@@ -16,7 +16,7 @@ project_copyright = f"2026, {author}"
 release = installed_version(project)
 version = release
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinxcontrib.mermaid"]
 exclude_patterns = ["_build"]
 default_role = "code"
 
@@ -25,6 +25,7 @@ html_title = project
 
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 3
 
 # It tells of each of its plugins when it is imported.
