@@ -18,7 +18,7 @@ RECIPE := setup.cfg pyproject.toml
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # What the tests run scripts for MongoDB with; they skip those where there is no npm.
-MONGOSH := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' tests/integration/mongosh_cli.py)
+MONGOSH := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' tests/support/mongo/mongosh_cli.py)
 NPM := $(shell command -v npm 2>/dev/null)
 
 .PHONY: help demo test test-large test-chaos mongosh lint typing bench docs clean

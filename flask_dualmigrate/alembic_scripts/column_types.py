@@ -2,7 +2,7 @@
 
 Source: PostgreSQL manual, ALTER TABLE, Notes; pg_cast; the support functions of
 varchar, varbit, numeric, time, timestamp and interval. Each pair that is told here to
-keep its rows as they are was tried (tests/integration/test_lint_facts.py).
+keep its rows as they are was tried (tests/integration/linter/test_facts.py).
 """
 
 from __future__ import annotations

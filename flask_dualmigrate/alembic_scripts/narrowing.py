@@ -2,7 +2,8 @@
 
 Types are compared as PostgreSQL names them, whoever declared them: a reflected one, an
 enum kept as text, a decorator of the app's. Source: PostgreSQL manual, Data Types and
-Numeric Types; each pair was tried (tests/integration/test_narrowing_facts.py).
+Numeric Types; each pair was tried
+(tests/integration/alembic_scripts/test_narrowing_facts.py).
 """
 
 from __future__ import annotations

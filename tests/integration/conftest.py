@@ -17,17 +17,18 @@ from pymongo.database import Database
 
 from flask_dualmigrate import DualMigrate, init, upgrade
 from flask_dualmigrate.backups import BackupStore
-
-from .bad_servers import live_fixture, mongo_fixture, postgres_fixture
-from .crash_process import Nursery
-from .trees import Tree
+from tests.support.bad_servers import live_fixture, mongo_fixture, postgres_fixture
+from tests.support.nursery import Nursery
+from tests.support.trees import Tree
 
 __all__ = ["NOWHERE", "SEEDED", "MakeApp", "MakeModels", "Tree"]
 __all__ += ["live_fixture", "mongo_fixture", "postgres_fixture"]  # once for a session
 
 # Beanie wants a newer PyMongo than we do: where ours is the oldest, there is none.
 collect_ignore = (
-    [] if importlib.util.find_spec("beanie") else ["test_beanie_indexes.py"]
+    []
+    if importlib.util.find_spec("beanie")
+    else ["mongo/indexes/test_beanie_indexes.py"]
 )
 
 MakeApp = Callable[..., Flask]

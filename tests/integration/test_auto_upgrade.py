@@ -29,12 +29,11 @@ from flask_dualmigrate.extension import environment_of
 from flask_dualmigrate.mongo.lock.lock import MongoLock
 from flask_dualmigrate.postgres.lock.lock import PostgresLock, lock_key
 from flask_dualmigrate.revisions import Direction
-
-from .conftest import MakeApp, Tree
-from .crash_process import Nursery
-from .flask_processes import Running
-from .lock_holders import nobody
-from .snapshots import stamps
+from tests.integration.conftest import MakeApp, Tree
+from tests.support.flask_processes import Running
+from tests.support.lock_holders import nobody
+from tests.support.nursery import Nursery
+from tests.support.snapshots import stamps
 
 FACTORY = """
 from flask import Flask

@@ -18,9 +18,8 @@ from sqlalchemy import event
 
 from flask_dualmigrate.mongo.lock.lock import MongoLock
 from flask_dualmigrate.postgres.lock.lock import PostgresLock, lock_key
-
-from .conftest import MakeApp, Tree
-from .lock_holders import nobody
+from tests.integration.conftest import MakeApp, Tree
+from tests.support.lock_holders import nobody
 
 
 class Heard(CommandListener):

@@ -21,9 +21,8 @@ from flask_dualmigrate import (
     status,
     upgrade,
 )
-
-from .conftest import NOWHERE, MakeApp, Tree
-from .snapshots import stamps
+from tests.integration.conftest import NOWHERE, MakeApp, Tree
+from tests.support.snapshots import stamps
 
 NO_POSTGRES = "postgresql+psycopg://nobody:secret@127.0.0.1:9/nowhere"
 URLS = {"postgres": {"mongo": NOWHERE}, "mongo": {"postgres": NO_POSTGRES}}

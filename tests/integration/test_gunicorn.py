@@ -13,12 +13,11 @@ import sqlalchemy as sa
 from pymongo.database import Database
 
 from flask_dualmigrate import init
+from tests.integration.conftest import MakeApp, Tree
+from tests.support.gunicorns import Gunicorn
+from tests.support.snapshots import stamps
 
-from .conftest import MakeApp, Tree
-from .gunicorns import Gunicorn
-from .snapshots import stamps
-
-APP = "tests.integration.gunicorn_app"
+APP = "tests.support.gunicorn_app"
 WORKERS = 16
 
 Start = Callable[..., Gunicorn]

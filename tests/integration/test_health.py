@@ -12,9 +12,8 @@ from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from flask_dualmigrate import DualMigrate, PartialFailure, downgrade, init, upgrade
-
-from .conftest import NOWHERE, MakeApp, Tree
-from .mongo_proxies import wired
+from tests.integration.conftest import NOWHERE, MakeApp, Tree
+from tests.support.mongo.proxies import wired
 
 NO_POSTGRES = "postgresql+psycopg://nobody:secret@127.0.0.1:9/nowhere"
 NO_MONGO = NOWHERE.replace("://", "://nobody:secret@")

@@ -16,8 +16,7 @@ from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_dualmigrate import DualMigrate, init
-
-from .conftest import Tree
+from tests.integration.conftest import Tree
 
 READY = ("lint", "models_match_head", "paired", "single_head", "up_down_up")
 

@@ -25,8 +25,8 @@ from urllib.request import urlopen
 import pytest
 from filelock import FileLock
 
-from tests.integration.mongo_members import Member, free_port
-from tests.integration.mongosh_cli import mongosh
+from tests.support.mongo.members import Member, free_port
+from tests.support.mongo.mongosh_cli import mongosh
 
 from .manifests import (
     DEPLOY,

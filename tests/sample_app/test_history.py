@@ -19,8 +19,8 @@ from sample_app import db
 from sample_app.config import FIELDS, MIGRATIONS
 from sample_app.repositories import Repositories
 from sample_app.repositories.mongo.documents import CODEC_OPTIONS
+from tests.support.snapshots import mongo_snapshot, postgres_snapshot
 
-from ..integration.snapshots import mongo_snapshot, postgres_snapshot
 from . import seeds
 from .conftest import MakeApp
 from .seeds import Values
