@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from flask_dualmigrate.errors import UsageError
-from flask_dualmigrate.indexes import (
-    BuildProgress,
-    DeclaredIndex,
-    Difference,
-    FoundIndex,
-    Remedy,
-    State,
-    Verdict,
-)
+from flask_dualmigrate.indexes import BuildProgress
 from flask_dualmigrate.verbs import index
 from flask_dualmigrate.verbs.index import (
     IndexDiffResult,
@@ -26,30 +17,13 @@ from flask_dualmigrate.verbs.index import (
     IndexListResult,
     IndexRebuildResult,
     IndexSyncResult,
-    SyncAction,
 )
 
+from .result_texts.index import ACTION, CONFLICT, FINE, FOUND, STRAY
 from .terminal import Terminal
 from .trees import MONGO, POSTGRES
 
 Put = Callable[[str, object], list[dict[str, Any]]]
-NOON = datetime(2026, 11, 21, 12, 30, 1, tzinfo=UTC)
-FOUND = FoundIndex(
-    MONGO,
-    "item",
-    "ix_a",
-    (("a", 1), ("b", -1)),
-    {"unique": True, "partialFilterExpression": {"a": {"$type": "string"}}},
-    size_bytes=20480,
-    uses=1234,
-    since=NOON,
-)
-WANTED = DeclaredIndex("item", "ix_a", (("a", 1),), {}, ("the models (items)",))
-CONFLICT = Difference(
-    *(MONGO, "item", "ix_a", Verdict.CONFLICT, WANTED, FOUND, "unique is True"),
-    Remedy.REPLACE,
-)
-STRAY = Difference(MONGO, "item", "stray", Verdict.UNDECLARED, None, FOUND)
 
 
 @pytest.fixture
@@ -69,32 +43,12 @@ def put(monkeypatch: pytest.MonkeyPatch) -> Put:
     return replace
 
 
-def test_a_list_is_a_table_for_each_database(flask: Terminal, put: Put) -> None:
-    other = FoundIndex(
-        *(POSTGRES, "items", "uq", (("lower(a)", 1),), {"unique": True}),
-        state=State.INVALID,
-        constraint="uq",
-    )
-    asked = put("list_indexes", IndexListResult((FOUND, other), ("No sizes",)))
+def test_a_list_is_of_what_is_asked_for(flask: Terminal, put: Put) -> None:
+    asked = put("list_indexes", IndexListResult((FOUND,)))
 
     assert flask("index", "list", "item") == 0
-
     assert asked[0]["args"] == ("item",)
-    lines = [" ".join(line.split()) for line in flask.out.splitlines()]
-    assert lines[0] == "PostgreSQL:"
-    assert lines[3] == "items uq lower(a) unique, constraint unknown unknown INVALID"
-    assert lines[-2] == (
-        "item ix_a a, b -1 unique, partialFilterExpression={a: {$type: string}} "
-        "20.0 KiB 1,234 times since 2026-11-21 12:30:01Z"
-    )
-    assert lines[-1] == "Note: No sizes."
-
-
-def test_a_list_of_nothing_says_so(flask: Terminal, put: Put) -> None:
-    put("list_indexes", IndexListResult(()))
-
-    assert flask("index", "list") == 0
-    assert flask.out == "There are no indexes.\n"
+    assert "item        ix_a" in flask.out
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
@@ -117,8 +71,7 @@ def test_a_diff_exits_with_3_where_something_is_not_ok(
 
 
 def test_a_diff_that_is_all_ok_exits_with_0(flask: Terminal, put: Put) -> None:
-    fine = Difference(MONGO, "item", "ix_a", Verdict.OK, WANTED, FOUND)
-    put("diff_indexes", IndexDiffResult((fine,)))
+    put("diff_indexes", IndexDiffResult((FINE,)))
 
     assert flask("index", "diff") == 0
     assert flask.out.endswith("1 OK\nAll indexes are as declared.\n")
@@ -137,9 +90,6 @@ def test_a_sync_takes_what_it_is_told(flask: Terminal, put: Put) -> None:
     assert second["args"] == (None,)
     assert (second["drop_undeclared"], second["dry_run"]) == (False, False)
     assert second["confirm"] is not None
-
-
-ACTION = SyncAction(MONGO, "item", "ix_a", Remedy.CREATE, "create item.ix_a")
 
 
 @pytest.mark.parametrize(
