@@ -1,50 +1,68 @@
-"""What a command needs: the two sides of a run, and the run itself.
+"""What a command needs, wired: the tree, the sides of a run, the models, and the run.
 
-It is planned from what both sides have, and done under the locks of both.
+Alone in knowing both wings. A side that is not in use is never touched: its object may
+not even be initialised.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+from alembic.runtime.environment import EnvironmentContext
 from flask import Flask
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
+from pymongo.database import Database
 
-from .backend import State
-from .backups import Manifest, Scope
+from .alembic_scripts.hooks import command_options, with_hooks_told
+from .backend import Backend, Progress
+from .backups import BackupStore
 from .config import Config
-from .errors import DatabaseUnavailable, IntegrityError, UsageError, redact
-from .revisions import BackendName, Direction, Revision, Step
-from .run.backup import BackupChoice, Backups
-from .run.consistency import require_consistent
-from .run.executor import UNDECIDED, Executor, StepResult
-from .run.failure import after_restore, way_back
-from .run.lock_wait import Waiting
-from .run.on_error import OnError
-from .run.plan import Plan, States, is_pair, make_plan, require_pair, require_target
-from .run.restore import Restoring, refuse_half_restored
-from .run.same_failure import refuse_repetition
-from .run.status import Readiness, make_readiness, refuse_edited
-from .runtime.events import lock_told, run_told, waits_told
-from .sides import Sides
-from .tree.directory import Files, Unrun
-from .tree.graph import RevisionGraph
-from .tree.lockfile import read_lock_file
+from .errors import DatabaseUnavailable, UsageError
+from .generate.models import Models
+from .generate.mongo.counterpart_operations import CounterpartOperations
+from .generate.mongo.naming import Naming
+from .indexes import DeclaredIndexes, IndexSide, SqlComparison
+from .linter import UNKNOWN, Facts, Linter, Wings
+from .mongo.backend import MongoBackend
+from .mongo.indexes.indexes import MongoIndexes
+from .mongo.operations.standalone import why_not_standalone
+from .mongo.preflight.lint_facts import MongoFacts
+from .mongo.restore.stored import unreadable
+from .mongo.scripts.declared import scripted
+from .mongo.scripts.recording import record as record_mongo
+from .mongo.server.beanie import of_documents
+from .mongo.server.clients import own_database
+from .ops import Operation
+from .postgres.backend import PostgresBackend
+from .postgres.dialects import Other as Dialect
+from .postgres.dialects import dialect_of
+from .postgres.indexes.indexes import PostgresIndexes
+from .postgres.lock.lock import lock_key
+from .postgres.server.alembic_env import unconfigured
+from .postgres.server.engines import close_pool, engine_of
+from .postgres.server.errors import driver_errors
+from .revisions import BackendName, Direction, Step
+from .run.run import Run
+from .runtime.stopping import Stop
+from .runtime.time_limits import GivenLimits
+from .tree.directory import ScriptDirectory
 
-_AGAIN_S = 0.25
-"""Seconds between two looks at a database that another run works on."""
 
+class Environment:
+    """Makes what a command asks for, when it is first asked for.
 
-class Environment(Sides):
-    """The sides of a run, and what is done with both of them.
-
-    on_step, on_wait, on_backup: told what happens, for a person. options: as Sides
-    takes them.
-    backup: the one that `migrate` made; None: it made none.
+    backend: narrows the run to one side, "both" to neither; None: as the app says.
+    own_client: work through a MongoDB client of its own, which dispose() closes: the
+    app's is left as it was, so that processes forked from this one can use it.
+    on_progress, on_step, on_wait: told what happens, for a person; more: likewise, as
+    Run takes it.
+    stop: asked between what can be left; nobody stops a run that is given none.
     """
 
     def __init__(
@@ -54,340 +72,273 @@ class Environment(Sides):
         mongo: PyMongo | None,
         config: Config,
         *,
+        backend: str | None = None,
+        own_client: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
         on_step: Callable[[Step], None] | None = None,
         on_wait: Callable[[str], None] | None = None,
-        on_backup: Callable[[str], None] | None = None,
-        **options: Any,
+        stop: Stop | None = None,
+        **more: Any,
     ) -> None:
-        super().__init__(app, db, mongo, config, **options)
-        self._on_step = on_step
-        self._on_wait = on_wait or (lambda holder: None)
-        self._on_backup = on_backup
-        self._backup_choice = _choice(config)
-        self._on_error = OnError.UNDO
-        self.backup: Manifest | None = None
-        self._unavailable: DatabaseUnavailable | None = None
+        self.app = app
+        self.db = db
+        self.mongo = mongo
+        self.config = config
+        self.stop = stop or Stop()
+        self.run = Run(self, on_step=on_step, on_wait=on_wait, **more)
+        self._own_client = own_client
+        self._limits = config.limits
+        self.reporting: dict[str, Any] = {
+            "backend": backend,
+            "on_step": on_step,
+            "on_wait": on_wait,
+            "on_progress": on_progress,
+            "stop": self.stop,
+        }
+        """What another environment takes, to tell what happens as this one does."""
+
+    def limit(self, given: GivenLimits) -> None:
+        """Set time limits for this run alone.
+
+        Raises UsageError for a name or a value that is none.
+        """
+        self._limits = self.config.limits.for_run(given)
+
+    @cached_property
+    def available(self) -> tuple[BackendName, ...]:
+        """The sides that the app has, in the order they are worked on."""
+        given = {BackendName.MONGO: self.mongo, BackendName.POSTGRES: self.db}
+        return tuple(name for name in BackendName if given[name] is not None)
+
+    @cached_property
+    def active(self) -> tuple[BackendName, ...]:
+        """The sides that this deployment uses."""
+        return self.config.active_backends(self.available)
+
+    @cached_property
+    def in_scope(self) -> tuple[BackendName, ...]:
+        """The sides of this run: those in use, narrowed by --backend."""
+        asked = self.reporting["backend"]
+        if asked in (None, "both"):
+            return self.active
+        if asked not in self.active:
+            words = ", ".join(self.active)
+            raise UsageError(
+                f"--backend {asked} is not in use here (in use: {words})",
+                hint="See `active=` of DualMigrate.",
+            )
+        return (BackendName(asked),)
+
+    @cached_property
+    def directory(self) -> ScriptDirectory:
+        """The scripts of the tree."""
+        return ScriptDirectory(
+            self.config.directory,
+            self.available,
+            before_running=self.run.before_running,
+            world_writable=self.config.allow_world_writable,
+        )
+
+    @cached_property
+    def backup_store(self) -> BackupStore:
+        """Where the app's backups lie; it need not be there."""
+        given = self.config.backup_dir
+        place = Path(self.app.instance_path) / "dualmigrate_backups"
+        return BackupStore(Path(given).absolute() if given else place, unreadable)
+
+    @cached_property
+    def backends(self) -> dict[BackendName, Backend]:
+        """The sides of this run; made, not yet connected."""
+        make: dict[BackendName, Callable[[], Backend]] = {
+            BackendName.MONGO: self._mongo_backend,
+            BackendName.POSTGRES: self._postgres_backend,
+        }
+        return {name: make[name]() for name in self.in_scope}
+
+    def mongo_side(self, why: str) -> MongoBackend:
+        """Return the MongoDB side, not yet connected.
+
+        Raises UsageError if it is not in use; why: the first half of its sentence.
+        """
+        backend = self.backends.get(BackendName.MONGO)
+        if not isinstance(backend, MongoBackend):
+            raise UsageError(
+                f"{why}; it is not in use here",
+                hint="See `active=` of DualMigrate, and --backend.",
+            )
+        return backend
+
+    @cached_property
+    def _mongo_db(self) -> Database[Any] | None:
+        """The app's own database, or the same by another client; None: it has none."""
+        assert self.mongo is not None
+        if self.mongo.db is None or not self._own_client:
+            return self.mongo.db
+        return own_database(self.mongo.db)
+
+    def _mongo_backend(self) -> MongoBackend:
+        return MongoBackend(
+            self._mongo_db,
+            lambda: self.directory,
+            lease_s=self.config.lock_lease_s,
+            on_progress=self.reporting["on_progress"],
+            batch_seconds=self.config.batch_seconds,
+            replication_lag_s=self.config.replication_lag_s,
+            limits=self._limits,
+            stop=self.stop,
+        )
+
+    def _postgres_backend(self) -> PostgresBackend:
+        assert self.db is not None
+        return PostgresBackend(
+            self.engine,
+            lambda: self.directory,
+            options=self.alembic_options,
+            metadata=self.db.metadata,
+            limits=self._limits,
+            x_arg=self.config.x_arg,
+            stop=self.stop,
+            pg_dump=self.config.pg_dump,
+            on_progress=self.reporting["on_progress"],
+        )
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        """The app's own engine, or a direct one by DUALMIGRATE_POSTGRES_URI."""
+        return engine_of(self.db, self.config.postgres_uri)
 
     @property
-    def on_wait(self) -> Callable[[str], None]:
-        """Tells a person whom a command waits for."""
-        return self._on_wait
+    def dialect(self) -> Dialect:
+        """What is known of the SQL side's dialect."""
+        return dialect_of(self.engine)
+
+    @cached_property
+    def alembic_options(self) -> dict[str, Any]:
+        """What the app gave Alembic's configure(); its hooks are named if they fail."""
+        return with_hooks_told(self.config.alembic_options)
+
+    @cached_property
+    def models(self) -> Models:
+        """The app's models, to be compared with both sides and with the scripts."""
+        return Models(
+            None if self.db is None else self.db.metadata,
+            naming=Naming(self.config.collections, self.config.fields),
+            validators=self.config.validators,
+            options=self.alembic_options,
+            dialect=lambda: self.engine.dialect,
+            directory=lambda: self.directory,
+            connect=self._to_compare,
+            hooks=self._hooks,
+        )
 
     @property
     def compares_models(self) -> bool:
         """Whether the models can be held against a database: that is PostgreSQL."""
         return BackendName.POSTGRES in self.in_scope
 
-    @property
-    def reporting(self) -> dict[str, Any]:
-        """What another environment takes, to tell what happens as this one does."""
-        return {
-            "backend": self._backend,
-            "on_step": self._on_step,
-            "on_wait": self._on_wait,
-            "on_progress": self._on_progress,
-            "stop": self.stop,
-        }
-
-    def back_up(self, given: str | None) -> None:
-        """Say what this run backs up: "touched", "all", "never"; None: as the config.
-
-        What a person asks for in so many words may be of any size.
-        """
-        if given is not None:
-            scope = None if given == "never" else Scope(given)
-            self._backup_choice = BackupChoice(scope)
-
-    def make_backup(self) -> Manifest:
-        """Back the sides of this run up, as they are, under the locks of a run."""
-        self.check_servers()
-        with self.locked():
-            states = self.states()
-            require_pair(states)
-            return self.backups.make(states)
-
-    @property
-    def backups(self) -> Backups:
-        """What makes the backups of this run."""
-        return Backups(
-            self.backends,
-            self.backup_store,
-            self._backup_choice,
-            on_backup=self._on_backup,
-        )
-
-    def on_error(self, given: str) -> None:
-        """Say what becomes of both databases when a script fails, as OnError has it.
-
-        Raises UsageError for another word, and for "restore" where no backup is made.
-        """
-        if given not in list(OnError):
-            words = ", ".join(OnError)
-            raise UsageError(
-                f"on_error is one of {words}, not {given!r}",
-                hint="Mend it where upgrade() or downgrade() is called.",
-            )
-        if given == OnError.RESTORE and self._backup_choice.scope is None:
-            raise UsageError(
-                "--on-error restore needs a backup, and this run makes none",
-                hint='Leave --no-backup out (or DUALMIGRATE_BACKUP = "never"), or say '
-                "--on-error undo.",
-            )
-        self._on_error = OnError(given)
-
-    def trust_no_edits(self, wait_s: float = 0.0) -> None:
-        """Have the applied scripts compared with the journals before any script runs.
-
-        To be called before anything asks for the tree; which is compiled first, so that
-        a broken script is found before a database is touched. A tree that is wrong as a
-        whole is told before a database that cannot be used.
-        wait_s: seconds to wait for the servers to come up.
-        """
-
-        def compare(files: Files) -> None:
-            self.wait_for_servers(wait_s)
-            lines = read_lock_file(self.config.directory)
-            if lines is None:
-                return
-            graph = RevisionGraph.of_lock_file(self.config.directory, lines)
-            try:
-                self.check_servers()
-                states = {
-                    name: each.read(graph) for name, each in self.backends.items()
-                }
-            except DatabaseUnavailable as error:
-                self._unavailable = error
-                return
-            refuse_edited(Unrun(graph.root, graph.revisions, files), states)
-
-        self.before_running = compare
-
-    def states(self) -> dict[BackendName, State]:
-        """Read what the sides of this run have.
-
-        Raises IntegrityError if a restore of them is half done.
-        """
-        states = self.states_as_they_are()
-        refuse_half_restored(states)
-        return states
-
-    def states_as_they_are(self) -> dict[BackendName, State]:
-        """Read what the sides have, in the middle of a restore too."""
-        return {name: backend.read() for name, backend in self.backends.items()}
-
-    def check_servers(self) -> None:
-        """Raise DatabaseUnavailable if a side of this run cannot be used."""
-        if self._unavailable is not None:
-            raise self._unavailable
-        for backend in self.backends.values():
-            backend.check()
-
-    def check_rights(self, steps: Sequence[Step] = ()) -> None:
-        """Raise DatabaseUnavailable if an account may not write what steps need."""
-        for name, backend in self.backends.items():
-            backend.check_rights([step for step in steps if name in step.backends])
-
-    def at_head(self) -> bool:
-        """Say whether nothing is to do, without a lock and without running a script."""
-        root = self.config.directory
-        lines = read_lock_file(root)
-        if lines is None:
-            return False
-        graph = RevisionGraph.of_lock_file(root, lines)
-        states = {name: side.read(graph) for name, side in self.backends.items()}
-        return is_pair(states) and all(
-            state.applied == graph.revisions.keys()
-            and not state.open_entries()
-            and state.restoring is None
-            and (state.has_journal or len(self.backends) == 1)
-            for state in states.values()
-        )
-
-    def readiness(self) -> Readiness:
-        """Say what the databases lack for this code; neither a lock nor a script is
-        touched, but where there is no revisions.lock."""
-        root = self.config.directory
-        lines = read_lock_file(root)
-        graph: RevisionGraph = (
-            self.directory if lines is None else RevisionGraph.of_lock_file(root, lines)
-        )
-        states = {name: side.read(graph) for name, side in self.backends.items()}
-        refuse_half_restored(states)
-        return make_readiness(graph, states)
-
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the locks of all sides of this run, PostgreSQL's first.
+    def _to_compare(self) -> Iterator[sa.Connection]:
+        with (
+            driver_errors("be compared with the models"),
+            self.engine.connect() as link,
+        ):
+            yield link
 
-        The order is the same everywhere, so that two runs cannot wait for each other.
-        What runs under them is left between its steps: the locks are always let go.
+    def _hooks(self, **given: Any) -> AbstractContextManager[EnvironmentContext]:
+        """Hold what the app's hooks find as `context` while the models are compared.
+
+        given: of context.config.cmd_opts.
         """
-        with self.stop.patiently(), ExitStack() as stack:
-            for name in sorted(self.in_scope, reverse=True):
-                lock = self.backends[name].lock(
-                    timeout_s=self.config.lock_timeout_s,
-                    on_wait=Waiting(
-                        name, self.backends, waits_told(name, self._on_wait)
-                    ),
-                )
-                stack.enter_context(lock_told(name, lock))
-            yield
+        options = command_options(self.config.x_arg, **given)
+        return unconfigured(self.directory, options)
 
-    def migrate(
-        self,
-        target: str,
-        direction: Direction,
-        *,
-        approve: Callable[[Plan], None] = lambda plan: None,
-    ) -> tuple[StepResult, ...]:
-        """Bring the sides of this run to a target; returns the steps that were done.
+    @cached_property
+    def index_sides(self) -> tuple[IndexSide, ...]:
+        """The indexes of the sides of this run, MongoDB's first."""
+        make: dict[BackendName, Callable[[], IndexSide]] = {
+            BackendName.MONGO: self._mongo_indexes,
+            BackendName.POSTGRES: self._postgres_indexes,
+        }
+        return tuple(make[name]() for name in self.in_scope)
 
-        Where nothing is to do no lock is taken, and nothing is written.
-        approve: gets the plan with the locks held; it raises to stop.
-        Raises what the sides raise; PartialFailure where a script failed.
-        """
-        self.directory.require_pairs()
-        require_target(self.directory, target, direction)
-        self.check_servers()
-        foreseen, states = self.foresee(target, direction)
-        if not foreseen.steps and not any(map(State.open_entries, states.values())):
-            return ()
-        self.check_rights(foreseen.steps)
-        self.backups.require(foreseen)
-        self.stop.target = foreseen.fixed_target
-        ids = [step.revision.id for step in foreseen.steps]
-        with run_told(direction, target, ids, [*self.in_scope]) as done, self.locked():
-            results = self._migrate(target, direction, foreseen, states, approve)
-            done([result.step.revision.id for result in results])
-        return results
-
-    def _migrate(
-        self,
-        target: str,
-        direction: Direction,
-        foreseen: Plan,
-        before: States,
-        approve: Callable[[Plan], None],
-    ) -> tuple[StepResult, ...]:
-        """Do the steps that are still to do, now that the locks are held.
-
-        Another run may have done some of them while we waited, and a recovery undoes
-        some; -1 must not go one further for that. What it failed at is not repeated.
-        before: what `foreseen` was made from.
-        """
-        executor = Executor(
-            self.backends,
-            on_step=self._on_step,
-            keep_going=self.stop.require,
-            on_error=self._on_error,
+    def _mongo_indexes(self) -> MongoIndexes:
+        side = self.mongo_side("It is MongoDB's indexes that are asked for")
+        return MongoIndexes(
+            side.db, self._declared_indexes, require_lock=side.require_lock
         )
-        states = self.states()
-        plan = self._checked_plan(target, direction, states).within(foreseen)
-        refuse_repetition(self.directory, plan, before=before, now=states)
-        approve(plan)
-        for backend in self.backends.values():
-            backend.prepare()
-        executor.pair(states)
-        if executor.recover(states, direction, self._revision_of):
-            states = self.states()
-            plan = self.plan(target, direction, states).within(plan)
-        self.backup = self.backups.take(plan, states)
-        return (*executor.undone, *self._run(executor, plan))
 
-    def _run(self, executor: Executor, plan: Plan) -> tuple[StepResult, ...]:
-        """Do the plan; where a script fails, bring back the backup if that is asked."""
-        if self.backup is None:
-            if executor.on_error is OnError.RESTORE:
-                executor.on_error = OnError.UNDO  # nothing was there to be backed up
-            return executor.run(plan)
-        executor.backup = self.backup.name
+    def _declared_indexes(self) -> DeclaredIndexes:
+        applied = self.backends[BackendName.MONGO].read().applied
+        return self.models.mongo_indexes(
+            applied,
+            documents=lambda: of_documents(self.config.document_classes()),
+            scripted=lambda: scripted(self.directory, applied),
+        )
+
+    def _postgres_indexes(self) -> PostgresIndexes:
+        options = self.alembic_options
+        return PostgresIndexes(
+            self.engine,
+            self._compare_sql_indexes,
+            key=lock_key(options.get("version_table_schema")),
+            version_table=options.get("version_table", "alembic_version"),
+            lock_timeout_s=self.config.postgres_lock_timeout_s,
+            patience_s=self.config.lock_timeout_s,
+        )
+
+    def _compare_sql_indexes(self, connection: sa.Connection) -> SqlComparison:
+        has_tree = self.config.directory.is_dir()  # indexes are looked at without one
+        with self._hooks() if has_tree else nullcontext() as context:
+            return self.models.sql_indexes(connection, context)
+
+    def mongo_operations(self, revision_id: str) -> tuple[Operation, ...]:
+        """Return what the upgrade of a Mongo script records; no database is asked."""
+        script = self.directory.script(BackendName.MONGO, revision_id)
+        return record_mongo(script, Direction.UPGRADE)
+
+    def linter(
+        self,
+        directory: ScriptDirectory,
+        sides: Collection[BackendName],
+        *,
+        counts: bool = True,
+    ) -> Linter:
+        """Return what looks for dangers in scripts. counts: a MongoDB may be asked."""
+        both = len(self.available) == 2
+        naming, validators = self.models.naming, self.config.validators
+        return Linter(
+            directory,
+            Wings(
+                record_mongo,
+                why_not_standalone,
+                CounterpartOperations(naming, validators) if both else None,
+                self._facts_of() if counts else lambda revision_id: UNKNOWN,
+            ),
+            limits=self.config.limits,
+            sides=sides,
+            ignored=self.config.lint_ignore,
+            on_postgres=self._is_on_postgres(),
+        )
+
+    def _is_on_postgres(self) -> bool:
+        """Return whether the SQL side is PostgreSQL; it is where nobody says else."""
+        if BackendName.POSTGRES not in self.available:
+            return True
         try:
-            return executor.run(plan)
-        except UNDECIDED:
-            raise  # not ours any more, or not known: the next run looks
-        except Exception as error:
-            if executor.on_error is not OnError.RESTORE:
-                raise
-            raise self._restored(self.backup.name, plan, error) from error
+            return self.dialect.has_rules
+        except DatabaseUnavailable:  # a deployment that runs on MongoDB
+            return True
 
-    def _restored(self, name: str, plan: Plan, error: Exception) -> Exception:
-        """Bring both databases back, under the same locks; return what to raise."""
-        try:
-            with self.backup_store.find(name) as (folder, manifest):
-                restoring = Restoring(self.backends, folder, manifest)
-                restoring.require_whole(self.states_as_they_are())
-                restoring.run()
-        except Exception as second:
-            error.add_note(
-                f"Backup {name} could not be restored: {redact(str(second))} "
-                f"Or {way_back(name, [*self.backends])}"
-            )
-            return error
-        return after_restore(plan, name, error, [*self.backends])
+    def _facts_of(self) -> Callable[[str], Facts]:
+        if BackendName.MONGO not in self.in_scope:
+            return lambda revision_id: UNKNOWN
+        backend = self.backends[BackendName.MONGO]
+        return MongoFacts(self._mongo_db, lambda: backend.read().applied).of
 
-    def foresee(self, target: str, direction: Direction) -> tuple[Plan, States]:
-        """Return the plan, and what it was made from; no lock is held.
-
-        Another run may be at work between two of our reads, and what they say together
-        is then no fault of anybody's: only if nothing has moved does it count, and if
-        nobody is at work on an SQL side that shows a script half done, as SQLite does.
-        Raises what `plan` and `preflight` raise.
-        """
-        before: States | None = None
-        give_up = time.monotonic() + self.config.lock_timeout_s
-        while True:
-            at_work = self._sql_is_at_work()
-            states = self.states()
-            try:
-                return self._checked_plan(target, direction, states), states
-            except IntegrityError:
-                if at_work and time.monotonic() < give_up:
-                    self.stop.pause(_AGAIN_S)
-                elif states == before:
-                    raise
-                before = states
-
-    def _sql_is_at_work(self) -> bool:
-        side = self.backends.get(BackendName.POSTGRES)
-        return side is not None and side.is_at_work()
-
-    def _checked_plan(self, target: str, direction: Direction, states: States) -> Plan:
-        require_pair(states)
-        plan = self.plan(target, direction, states)
-        self.preflight(plan)
-        return plan
-
-    def decide(self, revision_id: str, step: int, *, done: bool) -> None:
-        """Settle a step of a Mongo script that a crash left in doubt.
-
-        Raises UsageError if MongoDB is not in use, IntegrityError if it is in no doubt.
-        """
-        backend = self.mongo_side("Only steps of MongoDB can be in doubt")
-        self.check_servers()
-        with self.locked():
-            backend.decide(revision_id, step, done=done)
-
-    def _revision_of(self, entry: Any) -> Revision:
-        return self.directory.revisions.get(entry.revision, Revision(entry.revision))
-
-    def plan(self, target: str, direction: Direction, states: States) -> Plan:
-        """Return the steps to a target from what the sides have.
-
-        Raises IntegrityError if what the sides say cannot be true, or if an upgrade
-        would build on a script that was edited after it was applied.
-        """
-        require_consistent(self.directory, states)
-        if direction is Direction.UPGRADE:
-            refuse_edited(self.directory, states)
-        return make_plan(self.directory, states, target, direction)
-
-    def preflight(self, plan: Plan) -> None:
-        """Raise, before anything is changed, if a step cannot be done."""
-        for name, backend in self.backends.items():
-            backend.preflight([s for s in plan.steps if name in s.backends])
-
-
-def _choice(config: Config) -> BackupChoice:
-    """Return what the app's config says of backups."""
-    scope = None if config.backup == "never" else Scope(config.backup)
-    return BackupChoice(scope, config.backup_max_bytes)
+    def dispose(self) -> None:
+        """Close pooled connections, so that none is left for a fork to share."""
+        used = self.__dict__  # what no one asked for is not made to be closed
+        if self._own_client and used.get("_mongo_db") is not None:
+            used["_mongo_db"].client.close()
+        if BackendName.POSTGRES in used.get("in_scope", ()):
+            close_pool(self.engine)

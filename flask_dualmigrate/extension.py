@@ -168,7 +168,7 @@ class Registered:
 
     def _read(self) -> Readiness:
         with self.app.app_context():
-            return self.environment().readiness()
+            return self.environment().run.readiness()
 
     def environment(
         self, *, directory: str | None = None, x_arg: Sequence[str] = (), **more: Any
@@ -207,8 +207,8 @@ class Registered:
 
     def _on_start(self, env: Environment, auto_upgrade: bool | str) -> None:
         if auto_upgrade == "check":
-            _refuse_unready(env.readiness())
-        elif not env.at_head():
+            _refuse_unready(env.run.readiness())
+        elif not env.run.at_head():
             run_scripts.upgrade_unasked(env)
 
 

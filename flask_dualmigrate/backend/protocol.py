@@ -35,8 +35,18 @@ class Backend(Protocol):
     name: BackendName
     atomic: bool
 
+    def place(self) -> str:
+        """Say which database it is: its name, and its server; no account."""
+
     def check(self) -> None:
         """Raise DatabaseUnavailable if the server cannot be reached or used."""
+
+    def why_absent(self, timeout_s: float) -> str | None:
+        """Return why the server cannot be used yet; None: it can.
+
+        timeout_s: seconds for an answer.
+        Raises DatabaseUnavailable for what no waiting mends, such as a wrong password.
+        """
 
     def read(self, graph: RevisionGraph | None = None) -> State:
         """Return what this side has; change nothing.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ..tree.pair import Header, Pair
 from .mongo.naming import Naming
-from .pair import Pair, empty_pair, empty_partner, pair_from_script
+from .pair import empty_pair, empty_partner, pair_from_script
 from .proposals import Comparison, compare_models, differences, generate
-from .source.header import Header, clean_message
+from .source.header import clean_message
 
 __all__ = [
     "Comparison",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -13,29 +13,13 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from ..alembic_scripts import record
 from ..ops import Todo
 from ..revisions import BackendName
+from ..tree.pair import Header, Pair
 from .mongo.context import Context
 from .mongo.naming import Naming
 from .mongo.source import render_mongo
 from .mongo.translate import replay, translate
-from .source.header import Header, assemble
+from .source.header import assemble
 from .tables.state import Schema
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Both sources of one revision.
-
-    detected: what the models have that the database has not, one line each. empty: the
-    two are alike, and there is nothing to write. header: as it was given, but for what
-    the app's process_revision_directives changed of id and message.
-    """
-
-    postgres: str
-    mongo: str
-    detected: tuple[str, ...]
-    empty: bool
-    header: Header
-
 
 _BY_HAND = (
     "import sqlalchemy as sa  # noqa: F401",

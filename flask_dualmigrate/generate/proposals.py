@@ -14,6 +14,7 @@ from alembic.util import rev_id as new_id
 from sqlalchemy import MetaData, inspect
 from sqlalchemy.engine import Connection
 
+from ..tree.pair import Header, Pair
 from .alembic.propose import Proposal, propose
 from .alembic.repair import Repair
 from .alembic.source import enum_renderer, render_alembic
@@ -23,8 +24,7 @@ from .mongo.context import Context
 from .mongo.naming import Naming
 from .mongo.source import render_mongo
 from .mongo.translate import translate
-from .pair import Pair, empty_pair
-from .source.header import Header
+from .pair import empty_pair
 from .tables.dialects import comparing
 from .tables.enums import NamedType, plan_enums
 from .tables.enums_of_others import enums_of_others

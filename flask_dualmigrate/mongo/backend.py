@@ -50,6 +50,7 @@ from .scripts.scripts import MongoScripts
 from .server.errors import driver_errors
 from .server.time_limit import takes_its_time
 from .server.transactions import supports_transactions
+from .waking import why_absent
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,13 @@ class MongoBackend(MongoData):
     def require_lock(self) -> None:
         """Raise LockLost if the lock that `lock` took may have ended."""
         self._lock.require()
+
+    def place(self) -> str:
+        nodes = sorted(f"{host}:{port}" for host, port in self._db.client.nodes)
+        return f"database {self._db.name} on {', '.join(nodes) or 'its server'}"
+
+    def why_absent(self, timeout_s: float) -> str | None:
+        return why_absent(self._db, timeout_s)
 
     def check(self) -> None:
         with driver_errors("be reached"):

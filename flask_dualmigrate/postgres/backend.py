@@ -39,6 +39,7 @@ from .server.crashpoints import watch
 from .server.errors import connection_lost, driver_errors
 from .server.pooled_questions import ask
 from .server.script_session import own_connection
+from .waking import why_absent
 
 
 class PostgresBackend(PostgresData):
@@ -93,6 +94,14 @@ class PostgresBackend(PostgresData):
     @property
     def _directory(self) -> ScriptDirectory:
         return self._scripts.directory
+
+    def place(self) -> str:
+        url = self.engine.url
+        server = f"{url.host or 'this machine'}{f':{url.port}' if url.port else ''}"
+        return f"database {url.database} on {server}"
+
+    def why_absent(self, timeout_s: float) -> str | None:
+        return why_absent(self.engine, timeout_s)
 
     def check(self) -> None:
         with driver_errors("be reached"), self.engine.connect() as connection:

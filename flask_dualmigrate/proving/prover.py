@@ -87,7 +87,7 @@ def _walk(
             made.env, with_data=ways.data, real=env, sample=ways.sample
         )
         walk = Walk(made.env, wanted, scratches, below=below)
-        with made.env.locked():
+        with made.env.run.locked():
             walk.run()
         models, why_not = walk.models()
         result = dataclasses.replace(
@@ -117,8 +117,8 @@ def _wanted(
         return frozenset(rev.id for rev in directory.resolve(*revisions)), ()
     try:
         with pymongo.timeout(ANSWER_S):
-            env.check_servers()
-            states = env.states()
+            env.run.check_servers()
+            states = env.run.states()
     except DatabaseUnavailable:
         said = "The heads were proved: the real databases do not say what is pending."
         return heads, (said,)
@@ -131,8 +131,8 @@ def _applied(env: Environment, wanted: frozenset[str]) -> frozenset[str]:
 
     Raises UsageError where a revision cannot be proved on such data.
     """
-    env.check_servers()
-    states = env.states()
+    env.run.check_servers()
+    states = env.run.states()
     require_known(env.directory, states)
     applied = {state.applied for state in states.values()}
     if len(applied) > 1:
@@ -179,7 +179,7 @@ def models_at_head(env: Environment) -> tuple[str, ...]:
             Scratches(made.env, with_data=False, real=env),
             below=frozenset(),
         )
-        with made.env.locked():
+        with made.env.run.locked():
             walk.run()
         if walk.proofs:
             raise ScriptError(str(walk.proofs[0].error))

@@ -46,7 +46,7 @@ class Walk:
         """Prove the wanted revisions; the others are but applied."""
         for backend in self._env.backends.values():
             backend.prepare()
-        self._executor.pair(self._env.states())
+        self._executor.pair(self._env.run.states())
         for revision in self._in_order():
             if revision == self._sampled_before:
                 self._scratches.copy()
@@ -108,13 +108,13 @@ class Walk:
         """Return whether a revision is whole on both sides, or on neither."""
         return all(
             (revision.id in state.applied) is applied and not state.open_entries()
-            for state in self._env.states().values()
+            for state in self._env.run.states().values()
         )
 
     def _go(self, revision: Revision, direction: Direction) -> None:
         step = Step(revision, direction, self._sides)
         plan = Plan(direction, revision.id, (step,))
-        self._env.preflight(plan)
+        self._env.run.preflight(plan)
         self._executor.run(plan)
 
     def _tell(self, revision: Revision, outcome: Outcome, error: str) -> None:

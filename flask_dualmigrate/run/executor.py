@@ -27,7 +27,7 @@ from ..revisions import BackendName, Direction, Revision, Step
 from ..runtime.crashpoints import reached
 from ..runtime.events import since_ms, tell
 from ..runtime.stopping import Interrupted
-from .failure import Run, Stands, failure, reason_of, stands
+from .failure import FailedRun, Stands, failure, reason_of, stands
 from .on_error import OnError
 from .plan import Plan, States, require_pair
 
@@ -211,7 +211,7 @@ class Executor:
         """Return what to raise for a step that failed."""
         ids = [result.step.revision.id for result in results]
         backup = None if isinstance(error, UNDECIDED) else self.backup
-        run = Run(plan, ids, [*self._backends], backup, self.on_error)
+        run = FailedRun(plan, ids, [*self._backends], backup, self.on_error)
         return failure(run, step, error, self._left)
 
     def _execute(self, step: Step) -> None:

@@ -13,7 +13,7 @@ from .plan import Plan
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class FailedRun:
     """What there is to know of a run when one of its steps fails.
 
     done: ids of the revisions that it did before. sides: in use. backup: the name of
@@ -58,7 +58,7 @@ def stands(name: BackendName, undone: Undone) -> Stands:
     return Stands(stays, exceptions)
 
 
-def failure(run: Run, step: Step, error: Exception, left: Stands) -> Exception:
+def failure(run: FailedRun, step: Step, error: Exception, left: Stands) -> Exception:
     """Return what to raise for a failed step.
 
     What is no fault of the script keeps its own class, and so its exit code: what there
@@ -76,7 +76,9 @@ def failure(run: Run, step: Step, error: Exception, left: Stands) -> Exception:
     return error
 
 
-def _partial(run: Run, step: Step, error: Exception, left: Stands) -> PartialFailure:
+def _partial(
+    run: FailedRun, step: Step, error: Exception, left: Stands
+) -> PartialFailure:
     ids = [item.revision.id for item in run.plan.steps]
     place = ids.index(step.revision.id)
     return PartialFailure(
@@ -89,7 +91,7 @@ def _partial(run: Run, step: Step, error: Exception, left: Stands) -> PartialFai
     )
 
 
-def _what_stands(run: Run, step: Step, left: Stands) -> str:
+def _what_stands(run: FailedRun, step: Step, left: Stands) -> str:
     before = f"Done before it: {', '.join(run.done)}. " if run.done else ""
     again = f"flask db-migrate {run.plan.direction} {run.plan.fixed_target}"
     lines = [*left.lines]

@@ -54,11 +54,11 @@ def purge_asides(
     """
     least_s = age_in_seconds(older_than)
     side = env.mongo_side("Asides are kept in MongoDB")
-    env.check_servers()
+    env.run.check_servers()
     asked = _to_drop(side.asides(), least_s)
     if asked and confirm is not None:
         confirm(asked)
-    with env.locked():
+    with env.run.locked():
         old = [aside for aside in side.asides() if aside.age_s >= least_s]
         names = {aside.name for aside in asked}
         dropped = [aside for aside in _to_drop(old, least_s) if aside.name in names]

@@ -70,8 +70,8 @@ class BackupPruneResult:
 
 def create(env: Environment) -> BackupCreateResult:
     """Back the whole of the sides in use up, under the locks of a migration."""
-    env.back_up(str(Scope.ALL))
-    return BackupCreateResult(_listed(env.make_backup()))
+    env.run.back_up(str(Scope.ALL))
+    return BackupCreateResult(_listed(env.run.make_backup()))
 
 
 def list_backups(env: Environment) -> BackupListResult:

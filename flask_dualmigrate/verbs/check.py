@@ -6,11 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from ..environment import Environment
-from ..generate import Comparison, compare_models
-from ..mongo.scripts.recording import record
 from ..ops import Todo
-from ..postgres.server.errors import driver_errors
-from ..revisions import BackendName, Direction, Revision
+from ..revisions import BackendName, Revision
 from ..run.consistency import contradictions
 from ..run.plan import NOT_A_PAIR, ahead, is_pair
 from ..run.status import edited_scripts, half_done, pending
@@ -21,12 +18,12 @@ def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
 
     wait_s: seconds to wait for the servers to come up.
     """
-    env.wait_for_servers(wait_s)
+    env.run.wait_for_servers(wait_s)
     directory = env.directory
     findings = [Finding("pair", text) for text in directory.pair_problems()]
     findings += [Finding("lock-file", text) for text in directory.lock_problems()]
     findings += [Finding("todo", text) for text in _todos(env)]
-    states = env.states()
+    states = env.run.states()
     if not is_pair(states):
         findings.append(Finding("databases", NOT_A_PAIR))
     findings += [Finding("edited", text) for text in edited_scripts(directory, states)]
@@ -52,15 +49,15 @@ def _look_at_models(
 ) -> tuple[Sequence[str], tuple[str, ...]]:
     """Return what `check` says of the models, and what it did not compare."""
     if not env.compares_models:
-        compared = env.against_scripts()
-        texts = _differing(compared, "what the Alembic scripts make")
-        return texts, compared.not_compared
+        compared = env.models.against_scripts()
+        there = "what the Alembic scripts make"
+        return _differing(compared.differences, there), compared.not_compared
     if beyond:
         return [_NOT_COMPARED], ()
     if waiting:
         return (), ("the models, with the database: revisions are pending",)
-    compared = compare_with_models(env)
-    return _differing(compared), compared.not_compared
+    compared = env.models.compare(env.directory.heads)
+    return _differing(compared.differences), compared.not_compared
 
 
 _NOT_COMPARED = (
@@ -77,40 +74,20 @@ def _todos(env: Environment) -> list[str]:
         f"Revision {revision_id} has a todo left: {operation.text}"
         for revision_id in directory.revisions
         if directory.has(BackendName.MONGO, revision_id)
-        for operation in record(
-            directory.script(BackendName.MONGO, revision_id), Direction.UPGRADE
-        )
+        for operation in env.mongo_operations(revision_id)
         if isinstance(operation, Todo)
     ]
 
 
 def model_differences(env: Environment) -> Sequence[str]:
     """Return in words where the models differ from PostgreSQL, which is at head."""
-    return _differing(compare_with_models(env))
-
-
-def _differing(compared: Comparison, there: str = "the database") -> list[str]:
-    return [f"The models differ from {there}: {text}" for text in compared.differences]
-
-
-def compare_with_models(env: Environment) -> Comparison:
-    """Compare the models with PostgreSQL, where it is in use; it is to be at head."""
     if not env.compares_models:
-        return Comparison(())
-    scripts = env.made_by_scripts()
-    with (
-        driver_errors("be compared with the models"),
-        env.engine.connect() as link,
-        env.hooks_context(autogenerate=True) as context,
-    ):
-        return compare_models(
-            link,
-            env.metadata,
-            options=env.alembic_options,
-            environment=context,
-            heads=env.directory.heads,
-            made=scripts,
-        )
+        return []
+    return _differing(env.models.compare(env.directory.heads).differences)
+
+
+def _differing(found: Sequence[str], there: str = "the database") -> list[str]:
+    return [f"The models differ from {there}: {text}" for text in found]
 
 
 @dataclasses.dataclass(frozen=True)

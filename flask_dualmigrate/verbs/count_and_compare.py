@@ -75,13 +75,13 @@ class Witness:
         if len(counts) < 2:
             return
         rows, documents = counts[BackendName.POSTGRES], counts[BackendName.MONGO]
-        for table, collection in self._env.mirrored():
+        for table, collection in self._env.models.mirrored():
             if table in rows or collection in documents:
                 yield table, collection
 
 
 def _pairs(env: Environment, table: str, collection: str) -> Iterator[PairedField]:
-    pairs = env.paired_fields(table)
+    pairs = env.models.paired_fields(table)
     columns = env.backends[BackendName.POSTGRES].facts(
         table, [pair.column for pair in pairs]
     )

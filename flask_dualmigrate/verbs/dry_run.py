@@ -87,7 +87,7 @@ def describe(env: Environment, plan: Plan, states: States) -> PlanResult:
     return PlanResult(
         plan.direction,
         (*taken_back, *_described(env, plan)),
-        *env.backups.words(plan),
+        *env.run.backups.words(plan),
         emptied=told_of_emptied(env, plan.steps),
     )
 
@@ -131,7 +131,7 @@ def script(
             )
         start = "base"
     state = _stated(env, start) if start else _read(env, name)
-    plan = env.plan(end or _end(direction), direction, {name: state})
+    plan = env.run.plan(end or _end(direction), direction, {name: state})
     text = env.backends[name].script(plan.steps, sorted(state.applied))
     return ScriptResult("sql" if language == "sql" else "javascript", text)
 

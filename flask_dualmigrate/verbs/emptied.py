@@ -28,7 +28,7 @@ def told_of_emptied(env: Environment, steps: Iterable[Step]) -> tuple[str, ...]:
     ]
     if not found:
         return ()
-    pair_ids = {state.pair_id for state in env.states_as_they_are().values()}
+    pair_ids = {state.pair_id for state in env.run.states_as_they_are().values()}
     backups = (each for each in env.backup_store.list() if each.pair_id in pair_ids)
     return tuple(_lines(found, tuple(backups)))
 

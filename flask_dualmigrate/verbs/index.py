@@ -117,7 +117,7 @@ def diff_indexes(env: Environment, place: str | None = None) -> IndexDiffResult:
     made would be called undeclared.
     """
     if env.config.directory.is_dir():  # indexes are compared without one too
-        require_known(env.directory, env.states())
+        require_known(env.directory, env.run.states())
     return _diff(env.index_sides, place)
 
 
@@ -137,7 +137,7 @@ def sync_indexes(
     Raises IntegrityError where revisions are pending: they may make or drop indexes.
     """
     sides = env.index_sides
-    env.check_servers()
+    env.run.check_servers()
     _refuse_pending(env)
     foreseen = _diff(sides, place)
     planned = _planned(foreseen.differences, drop_undeclared)
@@ -149,7 +149,7 @@ def sync_indexes(
     if confirm is not None and losses:
         confirm([action.text for item in losses for action in _actions(item)])
     agreed = {key for item in losses for key in _keys(item)}
-    with env.locked(), env.stop.at_once():
+    with env.run.locked(), env.stop.at_once():
         done = _sync(sides, place, drop_undeclared, agreed, on_build)
         left = _diff(sides, place)
     return IndexSyncResult(done, _remaining(left.differences), left.notes)
@@ -210,8 +210,8 @@ def drop_index(
     side, words = _side_of(env, place, name)
     if confirm is not None:
         confirm([words])
-    env.check_servers()
-    with env.locked(), env.stop.at_once():
+    env.run.check_servers()
+    with env.run.locked(), env.stop.at_once():
         side.drop(place, name, hidden_for_s=hidden_for_s)
     return IndexDropResult(side.name, place, name)
 
@@ -221,9 +221,9 @@ def rebuild_index(
 ) -> IndexRebuildResult:
     """Build an index anew, with never a moment without it."""
     side, _ = _side_of(env, place, name, to_drop=False)
-    env.check_servers()
+    env.run.check_servers()
     started = time.monotonic()
-    with env.locked(), env.stop.at_once():
+    with env.run.locked(), env.stop.at_once():
         side.rebuild(place, name, on_build)
     took_ms = int((time.monotonic() - started) * 1000)
     return IndexRebuildResult(side.name, place, name, took_ms)
@@ -268,7 +268,7 @@ def _side_of(
 
 
 def _refuse_pending(env: Environment) -> None:
-    states = env.states()
+    states = env.run.states()
     require_known(env.directory, states)
     waiting = pending(env.directory, states)
     if waiting:

@@ -25,7 +25,7 @@ from .history import (
 def current(env: Environment) -> CurrentResult:
     """Say where each side in use stands."""
     directory = env.directory
-    states = env.states()
+    states = env.run.states()
     heads = {name: directory.heads_of(state.applied) for name, state in states.items()}
     beyond = ahead(directory, states)
     paired = is_pair(states)
@@ -35,7 +35,7 @@ def current(env: Environment) -> CurrentResult:
 
 def status(env: Environment) -> StatusResult:
     """Say of each revision how it stands on each side, in use or not."""
-    states = env.states()
+    states = env.run.states()
     columns = tuple(reversed(env.available))
     at_work = _at_work(env, states)
     progress = _open_progress(env, states, at_work)

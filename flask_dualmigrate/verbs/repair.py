@@ -106,7 +106,10 @@ def repair(
         return _accept(env, revision)
     if step is None or done is None:
         return report(env, revision.id)
-    env.decide(revision.id, step, done=done)
+    side = env.mongo_side("Only steps of MongoDB can be in doubt")
+    env.run.check_servers()
+    with env.run.locked():
+        side.decide(revision.id, step, done=done)
     return RepairResult(revision.id, step, done)
 
 
@@ -140,7 +143,7 @@ def _refuse_muddle(
 
 def report(env: Environment, only: str | None = None) -> RepairReport:
     """Return what the journals say, and each case; of one revision, with `only`."""
-    states = env.states()
+    states = env.run.states()
     open_entries = {
         (name, entry.revision): entry
         for name, state in states.items()
@@ -205,14 +208,14 @@ def _rows(
 
 
 def _undo(env: Environment, revision: Revision, confirm: Confirm | None) -> UndoResult:
-    env.check_servers()
-    states = env.states()
+    env.run.check_servers()
+    states = env.run.states()
     found = _open(states, revision)
     _refuse_what_stays(env, states, found)
     if confirm is not None:
         confirm(_losses(revision, found))
-    with env.locked():
-        states = env.states()
+    with env.run.locked():
+        states = env.run.states()
         require_pair(states)
         found = _open(states, revision)
         only = {
@@ -276,11 +279,11 @@ def _opposite(found: dict[BackendName, Entry]) -> Direction:
 
 
 def _accept(env: Environment, revision: Revision) -> AcceptResult:
-    env.check_servers()
-    with env.locked():
+    env.run.check_servers()
+    with env.run.locked():
         edited = [
             name
-            for name, state in env.states().items()
+            for name, state in env.run.states().items()
             if revision.id in edited_ids(env.directory, name, state)
         ]
         if not edited:

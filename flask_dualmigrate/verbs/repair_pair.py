@@ -32,14 +32,14 @@ def pair(env: Environment, confirm: Confirm | None = None) -> PairResult:
     Raises UsageError with one side in use; IntegrityError if they are a pair already,
     or if something is half done with the former partner.
     """
-    env.check_servers()
-    states = env.states()
+    env.run.check_servers()
+    states = env.run.states()
     _require_two_pairs(states)
     if confirm is not None:
         confirm([_line(env, states, name) for name in sorted(states, reverse=True)])
     pair_id = uuid4().hex
-    with env.locked():
-        states = env.states()
+    with env.run.locked():
+        states = env.run.states()
         _require_two_pairs(states)
         for name in states:
             env.backends[name].set_pair_id(pair_id, anew=True)
@@ -76,4 +76,4 @@ def _heads(env: Environment, states: States) -> dict[BackendName, tuple[str, ...
 def _line(env: Environment, states: States, name: BackendName) -> str:
     """Say which database it is, and where it stands."""
     heads = ", ".join(_heads(env, states)[name]) or "base"
-    return f"{name.label}: {env.place_of(name)}, at {heads}"
+    return f"{name.label}: {env.backends[name].place()}, at {heads}"

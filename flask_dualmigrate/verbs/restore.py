@@ -47,22 +47,22 @@ def restore(
     databases, or holds less than what later revisions changed; UsageError if there is
     none, and what `confirm` raises.
     """
-    env.check_servers()
-    begun = decided(env.states_as_they_are())
+    env.run.check_servers()
+    begun = decided(env.run.states_as_they_are())
     if begun is not None:
         return _carry_on(env, name, begun)
     with env.backup_store.find(name) as (folder, manifest):
         restoring = Restoring(env.backends, folder, manifest)
-        states = env.states_as_they_are()
+        states = env.run.states_as_they_are()
         restoring.require_whole(states)
         known = env.backup_store.list()
         require_reach(manifest, states, known)
         replaced = restoring.replacements()
         if confirm is not None:
             confirm(manifest, losses(manifest, states, replaced))
-        with env.locked():
+        with env.run.locked():
             # Somebody may have restored, or run, while we asked and waited.
-            states = env.states()
+            states = env.run.states()
             restoring.require_fitting(states)
             require_reach(manifest, states, known)
             kept = restoring.run()
@@ -77,7 +77,7 @@ def _carry_on(env: Environment, name: str, begun: Unfinished) -> RestoreResult:
             f"The restore of {begun.backup} is half done, and comes first",
             hint=f"Carry it on with: flask db-migrate restore {begun.backup}",
         )
-    with env.locked():
+    with env.run.locked():
         kept = carry_on(env.backends, begun)
     return RestoreResult(
         begun.backup, tuple(env.backends), (), kept, {}, carried_on=True

@@ -89,15 +89,15 @@ def _go(
     if language is not None:
         env.directory.require_pairs()
         return dry_run.script(env, target, direction, language)
-    env.back_up(options.backup)
-    env.on_error(options.on_error)
-    env.trust_no_edits(options.wait_s)
+    env.run.back_up(options.backup)
+    env.run.on_error(options.on_error)
+    env.run.trust_no_edits(options.wait_s)
     env.directory.require_pairs()
     witness: Witness | None = None
     if options.dry_run or options.verify or options.confirm is not None:
         require_target(env.directory, target, direction)
-        env.check_servers()
-        plan, states = env.foresee(target, direction)
+        env.run.check_servers()
+        plan, states = env.run.foresee(target, direction)
         if options.dry_run:
             return dry_run.describe(env, plan, states)
         begun = [name for name, state in states.items() if state.applied]
@@ -106,7 +106,7 @@ def _go(
             options.confirm(losses)
         if options.verify:
             witness = Witness(env, plan)
-    done = env.migrate(target, direction)
+    done = env.run.migrate(target, direction)
     return RunResult(
         direction,
         tuple(
@@ -118,7 +118,7 @@ def _go(
             )
             for result in done
         ),
-        backup=None if env.backup is None else env.backup.name,
+        backup=None if env.run.backup is None else env.run.backup.name,
         verified=witness.compare() if witness is not None else None,
         emptied=told_of_emptied(env, [result.step for result in done]),
     )
@@ -162,8 +162,8 @@ def upgrade_unasked(env: Environment) -> None:
                 "with DUALMIGRATE_ALLOW_DESTRUCTIVE=1.",
             )
 
-    env.trust_no_edits()
-    env.migrate("heads", Direction.UPGRADE, approve=approve)
+    env.run.trust_no_edits()
+    env.run.migrate("heads", Direction.UPGRADE, approve=approve)
 
 
 def stamp(
@@ -179,15 +179,15 @@ def stamp(
     )
     wanted = directory.ancestors(heads)
     revisions = [rev for rev in directory.topological() if rev.id in wanted]
-    env.check_servers()
-    states = env.states()
+    env.run.check_servers()
+    states = env.run.states()
     require_pair(states)
     losses = forgotten(directory, states, wanted)
     if confirm is not None and losses:
         confirm(losses)
-    env.check_rights()
-    with env.locked():
-        refuse_half_done(env.states())
+    env.run.check_rights()
+    with env.run.locked():
+        refuse_half_done(env.run.states())
         for backend in env.backends.values():
             backend.prepare()
         for backend in env.backends.values():

@@ -45,8 +45,8 @@ class Sample:
 
         keys: of the documents that were looked at before.
         """
-        fields = {pair.column: pair.field for pair in env.paired_fields(table)}
-        key = env.key_of(table)
+        fields = {pair.column: pair.field for pair in env.models.paired_fields(table)}
+        key = env.models.key_of(table)
         if key is None:
             return None
         sides = env.backends

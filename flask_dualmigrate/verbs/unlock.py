@@ -83,7 +83,7 @@ def _outwatched(env: Environment, name: BackendName, holder: Holder) -> str | No
     """
     if not holder.is_overdue:
         return None
-    env.on_wait(f"its lease is over; watching whether it renews it: {holder}")
+    env.run.on_wait(f"its lease is over; watching whether it renews it: {holder}")
     if env.backends[name].outwatch(holder):
         return "its lease is over, and it renews it no more"
     return None

@@ -84,8 +84,8 @@ def verify(
             "Say a revision, or --head-only",
             hint="Both together name one revision twice: leave one of them out.",
         )
-    env.check_servers()
-    states = env.states()
+    env.run.check_servers()
+    states = env.run.states()
     require_pair(states)
     require_known(env.directory, states)
     only = None if identifier is None else single(env.directory, identifier).id
@@ -137,7 +137,7 @@ def _verify(
 def _counts(env: Environment, limit: int) -> Iterator[Counted]:
     if len(env.in_scope) < 2:
         return
-    for table, collection in env.mirrored():
+    for table, collection in env.models.mirrored():
         rows = env.backends[BackendName.POSTGRES].count(table, limit)
         documents = env.backends[BackendName.MONGO].count(collection, limit)
         if rows is None and documents is None:

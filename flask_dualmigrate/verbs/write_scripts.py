@@ -9,16 +9,14 @@ from typing import Any
 
 from ..environment import Environment
 from ..errors import IntegrityError, TreeError, UsageError
-from ..generate import (
-    Header,
-    Naming,
-    Pair,
-    empty_pair,
-    empty_partner,
-    generate,
-    pair_from_script,
-)
-from ..generate.write_pair import (
+from ..revisions import BackendName, Revision
+from ..run.plan import require_known
+from ..run.status import pending
+from ..runtime.crashpoints import around
+from ..tree.directory import ScriptDirectory, versions_folder
+from ..tree.lockfile import LOCK_FILE, write_file, write_tree
+from ..tree.pair import Header, Pair
+from ..tree.write_pair import (
     check_id,
     header_of,
     make_header,
@@ -26,13 +24,6 @@ from ..generate.write_pair import (
     write_pair,
     write_partner,
 )
-from ..postgres.server.errors import driver_errors
-from ..revisions import BackendName, Revision
-from ..run.plan import require_known
-from ..run.status import pending
-from ..runtime.crashpoints import around
-from ..tree.directory import ScriptDirectory, versions_folder
-from ..tree.lockfile import LOCK_FILE, write_file, write_tree
 from .history import single
 
 
@@ -107,14 +98,14 @@ def revision(
     """Write a new pair, or with `pair` the missing partner of a script.
 
     header_arguments: head, splice, branch_label, depends_on, rev_id, as
-    `generate.make_header` takes them. With autogenerate nothing is written if the
+    `make_header` takes them. With autogenerate nothing is written if the
     models have nothing that the database has not.
     """
     if pair is not None:
         _refuse_beside_pair(message, autogenerate, header_arguments)
         return _write_partner(env, pair)
     header = make_header(env.directory, message=message, **header_arguments)
-    made = _autogenerate(env, header) if autogenerate else empty_pair(header)
+    made = _autogenerate(env, header) if autogenerate else env.models.empty_pair(header)
     if autogenerate and made.empty:
         return RevisionResult(None)
     return _write(env, made)
@@ -157,22 +148,7 @@ def _autogenerate(env: Environment, header: Header) -> Pair:
     """
     _require_postgres(env, "revision --autogenerate")
     _require_at_head(env)
-    scripts = env.made_by_scripts()
-    with (
-        driver_errors("be compared with the models"),
-        env.engine.connect() as link,
-        env.hooks_context(**_told_to_hooks(header)) as context,
-    ):
-        made = generate(
-            link,
-            env.metadata,
-            header,
-            naming=Naming(env.config.collections, env.config.fields),
-            validators=env.config.validators,
-            options=env.alembic_options,
-            environment=context,
-            made=scripts,
-        )
+    made = env.models.generate(header, **_told_to_hooks(header))
     if made.header.revision != header.revision:
         check_id(env.directory, made.header.revision)
     return made
@@ -204,7 +180,7 @@ def _require_postgres(env: Environment, verb: str) -> None:
 
 def _require_at_head(env: Environment) -> None:
     """Refuse to compare with a database that is behind the tree, or ahead of it."""
-    states = env.states()
+    states = env.run.states()
     require_known(env.directory, states)
     name = BackendName.POSTGRES
     waiting = pending(env.directory, {name: states[name]})
@@ -226,27 +202,9 @@ def _write_partner(env: Environment, identifier: str) -> RevisionResult:
         )
     header = header_of(directory, found.id)
     (name,) = missing
-    if name is BackendName.MONGO:
-        source = pair_from_script(
-            directory.script(BackendName.POSTGRES, found.id),
-            header,
-            earlier_scripts=_earlier_scripts(directory, found.id),
-            naming=Naming(env.config.collections, env.config.fields),
-            validators=env.config.validators,
-        )
-    else:
-        source = empty_partner(header, name)
+    source = env.models.partner(header, name)
     files = write_partner(directory, header, name, source)
     return RevisionResult(found, files)
-
-
-def _earlier_scripts(directory: ScriptDirectory, revision_id: str) -> list[Any]:
-    before = directory.ancestors([revision_id]) - {revision_id}
-    return [
-        directory.script(BackendName.POSTGRES, earlier.id)
-        for earlier in directory.topological()
-        if earlier.id in before and directory.has(BackendName.POSTGRES, earlier.id)
-    ]
 
 
 def merge(
@@ -264,7 +222,7 @@ def merge(
     header = make_header(
         env.directory, message=message, head=parents, splice=True, **more
     )
-    return _write(env, empty_pair(header))
+    return _write(env, env.models.empty_pair(header))
 
 
 def script_paths(env: Environment, identifier: str = "head") -> tuple[str, ...]:

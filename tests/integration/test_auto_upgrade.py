@@ -345,15 +345,15 @@ def test_a_run_that_ends_between_two_reads_of_another_is_no_contradiction(
     first, other = make_app(), make_app()
     with first.app_context():
         env = environment_of()
-        read = env.states
+        read = env.run.states
 
         def overtaken() -> Any:
             """Read that there is no history; then there is one, tables and all."""
-            monkeypatch.setattr(env, "states", read)
+            monkeypatch.setattr(env.run, "states", read)
             states = read()
             with other.app_context():
                 upgrade()
             return states
 
-        monkeypatch.setattr(env, "states", overtaken)
-        assert env.migrate("heads", Direction.UPGRADE) == ()
+        monkeypatch.setattr(env.run, "states", overtaken)
+        assert env.run.migrate("heads", Direction.UPGRADE) == ()

@@ -96,6 +96,12 @@ class FakeSide:
         self.calls = calls
         self.held = False
 
+    def place(self) -> str:
+        raise NotImplementedError
+
+    def why_absent(self, timeout_s: float) -> str | None:
+        raise NotImplementedError
+
     def check(self) -> None:
         pass
 

@@ -1,4 +1,4 @@
-"""Runs of Environment.migrate() on two fakes whose stores survive each process."""
+"""Runs of Run.migrate() on two fakes whose stores survive each process."""
 
 from __future__ import annotations
 
@@ -46,9 +46,8 @@ class Rehearsal:
         postgres = FakePostgres(self.stores[POSTGRES], calls)
         postgres.unknown_after_commit = unknown_after_commit
         made: dict[BackendName, Backend] = {MONGO: mongo, POSTGRES: postgres}
-        return self._environment({name: made[name] for name in sides}, on_step).migrate(
-            target, direction
-        )
+        env = self._environment({name: made[name] for name in sides}, on_step)
+        return env.run.migrate(target, direction)
 
     def _environment(
         self,

@@ -330,8 +330,8 @@ def test_a_sqlite_database_in_memory_is_there_after_its_upgrade(
 
     with app.app_context():
         assert sa.inspect(db.engine).has_table("item")
-        assert environment_of().at_head()
-        environment_of().migrate("base", Direction.DOWNGRADE)
+        assert environment_of().run.at_head()
+        environment_of().run.migrate("base", Direction.DOWNGRADE)
         assert not sa.inspect(db.engine).has_table("item")
 
 

@@ -10,7 +10,10 @@ import pytest
 
 from flask_dualmigrate.errors import TreeError, UsageError
 from flask_dualmigrate.generate import Header, empty_pair, empty_partner
-from flask_dualmigrate.generate.write_pair import (
+from flask_dualmigrate.tree.directory import ScriptDirectory
+from flask_dualmigrate.tree.graph import RevisionGraph
+from flask_dualmigrate.tree.lockfile import read_lock_file
+from flask_dualmigrate.tree.write_pair import (
     file_name,
     header_of,
     make_header,
@@ -19,9 +22,6 @@ from flask_dualmigrate.generate.write_pair import (
     write_pair,
     write_partner,
 )
-from flask_dualmigrate.tree.directory import ScriptDirectory
-from flask_dualmigrate.tree.graph import RevisionGraph
-from flask_dualmigrate.tree.lockfile import read_lock_file
 
 from .trees import BOTH, MONGO, POSTGRES, Tree, line_of
 

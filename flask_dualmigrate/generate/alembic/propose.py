@@ -23,7 +23,7 @@ from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.schema import Constraint
 
 from ...errors import UsageError
-from ..source.header import Header
+from ...tree.pair import Header
 from ..tables.dialects import Comparing, comparing
 from ..tables.enums import ChangeEnumOp, changed_domain_types, changed_enums
 from ..tables.enums_of_others import enums_of_others

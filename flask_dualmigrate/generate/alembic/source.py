@@ -14,7 +14,8 @@ from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.types import ARRAY
 
 from ...sql.tokens import escape_colons
-from ..source.header import Header, assemble
+from ...tree.pair import Header
+from ..source.header import assemble
 from ..source.imports import import_lines
 from ..source.printer import INDENT, print_block, print_comment
 from ..tables.enums import enums_of

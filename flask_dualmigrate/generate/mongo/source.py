@@ -11,7 +11,8 @@ from typing import Any
 from bson import Binary, Decimal128, Int64
 
 from ...ops.base import Now, Operation
-from ..source.header import Header, assemble
+from ...tree.pair import Header
+from ..source.header import assemble
 from ..source.imports import sorted_imports
 from ..source.printer import INDENT, print_comment, print_expression, quote
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from ...errors import UsageError
+from ...tree.pair import Header
 from .printer import WIDTH, print_expression, quote, width_of, wrap
 
 
@@ -18,22 +17,6 @@ def assemble(
     parts = [render_header(header, imports=imports)]
     parts += ["\n".join(lines) + "\n" for lines in functions]
     return "\n\n".join(parts)
-
-
-@dataclass(frozen=True)
-class Header:
-    """One revision, as both of its scripts name it.
-
-    down_revision: its parents; () for a base, two or more for a merge. depends_on: ids,
-    labels or prefixes. created_at: a time with its zone.
-    """
-
-    revision: str
-    down_revision: tuple[str, ...]
-    branch_labels: tuple[str, ...]
-    depends_on: tuple[str, ...]
-    message: str
-    created_at: datetime
 
 
 def clean_message(message: str) -> str:

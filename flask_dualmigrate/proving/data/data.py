@@ -69,8 +69,10 @@ class Scratches:
         if BackendName.POSTGRES in self.env.backends:
             self._rows.sow(at_the_edges=at_the_edges)
         if BackendName.MONGO in self.env.backends:
-            applied = self.env.states()[BackendName.MONGO].applied
-            self._documents.sow(self.env.shapes(applied), at_the_edges=at_the_edges)
+            applied = self.env.run.states()[BackendName.MONGO].applied
+            self._documents.sow(
+                self.env.models.shapes(applied), at_the_edges=at_the_edges
+            )
 
     def clear(self) -> None:
         """Empty all tables and collections of the app."""

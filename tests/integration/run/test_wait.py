@@ -67,7 +67,7 @@ def test_a_run_waits_until_both_databases_are_up(
         with app.app_context():
             init()
             env = environment_of(on_absent=start)
-            env.wait_for_servers(60)
+            env.run.wait_for_servers(60)
             assert list(starting) == ["MongoDB", "PostgreSQL"]
             assert upgrade() is not None
             env.engine.dispose()
@@ -92,7 +92,7 @@ def test_postgresql_that_refuses_everybody_for_now_is_waited_for(
             assert postgres.pid is not None
             os.kill(postgres.pid, signal.SIGTERM)
             with pytest.raises(DatabaseUnavailable, match="shutting down"):
-                env.wait_for_servers(1)
+                env.run.wait_for_servers(1)
 
             def restart() -> None:
                 session.close()
@@ -101,7 +101,7 @@ def test_postgresql_that_refuses_everybody_for_now_is_waited_for(
                 servers.postgres_uri()
 
             with later(restart, after_s=0.2):
-                env.wait_for_servers(60)
+                env.run.wait_for_servers(60)
             env.engine.dispose()
     assert "PostgreSQL: " in said[0]
     assert "the database system is shutting down" in said[0]
@@ -120,7 +120,7 @@ def test_a_mongodb_without_a_primary_is_waited_for(
             init()
             env = environment_of(on_absent=said.append)
             with later(lambda: initiate(member), after_s=1.5):
-                env.wait_for_servers(60)
+                env.run.wait_for_servers(60)
             assert upgrade() is not None
     finally:
         member.kill()

@@ -69,8 +69,9 @@ def test_a_waiter_says_who_since_when_at_which_revision_and_on_which_side(
         init()
         journal = MongoJournal(mongo_db, token=lambda: 0)
         journal.begin(Revision("r1"), Direction.UPGRADE, checksum="")
+        env = environment_of(on_wait=said.append)
         with pytest.raises(LockTimeout, match="flask db-migrate unlock"):
-            environment_of(on_wait=said.append).migrate("head", Direction.UPGRADE)
+            env.run.migrate("head", Direction.UPGRADE)
 
     assert len(said) == 1
     assert said[0].startswith(f"the lock on {side} is held by ")

@@ -13,11 +13,11 @@ from alembic.util import rev_id as new_id
 
 from ..errors import UsageError
 from ..revisions import BackendName
-from ..tree.directory import ScriptDirectory, versions_folder
-from ..tree.graph import refuse_blank, resolution_errors
-from ..tree.lockfile import LockLine, write_tree
-from ..tree.script_file import ID_PATTERN, PLACES
-from .source.header import Header
+from .directory import ScriptDirectory, versions_folder
+from .graph import refuse_blank, resolution_errors
+from .lockfile import LockLine, write_tree
+from .pair import Header
+from .script_file import ID_PATTERN, PLACES
 
 _SLUG_LENGTH = 40
 

@@ -1,0 +1,215 @@
+"""A run: what is done with both sides, under their locks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from ..backend import State
+from ..backups import Manifest, Scope
+from ..config import Config
+from ..errors import UsageError, redact
+from ..revisions import Direction, Revision, Step
+from ..runtime.events import lock_told, run_told, waits_told
+from .backup import BackupChoice, Backups
+from .executor import UNDECIDED, Executor, StepResult
+from .failure import after_restore, way_back
+from .lock_wait import Waiting
+from .look import Look, Parts
+from .on_error import OnError
+from .plan import Plan, States, require_pair, require_target
+from .restore import Restoring
+from .same_failure import refuse_repetition
+
+
+class Run(Look):
+    """Works on the sides that it is given.
+
+    on_step, on_wait, on_backup: told what happens, for a person. on_absent: as Look
+    takes it.
+    backup: the one that `migrate` made; None: it made none.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        on_step: Callable[[Step], None] | None = None,
+        on_wait: Callable[[str], None] | None = None,
+        on_backup: Callable[[str], None] | None = None,
+        on_absent: Callable[[str], None] | None = None,
+    ) -> None:
+        super().__init__(parts, on_absent=on_absent)
+        self._on_step = on_step
+        self.on_wait = on_wait or (lambda holder: None)
+        self._on_backup = on_backup
+        self._backup_choice = _choice(parts.config)
+        self._on_error = OnError.UNDO
+        self.backup: Manifest | None = None
+
+    def back_up(self, given: str | None) -> None:
+        """Say what this run backs up: "touched", "all", "never"; None: as the config.
+
+        What a person asks for in so many words may be of any size.
+        """
+        if given is not None:
+            scope = None if given == "never" else Scope(given)
+            self._backup_choice = BackupChoice(scope)
+
+    def make_backup(self) -> Manifest:
+        """Back the sides of this run up, as they are, under the locks of a run."""
+        self.check_servers()
+        with self.locked():
+            states = self.states()
+            require_pair(states)
+            return self.backups.make(states)
+
+    @property
+    def backups(self) -> Backups:
+        """What makes the backups of this run."""
+        return Backups(
+            self._backends,
+            self._parts.backup_store,
+            self._backup_choice,
+            on_backup=self._on_backup,
+        )
+
+    def on_error(self, given: str) -> None:
+        """Say what becomes of both databases when a script fails, as OnError has it.
+
+        Raises UsageError for another word, and for "restore" where no backup is made.
+        """
+        if given not in list(OnError):
+            words = ", ".join(OnError)
+            raise UsageError(
+                f"on_error is one of {words}, not {given!r}",
+                hint="Mend it where upgrade() or downgrade() is called.",
+            )
+        if given == OnError.RESTORE and self._backup_choice.scope is None:
+            raise UsageError(
+                "--on-error restore needs a backup, and this run makes none",
+                hint='Leave --no-backup out (or DUALMIGRATE_BACKUP = "never"), or say '
+                "--on-error undo.",
+            )
+        self._on_error = OnError(given)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the locks of all sides of this run, PostgreSQL's first.
+
+        The order is the same everywhere, so that two runs cannot wait for each other.
+        What runs under them is left between its steps: the locks are always let go.
+        """
+        with self._parts.stop.patiently(), ExitStack() as stack:
+            for name in sorted(self._backends, reverse=True):
+                lock = self._backends[name].lock(
+                    timeout_s=self._parts.config.lock_timeout_s,
+                    on_wait=Waiting(
+                        name, self._backends, waits_told(name, self.on_wait)
+                    ),
+                )
+                stack.enter_context(lock_told(name, lock))
+            yield
+
+    def migrate(
+        self,
+        target: str,
+        direction: Direction,
+        *,
+        approve: Callable[[Plan], None] = lambda plan: None,
+    ) -> tuple[StepResult, ...]:
+        """Bring the sides of this run to a target; returns the steps that were done.
+
+        Where nothing is to do no lock is taken, and nothing is written.
+        approve: gets the plan with the locks held; it raises to stop.
+        Raises what the sides raise; PartialFailure where a script failed.
+        """
+        self._parts.directory.require_pairs()
+        require_target(self._parts.directory, target, direction)
+        self.check_servers()
+        foreseen, states = self.foresee(target, direction)
+        if not foreseen.steps and not any(map(State.open_entries, states.values())):
+            return ()
+        self.check_rights(foreseen.steps)
+        self.backups.require(foreseen)
+        self._parts.stop.target = foreseen.fixed_target
+        ids = [step.revision.id for step in foreseen.steps]
+        with run_told(direction, target, ids, [*self._backends]) as done, self.locked():
+            results = self._migrate(target, direction, foreseen, states, approve)
+            done([result.step.revision.id for result in results])
+        return results
+
+    def _migrate(
+        self,
+        target: str,
+        direction: Direction,
+        foreseen: Plan,
+        before: States,
+        approve: Callable[[Plan], None],
+    ) -> tuple[StepResult, ...]:
+        """Do the steps that are still to do, now that the locks are held.
+
+        Another run may have done some of them while we waited, and a recovery undoes
+        some; -1 must not go one further for that. What it failed at is not repeated.
+        before: what `foreseen` was made from.
+        """
+        executor = Executor(
+            self._backends,
+            on_step=self._on_step,
+            keep_going=self._parts.stop.require,
+            on_error=self._on_error,
+        )
+        states = self.states()
+        plan = self._checked_plan(target, direction, states).within(foreseen)
+        refuse_repetition(self._parts.directory, plan, before=before, now=states)
+        approve(plan)
+        for backend in self._backends.values():
+            backend.prepare()
+        executor.pair(states)
+        if executor.recover(states, direction, self._revision_of):
+            states = self.states()
+            plan = self.plan(target, direction, states).within(plan)
+        self.backup = self.backups.take(plan, states)
+        return (*executor.undone, *self._run(executor, plan))
+
+    def _run(self, executor: Executor, plan: Plan) -> tuple[StepResult, ...]:
+        """Do the plan; where a script fails, bring back the backup if that is asked."""
+        if self.backup is None:
+            if executor.on_error is OnError.RESTORE:
+                executor.on_error = OnError.UNDO  # nothing was there to be backed up
+            return executor.run(plan)
+        executor.backup = self.backup.name
+        try:
+            return executor.run(plan)
+        except UNDECIDED:
+            raise  # not ours any more, or not known: the next run looks
+        except Exception as error:
+            if executor.on_error is not OnError.RESTORE:
+                raise
+            raise self._restored(self.backup.name, plan, error) from error
+
+    def _restored(self, name: str, plan: Plan, error: Exception) -> Exception:
+        """Bring both databases back, under the same locks; return what to raise."""
+        try:
+            with self._parts.backup_store.find(name) as (folder, manifest):
+                restoring = Restoring(self._backends, folder, manifest)
+                restoring.require_whole(self.states_as_they_are())
+                restoring.run()
+        except Exception as second:
+            error.add_note(
+                f"Backup {name} could not be restored: {redact(str(second))} "
+                f"Or {way_back(name, [*self._backends])}"
+            )
+            return error
+        return after_restore(plan, name, error, [*self._backends])
+
+    def _revision_of(self, entry: Any) -> Revision:
+        known = self._parts.directory.revisions
+        return known.get(entry.revision, Revision(entry.revision))
+
+
+def _choice(config: Config) -> BackupChoice:
+    """Return what the app's config says of backups."""
+    scope = None if config.backup == "never" else Scope(config.backup)
+    return BackupChoice(scope, config.backup_max_bytes)
