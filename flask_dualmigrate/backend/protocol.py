@@ -1,4 +1,8 @@
-"""What the engine asks of a side."""
+"""What is asked of a side: a narrow protocol for each part of the engine that asks.
+
+A backend keeps all of them. What a part takes says what it can do with a side: the wait
+for a lock reads journals, and cannot run a step.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +13,28 @@ from typing import Any, Protocol
 from ..backups import BackupFolder, Manifest, Scope
 from ..revisions import BackendName, Revision, Step
 from ..tree.graph import RevisionGraph
+from .data import FieldFacts
+from .extent import Dumped, Extent
+from .forecast import Dropped, Loss, PlannedStep
 from .holder import Holder, OnWait
 from .journal import Entry, Undone
 from .progress import Progress
 from .restorer import Kept, Restorer
-from .values import (
-    Doubt,
-    Dropped,
-    Dumped,
-    Extent,
-    FieldFacts,
-    Loss,
-    PlannedStep,
-    State,
-    Ways,
-)
+from .state import Doubt, State, Ways
 
 
-class Backend(Protocol):
-    """One side: its connection, its lock, its journal, and its scripts.
+class Side(Protocol):
+    """Which side it is.
 
     `atomic` says that a step commits whole or not at all; such a side goes last.
     """
 
     name: BackendName
     atomic: bool
+
+
+class Server(Side, Protocol):
+    """Whether the database can be used, and by whom it is used now: its lock."""
 
     def place(self) -> str:
         """Say which database it is: its name, and its server; no account."""
@@ -46,12 +47,6 @@ class Backend(Protocol):
 
         timeout_s: seconds for an answer.
         Raises DatabaseUnavailable for what no waiting mends, such as a wrong password.
-        """
-
-    def read(self, graph: RevisionGraph | None = None) -> State:
-        """Return what this side has; change nothing.
-
-        graph: what follows what, where that is known without loading the scripts.
         """
 
     def lock(
@@ -74,11 +69,71 @@ class Backend(Protocol):
         Returns False if it has the lock no more.
         """
 
+    def is_at_work(self) -> bool:
+        """Return whether somebody holds the lock that its open attempts need."""
+
+
+class Journal(Side, Protocol):
+    """What the side remembers: which revisions it has, and what is half done."""
+
+    def read(self, graph: RevisionGraph | None = None) -> State:
+        """Return what this side has; change nothing.
+
+        graph: what follows what, where that is known without loading the scripts.
+        """
+
+    def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
+        """Return all attempts at a revision, oldest first."""
+
+    def progress(self, entry: Entry) -> Progress | None:
+        """Say how far an attempt is that is open, by its journal; None if unknown."""
+
+    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
+        """Return the steps of an open attempt that only a person can decide."""
+
+    def ways(self, step: Step) -> Ways:
+        """Say whether an open attempt can be carried on and be taken back."""
+
     def prepare(self) -> None:
         """Make the journal where there is none; under the lock."""
 
     def set_pair_id(self, pair_id: str, *, anew: bool = False) -> None:
         """Remember the id that both sides of a pair hold. anew: in place of another."""
+
+    def stamp(self, revisions: Sequence[Revision]) -> None:
+        """Mark just these revisions as applied, without running them."""
+
+    def accept(self, revision: Revision) -> None:
+        """Take the script of an applied revision, as it is now, for what was run."""
+
+
+class Runner(Side, Protocol):
+    """Does steps and takes them back; the caller holds the lock."""
+
+    def execute(self, step: Step, *, partner: bool) -> None:
+        """Do a step, or carry it on from where it stopped.
+
+        partner: it is not final yet, and stays open until `settle`.
+        """
+
+    def settle(self, step: Step) -> None:
+        """Close a step whose partner is done."""
+
+    def keep(self, step: Step, error: str) -> None:
+        """Write down that `execute` failed, and leave what it did as it stands."""
+
+    def revert(
+        self, step: Step, error: str | None, *, by_script: bool = True
+    ) -> Undone:
+        """Undo what `execute` did; return what of it stays.
+
+        by_script: False: the script is not to blame, so that no checksum is recorded
+        for the failure, and whoever waited for this run tries it again.
+        """
+
+
+class Preflight(Side, Protocol):
+    """Looks at steps before they are done, and changes nothing."""
 
     def preflight(self, steps: Sequence[Step]) -> None:
         """Raise, before anything is changed, if one of the steps cannot be done."""
@@ -99,49 +154,18 @@ class Backend(Protocol):
     def destructive(self, step: Step) -> tuple[Loss, ...]:
         """Return what a step takes away for good, counted where that can be done."""
 
-    def execute(self, step: Step, *, partner: bool) -> None:
-        """Do a step, or carry it on from where it stopped.
+    def dropped_by_upgrade(self, step: Step) -> tuple[Dropped, ...]:
+        """Return what the upgrade of a revision dropped, and this side did not keep."""
 
-        partner: it is not final yet, and stays open until `settle`.
+    def removes(self, step: Step) -> bool:
+        """Return whether a step says that it takes rows or documents from their place.
+
+        What is kept aside counts too.
         """
 
-    def is_at_work(self) -> bool:
-        """Return whether somebody holds the lock that its open attempts need."""
 
-    def progress(self, entry: Entry) -> Progress | None:
-        """Say how far an attempt is that is open, by its journal; None if unknown."""
-
-    def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
-        """Return the steps of an open attempt that only a person can decide."""
-
-    def ways(self, step: Step) -> Ways:
-        """Say whether an open attempt can be carried on and be taken back."""
-
-    def accept(self, revision: Revision) -> None:
-        """Take the script of an applied revision, as it is now, for what was run."""
-
-    def verify(self, revision: Revision) -> bool:
-        """Call the script's verify(); return False if it has none.
-
-        Raises ScriptError if it fails. What it writes to PostgreSQL is refused.
-        """
-
-    def count(self, name: str, limit: int) -> int | None:
-        """Count the rows or documents of a table or collection, up to a limit.
-
-        limit: 0: all. Returns None where there is no such table or collection.
-        """
-
-    def restorer(
-        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
-    ) -> Restorer:
-        """Return what restores this side from a backup. partner: so is the other."""
-
-    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
-        """Carry on a restore that is past the point of no return."""
-
-    def keep(self, step: Step, error: str) -> None:
-        """Write down that `execute` failed, and leave what it did as it stands."""
+class Storage(Side, Protocol):
+    """Writes its part of a backup, and brings one back."""
 
     def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
         """Say what of the database a backup before some steps has to hold.
@@ -161,13 +185,28 @@ class Backend(Protocol):
         Raises BackupError if it cannot be read or written.
         """
 
-    def dropped_by_upgrade(self, step: Step) -> tuple[Dropped, ...]:
-        """Return what the upgrade of a revision dropped, and this side did not keep."""
+    def restorer(
+        self, folder: BackupFolder, manifest: Manifest, *, partner: bool
+    ) -> Restorer:
+        """Return what restores this side from a backup. partner: so is the other."""
 
-    def removes(self, step: Step) -> bool:
-        """Return whether a step says that it takes rows or documents from their place.
+    def finish_restore(self, mark: str) -> tuple[Kept, ...]:
+        """Carry on a restore that is past the point of no return."""
 
-        What is kept aside counts too.
+
+class Data(Side, Protocol):
+    """Counts and reads what the app keeps there."""
+
+    def verify(self, revision: Revision) -> bool:
+        """Call the script's verify(); return False if it has none.
+
+        Raises ScriptError if it fails. What it writes to PostgreSQL is refused.
+        """
+
+    def count(self, name: str, limit: int) -> int | None:
+        """Count the rows or documents of a table or collection, up to a limit.
+
+        limit: 0: all. Returns None where there is no such table or collection.
         """
 
     def survey(self, only: Extent | None) -> Mapping[str, int]:
@@ -187,23 +226,12 @@ class Backend(Protocol):
     ) -> Sequence[Mapping[str, Any]]:
         """Return fields of some; only: their keys, or how many from both ends."""
 
-    def revert(
-        self, step: Step, error: str | None, *, by_script: bool = True
-    ) -> Undone:
-        """Undo what `execute` did; return what of it stays.
 
-        by_script: False: the script is not to blame, so that no checksum is recorded
-        for the failure, and whoever waited for this run tries it again.
-        """
-
-    def settle(self, step: Step) -> None:
-        """Close a step whose partner is done."""
-
-    def stamp(self, revisions: Sequence[Revision]) -> None:
-        """Mark just these revisions as applied, without running them."""
-
-    def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
-        """Return all attempts at a revision, oldest first."""
+class Backend(Server, Journal, Runner, Preflight, Storage, Data, Protocol):
+    """One side with all that it does: what `environment` makes, and hands over."""
 
 
 Backends = Mapping[BackendName, Backend]
+Journals = Mapping[BackendName, Journal]
+Runners = Mapping[BackendName, Runner]
+Storages = Mapping[BackendName, Storage]

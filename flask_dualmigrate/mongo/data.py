@@ -8,7 +8,7 @@ from typing import Any
 from pymongo.database import Database
 
 from ..backend import Dropped, Extent, FieldFacts, Loss
-from ..backend.values import Counts
+from ..backend.data import Counts
 from ..backups import Scope
 from ..ops import Delete, DropCollection
 from ..revisions import Direction, Step

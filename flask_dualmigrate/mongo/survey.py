@@ -8,7 +8,7 @@ from typing import Any
 from pymongo.database import Database
 
 from ..backend import FieldFacts
-from ..backend.values import Counts
+from ..backend.data import Counts
 from .expressions.paths import FieldPath
 from .indexes.reading import OURS
 from .server.views import NATIVE

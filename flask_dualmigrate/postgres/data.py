@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from ..backend import Dropped, Extent, FieldFacts, Loss
-from ..backend.values import Counts
+from ..backend.data import Counts
 from ..backups import Scope
 from ..revisions import Step
 from .dialects import Other

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..backend import BackupItem, FieldFacts
-from ..backend.values import Counts
+from ..backend.data import Counts
 from .journal.journal import PREFIX
 
 

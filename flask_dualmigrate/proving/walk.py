@@ -6,6 +6,7 @@ from ..environment import Environment
 from ..errors import ScriptError
 from ..revisions import BackendName, Direction, Revision, Step
 from ..run.executor import Executor
+from ..run.pairing import pair_up
 from ..run.plan import Plan
 from ..verbs import check
 from .data.data import Scratches
@@ -46,7 +47,7 @@ class Walk:
         """Prove the wanted revisions; the others are but applied."""
         for backend in self._env.backends.values():
             backend.prepare()
-        self._executor.pair(self._env.run.states())
+        pair_up(self._env.backends, self._env.run.states())
         for revision in self._in_order():
             if revision == self._sampled_before:
                 self._scratches.copy()

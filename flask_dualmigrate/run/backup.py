@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from ..backend import Backends, BackupItem, Extent
+from ..backend import BackupItem, Extent, Storages
 from ..backups import BackupStore, Manifest, MongoPart, PostgresPart, Scope
 from ..errors import UsageError
 from ..revisions import Direction
@@ -67,13 +67,13 @@ class Backups:
 
     def __init__(
         self,
-        backends: Backends,
+        storages: Storages,
         store: BackupStore,
         choice: BackupChoice,
         *,
         on_backup: Callable[[str], None] | None = None,
     ) -> None:
-        self._backends = backends
+        self._storages = storages
         self._store = store
         self._choice = choice
         self._on_backup = on_backup or (lambda text: None)
@@ -88,8 +88,8 @@ class Backups:
             return Foreseen(())
         return Foreseen(
             tuple(
-                backend.extent([s for s in plan.steps if name in s.backends], scope)
-                for name, backend in self._backends.items()
+                storage.extent([s for s in plan.steps if name in s.backends], scope)
+                for name, storage in self._storages.items()
             )
         )
 
@@ -126,7 +126,7 @@ class Backups:
 
     def _require_means(self, foreseen: Foreseen) -> None:
         for extent in foreseen.held:
-            self._backends[extent.backend].require_dump()
+            self._storages[extent.backend].require_dump()
         self._store.prepare()
 
     def make(self, states: States) -> Manifest:
@@ -175,7 +175,7 @@ class Backups:
         with self._store.new(plan.direction, ids, now) as folder:
             for extent in foreseen.held:
                 applied = sorted(states[extent.backend].applied)
-                dumped = self._backends[extent.backend].dump(folder, extent, applied)
+                dumped = self._storages[extent.backend].dump(folder, extent, applied)
                 parts[type(dumped.part)] = dumped.part
                 versions |= dumped.versions
             manifest = Manifest(

@@ -11,9 +11,8 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
-from ..backend import Backend, Backends
+from ..backend import Runner, Runners
 from ..backend.journal import Entry, Undone
 from ..errors import (
     DualMigrateError,
@@ -29,7 +28,7 @@ from ..runtime.events import since_ms, tell
 from ..runtime.stopping import Interrupted
 from .failure import FailedRun, Stands, failure, reason_of, stands
 from .on_error import OnError
-from .plan import Plan, States, require_pair
+from .plan import Plan, States
 
 log = logging.getLogger("flask_dualmigrate.executor")
 UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
@@ -65,7 +64,7 @@ def partner_decided(states: States, name: BackendName, entry: Entry) -> bool:
 class Executor:
     """Carries out plans on the sides in use, whose locks the caller holds.
 
-    backends: in the order they are worked on, the deciding one last.
+    runners: of the sides, in the order they are worked on, the deciding one last.
     on_step: told each step before it begins. keep_going: called before each step;
     raises when the run must stop.
     on_error: what becomes of a step whose script fails; RESTORE leaves it as it
@@ -75,7 +74,7 @@ class Executor:
 
     def __init__(
         self,
-        backends: Backends,
+        runners: Runners,
         *,
         on_step: Callable[[Step], None] | None = None,
         keep_going: Callable[[], None] | None = None,
@@ -84,25 +83,10 @@ class Executor:
         self.backup: str | None = None
         self.on_error = on_error
         self.undone: list[StepResult] = []
-        self._backends = backends
+        self._runners = runners
         self._on_step = on_step or (lambda step: None)
         self._keep_going = keep_going or (lambda: None)
         self._left = Stands()
-
-    def pair(self, states: States) -> None:
-        """See that both sides belong together; give them an id at their first run.
-
-        Raises IntegrityError if they hold different ids.
-        """
-        require_pair(states)
-        if len(states) < 2:
-            return
-        ids = [state.pair_id for state in states.values() if state.pair_id]
-        pair_id = ids[0] if ids else uuid4().hex
-        # The emptier side first: a kill in between must not look like a lost history.
-        for name in sorted(states, key=lambda name: len(states[name].applied)):
-            if states[name].pair_id is None:
-                self._backends[name].set_pair_id(pair_id)
 
     def recover(
         self,
@@ -122,7 +106,7 @@ class Executor:
                 notes: tuple[str, ...] = ()
                 started, how = time.monotonic(), "undone"
                 if partner_decided(states, name, entry):
-                    self._backends[name].settle(step)
+                    self._runners[name].settle(step)
                     how = "closed"
                 elif entry.direction is not direction:
                     notes = self._undo_open(name, step)
@@ -146,7 +130,7 @@ class Executor:
         """Take back what is open; return what there is to know of that."""
         started = time.monotonic()
         try:
-            undone = self._backends[name].revert(step, None)
+            undone = self._runners[name].revert(step, None)
         except Interrupted as stopped:
             stopped.revision = step.revision.id
             raise
@@ -189,7 +173,7 @@ class Executor:
         try:
             self._execute(step)
         except Interrupted as stopped:
-            if not all(self._backends[name].atomic for name in step.backends):
+            if not all(self._runners[name].atomic for name in step.backends):
                 stopped.revision = step.revision.id
             raise
         except Exception as error:
@@ -211,20 +195,20 @@ class Executor:
         """Return what to raise for a step that failed."""
         ids = [result.step.revision.id for result in results]
         backup = None if isinstance(error, UNDECIDED) else self.backup
-        run = FailedRun(plan, ids, [*self._backends], backup, self.on_error)
+        run = FailedRun(plan, ids, [*self._runners], backup, self.on_error)
         return failure(run, step, error, self._left)
 
     def _execute(self, step: Step) -> None:
-        done: list[Backend] = []
+        done: list[Runner] = []
         self._left = Stands()
         started = time.monotonic()
         for name in step.backends:
-            backend = self._backends[name]
+            runner = self._runners[name]
             # Until it is settled, its undo log is there, and would be taken for work
             # that is done: so it stays open, even if no partner comes after it.
-            decides = backend.atomic and name == step.backends[-1]
+            decides = runner.atomic and name == step.backends[-1]
             try:
-                backend.execute(step, partner=not decides)
+                runner.execute(step, partner=not decides)
             except Exception as error:
                 _tell(
                     "step_failed",
@@ -238,18 +222,18 @@ class Executor:
                 if isinstance(error, UNDECIDED):
                     raise
                 if self.on_error is OnError.UNDO:
-                    self._undo([*done, backend], step, error)
+                    self._undo([*done, runner], step, error)
                 else:
-                    self._keep(backend, step, error)
+                    self._keep(runner, step, error)
                 raise
-            done.append(backend)
+            done.append(runner)
             reached("step.side")
 
     def _settle(self, step: Step) -> None:
         """Close a step that is done; if that fails, the next run does it."""
         try:
             for name in step.backends:
-                self._backends[name].settle(step)
+                self._runners[name].settle(step)
         except DualMigrateError as error:
             error.add_note(
                 f"The {step.direction} of {step.revision.id} itself is done; the next "
@@ -257,14 +241,14 @@ class Executor:
             )
             raise
 
-    def _undo(self, backends: list[Backend], step: Step, error: Exception) -> None:
+    def _undo(self, runners: list[Runner], step: Step, error: Exception) -> None:
         """Take a failed step back, newest first; remember what stays."""
         text = redact(str(error))
         by_script = getattr(error, "exit_code", 1) == 1
-        for backend in reversed(backends):
-            started, name = time.monotonic(), backend.name
+        for runner in reversed(runners):
+            started, name = time.monotonic(), runner.name
             try:
-                undone = backend.revert(step, text, by_script=by_script)
+                undone = runner.revert(step, text, by_script=by_script)
             except Interrupted as stopped:
                 stopped.add_note(f"It had failed, and is being undone: {text}")
                 raise
@@ -286,10 +270,10 @@ class Executor:
                 notes=undone.notes or None,
             )
 
-    def _keep(self, backend: Backend, step: Step, error: Exception) -> None:
+    def _keep(self, runner: Runner, step: Step, error: Exception) -> None:
         """Leave a failed step as it stands: the next run carries it on."""
         try:
-            backend.keep(step, redact(str(error)))
+            runner.keep(step, redact(str(error)))
         except DualMigrateError as other:
             # It stays open then, as after a kill: that is carried on too.
             said = f"That it failed could not be written down: {reason_of(other)}"

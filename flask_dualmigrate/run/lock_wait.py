@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from ..backend import Backend, Backends
+from ..backend import Journal, Journals
 from ..backend.holder import Holder
 from ..backend.journal import Entry
 from ..backend.progress import how_far
@@ -27,10 +27,10 @@ class Waiting:
     """
 
     def __init__(
-        self, side: BackendName, backends: Backends, say: Callable[[str], None]
+        self, side: BackendName, journals: Journals, say: Callable[[str], None]
     ) -> None:
         self._side = side
-        self._backends = backends
+        self._journals = journals
         self._say = say
         self._said: tuple[str, ...] | None = None
         self._again_at = 0.0
@@ -38,7 +38,7 @@ class Waiting:
     def __call__(self, holder: Holder | None) -> None:
         if holder is None:
             return  # it has just let go, and we or another one will have it
-        at = [_what(entry) for _, entry in _open_entries(self._backends)]
+        at = [_what(entry) for _, entry in _open_entries(self._journals)]
         gone = _gone(holder)
         subject = (holder.who, holder.key, *gone, *at)
         now = time.monotonic()
@@ -46,7 +46,7 @@ class Waiting:
             return
         self._said, self._again_at = subject, now + _AGAIN_S
         words = f"the lock on {self._side.label} is held by {holder}"
-        self._say("; ".join([words, *gone, *under_way(self._backends)]))
+        self._say("; ".join([words, *gone, *under_way(self._journals)]))
 
 
 def _gone(holder: Holder) -> tuple[str, ...]:
@@ -61,26 +61,26 @@ def _gone(holder: Holder) -> tuple[str, ...]:
     return (holder.gone, "to free it now: flask db-migrate unlock")
 
 
-def under_way(backends: Backends) -> tuple[str, ...]:
+def under_way(journals: Journals) -> tuple[str, ...]:
     """Say which revisions are under way by the journals, a line each, and how far."""
     return tuple(
-        _how_far(backends[name], entry) for name, entry in _open_entries(backends)
+        _how_far(journals[name], entry) for name, entry in _open_entries(journals)
     )
 
 
-def _how_far(backend: Backend, entry: Entry) -> str:
-    progress = backend.progress(entry)
+def _how_far(journal: Journal, entry: Entry) -> str:
+    progress = journal.progress(entry)
     if progress is None:
         return _what(entry)
     at = f"step {progress.step}, {progress.verb} {progress.subject or ''}".rstrip()
     return f"{_what(entry)}, {at}: {how_far(progress)}"
 
 
-def _open_entries(backends: Backends) -> Iterator[tuple[BackendName, Entry]]:
-    for name, backend in backends.items():
-        if backend.atomic:
+def _open_entries(journals: Journals) -> Iterator[tuple[BackendName, Entry]]:
+    for name, journal in journals.items():
+        if journal.atomic:
             continue  # it writes down what it has committed, and nothing before
-        for entry in backend.read().open_entries():
+        for entry in journal.read().open_entries():
             yield name, entry
 
 

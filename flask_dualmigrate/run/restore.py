@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from uuid import uuid4
 
-from ..backend import Backends
+from ..backend import Storages
 from ..backend.restorer import Kept, Replacement, Restorer, Unfinished
 from ..backups import BackupFolder, Manifest
 from ..errors import (
@@ -65,13 +65,13 @@ class Restoring:
     """
 
     def __init__(
-        self, backends: Backends, folder: BackupFolder, manifest: Manifest
+        self, storages: Storages, folder: BackupFolder, manifest: Manifest
     ) -> None:
         parts = {
             BackendName.POSTGRES: manifest.postgres,
             BackendName.MONGO: manifest.mongo,
         }
-        missing = [name for name in backends if parts[name] is None]
+        missing = [name for name in storages if parts[name] is None]
         if missing:
             there = [name for name, part in parts.items() if part is not None]
             raise UsageError(
@@ -83,8 +83,8 @@ class Restoring:
         self.manifest = manifest
         self._folder = folder
         self._restorers: dict[BackendName, Restorer] = {
-            name: backend.restorer(folder, manifest, partner=len(backends) > 1)
-            for name, backend in backends.items()
+            name: storage.restorer(folder, manifest, partner=len(storages) > 1)
+            for name, storage in storages.items()
         }
 
     def require_whole(self, states: States) -> None:
@@ -148,9 +148,9 @@ class Restoring:
             raise
 
 
-def carry_on(backends: Backends, begun: Unfinished) -> tuple[Kept, ...]:
+def carry_on(storages: Storages, begun: Unfinished) -> tuple[Kept, ...]:
     """Bring a restore to its end that was decided; the backup itself is not needed."""
-    if begun.partner and len(backends) == 1:
+    if begun.partner and len(storages) == 1:
         raise UsageError(
             f"The restore of {begun.backup} is of both databases",
             hint="Carry it on without --backend: "
@@ -158,15 +158,15 @@ def carry_on(backends: Backends, begun: Unfinished) -> tuple[Kept, ...]:
         )
     kept = [
         found
-        for backend in backends.values()
-        for found in backend.finish_restore(begun.mark)
+        for storage in storages.values()
+        for found in storage.finish_restore(begun.mark)
     ]
     tell(
         log,
         "restored",
         f"restored {begun.backup}, from where it had stopped",
         backup=begun.backup,
-        backends=[*backends],
+        backends=[*storages],
     )
     return tuple(kept)
 

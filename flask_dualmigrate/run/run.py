@@ -18,6 +18,7 @@ from .failure import after_restore, way_back
 from .lock_wait import Waiting
 from .look import Look, Parts
 from .on_error import OnError
+from .pairing import pair_up
 from .plan import Plan, States, require_pair, require_target
 from .restore import Restoring
 from .same_failure import refuse_repetition
@@ -166,7 +167,7 @@ class Run(Look):
         approve(plan)
         for backend in self._backends.values():
             backend.prepare()
-        executor.pair(states)
+        pair_up(self._backends, states)
         if executor.recover(states, direction, self._revision_of):
             states = self.states()
             plan = self.plan(target, direction, states).within(plan)

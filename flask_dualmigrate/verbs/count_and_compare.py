@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..backend import Extent
-from ..backend.values import Counts
+from ..backend.data import Counts
 from ..backups import Scope
 from ..environment import Environment
 from ..revisions import BackendName

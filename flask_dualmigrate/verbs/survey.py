@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..backend.values import Counts
+from ..backend.data import Counts
 from ..revisions import BackendName
 
 

@@ -1,0 +1,55 @@
+"""How much of the app's data there is, and what was kept aside of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import datetime
+
+from ..revisions import Direction
+
+Counts = Mapping[str, int]
+"""Table or collection -> how many rows or documents it has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldFacts:
+    """What a column or a field holds.
+
+    nulls: how many rows or documents, of `total`, have no value there. types: the BSON
+    types of the values; empty for a column.
+    """
+
+    nulls: int
+    total: int
+    types: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Aside:
+    """What one operation on MongoDB took away, kept in a collection of its own.
+
+    holds: "values" or "conversions" of a field, "documents", or a whole "collection".
+    collection, field: what it was taken from; field is None unless values are held.
+    revision, direction, step, verb: of the operation.
+    size_bytes: of its documents, before the server compresses them.
+    since: when it was made; age_s: seconds since then, by the server's clock.
+    for_downgrade: a downgrade of the revision would put it back; the others are what
+        could not be put back, or what a downgrade took.
+    needed: the revision is half done, and cannot go on without it.
+    """
+
+    name: str
+    holds: str
+    collection: str
+    field: str | None
+    revision: str
+    direction: Direction
+    step: int
+    verb: str
+    documents: int
+    size_bytes: int
+    since: datetime
+    age_s: float
+    for_downgrade: bool
+    needed: bool

@@ -1,0 +1,90 @@
+"""What a step would do on one side, and what it would take away."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+from ..revisions import BackendName
+
+
+class Dropped(NamedTuple):
+    """A table that a script drops, or with a column one of its columns."""
+
+    table: str
+    schema: str | None = None
+    column: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """What a step takes away for good.
+
+    what: the call or the operation. count: how much is there now, of `unit` (rows,
+    values, documents); None: that could not be told. exact: False for an estimate.
+    """
+
+    what: str
+    count: int | None = None
+    unit: str = "rows"
+    exact: bool = True
+
+    def __str__(self) -> str:
+        if self.count is None:
+            return self.what
+        about = "" if self.exact else "about "
+        unit = self.unit.removesuffix("s") if self.count == 1 else self.unit
+        return f"{self.what}: {about}{self.count:,} {unit}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Failing:
+    """Documents that an operation would stumble over.
+
+    kind: conversion, collision, duplicate, validator or insert. count: documents;
+    None: more than could be counted in time. samples: up to five, each the `_id` and,
+    where it tells something, the value.
+    fatal: the operation would fail; else they only deserve a look.
+    """
+
+    kind: str
+    count: int | None
+    samples: tuple[str, ...]
+    fatal: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What one operation would do, by what the database holds now.
+
+    step: its number in the script, from 0.
+    matches, writes: documents that it is about, and that it would write; None: not
+    known. exact: False if these are the server's estimates.
+    failing: documents that it would stumble over. problems: why it would fail, a
+    sentence each; none where it would not. notes: what else is good to know.
+    plan: how the server would find the documents, such as `IXSCAN _id_`.
+    builds: True if it builds an index over what it matches, and writes no document.
+    """
+
+    step: int
+    operation: str
+    matches: int | None = None
+    writes: int | None = None
+    exact: bool = True
+    failing: tuple[Failing, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    plan: str | None = None
+    builds: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedStep:
+    """What one side would do for a step, in words or statements, a line each.
+
+    forecasts: one a line, where the lines are operations.
+    """
+
+    backend: BackendName
+    lines: tuple[str, ...]
+    forecasts: tuple[Forecast, ...] = ()
