@@ -6,20 +6,19 @@ not even be initialised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.runtime.environment import EnvironmentContext
 from flask import Flask
 from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 from pymongo.database import Database
 
-from .alembic_scripts.hooks import command_options, with_hooks_told
+from .alembic_scripts.hooks import with_hooks_told
 from .backend import Backend, Progress
 from .backups import BackupStore
 from .config import Config
@@ -28,7 +27,7 @@ from .generate.models import Models
 from .generate.mongo.counterpart_operations import CounterpartOperations
 from .generate.mongo.naming import Naming
 from .indexes import DeclaredIndexes, IndexSide, SqlComparison
-from .linter import UNKNOWN, Facts, Linter, Wings
+from .linter import UNKNOWN, Facts, Wings
 from .mongo.backend import MongoBackend
 from .mongo.indexes.indexes import MongoIndexes
 from .mongo.operations.standalone import why_not_standalone
@@ -44,9 +43,8 @@ from .postgres.dialects import Other as Dialect
 from .postgres.dialects import dialect_of
 from .postgres.indexes.indexes import PostgresIndexes
 from .postgres.lock.lock import lock_key
-from .postgres.server.alembic_env import unconfigured
+from .postgres.server.compared import ComparedDatabase
 from .postgres.server.engines import close_pool, engine_of
-from .postgres.server.errors import driver_errors
 from .revisions import BackendName, Direction, Step
 from .run.run import Run
 from .runtime.stopping import Stop
@@ -217,6 +215,12 @@ class Environment:
         """What the app gave Alembic's configure(); its hooks are named if they fail."""
         return with_hooks_told(self.config.alembic_options)
 
+    @property
+    def _compared(self) -> ComparedDatabase:
+        return ComparedDatabase(
+            lambda: self.engine, lambda: self.directory, x_arg=self.config.x_arg
+        )
+
     @cached_property
     def models(self) -> Models:
         """The app's models, to be compared with both sides and with the scripts."""
@@ -225,32 +229,14 @@ class Environment:
             naming=Naming(self.config.collections, self.config.fields),
             validators=self.config.validators,
             options=self.alembic_options,
-            dialect=lambda: self.engine.dialect,
+            database=self._compared,
             directory=lambda: self.directory,
-            connect=self._to_compare,
-            hooks=self._hooks,
         )
 
     @property
     def compares_models(self) -> bool:
         """Whether the models can be held against a database: that is PostgreSQL."""
         return BackendName.POSTGRES in self.in_scope
-
-    @contextmanager
-    def _to_compare(self) -> Iterator[sa.Connection]:
-        with (
-            driver_errors("be compared with the models"),
-            self.engine.connect() as link,
-        ):
-            yield link
-
-    def _hooks(self, **given: Any) -> AbstractContextManager[EnvironmentContext]:
-        """Hold what the app's hooks find as `context` while the models are compared.
-
-        given: of context.config.cmd_opts.
-        """
-        options = command_options(self.config.x_arg, **given)
-        return unconfigured(self.directory, options)
 
     @cached_property
     def index_sides(self) -> tuple[IndexSide, ...]:
@@ -288,7 +274,8 @@ class Environment:
 
     def _compare_sql_indexes(self, connection: sa.Connection) -> SqlComparison:
         has_tree = self.config.directory.is_dir()  # indexes are looked at without one
-        with self._hooks() if has_tree else nullcontext() as context:
+        hooks = self._compared.hooks() if has_tree else nullcontext()
+        with hooks as context:
             return self.models.sql_indexes(connection, context)
 
     def mongo_operations(self, revision_id: str) -> tuple[Operation, ...]:
@@ -296,38 +283,26 @@ class Environment:
         script = self.directory.script(BackendName.MONGO, revision_id)
         return record_mongo(script, Direction.UPGRADE)
 
-    def linter(
-        self,
-        directory: ScriptDirectory,
-        sides: Collection[BackendName],
-        *,
-        counts: bool = True,
-    ) -> Linter:
-        """Return what looks for dangers in scripts. counts: a MongoDB may be asked."""
-        both = len(self.available) == 2
-        naming, validators = self.models.naming, self.config.validators
-        return Linter(
-            directory,
-            Wings(
-                record_mongo,
-                why_not_standalone,
-                CounterpartOperations(naming, validators) if both else None,
-                self._facts_of() if counts else lambda revision_id: UNKNOWN,
-            ),
-            limits=self.config.limits,
-            sides=sides,
-            ignored=self.config.lint_ignore,
-            on_postgres=self._is_on_postgres(),
-        )
-
-    def _is_on_postgres(self) -> bool:
-        """Return whether the SQL side is PostgreSQL; it is where nobody says else."""
+    @property
+    def on_postgres(self) -> bool:
+        """Whether the SQL side is PostgreSQL; it is where nobody says else."""
         if BackendName.POSTGRES not in self.available:
             return True
         try:
             return self.dialect.has_rules
         except DatabaseUnavailable:  # a deployment that runs on MongoDB
             return True
+
+    def wings(self, *, counts: bool) -> Wings:
+        """Return what both wings tell lint. counts: a MongoDB may be asked."""
+        naming, validators = self.models.naming, self.config.validators
+        both = len(self.available) == 2
+        return Wings(
+            record_mongo,
+            why_not_standalone,
+            CounterpartOperations(naming, validators) if both else None,
+            self._facts_of() if counts else lambda revision_id: UNKNOWN,
+        )
 
     def _facts_of(self) -> Callable[[str], Facts]:
         if BackendName.MONGO not in self.in_scope:

@@ -1,4 +1,4 @@
-"""The verbs that only look, as functions."""
+"""The verbs that only look, as functions; `lint` and `prove` among them."""
 
 from __future__ import annotations
 

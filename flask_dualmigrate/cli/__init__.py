@@ -5,14 +5,10 @@ from __future__ import annotations
 import click
 
 from . import (
-    asides,
     backup,
     index,
     inspect,
-    lint,
-    prove,
     recovery,
-    restore,
     run_scripts,
     write_scripts,
 )
@@ -22,15 +18,11 @@ from .load_app import LoadingGroup
 __all__ = [
     "COMMAND",
     "LoadingGroup",
-    "asides",
     "backup",
     "index",
     "inspect",
-    "lint",
     "make_group",
-    "prove",
     "recovery",
-    "restore",
     "run_scripts",
     "write_scripts",
 ]

@@ -1,4 +1,4 @@
-"""The commands that make, list, verify and prune backups."""
+"""The commands for what is kept: backups, made and brought back, and asides."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import Any
 
 import click
 
+from ..backend import Aside
+from ..backups import Manifest
 from ..environment import Environment
-from ..verbs import backup
-from .command import command, option
+from ..errors import UsageError
+from ..verbs import asides, backup, restore
+from .command import argument, command, option
 from .confirm import ask
+from .views.asides import aside_line
 
 
 @command("backup create", scope=True)
@@ -44,8 +48,48 @@ def _verify(env: Environment, name: str | None) -> Any:
 )
 def _prune(env: Environment, keep: int, yes: bool) -> Any:
     """Remove old backups, and what killed runs left."""
-    return backup.prune(env, keep, confirm=None if yes else _ask)
+    return backup.prune(env, keep, confirm=None if yes else _ask_to_prune)
 
 
-def _ask(old: Sequence[str]) -> None:
+def _ask_to_prune(old: Sequence[str]) -> None:
     ask(old)
+
+
+@command("restore", argument("backup"), asks=True, scope=True)
+def _restore(env: Environment, backup: str, yes: bool) -> Any:
+    """Bring the databases back to a backup (its name, or latest)."""
+    return restore.restore(env, backup, confirm=None if yes else _ask_to_restore)
+
+
+def _ask_to_restore(manifest: Manifest, found: Sequence[str]) -> None:
+    made = manifest.created_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    heading = (
+        f"This brings back what was there at {made}; what was written since is lost:"
+    )
+    ask(found, heading=heading)
+
+
+@command(
+    "asides",
+    option(
+        "--purge-older-than",
+        metavar="AGE",
+        help="Drop those that are as old as that, such as 30d (s, m, h, d, w).",
+    ),
+    asks=True,
+)
+def _asides(env: Environment, purge_older_than: str | None, yes: bool) -> Any:
+    """List what dropped fields and collections left in MongoDB; drop old ones."""
+    if purge_older_than is None:
+        if yes:
+            raise UsageError(
+                "--yes goes with --purge-older-than",
+                hint="Say how old, such as: --purge-older-than 30d --yes",
+            )
+        return asides.asides(env)
+    confirm = None if yes else _ask_to_purge
+    return asides.purge_asides(env, purge_older_than, confirm=confirm)
+
+
+def _ask_to_purge(found: Sequence[Aside]) -> None:
+    ask([aside_line(aside) for aside in found])

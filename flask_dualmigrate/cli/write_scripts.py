@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import click
 
 from ..environment import Environment
-from ..errors import UsageError
-from ..verbs import write_scripts
+from ..errors import DualMigrateError, UsageError, redact
+from ..verbs import lint, write_scripts
+from ..verbs.write_scripts import RevisionResult
 from .command import argument, command, option
 from .confirm import has_terminal
-from .lint import warn
+from .output import say
+from .views.lint import in_one_line
 
 _HEADER = (
     option("--head", default="head", help="The revision that this one follows."),
@@ -38,7 +41,7 @@ def _init(env: Environment) -> Any:
 )
 def _revision(env: Environment, **options: Any) -> Any:
     """Write a new revision: an Alembic script and a Mongo script."""
-    return warn(env, write_scripts.revision(env, **options))
+    return _warn(env, write_scripts.revision(env, **options))
 
 
 @command(
@@ -46,7 +49,7 @@ def _revision(env: Environment, **options: Any) -> Any:
 )
 def _migrate(env: Environment, **options: Any) -> Any:
     """Write a revision from the models (`revision --autogenerate`)."""
-    return warn(env, write_scripts.revision(env, autogenerate=True, **options))
+    return _warn(env, write_scripts.revision(env, autogenerate=True, **options))
 
 
 @command("edit", argument("revision", "head"))
@@ -73,3 +76,23 @@ def _edit(env: Environment, revision: str) -> Any:
 def _merge(env: Environment, revisions: tuple[str, ...], **options: Any) -> Any:
     """Write a revision that joins several heads."""
     return write_scripts.merge(env, revisions or ("heads",), **options)
+
+
+def _warn(env: Environment, written: RevisionResult) -> RevisionResult:
+    """Say on stderr, below the result, what lint finds in scripts just written."""
+    if written.revision is None:
+        return written
+    try:
+        found = lint.lint_written(env, written.revision.id).findings
+    except DualMigrateError:  # a script that no command can load tells of itself
+        return written
+    if found:
+        said = [f"Warning: {in_one_line(finding)}" for finding in found]
+        said.append(f"{_MORE}: flask db-migrate lint {written.revision.id}")
+        context = click.get_current_context()
+        for line in reversed(said):  # the last one that is given is called first
+            context.call_on_close(partial(say, redact(line)))
+    return written
+
+
+_MORE = "What to write instead, and how to allow it"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script.base import Script
@@ -37,8 +37,20 @@ from .tables.state import Schema
 from .tables.types import plain_dialect
 from .tables.unchecked_enums import has_unchecked_enums
 
-Hooks = AbstractContextManager[EnvironmentContext]
-"""What the app's hooks find as `context` while it is held."""
+
+class Database(Protocol):
+    """PostgreSQL, as far as the models are compared with it.
+
+    hooks: what the app's hooks find as `context` while it is held; given: the options
+    of the command.
+    """
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def connect(self) -> AbstractContextManager[Connection]: ...
+
+    def hooks(self, **given: Any) -> AbstractContextManager[EnvironmentContext]: ...
 
 
 class Models:
@@ -46,9 +58,7 @@ class Models:
 
     metadata: the models' tables; None: the app has no SQL side. validators: "off",
     "warn" or "error". options: the app's arguments for Alembic's configure().
-    dialect: of the SQL side; directory: the tree; both are asked for when needed.
-    connect, hooks: a connection to PostgreSQL, and what is held while the models are
-    compared with it.
+    directory: the tree, loaded when it is needed.
     """
 
     def __init__(
@@ -58,19 +68,15 @@ class Models:
         naming: Naming,
         validators: str,
         options: Mapping[str, Any],
-        dialect: Callable[[], Dialect],
+        database: Database,
         directory: Callable[[], ScriptDirectory],
-        connect: Callable[[], AbstractContextManager[Connection]],
-        hooks: Callable[..., Hooks],
     ) -> None:
         self._given = metadata
         self.naming = naming
         self._validators = validators
         self._options = options
-        self._dialect = dialect
+        self._database = database
         self._directory = directory
-        self._connect = connect
-        self._hooks = hooks
 
     @property
     def metadata(self) -> MetaData:
@@ -81,7 +87,10 @@ class Models:
     def compare(self, heads: Sequence[str]) -> Comparison:
         """Compare the models with PostgreSQL. heads: where it stands; all of them."""
         scripts = self._made_by_scripts()
-        with self._connect() as link, self._hooks(autogenerate=True) as context:
+        with (
+            self._database.connect() as link,
+            self._database.hooks(autogenerate=True) as context,
+        ):
             return compare_models(
                 link,
                 self.metadata,
@@ -103,7 +112,10 @@ class Models:
         told: what the app's hooks find as the options of the command.
         """
         scripts = self._made_by_scripts()
-        with self._connect() as link, self._hooks(**told) as context:
+        with (
+            self._database.connect() as link,
+            self._database.hooks(**told) as context,
+        ):
             return generate(
                 link,
                 self.metadata,
@@ -172,7 +184,7 @@ class Models:
     def paired_fields(self, table: str) -> tuple[Paired, ...]:
         """Return the columns of a model's table, each with its field in MongoDB."""
         found = self.metadata.tables[table]
-        return tuple(paired_fields(found, self.naming, self._dialect()))
+        return tuple(paired_fields(found, self.naming, self._database.dialect))
 
     def key_of(self, table: str) -> str | None:
         """Return the primary key of a model's table, if it is of one column."""
@@ -188,7 +200,9 @@ class Models:
 
         None of them where the models have nothing that only scripts tell.
         """
-        if not has_unchecked_enums(self.metadata, plain_dialect(self._dialect())):
+        if not has_unchecked_enums(
+            self.metadata, plain_dialect(self._database.dialect)
+        ):
             return {}
         return made_by_scripts(self._modules())
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from ..environment import Environment
 from ..errors import UsageError
-from ..linter import Finding, LintResult
+from ..linter import Finding, Linter, LintResult
 from ..revisions import BackendName
 from ..tree.directory import ScriptDirectory
 
@@ -28,15 +28,33 @@ def lint(
     sides = _sides(env, sql_only=sql_only, mongo_only=mongo_only)
     directory = env.directory
     wanted = _wanted(directory, revisions, since)
-    linter = env.linter(directory, sides)
+    linter = _linter(env, directory, sides, counts=True)
     return _result(list(linter.findings(wanted)), len(wanted))
 
 
 def lint_written(env: Environment, revision_id: str) -> LintResult:
     """Look at a revision that was just written; no database is asked."""
     directory = ScriptDirectory(env.config.directory, env.available)
-    linter = env.linter(directory, env.available, counts=False)
+    linter = _linter(env, directory, env.available, counts=False)
     return _result(list(linter.findings({revision_id})), 1)
+
+
+def _linter(
+    env: Environment,
+    directory: ScriptDirectory,
+    sides: Collection[BackendName],
+    *,
+    counts: bool,
+) -> Linter:
+    """Return what looks for dangers in scripts. counts: a MongoDB may be asked."""
+    return Linter(
+        directory,
+        env.wings(counts=counts),
+        limits=env.config.limits,
+        sides=sides,
+        ignored=env.config.lint_ignore,
+        on_postgres=env.on_postgres,
+    )
 
 
 def _result(found: Sequence[Finding], revisions: int) -> LintResult:

@@ -242,6 +242,22 @@ def test_no_name_of_a_package_hides_one_of_its_modules() -> None:
     assert hidden == set()
 
 
+def test_the_commands_stand_in_files_that_are_named_as_those_of_the_functions() -> None:
+    functions = {name for name in MODULES if _part(name) == "api"}
+    commands = {
+        name
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and name.startswith("cli.")
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "command"
+    }
+
+    assert {name.removeprefix("cli.") for name in commands} == {
+        name.removeprefix("api.") for name in functions - {"api", "api.environment"}
+    }
+
+
 def test_no_public_name_hides_a_module() -> None:
     modules = {_part(name) for name in MODULES}
 
