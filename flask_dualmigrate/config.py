@@ -97,15 +97,13 @@ class Config:
     ) -> Config:
         """Read the DUALMIGRATE_* keys of a Flask config.
 
-        Raises UsageError for a key that is not ours, or a value of the wrong kind.
+        Raises UsageError for an unknown key or a value of the wrong type.
         """
         values = dict(DEFAULTS)
         for key, value in mapping.items():
             if key.startswith("DUALMIGRATE_"):
                 if key not in DEFAULTS:
-                    raise UsageError(
-                        _unknown(key), hint="Mend its name, or take it out."
-                    )
+                    raise UsageError(_unknown(key), hint="Fix its name, or remove it.")
                 values[key] = value
         return cls(
             directory=directory,
@@ -147,7 +145,8 @@ class Config:
             words = ", ".join(repr(str(name)) for name in available)
             raise UsageError(
                 f"active= says {active!r}, and this app has {words}",
-                hint="It is 'postgres', 'mongo' or 'both', or a callable that says so.",
+                hint="Use 'postgres', 'mongo' or 'both', or a callable that returns "
+                "one of them.",
             )
         return (BackendName(active),)
 
@@ -191,8 +190,8 @@ def _seconds(
     if isinstance(value, bool) or not minimum <= number < float("inf") or is_long:
         bounds = f"{maximum} at most" if is_long else f"{minimum:g} or more"
         raise UsageError(
-            f"{key} is a number of seconds, {bounds}, not {value!r}",
-            hint="Mend it in the app's config.",
+            f"{key} must be a number of seconds, {bounds}, not {value!r}",
+            hint="Fix it in the app's config.",
         )
     return number
 
@@ -201,8 +200,8 @@ def _one_of(values: Mapping[str, Any], key: str, words: Sequence[str]) -> str:
     value = values[key]
     if value not in words:
         raise UsageError(
-            f"{key} is one of {', '.join(map(repr, words))}, not {value!r}",
-            hint="Mend it in the app's config.",
+            f"{key} must be one of {', '.join(map(repr, words))}, not {value!r}",
+            hint="Fix it in the app's config.",
         )
     return str(value)
 
@@ -213,7 +212,7 @@ def _path_or_none(values: Mapping[str, Any], key: str) -> str | None:
         return None
     if not isinstance(value, str | os.PathLike) or not str(value):
         raise UsageError(
-            f"{key} is a path, not {value!r}", hint="Mend it in the app's config."
+            f"{key} must be a path, not {value!r}", hint="Fix it in the app's config."
         )
     return os.fspath(value)
 
@@ -222,8 +221,8 @@ def _bytes(values: Mapping[str, Any], key: str) -> int:
     value = values[key]
     if isinstance(value, bool) or not str(value).isdecimal():
         raise UsageError(
-            f"{key} is a number of bytes, not {value!r}",
-            hint="Mend it in the app's config.",
+            f"{key} must be a number of bytes, not {value!r}",
+            hint="Fix it in the app's config.",
         )
     return int(value)
 
@@ -233,13 +232,13 @@ def _limit_or_none(values: Mapping[str, Any], key: str) -> float | None:
 
 
 def _yes_or_no(values: Mapping[str, Any], key: str) -> bool:
-    """Read a switch; a variable of the environment has one as a text."""
+    """Read a switch, which is a string in an environment variable."""
     value = values[key]
     word = str(value).strip().lower()
     if word not in _WORDS:
         raise UsageError(
-            f"{key} is True or False, not {value!r}",
-            hint="Mend it in the app's config, or in the environment.",
+            f"{key} must be True or False, not {value!r}",
+            hint="Fix it in the app's config or in the environment.",
         )
     return _WORDS[word]
 
@@ -248,8 +247,8 @@ def _times(values: Mapping[str, Any], key: str) -> int:
     value = values[key]
     if isinstance(value, bool) or not str(value).isdecimal():
         raise UsageError(
-            f"{key} is a number of times, not {value!r}",
-            hint="Mend it in the app's config.",
+            f"{key} must be a number of times, not {value!r}",
+            hint="Fix it in the app's config.",
         )
     return int(value)
 
@@ -259,12 +258,13 @@ def _codes(value: Any) -> tuple[str, ...]:
     fits = isinstance(found, list | tuple | set | frozenset)
     if not fits or not all(re.fullmatch(r"DM\d{3}", str(code)) for code in found):
         raise UsageError(
-            f"DUALMIGRATE_LINT_IGNORE is a list of codes such as DM124, not {value!r}",
-            hint="Mend it in the app's config.",
+            "DUALMIGRATE_LINT_IGNORE must be a list of codes such as DM124, not "
+            f"{value!r}",
+            hint="Fix it in the app's config.",
         )
     return tuple(sorted(map(str, found)))
 
 
 def _unknown(key: str) -> str:
     known = ", ".join(sorted(DEFAULTS))
-    return f"{key} is no setting of this version; there are {known}"
+    return f"{key} is not a setting of this version; the settings are {known}"

@@ -60,7 +60,7 @@ class Environment:
     app's is left as it was, so that processes forked from this one can use it.
     on_progress, on_step, on_wait: told what happens, for a person; more: likewise, as
     Run takes it.
-    stop: asked between what can be left; nobody stops a run that is given none.
+    stop: asked between what can be left; no one stops a run that is given none.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class Environment:
             "on_progress": on_progress,
             "stop": self.stop,
         }
-        """What another environment takes, to tell what happens as this one does."""
+        """The arguments that make another environment report like this one."""
 
     def limit(self, given: GivenLimits) -> None:
         """Set time limits for this run alone.
 
-        Raises UsageError for a name or a value that is none.
+        Raises UsageError for an invalid name or value.
         """
         self._limits = self.config.limits.for_run(given)
 
@@ -146,7 +146,7 @@ class Environment:
 
     @cached_property
     def backends(self) -> dict[BackendName, Backend]:
-        """The sides of this run; made, not yet connected."""
+        """The sides of this run, not yet connected."""
         make: dict[BackendName, Callable[[], Backend]] = {
             BackendName.MONGO: self._mongo_backend,
             BackendName.POSTGRES: self._postgres_backend,
@@ -207,7 +207,7 @@ class Environment:
 
     @property
     def dialect(self) -> Dialect:
-        """What is known of the SQL side's dialect."""
+        """The dialect of the SQL side."""
         return dialect_of(self.engine)
 
     @cached_property
@@ -285,7 +285,7 @@ class Environment:
 
     @property
     def on_postgres(self) -> bool:
-        """Whether the SQL side is PostgreSQL; it is where nobody says else."""
+        """Whether the SQL side is PostgreSQL; the default if nothing says otherwise."""
         if BackendName.POSTGRES not in self.available:
             return True
         try:

@@ -3,25 +3,25 @@
     DualMigrateError            what, where, hint; the exit code of its class
     ├── ScriptError             1  a script failed
     │   ├── OperationError         an operation on MongoDB failed
-    │   └── PartialFailure         a run stopped half-way through its plan
+    │   └── PartialFailure         a run stopped halfway through its plan
     ├── UsageError              2  wrong usage
     │   ├── TreeError              the migrations directory is broken
-    │   │   └── Irreversible              a script says that there is no way down
+    │   │   └── Irreversible              a script cannot be downgraded
     │   ├── AppError               the app cannot be loaded
     │   ├── ModelsError            the app's models or documents cannot be used
-    │   └── Unconfirmed            it takes something away, and nobody said yes
+    │   └── Unconfirmed            data would be removed, and no one confirmed it
     ├── IntegrityError          3  pending, different, edited or in doubt
     │   └── StepInDoubt            a crash left it begun: a person has to look
     ├── DatabaseUnavailable     4  a database cannot be reached or used
     │   ├── BackupError            no backup can be made: nothing was migrated
     │   ├── OutcomeUnknown         it went away while it decided
     │   └── EmbeddedServerError    a server from the wheels does not start
-    └── LockTimeout             5  the lock was not had in time
-        └── LockLost               the lease ended while we worked
+    └── LockTimeout             5  could not get the lock in time
+        └── LockLost               the lease expired during the run
 
 Every error says what happened, where, and what to do next, and keeps its data as
 attributes. `redact` takes passwords out of any text that came from elsewhere: those in
-URLs and DSNs, and those that `conceal` was told.
+URLs and DSNs, and those given to `conceal`.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _PASSWORD_IN_DSN = re.compile(
 
 
 _known: set[str] = set()
-"""Passwords of this process's apps, as `conceal` was told them, in all spellings."""
+"""Passwords of this process's apps, as given to `conceal`, in all spellings."""
 
 
 def conceal(url: Any) -> None:
-    """Have `redact` know the password of a URL wherever it stands, and however quoted.
+    """Make `redact` remove the password of a URL anywhere, in any quoting.
 
     url: a text, or SQLAlchemy's URL; anything else has no password. A short word is
     left to its place in a URL: elsewhere it may be part of another word.
@@ -155,7 +155,7 @@ class PartialFailure(ScriptError):
 
 
 class UsageError(DualMigrateError):
-    """The command or the function was called wrongly; nothing was changed."""
+    """The command or function was called incorrectly; nothing was changed."""
 
     exit_code = 2
 
@@ -165,11 +165,11 @@ class TreeError(UsageError):
 
 
 class Irreversible(TreeError):
-    """A script has no downgrade, or says by an exception that there is none."""
+    """A script has no downgrade, or raises an exception instead."""
 
 
 class AppError(UsageError):
-    """The Flask app does not load, so nothing of it can be used."""
+    """The Flask app does not load."""
 
 
 class ModelsError(UsageError):
@@ -177,9 +177,9 @@ class ModelsError(UsageError):
 
 
 class Unconfirmed(UsageError):
-    """What was asked for takes something away, and nobody said yes.
+    """The requested command removes data, and no one confirmed it.
 
-    losses: what would be gone for good, a line each.
+    losses: what would be permanently lost, one line each.
     """
 
     def __init__(self, what: str, *, losses: Sequence[str], hint: str) -> None:
@@ -208,9 +208,9 @@ class IntegrityError(DualMigrateError):
 
 
 class StepInDoubt(IntegrityError):
-    """A crash left a step begun that may not be run twice: it may be done or not.
+    """A crash interrupted a step that must not run twice: it may be done or not.
 
-    Nothing is run and nothing is undone before `repair` was told which.
+    Nothing is run or undone until `repair` settles which.
     """
 
 
@@ -225,7 +225,7 @@ class BackupError(DatabaseUnavailable):
 
 
 class OutcomeUnknown(DatabaseUnavailable):
-    """The connection was lost in COMMIT, and nobody can say yet how it ended.
+    """The connection was lost during COMMIT, so the outcome is not yet known.
 
     The other side is left as it is: the next run asks, and closes or carries on.
     """
@@ -236,9 +236,9 @@ class EmbeddedServerError(DatabaseUnavailable):
 
 
 class LockTimeout(DualMigrateError):
-    """Another process holds the lock, and did not let go in time.
+    """Another process holds the lock, and did not release it within time.
 
-    holder: who holds it, in words; None where it could not be read.
+    holder: who holds it, in words; None if it could not be read.
     """
 
     exit_code = 5
@@ -256,10 +256,11 @@ class LockTimeout(DualMigrateError):
 
     @classmethod
     def of(cls, server: str, holder: object, timeout_s: float) -> LockTimeout:
-        """Return the error for a wait that was too long. holder: None: nobody now."""
-        words = "nobody any more" if holder is None else str(holder)
+        """Return the error for a wait that took too long. holder: None: no one now."""
+        words = "no one any more" if holder is None else str(holder)
         return cls(
-            f"Another migration holds the lock on {server}, and did not let go in "
+            f"Another migration holds the lock on {server}, and did not release it "
+            "within "
             f"{timeout_s:g} s",
             holder=words,
             where=words,
@@ -269,4 +270,4 @@ class LockTimeout(DualMigrateError):
 
 
 class LockLost(LockTimeout):
-    """The lease ended while we worked; nothing was written after that."""
+    """The lease expired during the run; nothing was written after that."""

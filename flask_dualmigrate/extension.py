@@ -1,4 +1,4 @@
-"""DualMigrate: what an app makes, and init_app()."""
+"""DualMigrate, the extension object, and init_app()."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EXTENSION = "dualmigrate"
 ALLOW = "DUALMIGRATE_ALLOW_DESTRUCTIVE"
 AUTO_UPGRADE = (True, False, "check")
 _NO_UPGRADE = ("", "shell", "routes")
-"""Commands that an app is made for with no upgrade; the empty one is `--help`."""
+"""Commands that create the app without an upgrade; the empty one is `--help`."""
 _COMPLETION = re.compile(r"_\w+_COMPLETE")
 
 
@@ -49,7 +49,7 @@ class DualMigrate:
     active: "postgres", "mongo", "both", or a callable that says so: the sides that this
         deployment uses. The other one is never connected to.
     collections: table name -> collection name, a dict or a callable; None for a table
-        that has no collection. fields: "table.column" -> field name, likewise.
+        that has no collection. fields: "table.column" -> field name, in the same form.
     documents: Beanie's document classes, or their dotted paths, or a callable that
         returns them: what they declare counts for `index diff` and `index sync`.
     auto_upgrade: True upgrades when the app is created; "check" refuses to start when
@@ -99,10 +99,10 @@ class DualMigrate:
         directory: str | None = None,
         **settings: Any,
     ) -> None:
-        """Register with an app; what is given here wins over the constructor.
+        """Register with an app; arguments given here override the constructor's.
 
         Call it after db.init_app(app) and mongo.init_app(app).
-        Raises UsageError for a setting that is none; with auto_upgrade, what upgrade()
+        Raises UsageError for an invalid setting; with auto_upgrade, what upgrade()
         raises.
         """
         given = {**self._settings, **_own(settings, self._settings)}
@@ -118,7 +118,7 @@ class DualMigrate:
             registered.on_start(given["auto_upgrade"])
 
     def is_migrating(self) -> bool:
-        """Return whether the app is made for one of our commands: `flask db-migrate …`.
+        """Return whether the app is being created for `flask db-migrate …`.
 
         The tables and collections need not be there then, or not as the models have
         them. A factory that reads or seeds them leaves it out:
@@ -155,9 +155,9 @@ class Registered:
             )
         if settings["auto_upgrade"] not in AUTO_UPGRADE:
             raise UsageError(
-                f"auto_upgrade= is True, False or 'check', not "
+                f"auto_upgrade= must be True, False or 'check', not "
                 f"{settings['auto_upgrade']!r}",
-                hint="Mend it where DualMigrate is made.",
+                hint="Fix it where DualMigrate is created.",
             )
         self.app = app
         self.db = db
@@ -173,7 +173,7 @@ class Registered:
     def environment(
         self, *, directory: str | None = None, x_arg: Sequence[str] = (), **more: Any
     ) -> Environment:
-        """Return the parts for one run. more: as Environment takes them."""
+        """Return the environment for one run. more: as Environment takes them."""
         for url in urls_of(self.app.config):
             conceal(url)
         config = Config.from_mapping(
@@ -189,7 +189,7 @@ class Registered:
         return Environment(self.app, self.db, self.mongo, config, **more)
 
     def on_start(self, auto_upgrade: bool | str) -> None:
-        """Upgrade, or check that nothing is pending; already at head takes no lock.
+        """Upgrade, or check that nothing is pending; takes no lock if already at head.
 
         Raises what `migrate` raises, without the frames that lie below: each worker
         of a server prints them, and the reason would drown.
@@ -223,21 +223,21 @@ def _directory(name: str) -> Path:
             path.stat()
     except (OSError, ValueError) as error:
         raise UsageError(
-            "There is no such migrations directory: "
+            "The migrations directory is invalid: "
             f"{getattr(error, 'strerror', None) or error}",
             where=name,
-            hint="Name another one with -d, or go to where the app is.",
+            hint="Choose another one with -d, or change to the folder of the app.",
         ) from error
     return path
 
 
 def _given_for_this_run() -> dict[str, str]:
-    """Return what a variable of the environment says over the app's config."""
+    """Return the settings that environment variables override."""
     return {ALLOW: os.environ[ALLOW]} if ALLOW in os.environ else {}
 
 
 def environment_of(**arguments: Any) -> Environment:
-    """Return the parts for one run of the current app.
+    """Return the environment for one run of the current app.
 
     Raises UsageError outside an app context, or if the app has no DualMigrate.
     """
@@ -258,14 +258,14 @@ def _registered() -> Registered:
 
 
 def _refuse_unready(readiness: Readiness) -> None:
-    """Raise IntegrityError if the databases are not what this code needs."""
+    """Raise IntegrityError if the databases do not match this code."""
     if not readiness.paired:
         refuse_two_pairs()
     if readiness.half_done:
         raise IntegrityError(
             f"A migration of the databases is half done: "
             f"{', '.join(readiness.half_done)}",
-            hint="For the choices: flask db-migrate repair",
+            hint="For your options: flask db-migrate repair",
         )
     if readiness.pending:
         raise IntegrityError(
@@ -319,7 +319,7 @@ def _words_of_the_command() -> list[str]:
 
 
 flask_command = make_group(COMMAND, environment_of, LoadingGroup)
-"""What `flask` finds by its entry point, before there is an app."""
+"""What `flask` finds through its entry point, before there is an app."""
 
 
 def _own(settings: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:

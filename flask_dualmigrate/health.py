@@ -1,4 +1,4 @@
-"""A blueprint for the probes of an orchestrator: is the app ready, is it alive.
+"""A blueprint for an orchestrator's readiness and liveness probes.
 
 It names revisions and nothing else: no host, no user, no error of a driver. Those are
 logged.
@@ -24,7 +24,7 @@ TIMEOUT_S = 2.0
 """Seconds that a probe waits for the databases."""
 
 _HUNG_S = 30.0
-"""Seconds after which a question that hangs is asked anew, in another thread."""
+"""Seconds after which a hanging question is asked again in another thread."""
 
 _SEE_LOG = "see the log of the app"
 
@@ -32,7 +32,7 @@ Read = Callable[[], Readiness]
 
 
 class Probe:
-    """Asks the databases whether they are what the code needs, and waits not long.
+    """Asks the databases, within a time limit, whether they match the code.
 
     read: the question; it may hang for as long as a driver does, so it is asked in a
     thread of its own, and probes that come meanwhile wait for the same answer.
@@ -78,12 +78,12 @@ def make_blueprint(ask: Read) -> Blueprint:
 
     @blueprint.get("/ready")
     def ready() -> Response:
-        """Say 200 if the databases are at head, else 503 and what is missing."""
+        """Return 200 if the databases are at head, else 503 and what is missing."""
         return _answer(**_report(ask))
 
     @blueprint.get("/live")
     def live() -> Response:
-        """Say 200: the process answers. No database is asked."""
+        """Return 200: the process answers. No database is contacted."""
         return _answer(live=True)
 
     return blueprint

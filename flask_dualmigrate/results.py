@@ -1,4 +1,4 @@
-"""What the verbs return, in one place: values that are printed, or shown as JSON."""
+"""The result types of the verbs, in one place."""
 
 from __future__ import annotations
 

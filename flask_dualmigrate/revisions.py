@@ -1,4 +1,4 @@
-"""What a run is made of: revisions, directions and steps."""
+"""The parts of a run: revisions, directions and steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class BackendName(StrEnum):
-    """The two sides of a pair; the order is the one they are applied in."""
+    """The two sides of a pair, in the order they are applied."""
 
     MONGO = "mongo"
     POSTGRES = "postgres"
@@ -24,7 +24,7 @@ class Direction(StrEnum):
 
 
 class Status(StrEnum):
-    """How the last attempt at a revision ended on one side."""
+    """The outcome of the last attempt at a revision on one side."""
 
     RUNNING = "running"
     APPLIED = "applied"
@@ -34,7 +34,7 @@ class Status(StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Revision:
-    """One id, the same on both sides.
+    """A revision, with the same id on both sides.
 
     parents: ids of the revisions it follows, () for a base, two or more for a merge.
     depends_on: ids, labels or prefixes, as the scripts say.
@@ -62,7 +62,7 @@ class Step:
 
     @property
     def target(self) -> str:
-        """The target of a run that goes just so far as this step."""
+        """The target of a run that goes exactly as far as this step."""
         if self.direction is Direction.UPGRADE:
             return self.revision.id
         parents = self.revision.parents or ("base",)

@@ -1,4 +1,4 @@
-"""Text made fit to be shown and stored; times, sizes and paths in words.
+"""Make text safe to show and store; times, sizes and paths in words.
 
 A name in a database, what a script raised, who holds a lock: any of them may hold what
 a terminal obeys, or what a database refuses.
@@ -96,7 +96,7 @@ def storable(text: str) -> str:
 
 
 def cut(text: str) -> str:
-    """Return a text without what nobody would read."""
+    """Return a text, shortened to what is worth reading."""
     if len(text) <= _LONGEST:
         return text
     return f"{text[: _LONGEST - 30]}… ({len(text):,} characters)"

@@ -2,11 +2,11 @@
 
 The first arguments are Flask-Migrate's, in its order. All of them take:
 
-directory: the migrations directory, instead of the app's.
-x_arg: what scripts get from context.get_x_argument().
+directory: the migrations directory to use instead of the app's.
+x_arg: the arguments that scripts read with context.get_x_argument().
 backend: "postgres", "mongo" or "both": narrows the run to one of the sides in use.
 
-They raise the errors of `flask_dualmigrate.errors`; none asks a question.
+They raise the errors of `flask_dualmigrate.errors`, and never ask for confirmation.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from .environment import parts
 def asides(
     directory: str | None = None, *, purge_older_than: str | None = None
 ) -> AsidesResult | PurgeResult:
-    """List what is kept aside in MongoDB, or drop what is as old as, say, "30d"."""
+    """List the asides in MongoDB, or drop those of an age such as "30d" or more."""
     env = parts(directory)
     if purge_older_than is None:
         return asides_verb.asides(env)
@@ -32,9 +32,9 @@ def restore(
     directory: str | None = None,
     backend: str | None = None,
 ) -> RestoreResult:
-    """Bring the databases back to the state and the revision of a backup.
+    """Restore the databases to the state and the revision of a backup.
 
-    backup: its name, the begin of it, or "latest". What was written since is lost.
+    backup: its name, a prefix of it, or "latest". Data written since then is lost.
     """
     return restores.restore(parts(directory, backend=backend), backup)
 
@@ -42,7 +42,7 @@ def restore(
 def backup_create(
     directory: str | None = None, *, backend: str | None = None
 ) -> BackupCreateResult:
-    """Back the databases in use up now, whole."""
+    """Back up the whole databases in use now."""
     return backup_commands.create(parts(directory, backend=backend))
 
 
@@ -54,10 +54,10 @@ def backup_list(directory: str | None = None) -> BackupListResult:
 def backup_verify(
     directory: str | None = None, name: str | None = None
 ) -> BackupVerifyResult:
-    """Compare the files of a backup, or of all, with their checksums; see `.ok`."""
+    """Compare the files of one backup, or of all, with their checksums; see `.ok`."""
     return backup_commands.verify(parts(directory), name)
 
 
 def backup_prune(directory: str | None = None, *, keep: int) -> BackupPruneResult:
-    """Remove all backups but the `keep` newest, and what killed runs left."""
+    """Remove all backups but the newest `keep`, and the remains of killed runs."""
     return backup_commands.prune(parts(directory), keep)

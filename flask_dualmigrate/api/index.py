@@ -30,7 +30,7 @@ def index_diff(
     directory: str | None = None,
     backend: str | None = None,
 ) -> IndexDiffResult:
-    """Compare the indexes that are declared with those there are; `.ok` if alike."""
+    """Compare the declared indexes with the existing ones; `.ok` if they match."""
     env = parts(directory, backend=backend)
     return index_commands.diff_indexes(env, collection)
 
@@ -43,7 +43,7 @@ def index_sync(
     directory: str | None = None,
     backend: str | None = None,
 ) -> IndexSyncResult:
-    """Make the indexes there are those that are declared, or say what that would do."""
+    """Make the existing indexes match the declared ones, or show what that would do."""
     return index_commands.sync_indexes(
         parts(directory, backend=backend),
         collection,
@@ -60,7 +60,7 @@ def index_drop(
     directory: str | None = None,
     backend: str | None = None,
 ) -> IndexDropResult:
-    """Drop an index; on MongoDB it is hidden first, and that long."""
+    """Drop an index; on MongoDB, hide it first, for `hidden_for_s`."""
     env = parts(directory, backend=backend)
     return index_commands.drop_index(env, collection, name, hidden_for_s=hidden_for_s)
 
@@ -72,6 +72,6 @@ def index_rebuild(
     directory: str | None = None,
     backend: str | None = None,
 ) -> IndexRebuildResult:
-    """Build an index anew, with never a moment without it."""
+    """Rebuild an index without ever being without it."""
     env = parts(directory, backend=backend)
     return index_commands.rebuild_index(env, collection, name)

@@ -19,12 +19,12 @@ from .environment import parts
 def current(
     directory: str | None = None, *, backend: str | None = None
 ) -> CurrentResult:
-    """Say where the databases stand."""
+    """Return the current revision of each database."""
     return inspect.current(parts(directory, backend=backend))
 
 
 def status(directory: str | None = None, *, backend: str | None = None) -> StatusResult:
-    """Say of each revision how it stands on each side."""
+    """Return the state of each revision on each side."""
     return inspect.status(parts(directory, backend=backend))
 
 
@@ -40,24 +40,24 @@ def history(
 
 
 def show(directory: str | None = None, revision: str = "head") -> ShowResult:
-    """Say all about one revision."""
+    """Return everything known about one revision."""
     return inspect.show(parts(directory), revision)
 
 
 def heads(directory: str | None = None) -> GraphResult:
-    """List the revisions that nothing follows."""
+    """List the revisions that have no successor."""
     return inspect.heads(parts(directory))
 
 
 def branches(directory: str | None = None) -> GraphResult:
-    """List the revisions that more than one follows."""
+    """List the revisions that have several successors."""
     return inspect.branches(parts(directory))
 
 
 def check(
     directory: str | None = None, *, wait_s: float = 0.0, backend: str | None = None
 ) -> CheckResult:
-    """Look for what is pending, missing, edited or different; `.ok` if nothing is.
+    """Report anything pending, missing, edited or different; `.ok` if there is nothing.
 
     wait_s: seconds to wait for the databases to come up.
     """
@@ -72,9 +72,9 @@ def lint(
     sql_only: bool = False,
     mongo_only: bool = False,
 ) -> LintResult:
-    """Look for what is dangerous in scripts; `.ok` if nothing is.
+    """Look for dangerous changes in scripts; `.ok` if there are none.
 
-    revisions: ids, or FROM:TO; none: all of them. since: what comes after that one.
+    revisions: ids, or FROM:TO; none: all of them. since: those after this one.
     """
     named = [revisions] if isinstance(revisions, str) else list(revisions)
     return linting.lint(
@@ -96,9 +96,9 @@ def prove(
     x_arg: Sequence[str] | str | None = None,
     backend: str | None = None,
 ) -> ProofResult:
-    """Prove revisions on scratch databases, up, down and up: the command `test`.
+    """Run revisions up, down and up again on scratch databases: the command `test`.
 
-    Not called so: pytest would take it for a test wherever it is imported.
+    It is not called `test`, because pytest would collect it wherever it is imported.
     revisions: none: what is pending, or the heads. data: on values at the edges of the
     types; sample: on that many real rows and documents of each table and collection.
     strict: what has no way down is not `.ok`. The real databases are not written.

@@ -20,7 +20,7 @@ def repair(
     accept_checksum: bool = False,
     pair: bool = False,
 ) -> repairing.Repaired:
-    """Return what is open or wrong, `.ok` if nothing is; or make one choice.
+    """Return what is unfinished or wrong, `.ok` if nothing is; or make one choice.
 
     step, done: a step in doubt did its work, or is to be called again. undo: take back
     what is half done. accept_checksum: take an edited script for what was run. pair:
@@ -46,7 +46,7 @@ def verify(
     count_limit: int = verifying.COUNT_LIMIT,
     backend: str | None = None,
 ) -> VerifyResult:
-    """Call the verify functions of what is applied, and compare counts; see `.ok`."""
+    """Run the verify functions of applied revisions, and compare counts; see `.ok`."""
     return verifying.verify(
         parts(directory, backend=backend),
         revision,
@@ -61,6 +61,6 @@ def unlock(
 ) -> UnlockResult:
     """Free the locks whose holders are gone; `.ok` unless one is still held.
 
-    force: free them even if their holders may be at work.
+    force: free them even if their holders may still be running.
     """
     return unlocking.unlock(parts(directory, backend=backend), force=force)

@@ -27,18 +27,18 @@ def upgrade(
     backup: str | None = None,
     on_error: str = "undo",
 ) -> RunResult | PlanResult | ScriptResult:
-    """Bring the databases up to a revision, or say what that would do.
+    """Upgrade the databases to a revision, or show what that would do.
 
     wait_s: seconds to wait for the databases to come up; not for a script.
-    verify: count what is there before and after: `.verified`, and `.ok`.
+    verify: compare counts before and after: `.verified` and `.ok`.
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
     lock_retries, statement_timeout_s, max_time_s.
-    backup: "touched" or "all": back that up first, however large it is; "never": make
+    backup: "touched" or "all": what to back up first, regardless of size; "never": make
     no backup; None: as DUALMIGRATE_BACKUP says.
-    on_error: "undo", "restore" (this run's backup) or "keep": what becomes of both
-    databases when a script fails.
+    on_error: "undo", "restore" (this run's backup) or "keep": what to do with both
+    databases if a script fails.
     """
     options = RunOptions(
         dry_run=dry_run,
@@ -66,16 +66,16 @@ def downgrade(
     backup: str | None = None,
     on_error: str = "undo",
 ) -> RunResult | PlanResult | ScriptResult:
-    """Take the databases down to a revision, or say what that would do.
+    """Downgrade the databases to a revision, or show what that would do.
 
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.
     limits: time limits of this run, by their names in scripts: lock_timeout_s,
     lock_retries, statement_timeout_s, max_time_s.
-    backup: "touched" or "all": back that up first, however large it is; "never": make
+    backup: "touched" or "all": what to back up first, regardless of size; "never": make
     no backup; None: as DUALMIGRATE_BACKUP says.
-    on_error: "undo", "restore" (this run's backup) or "keep": what becomes of both
-    databases when a script fails.
+    on_error: "undo", "restore" (this run's backup) or "keep": what to do with both
+    databases if a script fails.
     """
     options = RunOptions(
         dry_run=dry_run,
@@ -91,5 +91,5 @@ def downgrade(
 def stamp(
     directory: str | None = None, revision: str = "head", *, backend: str | None = None
 ) -> StampResult:
-    """Mark the databases as being at a revision; run nothing."""
+    """Mark the databases as being at a revision, without running anything."""
     return commands.stamp(parts(directory, backend=backend), revision)

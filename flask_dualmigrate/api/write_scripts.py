@@ -11,7 +11,7 @@ from .environment import parts
 
 
 def init(directory: str | None = None) -> InitResult:
-    """Make the migrations directory, or complete one, and rewrite revisions.lock."""
+    """Create the migrations directory, or complete one, and rewrite revisions.lock."""
     return write_scripts.init(parts(directory))
 
 
@@ -45,7 +45,7 @@ def revision(
 def migrate(
     directory: str | None = None, message: str = "", **more: Any
 ) -> RevisionResult:
-    """Write a pair from what the models changed: revision(autogenerate=True)."""
+    """Write a pair from the changes of the models: revision(autogenerate=True)."""
     return revision(directory, message, True, **more)
 
 

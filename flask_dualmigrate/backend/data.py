@@ -9,12 +9,12 @@ from datetime import datetime
 from ..revisions import Direction
 
 Counts = Mapping[str, int]
-"""Table or collection -> how many rows or documents it has."""
+"""Table or collection -> its number of rows or documents."""
 
 
 @dataclasses.dataclass(frozen=True)
 class FieldFacts:
-    """What a column or a field holds.
+    """Facts about the values of a column or a field.
 
     nulls: how many rows or documents, of `total`, have no value there. types: the BSON
     types of the values; empty for a column.
@@ -27,7 +27,7 @@ class FieldFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Aside:
-    """What one operation on MongoDB took away, kept in a collection of its own.
+    """Data that one MongoDB operation removed, kept in its own collection.
 
     holds: "values" or "conversions" of a field, "documents", or a whole "collection".
     collection, field: what it was taken from; field is None unless values are held.

@@ -29,7 +29,7 @@ class BackupItem:
 class Extent:
     """What a backup of one side is to hold.
 
-    scope: ALL: the whole database; why: the reason, where nobody asked for all of it.
+    scope: ALL: the whole database; why: the reason, where no one asked for all of it.
     """
 
     backend: BackendName
@@ -39,7 +39,7 @@ class Extent:
 
     @property
     def data(self) -> tuple[BackupItem, ...]:
-        """What of it holds data of the app's."""
+        """The part that holds data of the app."""
         return tuple(each for each in self.items if not (each.is_empty or each.own))
 
     @property

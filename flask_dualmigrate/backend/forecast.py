@@ -18,10 +18,10 @@ class Dropped(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """What a step takes away for good.
+    """Something that a step permanently removes.
 
     what: the call or the operation. count: how much is there now, of `unit` (rows,
-    values, documents); None: that could not be told. exact: False for an estimate.
+    values, documents); None: unknown. exact: False for an estimate.
     """
 
     what: str
@@ -39,11 +39,11 @@ class Loss:
 
 @dataclasses.dataclass(frozen=True)
 class Failing:
-    """Documents that an operation would stumble over.
+    """Documents that would make an operation fail.
 
     kind: conversion, collision, duplicate, validator or insert. count: documents;
     None: more than could be counted in time. samples: up to five, each the `_id` and,
-    where it tells something, the value.
+    where it is useful, the value.
     fatal: the operation would fail; else they only deserve a look.
     """
 
@@ -55,7 +55,7 @@ class Failing:
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """What one operation would do, by what the database holds now.
+    """What one operation would do to the current data.
 
     step: its number in the script, from 0.
     matches, writes: documents that it is about, and that it would write; None: not
@@ -80,7 +80,7 @@ class Forecast:
 
 @dataclasses.dataclass(frozen=True)
 class PlannedStep:
-    """What one side would do for a step, in words or statements, a line each.
+    """What one side would do for a step, in words or statements, one line each.
 
     forecasts: one a line, where the lines are operations.
     """

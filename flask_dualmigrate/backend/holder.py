@@ -1,6 +1,6 @@
-"""Who holds a lock, and whether that process is provably gone.
+"""The holder of a lock, and whether its process is provably gone.
 
-All times are the server's: the clocks of clients may differ by hours.
+All times are the server's, because the clocks of clients may differ by hours.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclasses.dataclass(frozen=True)
 class Holder:
-    """Who holds the lock of one side, as far as its server shows it.
+    """The holder of the lock of one side, as far as its server shows it.
 
     user, host, pid: of the process. since: when it took the lock; age_s: seconds since.
     mark: tells its process from a later one of the same pid, see `mark_of`.
@@ -38,14 +38,14 @@ class Holder:
 
     @property
     def gone(self) -> str | None:
-        """Why it cannot be at work any more; None: that is not proven."""
+        """Why it cannot still be running; None: that is not proven."""
         if self.pid is not None and self.mark and _has_ended(self.pid, self.mark):
-            return "its process does not exist any more"
+            return "its process no longer exists"
         return None
 
     @property
     def is_overdue(self) -> bool:
-        """Whether its lease is over by the server's clock, which may have been set."""
+        """Whether its lease has expired by the server's clock, which may be wrong."""
         return self.lease_s is not None and self.lease_s <= 0
 
     @property
@@ -55,7 +55,7 @@ class Holder:
             return f"{self.user or '?'}@{self.host or '?'} (pid {self.pid})"
         where = f" from {self.host}" if self.host else ""
         session = f" (server pid {self.server_pid})" if self.server_pid else ""
-        return f"{self.user or 'somebody'}{where}{session}"
+        return f"{self.user or 'someone'}{where}{session}"
 
     def __str__(self) -> str:
         if self.since is None or self.age_s is None:
@@ -65,11 +65,11 @@ class Holder:
 
 
 OnWait = Callable[[Holder | None], None]
-"""Told, about once a second, who holds the lock that is waited for; None: nobody."""
+"""Called about once a second with the holder of the lock; None: no one."""
 
 
 def mark_of(pid: int) -> str | None:
-    """Return what tells a process from all others; None if there is no such process.
+    """Return a mark that identifies a process; None if it does not exist.
 
     It is made of the machine's boot, the namespace of pids (containers share a host
     name, not that) and the process's start, so it never comes again. None, too, where

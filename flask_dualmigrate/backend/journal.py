@@ -1,4 +1,4 @@
-"""What a side remembers of a revision: one entry, the same shape on both sides."""
+"""The record of a revision on one side, in the same form on both sides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..revisions import Direction, Status
 
 @dataclasses.dataclass(frozen=True)
 class Actor:
-    """Who works: user, host and process id."""
+    """Who runs a migration: user, host and process id."""
 
     user: str
     host: str
@@ -31,7 +31,7 @@ class Actor:
 class Entry:
     """The last attempt at a revision on one side.
 
-    duration_ms: milliseconds; None while it runs, and for a stamp.
+    duration_ms: milliseconds; None while it runs and for a stamp.
     checksum: SHA-256 of the script that was applied, or that failed; None for a stamp
         without one.
     stamped: True if the revision was marked, not run.
@@ -39,7 +39,7 @@ class Entry:
         other side has committed too, where there is one.
     partial: it failed, and some of it could not be undone.
     undoing: it is half undone; written before the first operation is undone.
-    notes: what the last undoing left in what it undid, a line each.
+    notes: what the last undoing left in what it undid, one line each.
     """
 
     revision: str
@@ -82,8 +82,8 @@ class Undone:
     """What undoing an attempt on one side came to.
 
     stays: why some of it could not be undone, and has to be carried on; None: all that
-    the attempt did was gone through. notes: what there is to know of that, a line each:
-    what it had to leave as it is, and how much of it.
+    the attempt did was gone through. notes: what there is to know of that, one line
+    each: what it had to leave as it is, and how much of it.
     """
 
     stays: str | None = None

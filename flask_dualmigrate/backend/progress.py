@@ -1,4 +1,4 @@
-"""How far a long operation is, as a value and in words."""
+"""The progress of a long operation, as a value and in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..revisions import BackendName
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far an operation is.
+    """The progress of an operation.
 
     revision: empty, and step -1, for a backup.
     subject: the collection that it works on, if it works on one. done: documents
@@ -31,7 +31,7 @@ class Progress:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds to go at this rate; None if that cannot be told."""
+        """Seconds left at this rate; None if unknown."""
         if not self.rate or self.total is None or self.total < self.done:
             return None
         return (self.total - self.done) / self.rate
@@ -63,7 +63,7 @@ def _pace(progress: Progress) -> Iterator[str]:
 
 
 def _roughly(seconds: float) -> str:
-    """Return a time to go, no finer than it is known."""
+    """Return the remaining time, rounded to its precision."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)

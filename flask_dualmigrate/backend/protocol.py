@@ -52,32 +52,33 @@ class Server(Side, Protocol):
     def lock(
         self, *, timeout_s: float, on_wait: OnWait
     ) -> AbstractContextManager[None]:
-        """Hold this side's lock; LockTimeout if it is not had in timeout_s seconds.
+        """Hold this side's lock; LockTimeout if not taken within timeout_s seconds.
 
-        on_wait: told about once a second whom we wait for; None: nobody any more.
+        on_wait: called about once a second with the holder; None: there is none any
+        more.
         """
 
     def holder(self) -> Holder | None:
-        """Return who holds this side's lock; None: nobody."""
+        """Return who holds this side's lock; None: no one."""
 
     def outwatch(self, holder: Holder) -> bool:
-        """Watch a holder whose lease is over; return whether it renews it no more."""
+        """Watch a holder whose lease has expired; return whether it stays unrenewed."""
 
     def free(self, holder: Holder) -> bool:
-        """Take the lock from just that holder, and shut it out of what it was at.
+        """Take the lock from exactly this holder, and fence it off.
 
-        Returns False if it has the lock no more.
+        Returns False if it no longer holds the lock.
         """
 
     def is_at_work(self) -> bool:
-        """Return whether somebody holds the lock that its open attempts need."""
+        """Return whether someone holds the lock that its open attempts need."""
 
 
 class Journal(Side, Protocol):
     """What the side remembers: which revisions it has, and what is half done."""
 
     def read(self, graph: RevisionGraph | None = None) -> State:
-        """Return what this side has; change nothing.
+        """Read the state of this side; change nothing.
 
         graph: what follows what, where that is known without loading the scripts.
         """
@@ -86,32 +87,32 @@ class Journal(Side, Protocol):
         """Return all attempts at a revision, oldest first."""
 
     def progress(self, entry: Entry) -> Progress | None:
-        """Say how far an attempt is that is open, by its journal; None if unknown."""
+        """Return the progress of an open attempt by its journal; None if unknown."""
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
-        """Return the steps of an open attempt that only a person can decide."""
+        """Return the steps of an open attempt that only a person can decide on."""
 
     def ways(self, step: Step) -> Ways:
-        """Say whether an open attempt can be carried on and be taken back."""
+        """Return whether an open attempt can be continued, and be undone."""
 
     def prepare(self) -> None:
-        """Make the journal where there is none; under the lock."""
+        """Create the journal if it does not exist; call with the lock held."""
 
     def set_pair_id(self, pair_id: str, *, anew: bool = False) -> None:
-        """Remember the id that both sides of a pair hold. anew: in place of another."""
+        """Store the id that both sides of a pair hold. anew: replace another one."""
 
     def stamp(self, revisions: Sequence[Revision]) -> None:
-        """Mark just these revisions as applied, without running them."""
+        """Mark exactly these revisions as applied, without running them."""
 
     def accept(self, revision: Revision) -> None:
-        """Take the script of an applied revision, as it is now, for what was run."""
+        """Accept the current script of an applied revision as the one that was run."""
 
 
 class Runner(Side, Protocol):
     """Does steps and takes them back; the caller holds the lock."""
 
     def execute(self, step: Step, *, partner: bool) -> None:
-        """Do a step, or carry it on from where it stopped.
+        """Run a step, or continue it from where it stopped.
 
         partner: it is not final yet, and stays open until `settle`.
         """
@@ -120,12 +121,12 @@ class Runner(Side, Protocol):
         """Close a step whose partner is done."""
 
     def keep(self, step: Step, error: str) -> None:
-        """Write down that `execute` failed, and leave what it did as it stands."""
+        """Record that `execute` failed, and keep what it did."""
 
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
     ) -> Undone:
-        """Undo what `execute` did; return what of it stays.
+        """Undo what `execute` did; return what remains of it.
 
         by_script: False: the script is not to blame, so that no checksum is recorded
         for the failure, and whoever waited for this run tries it again.
@@ -142,7 +143,7 @@ class Preflight(Side, Protocol):
         """Raise DatabaseUnavailable if the account may not write what steps need."""
 
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
-        """Say what steps would do, one after the other; touch nothing."""
+        """Return what steps would do, one after the other; change nothing."""
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
         """Return a script that does the steps, for a person to run; connect to nothing.
@@ -152,15 +153,15 @@ class Preflight(Side, Protocol):
         """
 
     def destructive(self, step: Step) -> tuple[Loss, ...]:
-        """Return what a step takes away for good, counted where that can be done."""
+        """Return what a step permanently removes, with counts if possible."""
 
     def dropped_by_upgrade(self, step: Step) -> tuple[Dropped, ...]:
         """Return what the upgrade of a revision dropped, and this side did not keep."""
 
     def removes(self, step: Step) -> bool:
-        """Return whether a step says that it takes rows or documents from their place.
+        """Return whether a step removes rows or documents from their place.
 
-        What is kept aside counts too.
+        Data that is kept aside counts as removed.
         """
 
 
@@ -168,9 +169,9 @@ class Storage(Side, Protocol):
     """Writes its part of a backup, and brings one back."""
 
     def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
-        """Say what of the database a backup before some steps has to hold.
+        """Return what a backup before these steps must contain.
 
-        scope: what is wanted: what they touch, as far as that can be told, or all.
+        scope: what is wanted: what they touch, as far as that is known, or everything.
         """
 
     def require_dump(self) -> None:
@@ -179,19 +180,19 @@ class Storage(Side, Protocol):
     def dump(
         self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
-        """Write what an extent names into a backup, as it is at one moment.
+        """Write the contents of an extent into a backup, as of one moment.
 
         applied: ids of the revisions that the database has.
-        Raises BackupError if it cannot be read or written.
+        Raises BackupError if the data cannot be read or written.
         """
 
     def restorer(
         self, folder: BackupFolder, manifest: Manifest, *, partner: bool
     ) -> Restorer:
-        """Return what restores this side from a backup. partner: so is the other."""
+        """Return the restorer of this side. partner: the other side is restored too."""
 
     def finish_restore(self, mark: str) -> tuple[Kept, ...]:
-        """Carry on a restore that is past the point of no return."""
+        """Continue a restore that is past the point of no return."""
 
 
 class Data(Side, Protocol):
@@ -206,7 +207,7 @@ class Data(Side, Protocol):
     def count(self, name: str, limit: int) -> int | None:
         """Count the rows or documents of a table or collection, up to a limit.
 
-        limit: 0: all. Returns None where there is no such table or collection.
+        limit: 0: all. Returns None if there is no such table or collection.
         """
 
     def survey(self, only: Extent | None) -> Mapping[str, int]:
@@ -216,9 +217,9 @@ class Data(Side, Protocol):
         """
 
     def facts(self, name: str, fields: Sequence[str]) -> Mapping[str, FieldFacts]:
-        """Say what the columns of a model's table, or the fields of a collection, hold.
+        """Return facts about a table's columns or a collection's fields.
 
-        Columns that are not there are left out.
+        Missing columns are left out.
         """
 
     def values(

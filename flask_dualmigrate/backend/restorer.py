@@ -1,7 +1,7 @@
 """What a restore is to the spine: what it replaces, and what a side has to do for it.
 
-Each side brings its part into a side place first (`load`), which nobody sees; then the
-parts take the places of what is there (`switch`). The side that can decide atomically
+Each side first loads its part into a staging area (`load`), which no one sees; then
+the parts replace what is there (`switch`). The side that can decide atomically
 switches first: its commit decides. From then on the rest is only renamed, which a kill
 may interrupt and the next `restore` carries on.
 """
@@ -16,12 +16,12 @@ from ..revisions import BackendName
 
 @dataclasses.dataclass(frozen=True)
 class Replacement:
-    """A table or a collection that a restore brings back, or takes away.
+    """A table or a collection that a restore restores or removes.
 
     now, then: rows or documents; now is None where there is none at present, then is
     None where there was none at the time of the backup. Neither: it holds none, as a
-    view does, was made since the backup, and is taken away.
-    kept: what is in it is kept elsewhere, if it is taken away.
+    view does, was created since the backup, and is removed.
+    kept: what is in it is kept elsewhere, if it is removed.
     """
 
     backend: BackendName
@@ -48,7 +48,7 @@ class Unfinished:
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """What was made since the backup and is not thrown away. name: where it is now."""
+    """Something created since the backup that is kept. name: where it is now."""
 
     backend: BackendName
     was: str
@@ -65,13 +65,13 @@ class Restorer(Protocol):
         """Raise, with nothing changed, if this backup cannot be restored here."""
 
     def replacements(self) -> tuple[Replacement, ...]:
-        """Say what would be replaced; change nothing."""
+        """Return what would be replaced; change nothing."""
 
     def load(self, mark: str) -> None:
-        """Bring what is restored into a side place; what was left there goes."""
+        """Load the data into a staging area, replacing what was left there."""
 
     def discard(self, mark: str) -> None:
-        """Drop what `load` made, unless it is past the point of no return."""
+        """Drop what `load` created, unless past the point of no return."""
 
     def switch(self, mark: str) -> tuple[Kept, ...]:
-        """Put it into place; again after a kill, with the same result."""
+        """Put the data in place; repeatable after a kill, with the same result."""

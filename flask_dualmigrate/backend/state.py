@@ -12,7 +12,7 @@ from .restorer import Unfinished
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What one side has, read without changing anything.
+    """The state of one side, read without changing anything.
 
     applied: ids of the revisions that are applied, those that the tree does not know
     among them. entries: revision id -> the last attempt at it.
@@ -36,7 +36,7 @@ class State:
     lost: bool = False
 
     def says_applied(self, revision_id: str) -> bool:
-        """Return whether the journal, where it knows a revision, has it as applied."""
+        """Return whether the journal records a revision as applied."""
         entry = self.entries.get(revision_id)
         return entry is None or entry.applied
 

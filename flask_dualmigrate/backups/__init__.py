@@ -1,4 +1,4 @@
-"""Backups on the disk: their folders, their manifests, and what is kept of them.
+"""Backups on disk: their folders, manifests and retention.
 
 No driver is in here: what the databases write into a backup, and read from it, is said
 by their wings.

@@ -1,6 +1,6 @@
-"""The files of one backup: made for their owner alone, and no link is ever followed.
+"""The files of one backup, accessible only to their owner; links are never followed.
 
-Every file is opened relative to the folder's own descriptor, so that nobody who can
+Every file is opened relative to the folder's own descriptor, so that no one who can
 write beside it can lead us elsewhere.
 """
 
@@ -48,7 +48,7 @@ class BackupFolder:
         with disk_errors(path):
             os.mkdir(path, 0o700)
             folder = cls(path, os.open(path, _FOLDER))
-            # Shared with nobody: `prune` leaves a folder that somebody writes to.
+            # Shared with no one: `prune` leaves a folder that someone writes to.
             fcntl.flock(folder._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return folder
 
@@ -105,7 +105,7 @@ class BackupFolder:
         reached("backup.file.done")
 
     def discard(self, prefix: str) -> None:
-        """Remove the files below a folder, to write them anew."""
+        """Remove the files below a folder, to write them again."""
         gone = [file for file in self.files if file.path.startswith(prefix)]
         with disk_errors(self.path), self._parent(f"{prefix}x") as parent:
             _empty(parent)
@@ -146,7 +146,7 @@ class BackupFolder:
             yield file
 
     def manifest(self) -> Manifest | None:
-        """Read the manifest; None if there is none: it is no backup, or not yet.
+        """Read the manifest; None if there is none: it is not a backup, or not yet.
 
         Raises IntegrityError for one that is broken.
         """
@@ -159,35 +159,36 @@ class BackupFolder:
         return Manifest.parse(text, name=self.path.name)
 
     def problems(self, manifest: Manifest) -> Iterator[str]:
-        """Compare the files with the manifest: yield what differs, a line each."""
+        """Compare the files with the manifest: yield what differs, one line each."""
         wanted = {file.path: file for file in manifest.files}
         there = dict(self._walk(self._descriptor, ""))
         for path in sorted(there.keys() - wanted.keys() - {MANIFEST}):
-            yield f"{path}: the manifest does not know it"
+            yield f"{path}: the manifest does not list it"
         for path, file in wanted.items():
             if path not in there:
                 yield f"{path}: missing"
             elif not stat.S_ISREG(there[path].st_mode):
-                yield f"{path}: it is no plain file"
+                yield f"{path}: it is not a regular file"
             elif (size_bytes := there[path].st_size) != file.size_bytes:
                 yield f"{path}: {size_bytes:,} bytes, not {file.size_bytes:,}"
             elif self._sha256(path) != file.sha256:
                 yield f"{path}: its checksum differs"
 
     def require_whole(self, manifest: Manifest) -> None:
-        """Raise IntegrityError if a file is missing, unknown or not what it was."""
+        """Raise IntegrityError if a file is missing, unknown or changed."""
         found = list(self.problems(manifest))
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise IntegrityError(
                 f"Backup {manifest.name} is damaged: {found[0]}{more}",
-                hint="See all with: flask db-migrate backup verify, and take another.",
+                hint="For the full list: flask db-migrate backup verify; then use "
+                "another backup.",
                 findings=found,
             )
 
     @around("backup.remove")
     def remove(self) -> None:
-        """Remove all of it, its manifest first: a half removed one is no backup."""
+        """Remove the backup, manifest first, so that the rest is not a backup."""
         with disk_errors(self.path):
             with suppress(FileNotFoundError):
                 os.unlink(MANIFEST, dir_fd=self._descriptor)
@@ -238,7 +239,7 @@ class BackupFolder:
 
 
 def _empty(folder: int) -> None:
-    """Remove what is in a folder; a link goes, not what it points to."""
+    """Empty a folder; a link is removed, not what it points to."""
     for name in os.listdir(folder):
         if not stat.S_ISDIR(
             os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
@@ -254,7 +255,7 @@ def _empty(folder: int) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Bring the names in a folder on the disk."""
+    """Flush the directory entries of a folder to disk."""
     descriptor = os.open(path, _FOLDER)
     try:
         os.fsync(descriptor)
@@ -264,19 +265,22 @@ def sync_folder(path: Path) -> None:
 
 @contextmanager
 def disk_errors(where: Path) -> Iterator[None]:
-    """Turn what the disk refuses into BackupError."""
+    """Turn disk errors into BackupError."""
     try:
         yield
     except OSError as error:
         raise BackupError(
             f"The backup cannot be written: {error.strerror or error}",
             where=str(where),
-            hint="Make room there, or name another place in DUALMIGRATE_BACKUP_DIR.",
+            hint="Free some space there, or set DUALMIGRATE_BACKUP_DIR to another "
+            "folder.",
         ) from error
 
 
 def unreadable(where: Path, error: OSError | None) -> IntegrityError:
-    why = "it is no plain file" if error is None else (error.strerror or str(error))
+    why = (
+        "it is not a regular file" if error is None else (error.strerror or str(error))
+    )
     return IntegrityError(
         f"The backup cannot be read: {why}",
         where=str(where),

@@ -1,4 +1,4 @@
-"""Where each file of a backup lies, relative to its folder.
+"""The path of each file of a backup, relative to its folder.
 
 What is of MongoDB lies as `mongodump --gzip --out=mongo` puts it, so that
 `mongorestore --gzip mongo` reads it.
@@ -16,23 +16,23 @@ MANIFEST = "manifest.json"
 POSTGRES_DUMP = "postgres/dump.pgc"
 POSTGRES_SCHEMA = "postgres/schema.sql"
 SQLITE_FILE = "postgres/database.sqlite"
-"""In the place of both, where the SQL side is a file of SQLite."""
+"""Replaces both if the SQL side is an SQLite file."""
 
 BUCKETS = "system.buckets."
-"""What the documents of a time-series collection lie in, before its name."""
+"""Prefix of the collection that stores the documents of a time series."""
 
 _LONGEST = 238
 _KEPT = 208
-"""Bytes of an escaped name, so that it and its ending fit into 255."""
+"""Bytes of an escaped name, so that it fits into 255 with its suffix."""
 
 
 def mongo_data(database: str, collection: str) -> str:
-    """Return where the documents of a collection lie: BSON, one after the other."""
+    """Return the path of a collection's documents: a sequence of BSON documents."""
     return f"mongo/{database}/{_escaped(collection)}.bson.gz"
 
 
 def mongo_metadata(database: str, collection: str) -> str:
-    """Return where its options and indexes lie, as Extended JSON."""
+    """Return the path of its options and indexes, as Extended JSON."""
     return f"mongo/{database}/{_escaped(collection)}.metadata.json.gz"
 
 

@@ -1,6 +1,6 @@
-"""What a backup holds, as its manifest.json says.
+"""The contents of a backup, as listed in its manifest.json.
 
-The manifest is written last: a folder without one is no backup.
+The manifest is written last: a folder without one is not a backup.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..revisions import BackendName, Direction
 Backed = TypeVar("Backed", "BackedTable", "BackedCollection")
 
 FORMAT = 1
-"""The version of this layout; a later one is refused, not guessed at."""
+"""The version of this layout; later versions are refused."""
 
 
 class Scope(StrEnum):
@@ -63,7 +63,7 @@ class BackedCollection:
 
 @dataclasses.dataclass(frozen=True)
 class PostgresPart:
-    """What is of PostgreSQL. tables: None: the whole database.
+    """The PostgreSQL part. tables: None: the whole database.
 
     applied: ids of the revisions that it had.
     """
@@ -75,7 +75,7 @@ class PostgresPart:
 
 @dataclasses.dataclass(frozen=True)
 class MongoPart:
-    """What is of MongoDB. collections: None: the whole database.
+    """The MongoDB part. collections: None: the whole database.
 
     applied: ids of the revisions that it had. cluster_time: seconds and increment of
     the snapshot; None: there was none, as on a standalone server.
@@ -147,16 +147,16 @@ class Manifest:
             if facts["format"] != FORMAT:
                 raise IntegrityError(
                     f"Backup {name} was made by another version: its format is "
-                    f"{facts['format']!r}, and this one reads {FORMAT}",
+                    f"{facts['format']!r}, and this version reads {FORMAT}",
                     hint="Use the version of Flask-DualMigrate that made it, "
                     f"{_maker(facts)}.",
                 )
             return cls._of(facts, name)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise IntegrityError(
-                f"The manifest of backup {name} is broken "
+                f"The manifest of backup {name} is invalid "
                 f"({type(error).__name__}: {error})",
-                hint="Take another backup; see: flask db-migrate backup list",
+                hint="Use another backup; see: flask db-migrate backup list",
             ) from error
 
     @classmethod
@@ -196,11 +196,11 @@ def _file(facts: Mapping[str, Any]) -> BackupFile:
 
 
 def require_inside(path: str) -> None:
-    """Raise ValueError for a path that is no plain one below its folder."""
+    """Raise ValueError for a path that is not a plain path below its folder."""
     pure = PurePosixPath(path)
     plain = str(pure) == path and path not in ("", ".")
     if not plain or pure.is_absolute() or ".." in pure.parts or "\0" in path:
-        raise ValueError(f"{path!r} is no path inside a backup")
+        raise ValueError(f"{path!r} is not a path inside a backup")
 
 
 def _postgres(facts: Mapping[str, Any]) -> PostgresPart:
@@ -234,11 +234,11 @@ def _collection(facts: Mapping[str, Any]) -> BackedCollection:
 def _text_or_none(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    raise ValueError(f"{value!r} is no text")
+    raise ValueError(f"{value!r} is not a string")
 
 
 def _typed(item: Backed) -> Backed:
-    """Return what the plan touches; ValueError if what is said of it is no such thing.
+    """Return what the plan touches; ValueError if the entry has the wrong form.
 
     Names are text, numbers are 0 or more, and whether it existed is true or false.
     """

@@ -1,4 +1,4 @@
-"""The place where an app's backups lie: made safe, listed, checked, pruned."""
+"""The folder of an app's backups: secured, listed, checked and pruned."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME = re.compile(r"\d{8}T\d{6}Z_[A-Za-z0-9_.-]+")
 
 
 Look = Callable[[BackupFolder, Manifest], Iterator[str]]
-"""Yields what is wrong in a backup, a line each."""
+"""Yields the problems of a backup, one line each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +53,9 @@ class BackupStore:
         self._look = look
 
     def prepare(self) -> None:
-        """Make the place where there is none, mode 0700, and see that it is safe.
+        """Create the folder with mode 0700 if missing, and check that it is safe.
 
-        Raises BackupError if it cannot be made or written, is a link, or if anybody
+        Raises BackupError if it cannot be made or written, is a link, or if anyone
         else on this machine could put something else in its place.
         """
         with disk_errors(self.root):
@@ -67,16 +67,16 @@ class BackupStore:
     def _refuse_unsafe(self) -> None:
         found = os.lstat(self.root)
         if not stat.S_ISDIR(found.st_mode):
-            raise _unsafe(self.root, "it is a link, or no folder")
+            raise _unsafe(self.root, "it is a link, or not a folder")
         if found.st_mode & stat.S_IWOTH:
-            raise _unsafe(self.root, "everybody may write to it")
+            raise _unsafe(self.root, "everyone may write to it")
         trusted, path = {0, os.geteuid()}, self.root
         for parent in self.root.parents:
             above, below = os.stat(parent), os.lstat(path)
             # In a sticky folder, such as /tmp, only its owner can move what is his.
             ours = above.st_mode & stat.S_ISVTX and below.st_uid in trusted
             if above.st_mode & stat.S_IWOTH and not ours:
-                raise _unsafe(self.root, f"everybody may write to {parent}")
+                raise _unsafe(self.root, f"everyone may write to {parent}")
             path = parent
 
     @contextmanager
@@ -116,7 +116,7 @@ class BackupStore:
             )
 
     def list(self) -> tuple[Manifest, ...]:
-        """Return the backups, oldest first; what is broken or unfinished is not one."""
+        """Return the backups, oldest first; broken or unfinished ones are left out."""
         found = []
         for name in self.names():
             try:
@@ -130,10 +130,10 @@ class BackupStore:
 
     @contextmanager
     def find(self, name: str) -> Iterator[tuple[BackupFolder, Manifest]]:
-        """Open a backup by its name, the begin of it, or "latest".
+        """Open a backup by its name, a prefix of it, or "latest".
 
         Raises UsageError if there is none, or several; IntegrityError if it is broken;
-        BackupError if somebody else could have put it there.
+        BackupError if someone else could have put it there.
         """
         if self.root.exists():
             self._refuse_unsafe()
@@ -141,7 +141,7 @@ class BackupStore:
             manifest = folder.manifest()
             if manifest is None:
                 raise UsageError(
-                    f"{folder.path.name} is no backup: it was never finished",
+                    f"{folder.path.name} is not a backup: it was never finished",
                     hint="See: flask db-migrate backup list",
                 )
             yield folder, manifest
@@ -161,7 +161,7 @@ class BackupStore:
         )
 
     def _newest(self, names: Sequence[str]) -> str | None:
-        """Return the newest backup, a broken one too: no older one is meant by it."""
+        """Return the newest backup, even a broken one: "latest" is never older."""
         known = self.list()
         for name in reversed(names):
             if known and name <= known[-1].name:
@@ -186,7 +186,7 @@ class BackupStore:
                     return Checked(name, (), unfinished=True)
         except IntegrityError as error:
             return Checked(name, (error.what,))
-        left = "a run that was killed left it unfinished: it is no backup"
+        left = "a killed run left it unfinished: it is not a backup"
         return Checked(name, (left,), unfinished=True)
 
     def prunable(self, keep: int) -> tuple[tuple[Manifest, ...], tuple[str, ...]]:
@@ -204,7 +204,7 @@ class BackupStore:
                     if folder.manifest() is None and not folder.is_being_written:
                         yield name
             except IntegrityError:
-                continue  # a broken one may be mended by hand: it is not ours to drop
+                continue  # a broken one may be repaired by hand, so keep it
 
     def remove(self, name: str) -> None:
         with BackupFolder.open(self.root / name) as folder:
@@ -213,9 +213,9 @@ class BackupStore:
 
 def _unsafe(root: Path, why: str) -> BackupError:
     return BackupError(
-        f"The backups would not be safe in this folder: {why}",
+        f"Backups would not be safe in this folder: {why}",
         where=str(root),
-        hint="Name one in DUALMIGRATE_BACKUP_DIR that only its owner can write to.",
+        hint="Set DUALMIGRATE_BACKUP_DIR to a folder that only its owner can write to.",
     )
 
 

@@ -29,7 +29,7 @@ __all__ = [
 
 
 COMMAND = "db-migrate"
-"""The name of the group; setup.cfg has it too."""
+"""The name of the group; setup.cfg repeats it."""
 
 _GROUPS: dict[str, str] = {
     "backup": "Make, list, verify and prune backups.",
@@ -44,7 +44,7 @@ def make_group(
     kind: type[click.Group] = click.Group,
 ) -> click.Group:
     """Return the command group. make_environment: as `extension.environment_of`."""
-    root = kind(name, help="Migrate PostgreSQL and MongoDB, in lock-step.")
+    root = kind(name, help="Migrate PostgreSQL and MongoDB in lockstep.")
     groups = {"": root}
     for path, make in COMMANDS.items():
         parent = path.rpartition(" ")[0]

@@ -19,7 +19,7 @@ from .views.asides import aside_line
 
 @command("backup create", scope=True)
 def _create(env: Environment) -> Any:
-    """Back the databases up now, whole."""
+    """Back up the whole databases now."""
     return backup.create(env)
 
 
@@ -31,7 +31,7 @@ def _list(env: Environment) -> Any:
 
 @command("backup verify", click.Argument(["name"], required=False))
 def _verify(env: Environment, name: str | None) -> Any:
-    """Compare the files of a backup, or of all, with their checksums."""
+    """Compare the files of one backup, or of all, with their checksums."""
     return backup.verify(env, name)
 
 
@@ -42,12 +42,12 @@ def _verify(env: Environment, name: str | None) -> Any:
         type=click.IntRange(min=0),
         required=True,
         metavar="N",
-        help="How many of the newest stay.",
+        help="How many of the newest backups to keep.",
     ),
     asks=True,
 )
 def _prune(env: Environment, keep: int, yes: bool) -> Any:
-    """Remove old backups, and what killed runs left."""
+    """Remove old backups and the remains of killed runs."""
     return backup.prune(env, keep, confirm=None if yes else _ask_to_prune)
 
 
@@ -57,14 +57,15 @@ def _ask_to_prune(old: Sequence[str]) -> None:
 
 @command("restore", argument("backup"), asks=True, scope=True)
 def _restore(env: Environment, backup: str, yes: bool) -> Any:
-    """Bring the databases back to a backup (its name, or latest)."""
+    """Restore the databases from a backup (a name, or latest)."""
     return restore.restore(env, backup, confirm=None if yes else _ask_to_restore)
 
 
 def _ask_to_restore(manifest: Manifest, found: Sequence[str]) -> None:
     made = manifest.created_at.strftime("%Y-%m-%d %H:%M:%S UTC")
     heading = (
-        f"This brings back what was there at {made}; what was written since is lost:"
+        f"This brings back what was there at {made}; everything written since then is "
+        "lost:"
     )
     ask(found, heading=heading)
 
@@ -74,17 +75,17 @@ def _ask_to_restore(manifest: Manifest, found: Sequence[str]) -> None:
     option(
         "--purge-older-than",
         metavar="AGE",
-        help="Drop those that are as old as that, such as 30d (s, m, h, d, w).",
+        help="Drop asides of this age or older, such as 30d (s, m, h, d, w).",
     ),
     asks=True,
 )
 def _asides(env: Environment, purge_older_than: str | None, yes: bool) -> Any:
-    """List what dropped fields and collections left in MongoDB; drop old ones."""
+    """List the data that dropped fields and collections left in MongoDB."""
     if purge_older_than is None:
         if yes:
             raise UsageError(
-                "--yes goes with --purge-older-than",
-                hint="Say how old, such as: --purge-older-than 30d --yes",
+                "--yes needs --purge-older-than",
+                hint="Give an age, such as: --purge-older-than 30d --yes",
             )
         return asides.asides(env)
     confirm = None if yes else _ask_to_purge

@@ -1,4 +1,4 @@
-"""What each command has in common: its options, its result, its errors."""
+"""What all commands share: options, results and errors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def command(
             command = click.Command(
                 path.split()[-1], params=options, callback=callback, help=verb.__doc__
             )
-            # So that -1 is a target, and not an option; see target().
+            # So that -1 is a target and not an option; see target().
             command.ignore_unknown_options = path in ("upgrade", "downgrade")
             return command
 
@@ -55,40 +55,43 @@ def command(
 
 
 COMMANDS: dict[str, Callable[[MakeEnvironment], click.Command]] = {}
-"""Path of a command -> what makes it; see `command`."""
+"""Path of a command -> the function that builds it; see `command`."""
 
 
 def _common(*, asks: bool, scope: bool) -> list[click.Parameter]:
     options: list[click.Parameter] = []
     if asks:
         options.append(
-            click.Option(["--yes", "-y"], is_flag=True, help="Ask no question.")
+            click.Option(
+                ["--yes", "-y"], is_flag=True, help="Do not ask for confirmation."
+            )
         )
     if scope:
         options.append(
             click.Option(
                 ["--backend"],
                 type=click.Choice(["postgres", "mongo", "both"]),
-                help="Work on one side only, of those in use.",
+                help="Work on one side only.",
             )
         )
     return [
         *options,
         click.Option(
-            ["-d", "--directory"], help='The migrations directory ("migrations").'
+            ["-d", "--directory"],
+            help='The migrations directory (default: "migrations").',
         ),
         click.Option(
             ["-x", "--x-arg"],
             multiple=True,
-            help="An argument for the scripts: context.get_x_argument().",
+            help="An argument for the scripts, read with context.get_x_argument().",
         ),
         click.Option(["--json", "json_"], is_flag=True, help="Print JSON."),
-        click.Option(["--quiet", "-q"], is_flag=True, help="Show no progress."),
+        click.Option(["--quiet", "-q"], is_flag=True, help="Do not show progress."),
         click.Option(
             ["--log-format"],
             type=click.Choice(["text", "json"]),
             default="text",
-            help="How stderr is told what happens: json is an object a line.",
+            help="Format of stderr; json writes one object per line.",
         ),
         click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
     ]
@@ -136,13 +139,13 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
             _fail(error, display, json_=json_, debug=debug)
         except (KeyboardInterrupt, click.Abort) as error:
             if stop.asked is None and isinstance(error, click.Abort):
-                raise  # the end of what a person types, at a question
+                raise  # end of input at a prompt
             if isinstance(error, click.Abort):
-                say()  # the question stands in this line
+                say()  # the prompt is on this line
             _leave(error, stop, display, json_=json_)
         except click.ClickException:
             raise
-        # An app or a script that calls sys.exit() must not end it as if all were well.
+        # An app or a script that calls sys.exit() must not look like a success.
         except BaseException as error:
             if debug:
                 display.trace(_traceback(error))
@@ -160,7 +163,7 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
 
 
 def _show(result: Any, display: Display, format_: str) -> None:
-    """Print a result; if that cannot be, say so and leave."""
+    """Print a result; if that fails, report it and exit."""
     json_ = format_ == "json"
     text = as_json(result) if json_ else as_text(result, format_)
     try:
@@ -171,15 +174,15 @@ def _show(result: Any, display: Display, format_: str) -> None:
             raise  # `| head` has enough: click ends it without a word
         display.error(
             error,
-            "It was done, and what came of it cannot be written to stdout: "
-            f"{error.strerror}. Make room there; what stands is told by: "
+            "The command succeeded, but its result cannot be written to stdout: "
+            f"{error.strerror}. Free some space there; to see the current state, run: "
             "flask db-migrate status",
         )
         sys.exit(1)
 
 
 def _put_facts(facts: Any) -> None:
-    """Print what an error knows; where that cannot be, it is said on stderr still."""
+    """Print the data of an error; stderr reports it even if this fails."""
     with contextlib.suppress(OSError):
         put(as_json(facts), json_=True)
 
@@ -187,7 +190,7 @@ def _put_facts(facts: Any) -> None:
 def _leave(
     error: BaseException, stop: Stop, display: Display, *, json_: bool
 ) -> NoReturn:
-    """Say what carries on, and leave with the exit code of the signal."""
+    """Report how to carry on, and exit with the code of the signal."""
     if not isinstance(error, Interrupted):
         error = Interrupted(stop.asked or signal.SIGINT, stop.target)
     if json_:
@@ -207,7 +210,7 @@ def _unforeseen(error: BaseException) -> str:
 def _fail(
     error: DualMigrateError, display: Display, *, json_: bool, debug: bool
 ) -> None:
-    """Say an error in one paragraph on stderr, and leave with its exit code."""
+    """Report an error in one paragraph on stderr, and exit with its code."""
     if debug:
         display.trace(_traceback(error))
     if json_:
@@ -221,7 +224,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def _facts(error: DualMigrateError) -> dict[str, Any]:
-    """Return what an error knows, for a program: no password, and nothing empty."""
+    """Return the data of an error for a program, without passwords or empty values."""
     facts: dict[str, Any] = {"type": type(error).__name__}
     for key, value in vars(error).items():
         if value and not key.startswith("_"):
@@ -231,16 +234,16 @@ def _facts(error: DualMigrateError) -> dict[str, Any]:
 
 
 def target(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Refuse an option that is none, which click took for the target."""
+    """Refuse an unknown option that click took for the target."""
     if value.startswith("-") and not value[1:].isdigit():
         raise click.NoSuchOption(value, ctx=context)
     return value
 
 
 def argument(name: str, default: str | None = None) -> click.Argument:
-    """Make an argument: required, unless it has a default."""
+    """Make an argument; it is required unless it has a default."""
     if default is None:
-        # A default of None would be one for click 8.3 and newer, and never missing.
+        # For click 8.3 and later, None would be a default, so never missing.
         return click.Argument([name], required=True)
     return click.Argument([name], required=False, default=default)
 
@@ -250,14 +253,14 @@ def option(*names: str, **more: Any) -> click.Option:
 
 
 class _Seconds(click.FloatRange):
-    """A number of seconds; neither `nan` nor `inf`, which would be for ever."""
+    """A finite number of seconds; `nan` and `inf` would mean forever."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
         found = super().convert(value, param, ctx)
         if not math.isfinite(found):
-            self.fail(f"{value} is no number of seconds.", param, ctx)
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
         return found
 
 
@@ -267,6 +270,6 @@ WAIT = option(
     type=_Seconds(min=0),
     default=0.0,
     metavar="SECONDS",
-    help="Wait that long for the databases to come up.",
+    help="Wait up to this long for the databases to come up.",
 )
-"""For commands that run where the databases may be starting too."""
+"""For commands that may run while the databases are still starting."""

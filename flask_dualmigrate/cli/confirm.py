@@ -1,4 +1,4 @@
-"""Asking a person before something is taken away."""
+"""Ask for confirmation before something is removed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import click
 from ..errors import Unconfirmed
 from .output import say
 
-_LOSSES = "This takes away, for good:"
+_LOSSES = "This permanently removes:"
 
 
 def has_terminal() -> bool:
-    """Return whether somebody can answer; a closed input is None in Python."""
+    """Return whether someone can answer; a closed stdin is None in Python."""
     stdin: TextIO | None = sys.stdin
     return stdin is not None and not stdin.closed and stdin.isatty()
 
@@ -27,10 +27,10 @@ def _logs_json() -> bool:
 
 
 def ask(losses: Sequence[str], *, heading: str = _LOSSES) -> None:
-    """Show what would be gone for good, and ask; never without a terminal.
+    """Show what would be permanently lost, and ask; never without a terminal.
 
-    heading: says what the lines are, where they are something else.
-    Raises Unconfirmed, with the losses, if the answer is no or cannot be had.
+    heading: introduces the lines if they are something else.
+    Raises Unconfirmed, with the losses, if the answer is no or no one can answer.
     """
     if has_terminal() or not _logs_json():
         say(heading)
@@ -38,15 +38,15 @@ def ask(losses: Sequence[str], *, heading: str = _LOSSES) -> None:
             say(f"  {line}")
     if not has_terminal():
         raise Unconfirmed(
-            "It takes something away, and there is no terminal to ask at"
+            "This removes data, and there is no terminal to ask for confirmation"
             if heading == _LOSSES
-            else "That needs a yes, and there is no terminal to ask at",
+            else "This needs confirmation, and there is no terminal to ask for it",
             losses=losses,
-            hint="Nothing was changed. To go on without a question, say --yes.",
+            hint="Nothing was changed. To continue without confirmation, pass --yes.",
         )
     if not click.confirm("Go on?", err=True):
         raise Unconfirmed(
-            "You said no; nothing was changed",
+            "You answered no; nothing was changed",
             losses=losses,
-            hint="To go on without a question, say --yes.",
+            hint="To continue without confirmation, pass --yes.",
         )

@@ -1,4 +1,4 @@
-"""The commands on indexes, and what a build says on stderr."""
+"""The index commands, and the progress of a build on stderr."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ log = logging.getLogger(__name__)
 
 _PLACE = click.Argument(["collection"], required=False)
 _DRY_RUN = option(
-    "--dry-run", is_flag=True, help="Say what it would do, and touch nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Show what would be done, without changing anything.",
 )
 
 
 @command("index list", _PLACE, scope=True)
 def _list(env: Environment, collection: str | None) -> Any:
-    """List indexes: key, options, size, how often they were used, and since when."""
+    """List indexes: key, options, size and usage."""
     return index.list_indexes(env, collection)
 
 
 @command("index diff", _PLACE, scope=True)
 def _diff(env: Environment, collection: str | None) -> Any:
-    """Compare the indexes that are declared with those there are (exit code 3)."""
+    """Compare the declared indexes with the existing ones (exit code 3)."""
     return index.diff_indexes(env, collection)
 
 
 @command(
     "index sync",
     _PLACE,
-    option("--drop-undeclared", is_flag=True, help="Drop what nothing declares too."),
+    option("--drop-undeclared", is_flag=True, help="Also drop undeclared indexes."),
     _DRY_RUN,
     asks=True,
     scope=True,
@@ -51,7 +53,7 @@ def _sync(
     dry_run: bool,
     yes: bool,
 ) -> Any:
-    """Make the indexes there are those that are declared; the missing ones first."""
+    """Make the existing indexes match the declared ones, missing ones first."""
     return index.sync_indexes(
         env,
         collection,
@@ -72,8 +74,7 @@ def _sync(
         type=click.FloatRange(min=0),
         default=0.0,
         metavar="SECONDS",
-        help="Keep it hidden that long before it is dropped (MongoDB); Ctrl-C brings "
-        "it back.",
+        help="Keep it hidden this long before the drop (MongoDB); Ctrl-C restores it.",
     ),
     asks=True,
     scope=True,
@@ -81,7 +82,7 @@ def _sync(
 def _drop(
     env: Environment, collection: str, name: str, hidden_for_s: float, yes: bool
 ) -> Any:
-    """Drop an index; on MongoDB it is hidden first."""
+    """Drop an index; on MongoDB, hide it first."""
     confirm = None if yes else ask
     return index.drop_index(
         env, collection, name, hidden_for_s=hidden_for_s, confirm=confirm
@@ -90,12 +91,12 @@ def _drop(
 
 @command("index rebuild", argument("collection"), argument("name"), scope=True)
 def _rebuild(env: Environment, collection: str, name: str) -> Any:
-    """Build an index anew, with never a moment without it."""
+    """Rebuild an index without ever being without it."""
     return index.rebuild_index(env, collection, name, on_build=_on_build())
 
 
 def _on_build() -> OnBuild:
-    """Return what says how far a build is; nothing with --quiet."""
+    """Return the progress reporter of a build; None with --quiet."""
     given = click.get_current_context().params
     if given.get("quiet"):
         return lambda progress: None
@@ -103,9 +104,9 @@ def _on_build() -> OnBuild:
 
 
 class BuildLines:
-    """Says on stderr how far a build is, once a second.
+    """Reports the progress of a build on stderr, once a second.
 
-    as_events: as events, which become JSON lines.
+    as_events: report as events, which become JSON lines.
     """
 
     def __init__(self, *, as_events: bool = False) -> None:

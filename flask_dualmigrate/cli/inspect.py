@@ -1,4 +1,4 @@
-"""The commands that look, and change nothing."""
+"""The read-only commands."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from .command import WAIT, argument, command, option
 
 @command("current", scope=True)
 def _current(env: Environment) -> Any:
-    """Say where the databases stand."""
+    """Show the current revision of each database."""
     return inspect.current(env)
 
 
 @command("status", scope=True)
 def _status(env: Environment) -> Any:
-    """Say of each revision where it is applied, since when, and how long it took."""
+    """Show where and when each revision was applied, and how long it took."""
     return inspect.status(env)
 
 
 @command(
     "history",
-    option("-r", "--rev-range", help="FROM:TO; either may be left out."),
-    option("-i", "--indicate-current", is_flag=True, help="Mark where they stand."),
+    option("-r", "--rev-range", help="FROM:TO; either may be omitted."),
+    option(
+        "-i", "--indicate-current", is_flag=True, help="Mark the current revisions."
+    ),
 )
 def _history(env: Environment, rev_range: str | None, indicate_current: bool) -> Any:
     """List the revisions, newest first."""
@@ -36,44 +38,44 @@ def _history(env: Environment, rev_range: str | None, indicate_current: bool) ->
 
 @command("show", argument("revision", "head"))
 def _show(env: Environment, revision: str) -> Any:
-    """Show one revision: its files, and all attempts at it."""
+    """Show one revision: its files and every attempt to run it."""
     return inspect.show(env, revision)
 
 
 @command("heads")
 def _heads(env: Environment) -> Any:
-    """List the revisions that nothing follows."""
+    """List the revisions that have no successor."""
     return inspect.heads(env)
 
 
 @command("branches")
 def _branches(env: Environment) -> Any:
-    """List the revisions that more than one follows."""
+    """List the revisions that have several successors."""
     return inspect.branches(env)
 
 
 @command("check", WAIT, scope=True)
 def _check(env: Environment, wait_s: float) -> Any:
-    """Look for what is pending, missing, edited or different (exit code 3)."""
+    """Report anything pending, missing, edited or different (exit code 3)."""
     return check.check(env, wait_s=wait_s)
 
 
 @command(
     "lint",
     click.Argument(["revisions"], nargs=-1, metavar="[REV|FROM:TO]..."),
-    option("--since", metavar="REV", help="Only what comes after this revision."),
-    option("--sql-only", is_flag=True, help="Only the Alembic scripts."),
-    option("--mongo-only", is_flag=True, help="Only the Mongo scripts."),
+    option("--since", metavar="REV", help="Check only the revisions after this one."),
+    option("--sql-only", is_flag=True, help="Check only the Alembic scripts."),
+    option("--mongo-only", is_flag=True, help="Check only the Mongo scripts."),
     option(
         "--format",
         "format_",
         type=click.Choice(["text", "json", "github"]),
         default="text",
-        help="github: annotations of a pull request.",
+        help="github: pull request annotations.",
     ),
 )
 def _lint(env: Environment, revisions: tuple[str, ...], **options: Any) -> Any:
-    """Look for what is dangerous in the scripts (exit code 3).
+    """Look for dangerous changes in the scripts (exit code 3).
 
     No database is needed. 0: nothing was found that a comment in the script does not
     allow; 3: something was.
@@ -87,24 +89,26 @@ def _lint(env: Environment, revisions: tuple[str, ...], **options: Any) -> Any:
     option("--all", "all_", is_flag=True, help="Prove each revision of the tree."),
     option("--since", metavar="REV", help="Prove the revisions above this one."),
     option(
-        "--data", is_flag=True, help="Put in rows and documents of edge values first."
+        "--data", is_flag=True, help="First insert rows and documents with edge values."
     ),
     option(
         "--sample",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Copy N rows or documents of each real table or collection first.",
+        help="First copy N rows or documents of each real table or collection.",
     ),
     option(
         "--embedded",
         is_flag=True,
-        help="Prove on embedded servers, not beside the real databases.",
+        help="Prove on embedded servers instead of next to the real databases.",
     ),
-    option("--keep", is_flag=True, help="Leave the scratch databases, and name them."),
+    option(
+        "--keep", is_flag=True, help="Keep the scratch databases and print their names."
+    ),
     option(
         "--strict",
         is_flag=True,
-        help="Count a revision that has no way down as different (3).",
+        help="Treat a revision without a downgrade as different (3).",
     ),
     scope=True,
 )
@@ -116,7 +120,7 @@ def _test(
     sample: int | None,
     **ways: Any,
 ) -> Any:
-    """Prove revisions on scratch databases: up, down, up (what is pending)."""
+    """Run revisions up, down and up again on scratch databases (default: pending)."""
     return proving.prove(
         env,
         revisions,

@@ -1,4 +1,4 @@
-"""What a run that a signal stopped says, and the command that carries it on."""
+"""The report of a run that a signal stopped, and the command that carries it on."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ from ..text import visible
 
 
 def words_of_signal(stopped: Interrupted, second: bool) -> str:
-    """Return what is said at once, at the first signal and at the second."""
+    """Return the immediate reply to the first signal and to the second."""
     name = stopped.signal.name
     if not second:
-        return f"{name}: stopping at the next safe place; once more stops at once."
+        return (
+            f"{name}: stopping at the next safe point; send it again to stop at once."
+        )
     return (
-        f"{name} again: stopped at once, like a kill; elsewhere the lock on MongoDB "
-        f"ends with its lease. Carry on with: {redact(carry_on(stopped.target))}"
+        f"{name} again: stopped at once, as if killed; the lock on MongoDB expires "
+        f"with its lease. Carry on with: {redact(carry_on(stopped.target))}"
     )
 
 
 def write_now(line: str) -> None:
-    """Write to stderr from a signal's handler: whoever it broke in on may be at it."""
-    with contextlib.suppress(OSError):  # nobody may be there to read it
+    """Write to stderr from a signal handler, which may have interrupted a write."""
+    with contextlib.suppress(OSError):  # stderr may be closed
         os.write(2, f"{visible(line, lines=True)}\n".encode())
 
 
 def words_of(stopped: Interrupted) -> str:
-    """Return what a person has to know: how far it came, and what carries on."""
+    """Return what a person needs to know: how far the run got, and how to carry on."""
     notes = [redact(note) for note in getattr(stopped, "__notes__", ())]
     return "\n".join([_sentences(stopped), *notes])
 
@@ -62,12 +64,12 @@ def _sentences(stopped: Interrupted) -> str:
     if stopped.revision is not None:
         before = f" Done before it: {done}." if done else ""
         return f"{by}: {stopped.revision} is half done.{before} Carry on with: {again}"
-    so_far = f"none is half done. Done: {done}" if done else "no revision was done"
+    so_far = f"none is half done. Done: {done}" if done else "no revision was completed"
     return f"{by}: {so_far}. Carry on with: {again}"
 
 
 def carry_on(target: str | None = None) -> str:
-    """Return the command at work, as it was given; target: instead of the one given."""
+    """Return the running command as given; target replaces the given one."""
     context: click.Context | None = click.get_current_context()
     words: list[str] = [*_given(context, target)] if context else []
     while context is not None and context.parent is not None:
@@ -77,7 +79,7 @@ def carry_on(target: str | None = None) -> str:
 
 
 def _app(context: click.Context | None) -> Iterator[str]:
-    """Yield `--app` as it was given to `flask`: without it no command is found."""
+    """Yield `--app` as given to `flask`, which cannot find the command without it."""
     found = context.find_object(ScriptInfo) if context else None
     if context is None or found is None or not found.app_import_path:
         return

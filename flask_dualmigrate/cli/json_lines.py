@@ -1,4 +1,4 @@
-"""`--log-format json`: what happens as JSON lines on stderr, for a log collector."""
+"""`--log-format json`: events as JSON lines on stderr, for a log collector."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 class JsonLines(Display):
-    """Writes one object a line: the events of the run, its progress, its end.
+    """Writes one object per line: the events of the run, its progress and its end.
 
-    quiet: warnings and errors alone.
+    quiet: warnings and errors only.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -30,13 +30,13 @@ class JsonLines(Display):
         self._logs = json_of_logs(say, quiet=quiet)
 
     def step(self, step: Step) -> None:
-        """Nothing: `step_begun` tells it."""
+        """Do nothing: `step_begun` reports it."""
 
     def wait(self, holder: str) -> None:
-        """Nothing: `lock_waiting` tells it."""
+        """Do nothing: `lock_waiting` reports it."""
 
     def backup(self, text: str) -> None:
-        """Nothing: `backup_made` tells it."""
+        """Do nothing: `backup_made` reports it."""
 
     def absent(self, server: str) -> None:
         text = f"waiting for {server}"
@@ -93,7 +93,7 @@ class JsonLines(Display):
 
 
 def _line(level: int, event: str, message: str, **fields: Any) -> str:
-    """Return a line for what is no log record: the end of the command itself."""
+    """Return a line for the end of the command, which is not a log record."""
     record = logging.makeLogRecord(
         {
             "name": log.name,

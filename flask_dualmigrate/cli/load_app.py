@@ -1,8 +1,8 @@
-"""The app that a command is for, loaded so that what is wrong with it is one line.
+"""Load the app of a command, so that an error in it is reported in one line.
 
-Flask loads an app when it looks a command up among the app's own, where nobody can
-catch what that raises. The entry point `flask.commands` in setup.cfg makes the group
-known without the app, so that it is loaded here.
+Flask loads an app when it looks up one of the app's own commands, where no one can
+catch what that raises. The entry point `flask.commands` in setup.cfg makes
+the group known without the app, so that the app is loaded here.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _NOT_THE_USERS = {
 }
 _INSTALLED = {"site-packages", "dist-packages"}
 _SHORTEST_WORD = 4
-"""Letters: a shorter piece of a password may be part of any word."""
+"""Characters: a shorter piece of a password could be part of any word."""
 
 _NO_TABLE = re.compile(
     r"""(?ix) (relation|column)\ .*\ does\ not\ exist | no\ such\ (table|column)
     | (table|column)\ .*\ (doesn't|does\ not)\ exist | unknown\ column
     | invalid\ (object|column)\ name | ORA-00942 | ORA-00904"""
 )
-"""What servers say of a table or a column that is not there yet."""
+"""What servers report for a table or a column that does not exist yet."""
 
 _URL_READERS = {
     "sqlalchemy.engine.url": (
@@ -46,11 +46,11 @@ _URL_READERS = {
     ),
     "pymongo.": ("MONGO_URI", "mongodb://HOST:PORT/DATABASE"),
 }
-"""Begin of the name of a module that reads URLs -> the key, and how its URL reads."""
+"""Prefix of a module that parses URLs -> the config key, and the form of its URL."""
 
 
 class LoadingGroup(click.Group):
-    """The group that `flask` finds by its entry point, before there is an app."""
+    """The group that `flask` finds through its entry point, before there is an app."""
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Return one of our commands, or one that the app added to its own group."""
@@ -66,7 +66,7 @@ class LoadingGroup(click.Group):
 
 
 def push_app(context: click.Context) -> Flask:
-    """See that a command runs in the context of its app; return the app.
+    """Make a command run in the context of its app; return the app.
 
     Raises UsageError if there is no app, AppError if it does not load.
     """
@@ -81,7 +81,7 @@ def _load(info: ScriptInfo) -> Flask:
     try:
         return info.load_app()
     except NoAppException as error:
-        # An import that fails inside the app is told by it with a traceback.
+        # Flask reports an import that fails inside the app with a traceback.
         cause = error.__context__
         if isinstance(cause, ImportError) and _place(cause):
             raise _failure(cause) from cause
@@ -91,7 +91,7 @@ def _load(info: ScriptInfo) -> Flask:
         ) from error
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
-    # An app that calls sys.exit() has not come up either, whatever it exits with.
+    # An app that calls sys.exit() has not loaded either, whatever its code.
     except (Exception, SystemExit) as error:
         _conceal_what_it_knew(error)
         if isinstance(error, DualMigrateError):
@@ -99,7 +99,7 @@ def _load(info: ScriptInfo) -> Flask:
             raise
         url = _url_error(error)
         if url is not None:
-            # What the driver says of a URL may be a piece of the password.
+            # The driver's message may contain a piece of the password.
             raise url.with_traceback(error.__traceback__) from None
         raise _failure(error) from error
 
@@ -118,20 +118,20 @@ def _hint(error: BaseException) -> str:
     if of_tables and _NO_TABLE.search(_in_one_line(error)):
         return (
             "The app uses its tables while it is created, before the migration has "
-            "made them. Leave that out there: if not dualmigrate.is_migrating(): …"
+            "created them. Skip that with: if not dualmigrate.is_migrating(): …"
         )
     if not isinstance(error, ModuleNotFoundError) or error.name is None:
-        return "Mend it there; --debug shows the traceback."
+        return "Fix it there; --debug shows the traceback."
     if any("sqlalchemy" in module for module in _modules(error)):
         return (
-            "Install this driver, or name another one in SQLALCHEMY_DATABASE_URI: "
+            "Install this driver, or choose another one in SQLALCHEMY_DATABASE_URI: "
             "postgresql+psycopg://…"
         )
-    return f"Install {error.name}, or mend the import; --debug shows the traceback."
+    return f"Install {error.name}, or fix the import; --debug shows the traceback."
 
 
 def _url_error(error: BaseException) -> AppError | None:
-    """Return the error for a URL that is none; None for another error."""
+    """Return the error for an invalid URL; None for any other error."""
     if not isinstance(error, ArgumentError | ConfigurationError | ValueError):
         return None
     for module in _modules(error):
@@ -142,14 +142,14 @@ def _url_error(error: BaseException) -> AppError | None:
                 return AppError(
                     f"The app cannot be loaded: {key} cannot be read{told}",
                     where=_place(error),
-                    hint=f"It reads {form}, with USER:PASSWORD@ before HOST; signs "
-                    "such as @ / and % are written there as %40 %2F and %25.",
+                    hint=f"The form is {form}, with USER:PASSWORD@ before HOST; write "
+                    "characters such as @ / and % there as %40 %2F and %25.",
                 )
     return None
 
 
 def _tells_a_secret(said: str, error: BaseException) -> bool:
-    """Return whether a message holds a piece of what follows the user in a URL."""
+    """Return whether a message contains part of what follows the user in a URL."""
     pieces = {
         piece
         for text in _texts(_frames(error))
@@ -165,9 +165,9 @@ def _after_the_user(url: str) -> str:
 
 
 def _conceal_what_it_knew(error: BaseException) -> None:
-    """Have no output tell the passwords of the URLs that were at hand when it failed.
+    """Redact the passwords of the URLs that were in scope when it failed.
 
-    The app is not there to be asked for its config.
+    The app did not load, so its config cannot be read.
     """
     for frame in _frames(error):
         for value in frame.f_locals.values():
@@ -179,7 +179,7 @@ def _conceal_what_it_knew(error: BaseException) -> None:
 
 
 def _texts(frames: Iterable[FrameType]) -> Iterator[str]:
-    """Yield the URLs among the variables of frames, and in the apps' config."""
+    """Yield the URLs in the variables of frames and in the config of apps."""
     for frame in frames:
         for value in frame.f_locals.values():
             found: list[Any] = [value]
@@ -201,7 +201,7 @@ def _modules(error: BaseException) -> list[str]:
 
 
 def _place(error: BaseException) -> str | None:
-    """Return the innermost file:line of the user's own code; None if there is none."""
+    """Return the innermost file:line in the user's own code, or None."""
     if isinstance(error, SyntaxError) and error.filename and _is_users(error.filename):
         return f"{error.filename}:{error.lineno}"
     places = [

@@ -1,4 +1,4 @@
-"""What becomes of the package's log records while a command runs."""
+"""The handling of the package's log records while a command runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..text import visible_json
 PACKAGE = logging.getLogger(__name__.partition(".")[0])
 
 _TOLD_OTHERWISE = {"interrupted", "run_failed", "step_failed", "step_undone"}
-"""Events that the command itself puts in words."""
+"""Events that the command reports in its own words."""
 
 _STANDARD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "taskName"}
 
@@ -55,11 +55,11 @@ class _Calls(logging.Handler):
 
 @contextmanager
 def words_of_logs(say: Callable[[str], None], *, quiet: bool) -> Iterator[None]:
-    """Have a person told the warnings; where the app logs itself, it tells them.
+    """Show warnings to a person, unless the app logs them.
 
-    What the command says at its end is not told on stderr by the app's log before.
+    The app's log does not repeat on stderr what the command reports at its end.
 
-    quiet: what the app would log of a run below a warning is left out.
+    quiet: drop what the app would log of a run below WARNING.
     """
     more = (PACKAGE, logging.getLogger("alembic")) if quiet else ()
     told = _told_once() if PACKAGE.hasHandlers() else _warnings_said(say)
@@ -69,9 +69,9 @@ def words_of_logs(say: Callable[[str], None], *, quiet: bool) -> Iterator[None]:
 
 @contextmanager
 def _told_once() -> Iterator[None]:
-    """Keep what the command itself says on stderr from the app's handlers that do.
+    """Hide what the command reports itself from the app's stderr handlers.
 
-    Its files, and whatever else it logs to, are told all the same.
+    Log files and other handlers still get it.
     """
     handlers = [handler for handler in _handlers() if _is_of_stderr(handler)]
     for handler in handlers:
@@ -88,7 +88,7 @@ def _is_only_logged(record: logging.LogRecord) -> bool:
 
 
 def _handlers() -> Iterator[logging.Handler]:
-    """Yield the handlers that get the package's records."""
+    """Yield the handlers that receive the package's records."""
     logger: logging.Logger | None = PACKAGE
     while logger is not None:
         yield from logger.handlers
@@ -96,7 +96,7 @@ def _handlers() -> Iterator[logging.Handler]:
 
 
 def _is_of_stderr(handler: logging.Handler) -> bool:
-    """Return whether a handler writes there, or to stdout, which goes there too."""
+    """Return whether a handler writes to stderr, or to stdout, which goes there too."""
     stream = getattr(handler, "stream", None)
     with suppress(OSError, ValueError, AttributeError):
         if stream.fileno() in (1, 2):  # type: ignore[union-attr]
@@ -122,9 +122,9 @@ def _warnings_said(say: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def json_of_logs(write: Callable[[str], None], *, quiet: bool) -> Iterator[None]:
-    """Have the package's events written as JSON lines, and nowhere else.
+    """Write the package's events as JSON lines, and nowhere else.
 
-    They are those of each step too, unless quiet: then warnings and errors alone.
+    This includes the events of each step; with quiet, only warnings and errors.
     """
     formatter = JsonFormatter()
 

@@ -1,4 +1,4 @@
-"""Writing to stdout and stderr, which may be full, gone, or of another encoding."""
+"""Write to stdout and stderr, which may be full, closed or in another encoding."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..text import visible
 
 
 def put(text: str, *, json_: bool = False) -> None:
-    """Write a result to stdout, in characters that it can hold.
+    """Write a result to stdout, in characters that stdout can encode.
 
     Raises OSError if it cannot be written.
     """
     try:
         try:
             click.echo(text)
-        except UnicodeEncodeError:  # then nothing of it was written
+        except UnicodeEncodeError:  # nothing was written in that case
             click.echo(_fitting(text, sys.stdout.encoding or "ascii", json_=json_))
     except OSError:
         _leave_stdout()
@@ -30,9 +30,9 @@ def put(text: str, *, json_: bool = False) -> None:
 
 
 def say(text: str = "", *, color: str | None = None) -> None:
-    """Tell a person a line on stderr; where that is not heard, the work goes on.
+    """Print a line on stderr; if that fails, the work continues.
 
-    It is shown with escapes for what a terminal would obey, ends of lines among them.
+    Control characters, line ends included, are shown as escapes.
     """
     text = visible(text)
     with contextlib.suppress(OSError, ValueError):
@@ -41,9 +41,9 @@ def say(text: str = "", *, color: str | None = None) -> None:
 
 @contextlib.contextmanager
 def prints_to_stderr() -> Iterator[None]:
-    """Have what an app or a script prints go there: stdout is for the result.
+    """Send what an app or a script prints to stderr: stdout is for the result.
 
-    That holds for what it writes to descriptor 1 too, and for a process that it starts.
+    This includes writes to descriptor 1 and output of processes that it starts.
     """
     with _descriptor_of_stderr(), contextlib.redirect_stdout(sys.stderr):
         yield
@@ -66,7 +66,7 @@ def _descriptor_of_stderr() -> Iterator[None]:
 
 
 def _kept_aside(stdout: Any) -> int | None:
-    """Return a copy of descriptor 1, which is stderr's now; None: it is not stdout's.
+    """Point descriptor 1 to stderr, and return a copy of it; None: it is not stdout's.
 
     A closed stdout is None in Python, and one that a test put there has no descriptor.
     """
@@ -86,14 +86,14 @@ def _kept_aside(stdout: Any) -> int | None:
 
 
 def _fitting(text: str, encoding: str, *, json_: bool) -> str:
-    """Return a text with escapes for what an encoding has not."""
-    if json_:  # all that is not ASCII stands in a string there
+    """Return a text with escapes for what an encoding lacks."""
+    if json_:  # in JSON, non-ASCII occurs only in strings
         return "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _leave_stdout() -> None:
-    """Have Python not try once more at its end, which would tell a traceback."""
+    """Keep Python from flushing again at exit, which would print a traceback."""
     with contextlib.suppress(OSError, ValueError):
         stdout = sys.stdout.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)

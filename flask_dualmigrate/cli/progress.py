@@ -1,4 +1,4 @@
-"""What a run says on stderr while it works."""
+"""The progress of a run on stderr."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
 _FIRST_S = 1.0
-"""Seconds that an operation may take before it is spoken of."""
+"""Seconds that an operation may take before its progress is shown."""
 
 _EVERY_S = 5.0
-"""Seconds between two lines where stderr is no terminal."""
+"""Seconds between two lines if stderr is not a terminal."""
 
 _REDRAW_S = 0.1
 
 
 class Display:
-    """Tells the steps of a run, and how far its long operations are.
+    """Shows the steps of a run and the progress of its long operations.
 
-    A bar on a terminal; lines elsewhere. quiet: only whom it waits for.
+    A bar on a terminal, lines elsewhere. quiet: only what it waits for.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -60,7 +60,7 @@ class Display:
         self._logs.__exit__(kind, error, trace)
 
     def step(self, step: Step) -> None:
-        """Say which revision begins."""
+        """Show which revision begins."""
         if self._quiet:
             return
         self._close()
@@ -70,22 +70,22 @@ class Display:
         say(f"{verb} {revision.id} ({revision.message}) on {sides}")
 
     def wait(self, holder: str) -> None:
-        """Say whom the run waits for."""
+        """Show whom the run waits for."""
         self._close()
         say(f"Waiting for another migration: {holder}")
 
     def backup(self, text: str) -> None:
-        """Say what is backed up, and where it is then."""
+        """Show what is backed up, and where to."""
         if not self._quiet:
             self._close()
             say(text)
 
     def absent(self, server: str) -> None:
-        """Say which server the run waits for, and why."""
+        """Show which server the run waits for, and why."""
         say(f"Waiting for {server}")
 
     def warn(self, text: str) -> None:
-        """Say what a person must know, of what the run logs."""
+        """Show a warning that the run logged."""
         self._close()
         say(text)
 
@@ -95,7 +95,7 @@ class Display:
             say(line)
 
     def error(self, error: BaseException, text: str) -> None:
-        """Say how the command failed, in one paragraph; its notes after it."""
+        """Show how the command failed, in one paragraph, then its notes."""
         say(f"Error: {text}", color="red")
         for note in getattr(error, "__notes__", ()):
             say(redact(note))
@@ -106,12 +106,12 @@ class Display:
         write_now(f"{begin}{words_of_signal(stopped, second)}")
 
     def stopped(self, stopped: Interrupted) -> None:
-        """Say what carries on after a signal."""
+        """Show how to carry on after a signal."""
         for line in words_of(stopped).splitlines():
             say(line)
 
     def progress(self, progress: Progress) -> None:
-        """Show how far an operation is, if it takes longer than a moment."""
+        """Show the progress of an operation that takes longer than a moment."""
         if self._quiet:
             return
         now = time.monotonic()

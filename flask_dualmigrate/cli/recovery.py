@@ -1,4 +1,4 @@
-"""The commands for when something went wrong."""
+"""The commands to use when something went wrong."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from .confirm import ask
 _REVISION = click.Argument(["revision"], required=False, default=None)
 
 _WHAT = {
-    False: "This takes back:",
-    True: "Each of these was migrated with another partner; from now on they would be "
-    "one pair, and be brought to one revision:",
+    False: "This undoes:",
+    True: "Each of these was migrated with another partner; from "
+    "now on they form one pair "
+    "and are brought to one revision:",
 }
-"""Whether --pair is said -> the question's heading."""
+"""Whether --pair is given -> the heading of the question."""
 
-_HEADING = "They may be at work, and would be cut off where they are:"
+_HEADING = "These may still be running, and would be cut off:"
 
 
 @command(
     "unlock",
-    option("--force", is_flag=True, help="Free it even if its holder may be at work."),
+    option(
+        "--force", is_flag=True, help="Free it even if its holder may still be running."
+    ),
     asks=True,
     scope=True,
 )
 def _unlock(env: Environment, force: bool, yes: bool) -> Any:
-    """Show who holds the locks; free those whose holders are gone."""
+    """Show who holds the locks; free locks whose holders are gone."""
     confirm = None if yes else partial(ask, heading=_HEADING)
     return unlock.unlock(env, force=force, confirm=confirm)
 
@@ -40,19 +43,19 @@ def _unlock(env: Environment, force: bool, yes: bool) -> Any:
 @command(
     "repair",
     _REVISION,
-    option("--step", type=click.IntRange(min=0), help="A step in doubt: its number."),
+    option("--step", type=click.IntRange(min=0), help="The number of a step in doubt."),
     option("--done", is_flag=True, help="The step did its work."),
     option("--retry", is_flag=True, help="Call the step again."),
-    option("--undo", is_flag=True, help="Take back what is half done of it."),
+    option("--undo", is_flag=True, help="Undo a half-done revision."),
     option(
         "--accept-checksum",
         is_flag=True,
-        help="Take its edited script for what was run.",
+        help="Accept its edited script as the one that was run.",
     ),
     option(
         "--pair",
         is_flag=True,
-        help="Make a pair of two databases that each had another partner.",
+        help="Pair two databases that each had another partner.",
     ),
     asks=True,
 )
@@ -65,9 +68,9 @@ def _repair(
     yes: bool,
     **choices: bool,
 ) -> Any:
-    """Show what is open or wrong between the journals, and settle it as you say."""
+    """Show what is unfinished or inconsistent, and settle it as you choose."""
     if done and retry:
-        raise UsageError("Say --done or --retry", hint="Look first at what it did.")
+        raise UsageError("Add --done or --retry", hint="First check what it did.")
     return repair.repair(
         env,
         revision,
@@ -81,20 +84,20 @@ def _repair(
 @command(
     "verify",
     _REVISION,
-    option("--head-only", is_flag=True, help="Only what the sides stand at."),
+    option("--head-only", is_flag=True, help="Check only the current revisions."),
     option(
         "--counts/--no-counts",
         default=True,
-        help="Compare the counts of tables and collections (yes).",
+        help="Compare the counts of tables and collections (default: yes).",
     ),
     option(
         "--count-limit",
         type=click.IntRange(min=0),
         default=verify.COUNT_LIMIT,
-        help="Stop counting there; 0: nowhere (1,000,000).",
+        help="Stop counting at this number; 0: no limit (default: 1,000,000).",
     ),
     scope=True,
 )
 def _verify(env: Environment, revision: str | None, **options: Any) -> Any:
-    """Call the verify functions of what is applied; compare counts (exit code 3)."""
+    """Run the verify functions of applied revisions; compare counts (exit code 3)."""
     return verify.verify(env, revision, **options)

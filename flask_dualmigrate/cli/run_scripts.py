@@ -15,12 +15,14 @@ from .confirm import ask
 
 _TARGET_UP = click.Argument(["target"], default="head", callback=target)
 _DRY_RUN = option(
-    "--dry-run", is_flag=True, help="Say what it would do, and touch nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Show what would be done, without changing anything.",
 )
 _VERIFY = option(
     "--verify",
     is_flag=True,
-    help="Count before and after, and compare both sides, a sample of values too (3).",
+    help="Compare counts and sample values, before and after and across sides (3).",
 )
 _SCRIPTS = (
     option("--sql", is_flag=True, help="Print the PostgreSQL script (FROM:TO)."),
@@ -30,15 +32,15 @@ _BACKUP = (
     option(
         "--backup",
         type=click.Choice(["touched", "all"]),
-        help="Back that up first, however large it is.",
+        help="What to back up first, regardless of size.",
     ),
-    option("--no-backup", is_flag=True, help="Make no backup first."),
+    option("--no-backup", is_flag=True, help="Do not make a backup first."),
 )
 _ON_ERROR = option(
     "--on-error",
     type=click.Choice(["undo", "restore", "keep"]),
     default="undo",
-    help="What becomes of both databases when a script fails (undo).",
+    help="What to do with both databases if a script fails (default: undo).",
 )
 _LIMITS = (
     option(
@@ -46,33 +48,33 @@ _LIMITS = (
         "lock_timeout_s",
         type=float,
         metavar="SECONDS",
-        help="PostgreSQL: to wait for the lock of a table.",
+        help="PostgreSQL: how long to wait for a table lock.",
     ),
     option(
         "--lock-retries",
         type=int,
         metavar="TIMES",
-        help="PostgreSQL: to try again without that lock.",
+        help="PostgreSQL: how often to retry without getting that lock.",
     ),
     option(
         "--statement-timeout",
         "statement_timeout_s",
         type=float,
         metavar="SECONDS",
-        help="PostgreSQL: that a statement may take (0: no limit).",
+        help="PostgreSQL: how long a statement may take (0: no limit).",
     ),
     option(
         "--max-time",
         "max_time_s",
         type=float,
         metavar="SECONDS",
-        help="MongoDB: that a batch or a command may take (0: no limit).",
+        help="MongoDB: how long a batch or a command may take (0: no limit).",
     ),
 )
 
 
 def _options(target: str, yes: bool, given: dict[str, Any]) -> RunOptions:
-    """Make the options of a run of what was given on the command line."""
+    """Build the options of a run from the command line."""
     limits = {str(each.name): given.pop(str(each.name)) for each in _LIMITS}
     given["backup"] = _backup(given["backup"], given.pop("no_backup"))
     options = RunOptions(confirm=None if yes else ask, limits=limits, **given)
@@ -82,34 +84,34 @@ def _options(target: str, yes: bool, given: dict[str, Any]) -> RunOptions:
 
 
 def _backup(given: str | None, none: bool) -> str | None:
-    """Return what is to be backed up; None: it is not said."""
+    """Return what to back up; None: not given."""
     if none and given is not None:
         raise UsageError(
-            "Say one of --backup and --no-backup",
-            hint="Leave the other out: a run either makes a backup or makes none.",
+            "--backup and --no-backup exclude each other",
+            hint="Use only one of them.",
         )
     return "never" if none else given
 
 
 def _refuse_for_scripts(options: RunOptions) -> None:
-    """Raise UsageError for what a run does, and a printed script does not."""
+    """Raise UsageError for options that need a run, not a printed script."""
     if options.wait_s:
         raise UsageError(
-            "--wait is for a run: a script is printed without a database",
-            hint="Leave --wait out.",
+            "--wait needs a run: a script is printed without a database",
+            hint="Remove --wait.",
         )
     if options.verify:
         raise UsageError(
-            "--verify is for a run: a script is not run here",
-            hint="Leave --verify out.",
+            "--verify needs a run: a script is only printed here",
+            hint="Remove --verify.",
         )
     if options.backup not in (None, "never"):
         raise UsageError(
-            "--backup is for a run: a script is not run here",
+            "--backup needs a run: a script is only printed here",
             hint="Make one first with: flask db-migrate backup create",
         )
     if options.on_error != "undo":
-        raise UsageError("--on-error is for a run: a script is not run here")
+        raise UsageError("--on-error needs a run: a script is only printed here")
 
 
 @command(
@@ -126,7 +128,7 @@ def _refuse_for_scripts(options: RunOptions) -> None:
     scope=True,
 )
 def _upgrade(env: Environment, target: str, yes: bool, **given: Any) -> Any:
-    """Bring the databases up to a revision (head)."""
+    """Upgrade the databases to a revision (default: head)."""
     return run_scripts.upgrade(env, target, _options(target, yes, given))
 
 
@@ -142,11 +144,11 @@ def _upgrade(env: Environment, target: str, yes: bool, **given: Any) -> Any:
     scope=True,
 )
 def _downgrade(env: Environment, target: str, yes: bool, **given: Any) -> Any:
-    """Take the databases down to a revision (-1: one below)."""
+    """Downgrade the databases to a revision (default: -1, one below)."""
     return run_scripts.downgrade(env, target, _options(target, yes, given))
 
 
 @command("stamp", argument("revision", "head"), asks=True, scope=True)
 def _stamp(env: Environment, revision: str, yes: bool) -> Any:
-    """Mark the databases as being at a revision; run nothing."""
+    """Mark the databases as being at a revision, without running anything."""
     return run_scripts.stamp(env, revision, confirm=None if yes else ask)

@@ -18,24 +18,30 @@ from .output import say
 from .views.lint import in_one_line
 
 _HEADER = (
-    option("--head", default="head", help="The revision that this one follows."),
-    option("--splice", is_flag=True, help="Let it follow one that is no head."),
-    option("--branch-label", help="A name for the branch that begins here."),
-    option("--depends-on", multiple=True, help="A revision that must come before."),
-    option("--rev-id", help="The id, instead of a random one."),
+    option("--head", default="head", help="The revision to follow."),
+    option(
+        "--splice",
+        is_flag=True,
+        help="Allow it to follow a revision that is not a head.",
+    ),
+    option("--branch-label", help="A label for the branch that begins here."),
+    option(
+        "--depends-on", multiple=True, help="A revision that must be applied first."
+    ),
+    option("--rev-id", help="The revision id, instead of a random one."),
 )
 
 
 @command("init")
 def _init(env: Environment) -> Any:
-    """Make the migrations directory, or complete one."""
+    """Create the migrations directory, or complete an existing one."""
     return write_scripts.init(env)
 
 
 @command(
     "revision",
     option("-m", "--message", default="", help="What it changes."),
-    option("--autogenerate", is_flag=True, help="Write what the models changed."),
+    option("--autogenerate", is_flag=True, help="Write the changes of the models."),
     option("--pair", help="Write the missing partner of this revision."),
     *_HEADER,
 )
@@ -59,7 +65,7 @@ def _edit(env: Environment, revision: str) -> Any:
     named = any(os.environ.get(key) for key in ("VISUAL", "EDITOR"))
     if not named and not has_terminal():
         raise UsageError(
-            "There is no terminal to open an editor in", hint="Set EDITOR to one."
+            "There is no terminal to open an editor in", hint="Set EDITOR to an editor."
         )
     for path in paths:
         click.edit(filename=path)
@@ -70,8 +76,8 @@ def _edit(env: Environment, revision: str) -> Any:
     "merge",
     click.Argument(["revisions"], nargs=-1),
     option("-m", "--message", default="", help="What it joins."),
-    option("--branch-label", help="A name for the branch that begins here."),
-    option("--rev-id", help="The id, instead of a random one."),
+    option("--branch-label", help="A label for the branch that begins here."),
+    option("--rev-id", help="The revision id, instead of a random one."),
 )
 def _merge(env: Environment, revisions: tuple[str, ...], **options: Any) -> Any:
     """Write a revision that joins several heads."""
@@ -79,20 +85,20 @@ def _merge(env: Environment, revisions: tuple[str, ...], **options: Any) -> Any:
 
 
 def _warn(env: Environment, written: RevisionResult) -> RevisionResult:
-    """Say on stderr, below the result, what lint finds in scripts just written."""
+    """Print lint findings for newly written scripts on stderr, below the result."""
     if written.revision is None:
         return written
     try:
         found = lint.lint_written(env, written.revision.id).findings
-    except DualMigrateError:  # a script that no command can load tells of itself
+    except DualMigrateError:  # the next command reports a script that does not load
         return written
     if found:
         said = [f"Warning: {in_one_line(finding)}" for finding in found]
         said.append(f"{_MORE}: flask db-migrate lint {written.revision.id}")
         context = click.get_current_context()
-        for line in reversed(said):  # the last one that is given is called first
+        for line in reversed(said):  # callbacks run in reverse order
             context.call_on_close(partial(say, redact(line)))
     return written
 
 
-_MORE = "What to write instead, and how to allow it"
+_MORE = "What to write instead and how to allow it"

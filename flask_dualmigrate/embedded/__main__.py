@@ -27,7 +27,7 @@ def embedded() -> None:
     type=click.Choice(["postgres", "mongo", "both"]),
     default="both",
     show_default=True,
-    help="Which of the two to start.",
+    help="Which server to start.",
 )
 @_FOLDER
 def start(folder: Path, active: str) -> None:
@@ -64,7 +64,7 @@ def stop(folder: Path) -> None:
     if servers.stop():
         click.echo("Stopped.")
     else:
-        click.echo("Another process uses them: they stop when it leaves.")
+        click.echo("Another process uses them: they stop when it ends.")
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ def _account() -> int:
         subprocess.run(["useradd", _NAME], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise EmbeddedServerError(
-            f"PostgreSQL does not run as root, and the user {_NAME} cannot be made",
+            f"PostgreSQL does not run as root, and the user {_NAME} cannot be created",
             hint=f"Run as another user; or {WAY_OUT}.",
         ) from error
     return pwd.getpwnam(_NAME).pw_uid

@@ -49,7 +49,7 @@ class Lease:
             _held.add(self)
 
     def is_last(self) -> bool:
-        """Whether nobody else counts as a user. Only while `changing`.
+        """Whether no one else counts as a user. Only while `changing`.
 
         The answer may cost the share itself: `let_go` is what follows.
         """
@@ -62,14 +62,14 @@ class Lease:
         return True
 
     def let_go(self) -> None:
-        """Count as a user no longer."""
+        """Stop counting as a user."""
         _held.discard(self)
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
 
     def _is_current(self) -> bool:
-        """Whether our file is still the folder's, which may have been made anew."""
+        """Whether our file is still the folder's, which may have been recreated."""
         assert self._fd is not None
         try:
             return os.path.samestat(os.fstat(self._fd), os.stat(self._users))

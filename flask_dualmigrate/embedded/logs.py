@@ -1,4 +1,4 @@
-"""Why a server stopped, in one line, from what it logged."""
+"""Why a server stopped, in one line, from its log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def postgres_reason(output: str) -> str:
 
 
 def mongo_reason(output: str) -> str:
-    """The first error that mongod logged; else its last line that is no log entry."""
+    """The first error that mongod logged; else its last line outside the log format."""
     entries, others = [], []
     for line in output.splitlines():
         try:
@@ -31,13 +31,13 @@ def mongo_reason(output: str) -> str:
 
 
 def mongo_exit_code(output: str) -> int | None:
-    """The exit code that mongod announced; None where it did not come to that."""
+    """The exit code that mongod announced; None if it did not get that far."""
     codes = _EXIT_CODE.findall(output)
     return int(codes[-1]) if codes else None
 
 
 def read(log: Path) -> str:
-    """What stands in a log; nothing where there is none."""
+    """Return the text of a log; empty if there is none."""
     try:
         return log.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -60,5 +60,5 @@ def _describe(entry: dict[str, Any]) -> str:
 
 def _sentence(candidates: list[str]) -> str:
     if not candidates:
-        return "it said nothing"
+        return "it reported nothing"
     return " ".join(candidates[-1].split()).rstrip(".")

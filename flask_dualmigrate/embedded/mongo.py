@@ -60,7 +60,7 @@ class MongoServer:
         )
 
     def ensure(self) -> None:
-        """Start the server where it does not run; return when it takes writes.
+        """Start the server if it is not running; return when it accepts writes.
 
         It keeps its port from run to run, unless another program has taken that.
         """
@@ -78,7 +78,7 @@ class MongoServer:
                 "Port %d is in use by another program; mongod takes another.", port
             )
             port = None
-        raise self._error("MongoDB finds no free port")
+        raise self._error("MongoDB cannot find a free port")
 
     def stop(self) -> None:
         """End the server and leave its data consistent."""
@@ -98,7 +98,7 @@ class MongoServer:
         )
 
     def _wait(self, pid: int, port: int) -> bool:
-        """Wait until the server takes writes; False where it ends before that."""
+        """Wait until the server accepts writes; return False if it ends first."""
         deadline = time.monotonic() + process.START_TIMEOUT_S
         problem: Exception | None = None
         while process.alive(pid):
@@ -108,12 +108,12 @@ class MongoServer:
             except PyMongoError as error:
                 problem = error
             if time.monotonic() > deadline:
-                raise self._error("MongoDB does not take writes", problem)
+                raise self._error("MongoDB does not accept writes", problem)
             time.sleep(process.POLL_S)
         return False
 
     def _is_primary(self, port: int) -> bool:
-        """Whether our server takes writes; makes it a replica set where it is none.
+        """Whether our server accepts writes; makes it a replica set if it is not one.
 
         Asks first whose it is: on a port in use, another program's mongod answers
         while ours is about to give up.
@@ -204,7 +204,7 @@ def _listens(port: int) -> bool:
 
 
 def _free_port() -> int:
-    """A port that nobody listens on, below those that clients get at random.
+    """Return a free port below the range of ephemeral ports.
 
     Source: Linux, ip_local_port_range, from 32768; IANA and macOS, from 49152.
     """

@@ -68,7 +68,7 @@ class PostgresServer:
         ).render_as_string(hide_password=False)
 
     def ensure(self) -> None:
-        """Start the server where it does not run; return when it answers."""
+        """Start the server if it is not running; return when it answers."""
         pid = self.pid()
         if pid is not None and self._wait(pid):
             return
@@ -144,7 +144,7 @@ class PostgresServer:
         )
         if made.returncode != 0:
             shutil.rmtree(part, ignore_errors=True)
-            raise self._error("PostgreSQL cannot make its data folder", made.stdout)
+            raise self._error("PostgreSQL cannot create its data folder", made.stdout)
         part.rename(self._data)
 
     def _check_version(self) -> None:
@@ -154,14 +154,14 @@ class PostgresServer:
         version = file.read_text().strip() if file.exists() else "an unknown version"
         if version != POSTGRES_VERSION:
             raise EmbeddedServerError(
-                f"The data folder is of PostgreSQL {version}, "
-                f"the wheel brings PostgreSQL {POSTGRES_VERSION}",
+                f"The data folder belongs to PostgreSQL {version}, "
+                f"the wheel contains PostgreSQL {POSTGRES_VERSION}",
                 where=str(self._data),
                 hint=f"Move the folder away to start with an empty one. {_HINT}",
             )
 
     def _clear_leftovers(self) -> None:
-        """Undo what a killed server left, where PostgreSQL itself would stumble.
+        """Clean up after a killed server where PostgreSQL itself would fail.
 
         It takes a lock file for good when another process has got its number. In
         postmaster.pid the rest must stay: by it PostgreSQL finds shared memory that
@@ -175,7 +175,7 @@ class PostgresServer:
             self._pid_file.write_text(f"{text}\n")
 
     def _choose_socket_folder(self, uid: int | None) -> Path:
-        """The data folder; a short one where a socket's path would not fit there.
+        """Return the data folder, or a short one if a socket's path would be too long.
 
         Nor may the path have a comma, at which libpq takes it for two hosts, a blank,
         which SQLAlchemy writes as "+" and libpq does not read so, or a quote.
@@ -204,7 +204,7 @@ class PostgresServer:
             return []
 
     def _wait(self, pid: int) -> bool:
-        """Wait until the server answers; False where it ends before that."""
+        """Wait until the server answers; return False if it ends first."""
         deadline = time.monotonic() + process.START_TIMEOUT_S
         while process.alive(pid):
             if self._answers():

@@ -17,7 +17,7 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 POLL_S = 0.02
 
-# The shell leaves the server to init and says its id: so nobody has to reap it, and
+# The shell leaves the server to init and says its id: so no one has to reap it, and
 # a path needs no quoting.
 _DETACH = '"$@" </dev/null >&2 & echo $!'
 
@@ -72,10 +72,10 @@ def alive(pid: int) -> bool:
 
 
 def belongs(pid: int, *, program: str, data: Path) -> bool:
-    """Whether a process is that program at work in that data folder.
+    """Whether a process is that program, running in that data folder.
 
     A pid file alone proves nothing: after a crash or a reboot its number may be
-    anybody's.
+    anyone's.
     """
     try:
         process = psutil.Process(pid)
@@ -89,7 +89,7 @@ def belongs(pid: int, *, program: str, data: Path) -> bool:
 
 
 def end_all(data: Path, *programs: str) -> None:
-    """End every process of some programs that works in a data folder.
+    """End every process of these programs that runs in a data folder.
 
     Such ones are left when a server was killed and its children live on, when the
     process that began to start it was, or when the folder was deleted below it.

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class ServerStatus:
     """One server of a folder.
 
-    pid: its process id; None where it does not run.
-    uri: where to reach it; None where it does not run.
+    pid: its process id; None if it is not running.
+    uri: where to reach it; None if it is not running.
     """
 
     name: str
@@ -73,7 +73,7 @@ class EmbeddedServers:
             return server.uri(database)
 
     def status(self) -> list[ServerStatus]:
-        """Which of the servers that this folder has data of run now."""
+        """Return the state of each server that has data in this folder."""
         found = []
         for server in self._known():
             pid = server.pid()
@@ -82,7 +82,7 @@ class EmbeddedServers:
         return found
 
     def keep(self, wanted: bool) -> None:
-        """Whether the servers go on when their last user leaves."""
+        """Whether the servers keep running when their last user leaves."""
         with self._using():
             if wanted:
                 self._keep.touch()
@@ -90,7 +90,7 @@ class EmbeddedServers:
                 self._keep.unlink(missing_ok=True)
 
     def stop(self) -> bool:
-        """Let go of the servers; end them where nobody else uses them.
+        """Release the servers, and stop them if no one else uses them.
 
         Returns whether they are ended. Does nothing when not in use by this object.
         """
@@ -99,7 +99,7 @@ class EmbeddedServers:
         atexit.unregister(self.stop)
         try:
             if not self._folder.exists():
-                # Deleted below its servers, which now are of use to nobody.
+                # Deleted below its servers, which now are of use to no one.
                 return _stop_all(self._asked.values())
             with self._changing():
                 last = self._lease.is_last() and not self._keep.exists()
@@ -132,7 +132,7 @@ class EmbeddedServers:
         return MongoServer(self._folder)
 
     def _known(self) -> Iterator[PostgresServer | MongoServer]:
-        """The servers that have data here."""
+        """Return the servers that have data here."""
         if (self._folder / "postgres").exists():
             yield self._postgres()
         if (self._folder / "mongo").exists():

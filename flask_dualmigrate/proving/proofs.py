@@ -1,4 +1,4 @@
-"""What `test` says: a proof a revision, on scratch databases."""
+"""The result of `test`: one proof per revision, on scratch databases."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from .walk import Walk
 
 @dataclasses.dataclass(frozen=True)
 class Ways:
-    """How to prove.
+    """Options of a proof.
 
     data: rows and documents of edge values. sample: of the real ones, so many of each
     table and collection; 0: none. embedded: on servers of our own. keep: leave the
@@ -48,13 +48,13 @@ def prove(
     """
     if bool(revisions) + all_ + (since is not None) > 1:
         raise UsageError(
-            "Name revisions, or say one of --all and --since",
-            hint="With none of them it is what is pending.",
+            "Name revisions, or use one of --all and --since",
+            hint="Without any of them, the pending revisions are proved.",
         )
     if ways.data and ways.sample:
         raise UsageError(
-            "Say one of --data and --sample",
-            hint="To have both, run it twice.",
+            "--data and --sample exclude each other",
+            hint="To use both, run the command twice.",
         )
     env.directory.require_pairs()
     wanted, notes = _wanted(env, revisions, all_, since)
@@ -81,7 +81,7 @@ def _walk(
     below: frozenset[str],
     before: ProofResult,
 ) -> tuple[ProofResult, bool]:
-    """Add what one walk on new databases shows; and say whether another is needed."""
+    """Add the result of one walk on new databases; return whether another is needed."""
     with bench(env, embedded=ways.embedded, keep=ways.keep) as made:
         scratches = Scratches(
             made.env, with_data=ways.data, real=env, sample=ways.sample
@@ -105,7 +105,7 @@ def _walk(
 def _wanted(
     env: Environment, revisions: Sequence[str], all_: bool, since: str | None
 ) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return the ids of what is to be proved, and what a person should know of it."""
+    """Return the ids to prove, and notes for a person."""
     directory = env.directory
     everything, heads = frozenset(directory.revisions), frozenset(directory.heads)
     if all_:
@@ -120,7 +120,7 @@ def _wanted(
             env.run.check_servers()
             states = env.run.states()
     except DatabaseUnavailable:
-        said = "The heads were proved: the real databases do not say what is pending."
+        said = "The heads were proved: the real databases do not show what is pending."
         return heads, (said,)
     applied = [state.applied for state in states.values()]
     return everything - frozenset.intersection(*applied) or heads, ()
@@ -137,21 +137,22 @@ def _applied(env: Environment, wanted: frozenset[str]) -> frozenset[str]:
     applied = {state.applied for state in states.values()}
     if len(applied) > 1:
         raise UsageError(
-            "The two databases are not level, so their data is of two revisions",
-            hint="See `flask db-migrate status`, or prove with --data.",
+            "The two databases are at different revisions, and so is their data",
+            hint="See `flask db-migrate status`, or use --data.",
         )
     below = frozenset.intersection(*applied) & env.directory.revisions.keys()
     again = sorted(wanted & below)
     if again:
         raise UsageError(
-            f"{again[0]} is applied already, so the real data is not what it finds",
-            hint="Prove it with --data, or name revisions that are pending.",
+            f"{again[0]} is already applied, so the real data is not what it would run "
+            "on",
+            hint="Use --data, or name pending revisions.",
         )
     return below
 
 
 def several_heads(env: Environment) -> tuple[str, ...]:
-    """Say that there are several heads, unless each is a branch that has a name."""
+    """Report several heads, unless each has a branch label."""
     heads = env.directory.heads
     nodes = [env.directory.graph.get_revision(head) for head in heads]
     if len(heads) < 2 or all(node is not None and node.branch_labels for node in nodes):
@@ -163,12 +164,12 @@ def several_heads(env: Environment) -> tuple[str, ...]:
 
 
 def tree_problems(env: Environment) -> tuple[str, ...]:
-    """Say what keeps the two trees from being a pair that can be run."""
+    """Return why the two trees are not a pair that can be run."""
     return (*env.directory.pair_problems(), *env.directory.lock_problems())
 
 
 def models_at_head(env: Environment) -> tuple[str, ...]:
-    """Say how the models differ from a scratch database at head.
+    """Return how the models differ from a scratch database at head.
 
     Raises ScriptError where that is not reached.
     """

@@ -22,9 +22,9 @@ _ALLOW = re.compile(r"#\s*dualmigrate-test:\s*allow\s+edge-data[ \t]+\S")
 
 
 class Trial:
-    """Tries one revision that all below is applied of.
+    """Tries one revision whose ancestors are all applied.
 
-    go: does one step, whole. losses: what its upgrade says that it takes away.
+    go: does one step, whole. losses: what its upgrade declares as removed.
     may_refuse: its scripts say that they need not take any data: edge-data is allowed.
     stands: whether the revision is whole where it should be, after a failure.
     stuck: set where the revision cannot be applied, so that none above it can.
@@ -53,7 +53,7 @@ class Trial:
         self._facts: dict[str, Any] = {}
 
     def run(self) -> Proof:
-        """Return what it showed."""
+        """Run the trial and return its proof."""
         self._scratches.sow()
         before = self._look()
         error = self._up()

@@ -1,4 +1,4 @@
-"""Taking a backup before a run: what of the databases, how much, and where."""
+"""Make a backup before a run: of what, how much and where."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Foreseen:
 
     @property
     def words(self) -> str:
-        """Say what it holds, in a part of a sentence."""
+        """Return its contents in words, as part of a sentence."""
         parts = [_words(extent) for extent in reversed(self.extents)]
         return " and ".join(part for part in parts if part)
 
@@ -62,7 +62,7 @@ class Foreseen:
 class Backups:
     """Takes the backups of a run, into a store.
 
-    on_backup: told what is backed up, and then where it is, for a person.
+    on_backup: called with what is backed up, then with its path, to show a person.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Backups:
         self._on_backup = on_backup or (lambda text: None)
 
     def foresee(self, plan: Plan) -> Foreseen:
-        """Say what a backup before a plan would hold; nothing is written."""
+        """Return what a backup before a plan would hold; nothing is written."""
         return self._extents(plan) if plan.steps else Foreseen(())
 
     def _extents(self, plan: Plan) -> Foreseen:
@@ -94,7 +94,7 @@ class Backups:
         )
 
     def words(self, plan: Plan) -> tuple[str | None, str | None]:
-        """Say what a backup before a plan would hold, and why it would be refused.
+        """Return in words what a backup would hold, and why it would be refused.
 
         None: none is made; it is not refused for its size.
         """
@@ -107,7 +107,7 @@ class Backups:
             return what, None
         return what, (
             f"DUALMIGRATE_BACKUP_MAX_BYTES is {size(limit)}; --backup touched makes it "
-            "all the same, --no-backup goes without"
+            "anyway, --no-backup skips it"
         )
 
     def require(self, plan: Plan) -> Foreseen:
@@ -144,7 +144,7 @@ class Backups:
                 self._on_backup(f"No backup of {extent.why}")
         if not foreseen.is_needed:
             if foreseen.held:
-                self._on_backup("No backup: nothing that this touches holds data")
+                self._on_backup("No backup: nothing that this run touches holds data")
             return None
         return self._make(plan, states, foreseen)
 
@@ -205,7 +205,7 @@ def too_large(foreseen: Foreseen, limit: int, direction: Direction) -> UsageErro
         f"The backup before this {direction} would be of {size(foreseen.size_bytes)}, "
         f"and DUALMIGRATE_BACKUP_MAX_BYTES is {size(limit)}; nothing was changed. It "
         f"would hold {foreseen.words}",
-        hint="To make it all the same: --backup touched; without one: --no-backup",
+        hint="To make it anyway: --backup touched; to skip it: --no-backup",
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether what the databases say of themselves can be true: pure, over their states."""
+"""Whether the states of the databases are consistent. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _URLS = {BackendName.MONGO: "MONGO_URI", BackendName.POSTGRES: "DATABASE_URL"}
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One way out. command: what to type; None: it is nothing of ours."""
+    """One way out. command: the command to run; None: it is outside this tool."""
 
     what: str
     command: str | None = None
@@ -24,7 +24,7 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Contradiction:
-    """What cannot be true. what, where, hint: as an error says them.
+    """A contradiction. what, where, hint: as in an error.
 
     kind: extra-row or lost-mark. choices: the hint's, one by one.
     """
@@ -38,13 +38,13 @@ class Contradiction:
 
 
 def require_consistent(directory: RevisionGraph, states: States) -> None:
-    """Raise IntegrityError with the first thing that cannot be true."""
+    """Raise IntegrityError for the first contradiction."""
     for found in contradictions(directory, states):
         raise IntegrityError(found.what, where=found.where, hint=found.hint)
 
 
 def contradictions(directory: RevisionGraph, states: States) -> Iterator[Contradiction]:
-    """Yield where version rows, journals and partners say different things."""
+    """Yield where version rows, journals and partners disagree."""
     for name, state in states.items():
         if directory.revisions.keys() >= set(state.rows):
             yield from _superfluous_rows(directory, name, state)
@@ -56,7 +56,7 @@ def contradictions(directory: RevisionGraph, states: States) -> Iterator[Contrad
 def _superfluous_rows(
     directory: RevisionGraph, name: BackendName, state: State
 ) -> Iterator[Contradiction]:
-    """A row below another one: Alembic keeps the heads alone."""
+    """Yield rows below other rows: Alembic keeps only the heads."""
     for row in state.rows:
         above = [other for other in state.rows if row in _below(directory, other)]
         if above:
@@ -65,13 +65,13 @@ def _superfluous_rows(
                 "extra-row",
                 name,
                 f"The version table of {name.label} has two rows for one branch: "
-                f"{row} lies below {above[0]}",
+                f"{row} is an ancestor of {above[0]}",
                 where="alembic_version",
-                hint="Find out where the database stands, then say it: "
+                hint="Find out which revision the database is at, then record it: "
                 f"{stamp} {above[0]}",
                 choices=(
-                    Choice(f"it stands at {above[0]}", f"{stamp} {above[0]}"),
-                    Choice(f"it stands at {row}", f"{stamp} {row}"),
+                    Choice(f"it is at {above[0]}", f"{stamp} {above[0]}"),
+                    Choice(f"it is at {row}", f"{stamp} {row}"),
                 ),
             )
 
@@ -110,7 +110,7 @@ def _rows_against_journal(
         f"The version table of {name.label} says {rows}, and its journal "
         f"{' and '.join(journal) or 'nothing'}",
         where="alembic_version, dualmigrate_journal",
-        hint=f"If another tool moved it, and did the work: {stamp} "
+        hint=f"If another tool changed it and did the work: {stamp} "
         f"{_target(state.rows)}. If the row is wrong: {stamp} {_target(journal)}",
         choices=(
             Choice(
@@ -118,7 +118,7 @@ def _rows_against_journal(
                 f"{stamp} {_target(journal)}",
             ),
             Choice(
-                "another tool moved the row, and did the work",
+                "another tool changed the row and did the work",
                 f"{stamp} {_target(state.rows)}",
             ),
         ),
@@ -146,15 +146,18 @@ def _lost_journals(directory: RevisionGraph, states: States) -> Iterator[Contrad
             yield Contradiction(
                 "lost-mark",
                 name,
-                f"{name.label} stands at {head} and has no journal, and was migrated "
-                f"together with this {other.label}: when and how its revisions were "
-                "run is lost, and the checksums that tell an edited script",
+                f"{name.label} is at {head} and has no journal, but was migrated "
+                f"together with this {other.label}: the record of when and how its "
+                "revisions were run is lost, and so are the checksums that reveal an "
+                "edited script",
                 where="dualmigrate_journal",
                 hint="Restore the table. If the scripts are those that were run, write "
-                f"it anew: {stamp}",
+                f"it again: {stamp}",
                 choices=(
-                    Choice("the table can be restored: from a backup"),
-                    Choice("the scripts are those that were run: write it anew", stamp),
+                    Choice("if the table can be restored: from a backup"),
+                    Choice(
+                        "if the scripts are those that were run: write it again", stamp
+                    ),
                 ),
             )
 
@@ -192,15 +195,15 @@ def _lost_histories(
             yield Contradiction(
                 "lost-mark",
                 name,
-                f"{name.label} has no history, and was migrated together with this "
+                f"{name.label} has no history, but was migrated together with this "
                 f"{other.label}, which is at {head}",
                 where=_JOURNALS[name],
-                hint=f"Look at {_URLS[name]}, or restore what was lost. If its data "
-                f"is that of this revision, say so: {stamp}",
+                hint=f"Check {_URLS[name]}, or restore what was lost. If its data is "
+                f"that of this revision, record it: {stamp}",
                 choices=(
-                    Choice(f"{_URLS[name]} is wrong: name the right one"),
-                    Choice("what was lost can be restored: from a backup"),
-                    Choice(f"its data is that of {head}", stamp),
+                    Choice(f"{_URLS[name]} is wrong: correct it"),
+                    Choice("if what was lost can be restored: from a backup"),
+                    Choice(f"if its data is that of {head}", stamp),
                 ),
             )
 
@@ -210,15 +213,15 @@ def _lost_alone(name: BackendName) -> Contradiction:
     return Contradiction(
         "lost-mark",
         name,
-        f"{name.label} has no history any more: revisions were run there, and what "
-        "says which is gone",
+        f"{name.label} has lost its history: revisions were run there, but the record "
+        "of which ones is gone",
         where=_JOURNALS[name],
-        hint="Restore what was lost. If you know at which revision its data is, say "
-        f"so: {stamp} REV. If it is to begin anew: {stamp} base",
+        hint="Restore what was lost. If you know which revision its data is at, record "
+        f"it: {stamp} REV. To start again from the beginning: {stamp} base",
         choices=(
-            Choice("what was lost can be restored: from a backup"),
-            Choice("its data is that of a revision: name that for REV", f"{stamp} REV"),
-            Choice("it is to begin anew, with the first revision", f"{stamp} base"),
+            Choice("if what was lost can be restored: from a backup"),
+            Choice("if its data is that of a revision: give it as REV", f"{stamp} REV"),
+            Choice("if it should start again from the first revision", f"{stamp} base"),
         ),
     )
 

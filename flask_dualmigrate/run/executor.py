@@ -1,4 +1,4 @@
-"""Walk a plan, step by step; resume what was begun, undo what failed.
+"""Run a plan step by step; resume unfinished steps, undo failed ones.
 
 One revision, on both sides, before the next is begun. The side that can decide
 atomically goes last (last-resource commit); the other keeps an undo log.
@@ -32,7 +32,7 @@ from .plan import Plan, States
 
 log = logging.getLogger("flask_dualmigrate.executor")
 UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
-"""After these nothing is undone: what there is, is not known, or not ours any more."""
+"""Errors after which nothing is undone: the outcome is unknown, or the lock is lost."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ class StepResult:
 def partner_decided(states: States, name: BackendName, entry: Entry) -> bool:
     """Return whether what this side waits with is final.
 
-    That is so if the partner has committed it; alone, a side waits for nobody.
+    That is so if the partner has committed it; alone, a side waits for no one.
     """
     if not entry.awaits_partner:
         return False
@@ -65,10 +65,10 @@ class Executor:
     """Carries out plans on the sides in use, whose locks the caller holds.
 
     runners: of the sides, in the order they are worked on, the deciding one last.
-    on_step: told each step before it begins. keep_going: called before each step;
-    raises when the run must stop.
+    on_step: called with each step before it begins. keep_going: called before each
+    step; raises when the run must stop.
     on_error: what becomes of a step whose script fails; RESTORE leaves it as it
-    stands, for the caller. backup: the name of this run's, for what is said then.
+    stands, for the caller. backup: the name of this run's backup, for the message.
     undone: the half-done steps of earlier runs that recover() took back.
     """
 
@@ -94,7 +94,7 @@ class Executor:
         direction: Direction,
         revision_of: Callable[[Entry], Revision],
     ) -> bool:
-        """Close what earlier runs left open and this one will not carry on.
+        """Close unfinished work of earlier runs that this run will not continue.
 
         Returns whether anything was changed, so that the states must be read again.
         Raises IntegrityError if an open attempt can neither be carried on nor undone.
@@ -115,8 +115,8 @@ class Executor:
                 changed = True
                 _tell(
                     "recovered",
-                    f"what was open of the {entry.direction} of {entry.revision} "
-                    f"is {how}{_except_for(notes)}",
+                    f"the unfinished {entry.direction} of {entry.revision} is "
+                    f"{how}{_except_for(notes)}",
                     step,
                     started,
                     level=logging.WARNING if notes else logging.INFO,
@@ -127,7 +127,7 @@ class Executor:
         return changed
 
     def _undo_open(self, name: BackendName, step: Step) -> tuple[str, ...]:
-        """Take back what is open; return what there is to know of that."""
+        """Undo an open attempt; return notes about it."""
         started = time.monotonic()
         try:
             undone = self._runners[name].revert(step, None)
@@ -138,7 +138,7 @@ class Executor:
         if undone.stays is not None:
             noted = "".join(f"; {note}" for note in undone.notes)
             raise IntegrityError(
-                f"The {step.direction} of {step.revision.id} stopped half-way, and "
+                f"The {step.direction} of {step.revision.id} stopped halfway and "
                 f"cannot be undone: {undone.stays}{noted}",
                 where=str(name),
                 hint=f"Carry it on with: flask db-migrate {step.direction} "
@@ -242,7 +242,7 @@ class Executor:
             raise
 
     def _undo(self, runners: list[Runner], step: Step, error: Exception) -> None:
-        """Take a failed step back, newest first; remember what stays."""
+        """Undo a failed step, newest first; remember what remains."""
         text = redact(str(error))
         by_script = getattr(error, "exit_code", 1) == 1
         for runner in reversed(runners):
@@ -250,7 +250,7 @@ class Executor:
             try:
                 undone = runner.revert(step, text, by_script=by_script)
             except Interrupted as stopped:
-                stopped.add_note(f"It had failed, and is being undone: {text}")
+                stopped.add_note(f"It had failed and is being undone: {text}")
                 raise
             except Exception as undo_error:
                 # Whatever it was: the other side must be undone all the same.
@@ -271,12 +271,12 @@ class Executor:
             )
 
     def _keep(self, runner: Runner, step: Step, error: Exception) -> None:
-        """Leave a failed step as it stands: the next run carries it on."""
+        """Keep a failed step as it is: the next run carries it on."""
         try:
             runner.keep(step, redact(str(error)))
         except DualMigrateError as other:
             # It stays open then, as after a kill: that is carried on too.
-            said = f"That it failed could not be written down: {reason_of(other)}"
+            said = f"The failure could not be recorded: {reason_of(other)}"
             self._left += Stands((said,))
 
 

@@ -1,4 +1,4 @@
-"""What a run that failed says: what stays, what stands, and how to go on. Pure."""
+"""The message of a failed run: what remains and how to continue. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .plan import Plan
 
 @dataclasses.dataclass(frozen=True)
 class FailedRun:
-    """What there is to know of a run when one of its steps fails.
+    """The facts about a run when one of its steps fails.
 
     done: ids of the revisions that it did before. sides: in use. backup: the name of
     the one that it made; None: it made none. on_error: what becomes of the step.
@@ -29,7 +29,7 @@ class FailedRun:
 
 @dataclasses.dataclass(frozen=True)
 class Stands:
-    """What undoing a failed step left: on which side some of it stays, and how much.
+    """What remains after undoing a failed step, by side.
 
     stays: what could not be undone at all, and what must be carried on. exceptions:
     what the undoing had to leave in what it undid.
@@ -51,7 +51,7 @@ def stands(name: BackendName, undone: Undone) -> Stands:
     stays: tuple[str, ...] = ()
     exceptions: tuple[str, ...] = ()
     if undone.stays is not None:
-        stays = (f"On {name.label} some of it stays: {undone.stays}",)
+        stays = (f"On {name.label} some of it remains: {undone.stays}",)
     if undone.notes:
         noted = "; ".join(undone.notes)
         exceptions = (f"On {name.label} it was undone except for this: {noted}",)
@@ -61,8 +61,8 @@ def stands(name: BackendName, undone: Undone) -> Stands:
 def failure(run: FailedRun, step: Step, error: Exception, left: Stands) -> Exception:
     """Return what to raise for a failed step.
 
-    What is no fault of the script keeps its own class, and so its exit code: what there
-    is to say is noted on it.
+    An error that is not the script's fault keeps its class, and so its exit code; the
+    rest is added as notes.
     """
     if getattr(error, "exit_code", 1) == 1:
         return _partial(run, step, error, left)
@@ -96,12 +96,12 @@ def _what_stands(run: FailedRun, step: Step, left: Stands) -> str:
     again = f"flask db-migrate {run.plan.direction} {run.plan.fixed_target}"
     lines = [*left.lines]
     if run.on_error is not OnError.UNDO:
-        lines.insert(0, "What it had done is kept")
+        lines.insert(0, "What it did is kept")
     if left.stays or run.on_error is not OnError.UNDO:
         back = "" if run.backup is None else f"; or {way_back(run.backup, run.sides)}"
         return (
-            f"{before}{'; '.join(lines)}. Fix the script without changing what is "
-            f"done, then carry on with: {again}{back}"
+            f"{before}{'; '.join(lines)}. Fix the script without changing the part "
+            f"that is done, then carry on with: {again}{back}"
         )
     is_up = step.direction is Direction.UPGRADE
     said = "; ".join(lines) or "It was undone"
@@ -113,7 +113,7 @@ def _what_stands(run: FailedRun, step: Step, left: Stands) -> str:
 
 
 def way_back(backup: str, sides: Sequence[BackendName]) -> str:
-    """Return the words that name the command which brings everything back.
+    """Return the words that name the command that restores everything.
 
     sides: of the run; a backup of one alone is asked for by its name.
     """
@@ -122,7 +122,7 @@ def way_back(backup: str, sides: Sequence[BackendName]) -> str:
     else:
         what, option = f"the database on {sides[0].label}", f" --backend {sides[0]}"
     return (
-        f"bring {what} back, as before this run: "
+        f"restore {what} to the state before this run: "
         f"flask db-migrate restore {backup}{option}"
     )
 
@@ -130,18 +130,18 @@ def way_back(backup: str, sides: Sequence[BackendName]) -> str:
 def after_restore(
     plan: Plan, backup: str, error: Exception, sides: Sequence[BackendName]
 ) -> Exception:
-    """Return a failure in the words for databases that were brought back.
+    """Return a failure worded for databases that were restored.
 
-    A script may have written to more than these, which nobody can tell from here.
+    A script may also have written elsewhere, which cannot be known here.
     """
     again = f"flask db-migrate {plan.direction} {plan.fixed_target}"
     what = "Both databases were"
     if len(sides) == 1:
         what = f"The database on {sides[0].label} was"
     text = (
-        f"{what} restored from backup {backup}, as before this run. What a script did "
-        "elsewhere, such as in another database or in a file, is in no backup, and "
-        "stays"
+        f"{what} restored from backup {backup}, as before this run. Changes that a "
+        "script made elsewhere, such as in another database or in a file, are in no "
+        "backup and remain"
     )
     if not isinstance(error, PartialFailure):
         error.add_note(f"{text}.")

@@ -1,7 +1,7 @@
-"""What a run that waits for a lock says: for whom, since when, and how far that one is.
+"""The report of a run that waits for a lock: for whom, since when and how far it is.
 
-The lock of one side tells who holds it; which revision it is at, and how far, stands in
-the journals. So a wait at PostgreSQL reads MongoDB's journal too.
+The lock of one side shows its holder; the revision and its progress are in the
+journals. So a wait at PostgreSQL reads MongoDB's journal too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..backend.progress import how_far
 from ..revisions import BackendName
 
 _AGAIN_S = 30.0
-"""Seconds after which it is said again, with what was done meanwhile."""
+"""Seconds between two reports, which include the progress made meanwhile."""
 
 
 class Waiting:
@@ -37,7 +37,7 @@ class Waiting:
 
     def __call__(self, holder: Holder | None) -> None:
         if holder is None:
-            return  # it has just let go, and we or another one will have it
+            return  # it was just released; this run or another will take it
         at = [_what(entry) for _, entry in _open_entries(self._journals)]
         gone = _gone(holder)
         subject = (holder.who, holder.key, *gone, *at)
@@ -50,19 +50,21 @@ class Waiting:
 
 
 def _gone(holder: Holder) -> tuple[str, ...]:
-    """Say why a holder is gone whose lock is still there, and what frees it.
+    """Return why a holder is gone whose lock remains, and what frees it.
 
-    So it is with a session of PostgreSQL that is at work on a statement still.
+    This happens while its PostgreSQL session is still running a statement.
     """
     if holder.is_overdue and holder.gone is None:
-        return ("its lease is over, and is taken over unless it is renewed",)
+        return (
+            "its lease has expired; the lock is taken over unless the lease is renewed",
+        )
     if holder.gone is None:
         return ()
     return (holder.gone, "to free it now: flask db-migrate unlock")
 
 
 def under_way(journals: Journals) -> tuple[str, ...]:
-    """Say which revisions are under way by the journals, a line each, and how far."""
+    """Return the revisions under way and their progress, one line each."""
     return tuple(
         _how_far(journals[name], entry) for name, entry in _open_entries(journals)
     )

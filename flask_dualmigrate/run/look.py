@@ -26,7 +26,7 @@ from .server_wait import wait_for_servers
 from .status import Readiness, make_readiness, refuse_edited
 
 _AGAIN_S = 0.25
-"""Seconds between two looks at a database that another run works on."""
+"""Seconds between two reads of a database that another run is working on."""
 
 
 class Parts(Protocol):
@@ -79,7 +79,7 @@ class Look:
 
         To be called before anything asks for the tree; which is compiled first, so that
         a broken script is found before a database is touched. A tree that is wrong as a
-        whole is told before a database that cannot be used.
+        whole is reported before a database that cannot be used.
         wait_s: seconds to wait for the servers to come up.
         """
 
@@ -119,7 +119,7 @@ class Look:
         """Wait until the sides of this run can be used; 0: do not wait.
 
         Raises DatabaseUnavailable after so many seconds, or for what waiting does not
-        mend.
+        fix.
         """
         if wait_s:
             wait_for_servers(
@@ -141,7 +141,7 @@ class Look:
             backend.check_rights([step for step in steps if name in step.backends])
 
     def at_head(self) -> bool:
-        """Say whether nothing is to do, without a lock and without running a script."""
+        """Return whether there is nothing to do, without a lock or running a script."""
         lines = read_lock_file(self._root)
         if lines is None:
             return False
@@ -156,8 +156,10 @@ class Look:
         )
 
     def readiness(self) -> Readiness:
-        """Say what the databases lack for this code; neither a lock nor a script is
-        touched, but where there is no revisions.lock."""
+        """Return what the databases lack for this code, without taking a lock.
+
+        Scripts run only if there is no revisions.lock.
+        """
         lines = read_lock_file(self._root)
         graph: RevisionGraph = (
             self._parts.directory
@@ -172,8 +174,8 @@ class Look:
         """Return the plan, and what it was made from; no lock is held.
 
         Another run may be at work between two of our reads, and what they say together
-        is then no fault of anybody's: only if nothing has moved does it count, and if
-        nobody is at work on an SQL side that shows a script half done, as SQLite does.
+        is then no fault of anyone's: only if nothing has moved does it count, and if
+        no one is at work on an SQL side that shows a script half done, as SQLite does.
         Raises what `plan` and `preflight` raise.
         """
         before: States | None = None
@@ -203,8 +205,8 @@ class Look:
     def plan(self, target: str, direction: Direction, states: States) -> Plan:
         """Return the steps to a target from what the sides have.
 
-        Raises IntegrityError if what the sides say cannot be true, or if an upgrade
-        would build on a script that was edited after it was applied.
+        Raises IntegrityError if the states of the sides contradict each other, or if
+        an upgrade would build on a script that was edited after it was applied.
         """
         directory = self._parts.directory
         require_consistent(directory, states)
@@ -213,6 +215,6 @@ class Look:
         return make_plan(directory, states, target, direction)
 
     def preflight(self, plan: Plan) -> None:
-        """Raise, before anything is changed, if a step cannot be done."""
+        """Raise, before anything is changed, if a step cannot be run."""
         for name, backend in self._backends.items():
             backend.preflight([s for s in plan.steps if name in s.backends])

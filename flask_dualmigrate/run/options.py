@@ -1,4 +1,4 @@
-"""How an upgrade or a downgrade is to be run, for the CLI, the API and the verbs."""
+"""The options of an upgrade or a downgrade, for the CLI, the API and the verbs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ..errors import UsageError
 from ..runtime.time_limits import NO_LIMITS, GivenLimits
 
 Confirm = Callable[[Sequence[str]], None]
-"""Asks a person about what would be taken away, a line each; raises to stop."""
+"""Asks a person to confirm losses, one line each; raises to stop."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a person may say of a run, besides where it goes.
+    """The options of a run, apart from its target.
 
-    dry_run: say what it would do. sql, mongosh: return the script of it.
-    confirm: asks about what would be taken away; None: nobody is asked.
+    dry_run: return what it would do. sql, mongosh: return the script of it.
+    confirm: asks about what would be removed; None: no one is asked.
     wait_s: seconds to wait for the servers to come up. verify: count what is there
     before and after; the result is not `ok` where that does not agree.
     limits: time limits of this run, by their names in scripts.
@@ -42,17 +42,18 @@ class RunOptions:
         """
         if self.dry_run + self.sql + self.mongosh > 1:
             raise UsageError(
-                "Say one of --dry-run, --sql and --mongosh",
-                hint="To have all three, run it three times: none changes anything.",
+                "--dry-run, --sql and --mongosh exclude each other",
+                hint="To use all three, run the command three times: none of them "
+                "changes anything.",
             )
         if ":" in target and not (self.sql or self.mongosh):
             raise UsageError(
-                f"{target} is a range, which only --sql and --mongosh take",
-                hint="A run begins where the databases stand: name the target alone.",
+                f"{target} is a range, which only --sql and --mongosh accept",
+                hint="A run begins at the current revision: give only the target.",
             )
         if self.dry_run and self.verify:
             raise UsageError(
-                "A dry run changes nothing that could be verified",
-                hint="Say one of --dry-run and --verify.",
+                "A dry run makes no changes to verify",
+                hint="Use only one of --dry-run and --verify.",
             )
         return "sql" if self.sql else "mongosh" if self.mongosh else None

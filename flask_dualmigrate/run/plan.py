@@ -1,4 +1,4 @@
-"""From what the sides have, and a target, to the steps of a run. Pure."""
+"""Compute the steps of a run from the states of the sides and a target. Pure."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def make_plan(
 def require_target(directory: RevisionGraph, target: str, direction: Direction) -> None:
     """Raise UsageError for a target that names no revision, or several.
 
-    That is told without a database, unless it counts from where one stands.
+    This needs no database, unless the target counts from the current revision.
     """
     if not target.strip():
         raise UsageError(
@@ -89,11 +89,11 @@ def require_target(directory: RevisionGraph, target: str, direction: Direction) 
     if _NOWHERE.search(target):
         raise UsageError(
             f"{target} leads nowhere",
-            hint="A number says how many revisions up or down: +1 or -1.",
+            hint="A number is a count of revisions up or down: +1 or -1.",
         )
     if direction is Direction.DOWNGRADE and target in ("head", "heads"):
         raise UsageError(
-            "A downgrade goes down, and head is up",
+            "A downgrade cannot go up to head",
             hint="Name a revision, -1 or base.",
         )
     if not _RELATIVE.search(target) and not target.endswith("base"):
@@ -129,8 +129,8 @@ def refuse_two_pairs() -> NoReturn:
     """Raise IntegrityError for databases of two pairs."""
     raise IntegrityError(
         NOT_A_PAIR,
-        hint="Look at DATABASE_URL and MONGO_URI, or at what was restored. For the "
-        "choices: flask db-migrate repair",
+        hint="Check DATABASE_URL and MONGO_URI, or what was restored. For your "
+        "options: flask db-migrate repair",
     )
 
 
@@ -151,10 +151,10 @@ def unknown_ids(
 
 
 def ahead(directory: RevisionGraph, states: States) -> tuple[str, ...]:
-    """Say of each revision that the tree lacks which database has it."""
+    """Report which database has each revision that the tree lacks, one line each."""
     return tuple(
         f"The {name.label} database is ahead of this code: it has "
-        f"{_shown(revision_id)}, and there is no such script"
+        f"{_shown(revision_id)}, which has no script here"
         for name, ids in unknown_ids(directory, states).items()
         for revision_id in ids
     )
@@ -165,15 +165,15 @@ def _shown(revision_id: str) -> str:
 
 
 def refuse_half_done(states: States) -> None:
-    """Raise IntegrityError if an attempt is open: a stamp would forget its undo log."""
+    """Raise IntegrityError if an attempt is open: a stamp would lose its undo log."""
     for name, state in states.items():
         for entry in state.open_entries():
             if entry.awaits_partner and len(states) == 1:
                 continue
             raise IntegrityError(
                 f"The {entry.direction} of {entry.revision} is half done on "
-                f"{name.label}, and a stamp would forget what",
-                hint="For the choices: flask db-migrate repair",
+                f"{name.label}, and a stamp would lose track of it",
+                hint="For your options: flask db-migrate repair",
             )
 
 
@@ -199,7 +199,7 @@ def _to_do(
 
 
 def _is_begun(state: State, revision_id: str) -> bool:
-    """Return whether an upgrade stopped half-way: undoing it is one step down."""
+    """Return whether an upgrade stopped halfway: undoing it is one step down."""
     entry = state.entries.get(revision_id)
     return entry is not None and entry.open and entry.direction is Direction.UPGRADE
 
@@ -228,8 +228,8 @@ def _upgrade_revisions(
 def _closed_heads(directory: RevisionGraph, applied: frozenset[str]) -> tuple[str, ...]:
     """Return the heads of those revisions whose ancestors are applied too.
 
-    A revision that one side skipped lies below others that are applied; the walk must
-    begin under it.
+    A revision that one side skipped is an ancestor of others that are applied; the
+    walk must begin under it.
     """
     closed: set[str] = set()
     for revision in directory.topological():
@@ -255,8 +255,8 @@ def _downgrade_revisions(
         return []
     if len(upper) > 1 and re.fullmatch(r"-\d+", target):
         raise UsageError(
-            f"The databases stand at several heads: {', '.join(upper)}",
-            hint=f"Say which branch goes down: flask db-migrate downgrade "
+            f"The databases are at several heads: {', '.join(upper)}",
+            hint=f"Choose the branch to downgrade: flask db-migrate downgrade "
             f"{upper[0]}@{target}",
         )
     with resolution_errors(directory):

@@ -52,8 +52,8 @@ def refuse_half_restored(states: States) -> None:
     begun = decided(states)
     if begun is not None:
         raise IntegrityError(
-            f"The restore of {begun.backup} is half done: a part of the databases is "
-            "as it was then, and a part is not yet",
+            f"The restore of {begun.backup} is half done: part of the databases is "
+            "restored, and part is not yet",
             hint=f"Carry it on with: flask db-migrate restore {begun.backup}",
         )
 
@@ -75,8 +75,8 @@ class Restoring:
         if missing:
             there = [name for name, part in parts.items() if part is not None]
             raise UsageError(
-                f"Backup {manifest.name} holds nothing of {missing[0].label}",
-                hint=f"To restore what it holds, say --backend {there[0]}."
+                f"Backup {manifest.name} holds no data of {missing[0].label}",
+                hint=f"To restore what it holds, use --backend {there[0]}."
                 if there
                 else "See: flask db-migrate backup list",
             )
@@ -99,14 +99,14 @@ class Restoring:
         ids = {state.pair_id for state in states.values()} - {None}
         if self.manifest.pair_id is not None and ids - {self.manifest.pair_id}:
             raise IntegrityError(
-                f"Backup {self.manifest.name} is of other databases than these: they "
-                "were migrated with another partner",
+                f"Backup {self.manifest.name} belongs to other databases: they were "
+                "migrated with another partner",
                 hint="Look at DATABASE_URL and MONGO_URI, and at DUALMIGRATE_BACKUP_"
                 "DIR.",
             )
 
     def replacements(self) -> tuple[Replacement, ...]:
-        """Say what would be replaced, PostgreSQL first."""
+        """Return what would be replaced, PostgreSQL first."""
         return tuple(
             found
             for name in sorted(self._restorers, reverse=True)
@@ -144,7 +144,7 @@ class Restoring:
                 try:
                     restorer.discard(mark)
                 except DualMigrateError as other:
-                    error.add_note(f"What it had loaded is still there: {other}")
+                    error.add_note(f"The data it had loaded is still there: {other}")
             raise
 
 
@@ -152,7 +152,7 @@ def carry_on(storages: Storages, begun: Unfinished) -> tuple[Kept, ...]:
     """Bring a restore to its end that was decided; the backup itself is not needed."""
     if begun.partner and len(storages) == 1:
         raise UsageError(
-            f"The restore of {begun.backup} is of both databases",
+            f"The restore of {begun.backup} covers both databases",
             hint="Carry it on without --backend: "
             f"flask db-migrate restore {begun.backup}",
         )
@@ -164,7 +164,7 @@ def carry_on(storages: Storages, begun: Unfinished) -> tuple[Kept, ...]:
     tell(
         log,
         "restored",
-        f"restored {begun.backup}, from where it had stopped",
+        f"restored {begun.backup}, continuing where it had stopped",
         backup=begun.backup,
         backends=[*storages],
     )
@@ -174,7 +174,7 @@ def carry_on(storages: Storages, begun: Unfinished) -> tuple[Kept, ...]:
 def losses(
     manifest: Manifest, states: States, replaced: Sequence[Replacement]
 ) -> list[str]:
-    """Say what a restore would do, a line each, for a person to say yes to."""
+    """Return what a restore would do, one line each, for a person to confirm."""
     lines = [f"{name.label}: {_way(manifest, states, name)}" for name in states]
     return [*sorted(lines, reverse=True), *map(_line, replaced)]
 
@@ -188,7 +188,7 @@ def _way(manifest: Manifest, states: States, name: BackendName) -> str:
     then, now = set(applied_then(manifest, name)), states[name].applied
     parts = []
     if now - then:
-        parts.append(f"{', '.join(sorted(now - then))} not applied any more")
+        parts.append(f"{', '.join(sorted(now - then))} no longer applied")
     if then - now:
         parts.append(f"{', '.join(sorted(then - now))} applied again")
     return "; ".join(parts) or "the same revisions as now"
@@ -198,11 +198,11 @@ def _line(item: Replacement) -> str:
     noun = "rows" if item.backend is BackendName.POSTGRES else "documents"
     place = f"{item.name} on {item.backend.label}"
     if item.then is None and item.now is None:
-        return f"{place}: taken away, it was made since"
+        return f"{place}: removed, as it was created since"
     if item.then is None:
         fate = "kept aside" if item.kept else "lost"
         end = f"its {item.now:,} {noun} are {fate}" if item.now else "it is empty"
-        return f"{place}: taken away, it was made since; {end}"
+        return f"{place}: removed, as it was created since; {end}"
     if item.now is None:
-        return f"{place}: made again, with {item.then:,} {noun}"
+        return f"{place}: created again, with {item.then:,} {noun}"
     return f"{place}: {item.now:,} {noun} now, {item.then:,} in the backup"

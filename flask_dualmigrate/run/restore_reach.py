@@ -1,4 +1,4 @@
-"""Whether a backup reaches far enough: it may hold less than what came after it."""
+"""Whether a backup reaches far enough: later revisions may have changed more."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _covers(
     name: BackendName,
     known: Sequence[Manifest],
 ) -> bool:
-    """Say whether all that the runs of a revision touched is in this part too."""
+    """Return whether this part contains all that the runs of a revision touched."""
     touched = [_held(other) for other in _parts(revision, name, known)]
     held = _held(part)
     assert held is not None

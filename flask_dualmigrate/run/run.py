@@ -27,8 +27,8 @@ from .same_failure import refuse_repetition
 class Run(Look):
     """Works on the sides that it is given.
 
-    on_step, on_wait, on_backup: told what happens, for a person. on_absent: as Look
-    takes it.
+    on_step, on_wait, on_backup: called with what happens, to show a person. on_absent:
+    as Look takes it.
     backup: the one that `migrate` made; None: it made none.
     """
 
@@ -50,7 +50,7 @@ class Run(Look):
         self.backup: Manifest | None = None
 
     def back_up(self, given: str | None) -> None:
-        """Say what this run backs up: "touched", "all", "never"; None: as the config.
+        """Choose what this run backs up: "touched", "all" or "never"; None: by config.
 
         What a person asks for in so many words may be of any size.
         """
@@ -59,7 +59,7 @@ class Run(Look):
             self._backup_choice = BackupChoice(scope)
 
     def make_backup(self) -> Manifest:
-        """Back the sides of this run up, as they are, under the locks of a run."""
+        """Back up the sides of this run, as they are, under the locks of a run."""
         self.check_servers()
         with self.locked():
             states = self.states()
@@ -68,7 +68,7 @@ class Run(Look):
 
     @property
     def backups(self) -> Backups:
-        """What makes the backups of this run."""
+        """The maker of this run's backups."""
         return Backups(
             self._backends,
             self._parts.backup_store,
@@ -77,20 +77,20 @@ class Run(Look):
         )
 
     def on_error(self, given: str) -> None:
-        """Say what becomes of both databases when a script fails, as OnError has it.
+        """Choose what happens to both databases when a script fails; see OnError.
 
         Raises UsageError for another word, and for "restore" where no backup is made.
         """
         if given not in list(OnError):
             words = ", ".join(OnError)
             raise UsageError(
-                f"on_error is one of {words}, not {given!r}",
-                hint="Mend it where upgrade() or downgrade() is called.",
+                f"on_error must be one of {words}, not {given!r}",
+                hint="Fix the call of upgrade() or downgrade().",
             )
         if given == OnError.RESTORE and self._backup_choice.scope is None:
             raise UsageError(
                 "--on-error restore needs a backup, and this run makes none",
-                hint='Leave --no-backup out (or DUALMIGRATE_BACKUP = "never"), or say '
+                hint='Remove --no-backup (or DUALMIGRATE_BACKUP = "never"), or use '
                 "--on-error undo.",
             )
         self._on_error = OnError(given)
@@ -100,7 +100,7 @@ class Run(Look):
         """Hold the locks of all sides of this run, PostgreSQL's first.
 
         The order is the same everywhere, so that two runs cannot wait for each other.
-        What runs under them is left between its steps: the locks are always let go.
+        What runs under them is left between its steps: the locks are always released.
         """
         with self._parts.stop.patiently(), ExitStack() as stack:
             for name in sorted(self._backends, reverse=True):
@@ -120,9 +120,9 @@ class Run(Look):
         *,
         approve: Callable[[Plan], None] = lambda plan: None,
     ) -> tuple[StepResult, ...]:
-        """Bring the sides of this run to a target; returns the steps that were done.
+        """Migrate the sides of this run to a target; return the completed steps.
 
-        Where nothing is to do no lock is taken, and nothing is written.
+        If there is nothing to do, no lock is taken and nothing is written.
         approve: gets the plan with the locks held; it raises to stop.
         Raises what the sides raise; PartialFailure where a script failed.
         """
@@ -211,6 +211,6 @@ class Run(Look):
 
 
 def _choice(config: Config) -> BackupChoice:
-    """Return what the app's config says of backups."""
+    """Return the backup choice of the app's config."""
     scope = None if config.backup == "never" else Scope(config.backup)
     return BackupChoice(scope, config.backup_max_bytes)

@@ -1,4 +1,4 @@
-"""What another run tried and failed while this one waited for its locks. Pure."""
+"""Failures of another run while this one waited for its locks. Pure."""
 
 from __future__ import annotations
 

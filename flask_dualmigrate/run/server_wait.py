@@ -9,14 +9,14 @@ from ..errors import DatabaseUnavailable, redact
 from ..revisions import BackendName
 
 Ask = Callable[[float], str | None]
-"""Asks a server, for so many seconds at most: None, or why it cannot be used yet.
+"""Probes a server, for at most so many seconds; returns None, or why it cannot be used.
 
-Raises DatabaseUnavailable for what no waiting mends, such as a wrong password.
+Raises DatabaseUnavailable for what waiting cannot fix, such as a wrong password.
 """
 
 _FIRST_TRY_S, _LONGEST_TRY_S = 1.0, 10.0
-"""Seconds for an answer: little, so that a reason is told soon, then twice as much each
-time, so that a server that is far away can give one."""
+"""Seconds for an answer: few at first, so that a reason is shown soon, then
+doubled each time, so that a distant server can answer."""
 
 _PAUSE_S = 0.25
 
@@ -30,7 +30,7 @@ def wait_for_servers(
     """Return when all of them can be used.
 
     wait_s: seconds, for all of them together; the last try may take one or two more.
-    on_absent: told which one we wait for and why, again when that changes.
+    on_absent: called with the side it waits for and why, again when that changes.
     Raises DatabaseUnavailable, with the last reason, when the time is over.
     """
     give_up = time.monotonic() + wait_s
@@ -41,7 +41,7 @@ def wait_for_servers(
             if time.monotonic() >= give_up:
                 raise DatabaseUnavailable(
                     f"{name.label} did not come up in {wait_s:g} s: {reason}",
-                    hint="Check its URL, and that the server runs.",
+                    hint="Check its URL, and that the server is running.",
                 )
             if reason != told:
                 on_absent(f"{name.label}: {reason}")

@@ -1,4 +1,4 @@
-"""What a person wants to know of both sides: pure functions over their states."""
+"""The status of both sides: pure functions over their states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..tree.graph import RevisionGraph
 from .plan import States, is_applied, is_pair, unknown_ids
 
 OpenProgress = Mapping[tuple[BackendName, str], Progress]
-"""Side and revision id -> how far an open attempt is, where that is known."""
+"""Side and revision id -> the progress of an open attempt, if known."""
 
 NOT_USED = "not used here"
 PENDING = "pending"
@@ -24,10 +24,10 @@ PENDING = "pending"
 
 @dataclasses.dataclass(frozen=True)
 class SideStatus:
-    """How one revision stands on one side.
+    """The state of one revision on one side.
 
     state: applied, pending, failed, running, stopped, or "not used here"; stopped is
-    half done, and nobody is at work on it.
+    half done, and not running.
     duration_ms: milliseconds; None for a stamp. progress: of the operation that is
     under way, by the journal.
     """
@@ -60,7 +60,7 @@ def make_status(
 ) -> tuple[RevisionStatus, ...]:
     """Return a row a revision, newest first; `backends` are the columns.
 
-    at_work: the sides that somebody holds the lock of; None: not known.
+    at_work: the sides whose lock is held; None: not known.
     """
     halted = frozenset() if at_work is None else states.keys() - frozenset(at_work)
     return tuple(
@@ -106,7 +106,7 @@ def _is_under_way(entry: Entry) -> bool:
 
 
 def half_done(states: States) -> tuple[str, ...]:
-    """Say which attempts are open, a line each, and what carries them on."""
+    """Return the open attempts, one line each, and the commands that carry them on."""
     return tuple(
         f"The {entry.direction} of {entry.revision} is half done on {name.label}; "
         f"carry it on with: flask db-migrate {entry.direction}"
@@ -117,7 +117,7 @@ def half_done(states: States) -> tuple[str, ...]:
 
 
 def undoing_notes(states: States, only: str | None = None) -> tuple[str, ...]:
-    """Say what the last undoing of each revision left, a line each.
+    """Return what the last undo of each revision left, one line each.
 
     only: of this revision.
     """
@@ -137,7 +137,7 @@ class Readiness:
     pending: ids of the revisions that some side in use still needs, oldest first.
     half_done: ids of those that were begun and neither finished nor undone.
     ahead: ids of what the databases have beyond this code. They are told, and keep
-    nobody from being ready: while a release is rolled out, the last one serves on.
+    no one from being ready: while a release is rolled out, the last one serves on.
     paired: False if each of the two was migrated with another partner.
     """
 
@@ -190,7 +190,7 @@ def pending(directory: RevisionGraph, states: States) -> tuple[Revision, ...]:
 
 
 def edited_ids(scripts: Hashed, name: BackendName, state: State) -> tuple[str, ...]:
-    """Return the applied revisions whose script is not what was run."""
+    """Return the applied revisions whose script is no longer what was run."""
     return tuple(
         revision_id
         for revision_id in sorted(state.applied & scripts.revisions.keys())
@@ -204,7 +204,7 @@ def edited_ids(scripts: Hashed, name: BackendName, state: State) -> tuple[str, .
 
 
 def edited_scripts(scripts: Hashed, states: States) -> Iterator[str]:
-    """Yield a line for each applied script that is not what was applied."""
+    """Yield a line for each applied script that was edited since."""
     for name, state in states.items():
         for revision_id in edited_ids(scripts, name, state):
             entry = state.entries[revision_id]
@@ -216,7 +216,7 @@ def edited_scripts(scripts: Hashed, states: States) -> Iterator[str]:
 
 
 def _moved(scripts: Hashed, entry: Entry) -> str:
-    """Say what an applied revision follows now, if it followed something else."""
+    """Return what an applied revision follows now, if that changed."""
     now = scripts.revisions[entry.revision].parents
     if set(now) == set(entry.down_revision):
         return ""
@@ -224,8 +224,8 @@ def _moved(scripts: Hashed, entry: Entry) -> str:
         " and ".join(ids) or "nothing" for ids in (entry.down_revision, now)
     )
     return (
-        f": it followed {before}, and follows {after} now. What is new comes after "
-        "all that is applied"
+        f": it followed {before} and now follows {after}. New revisions must come "
+        "after all applied ones"
     )
 
 
@@ -240,29 +240,29 @@ def refuse_edited(scripts: Hashed, states: States) -> None:
             raise IntegrityError(
                 text,
                 where=str(scripts.root),
-                hint="Restore the file, from git for instance, and say the change in a "
-                "new revision; or accept it as it is now, with: flask db-migrate "
-                f"repair {revision_id} --accept-checksum; or restore it, take the "
-                "revision back with: flask db-migrate downgrade, and edit it then.",
+                hint="Restore the file, for instance from git, and make the change in "
+                "a new revision; or accept it as it is now, with: flask db-migrate "
+                f"repair {revision_id} --accept-checksum; or restore it, undo the "
+                "revision with: flask db-migrate downgrade, and then edit it.",
             )
 
 
 def forgotten(
     graph: RevisionGraph, states: States, wanted: Collection[str]
 ) -> tuple[str, ...]:
-    """Say what a stamp would forget, a line each: revisions that were run there.
+    """Return what a stamp would forget, one line each: revisions that were run there.
 
-    What this tree lacks comes first: nobody can tell from here what it changed.
+    What this tree lacks comes first: what it changed cannot be known here.
     wanted: the ids that are to count as applied.
     """
     unknown = unknown_ids(graph, states)
     lacking = tuple(
-        f"{revision_id}: that {name.label} has it; this tree has no such script"
+        f"{revision_id}: that {name.label} has it; this tree has no script for it"
         for name, ids in unknown.items()
         for revision_id in ids
     )
     return lacking + tuple(
-        f"{revision_id}: that it was run on {name.label}, and how to take it back"
+        f"{revision_id}: that it was run on {name.label}, and how to undo it"
         for name, state in states.items()
         for revision_id in sorted(
             state.applied - frozenset(wanted) - frozenset(unknown.get(name, ()))

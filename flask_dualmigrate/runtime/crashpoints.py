@@ -26,7 +26,7 @@ CRASH_AT = "DUALMIGRATE_CRASH_AT"
 CRASH_LOG = "DUALMIGRATE_CRASH_LOG"
 
 armed = CRASH_AT in os.environ or CRASH_LOG in os.environ
-"""Whether the variables are looked at; they may change, as in a forked process."""
+"""Whether the variables are read; they may change, as in a forked process."""
 
 SINGLE: Mapping[str, str] = MappingProxyType(
     {

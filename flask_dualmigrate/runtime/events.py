@@ -55,7 +55,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "retry": ("backend", "attempt", "pause_s"),
     }
 )
-"""Name of an event -> its fields. Those that have no value are left out."""
+"""Name of an event -> its fields. Fields without a value are omitted."""
 
 DETAILS = frozenset(
     {
@@ -63,10 +63,10 @@ DETAILS = frozenset(
         *("operation_begun", "operation_done", "operation_undone"),
     }
 )
-"""Events of each step, told at DEBUG: an app that logs at INFO is told of runs."""
+"""Events of each step, logged at DEBUG: an app that logs at INFO sees only runs."""
 
 ALEMBIC_STEPS = logging.getLogger("alembic.runtime.migration")
-"""Tells of each context that Alembic makes, and each script; a run tells its own."""
+"""Alembic logs each context and each script; a run reports its own."""
 
 
 def tell(
@@ -77,9 +77,9 @@ def tell(
     level: int | None = None,
     **fields: Any,
 ) -> None:
-    """Log one event; no password gets into its message or its fields.
+    """Log one event, without passwords in its message or fields.
 
-    level: INFO unless given, DEBUG for what is one of DETAILS.
+    level: INFO unless given, DEBUG for one of DETAILS.
     """
     if level is None:
         level = logging.DEBUG if event in DETAILS else logging.INFO
@@ -99,7 +99,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def no_less_than_warnings(*loggers: logging.Logger) -> Iterator[None]:
-    """Have loggers tell nothing below a warning, for a time."""
+    """Temporarily silence loggers below WARNING."""
     before = {logger: logger.level for logger in loggers}
     for logger in before:
         logger.setLevel(max(logger.getEffectiveLevel(), logging.WARNING))
@@ -119,12 +119,12 @@ def since_ms(started: float) -> int:
 def run_told(
     direction: str, target: str, revisions: list[str], backends: list[str]
 ) -> Iterator[Callable[[list[str]], None]]:
-    """Tell the begin and the end of a run; yields what to call with what was done."""
+    """Log the start and end of a run; yield a function that takes the steps."""
     run: dict[str, Any] = {"direction": direction, "target": target}
     tell(
         log,
         "run_started",
-        f"{direction} to {target}: {', '.join(revisions) or 'nothing but open work'}",
+        f"{direction} to {target}: {', '.join(revisions) or 'only unfinished work'}",
         **run,
         revisions=revisions,
         backends=backends,
@@ -168,7 +168,7 @@ def run_told(
 
 @contextmanager
 def lock_told(backend: str, lock: AbstractContextManager[None]) -> Iterator[None]:
-    """Hold a lock; tell when it was taken, and that it was let go."""
+    """Hold a lock; log when it was taken and released."""
     asked = taken = time.monotonic()
     is_taken = False
     try:
@@ -180,12 +180,12 @@ def lock_told(backend: str, lock: AbstractContextManager[None]) -> Iterator[None
             yield
     finally:
         if is_taken:
-            text, held_ms = f"let go of the lock of {backend}", since_ms(taken)
+            text, held_ms = f"released the lock of {backend}", since_ms(taken)
             tell(log, "lock_released", text, backend=backend, held_ms=held_ms)
 
 
 def waits_told(backend: str, on_wait: Callable[[str], None]) -> Callable[[str], None]:
-    """Return an on_wait that tells the event too."""
+    """Return an on_wait that also logs the event."""
 
     def wait(holder: str) -> None:
         text = f"waiting for the lock of {backend}: {holder}"

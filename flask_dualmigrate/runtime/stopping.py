@@ -20,7 +20,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal stopped the run; what it had begun stands in the journal.
+    """A signal stopped the run; what it had begun is in the journal.
 
     No Exception, so that nothing is undone for it: the next run carries on. As a
     KeyboardInterrupt it makes psycopg cancel what the server works on.
@@ -47,7 +47,7 @@ Say = Callable[[Interrupted, bool], None]
 
 
 class Stop:
-    """Whether a run was asked to stop; one that nobody listens for never is.
+    """Whether a run was asked to stop; one that no one listens for never is.
 
     say: told in the signal handler, at the first signal if it is not heeded at once
     (second: False), and at the second, just before the process ends.
@@ -130,4 +130,4 @@ class Stop:
 
 
 NEVER = Stop()
-"""For a run whose signals are somebody else's: a server's, an application's."""
+"""For a run whose signals belong to a server or an application."""

@@ -24,16 +24,16 @@ NAMES: Mapping[BackendName, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-"""What a script of each side may say, as names of its module."""
+"""Limits that a script of each side may set, as names in its module."""
 
 
 LONGEST_S = 2_147_483
-"""Seconds, 24 days: both servers count a limit in milliseconds, of 31 bits."""
+"""Seconds, 24 days: both servers store a limit as milliseconds in 31 bits."""
 
-_MEND = f"Give another number, of seconds up to {LONGEST_S:,}; 0 is no limit."
+_MEND = f"Give a number of seconds up to {LONGEST_S:,}; 0 means no limit."
 
 GivenLimits = Mapping[str, float | None]
-"""Name of a limit, as in scripts -> its value; None: not given."""
+"""Name of a limit, as in scripts -> its value; None: not set."""
 
 NO_LIMITS: GivenLimits = MappingProxyType({})
 
@@ -45,7 +45,7 @@ class Limits:
     lock_timeout_s: a statement of PostgreSQL waits so long for the lock of a table.
     lock_retries: how often its transaction is tried again after that.
     statement_timeout_s: a statement may take so long; None: as the server has it.
-    max_time_s: a batch, or another command of an operation on MongoDB, likewise.
+    max_time_s: the same for a batch, or another command of a MongoDB operation.
     """
 
     lock_timeout_s: float = 5.0
@@ -57,7 +57,7 @@ class Limits:
     def for_run(self, given: GivenLimits) -> Limits:
         """Return these, with those that one run was given; None: not given.
 
-        Raises UsageError for a name or a value that is none.
+        Raises UsageError for an invalid name or value.
         """
         of_run = {name: value for name, value in given.items() if value is not None}
         for name, value in of_run.items():
@@ -69,7 +69,7 @@ class Limits:
     def for_script(self, module: Any, path: str, side: BackendName) -> Limits:
         """Return these, with those of one script, and over them those of the run.
 
-        Raises TreeError for a value that is none, or a name of the other side.
+        Raises TreeError for an invalid value, or a name of the other side.
         """
         own: dict[str, Any] = {}
         for name in (name for names in NAMES.values() for name in names):
@@ -77,9 +77,9 @@ class Limits:
                 continue
             if name not in NAMES[side]:
                 raise TreeError(
-                    f"{name} is no time limit of {side.label}",
+                    f"{name} is not a time limit of {side.label}",
                     where=path,
-                    hint="It belongs into the other script of the pair.",
+                    hint="It belongs in the other script of the pair.",
                 )
             own[name] = getattr(module, name)
             problem = _problem(name, own[name])
@@ -96,20 +96,20 @@ def how_to_raise(name: str, key: str) -> str:
     option = name.removesuffix("_s").replace("_", "-")
     return (
         f"Raise it for this run with --{option}, for the revision with {name} in its "
-        f"script, or for the app with {key}; 0 is no limit."
+        f"script, or for the app with {key}; 0 means no limit."
     )
 
 
 def _problem(name: str, value: Any) -> str | None:
     """Return why a value cannot be a limit; None if it can."""
     if not any(name in names for names in NAMES.values()):
-        return f"{name} is no time limit"
+        return f"{name} is not a time limit"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if name == "lock_retries":
         fits = isinstance(value, int) and is_number and value >= 0
-        return None if fits else f"{name} is a number of times, not {value!r}"
+        return None if fits else f"{name} must be a number of times, not {value!r}"
     if is_number and 0 <= value <= LONGEST_S:
         return None
     is_long = is_number and value > LONGEST_S
     bounds = f"{LONGEST_S} at most" if is_long else "0 or more"
-    return f"{name} is a number of seconds, {bounds}, not {value!r}"
+    return f"{name} must be a number of seconds, {bounds}, not {value!r}"

@@ -1,7 +1,7 @@
 """What the code of a user may end with, where a script's function is called.
 
 sys.exit() does not end the command as if all were well. And what a function only
-promised was not done: a coroutine that nobody awaits, a generator that nobody walks.
+promised was not done: a coroutine that no one awaits, a generator that no one walks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from asyncio import CancelledError
 from typing import Any
 
 FAILURES = (Exception, SystemExit, CancelledError)
-"""What is a failure of the code that raised it; a KeyboardInterrupt is a signal's."""
+"""Failures of the code that raised them; a KeyboardInterrupt comes from a signal."""
 
 _ASYNC = (inspect.iscoroutinefunction, inspect.isawaitable)
 _YIELDING = (
@@ -26,9 +26,9 @@ def why_undone(called: Any) -> str | None:
     called: a function, or what it returned, which is closed.
     """
     if any(is_one(called) for is_one in _ASYNC):
-        why = "is async, and nobody awaits it: it would do nothing"
+        why = "is async, and nothing awaits it: it would do nothing"
     elif any(is_one(called) for is_one in _YIELDING):
-        why = "has a yield, and nobody goes on from there: it would do nothing"
+        why = "has a yield, and nothing resumes it: it would do nothing"
     else:
         return None
     if inspect.iscoroutine(called) or inspect.isgenerator(called):

@@ -1,1 +1,1 @@
-"""The user's tree on the disk: scripts, lock file, graph."""
+"""The user's tree on disk: scripts, lock file and graph."""

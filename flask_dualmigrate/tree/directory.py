@@ -1,4 +1,4 @@
-"""The migrations directory: load both trees, hold them against each other.
+"""The migrations directory: load both trees and compare them.
 
 The graph is Alembic's RevisionMap, one for both trees.
 """
@@ -20,11 +20,11 @@ from .lockfile import REWRITE, LockLine, finish_writing, read_lock_file
 from .script_file import PLACES, LoadedScript, ScriptFile, read_script, run_script
 
 Files = Mapping[BackendName, Mapping[str, ScriptFile]]
-"""Side -> file name -> script, none of which has run."""
+"""Side -> file name -> script, before any of them runs."""
 
 
 class Hashed(Protocol):
-    """What scripts are compared by: with what was applied, by their checksums."""
+    """Scripts with checksums, to compare them with what was applied."""
 
     @property
     def root(self) -> Path: ...
@@ -36,7 +36,7 @@ class Hashed(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Unrun:
-    """Scripts of which nothing has run, with the ids that revisions.lock gives them."""
+    """Scripts before they run, with their ids from revisions.lock."""
 
     root: Path
     revisions: Mapping[str, Revision]
@@ -71,7 +71,7 @@ class ScriptDirectory(RevisionGraph):
             raise TreeError(
                 "There is no migrations directory",
                 where=str(root),
-                hint="Make it with: flask db-migrate init",
+                hint="Create it with: flask db-migrate init",
             )
         finish_writing(root)
         if not world_writable:
@@ -112,7 +112,7 @@ class ScriptDirectory(RevisionGraph):
         return self.script(backend, revision_id).file.checksum
 
     def pair_problems(self) -> tuple[str, ...]:
-        """Return, a line each, what keeps the two trees from being a pair."""
+        """Return the reasons why the two trees are not a pair, one line each."""
         found = []
         for revision_id in self.revisions:
             sides = [name for name in self.backends if self.has(name, revision_id)]
@@ -124,7 +124,7 @@ class ScriptDirectory(RevisionGraph):
         return tuple(found)
 
     def require_pairs(self) -> None:
-        """Raise TreeError with the first thing that is no pair, or not listed."""
+        """Raise TreeError for the first revision that is not a pair or not listed."""
         for revision_id in self.revisions:
             for name in self.backends:
                 self.script(name, revision_id)
@@ -134,7 +134,7 @@ class ScriptDirectory(RevisionGraph):
                     where=" and ".join(
                         self.script(name, revision_id).path for name in self.backends
                     ),
-                    hint="Make them say the same.",
+                    hint="Make them agree.",
                 )
         self.require_lock_file()
 
@@ -149,7 +149,7 @@ class ScriptDirectory(RevisionGraph):
             )
 
     def lock_problems(self) -> tuple[str, ...]:
-        """Return, a line each, where revisions.lock and the scripts differ."""
+        """Return how revisions.lock and the scripts differ, one line each."""
         listed = read_lock_file(self.root)
         if listed is None:
             return ("There is no revisions.lock",) if self.revisions else ()
@@ -159,11 +159,11 @@ class ScriptDirectory(RevisionGraph):
             f"revisions.lock does not list {key}" for key in mine.keys() - theirs
         ]
         gone = [
-            f"revisions.lock lists {key}, and there is no such script"
+            f"revisions.lock lists {key}, which has no script"
             for key in theirs.keys() - mine
         ]
         other = [
-            f"revisions.lock says otherwise than the scripts of {key}"
+            f"revisions.lock does not match the scripts of {key}"
             for key in mine.keys() & theirs
             if mine[key] != theirs[key]
         ]
@@ -185,7 +185,7 @@ class ScriptDirectory(RevisionGraph):
         return f"Revision {revision_id} has no {backend.label} script"
 
     def _differences(self, revision_id: str) -> Iterator[str]:
-        """Yield what the two scripts of a revision say differently, a line each."""
+        """Yield how the two scripts of a revision differ, one line each."""
         if len(self.backends) < 2:
             return
         mongo, postgres = (self._scripts[name][revision_id] for name in self.backends)
@@ -198,7 +198,7 @@ class ScriptDirectory(RevisionGraph):
             if set(_tuple(one)) != set(_tuple(other)):
                 yield f"Revision {revision_id} has other {word} in its two scripts"
         if Path(postgres.path).name != Path(mongo.path).name:
-            yield f"Revision {revision_id} has another file name in its two scripts"
+            yield f"Revision {revision_id} has a different file name in its two scripts"
 
     def _merged(self) -> dict[str, LoadedScript]:
         """Return one script a revision; Alembic's own, where there are both.
@@ -244,37 +244,37 @@ def _run(files: Iterable[ScriptFile]) -> dict[str, LoadedScript]:
             raise TreeError(
                 f"Two scripts have the revision id {script.revision}",
                 where=f"{twin.path} and {file.path}",
-                hint="Give one of them another id, in both trees.",
+                hint="Give one of them another id in both trees.",
             )
     return found
 
 
 def _refuse_world_writable(path: Path) -> None:
-    """Raise TreeError for what any account of the machine may replace: it would run."""
+    """Raise TreeError for scripts that any account of the machine could replace."""
     if os.name == "posix" and path.stat().st_mode & stat.S_IWOTH:
         raise TreeError(
-            "Anybody on this machine may write what migrations run",
+            "Anyone on this machine can change what migrations run",
             where=str(path),
-            hint=f"Take that away: chmod o-w {shlex.quote(str(path))}; where the file "
-            "system cannot, say DUALMIGRATE_ALLOW_WORLD_WRITABLE = True.",
+            hint=f"Remove that permission: chmod o-w {shlex.quote(str(path))}; if the "
+            "file system cannot, set DUALMIGRATE_ALLOW_WORLD_WRITABLE = True.",
         )
 
 
 def _refuse_way_out(path: Path, root: Path) -> None:
-    """Raise TreeError for a symlink by which we would run, or write, what is not ours.
+    """Raise TreeError for a symlink that leads to files outside the directory.
 
     root: the migrations directory, resolved: it may be a symlink itself.
     """
     if not path.resolve().is_relative_to(root):
         raise TreeError(
-            "A part of the migrations directory leads out of it: a symlink",
+            "A symlink leads out of the migrations directory",
             where=f"{path}, to {path.resolve()}",
-            hint="Put what it leads to in its place.",
+            hint="Replace it with what it points to.",
         )
 
 
 def _refuse_loose_ends(scripts: Mapping[str, LoadedScript]) -> None:
-    """Raise TreeError for a parent, a dependency or a label that is not right."""
+    """Raise TreeError for an invalid parent, dependency or label."""
     names = {*scripts, *_labels(scripts)}
     for script in scripts.values():
         parents = script._versioned_down_revisions
@@ -292,8 +292,8 @@ def _labels(scripts: Mapping[str, LoadedScript]) -> dict[str, LoadedScript]:
                 raise TreeError(
                     f"The branch label {label} is taken",
                     where=script.path,
-                    hint="A label is unlike all ids and all other labels. Change it, "
-                    "in both scripts.",
+                    hint="A label must differ from all ids and all other labels. "
+                    "Change it in both scripts.",
                 )
     return labels
 
@@ -301,14 +301,13 @@ def _labels(scripts: Mapping[str, LoadedScript]) -> dict[str, LoadedScript]:
 def _refuse_dangling(
     script: LoadedScript, verb: str, links: Sequence[str], known: Collection[str]
 ) -> None:
-    """Raise TreeError for a link to a revision that is not there."""
+    """Raise TreeError for a link to a revision that does not exist."""
     for link in links:
         if link not in known:
             raise TreeError(
-                f"Revision {script.revision} {verb} {link}, "
-                "and there is no such revision",
+                f"Revision {script.revision} {verb} {link}, which does not exist",
                 where=script.path,
-                hint="Restore its scripts, or mend down_revision and depends_on.",
+                hint="Restore its scripts, or fix down_revision and depends_on.",
             )
 
 

@@ -27,12 +27,12 @@ from .lockfile import LOCK_FILE, REWRITE, LockLine
 
 
 class RevisionGraph:
-    """What follows what.
+    """Which revision follows which.
 
     root: the migrations directory. revisions: id -> revision.
     nodes: id -> Alembic's node, a script or not; the graph marks those that it is
     made of, and Alembic's steps need that.
-    Raises TreeError for a circle.
+    Raises TreeError for a cycle.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class RevisionGraph:
 
     @classmethod
     def of_lock_file(cls, root: Path, lines: Sequence[LockLine]) -> RevisionGraph:
-        """Return the graph that revisions.lock tells: it knows no labels.
+        """Return the graph in revisions.lock, which has no labels.
 
-        Raises TreeError, naming that file, for what makes no graph.
+        Raises TreeError, naming that file, if its lines do not form a graph.
         """
         revisions = {
             line.id: Revision(
@@ -68,7 +68,7 @@ class RevisionGraph:
             }
             return cls(root, revisions, nodes)
         except (CycleDetected, TreeError) as error:
-            raise _wrong_lock_file(root, "lists a circle of revisions") from error
+            raise _wrong_lock_file(root, "lists a cycle of revisions") from error
 
     def resolve(self, *identifiers: str) -> tuple[Revision, ...]:
         """Return the revisions that ids, prefixes, labels or `heads` stand for."""
@@ -126,57 +126,57 @@ def refuse_blank(identifiers: Iterable[str]) -> None:
     for identifier in identifiers:
         if not identifier.rpartition("@")[2].strip():
             raise UsageError(
-                f"{identifier!r} names no revision",
-                hint="Say an id, the begin of one, a label, or head. See them with: "
+                f"{identifier!r} is not a revision",
+                hint="Give an id, a prefix of an id, a label, or head. To list them: "
                 "flask db-migrate history",
             )
 
 
 @contextmanager
 def resolution_errors(directory: RevisionGraph) -> Iterator[None]:
-    """Turn the errors of Alembic's graph into ours, with what to do next."""
+    """Turn the errors of Alembic's graph into this package's, with hints."""
     try:
         yield
     except MultipleHeads as error:
         heads = ", ".join(error.heads)
         raise UsageError(
             f"There are several heads: {heads}",
-            hint="Name one, say `heads`, or join them: flask db-migrate merge heads",
+            hint="Name one, use `heads`, or join them: flask db-migrate merge heads",
         ) from error
     except CycleDetected as error:
         circle = ", ".join(error.revisions)
         raise TreeError(
-            f"The revisions follow each other in a circle: {circle}",
+            f"The revisions form a cycle: {circle}",
             where=str(directory.root),
-            hint="Mend a down_revision or a depends_on, in both scripts.",
+            hint="Fix a down_revision or a depends_on in both scripts.",
         ) from error
     except RangeNotAncestorError as error:
         raise UsageError(
-            "One of these revisions does not lie below the other in the history",
-            hint="See it with: flask db-migrate history",
+            "Neither of these revisions is an ancestor of the other",
+            hint="To see it: flask db-migrate history",
         ) from error
     except ResolutionError as error:
         said = str(error).partition(";")[0].rstrip(".")
         raise UsageError(said, hint=_nearest(error.argument, directory)) from error
     except AssertionError as error:  # of Alembic: `rev+9`, `rev-9` beyond the ends
         raise UsageError(
-            "That is further than the history goes",
-            hint="See it with: flask db-migrate history",
+            "That goes beyond the end of the history",
+            hint="To see it: flask db-migrate history",
         ) from error
     except (RevisionError, KeyError) as error:
         said = str(error).rstrip(".")
         if said == "Ambiguous walk":
-            said = "Several revisions lie that way, and a number names none of them"
+            said = "Several revisions lie in that direction, so a number is ambiguous"
         raise UsageError(
-            said, hint="Name a revision; see them with: flask db-migrate history"
+            said, hint="Name a revision. To list them: flask db-migrate history"
         ) from error
 
 
 def _nearest(argument: str, directory: RevisionGraph) -> str:
     names = {name for name in directory.revisions if name.startswith(argument)}
     if len(names) > 1:
-        return "Give more of the id. See the revisions with: flask db-migrate history"
+        return "Give more of the id. To list the revisions: flask db-migrate history"
     near = difflib.get_close_matches(argument, directory.revisions, n=1, cutoff=0.4)
     if near:
         return f"Did you mean {near[0]}? See `flask db-migrate history`."
-    return "See the revisions with: flask db-migrate history"
+    return "To list the revisions: flask db-migrate history"

@@ -1,7 +1,7 @@
-"""revisions.lock, and the writing of a pair: both scripts appear, or neither does.
+"""revisions.lock, and writing a pair: both scripts appear, or neither.
 
 The lock file has one line a revision: id, parents, file name. It makes two branches
-conflict in git, and tells the heads without running a script.
+conflict in git, and gives the heads without running a script.
 
 A pair is written in three moves: each file under a hidden name beside its place; then
 revisions.lock with the new line, by one atomic rename, which decides; then the files
@@ -23,8 +23,8 @@ from ..runtime.crashpoints import around, reached
 from .regular_file import read_regular_file
 
 LOCK_FILE = "revisions.lock"
-REWRITE = "Look at the scripts, then rewrite it with: flask db-migrate init"
-"""What to do about a revisions.lock that says otherwise than the scripts."""
+REWRITE = "Check the scripts, then rewrite it with: flask db-migrate init"
+"""What to do if revisions.lock does not match the scripts."""
 _PENDING = ".pending"
 _PARTIAL = ".partial"
 _LOAD_WAIT_S = 5.0
@@ -69,7 +69,7 @@ class LockLine:
 def read_lock_file(root: Path) -> tuple[LockLine, ...] | None:
     """Return the lines of revisions.lock, or None if there is none.
 
-    Raises TreeError naming the line that is none, as after a merge conflict.
+    Raises TreeError naming an invalid line, as after a merge conflict.
     """
     path = root / LOCK_FILE
     try:
@@ -97,7 +97,7 @@ def _parse(line: str, where: str) -> LockLine:
         except ValueError:
             pass
     raise TreeError(
-        "A line of revisions.lock is none of ours",
+        "A line of revisions.lock is invalid",
         where=where,
         hint="After a git conflict, keep the scripts of both branches, delete this "
         "file, and rewrite it with: flask db-migrate init",
@@ -107,7 +107,7 @@ def _parse(line: str, where: str) -> LockLine:
 def write_tree(
     root: Path, files: Mapping[Path, str], lines: Sequence[LockLine]
 ) -> None:
-    """Write scripts and revisions.lock: all of it, or nothing.
+    """Write scripts and revisions.lock: all of them or none.
 
     files: path under root -> source. lines: the whole new content of revisions.lock.
     Raises TreeError if the directory cannot be written to.
@@ -146,7 +146,7 @@ def _newer_lines(root: Path, lines: Sequence[LockLine]) -> list[LockLine]:
 
 def _what_stands(files: Iterable[Path]) -> str:
     if any(path.exists() or _pending(path).exists() for path in files):
-        return "The scripts are there all the same: see `flask db-migrate history`."
+        return "The scripts were written: see `flask db-migrate history`."
     return "Nothing was written."
 
 
@@ -165,9 +165,9 @@ def finish_writing(root: Path) -> None:
         return
     except OSError as error:
         raise TreeError(
-            f"A pair is half written, and cannot be completed: {error.strerror}",
+            f"A pair is half written and cannot be completed: {error.strerror}",
             where=str(root),
-            hint="Run any `flask db-migrate` command where the tree is writable.",
+            hint="Run any `flask db-migrate` command with write access to the tree.",
         ) from error
 
 
@@ -206,7 +206,7 @@ def _refuse_existing(files: Iterable[Path]) -> None:
     for path in files:
         if path.exists():
             raise TreeError(
-                "There is a script of that name already",
+                "A script of that name already exists",
                 where=str(path),
                 hint="Give the revision another id or another message.",
             )

@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def read_regular_file(path: Path) -> bytes:
-    """Return what a file holds; OSError for what is none, such as a pipe.
+    """Return the content of a file; OSError if it is not one, such as a pipe.
 
     Reading from a pipe waits for whoever writes to it: for ever, maybe.
     """
     mode = path.stat().st_mode
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return path.read_bytes()
-    raise OSError(errno.EINVAL, "It is no regular file")
+    raise OSError(errno.EINVAL, "It is not a regular file")

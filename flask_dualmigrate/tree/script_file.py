@@ -26,20 +26,20 @@ from ..runtime.user_code import FAILURES, why_undone
 from .regular_file import read_regular_file
 
 ID_PATTERN = re.compile(r"[a-z0-9_]{1,32}")
-"""What a revision id looks like; alembic_version holds 32 characters."""
+"""The form of a revision id; alembic_version holds 32 characters."""
 
 PLACES = frozenset({"head", "heads", "base"})
-"""What names a place in the history, and so no revision and no branch."""
+"""Names of places in the history, which no revision or branch may use."""
 
 
 _EXTRAS = {"beanie": 'Install it with: pip install "Flask-DualMigrate[beanie]"'}
-"""Name of a module that scripts import -> what to do where it is missing."""
+"""Name of a module that scripts import -> what to do if it is missing."""
 
-_MEND = "Mend it, or install what it imports; no database was touched."
+_MEND = "Fix it, or install what it imports; no database was touched."
 
 
 _loading = threading.RLock()
-"""Held while a script runs: threads that load the same one share its name."""
+"""Held while a script runs: threads that load the same script share its name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ class LoadedScript(Script):
 def read_script(path: Path) -> ScriptFile:
     """Read and compile one script.
 
-    Raises TreeError naming the file, and the line or the byte where it can.
+    Raises TreeError naming the file, and the line or byte if known.
     """
     source = _read(path)
     text = _decode(source, path)
@@ -79,13 +79,13 @@ def read_script(path: Path) -> ScriptFile:
         raise TreeError(
             f"A script does not compile: {getattr(error, 'msg', error)}",
             where=f"{path}:{line}" if line else str(path),
-            hint="Mend it there; no database was touched.",
+            hint="Fix it there; no database was touched.",
         ) from error
     return ScriptFile(path, source, code)
 
 
 def run_script(file: ScriptFile) -> LoadedScript:
-    """Run the module level of a script. Raises TreeError likewise.
+    """Run the module level of a script. Raises TreeError like `read_script`.
 
     It stays in `sys.modules` until it is loaded again: there dataclasses, pydantic and
     Beanie look for what the annotations of a class name, some only at its first use.
@@ -119,23 +119,23 @@ def _as_script(module: ModuleType, file: ScriptFile) -> LoadedScript:
     revision_id = getattr(module, "revision", None)
     if not isinstance(revision_id, str) or not hasattr(module, "down_revision"):
         raise TreeError(
-            "A file in the tree is no migration script: it has no revision",
+            "A file in the tree is not a migration script: it has no revision",
             where=str(path),
-            hint="Move it elsewhere, or say revision and down_revision in it.",
+            hint="Move it elsewhere, or set revision and down_revision in it.",
         )
     if not ID_PATTERN.fullmatch(revision_id) or revision_id in PLACES:
         raise TreeError(
-            f"{revision_id!r} is no revision id: 1 to 32 of a-z, 0-9 and _, and none "
-            "of head, heads and base",
+            f"{revision_id!r} is not a valid revision id: use 1 to 32 of a-z, 0-9 and "
+            "_, but not head, heads or base",
             where=str(path),
-            hint="Give it another one, in both scripts.",
+            hint="Change it in both scripts.",
         )
     _check_names(module, path)
     if not callable(getattr(module, "upgrade", None)):
         raise TreeError(
             "A script has no upgrade() function",
             where=str(path),
-            hint="Write one; `pass` is enough where nothing is to do.",
+            hint="Write one; `pass` is enough if there is nothing to do.",
         )
     _check_functions(module, path)
     try:
@@ -144,7 +144,7 @@ def _as_script(module: ModuleType, file: ScriptFile) -> LoadedScript:
         raise TreeError(
             f"Revision {revision_id} follows itself, or depends on itself",
             where=str(path),
-            hint="Mend its down_revision or its depends_on, in both scripts.",
+            hint="Fix its down_revision or its depends_on in both scripts.",
         ) from error
 
 
@@ -169,9 +169,9 @@ def _check_names(module: ModuleType, path: Path) -> None:
         names = () if value is None else value if several else (value,)
         if not all(isinstance(item, str) and item.strip() for item in names):
             raise TreeError(
-                f"{name} is a text, several of them, or None; not {value!r}",
+                f"{name} must be a string, several strings or None, not {value!r}",
                 where=str(path),
-                hint="Mend it, in both scripts.",
+                hint="Fix it in both scripts.",
             )
 
 
@@ -182,7 +182,7 @@ def _read(path: Path) -> bytes:
         raise TreeError(
             f"A script cannot be read: {error.strerror}",
             where=str(path),
-            hint="Move it elsewhere, or let this account read it.",
+            hint="Move it elsewhere, or allow this account to read it.",
         ) from error
 
 

@@ -186,7 +186,7 @@ def _dependencies(
         if not revisions:
             raise UsageError(
                 f"--depends-on {identifier} is no revision",
-                hint="See the revisions with: flask db-migrate history",
+                hint="To list the revisions: flask db-migrate history",
             )
         for revision in revisions:
             label = identifier in revision.branch_labels

@@ -1,1 +1,1 @@
-"""One file a verb: (environment, arguments) -> result."""
+"""One file per verb: (environment, arguments) -> result."""

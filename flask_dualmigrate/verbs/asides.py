@@ -1,4 +1,4 @@
-"""The verb `asides`: list what the migrations keep in MongoDB, and drop what is old."""
+"""The verb `asides`: list the data kept in MongoDB, and drop old data."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def purge_asides(
 
     Under the locks of a migration, so that no run meets one half gone. One that a
     half-done revision needs is spared.
-    Raises UsageError for an age that is none, and what `confirm` raises.
+    Raises UsageError for an invalid age, and what `confirm` raises.
     """
     least_s = age_in_seconds(older_than)
     side = env.mongo_side("Asides are kept in MongoDB")
@@ -74,8 +74,8 @@ def age_in_seconds(text: str) -> int:
     match = _AGE.fullmatch(text.strip())
     if match is None:
         raise UsageError(
-            f"{text!r} is no age",
-            hint="Say a number and a unit, s m h d or w: 30d are thirty days.",
+            f"{text!r} is not an age",
+            hint="Give a number and a unit, s, m, h, d or w: 30d is thirty days.",
         )
     return int(match[1]) * _SECONDS[match[2]]
 

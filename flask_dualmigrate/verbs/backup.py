@@ -69,7 +69,7 @@ class BackupPruneResult:
 
 
 def create(env: Environment) -> BackupCreateResult:
-    """Back the whole of the sides in use up, under the locks of a migration."""
+    """Back up the whole sides in use, under the locks of a migration."""
     env.run.back_up(str(Scope.ALL))
     return BackupCreateResult(_listed(env.run.make_backup()))
 
@@ -86,7 +86,7 @@ def list_backups(env: Environment) -> BackupListResult:
 def verify(env: Environment, name: str | None = None) -> BackupVerifyResult:
     """Compare the files of a backup, or of all, with what was written.
 
-    And read what is of MongoDB in them, as a restore does.
+    Also read the MongoDB part, as a restore does.
     """
     return BackupVerifyResult(env.backup_store.verify(name))
 
@@ -101,8 +101,8 @@ def prune(
     """
     if keep < 0:
         raise UsageError(
-            f"--keep is a number of backups, not {keep}",
-            hint="Say how many of the newest stay: 0 or more.",
+            f"--keep must be a number of backups, not {keep}",
+            hint="Give the number of newest backups to keep: 0 or more.",
         )
     store = env.backup_store
     old, left_over = store.prunable(keep)

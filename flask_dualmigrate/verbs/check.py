@@ -1,4 +1,4 @@
-"""`check`: what keeps a deployment from being safe."""
+"""`check`: find what makes a deployment unsafe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..run.status import edited_scripts, half_done, pending
 
 
 def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
-    """Look for what keeps a deployment from being safe; touches nothing.
+    """Look for what makes a deployment unsafe; change nothing.
 
     wait_s: seconds to wait for the servers to come up.
     """
@@ -40,7 +40,7 @@ def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
     differing, not_compared = _look_at_models(env, beyond=beyond, waiting=waiting)
     findings += [Finding("models", text) for text in differing]
     if env.config.validators != "off":
-        not_compared = (*not_compared, "the validators of MongoDB, with the models")
+        not_compared = (*not_compared, "the validators of MongoDB with the models")
     return CheckResult(tuple(findings), not_compared)
 
 
@@ -50,19 +50,19 @@ def _look_at_models(
     """Return what `check` says of the models, and what it did not compare."""
     if not env.compares_models:
         compared = env.models.against_scripts()
-        there = "what the Alembic scripts make"
+        there = "what the Alembic scripts create"
         return _differing(compared.differences, there), compared.not_compared
     if beyond:
         return [_NOT_COMPARED], ()
     if waiting:
-        return (), ("the models, with the database: revisions are pending",)
+        return (), ("the models with the database: revisions are pending",)
     compared = env.models.compare(env.directory.heads)
     return _differing(compared.differences), compared.not_compared
 
 
 _NOT_COMPARED = (
-    "The models were not compared: what the database has beyond this code would be "
-    "taken for something to drop"
+    "The models were not compared: what the database has beyond this code would look "
+    "like something to drop"
 )
 
 
@@ -106,7 +106,7 @@ class Finding:
 class CheckResult:
     """What `check` found; nothing is good.
 
-    not_compared: what of the models it could not compare, or was told not to.
+    not_compared: the parts of the models that it could not or was not to compare.
     """
 
     findings: tuple[Finding, ...]

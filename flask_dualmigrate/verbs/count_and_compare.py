@@ -20,7 +20,7 @@ from .survey import PairedField, Survey, compared
 class Witness:
     """Counts what a plan touches when it is made, and again after the run.
 
-    Where it cannot be told what a side's scripts touch, all of that side is counted.
+    If it is unknown what a side's scripts touch, all of that side is counted.
     """
 
     def __init__(self, env: Environment, plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: a dry run, or a script for a person to run."""
+"""What a run would do, without running it: a dry run or a printed script."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PlannedRevision:
 
 @dataclasses.dataclass(frozen=True)
 class PlanResult:
-    """What `upgrade --dry-run` and `downgrade --dry-run` say.
+    """The result of `upgrade --dry-run` and `downgrade --dry-run`.
 
     backup: what would be backed up, in words; None: nothing. backup_refused: why that
     would end the run before anything is changed; None: it would not. emptied:
@@ -65,20 +65,16 @@ LANGUAGES = {
     "sql": BackendName.POSTGRES,
     "mongosh": BackendName.MONGO,
 }
-"""What a script can be in, and the side that it is for."""
+"""The languages of a script, and the side each is for."""
 
 
 def describe(env: Environment, plan: Plan, states: States) -> PlanResult:
-    """Say what a plan would do; the databases are read, and nothing is written."""
+    """Return what a plan would do; the databases are only read."""
     taken_back = (
         PlannedRevision(
             entry.revision,
             entry.description,
-            (
-                PlannedStep(
-                    name, (f"undo the {entry.direction} that stopped half-way",)
-                ),
-            ),
+            (PlannedStep(name, (f"undo the {entry.direction} that stopped halfway",)),),
         )
         for name, state in states.items()
         for entry in state.open_entries()
@@ -114,7 +110,7 @@ def script(
     """Return the script of a plan for one side: SQL, or JavaScript for mongosh.
 
     target: as for a run, or FROM:TO, which needs no database. Without a FROM, SQL goes
-    from base, as Alembic's does, and mongosh from where the database stands.
+    from base, as Alembic's does, and mongosh from the current revision.
     """
     name = LANGUAGES[language]
     if name not in env.in_scope:
@@ -126,8 +122,9 @@ def script(
     if language == "sql" and not start:
         if direction is Direction.DOWNGRADE:
             raise UsageError(
-                "A downgrade as SQL needs to know where it begins",
-                hint="Say FROM:TO, such as: flask db-migrate downgrade --sql head:base",
+                "A downgrade as SQL needs a starting revision",
+                hint="Give FROM:TO, such as: flask db-migrate downgrade --sql "
+                "head:base",
             )
         start = "base"
     state = _stated(env, start) if start else _read(env, name)
@@ -153,8 +150,8 @@ def _read(env: Environment, name: BackendName) -> State:
     half: Sequence[str] = [entry.revision for entry in state.open_entries()]
     if half:
         raise UsageError(
-            f"Revision {half[0]} is half done on {name.label}, and a script would not "
-            "know what is left of it",
-            hint="For the choices: flask db-migrate repair",
+            f"Revision {half[0]} is half done on {name.label}, and a script cannot "
+            "know what is left to do",
+            hint="For your options: flask db-migrate repair",
         )
     return state

@@ -1,4 +1,4 @@
-"""What a downgrade makes anew and empty: tables and columns that its upgrade dropped.
+"""What a downgrade recreates empty: tables and columns that its upgrade dropped.
 
 What the upgrade of MongoDB took is kept aside, and comes back. PostgreSQL keeps
 nothing: what was in a dropped table is in a backup, or nowhere.
@@ -15,7 +15,7 @@ from ..revisions import BackendName, Direction, Step
 
 
 def told_of_emptied(env: Environment, steps: Iterable[Step]) -> tuple[str, ...]:
-    """Say what of a downgrade's steps does not come back, and which backup has it.
+    """Report what a downgrade does not restore, and which backup has it.
 
     A table that its backup saw empty is left out: it lost nothing.
     """
@@ -43,7 +43,7 @@ def _lines(
         what = f"the rows of {dropped.table}"
         if dropped.column is not None:
             what = f"the values of {dropped.table}.{dropped.column}"
-        line = f"{what} do not come back on {BackendName.POSTGRES.label}"
+        line = f"{what} are not restored on {BackendName.POSTGRES.label}"
         if backup is None:
             yield f"{step.revision.id}  {line}, and no backup here has them"
         else:
@@ -58,7 +58,7 @@ def _backup_of(
 ) -> tuple[str | None, int | None]:
     """Return the newest backup from just before the upgrade, and the rows in it.
 
-    None: there is none, or it does not say.
+    None: there is none, or it is not recorded.
     """
     for manifest in reversed(backups):
         if manifest.postgres is None:

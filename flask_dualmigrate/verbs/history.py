@@ -36,7 +36,7 @@ class GraphResult:
 
 
 Marks = Mapping[str, tuple[BackendName, ...]]
-"""Revision id -> the sides that stand there."""
+"""Revision id -> the sides that are at it."""
 
 
 def list_history(
@@ -53,12 +53,12 @@ def list_history(
 
 
 def list_heads(directory: RevisionGraph) -> GraphResult:
-    """List the revisions that nothing follows."""
+    """List the revisions that have no successor."""
     return GraphResult(tuple(place(directory, key) for key in directory.heads))
 
 
 def list_branches(directory: RevisionGraph) -> GraphResult:
-    """List the revisions that more than one follows."""
+    """List the revisions that have several successors."""
     places = (place(directory, rev.id) for rev in directory.topological())
     return GraphResult(tuple(item for item in places if item.is_branch_point))
 
@@ -92,8 +92,8 @@ def single(directory: RevisionGraph, identifier: str) -> Revision:
     found = directory.resolve(identifier)
     if len(found) != 1:
         raise UsageError(
-            f"{identifier} names no single revision",
-            hint="See the revisions with: flask db-migrate history",
+            f"{identifier} is not a single revision",
+            hint="To list the revisions: flask db-migrate history",
         )
     return found[0]
 
@@ -104,6 +104,7 @@ def _range(rev_range: str | None) -> tuple[str, str]:
     base, colon, head = rev_range.partition(":")
     if not colon:
         raise UsageError(
-            f"{rev_range!r} is no range", hint="A range is FROM:TO, :TO or FROM:"
+            f"{rev_range!r} is not a range",
+            hint="A range has the form FROM:TO, :TO or FROM:",
         )
     return base or "base", head or "heads"

@@ -18,12 +18,12 @@ from ..run.plan import require_known
 from ..run.status import pending
 
 _NO_FAULT = (Verdict.OK, Verdict.NOT_COMPARED)
-"""What could not be compared is told, and is no difference."""
+"""What could not be compared is reported, and is not a difference."""
 
 
 @dataclasses.dataclass(frozen=True)
 class IndexListResult:
-    """What `index list` found. notes: what could not be listed, a line each."""
+    """What `index list` found. notes: what could not be listed, one line each."""
 
     indexes: tuple[FoundIndex, ...]
     notes: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class IndexSyncResult:
     """What `index sync` did, and what still differs.
 
     dry_run: nothing was touched. remaining: what is not as declared; undeclared
-    indexes that nobody asked to drop are among them, and are no fault, nor are those
+    indexes that no one asked to drop are among them, and are no fault, nor are those
     that could not be compared.
     """
 
@@ -83,7 +83,7 @@ class IndexDropResult:
 
 @dataclasses.dataclass(frozen=True)
 class IndexRebuildResult:
-    """What `index rebuild` built anew, and how long it took."""
+    """What `index rebuild` rebuilt, and how long it took."""
 
     backend: BackendName
     place: str
@@ -94,7 +94,7 @@ class IndexRebuildResult:
 Answer = TypeVar("Answer")
 
 _ORDER = (Remedy.CREATE, Remedy.MODIFY, Remedy.REPLACE, Remedy.DROP)
-"""What is missing comes first, and a drop last."""
+"""Missing indexes come first, drops last."""
 
 
 def _silent(progress: BuildProgress) -> None:
@@ -111,7 +111,7 @@ def list_indexes(env: Environment, place: str | None = None) -> IndexListResult:
 
 
 def diff_indexes(env: Environment, place: str | None = None) -> IndexDiffResult:
-    """Compare the indexes that are declared with those that are there.
+    """Compare the declared indexes with the existing ones.
 
     Raises IntegrityError where a database is ahead of this code: what another branch
     made would be called undeclared.
@@ -130,10 +130,10 @@ def sync_indexes(
     confirm: Confirm | None = None,
     on_build: OnBuild = _silent,
 ) -> IndexSyncResult:
-    """Make the indexes that are there those that are declared.
+    """Make the existing indexes match the declared ones.
 
     drop_undeclared: drop those that nothing declares too, also where a declared one
-    can only be mended so. confirm: asked before any index is dropped or replaced.
+    can only be fixed that way. confirm: asked before any index is dropped or replaced.
     Raises IntegrityError where revisions are pending: they may make or drop indexes.
     """
     sides = env.index_sides
@@ -162,7 +162,7 @@ def _sync(
     agreed: set[tuple[BackendName, str, str]],
     on_build: OnBuild,
 ) -> tuple[SyncAction, ...]:
-    """Wait for what is being built, look again, and act; no loss nobody agreed to."""
+    """Wait for running builds, compare again, and act; no loss without consent."""
     by_name = {side.name: side for side in sides}
     for item in _diff(sides, place).differences:
         if item.verdict is Verdict.BUILDING:
@@ -178,7 +178,7 @@ def _sync(
             else:
                 by_name[item.backend].mend(item, on_build)
         except OperationError as error:
-            failed.append(error)  # the others can be mended all the same
+            failed.append(error)  # the others can still be fixed
         else:
             done += _actions(item)
     if failed:
@@ -206,7 +206,7 @@ def drop_index(
     hidden_for_s: float = 0.0,
     confirm: Confirm | None = None,
 ) -> IndexDropResult:
-    """Drop an index; on MongoDB it is hidden first, and that long."""
+    """Drop an index; on MongoDB, hide it first, for `hidden_for_s`."""
     side, words = _side_of(env, place, name)
     if confirm is not None:
         confirm([words])
@@ -219,7 +219,7 @@ def drop_index(
 def rebuild_index(
     env: Environment, place: str, name: str, *, on_build: OnBuild = _silent
 ) -> IndexRebuildResult:
-    """Build an index anew, with never a moment without it."""
+    """Rebuild an index without ever being without it."""
     side, _ = _side_of(env, place, name, to_drop=False)
     env.run.check_servers()
     started = time.monotonic()
@@ -232,7 +232,7 @@ def rebuild_index(
 def _having(
     sides: Sequence[IndexSide], ask: Callable[[IndexSide], Answer]
 ) -> list[Answer]:
-    """Return the answers of the sides that have what is asked for: one, at least.
+    """Return the answers of the sides that have the index or collection: at least one.
 
     Raises the UsageError of the first side where none has it.
     """
@@ -262,7 +262,7 @@ def _side_of(
     if len(having) > 1:
         raise UsageError(
             f"Both databases have an index {name} on {place}",
-            hint="Say which one: --backend postgres, or --backend mongo.",
+            hint="Choose one: --backend postgres or --backend mongo.",
         )
     return having[0]
 
@@ -274,7 +274,7 @@ def _refuse_pending(env: Environment) -> None:
     if waiting:
         ids = ", ".join(revision.id for revision in waiting)
         raise IntegrityError(
-            f"Revisions are pending, and may make or drop indexes: {ids}",
+            f"Pending revisions may create or drop indexes: {ids}",
             hint="First run: flask db-migrate upgrade",
         )
 
@@ -304,14 +304,16 @@ def _left_with(item: Difference, every: Sequence[Difference]) -> Difference:
         item.declared.sources
     ):
         return item
-    why = f"{item.why}; it stays, as PostgreSQL's {item.name} could not be compared"
+    why = (
+        f"{item.why}; it stays, because PostgreSQL's {item.name} could not be compared"
+    )
     return replace(item, remedy=Remedy.NONE, why=why, changes={}, also=())
 
 
 def _planned(
     differences: Iterable[Difference], drop_undeclared: bool
 ) -> list[Difference]:
-    """Return what is to be done, in order; what another one takes away is left to it.
+    """Return what to do, in order; indexes that another change removes are left to it.
 
     Without drop_undeclared nothing undeclared goes, and what would take it along stays.
     """
@@ -340,7 +342,7 @@ def _keys(item: Difference) -> list[tuple[BackendName, str, str]]:
 
 
 def _actions(item: Difference) -> list[SyncAction]:
-    """Return what is done about it, and the drop of each index that goes with it."""
+    """Return the action for it, and the drop of each index that goes with it."""
     own, *others = _keys(item)
     drops = (
         SyncAction(
@@ -357,7 +359,7 @@ def _words(item: Difference) -> str:
         case Remedy.MODIFY:
             return f"change {place} ({item.why})"
         case Remedy.REPLACE if item.found and item.found.name != item.name:
-            return f"replace {item.place}.{item.found.name} by {item.name}"
+            return f"replace {item.place}.{item.found.name} with {item.name}"
         case Remedy.REPLACE:
             return f"rebuild {place} as declared ({item.why})"
     return f"{item.remedy} {place}"

@@ -23,7 +23,7 @@ from .history import (
 
 
 def current(env: Environment) -> CurrentResult:
-    """Say where each side in use stands."""
+    """Return the current revision of each side in use."""
     directory = env.directory
     states = env.run.states()
     heads = {name: directory.heads_of(state.applied) for name, state in states.items()}
@@ -34,7 +34,7 @@ def current(env: Environment) -> CurrentResult:
 
 
 def status(env: Environment) -> StatusResult:
-    """Say of each revision how it stands on each side, in use or not."""
+    """Return the state of each revision on each side, in use or not."""
     states = env.run.states()
     columns = tuple(reversed(env.available))
     at_work = _at_work(env, states)
@@ -47,7 +47,7 @@ def status(env: Environment) -> StatusResult:
 
 
 def _at_work(env: Environment, states: States) -> frozenset[BackendName]:
-    """Return the sides that somebody works on; asked only where something is open."""
+    """Return the sides that are being migrated; asked only if something is open."""
     return frozenset(
         name
         for name, state in states.items()
@@ -88,17 +88,17 @@ def _current_marks(env: Environment) -> dict[str, tuple[BackendName, ...]]:
 
 
 def heads(env: Environment) -> GraphResult:
-    """List the revisions that nothing follows."""
+    """List the revisions that have no successor."""
     return list_heads(env.directory)
 
 
 def branches(env: Environment) -> GraphResult:
-    """List the revisions that more than one follows."""
+    """List the revisions that have several successors."""
     return list_branches(env.directory)
 
 
 def show(env: Environment, identifier: str = "head") -> ShowResult:
-    """Say all about one revision."""
+    """Return everything known about one revision."""
     directory = env.directory
     found = single(directory, identifier)
     files = {
@@ -114,10 +114,10 @@ def show(env: Environment, identifier: str = "head") -> ShowResult:
 
 @dataclasses.dataclass(frozen=True)
 class CurrentResult:
-    """Where each side in use stands: its heads; and whether that is the tree's.
+    """The heads of each side in use, and whether they are the tree's.
 
-    half_done: the attempts that are open, a line each. ahead: what the databases have
-    and the tree lacks, a line each. paired: False if each was migrated with another
+    half_done: the attempts that are open, one line each. ahead: what the databases have
+    and the tree lacks, one line each. paired: False if each was migrated with another
     partner.
     """
 
@@ -136,9 +136,9 @@ class CurrentResult:
 class StatusResult:
     """All revisions, newest first, and how many wait on some side.
 
-    problems: what is wrong with the tree, a line each, as `check` has them. ahead: what
-    the databases have and the tree lacks, a line each: no row can show it. paired: as
-    in CurrentResult.
+    problems: what is wrong with the tree, one line each, as `check` has them. ahead:
+    what the databases have and the tree lacks, one line each: no row can show it.
+    paired: as in CurrentResult.
     """
 
     rows: tuple[RevisionStatus, ...]

@@ -19,7 +19,7 @@ def lint(
     sql_only: bool = False,
     mongo_only: bool = False,
 ) -> LintResult:
-    """Look for what is dangerous in the scripts of revisions; in all, if none is named.
+    """Look for dangerous changes in the scripts of revisions, or of all of them.
 
     revisions: ids, or FROM:TO: what lies above FROM, up to TO. since: what lies above
     that one, up to the heads.
@@ -70,15 +70,15 @@ def _sides(
 ) -> tuple[BackendName, ...]:
     if sql_only and mongo_only:
         raise UsageError(
-            "--sql-only and --mongo-only together leave nothing to look at",
-            hint="Say one of them, or none for both scripts.",
+            "--sql-only and --mongo-only together leave nothing to check",
+            hint="Use one of them, or neither to check both scripts.",
         )
     unwanted = {BackendName.MONGO} if sql_only else set()
     unwanted |= {BackendName.POSTGRES} if mongo_only else set()
     found = tuple(name for name in env.available if name not in unwanted)
     if not found:
         raise UsageError(
-            "This app has no scripts of that side", hint="See `flask db-migrate show`."
+            "This app has no scripts for that side", hint="See `flask db-migrate show`."
         )
     return found
 
@@ -89,8 +89,8 @@ def _wanted(
     """Return the ids of the revisions that are meant."""
     if since is not None and revisions:
         raise UsageError(
-            "Name revisions, or say --since; not both",
-            hint="A range says both: flask db-migrate lint FROM:TO",
+            "Name revisions or use --since, not both",
+            hint="For a range: flask db-migrate lint FROM:TO",
         )
     if since is not None:
         return _between(directory, since, "heads")

@@ -1,4 +1,4 @@
-"""`repair`: show what is open or wrong, and decide it."""
+"""`repair`: show what is unfinished or wrong, and settle it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class RepairReport:
     """What `repair` shows: the journals side by side, and each case.
 
     rows: revisions, newest first: those that a case is about or on which the sides
-    differ. heads: where each side stands. notes: what the last undoing of a revision
-    left in the databases, a line each.
+    differ. heads: the revisions of each side. notes: what the last undoing of a
+    revision left in the databases, one line each.
     """
 
     rows: tuple[RevisionStatus, ...]
@@ -46,7 +46,7 @@ class UndoResult:
     """What `repair --undo` took back; closed: sides whose partner had decided.
 
     A closed one was not undone: it is done on both sides. notes: what the undoing had
-    to leave, a line each.
+    to leave, one line each.
     """
 
     revision: str
@@ -86,10 +86,10 @@ def repair(
     pair: bool = False,
     confirm: Confirm | None = None,
 ) -> Repaired:
-    """Show what is open or wrong, or make the one choice that is asked for.
+    """Show what is unfinished or wrong, or make the requested choice.
 
     step: of the revision's Mongo script, from 0; done: it did its work, else it is
-    called again. undo: take back what is half done, asked of `confirm` first.
+    called again. undo: undo the half-done revision, after asking `confirm`.
     accept_checksum: take the edited script for what was run. pair: make a pair of two
     databases that each had another partner, asked of `confirm` too.
     Raises UsageError unless it is at most one of them, and of a revision.
@@ -123,26 +123,26 @@ def _refuse_muddle(
 ) -> None:
     if (step is not None) + undo + accept_checksum + pair > 1:
         raise UsageError(
-            "Say one of --step, --undo, --accept-checksum and --pair",
-            hint="For the choices of each case: flask db-migrate repair",
+            "Use only one of --step, --undo, --accept-checksum and --pair",
+            hint="For the options of each case: flask db-migrate repair",
         )
     if pair and identifier is not None:
         raise UsageError(
-            "--pair is about the two databases, and takes no revision",
-            hint="Leave the revision out.",
+            "--pair concerns both databases and takes no revision",
+            hint="Remove the revision.",
         )
     if (step is None) is not (done is None):
         raise UsageError(
-            "--step N goes with --done or --retry", hint="Look first at what it did."
+            "--step N needs --done or --retry", hint="First check what it did."
         )
     if identifier is None and (step is not None or undo or accept_checksum):
         raise UsageError(
-            "Say which revision", hint="flask db-migrate repair shows what is open."
+            "Name a revision", hint="flask db-migrate repair shows what is unfinished."
         )
 
 
 def report(env: Environment, only: str | None = None) -> RepairReport:
-    """Return what the journals say, and each case; of one revision, with `only`."""
+    """Return the journals' rows and each case; only: of this revision."""
     states = env.run.states()
     open_entries = {
         (name, entry.revision): entry
@@ -177,7 +177,7 @@ def report(env: Environment, only: str | None = None) -> RepairReport:
 def _ways(env: Environment, name: BackendName, entry: Entry) -> Ways:
     revision = env.directory.revisions.get(entry.revision)
     if revision is None:
-        gone = f"there is no script of {entry.revision}; deploy the code that has it"
+        gone = f"there is no script for {entry.revision}; deploy the code that has it"
         return Ways(gone, gone)
     return env.backends[name].ways(Step(revision, entry.direction, (name,)))
 
@@ -260,7 +260,7 @@ def _open(states: States, revision: Revision) -> dict[BackendName, Entry]:
     if not found:
         raise IntegrityError(
             f"Nothing of revision {revision.id} is half done",
-            hint="What is applied is taken back with: flask db-migrate downgrade",
+            hint="To undo an applied revision: flask db-migrate downgrade",
         )
     return found
 

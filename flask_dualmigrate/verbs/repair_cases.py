@@ -1,4 +1,4 @@
-"""What is wrong between two journals, case by case, with the choices. Pure."""
+"""The problems between two journals, case by case, with the options. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..tree.directory import ScriptDirectory
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """Something that is open or wrong.
+    """Something that is unfinished or wrong.
 
     kind: at-work, pair, lost-mark, extra-row, unknown, edited, in-doubt, half-done or
     not-closed. backend: the side it is on; None: between the two.
@@ -33,7 +33,7 @@ class Case:
 
 
 Doubts = Mapping[tuple[BackendName, str], Sequence[Doubt]]
-"""Side and revision id -> the steps that only a person can decide."""
+"""Side and revision id -> the steps that only a person can decide on."""
 
 OpenWays = Mapping[tuple[BackendName, str], Ways]
 """Side and revision id -> what can be done with its open attempt."""
@@ -50,7 +50,7 @@ def find_cases(
     ways: OpenWays,
     holders: Mapping[BackendName, Holder],
 ) -> tuple[Case, ...]:
-    """Return what is open or wrong, the gravest first.
+    """Return what is unfinished or wrong, most serious first.
 
     holders: who holds a lock and is not provably gone: what is open is theirs.
     """
@@ -71,7 +71,7 @@ def _at_work(holders: Mapping[BackendName, Holder]) -> Iterator[Case]:
             "at-work",
             name,
             None,
-            f"{holder} holds the lock on {name.label}: what is open is its work",
+            f"{holder} holds the lock on {name.label}: the unfinished work is its own",
             (
                 Choice("wait for it", None),
                 Choice("if it hangs or is gone", f"{_RUN} unlock"),
@@ -91,9 +91,9 @@ def _pair(states: States) -> Iterator[Case]:
         f"The two databases do not belong together: each was migrated with another "
         f"partner ({said})",
         (
-            Choice("if a URL is wrong, name the right one: DATABASE_URL, MONGO_URI"),
+            Choice("if a URL is wrong, correct it: DATABASE_URL, MONGO_URI"),
             Choice("if one was restored, restore the other from the same backup"),
-            Choice("if they are to be a pair from now on", f"{_RUN} repair --pair"),
+            Choice("if they should be a pair from now on", f"{_RUN} repair --pair"),
         ),
     )
 
@@ -110,11 +110,11 @@ def _unknown(directory: ScriptDirectory, states: States) -> Iterator[Case]:
                 "unknown",
                 name,
                 revision_id,
-                f"{name.label} has {revision_id}, and there is no such script",
+                f"{name.label} has {revision_id}, which has no script",
                 (
                     Choice("deploy the code that has it, or restore its scripts"),
                     Choice(
-                        "if the mark is wrong, mark what it holds",
+                        "if the mark is wrong, mark the right revision",
                         f"{_RUN} stamp --backend {name} REVISION",
                     ),
                 ),
@@ -131,8 +131,8 @@ def _edited(directory: ScriptDirectory, states: States) -> Iterator[Case]:
                 f"The {name.label} script of {revision_id} was edited after it was run",
                 (
                     Choice(
-                        "put it back, and say the change in a new revision",
-                        f'{_RUN} revision -m "what the edit says"',
+                        "restore it, and make the change in a new revision",
+                        f'{_RUN} revision -m "what the edit changes"',
                     ),
                     Choice(
                         "if the edit changes nothing that was run, accept it",
@@ -174,10 +174,10 @@ def _doubt(name: BackendName, entry: Entry, doubt: Doubt) -> Case:
         entry.revision,
         f"Step {doubt.step} ({doubt.verb}) of the {entry.direction} of "
         f"{entry.revision} is in doubt on {name.label}: begun{began} by {doubt.by} on "
-        f"{doubt.host}, it did not say how it ended. Look at what it did",
+        f"{doubt.host}, its outcome is unknown. Check what it did",
         (
             Choice("it did its work", f"{step} --done"),
-            Choice("it did nothing, or may be called again", f"{step} --retry"),
+            Choice("it did nothing, or may be run again", f"{step} --retry"),
         ),
     )
 
@@ -193,7 +193,7 @@ def _awaiting(
             name,
             entry.revision,
             f"Both databases have done the {entry.direction} of {entry.revision}; only "
-            f"the journal of {name.label} was not closed",
+            f"the journal of {name.label} is not closed",
             (Choice("close it", f"{_RUN} {entry.direction} {target_of(entry)}"),),
         )
     return Case(
@@ -223,7 +223,7 @@ def _stopped(
         )
         for doubt in doubts.get((name, entry.revision), ())
     )
-    verb = "failed, and some of it stays" if entry.partial else "stopped half-way"
+    verb = "failed, and some of it remains" if entry.partial else "stopped halfway"
     what = f"The {'undoing of the ' if entry.undoing else ''}{entry.direction}"
     return Case(
         "half-done",
@@ -240,7 +240,7 @@ def _where(at: Progress) -> str:
 
 
 def _choices(entry: Entry, ways: Ways) -> tuple[Choice, ...]:
-    """Return what will work; what will not is told, without a command."""
+    """Return the options that work; the others only give the reason."""
     on = Choice("carry it on", f"{_RUN} {entry.direction} {target_of(entry)}")
     back = Choice("undo it", f"{_RUN} repair {entry.revision} --undo")
     if ways.not_on is not None:
@@ -251,7 +251,7 @@ def _choices(entry: Entry, ways: Ways) -> tuple[Choice, ...]:
 
 
 def target_of(entry: Entry) -> str:
-    """Return the target of a run that goes just so far as the attempt."""
+    """Return the target of a run that goes exactly as far as the attempt."""
     if entry.direction is Direction.UPGRADE:
         return entry.revision
     parents = entry.down_revision or ("base",)

@@ -17,7 +17,7 @@ from ..run.plan import States, is_pair
 class PairResult:
     """What `repair --pair` made a pair of.
 
-    heads: where each database stands. pair_id: of both.
+    heads: the revisions of each database. pair_id: of both.
     """
 
     heads: Mapping[BackendName, tuple[str, ...]]
@@ -49,20 +49,21 @@ def pair(env: Environment, confirm: Confirm | None = None) -> PairResult:
 def _require_two_pairs(states: States) -> None:
     if len(states) < 2:
         raise UsageError(
-            "A pair takes both databases, and one alone is in use here",
+            "A pair needs both databases, and only one is in use here",
             hint="See `active=` of DualMigrate.",
         )
     if is_pair(states):
         raise IntegrityError(
-            "The two databases are not of two pairs: there is nothing to pair anew",
+            "The two databases do not belong to different pairs, so there is nothing "
+            "to pair",
             hint="See: flask db-migrate status",
         )
     for name, state in states.items():
         for entry in state.open_entries():
             raise IntegrityError(
                 f"The {entry.direction} of {entry.revision} is half done on "
-                f"{name.label}, with its former partner",
-                hint="Bring it to an end there first, with --backend: flask db-migrate "
+                f"{name.label}with its former partner",
+                hint="First finish it there, with --backend: flask db-migrate "
                 f"upgrade --backend {name}, or downgrade --backend {name}.",
             )
 
@@ -74,6 +75,6 @@ def _heads(env: Environment, states: States) -> dict[BackendName, tuple[str, ...
 
 
 def _line(env: Environment, states: States, name: BackendName) -> str:
-    """Say which database it is, and where it stands."""
+    """Return which database it is, and its revision."""
     heads = ", ".join(_heads(env, states)[name]) or "base"
     return f"{name.label}: {env.backends[name].place()}, at {heads}"

@@ -21,8 +21,8 @@ class RestoreResult:
 
     replaced: tables and collections, as they were before it. kept: what was made since
     the backup and held data, and where that is now. applied: the revisions of each side
-    from then on. carried_on: an earlier restore, killed half-way, was brought to its
-    end; what it had replaced is not known.
+    from then on. carried_on: an earlier restore, killed halfway, was completed; what
+    it had replaced is not known.
     """
 
     backup: str
@@ -41,7 +41,7 @@ def restore(
 ) -> RestoreResult:
     """Bring the sides in use to the state and the revision of a backup.
 
-    name: of the backup, the begin of it, or "latest". One that was killed half-way is
+    name: of the backup, a prefix of it, or "latest". One that was killed halfway is
     carried on, and nothing is asked again.
     Raises IntegrityError, with nothing changed, if the backup is damaged, of other
     databases, or holds less than what later revisions changed; UsageError if there is
@@ -61,7 +61,7 @@ def restore(
         if confirm is not None:
             confirm(manifest, losses(manifest, states, replaced))
         with env.run.locked():
-            # Somebody may have restored, or run, while we asked and waited.
+            # Someone may have restored, or run, while we asked and waited.
             states = env.run.states()
             restoring.require_fitting(states)
             require_reach(manifest, states, known)
@@ -74,7 +74,7 @@ def restore(
 def _carry_on(env: Environment, name: str, begun: Unfinished) -> RestoreResult:
     if name != "latest" and not begun.backup.startswith(name):
         raise UsageError(
-            f"The restore of {begun.backup} is half done, and comes first",
+            f"The restore of {begun.backup} is half done and must be finished first",
             hint=f"Carry it on with: flask db-migrate restore {begun.backup}",
         )
     with env.run.locked():

@@ -42,7 +42,7 @@ class RunResult:
 
     backup: the name of the one that was made before; None: nothing was to be kept.
     verified: with --verify, what was counted before and after; else None.
-    emptied: what a downgrade made anew and empty, and which backup has it.
+    emptied: what a downgrade recreated empty, and which backup has it.
     """
 
     direction: Direction
@@ -58,7 +58,7 @@ class RunResult:
 
 @dataclasses.dataclass(frozen=True)
 class StampResult:
-    """What `stamp` marked: the heads now, and the sides that were told."""
+    """What `stamp` marked: the heads now, and the sides marked."""
 
     heads: tuple[str, ...]
     backends: tuple[BackendName, ...]
@@ -67,7 +67,7 @@ class StampResult:
 def upgrade(
     env: Environment, target: str, options: RunOptions
 ) -> RunResult | PlanResult | ScriptResult:
-    """Bring the sides in use up to a target, or say or print what that would do.
+    """Upgrade the sides in use to a target, or return what that would do.
 
     target: of a printed script, FROM:TO too.
     """
@@ -77,7 +77,7 @@ def upgrade(
 def downgrade(
     env: Environment, target: str, options: RunOptions
 ) -> RunResult | PlanResult | ScriptResult:
-    """Take the sides in use down to a target, or say or print what that would do."""
+    """Downgrade the sides in use to a target, or return what that would do."""
     return _go(env, target, Direction.DOWNGRADE, options)
 
 
@@ -125,7 +125,7 @@ def _go(
 
 
 def _losses(env: Environment, plan: Plan, sides: Collection[BackendName]) -> list[str]:
-    """Say what would be gone for good. sides: those that have something to lose."""
+    """Return what would be lost. sides: those that have something to lose."""
     return [
         f"{step.revision.id}  {loss}"
         for step in plan.steps
@@ -136,7 +136,7 @@ def _losses(env: Environment, plan: Plan, sides: Collection[BackendName]) -> lis
 
 
 def upgrade_unasked(env: Environment) -> None:
-    """Bring the sides in use up to head with nobody there to ask.
+    """Upgrade the sides in use to head with no one to ask.
 
     Raises UsageError, with nothing changed, if that would take data away, unless
     DUALMIGRATE_ALLOW_DESTRUCTIVE is set. It is looked at with the locks held: another
@@ -156,7 +156,7 @@ def upgrade_unasked(env: Environment) -> None:
         if losses and not env.config.allow_destructive:
             more = f" (and {len(losses) - 1} more)" if losses[1:] else ""
             raise UsageError(
-                "An automatic upgrade would take something away, for good: "
+                "An automatic upgrade would permanently remove data: "
                 f"{losses[0]}{more}",
                 hint="Nothing was changed. Run: flask db-migrate upgrade; or allow it "
                 "with DUALMIGRATE_ALLOW_DESTRUCTIVE=1.",
@@ -169,7 +169,7 @@ def upgrade_unasked(env: Environment) -> None:
 def stamp(
     env: Environment, target: str = "head", *, confirm: Confirm | None = None
 ) -> StampResult:
-    """Mark a revision and all below it as applied on the sides in use; run nothing."""
+    """Mark a revision and its ancestors as applied on the sides in use; run nothing."""
     directory = env.directory
     directory.require_pairs()
     heads = (

@@ -1,4 +1,4 @@
-"""Whether a row's value and a document's are the same, whatever driver read them."""
+"""Whether the values of a row and a document are equal, whatever driver read them."""
 
 from __future__ import annotations
 

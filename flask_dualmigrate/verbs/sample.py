@@ -12,11 +12,11 @@ from .same_values import Canonical, canonical, variants
 from .survey import PairedValues
 
 SAMPLE = 1000
-"""Rows of a table that are looked at, half of them from each end of its key."""
+"""Rows of a table to sample, half of them from each end of its key."""
 
 
 Keys = Mapping[Canonical, tuple[Any, Canonical]]
-"""A key in BSON, and the row's that it stands for, by the first."""
+"""A BSON key -> the row key that it stands for."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,10 +12,10 @@ from ..revisions import BackendName
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A table or a collection; None: it was not there, or is not there any more.
+    """A table or a collection; None: it did not exist, or no longer exists.
 
-    allowed: the plan takes something away, or its rows are elsewhere under another
-    name, so fewer are no surprise.
+    allowed: the plan removes something, or its rows are elsewhere under another name,
+    so fewer are no surprise.
     """
 
     backend: BackendName
@@ -54,16 +54,16 @@ class PairedField:
 
     @property
     def problem(self) -> str | None:
-        """Why the two do not agree; a side without anything in it has no say."""
+        """Why the two do not agree; an empty side does not count."""
         if self.strange:
             return f"{', '.join(self.strange)} where the column has other values"
         if self.rows and self.documents and self.nulls != self.missing:
-            return "not as many nulls on both sides"
+            return "different numbers of nulls"
         return None
 
 
 Row = Mapping[str, Any]
-"""Column or field -> value; what is not there is missing."""
+"""Column or field -> value; absent ones are missing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ class PairedValues:
     """The values of a column and its field that were equal before the run.
 
     compared: how many were, of the rows that were looked at: `rows` of `total`.
-    different: how many are not any more; example: the key of one of them.
+    different: how many no longer are; example: the key of one of them.
     """
 
     table: str
@@ -122,7 +122,7 @@ def compared(
 ) -> tuple[Place, ...]:
     """Return the places of one side, by name.
 
-    removing: the plan says that it takes something away there. What is gone while
+    removing: the plan declares that it removes something there. What is gone while
     something new has as many is taken for renamed.
     """
     new = [after[name] for name in after.keys() - before.keys()]

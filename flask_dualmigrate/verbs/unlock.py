@@ -1,4 +1,4 @@
-"""The verb `unlock`: who holds the locks, and taking them from who is gone."""
+"""The verb `unlock`: show who holds the locks, and free abandoned ones."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..run.options import Confirm
 class SideLock:
     """The lock of one side, as `unlock` leaves it.
 
-    outcome: free (nobody had it), freed (it was taken from the holder) or held.
-    gone: why the holder cannot be at work any more; None: that is not proven.
+    outcome: free (no one had it), freed (it was taken from the holder) or held.
+    gone: why the holder cannot still be running; None: that is not proven.
     """
 
     backend: BackendName
@@ -28,7 +28,7 @@ class SideLock:
 
 @dataclasses.dataclass(frozen=True)
 class UnlockResult:
-    """What `unlock` found and did; `ok` unless somebody still holds a lock.
+    """What `unlock` found and did; `ok` unless someone still holds a lock.
 
     under_way: the revisions that the journals call open, and how far they are.
     """
@@ -46,7 +46,8 @@ def unlock(
 ) -> UnlockResult:
     """Free the locks whose holders are provably gone.
 
-    force: free them all; confirm is asked first about holders that may be at work.
+    force: free them all; confirm is asked first about holders that may still be
+    running.
     """
     holders = {name: backend.holder() for name, backend in env.backends.items()}
     alive = [
@@ -77,31 +78,31 @@ def _side(
 
 
 def _outwatched(env: Environment, name: BackendName, holder: Holder) -> str | None:
-    """Return why a holder is gone, if it renews its lease no more.
+    """Return why a holder is gone, if it no longer renews its lease.
 
-    That it is over by the server's clock proves nothing: that may have been set.
+    Expiry by the server's clock proves nothing, because that clock may have been set.
     """
     if not holder.is_overdue:
         return None
-    env.run.on_wait(f"its lease is over; watching whether it renews it: {holder}")
+    env.run.on_wait(f"its lease has expired; checking whether it renews it: {holder}")
     if env.backends[name].outwatch(holder):
-        return "its lease is over, and it renews it no more"
+        return "its lease has expired, and it does not renew it"
     return None
 
 
 def _what_goes_on(
     env: Environment, holders: Mapping[BackendName, Holder | None]
 ) -> tuple[str, ...]:
-    """Say what taking the locks does not stop."""
+    """Return what taking the locks does not stop."""
     on_mongo = holders.get(BackendName.MONGO)
     if on_mongo is None or on_mongo.gone is not None:
         return ()
     at_work = [f"under way: {line}" for line in under_way(env.backends)]
     return (
         *at_work,
-        "what a function of a script (op.run) sends to MongoDB is not refused: on "
-        "Linux its process is killed within about a second, if it runs and reaches the "
-        "server; elsewhere, or if it is stopped, it may write on until the function "
-        "ends. What MongoDB was already told to do goes on, too. To be sure, end that "
-        "process first",
+        "what a script function (op.run) sends to MongoDB is not refused: on Linux its "
+        "process is killed within about a second, if it is running and can reach the "
+        "server; elsewhere, or if it is stopped, it may keep writing until the "
+        "function ends. Commands that MongoDB has already received also continue. To "
+        "be sure, end that process first",
     )

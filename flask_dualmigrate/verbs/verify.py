@@ -1,4 +1,4 @@
-"""The verb `verify`: do the databases still hold what the revisions promised?"""
+"""The verb `verify`: check that the databases still hold what revisions promised."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class VerifyResult:
 
 
 COUNT_LIMIT = 1_000_000
-"""Rows and documents that are counted one by one, unless said otherwise."""
+"""Rows and documents to count one by one by default."""
 
 
 def verify(
@@ -71,18 +71,18 @@ def verify(
     counts: bool = True,
     count_limit: int = COUNT_LIMIT,
 ) -> VerifyResult:
-    """Call the verify functions of what is applied, and compare counts.
+    """Run the verify functions of applied revisions, and compare counts.
 
-    identifier: of one revision; head_only: of those alone that the sides stand at.
+    identifier: of one revision; head_only: only of the current revisions.
     counts: compare tables with their collections too, where both sides are in use.
     count_limit: stop counting there; 0: nowhere.
-    Raises UsageError for a revision that is applied on no side, IntegrityError where a
-    database has one that the tree lacks: what that promised cannot be called.
+    Raises UsageError for a revision that is not applied on any side, IntegrityError
+    where a database has one that the tree lacks: what that promised cannot be called.
     """
     if identifier is not None and head_only:
         raise UsageError(
-            "Say a revision, or --head-only",
-            hint="Both together name one revision twice: leave one of them out.",
+            "Use either a revision or --head-only",
+            hint="They exclude each other.",
         )
     env.run.check_servers()
     states = env.run.states()
@@ -96,8 +96,8 @@ def verify(
     )
     if only is not None and not checks:
         raise UsageError(
-            f"Revision {only} is applied on no side",
-            hint="See what is: flask db-migrate status",
+            f"Revision {only} is not applied on any side",
+            hint="To see what is applied: flask db-migrate status",
         )
     compared = tuple(_counts(env, count_limit)) if counts and only is None else ()
     return VerifyResult(checks, compared, count_limit)

@@ -29,7 +29,7 @@ from .history import single
 
 @dataclasses.dataclass(frozen=True)
 class InitResult:
-    """What `init` made, and what it wrote anew; paths are absolute."""
+    """What `init` created and rewrote; paths are absolute."""
 
     directory: str
     created: tuple[str, ...]
@@ -40,7 +40,7 @@ class InitResult:
 class RevisionResult:
     """What `revision` and `merge` wrote; nothing, where nothing had changed.
 
-    detected: what autogenerate found, a line each. files: absolute paths.
+    detected: what autogenerate found, one line each. files: absolute paths.
     """
 
     revision: Revision | None
@@ -52,7 +52,7 @@ _GITIGNORE = ".lock\n.*.pending\n.*.partial\n"
 
 
 def init(env: Environment) -> InitResult:
-    """Make the migrations directory, or complete one, and rewrite revisions.lock."""
+    """Create the migrations directory, or complete one, and rewrite revisions.lock."""
     root = env.config.directory
     created = []
     try:
@@ -67,9 +67,9 @@ def init(env: Environment) -> InitResult:
             created.append(str(ignore))
     except OSError as error:
         raise TreeError(
-            f"The migrations directory cannot be made: {error.strerror}",
+            f"The migrations directory cannot be created: {error.strerror}",
             where=str(error.filename or root),
-            hint="Move away what is there, let this account write there, or name "
+            hint="Move what is there, allow this account to write there, or choose "
             "another one with -d.",
         ) from error
     directory, lock_file = env.directory, root / LOCK_FILE
@@ -131,8 +131,8 @@ def _refuse_beside_pair(
         given.discard("head")
     if message or autogenerate or given:
         raise UsageError(
-            "--pair takes no other option: the partner is headed as its script is",
-            hint="Say: flask db-migrate revision --pair REVISION",
+            "--pair takes no other option: the partner copies the header of its script",
+            hint="Run: flask db-migrate revision --pair REVISION",
         )
 
 
@@ -172,7 +172,7 @@ def _require_postgres(env: Environment, verb: str) -> None:
     if BackendName.POSTGRES not in env.in_scope:
         raise UsageError(
             f"`{verb}` compares the models with PostgreSQL, which is not in use here",
-            hint="Run it where active= says 'postgres' or 'both'. Here, what differs "
+            hint="Run it where active= is 'postgres' or 'both'. Here, what differs "
             "from the scripts is listed by: flask db-migrate check; and a pair is "
             "written by hand with: flask db-migrate revision -m …",
         )
@@ -187,7 +187,7 @@ def _require_at_head(env: Environment) -> None:
     if waiting:
         raise IntegrityError(
             f"The PostgreSQL database is not up to date: {waiting[0].id} is pending",
-            hint="Run first: flask db-migrate upgrade",
+            hint="First run: flask db-migrate upgrade",
         )
 
 
@@ -197,7 +197,7 @@ def _write_partner(env: Environment, identifier: str) -> RevisionResult:
     missing = [name for name in env.available if not directory.has(name, found.id)]
     if not missing:
         raise UsageError(
-            f"Revision {found.id} has both scripts already",
+            f"Revision {found.id} already has both scripts",
             hint=f"Open them with: flask db-migrate edit {found.id}",
         )
     header = header_of(directory, found.id)

@@ -108,8 +108,11 @@ def test_no_revision_id_leads_out_of_the_store(store: BackupStore, first: str) -
         (lambda p: p.unlink(), "missing"),
         (lambda p: p.write_bytes(b"damp"), "its checksum differs"),
         (lambda p: p.write_bytes(b"dump+"), "5 bytes, not 4"),
-        (lambda p: (p.unlink(), p.symlink_to("/etc/passwd")), "it is no plain file"),
-        (_fifo, "it is no plain file"),
+        (
+            lambda p: (p.unlink(), p.symlink_to("/etc/passwd")),
+            "it is not a regular file",
+        ),
+        (_fifo, "it is not a regular file"),
     ],
     ids=["missing", "flipped", "longer", "link", "fifo"],
 )
@@ -127,7 +130,7 @@ def test_verify_finds_a_file_that_nobody_knows(store: BackupStore) -> None:
     name = make(store).name
     (store.root / name / "postgres" / "more.sql").write_text("DROP TABLE x")
     assert problems(store, name) == (
-        "postgres/more.sql: the manifest does not know it",
+        "postgres/more.sql: the manifest does not list it",
     )
 
 
@@ -152,7 +155,7 @@ def test_a_manifest_that_names_a_file_outside_is_refused(
 ) -> None:
     manifest = make(store)
     text = manifest.as_json().replace(layout.POSTGRES_DUMP, path)
-    with pytest.raises(IntegrityError, match="no path inside"):
+    with pytest.raises(IntegrityError, match="not a path inside"):
         Manifest.parse(text, name=manifest.name)
 
 
@@ -175,7 +178,7 @@ def test_a_broken_manifest_is_told_and_no_backup(
     path = store.root / name / layout.MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     assert store.list() == ()
-    assert "is broken" in problems(store, name)[0]
+    assert "is invalid" in problems(store, name)[0]
 
 
 def test_a_manifest_of_a_later_format_names_the_version_that_made_it(
@@ -276,7 +279,7 @@ def test_a_backup_that_anybody_could_have_put_there_is_not_read(
     make(store)
     store.root.chmod(0o777)
     with (
-        pytest.raises(BackupError, match="everybody may write to it"),
+        pytest.raises(BackupError, match="everyone may write to it"),
         store.find("latest"),
     ):
         pass
@@ -310,8 +313,8 @@ def _file(root: Path) -> None:
     ("spoil", "said"),
     [
         (_link, "a link"),
-        (_open_to_all, "everybody may write to it"),
-        (_inside_open, "everybody may write to /"),
+        (_open_to_all, "everyone may write to it"),
+        (_inside_open, "everyone may write to /"),
         (_file, "File exists"),
     ],
 )

@@ -97,17 +97,17 @@ def test_a_sync_takes_what_it_is_told(flask: Terminal, put: Put) -> None:
     [
         (IndexSyncResult((), ()), 0, "Nothing to do."),
         (IndexSyncResult((ACTION,), ()), 0, "Done: create item.ix_a (MongoDB)"),
-        (IndexSyncResult((), (STRAY,)), 0, "with --drop-undeclared"),
+        (IndexSyncResult((), (STRAY,)), 0, "add --drop-undeclared"),
         (IndexSyncResult((), (CONFLICT,)), 3, "CONFLICT item.ix_a: unique is True"),
         (
             IndexSyncResult((ACTION,), (CONFLICT,), dry_run=True),
             0,
-            "Would create item.ix_a (MongoDB)\nNothing was touched.",
+            "Would create item.ix_a (MongoDB)\nNothing was changed.",
         ),
         (
             IndexSyncResult((), (CONFLICT,), dry_run=True),
             0,
-            "Would leave item.ix_a: unique is True\nNothing was touched.",
+            "Would leave item.ix_a: unique is True\nNothing was changed.",
         ),
     ],
     ids=["nothing", "done", "undeclared", "left", "dry run", "dry run, left"],

@@ -69,7 +69,7 @@ def test_no_password_is_printed(
     options: list[str], flask: Terminal, verb: PutVerb
 ) -> None:
     error = _failure()
-    error.add_note(f"On {SECRET} some of it stays")
+    error.add_note(f"On {SECRET} some of it remains")
     error.__cause__ = OSError(SECRET)
     verb("heads", error)
 

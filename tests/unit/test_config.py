@@ -48,7 +48,9 @@ def test_keys_are_read() -> None:
 
 
 def test_a_key_that_is_none_of_ours_is_refused_with_those_that_are() -> None:
-    with pytest.raises(UsageError, match=r"LOCK_TIMEOUT is no setting.*LOCK_TIMEOUT_S"):
+    with pytest.raises(
+        UsageError, match=r"LOCK_TIMEOUT is not a setting.*LOCK_TIMEOUT_S"
+    ):
         _config(LOCK_TIMEOUT=3)
 
 
@@ -66,13 +68,15 @@ def test_seconds_are_a_number_of_seconds(value: Any) -> None:
 )
 def test_a_limit_that_no_server_would_take_is_refused(key: str) -> None:
     _config(**{key: 2_147_483})
-    with pytest.raises(UsageError, match=rf"{key} is .*, 2147483 at most, not 1e\+20"):
+    with pytest.raises(
+        UsageError, match=rf"{key} must be .*, 2147483 at most, not 1e\+20"
+    ):
         _config(**{key: 1e20})
 
 
 @pytest.mark.parametrize("value", [None, -1, 1.5, True, "many"], ids=repr)
 def test_retries_are_a_number_of_times(value: Any) -> None:
-    with pytest.raises(UsageError, match="LOCK_RETRIES is a number of times"):
+    with pytest.raises(UsageError, match="LOCK_RETRIES must be a number of times"):
         _config(POSTGRES_LOCK_RETRIES=value)
 
 
@@ -86,7 +90,7 @@ def test_a_statement_timeout_may_be_left_to_the_server() -> None:
     ["POSTGRES_LOCK_TIMEOUT_S", "POSTGRES_STATEMENT_TIMEOUT_S", "MONGO_MAX_TIME_S"],
 )
 def test_a_limit_that_a_server_cannot_count_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=rf"{name} is a number.*2147483 at most"):
+    with pytest.raises(UsageError, match=rf"{name} must be a number.*2147483 at most"):
         _config(**{name: 2_147_484})
 
 

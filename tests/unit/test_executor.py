@@ -203,7 +203,7 @@ def test_what_cannot_be_undone_is_told_and_the_next_run_carries_on(
     with pytest.raises(PartialFailure) as caught:
         stage.run("head", UP, failing, cannot_undo="bbbb.0")
 
-    assert "On MongoDB some of it stays: bbbb.0 has no undo" in str(caught.value)
+    assert "On MongoDB some of it remains: bbbb.0 has no undo" in str(caught.value)
     assert "carry on with: flask db-migrate upgrade head" in str(caught.value)
     assert stage.stands() == {MONGO: {"aaaa"}, POSTGRES: {"aaaa"}}
     calls = Calls()
@@ -330,7 +330,7 @@ def test_what_can_neither_be_carried_on_nor_undone_is_an_integrity_error(
 ) -> None:
     stage.kill("bbbb", UP, at="mongo.verify bbbb")
 
-    with pytest.raises(IntegrityError, match=r"half-way.*Carry it on with.* bbbb"):
+    with pytest.raises(IntegrityError, match=r"halfway.*Carry it on with.* bbbb"):
         stage.run("base", DOWN, cannot_undo="bbbb.0")
 
 

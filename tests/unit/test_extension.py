@@ -309,7 +309,7 @@ def test_a_wrong_key_of_the_config_is_told_at_the_first_use(
     app.config["DUALMIGRATE_VALIDATOR"] = "warn"
     DualMigrate(app, db)
 
-    with pytest.raises(UsageError, match="DUALMIGRATE_VALIDATOR is no setting"):
+    with pytest.raises(UsageError, match="DUALMIGRATE_VALIDATOR is not a setting"):
         _environment(app)
 
 

@@ -271,7 +271,7 @@ def test_a_missing_partner_is_written_beside_its_script(tree: Tree) -> None:
 def test_a_partner_that_is_there_is_not_overwritten(tree: Tree) -> None:
     header = header_of(tree.load(), "bbbb")
 
-    with pytest.raises(TreeError, match="a script of that name"):
+    with pytest.raises(TreeError, match="A script of that name"):
         write_partner(tree.load(), header, MONGO, empty_partner(header, MONGO))
 
 

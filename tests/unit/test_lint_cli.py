@@ -67,7 +67,7 @@ def test_a_finding_says_danger_what_to_write_and_how_to_allow_it(app: Flask) -> 
     assert lines[1].startswith("  CREATE INDEX lets nobody write to items")
     assert "  Write instead:" in lines
     assert "      with op.get_context().autocommit_block():" in lines
-    assert "  Or allow it there: # dualmigrate: allow DM101 REASON" in lines
+    assert "  Or allow it with: # dualmigrate: allow DM101 REASON" in lines
     assert lines[-1] == "1 finding in 1 revision."
 
 
@@ -144,7 +144,7 @@ def test_github_is_told_nothing_where_nothing_is(app: Flask) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--sql-only", "--mongo-only"], "leave nothing to look at"),
+        (["--sql-only", "--mongo-only"], "leave nothing to check"),
         (["r1", "--since", "r1"], "not both"),
         (["nowhere"], "nowhere"),
     ],

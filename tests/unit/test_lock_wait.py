@@ -117,8 +117,7 @@ def test_a_holder_that_is_gone_is_told_at_once_with_what_frees_its_lock(
     waiting(left)
     assert len(said) == 2
     assert said[1].endswith(
-        "(42 s); its process does not exist any more; "
-        "to free it now: flask db-migrate unlock"
+        "(42 s); its process no longer exists; to free it now: flask db-migrate unlock"
     )
 
 

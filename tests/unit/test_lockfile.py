@@ -123,7 +123,7 @@ def test_a_pair_is_written_with_its_line(root: Path) -> None:
 def test_a_script_that_is_there_is_not_overwritten(root: Path) -> None:
     files = _files(root, A)
 
-    with pytest.raises(TreeError, match="a script of that name"):
+    with pytest.raises(TreeError, match="A script of that name"):
         write_tree(root, dict.fromkeys(files, "other"), [A])
     assert all(path.read_text() == source for path, source in files.items())
 

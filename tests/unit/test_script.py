@@ -69,16 +69,22 @@ def test_hidden_files_and_init_are_no_scripts(tmp_path: Path) -> None:
         ("a = 1\nimport no_such_module\n", r"ModuleNotFoundError.*x\.py:2\)"),
         ("def f():\n    1 / 0\n\n\nf()\n", r"ZeroDivisionError.*x\.py:2\)"),
         (b"# gr\xf6\xdfe\n" + GOOD.encode(), r"not UTF-8: byte 4.*x\.py"),
-        ("down_revision = None\n", r"no migration script.*x\.py"),
-        ("revision = 'aaaa'\n", r"no migration script.*x\.py"),
-        ("revision = 7\ndown_revision = None\n", r"no migration script.*x\.py"),
-        (GOOD.replace("aaaa", "../../x"), r"'\.\./\.\./x' is no revision id.*x\.py"),
-        (GOOD.replace("aaaa", "a" * 33), r"is no revision id: 1 to 32.*x\.py"),
-        (GOOD.replace("aaaa", "A-b"), r"'A-b' is no revision id.*x\.py"),
+        ("down_revision = None\n", r"not a migration script.*x\.py"),
+        ("revision = 'aaaa'\n", r"not a migration script.*x\.py"),
+        ("revision = 7\ndown_revision = None\n", r"not a migration script.*x\.py"),
+        (
+            GOOD.replace("aaaa", "../../x"),
+            r"'\.\./\.\./x' is not a valid revision id.*x\.py",
+        ),
+        (
+            GOOD.replace("aaaa", "a" * 33),
+            r"is not a valid revision id: use 1 to 32.*x\.py",
+        ),
+        (GOOD.replace("aaaa", "A-b"), r"'A-b' is not a valid revision id.*x\.py"),
         ("revision = 'aaaa'\ndown_revision = None\n", r"no upgrade\(\).*x\.py"),
         (GOOD.replace("None", "'aaaa'"), r"aaaa follows itself.*x\.py"),
         (GOOD + "depends_on = ('aaaa',)\n", r"aaaa follows itself, or depends.*x\.py"),
-        (GOOD.replace("None", "7"), r"down_revision is a text.*not 7.*x\.py"),
+        (GOOD.replace("None", "7"), r"down_revision must be a string.*not 7.*x\.py"),
     ],
     ids=[
         *("syntax-error", "syntax-error-below", "nul", "import-error", "raises"),
@@ -165,16 +171,19 @@ def test_a_duplicate_id_names_both_paths(tmp_path: Path) -> None:
     [
         (
             lambda tree: tree.add("aaaa", "bbbb").add("bbbb", "aaaa"),
-            r"in a circle: aaaa, bbbb",
+            r"a cycle: aaaa, bbbb",
         ),
         (
             lambda tree: tree.add("aaaa", depends_on=["bbbb"]).add("bbbb", "aaaa"),
-            r"in a circle: aaaa, bbbb",
+            r"a cycle: aaaa, bbbb",
         ),
-        (lambda tree: tree.add("bbbb", "gone"), r"bbbb follows gone, .*no such"),
+        (
+            lambda tree: tree.add("bbbb", "gone"),
+            r"bbbb follows gone, which does not exist",
+        ),
         (
             lambda tree: tree.add("aaaa", depends_on=["gone"]),
-            r"aaaa depends on gone, .*no such",
+            r"aaaa depends on gone, which does not exist",
         ),
         (
             lambda tree: tree.add("aaaa", labels=["x"]).add("bbbb", labels=["x"]),
@@ -237,7 +246,7 @@ def test_a_pair_under_two_names_is_told(tmp_path: Path) -> None:
     path = tmp_path / "mongo/versions/aaaa.py"
     path.rename(path.with_name("other.py"))
 
-    assert "another file name" in tree.load().pair_problems()[0]
+    assert "a different file name" in tree.load().pair_problems()[0]
 
 
 def test_the_parents_of_a_merge_may_stand_in_any_order(tmp_path: Path) -> None:
@@ -263,9 +272,9 @@ def test_the_lock_file_is_held_against_the_scripts(tmp_path: Path) -> None:
 
     assert tree.load().lock_problems() == (
         "revisions.lock does not list dddd",
-        "revisions.lock lists eeee, and there is no such script",
-        "revisions.lock says otherwise than the scripts of bbbb",
-        "revisions.lock says otherwise than the scripts of cccc",
+        "revisions.lock does not match the scripts of bbbb",
+        "revisions.lock does not match the scripts of cccc",
+        "revisions.lock lists eeee, which has no script",
     )
     with pytest.raises(TreeError, match=r"does not list dddd.*db-migrate init"):
         tree.load().require_pairs()

@@ -182,7 +182,7 @@ def test_an_applied_script_that_follows_another_one_now_is_told_so(
     edited = _edit(directory, MONGO)
 
     (text,) = edited_scripts(edited, {MONGO: _state(moved)})
-    assert "it followed nothing, and follows aaaa now" in text
+    assert "it followed nothing and now follows aaaa" in text
 
 
 @pytest.mark.parametrize(

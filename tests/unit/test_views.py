@@ -169,12 +169,12 @@ def test_times_are_said_in_utc(moment: datetime) -> None:
         (
             "stopped",  # a downgrade: the revision still counts as applied
             0,
-            "A revision is half done. For the choices: flask db-migrate repair",
+            "A revision is half done. For your options: flask db-migrate repair",
         ),
         (
             "running",
             0,
-            "A migration is at work. To see who it is: flask db-migrate unlock",
+            "A migration is running. To see who runs it: flask db-migrate unlock",
         ),
     ],
 )

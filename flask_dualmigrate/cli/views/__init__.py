@@ -1,4 +1,4 @@
-"""A result as text for a person, or as JSON for a program."""
+"""Results as text for a person or as JSON for a program."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ __all__ = [
 
 
 def as_text(result: Any, format_: str = "text") -> str:
-    """Return a result as lines for a person; no line end after the last.
+    """Return a result as text for a person, without a final newline.
 
-    format_: "github" shows what lint found as annotations of a pull request.
-    What names and errors from elsewhere would do to a terminal is shown, and not done.
-    A script is for a program to run: it stays as it is.
+    format_: "github" shows lint findings as pull request annotations.
+    Control characters in names and errors from elsewhere are shown as escapes.
+    A printed script is for a program, so it is left as it is.
     """
     if isinstance(result, ScriptResult):
         return result.text

@@ -1,4 +1,4 @@
-"""How the asides look to a person."""
+"""How asides are shown."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ def _(result: PurgeResult) -> Iterator[str]:
     for aside in result.dropped:
         yield f"Dropped {aside_line(aside)}"
     for aside in result.spared:
-        yield f"Left {aside.name}: {aside.revision} is half done, and needs it"
+        yield (
+            f"Left {aside.name}: {aside.revision} is half done, and it needs this aside"
+        )
 
 
 def aside_line(aside: Aside) -> str:
-    """Return an aside in one line, and what its end means for a downgrade."""
+    """Return an aside in one line, and what dropping it means for a downgrade."""
     noun = "document" if aside.documents == 1 else "documents"
     line = f"{aside.name}: {aside.documents:,} {noun}, {size(aside.size_bytes)}"
     if aside.for_downgrade:
@@ -46,7 +48,7 @@ def aside_line(aside: Aside) -> str:
 
 
 def age(seconds: float) -> str:
-    """Return an age in its largest whole unit: 36 d, 5 h, 12 min, 8 s."""
+    """Return an age in the largest whole unit: 36 d, 5 h, 12 min, 8 s."""
     for unit, length in _AGES:
         if seconds >= length:
             return f"{int(seconds // length):,} {unit}"

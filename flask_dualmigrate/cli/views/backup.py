@@ -1,4 +1,4 @@
-"""How backups look to a person."""
+"""How backups are shown."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _(result: BackupListResult) -> Iterator[str]:
         where = short_path(result.folder)
         yield f"{len(result.backups)} {noun} in {where}, {size(total)}."
     for name in result.unusable:
-        yield f"{name} is no whole backup. See: flask db-migrate backup verify"
+        yield f"{name} is not a complete backup. See: flask db-migrate backup verify"
 
 
 @json_of.register
@@ -63,7 +63,7 @@ def _(result: BackupPruneResult) -> Iterator[str]:
     for backup in result.removed:
         yield f"Removed {backup.name} ({size(backup.size_bytes)})"
     for name in result.left_over:
-        yield f"Removed {name}, which a killed run left"
+        yield f"Removed {name}, left by a killed run"
 
 
 def _row(backup: ListedBackup) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a dry run foretells, and the scripts that are printed instead of run."""
+"""The forecast of a dry run, and scripts that are printed instead of run."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def _(result: PlanResult) -> Iterator[str]:
             yield f"   {side.backend.label}:"
             yield from _side(side)
     if result.backup is not None:
-        yield f"Before that, a backup of {result.backup} would be made."
+        yield f"A backup of {result.backup} would be made first."
     if result.backup_refused is not None:
-        yield f"It would be refused: {result.backup_refused}."
+        yield f"The run would be refused: {result.backup_refused}."
     yield from result.emptied
     count = len(result.problems)
     if count:
         noun = "problem" if count == 1 else "problems"
         yield f"{count} {noun} would make the {result.direction} fail."
-    yield "Nothing was touched."
+    yield "Nothing was changed."
 
 
 def _side(side: PlannedStep) -> Iterator[str]:
     if not side.lines:
         yield "     nothing to do"
     for number, line in enumerate(side.lines):
-        # A statement may have lines of its own.
+        # A statement may span several lines.
         yield from (f"     {part.expandtabs(4)}" for part in line.split("\n"))
         if number < len(side.forecasts):
             for text in _forecast(side.forecasts[number]):
@@ -54,7 +54,7 @@ def _forecast(forecast: Forecast) -> Iterator[str]:
 
 
 def _counts(forecast: Forecast) -> str:
-    """Return the line with what is counted; empty where nothing is."""
+    """Return the line of counts; empty if there are none."""
     parts = []
     if forecast.matches is not None:
         about = "" if forecast.exact else "about "

@@ -47,11 +47,11 @@ def _(result: IndexDiffResult) -> Iterator[str]:
         those = " that were compared" if others else ""
         yield f"All indexes{those} are as declared."
     elif others - {Verdict.NOT_COMPARED} == {Verdict.UNDECLARED}:
-        yield f"To drop what nothing declares, run: {_SYNC} --drop-undeclared"
+        yield f"To drop undeclared indexes, run: {_SYNC} --drop-undeclared"
     else:
         dropping = any(item.also for item in result.differences)
         more = " --drop-undeclared" if dropping else ""
-        yield f"To make them so, run: {_SYNC}{more}"
+        yield f"To fix this, run: {_SYNC}{more}"
 
 
 @lines.register
@@ -63,17 +63,17 @@ def _(result: IndexSyncResult) -> Iterator[str]:
         yield "Nothing to do."
     if result.dry_run:
         yield from _left(result)
-        yield "Nothing was touched."
+        yield "Nothing was changed."
     elif result.remaining:
         yield ""
         yield from _differences(result.remaining)
         if any(item.verdict is Verdict.UNDECLARED for item in result.remaining):
-            yield "Undeclared ones are dropped with --drop-undeclared."
+            yield "To drop undeclared indexes, add --drop-undeclared."
     yield from _notes(result.notes)
 
 
 def _left(result: IndexSyncResult) -> Iterator[str]:
-    """Say which conflicts a sync would leave, and why."""
+    """Yield the conflicts that a sync would leave, and why."""
     mended = {(each.backend, each.place, each.name) for each in result.actions}
     left = [
         item
@@ -84,7 +84,7 @@ def _left(result: IndexSyncResult) -> Iterator[str]:
     for item in left:
         yield f"Would leave {item.place}.{item.name}: {item.why}"
     if any(item.also for item in left):
-        yield "Undeclared ones are dropped with --drop-undeclared."
+        yield "To drop undeclared indexes, add --drop-undeclared."
 
 
 @lines.register

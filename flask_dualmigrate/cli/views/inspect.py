@@ -1,4 +1,4 @@
-"""How `current`, `status`, `history`, `show` and `check` look."""
+"""How the results of `current`, `status`, `history`, `show` and `check` are shown."""
 
 from __future__ import annotations
 
@@ -122,28 +122,30 @@ def _marks(revision: GraphRevision) -> str:
 
 
 def _what_next(result: StatusResult) -> Iterator[str]:
-    """Say what the rows come to; a downgrade that stopped half-way leaves no revision
-    pending, and yet nothing is up to date."""
+    """Sum up the rows.
+
+    A downgrade that stopped halfway leaves nothing pending, and yet the databases are
+    not up to date."""
     states = {side.state for row in result.rows for side in row.sides.values()}
     if result.pending:
         noun = "revision is" if result.pending == 1 else "revisions are"
         run = "" if "running" in states else " Run: flask db-migrate upgrade"
         yield f"{result.pending} {noun} pending.{run}"
     if "running" in states:
-        yield "A migration is at work. To see who it is: flask db-migrate unlock"
+        yield "A migration is running. To see who runs it: flask db-migrate unlock"
     elif "stopped" in states:
-        yield "A revision is half done. For the choices: flask db-migrate repair"
+        yield "A revision is half done. For your options: flask db-migrate repair"
     elif not result.pending and not result.problems and result.ok:
         yield "Up to date."
 
 
 def _not_paired(paired: bool) -> Iterator[str]:
     if not paired:
-        yield f"{NOT_A_PAIR}. For the choices: flask db-migrate repair"
+        yield f"{NOT_A_PAIR}. For your options: flask db-migrate repair"
 
 
 def _ahead(lines_: Sequence[str]) -> Iterator[str]:
-    """Say what the databases have beyond this code, and what to do about it."""
+    """Show what the databases have beyond this code, and what to do about it."""
     for line in lines_:
         yield f"{line}. {WHEN_AHEAD}"
 
@@ -159,7 +161,7 @@ def _under_way(result: StatusResult) -> Iterator[str]:
 
 
 def side_text(side: SideStatus) -> str:
-    """Return how a revision stands on one side, in a cell of a table."""
+    """Return the state of a revision on one side, as a table cell."""
     parts = [side.state]
     if side.applied_at is not None:
         parts.append(when(side.applied_at))

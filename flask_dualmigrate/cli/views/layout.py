@@ -1,4 +1,4 @@
-"""Results as lines, and rows as a table; each view registers its own."""
+"""Results as lines and rows as a table; each view registers its own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ...text import visible
 
 @singledispatch
 def lines(result: Any) -> Iterator[str]:
-    """Yield a result line by line; each kind of result registers how it looks."""
+    """Yield the lines of a result; each kind of result registers its own view."""
     yield from str(result).split("\n")
 
 
 @singledispatch
 def json_of(result: Any) -> Any:
-    """Return what of a result JSON has; a kind of result may register its own."""
+    """Return the JSON value of a result; a kind of result may register its own."""
     return result
 
 

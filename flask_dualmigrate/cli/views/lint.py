@@ -1,4 +1,4 @@
-"""How what lint finds looks: for a person, for a program, on a pull request."""
+"""How lint findings are shown: to a person, to a program, on a pull request."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def _(result: LintResult) -> Iterator[str]:
             for line in finding.instead.splitlines():
                 yield f"      {line}".rstrip()
         if not finding.code.startswith("DM00"):
-            yield f"  Or allow it there: {finding.allow}"
+            yield f"  Or allow it with: {finding.allow}"
         yield ""
     yield _sum(result)
 
 
 def as_annotations(result: LintResult) -> Iterator[str]:
-    """Yield the findings as annotations of a pull request on GitHub."""
+    """Yield the findings as annotations of a GitHub pull request."""
     for finding in result.findings:
         path = Path(short_path(finding.path)).as_posix()
         title = f"{finding.code}: {finding.title}"
@@ -38,7 +38,7 @@ def as_annotations(result: LintResult) -> Iterator[str]:
 
 
 def in_one_line(finding: Finding) -> str:
-    """Return a finding without what to write instead."""
+    """Return a finding in one line, without the replacement."""
     return f"{_where(finding)}: {finding.code} {_title(finding)}. {finding.danger}"
 
 
@@ -67,7 +67,7 @@ def _number(count: int, noun: str) -> str:
 
 
 def _data(text: str) -> str:
-    """Escape what a workflow command says, as GitHub's own toolkit does."""
+    """Escape the data of a workflow command, as GitHub's own toolkit does."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

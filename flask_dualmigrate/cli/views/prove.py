@@ -1,4 +1,4 @@
-"""What `test` proved, revision by revision."""
+"""How the result of `test` is shown, revision by revision."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def _(proof: Proof) -> Iterator[str]:
         told += f", on {' and '.join(data)}"
     yield f"{proof.revision}{message}: {told}"
     if proof.refused:
-        yield f"  On values at the edges: {one_line(proof.refused, 400)}"
+        yield f"  With edge values: {one_line(proof.refused, 400)}"
     yield from _differences("After the downgrade", proof.not_back)
     if proof.error:
         yield f"  {one_line(proof.error, 400)}"
     yield from _differences("After the second upgrade", proof.not_again)
-    yield from (f"  The downgrade cannot bring back {text}" for text in proof.lost)
+    yield from (f"  The downgrade cannot restore {text}" for text in proof.lost)
 
 
 def _differences(when: str, found: tuple[Difference, ...]) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _models(result: ProofResult) -> Iterator[str]:
     if result.models is None:
         yield f"Models: not compared, as {result.why_not}"
     elif not result.models:
-        yield "Models: equal to head"
+        yield "Models: same as head"
     else:
         yield "Models: DIFFERENT from head"
         head = "The models differ from the database: "

@@ -1,4 +1,4 @@
-"""How `unlock`, `repair` and `verify` look."""
+"""How the results of `unlock`, `repair` and `verify` are shown."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def _(result: PairResult) -> Iterator[str]:
         f"{name.label} at {', '.join(heads) or 'base'}"
         for name, heads in sorted(result.heads.items(), reverse=True)
     ]
-    yield f"{' and '.join(stands)} are a pair now."
+    yield f"{' and '.join(stands)} are now a pair."
     if len(set(result.heads.values())) > 1:
-        yield "To bring both to one revision, run: flask db-migrate upgrade"
+        yield "To bring both to the same revision, run: flask db-migrate upgrade"
 
 
 @lines.register
 def _(result: RepairResult) -> Iterator[str]:
-    what = "counts as done" if result.done else "is called again"
+    what = "counts as done" if result.done else "is run again"
     yield f"Step {result.step} of {result.revision} {what} when the run carries on."
 
 
@@ -39,8 +39,8 @@ def _(result: UnlockResult) -> Iterator[str]:
         yield f"Under way: {line}"
     if not result.ok:
         yield (
-            "If that process is at work, wait for it. If it hangs, end it; if it is "
-            "gone for sure, take the lock from it: flask db-migrate unlock --force"
+            "If that process is still running, wait for it. If it hangs, end it; if it "
+            "is certainly gone, release its lock: flask db-migrate unlock --force"
         )
 
 
@@ -48,7 +48,7 @@ def _lock(side: SideLock) -> str:
     if side.holder is None:
         return "not held."
     if side.outcome == "free":
-        return f"not held any more; {side.holder} had it."
+        return f"no longer held; {side.holder} held it."
     if side.outcome == "freed":
         why = f": {side.gone}" if side.gone else ""
         return f"freed; it was held by {side.holder}{why}."
@@ -60,7 +60,7 @@ def _lock(side: SideLock) -> str:
 @lines.register
 def _(result: RepairReport) -> Iterator[str]:
     for name, heads in sorted(result.heads.items(), reverse=True):
-        yield f"{name.label} stands at {', '.join(heads) or 'base'}."
+        yield f"{name.label} is at {', '.join(heads) or 'base'}."
     if result.rows:
         yield ""
         names = list(result.rows[0].sides)
@@ -78,9 +78,12 @@ def _(result: RepairReport) -> Iterator[str]:
         yield f"Note: {note}."
     if result.ok and result.rows:
         yield ""
-        yield "Nothing is open. What is pending is done by: flask db-migrate upgrade"
+        yield (
+            "Nothing is unfinished. To apply pending revisions, run: flask "
+            "db-migrate upgrade"
+        )
     elif result.ok:
-        yield "Nothing is open, and nothing to repair."
+        yield "Nothing is unfinished, and there is nothing to repair."
 
 
 def _case(case: Case) -> Iterator[str]:
@@ -102,14 +105,14 @@ def _(result: UndoResult) -> Iterator[str]:
     for name in result.closed:
         yield (
             f"{result.revision} is done on both sides: its journal on {name.label} was "
-            "closed, and nothing undone."
+            "closed, and nothing was undone."
         )
 
 
 @lines.register
 def _(result: AcceptResult) -> Iterator[str]:
     where = " and ".join(name.label for name in result.backends)
-    yield f"The script of {result.revision} on {where} counts as it is now."
+    yield f"The script of {result.revision} on {where} is accepted as it is now."
 
 
 @lines.register
@@ -157,6 +160,6 @@ def _summary(result: VerifyResult) -> Iterator[str]:
     yield f"{'; '.join(parts)}."
     if any(check.later for check in failed):
         yield (
-            "A later revision may be why. Let such a verify look first whether what it "
-            "asks about is there, or say --head-only."
+            "A later revision may be the cause. Let the verify function first check "
+            "that what it looks at still exists, or use --head-only."
         )

@@ -14,7 +14,7 @@ from .layout import lines
 def _(result: RestoreResult) -> Iterator[str]:
     where = " and ".join(name.label for name in sorted(result.backends, reverse=True))
     if result.carried_on:
-        yield f"Restored {where} from {result.backup}, from where that had stopped."
+        yield f"Restored {where} from {result.backup}, continuing a stopped restore."
     else:
         yield f"Restored {where} from {result.backup}."
     for item in result.replaced:
@@ -23,14 +23,16 @@ def _(result: RestoreResult) -> Iterator[str]:
         yield f"  {_kept(kept)}"
     for name, applied in sorted(result.applied.items(), reverse=True):
         noun = "revision" if len(applied) == 1 else "revisions"
-        yield f"{name.label}: {len(applied) or 'no'} {noun} applied, as it was then."
-    yield "What scripts did outside of these databases is in no backup, and stays."
+        yield f"{name.label}: {len(applied) or 'no'} {noun} applied, as at that time."
+    yield (
+        "Changes that scripts made outside these databases are in no backup and remain."
+    )
 
 
 def _replaced(item: Replacement) -> str:
     place = f"{item.name} on {item.backend.label}"
     if item.then is None:
-        return f"{place}: taken away"
+        return f"{place}: removed"
     return f"{place}: {item.then:,} {_noun(item.backend, item.then)}"
 
 

@@ -1,4 +1,4 @@
-"""How what `upgrade`, `downgrade` and `stamp` did looks."""
+"""How the results of `upgrade`, `downgrade` and `stamp` are shown."""
 
 from __future__ import annotations
 

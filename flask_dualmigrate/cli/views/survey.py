@@ -11,7 +11,7 @@ from .layout import lines, table
 @lines.register
 def _(survey: Survey) -> Iterator[str]:
     if not survey.places:
-        yield "Verified: no table and no collection was touched."
+        yield "Verified: no tables or collections were touched."
         return
     head = ["Side", "Table or collection", "Before", "After", ""]
     yield from table([head, *map(_place, survey.places)])
@@ -26,7 +26,11 @@ def _(survey: Survey) -> Iterator[str]:
         yield from table([head, *map(_values, survey.values)])
     problems = len(list(survey.problems()))
     noun = "difference" if problems == 1 else "differences"
-    yield f"Verified: {problems} {noun}." if problems else "Verified: all as expected."
+    yield (
+        f"Verified: {problems} {noun}."
+        if problems
+        else "Verified: everything as expected."
+    )
 
 
 def _place(place: Place) -> list[str]:

@@ -1,4 +1,4 @@
-"""How what `init`, `revision` and `merge` wrote looks."""
+"""How the results of `init`, `revision` and `merge` are shown."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def _(result: RevisionResult) -> Iterator[str]:
     for line in result.detected:
         yield f"Detected: {line}"
     if result.revision is None:
-        yield "The models have nothing that the database has not; nothing was written."
+        yield "The models do not differ from the database; nothing was written."
     for path in result.files:
         yield f"Wrote {short_path(path)}"

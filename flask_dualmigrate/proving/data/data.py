@@ -1,4 +1,4 @@
-"""The rows and documents that revisions are proved on."""
+"""The rows and documents to prove revisions on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .samples import copy_documents, copy_rows
 
 
 class Scratches:
-    """The two scratch databases: what they hold, and what is put into them.
+    """The two scratch databases: their contents, and the data put into them.
 
     env: works on them. with_data: of edge values, before each revision.
     real: where so many rows and documents are copied from, once; 0: none.
@@ -44,7 +44,7 @@ class Scratches:
         return found
 
     def copy(self) -> None:
-        """Bring in the samples, if there are to be any, in the place of what is there.
+        """Replace the data with samples, if there are to be any.
 
         The scratch databases stand where the real ones do.
         """
@@ -63,7 +63,7 @@ class Scratches:
             copy_documents(real, self._mongo_db, limit=self._sample)
 
     def sow(self, *, at_the_edges: bool = True) -> None:
-        """Bring data into what is new or has changed, if there is to be any."""
+        """Insert data, if any, into new or changed tables and collections."""
         if not self.with_data:
             return
         if BackendName.POSTGRES in self.env.backends:

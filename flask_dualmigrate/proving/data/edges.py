@@ -1,4 +1,4 @@
-"""Values of a type: plain ones, and those that migrations stumble over."""
+"""Values of a type: plain ones and edge cases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 _LONG = 100_000
-"""Characters of a very long text, where its column does not set a limit."""
+"""Characters of a very long text if its column sets no limit."""
 
 _TEXTS = (
     "",
@@ -37,9 +37,9 @@ _NESTED = {"a": {"b": [1, None, "ü", {}]}, "": 0.1, "9007199254740993": 2**53}
 
 
 def plain(type_: TypeEngine[Any], number: int) -> Any:
-    """Return an everyday value, another one for each number where there are as many.
+    """Return an everyday value, a different one for each number if possible.
 
-    Raises LookupError for a type that nobody here knows values of.
+    Raises LookupError for a type without known values.
     """
     for kind, make in _PLAIN:
         if isinstance(type_, kind):

@@ -17,7 +17,7 @@ from .edges import edges, plain
 
 _PLAIN_ROWS = 3
 _TRIES = 50
-"""Plain rows that are tried for one that the constraints let in."""
+"""Plain rows to try until one satisfies the constraints."""
 
 Row = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Copies of some of the real rows and documents, which are read and nothing else."""
+"""Copies of some of the real rows and documents, which are only read."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ WHERE last_value IS NOT NULL
 
 Name = tuple[str, str]
 Row = tuple[str | None, ...]
-"""The values of a row as the server writes them: they come back exactly."""
+"""The values of a row in the server's text form, which restores them exactly."""
 
 
 @dataclasses.dataclass
@@ -147,7 +147,7 @@ def _put_all(
 ) -> int:
     """Put rows in, again and again those whose parents come later.
 
-    Returns how many are refused for good.
+    Returns how many are refused in the end.
     """
     left = {name: list(table.rows) for name, table in tables.items()}
     count = sum(map(len, left.values()))

@@ -14,7 +14,7 @@ from ...revisions import BackendName
 from .names import Mark, is_scratch_name, scratch_name
 
 MARKS = "_dualmigrate_scratch"
-"""The collection that says of a database that it is ours, and whose."""
+"""The collection that marks a database as a scratch database and names its owner."""
 
 
 class MongoPlace:
@@ -49,7 +49,7 @@ class MongoPlace:
                 r", full error| \(configured timeouts|, Timeout", str(error)
             )
             raise DatabaseUnavailable(
-                f"A scratch database cannot be made on MongoDB: {reason[0]}"
+                f"A scratch database cannot be created on MongoDB: {reason[0]}"
             ) from error
         return name
 
@@ -63,7 +63,7 @@ class MongoPlace:
         self.client.drop_database(name)
 
     def sweep(self) -> list[str]:
-        """Drop what killed runs left; returns the names."""
+        """Drop the databases that killed runs left; return their names."""
         gone = []
         for name in self._scratches():
             found = self.client[name][MARKS].find_one({"_id": "mark"})

@@ -1,4 +1,4 @@
-"""What scratch databases are called, and which of them nobody needs any more.
+"""The names of scratch databases, and which of them are no longer needed.
 
 A database is removed only where its name says that it is ours, its mark says who made
 it, and that process is provably gone: it ran where we run and is no more, or the mark
@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _LONGEST = 63
-"""Bytes of a name: both servers take that much."""
+"""Bytes of a name, as both servers allow."""
 
 _NAME = re.compile(r".*_scratch_[0-9a-f]{10}$", re.DOTALL)
 _OLD = timedelta(hours=24)
@@ -52,14 +52,14 @@ class Mark:
 
     @classmethod
     def of(cls, text: object) -> Mark | None:
-        """Return the mark that a text holds; None: it is none of ours."""
+        """Return the mark in a text; None: it is not one of this package's."""
         try:
             return cls(**json.loads(str(text))["dualmigrate_scratch"])
         except (ValueError, TypeError, KeyError):
             return None
 
     def is_dead(self) -> bool:
-        """Return whether the database is provably of no use to anybody."""
+        """Return whether the database is provably abandoned."""
         if self.kept:
             return False
         if self.place == _place() and not _runs(self.pid):

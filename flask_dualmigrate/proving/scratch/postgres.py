@@ -31,7 +31,7 @@ _SETTINGS = """
     ORDER BY s.setrole
 """
 _LISTS = {"search_path", "temp_tablespaces", "session_preload_libraries"}
-"""Settings whose stored value is a list, its items quoted already."""
+"""Settings whose stored value is a list of quoted items."""
 
 
 class PostgresPlace:
@@ -63,7 +63,7 @@ class PostgresPlace:
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
             raise DatabaseUnavailable(
-                f"A scratch database cannot be made on PostgreSQL: {reason}",
+                f"A scratch database cannot be created on PostgreSQL: {reason}",
                 where=self.server,
             ) from error
         return name
@@ -87,7 +87,7 @@ class PostgresPlace:
             try:
                 self._execute(lambda q, s=said: f"ALTER DATABASE {q(name)} {s}")
             except SQLAlchemyError as error:  # one that only a superuser may give
-                log.debug("The scratch database goes without %s: %s", key, error)
+                log.debug("The scratch database does not have %s: %s", key, error)
         with self._engine(name).begin() as connection:
             for schema in {*schemas, *path}:
                 connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
@@ -102,7 +102,7 @@ class PostgresPlace:
         self._execute(lambda q: f"DROP DATABASE IF EXISTS {q(name)} WITH (FORCE)")
 
     def sweep(self) -> list[str]:
-        """Drop what killed runs left; returns the names."""
+        """Drop the databases that killed runs left; return their names."""
         with self._engine().connect() as connection:
             found = connection.exec_driver_sql(_SCRATCHES.replace("%", "%%")).all()
         gone = []

@@ -1,8 +1,8 @@
-"""The app wired to scratch databases, and back.
+"""Connect the app to scratch databases, and back.
 
 While it is, `db` and `mongo` of the app are the scratch ones: what a script does
 through `db.session` or `mongo.db` stays away from the real ones too. A side, or a bind,
-that is not proved is taken away for that time.
+that is not proved is removed for that time.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Scratch:
 log = logging.getLogger(__name__)
 
 FOLDER = "dualmigrate_test"
-"""Below the app's instance folder: what embedded servers keep their data in."""
+"""The data folder of embedded servers, below the app's instance folder."""
 
 ANSWER_S = 10
-"""Seconds within which a server has to answer; then an embedded one is taken."""
+"""Seconds that a server has to answer before an embedded one is used."""
 
 Place = PostgresPlace | MongoPlace
 
@@ -100,8 +100,8 @@ def _refuse_others(env: Environment) -> None:
         return
     if not env.dialect.can_be_proved:
         raise UsageError(
-            f"`test` proves on PostgreSQL, and this app is on {env.dialect.name}",
-            hint="Prove the other side alone: --backend mongo.",
+            f"`test` needs PostgreSQL, and this app uses {env.dialect.name}",
+            hint="Test only the other side: --backend mongo.",
         )
 
 
@@ -120,7 +120,7 @@ class _Servers:
         if name is BackendName.POSTGRES:
             url = sa.make_url(self._started.postgres_uri("postgres"))
             return PostgresPlace(url, {})
-        app_db = self._env.mongo_side("MongoDB is to be proved").db
+        app_db = self._env.mongo_side("MongoDB is to be tested").db
         client: Any = type(app_db.client)(self._started.mongo_uri("app"))
         self._stack.callback(client.close)
         return MongoPlace(type(app_db)(client, app_db.name))
@@ -136,7 +136,7 @@ def _make(
     keep: bool,
 ) -> tuple[Place, Scratch]:
     """Make one database, and see that it is dropped or marked as kept."""
-    why: str | None = "asked for by --embedded"
+    why: str | None = "requested by --embedded"
     place, database = None, ""
     if not embedded:
         place = _beside(env, name)
@@ -145,7 +145,7 @@ def _make(
                 database, why = _made(place), None
         except DatabaseUnavailable as error:
             place, why = None, error.what
-            log.warning("%s. An embedded server stands in.", error.what)
+            log.warning("%s. Using an embedded server instead.", error.what)
     if place is None:
         try:
             place = servers.place(name)
@@ -154,8 +154,8 @@ def _make(
             if embedded:
                 raise
             raise DatabaseUnavailable(
-                f"{why}; and no embedded server can stand in: {error.what}",
-                hint="Allow the account to make databases, or install "
+                f"{why}; and no embedded server can be used instead: {error.what}",
+                hint="Allow the account to create databases, or install "
                 '"Flask-DualMigrate[embedded]".',
             ) from error
     if isinstance(place, PostgresPlace):
@@ -186,15 +186,15 @@ def _made(place: Place) -> str:
     """Make a database, where those of killed runs are gone first."""
     try:
         for name in place.sweep():
-            log.warning("Removed %s, which a test that was killed left.", name)
+            log.warning("Removed %s, left by a killed test.", name)
     except (SQLAlchemyError, PyMongoError) as error:
-        log.debug("Cannot look for what killed tests left: %s", error)
+        log.debug("Cannot look for remains of killed tests: %s", error)
     return place.make()
 
 
 def _beside(env: Environment, name: BackendName) -> Place:
     if name is BackendName.MONGO:
-        return MongoPlace(env.mongo_side("MongoDB is to be proved").db)
+        return MongoPlace(env.mongo_side("MongoDB is to be tested").db)
     url = env.engine.url
     options = dict(env.app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {})
     connect_args = dict(options.get("connect_args") or {})
@@ -216,7 +216,7 @@ def _connections(places: list[Place], names: dict[BackendName, str]) -> tuple[An
 
 @contextmanager
 def _instead(env: Environment, engine: Any, database: Any) -> Iterator[None]:
-    """Have the app's `db` and `mongo` be the scratch ones."""
+    """Replace the app's `db` and `mongo` with the scratch ones."""
     with ExitStack() as stack:
         if env.db is not None and "sqlalchemy" in env.app.extensions:
             stack.callback(_other_engines(env.db, {None: engine} if engine else {}))
@@ -228,7 +228,7 @@ def _instead(env: Environment, engine: Any, database: Any) -> Iterator[None]:
 
 
 def _other_engines(db: SQLAlchemy, engines: dict[Any, Any]) -> Callable[[], None]:
-    """Put other engines in the place of an app's; returns what puts them back."""
+    """Replace an app's engines; return a function that restores them."""
     db.session.remove()
     held: Any = db.engines
     before = dict(held)

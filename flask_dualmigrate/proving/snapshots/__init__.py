@@ -1,1 +1,1 @@
-"""What a database holds, and two of these compared."""
+"""Snapshots of a database, and their comparison."""

@@ -18,7 +18,7 @@ from .snapshot import Records, Snapshot, Thing
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """One thing that is not as it was.
+    """One difference between two snapshots.
 
     kind: column, index, row, document, …; name: which one. what: the attribute that
     differs; "" where the whole thing is missing or too many. before, after: None: it is
@@ -52,9 +52,9 @@ Values = Mapping[str, Any]
 def compare_things(
     side: BackendName, before: Snapshot, after: Snapshot
 ) -> list[Difference]:
-    """Say how the schema differs: tables, columns, indexes, options, …
+    """Return how the schema differs: tables, columns, indexes, options, …
 
-    What belongs to a thing that is missing as a whole is not told one by one.
+    The parts of something that is missing as a whole are not listed.
     """
     found: list[Difference] = []
     gone: set[str] = set()
@@ -201,7 +201,7 @@ def _reason(
             "".join(c if c.isalnum() or c in "_-." else " " for c in loss).split()
         )
         if {bare, name} & words and not _of_a_column(loss, side):
-            return f"the upgrade says: {loss}"
+            return f"the upgrade reports: {loss}"
     return None
 
 

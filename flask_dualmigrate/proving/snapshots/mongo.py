@@ -1,4 +1,4 @@
-"""What a MongoDB database holds: collections, options, indexes, documents."""
+"""The contents of a MongoDB database: collections, options, indexes, documents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_apps(name: str) -> bool:
 
 
 def mongo_snapshot(db: Database[Any]) -> Snapshot:
-    """Read what the app has there; what is ours left out."""
+    """Read what the app has there, without this package's own collections."""
     things: dict[Thing, dict[str, str]] = {}
     records: dict[str, Records] = {}
     for info in db.list_collections():

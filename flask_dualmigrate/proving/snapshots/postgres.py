@@ -1,4 +1,4 @@
-"""What a PostgreSQL database holds, as its catalogs have it."""
+"""The contents of a PostgreSQL database, from its catalogs."""
 
 from __future__ import annotations
 

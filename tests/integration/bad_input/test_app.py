@@ -99,7 +99,7 @@ ROWS = (
     ),
     App(
         "import-of-a-name",
-        ("cannot import name 'nothing'", AT + "1", "Mend it there"),
+        ("cannot import name 'nothing'", AT + "1", "Fix it there"),
         "from flask import nothing\n",
     ),
     App("syntax", ("SyntaxError", AT + "2"), "\nclass A(:\n"),

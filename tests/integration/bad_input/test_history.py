@@ -157,7 +157,7 @@ STORIES = (
     alone(
         "mongo",
         "no-journal",
-        "MongoDB has no history any more",
+        "MongoDB has lost its history",
         "_migrations",
         "stamp --backend mongo base",
         happened=lambda live: live.mongo_db["_migrations"].drop(),
@@ -295,7 +295,7 @@ STORIES = (
             "journal-dropped-postgres",
             UP,
             (
-                "PostgreSQL stands at c3c3 and has no journal",
+                "PostgreSQL is at c3c3 and has no journal",
                 "checksums",
                 "dualmigrate_journal",
                 "stamp --backend postgres c3c3",
@@ -308,7 +308,7 @@ STORIES = (
         Row(
             "journal-dropped-postgres-whole",
             DOWN,
-            ("PostgreSQL stands at c3c3 and has no journal",),
+            ("PostgreSQL is at c3c3 and has no journal",),
             code=3,
         ),
         sql("DROP TABLE dualmigrate_journal, dualmigrate_meta"),
@@ -355,7 +355,7 @@ STORIES = (
     ),
     Story(Row("past-head", ("upgrade", "+1", "--yes"), ("+1",)), lambda live: None),
     Story(
-        Row("stamp-over-history", ("stamp", "a1a1"), ("takes something away", "--yes")),
+        Row("stamp-over-history", ("stamp", "a1a1"), ("This removes data", "--yes")),
         lambda live: None,
     ),
 )

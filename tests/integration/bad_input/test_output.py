@@ -92,7 +92,7 @@ ROWS = {
     "folder-gone": (
         "mkdir gone; cd gone; rmdir ../gone; FLASK_APP=$OLDPWD/app.py $F history",
         2,
-        "There is no such migrations directory",
+        "The migrations directory is invalid",
     ),
 }  # fmt: skip
 

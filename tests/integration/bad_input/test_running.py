@@ -124,7 +124,7 @@ SCRIPTS = (
         upgraded=True,
     ),
     Script(
-        Row("destructive", ("downgrade",), ("no terminal to ask at", "--yes")),
+        Row("destructive", ("downgrade",), ("no terminal to ask for", "--yes")),
         {"mongo_down": 'op.drop_collection("t_a1a1")'},
         upgraded=True,
     ),
@@ -394,7 +394,7 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_hangs(
         "empty": {"stdin": subprocess.DEVNULL},
     }
     done = flask(nursery, live.root, "downgrade", env=env, wait_s=60, **ways[stdin])
-    row = Row("ask", ("downgrade",), ("no terminal to ask at", "--yes"))
+    row = Row("ask", ("downgrade",), ("no terminal to ask for", "--yes"))
     check_refusal(done, row, (), {})
     after = live.bench.image()
     for side in ("postgres", "mongo"):

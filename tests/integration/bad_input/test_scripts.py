@@ -61,11 +61,11 @@ def parent(text: str) -> Arrange:
 
 CONFLICT = "<<<<<<< HEAD\nc3c3 a1b2 c3c3.py\n=======\nd4d4 a1b2 d4d4.py\n>>>>>>> d\n"
 ROWS = (
-    Row("pipe", UP, ("no regular file", "{root}/mongo/versions/pipe.py"), pipe),
+    Row("pipe", UP, ("not a regular file", "{root}/mongo/versions/pipe.py"), pipe),
     Row(
         "lock-file-is-a-pipe",
         UP,
-        ("no regular file", LOCK),
+        ("not a regular file", LOCK),
         instead_of_lock_file("pipe"),
     ),
     Row(
@@ -89,7 +89,7 @@ ROWS = (
     Row(
         "lock-file-other-parent",
         UP,
-        ("says otherwise than the scripts of c3c3", LOCK, REWRITE),
+        ("does not match the scripts of c3c3", LOCK, REWRITE),
         listed("c3c3 a1b2", "c3c3 a1a1"),
     ),
     Row(
@@ -107,29 +107,34 @@ ROWS = (
     Row(
         "lock-file-circle",
         UP,
-        ("lists a circle", LOCK, REWRITE),
+        ("lists a cycle", LOCK, REWRITE),
         listed("a1a1 -", "a1a1 c3c3"),
     ),
     Row(
         "lock-file-follows-itself",
         UP,
-        ("lists a circle", LOCK, REWRITE),
+        ("lists a cycle", LOCK, REWRITE),
         listed("a1a1 -", "a1a1 a1a1"),
     ),
     Row(
         "renamed-on-one-side",
         UP,
-        ("another file name in its two scripts", "by_hand.py", "c3c3.py"),
+        ("a different file name in its two scripts", "by_hand.py", "c3c3.py"),
         renamed("mongo"),
     ),
     Row(
         "renamed-on-both-sides",
         UP,
-        ("says otherwise than the scripts of c3c3", REWRITE),
+        ("does not match the scripts of c3c3", REWRITE),
         renamed("mongo", "postgres"),
     ),
     *(
-        Row(f"id-{word}", UP, (f"'{word}' is no revision id", "c3c3.py"), arrange)
+        Row(
+            f"id-{word}",
+            UP,
+            (f"'{word}' is not a valid revision id", "c3c3.py"),
+            arrange,
+        )
         for word in ("head", "heads", "base")
         for arrange in [both("revision = 'c3c3'", f"revision = '{word}'")]
     ),
@@ -140,7 +145,7 @@ ROWS = (
         both("branch_labels = None", "branch_labels = 'head'"),
     ),
     *(
-        Row(f"parent-{name}", UP, ("down_revision is a text", AT), parent(text))
+        Row(f"parent-{name}", UP, ("down_revision must be a string", AT), parent(text))
         for name, text in {
             "number": "7",
             "bytes": "b'a1b2'",

@@ -183,7 +183,7 @@ SERVERS = (
         Row(
             "setting-wrong",
             UP,
-            ("DUALMIGRATE_LOCK_TIMEOUT_S is a number",),
+            ("DUALMIGRATE_LOCK_TIMEOUT_S must be a number",),
         ),
         lambda live: live.app(config={"DUALMIGRATE_LOCK_TIMEOUT_S": "soon"}),
     ),

@@ -132,7 +132,7 @@ ROWS = (
     Row(
         "other-parents",
         UP,
-        ("c3c3 has other parents in its two scripts", "c3c3.py", "say the same"),
+        ("c3c3 has other parents in its two scripts", "c3c3.py", "Make them agree"),
         change("'a1b2'", "'a1a1'"),
     ),
     Row(
@@ -147,7 +147,7 @@ ROWS = (
         ("c3c3 has other branch labels in its two scripts",),
         change("branch_labels = None", "branch_labels = 'x'"),
     ),
-    Row("cycle", UP, ("in a circle: a1a1, a1b2, c3c3", "{root}", "Mend"), cycle),
+    Row("cycle", UP, ("a cycle: a1a1, a1b2, c3c3", "{root}", "Mend"), cycle),
     Row(
         "follows-itself",
         UP,
@@ -163,7 +163,7 @@ ROWS = (
     Row(
         "unknown-parent",
         UP,
-        ("c3c3 follows gone", "no such revision", "c3c3.py", "down_revision"),
+        ("c3c3 follows gone", "does not exist", "c3c3.py", "down_revision"),
         both("'a1b2'", "'gone'"),
     ),
     Row(
@@ -264,7 +264,7 @@ ROWS = (
     Row(
         "utf16", UP, ("not UTF-8: byte 0", AT), write("c3c3", "a = 1".encode("utf-16"))
     ),
-    Row("empty", UP, ("no migration script", AT), write("c3c3", "")),
+    Row("empty", UP, ("not a migration script", AT), write("c3c3", "")),
     Row(
         "half-a-script",
         UP,
@@ -274,7 +274,11 @@ ROWS = (
     Row(
         "stray-script",
         UP,
-        ("no migration script", "{root}/mongo/versions/helper.py", "Move it elsewhere"),
+        (
+            "not a migration script",
+            "{root}/mongo/versions/helper.py",
+            "Move it elsewhere",
+        ),
         write("helper", "A = 1\n"),
     ),
     Row(
@@ -286,13 +290,13 @@ ROWS = (
     Row(
         "id-of-a-path",
         UP,
-        ("'../../x' is no revision id", AT, "1 to 32 of a-z, 0-9 and _"),
+        ("'../../x' is not a valid revision id", AT, "use 1 to 32 of a-z, 0-9 and _"),
         change("revision = 'c3c3'", "revision = '../../x'"),
     ),
     Row(
         "id-too-long",
         UP,
-        ("is no revision id", AT),
+        ("is not a valid revision id", AT),
         change("revision = 'c3c3'", f"revision = '{33 * 'x'}'"),
     ),
     Row(

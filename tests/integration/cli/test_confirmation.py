@@ -98,7 +98,7 @@ def test_a_variable_of_the_environment_allows_it_without_a_question(
 def test_an_automatic_upgrade_takes_nothing_away_unless_it_may(
     losing: Tree, make_app: MakeApp, engine: sa.Engine, mongo_db: Db
 ) -> None:
-    with pytest.raises(UsageError, match=r"take something away.*and 5 more"):
+    with pytest.raises(UsageError, match=r"permanently remove data.*and 5 more"):
         make_app(auto_upgrade=True)
     assert stamps(engine, mongo_db) == (["r1"], ["r1"])
     make_app(auto_upgrade=True, config={"DUALMIGRATE_ALLOW_DESTRUCTIVE": True})
@@ -138,7 +138,7 @@ def test_a_switch_that_is_neither_on_nor_off_is_refused(make_app: MakeApp) -> No
     app = make_app(config={"DUALMIGRATE_ALLOW_DESTRUCTIVE": "perhaps"})
     said = cli(app, "upgrade")
     assert said.exit_code == 2
-    assert "DUALMIGRATE_ALLOW_DESTRUCTIVE is True or False" in said.stderr
+    assert "DUALMIGRATE_ALLOW_DESTRUCTIVE must be True or False" in said.stderr
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["backup", "no backup"])
@@ -157,7 +157,7 @@ def test_a_downgrade_says_which_rows_do_not_come_back_and_which_backup_has_them(
         init()
     options = ("--backup", "touched") if kept else ("--no-backup",)
     assert cli(app, "upgrade", "--yes", *options).exit_code == 0
-    line = "r2  the rows of item do not come back on PostgreSQL"
+    line = "r2  the rows of item are not restored on PostgreSQL"
     told = "has them, as they were before the upgrade: flask db-migrate restore"
     if not kept:
         told = "and no backup here has them"

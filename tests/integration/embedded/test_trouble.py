@@ -252,7 +252,7 @@ def test_a_run_bit_that_cannot_be_had_at_all_is_said(
     lock_down(mongod)
     (folder / "bin").touch()
     line = error_of(EmbeddedServers.mongo_uri, folder)
-    assert line.startswith("mongod has no run bit, and a copy cannot be made:")
+    assert line.startswith("mongod is not executable, and it cannot be copied:")
     assert "chmod +x" in line
 
 
@@ -261,7 +261,7 @@ def test_data_of_another_postgres_are_refused_and_left_as_they_are(used: Path) -
     version.write_text("16\n")
     line = error_of(EmbeddedServers.postgres_uri, used)
     assert line.startswith(
-        "The data folder is of PostgreSQL 16, the wheel brings PostgreSQL 18 "
+        "The data folder belongs to PostgreSQL 16, the wheel contains PostgreSQL 18 "
         f"({used}/postgres). Move the folder away"
     )
     assert version.read_text() == "16\n"

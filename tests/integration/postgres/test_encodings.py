@@ -49,7 +49,7 @@ def test_messages_and_errors_beyond_an_encoding_are_written_down_escaped(
         init()
         with pytest.raises(ScriptError) as raised:
             upgrade()
-        assert "some of it stays" not in str(raised.value)
+        assert "some of it remains" not in str(raised.value)
         downgrade(revision="base")
         upgrade(revision="r1")
     engine = sa.create_engine(make_url(url))

@@ -294,7 +294,7 @@ def test_a_user_that_may_not_end_the_session_is_told_how(
     with MysqlLock(engine).held(timeout_s=0, on_wait=nobody):
         holder = theirs.holder()
         assert holder is not None
-        assert str(holder) == f"somebody (server pid {holder.server_pid})"
+        assert str(holder) == f"someone (server pid {holder.server_pid})"
         words = f"KILL {holder.server_pid};"
         with pytest.raises(DatabaseUnavailable, match=words) as error:
             theirs.free(holder)

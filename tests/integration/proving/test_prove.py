@@ -427,7 +427,7 @@ def test_what_is_pending_is_proved_by_default(good: Tree, app: Flask) -> None:
 
 
 def test_an_applied_revision_is_not_proved_on_real_data(good: Tree) -> None:
-    with pytest.raises(UsageError, match="r1 is applied already"):
+    with pytest.raises(UsageError, match="r1 is already applied"):
         prove(["r1"], sample=5)
 
 
@@ -465,7 +465,7 @@ def test_a_downgrade_that_cannot_run_is_no_missing_one(good: Tree) -> None:
 def test_another_database_than_postgresql_is_refused(make_app: MakeApp) -> None:
     with make_app(urls={"postgres": "sqlite://"}).app_context():
         init()
-        with pytest.raises(UsageError, match="this app is on sqlite"):
+        with pytest.raises(UsageError, match="this app uses sqlite"):
             prove(all_=True)
 
 
@@ -517,7 +517,7 @@ def test_an_account_that_may_not_make_databases_is_told(
         with other.app_context(), pytest.raises(DatabaseUnavailable) as caught:
             prove(["r2"], backend="postgres")
         assert "permission denied to create database" in str(caught.value)
-        assert "no embedded server can stand in" in str(caught.value)
+        assert "no embedded server can be used" in str(caught.value)
     finally:
         with engine.begin() as connection:
             connection.execute(sa.text(f"DROP ROLE {name}"))

@@ -93,7 +93,7 @@ def test_stamp_replaces_what_it_does_not_know_after_a_question_alone(
 ) -> None:
     code, said = cli(app, "stamp", "head", "--backend", ahead)
     assert code == 2
-    assert f"other: that {SIDES[ahead]} has it; this tree has no such script" in said
+    assert f"other: that {SIDES[ahead]} has it; this tree has no script for it" in said
     assert not status().ok
     code, _ = cli(app, "stamp", "head", "--backend", ahead, "--yes")
     assert code == 0

@@ -140,6 +140,6 @@ def test_a_signal_ends_a_backup_between_two_batches(
             time.sleep(0.01)
         running.signal(signal.SIGINT)
         assert running.end() == 130
-    assert "Stopped by SIGINT: no revision was done" in running.err
+    assert "Stopped by SIGINT: no revision was completed" in running.err
     assert backups.names() == []
     assert "x" not in (mongo_db.item.find_one({"_id": 1}) or {})

@@ -244,7 +244,7 @@ def test_what_cannot_be_undone_stays_and_the_next_run_carries_on_from_it(
         mongo_more=BOOM_FUNCTION,
     )
     init()
-    with pytest.raises(PartialFailure, match="some of it stays"):
+    with pytest.raises(PartialFailure, match="some of it remains"):
         upgrade()
     assert mongo_db.item.count_documents({"n": 1}) == 3
     assert "made" not in mongo_db.list_collection_names()

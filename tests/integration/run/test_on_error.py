@@ -109,7 +109,7 @@ def test_keep_leaves_what_is_done_for_the_next_run(
 
     backup = shop.backups.names()[0]
     assert said.exit_code == 1
-    assert "What it had done is kept. Fix the script without changing" in said.stderr
+    assert "What it did is kept. Fix the script without changing" in said.stderr
     assert f"flask db-migrate restore {backup}" in said.stderr
     assert states()["r2"] == ["applied"] * 2
     assert states()["r3"][0] == ("failed" if "1/0" in str(scripts) else "pending")
@@ -131,7 +131,7 @@ def test_undo_names_the_restore_where_something_cannot_be_undone(shop: Shop) -> 
 
     backup = shop.backups.names()[0]
     assert said.exit_code == 1
-    assert "some of it stays" in said.stderr
+    assert "some of it remains" in said.stderr
     assert f"flask db-migrate restore {backup}" in said.stderr
 
 
@@ -196,14 +196,17 @@ def test_a_restore_claims_nothing_of_what_a_script_wrote_to_another_database(
 
     assert said.exit_code == 1
     assert "restored from backup" in said.stderr
-    assert "What a script did elsewhere, such as in another database" in said.stderr
+    assert (
+        "Changes that a script made elsewhere, such as in another database"
+        in said.stderr
+    )
     assert shop.holds() == before
     assert [document["v"] for document in other.t.find()] != [1]
     mongo_db.client.drop_database(other.name)
 
 
 def test_a_word_that_is_none_is_refused(shop: Shop) -> None:
-    with pytest.raises(UsageError, match="on_error is one of undo, restore, keep"):
+    with pytest.raises(UsageError, match="on_error must be one of undo, restore, keep"):
         upgrade(on_error="panic")
 
 
@@ -212,7 +215,7 @@ def test_the_restore_that_a_run_of_one_side_names_works_as_it_is_typed(
 ) -> None:
     add_r3(shop, **FAILS_ON_MONGO)
     said = run(shop, "upgrade", "--backend", "mongo", "--yes", "--on-error", "keep")
-    told = "; or bring the database on MongoDB back, as before this run: "
+    told = "; or restore the database on MongoDB to the state before this run: "
     typed = said.stderr.partition(f"{told}flask db-migrate ")[2].split("\n")[0]
 
     restored = run(shop, *typed.split(), "--yes")

@@ -248,10 +248,10 @@ def test_a_person_is_asked_with_what_would_be_lost(at_r2: Upgraded) -> None:
     said = _run(shop, "restore", backup)
 
     assert said.exit_code == 2
-    assert "PostgreSQL: r2 not applied any more" in said.output
+    assert "PostgreSQL: r2 no longer applied" in said.output
     assert "items on PostgreSQL: 10 rows now, 9 in the backup" in said.output
     assert "item on MongoDB: 22 documents now, 21 in the backup" in said.output
-    assert "late on MongoDB: taken away, it was made since; it is empty" in said.output
+    assert "late on MongoDB: removed, it was made since; it is empty" in said.output
     assert "--yes" in said.output
     assert shop.holds() == after
 
@@ -264,8 +264,9 @@ def test_the_command_says_what_it_brought_back(at_r2: Upgraded) -> None:
     assert said.exit_code == 0
     assert said.stdout.startswith(f"Restored PostgreSQL and MongoDB from {backup}.\n")
     assert said.stdout.endswith(
-        "MongoDB: 1 revision applied, as it was then.\n"
-        "What scripts did outside of these databases is in no backup, and stays.\n"
+        "MongoDB: 1 revision applied, as at that time.\n"
+        "Changes that scripts made outside these databases are in no backup and "
+        "remain.\n"
     )
 
 

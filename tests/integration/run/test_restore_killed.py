@@ -164,7 +164,7 @@ def test_carrying_on_needs_no_backup_any_more(
     assert runs.run("restore", runs.backup, "--backend", "mongo", "--yes") == 2
     assert runs.run("restore", runs.backup) == 0, runs.output.read_text()
 
-    assert "from where that had stopped" in runs.output.read_text()
+    assert "continuing a stopped restore" in runs.output.read_text()
     assert first_difference(shop.holds(), before) is None
 
 

@@ -136,11 +136,11 @@ DAMAGES: tuple[tuple[Damage, int, str], ...] = (
     (truncated, 3, "is damaged: postgres/dump.pgc"),
     (changed, 3, "is damaged: postgres/schema.sql: its checksum differs"),
     (missing, 3, "is damaged: postgres/schema.sql: missing"),
-    (unknown, 3, "is damaged: mongo/more: the manifest does not know it"),
-    (linked, 3, "is damaged: postgres/schema.sql: it is no plain file"),
-    (upwards, 3, "is no path inside a backup"),
-    (absolute, 3, "is no path inside a backup"),
-    (other_pair, 3, "is of other databases than these"),
+    (unknown, 3, "is damaged: mongo/more: the manifest does not list it"),
+    (linked, 3, "is damaged: postgres/schema.sql: it is not a regular file"),
+    (upwards, 3, "is not a path inside a backup"),
+    (absolute, 3, "is not a path inside a backup"),
+    (other_pair, 3, "belongs to other databases"),
     (later_format, 3, "its format is 2"),
     (other_name, 3, "The manifest of backup"),
     (no_such_table, 3, "has the table public.ghosts, and the schema in it"),
@@ -217,7 +217,7 @@ def test_a_backup_of_one_side_asks_for_that_side(at_r2: tuple[Shop, Path]) -> No
     said = run(shop, "restore", folder.name, "--yes")
 
     assert said.exit_code == 2
-    assert "holds nothing of MongoDB. To restore what it holds, say --backend" in (
+    assert "holds no data of MongoDB. To restore what it holds, use --backend" in (
         said.stderr
     )
 

@@ -220,4 +220,4 @@ def test_a_wait_is_refused_where_there_is_nothing_to_wait_for(
     assert run(app, "init").exit_code == 0
     done = run(app, "upgrade", "--wait", "1", "--sql")
     assert done.exit_code == 2
-    assert "--wait is for a run" in done.stderr
+    assert "--wait needs a run" in done.stderr

@@ -248,14 +248,22 @@ def test_the_option_wins_over_the_script_and_the_script_over_the_app(
 @pytest.mark.parametrize(
     ("side", "line", "words"),
     [
-        ("postgres", "lock_timeout_s = '5s'", "lock_timeout_s is a number of seconds"),
+        (
+            "postgres",
+            "lock_timeout_s = '5s'",
+            "lock_timeout_s must be a number of seconds",
+        ),
         ("postgres", "statement_timeout_s = -1", "0 or more, not -1"),
         ("postgres", "lock_timeout_s = 3e6", "2147483 at most, not 3000000"),
-        ("postgres", "lock_retries = 1.5", "lock_retries is a number of times"),
-        ("postgres", "max_time_s = 1", "max_time_s is no time limit of PostgreSQL"),
-        ("mongo", "max_time_s = True", "max_time_s is a number of seconds"),
+        ("postgres", "lock_retries = 1.5", "lock_retries must be a number of times"),
+        ("postgres", "max_time_s = 1", "max_time_s is not a time limit of PostgreSQL"),
+        ("mongo", "max_time_s = True", "max_time_s must be a number of seconds"),
         ("mongo", "max_time_s = float('nan')", "not nan"),
-        ("mongo", "lock_timeout_s = 1", "lock_timeout_s is no time limit of MongoDB"),
+        (
+            "mongo",
+            "lock_timeout_s = 1",
+            "lock_timeout_s is not a time limit of MongoDB",
+        ),
     ],
     ids=[
         *("text", "negative", "long", "fraction", "mongo's", "bool", "nan"),
@@ -282,11 +290,13 @@ def test_a_limit_in_a_script_that_is_none_is_refused_before_anything_is_changed(
 
 
 def test_a_limit_of_a_run_that_is_none_is_refused(app: Flask, tree: Tree) -> None:
-    with pytest.raises(UsageError, match="lock_timeout is no time limit"):
+    with pytest.raises(UsageError, match="lock_timeout is not a time limit"):
         upgrade(limits={"lock_timeout": 1})
-    with pytest.raises(UsageError, match=r"max_time_s is a number of seconds.* not -1"):
+    with pytest.raises(
+        UsageError, match=r"max_time_s must be a number of seconds.* not -1"
+    ):
         upgrade(limits={"max_time_s": -1})
-    with pytest.raises(UsageError, match=r"max_time_s is .* 2147483 at most"):
+    with pytest.raises(UsageError, match=r"max_time_s must be .* 2147483 at most"):
         upgrade(limits={"max_time_s": float("inf")})
 
 

@@ -91,7 +91,8 @@ def test_a_signal_ends_a_run_after_its_batch_and_the_command_told_carries_it_on(
         run.signal(number)
         assert run.end() == code
     assert run.err.endswith(
-        f"{number.name}: stopping at the next safe place; once more stops at once.\n"
+        f"{number.name}: stopping at the next safe point; send it again to stop at "
+        "once.\n"
         f"Stopped by {number.name}: r2 is half done. Done before it: r1. "
         "Carry on with: flask db-migrate upgrade r2\n"
     )
@@ -202,7 +203,7 @@ def test_a_second_signal_stops_at_once_and_leaves_what_a_kill_leaves(
         while not mongo_db.log.count_documents({}):
             time.sleep(0.02)
         run.signal(SIGTERM)
-        run.sees("once more stops at once")
+        run.sees("send it again to stop")
         run.signal(SIGINT)
         sent = time.monotonic()
         assert run.end() == 130
@@ -229,7 +230,7 @@ def test_a_run_that_waits_for_a_lock_ends_at_once(
         assert run.end() == 143
         assert time.monotonic() - sent < AT_ONCE_S
     assert run.err.endswith(
-        "Stopped by SIGTERM: no revision was done. "
+        "Stopped by SIGTERM: no revision was completed. "
         "Carry on with: flask db-migrate upgrade head\n"
     )
     assert stamps(engine, mongo_db) == ([], [])
@@ -417,7 +418,7 @@ def test_an_undoing_that_a_signal_stopped_says_why_it_was_undone(
         run.sees("undo transform item: ")
         run.signal(SIGTERM)
         assert run.end() == 143, run.err
-    assert "It had failed, and is being undone: PostgreSQL script" in run.err
+    assert "It had failed and is being undone: PostgreSQL script" in run.err
     assert "division by zero" in run.err
     assert locks_are_free(engine, mongo_db)
     with flask.start("db-migrate", "downgrade", "r1") as rest:

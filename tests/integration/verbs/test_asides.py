@@ -314,7 +314,7 @@ def test_what_a_half_done_revision_needs_is_spared(
     assert [aside.name for aside in result.spared] == list(listed())
     assert our_asides(mongo_db) == sorted(KEPT)
     said = cli(app, "asides", "--purge-older-than", "0s")
-    assert f"Left {LOG}: r1 is half done, and needs it" in said.stdout
+    assert f"Left {LOG}: r1 is half done, and it needs this aside" in said.stdout
 
 
 def test_what_could_not_be_put_back_is_purged_without_a_trace(
@@ -387,5 +387,5 @@ def test_the_purge_waits_for_a_migration(kept: Tree, app: Flask, mongo_db: Db) -
 
 
 def test_a_wrong_age_from_python_is_a_usage_error(kept: Tree) -> None:
-    with pytest.raises(UsageError, match="'soon' is no age"):
+    with pytest.raises(UsageError, match="'soon' is not an age"):
         asides(purge_older_than="soon")

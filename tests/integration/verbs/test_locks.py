@@ -219,7 +219,7 @@ def test_unlock_frees_the_lease_of_a_process_that_was_killed(
     (mongo,) = (side for side in result.sides if side.backend is MONGO)
     assert (mongo.outcome, mongo.gone) == (
         "freed",
-        "its process does not exist any more",
+        "its process no longer exists",
     )
     with mongo_lock.held(timeout_s=0, on_wait=nobody):
         pass

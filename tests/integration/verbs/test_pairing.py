@@ -116,12 +116,12 @@ def test_what_is_no_two_pairs_is_not_paired_anew(
     strangers: Flask, make_app: MakeApp
 ) -> None:
     repair(pair=True)
-    with pytest.raises(IntegrityError, match="nothing to pair anew"):
+    with pytest.raises(IntegrityError, match="there is nothing to pair"):
         repair(pair=True)
     with pytest.raises(UsageError, match="takes no revision"):
         repair(revision="r1", pair=True)
     alone = make_app(active="mongo")
-    with alone.app_context(), pytest.raises(UsageError, match="takes both databases"):
+    with alone.app_context(), pytest.raises(UsageError, match="needs both databases"):
         repair(pair=True)
 
 

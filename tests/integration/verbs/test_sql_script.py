@@ -210,17 +210,20 @@ def test_what_needs_a_connection_is_refused_by_the_name_of_its_revision(
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["upgrade", "--sql", "--mongosh"], "Say one of"),
-        (["upgrade", "--sql", "--dry-run"], "Say one of"),
-        (["downgrade", "--mongosh", "--dry-run"], "Say one of"),
+        (["upgrade", "--sql", "--mongosh"], "--dry-run, --sql and --mongosh exclude"),
+        (["upgrade", "--sql", "--dry-run"], "--dry-run, --sql and --mongosh exclude"),
+        (
+            ["downgrade", "--mongosh", "--dry-run"],
+            "--dry-run, --sql and --mongosh exclude",
+        ),
         (["upgrade", "base:r1"], "is a range"),
         (["downgrade", "--dry-run", "r2:r1"], "is a range"),
-        (["downgrade", "--sql", "base"], "where it begins"),
+        (["downgrade", "--sql", "base"], "needs a starting revision"),
         (["upgrade", "--sql", "nope:r1"], "nope"),
         (["upgrade", "--sql", "--backend", "mongo"], "not in use"),
-        (["upgrade", "--sql", "--backup", "all"], "--backup is for a run"),
-        (["downgrade", "--sql", "r3:r1", "--backup", "all"], "--backup is for a run"),
-        (["upgrade", "--mongosh", "--on-error", "keep"], "--on-error is for a run"),
+        (["upgrade", "--sql", "--backup", "all"], "--backup needs a run"),
+        (["downgrade", "--sql", "r3:r1", "--backup", "all"], "--backup needs a run"),
+        (["upgrade", "--mongosh", "--on-error", "keep"], "--on-error needs a run"),
     ],
     ids=" ".join,
 )

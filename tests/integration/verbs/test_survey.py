@@ -117,7 +117,7 @@ def test_what_both_sides_hold_alike_is_in_order(one: Tree) -> None:
 
 def test_a_field_that_was_filled_on_one_side_only_differs(one: Tree) -> None:
     add_status(one, mongo='op.update("item", {"_id": 1}, {"$set": {"status": "new"}})')
-    assert problems(verified()) == {"item.status": "not as many nulls on both sides"}
+    assert problems(verified()) == {"item.status": "different numbers of nulls"}
 
 
 def test_a_value_of_a_type_that_the_column_has_not_differs(
@@ -182,7 +182,7 @@ def test_the_command_prints_a_table_and_exits_with_3_where_it_differs(
     said = app.test_cli_runner().invoke(args=["db-migrate", "upgrade", "--verify"])
     assert said.exit_code == 3
     assert "item.status" in said.stdout
-    assert "DIFFERENT: not as many nulls on both sides" in said.stdout
+    assert "DIFFERENT: different numbers of nulls" in said.stdout
     assert "Verified: 1 difference." in said.stdout
 
 

@@ -45,6 +45,6 @@ TEXTS = [
         PurgeResult((ASIDE,), (dataclasses.replace(ASIDE, name="_aside_2"),)),
         "Dropped _aside_ab12_item.note: 1,200 documents, 3.1 MiB; a downgrade of ab12 "
         "cannot put that back\n"
-        "Left _aside_2: ab12 is half done, and needs it",
+        "Left _aside_2: ab12 is half done, and it needs this aside",
     ),
 ]

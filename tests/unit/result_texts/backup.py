@@ -35,7 +35,7 @@ TEXTS = [
         "2.0 KiB\n"
         "\n"
         "3 backups in /b, 6.0 KiB.\n"
-        "b0 is no whole backup. See: flask db-migrate backup verify",
+        "b0 is not a complete backup. See: flask db-migrate backup verify",
     ),
     (BackupVerifyResult(()), "There are no backups."),
     (
@@ -47,6 +47,6 @@ TEXTS = [
     (BackupPruneResult((), ()), "Nothing was removed."),
     (
         BackupPruneResult((BACKUP,), ("b0",)),
-        "Removed b1 (2.0 KiB)\nRemoved b0, which a killed run left",
+        "Removed b1 (2.0 KiB)\nRemoved b0, left by a killed run",
     ),
 ]

@@ -82,17 +82,17 @@ TEXTS = [
     ),
     (
         IndexDiffResult((CONFLICT, STRAY)),
-        f"{DIFFERENCES}To make them so, run: flask db-migrate index sync",
+        f"{DIFFERENCES}To fix this, run: flask db-migrate index sync",
     ),
     (IndexSyncResult((), ()), "Nothing to do."),
     (
         IndexSyncResult((ACTION,), (CONFLICT, STRAY)),
         f"Done: create item.ix_a (MongoDB)\n\n{DIFFERENCES}"
-        "Undeclared ones are dropped with --drop-undeclared.",
+        "To drop undeclared indexes, add --drop-undeclared.",
     ),
     (
         IndexSyncResult((ACTION,), (), dry_run=True),
-        "Would create item.ix_a (MongoDB)\nNothing was touched.",
+        "Would create item.ix_a (MongoDB)\nNothing was changed.",
     ),
     (IndexDropResult(MONGO, "item", "ix_a"), "Dropped item.ix_a on MongoDB."),
     (

@@ -23,7 +23,7 @@ TEXTS = [
         ProofResult((), SCRATCH[:1], models=()),
         "PostgreSQL: test_1 on the server of the app\n"
         "\n"
-        "Models: equal to head\n"
+        "Models: same as head\n"
         "Proved 0 revisions: nothing to do.",
     ),
     (
@@ -41,10 +41,10 @@ TEXTS = [
         "  After the downgrade:\n"
         "    PostgreSQL column items.note is missing (it was: TEXT)\n"
         "cd34: FAILED\n"
-        "  On values at the edges: too long\n"
+        "  With edge values: too long\n"
         "  no such field\n"
         "ef56: no way down\n"
-        "  The downgrade cannot bring back item.note\n"
+        "  The downgrade cannot restore item.note\n"
         "Models: not compared, as a script failed\n"
         "One type has no values.\n"
         "Kept: test_1\n"

@@ -30,8 +30,8 @@ LEAVE = Choice("leave it")
 TEXTS = [
     (
         PairResult({MONGO: ("ab12",), POSTGRES: ()}, "3fa9"),
-        "PostgreSQL at base and MongoDB at ab12 are a pair now.\n"
-        "To bring both to one revision, run: flask db-migrate upgrade",
+        "PostgreSQL at base and MongoDB at ab12 are now a pair.\n"
+        "To bring both to the same revision, run: flask db-migrate upgrade",
     ),
     (
         RepairResult("ab12", 3, True),
@@ -39,7 +39,7 @@ TEXTS = [
     ),
     (
         RepairResult("ab12", 0, False),
-        "Step 0 of ab12 is called again when the run carries on.",
+        "Step 0 of ab12 is run again when the run carries on.",
     ),
     (
         UnlockResult((SideLock(POSTGRES, "free"), SideLock(MONGO, "free"))),
@@ -57,14 +57,14 @@ TEXTS = [
         "does not exist.\n"
         "The lock on MongoDB: held by ann@web1 (pid 7); its lease has 7 s left.\n"
         "Under way: ab12 on MongoDB\n"
-        "If that process is at work, wait for it. If it hangs, end it; if it is gone "
-        "for sure, take the lock from it: flask db-migrate unlock --force",
+        "If that process is still running, wait for it. If it hangs, end it; if it is "
+        "certainly gone, release its lock: flask db-migrate unlock --force",
     ),
     (
         RepairReport((), {POSTGRES: (), MONGO: ("ab12",)}, ()),
-        "PostgreSQL stands at base.\n"
-        "MongoDB stands at ab12.\n"
-        "Nothing is open, and nothing to repair.",
+        "PostgreSQL is at base.\n"
+        "MongoDB is at ab12.\n"
+        "Nothing is unfinished, and there is nothing to repair.",
     ),
     (
         RepairReport(
@@ -73,7 +73,7 @@ TEXTS = [
             (Case("in-doubt", MONGO, "ab12", "it was stopped", (CHOICE, LEAVE)),),
             ("one field was left",),
         ),
-        "MongoDB stands at ab12.\n"
+        "MongoDB is at ab12.\n"
         "\n"
         "Revision  Message     PostgreSQL  MongoDB\n"
         f"--------  ----------  ----------  {'-' * 34}\n"
@@ -88,7 +88,7 @@ TEXTS = [
     ),
     (
         AcceptResult("ab12", (MONGO,)),
-        "The script of ab12 on MongoDB counts as it is now.",
+        "The script of ab12 on MongoDB is accepted as it is now.",
     ),
     (UndoResult("ab12", BOTH), "Undone on MongoDB and PostgreSQL: ab12."),
     (
@@ -96,7 +96,7 @@ TEXTS = [
         "Undone on MongoDB: ab12 except for this:\n"
         "  n of 1 document stays\n"
         "ab12 is done on both sides: its journal on PostgreSQL was closed, and nothing "
-        "undone.",
+        "was undone.",
     ),
     (
         VerifyResult((Verified(MONGO, "ab12", "none"),), (), 0),
@@ -121,7 +121,7 @@ TEXTS = [
         "logs / log: 1,000 or more rows, 999 documents  DIFFERENT\n"
         "types / type: no such table, no such collection\n"
         "2 verified, 1 failed; 3 counts compared, 1 differ.\n"
-        "A later revision may be why. Let such a verify look first whether what it "
-        "asks about is there, or say --head-only.",
+        "A later revision may be the cause. Let the verify function first check that "
+        "what it looks at still exists, or use --head-only.",
     ),
 ]

@@ -58,16 +58,18 @@ TEXTS = [
         ),
         "Restored PostgreSQL and MongoDB from b1.\n"
         "  item on PostgreSQL: 1,234 rows\n"
-        "  late on MongoDB: taken away\n"
+        "  late on MongoDB: removed\n"
         "  late on MongoDB: 1 document kept in _aside_ab12_late\n"
-        "PostgreSQL: no revisions applied, as it was then.\n"
-        "MongoDB: 1 revision applied, as it was then.\n"
-        "What scripts did outside of these databases is in no backup, and stays.",
+        "PostgreSQL: no revisions applied, as at that time.\n"
+        "MongoDB: 1 revision applied, as at that time.\n"
+        "Changes that scripts made outside these databases are in no backup and "
+        "remain.",
     ),
     (
         RestoreResult("b1", (BackendName.MONGO,), (), (), {}, carried_on=True),
-        "Restored MongoDB from b1, from where that had stopped.\n"
-        "What scripts did outside of these databases is in no backup, and stays.",
+        "Restored MongoDB from b1, continuing a stopped restore.\n"
+        "Changes that scripts made outside these databases are in no backup and "
+        "remain.",
     ),
     (
         RunResult(UP, (DONE,)),
@@ -97,7 +99,7 @@ TEXTS = [
         "     add field item.status\n"
         "   PostgreSQL:\n"
         "     nothing to do\n"
-        "Nothing was touched.",
+        "Nothing was changed.",
     ),
     (
         PlanResult(
@@ -123,7 +125,7 @@ TEXTS = [
         "     four\n"
         "       builds over 5 documents\n"
         "1 problem would make the upgrade fail.\n"
-        "Nothing was touched.",
+        "Nothing was changed.",
     ),
     (ScriptResult("sql", "BEGIN;\n\nCOMMIT;"), "BEGIN;\n\nCOMMIT;"),
     (StampResult(("ab12",), BOTH), "Stamped PostgreSQL and MongoDB at ab12."),
@@ -139,7 +141,7 @@ TEXTS = [
         "item is empty now\n"
         "Backup before it: b1\n"
         "\n"
-        "Verified: no table and no collection was touched.",
+        "Verified: no tables or collections were touched.",
     ),
     (
         Survey(
@@ -157,9 +159,9 @@ TEXTS = [
         "DIFFERENT: fewer documents than before\n"
         "\n"
         "Column   Field   Nulls  Missing  Types\n"
-        f"-------  ------  -----  -------  ---------  {'-' * 42}\n"
+        f"-------  ------  -----  -------  ---------  {'-' * 37}\n"
         "items.n  item.m  2      1        int, long  "
-        "DIFFERENT: not as many nulls on both sides\n"
+        "DIFFERENT: different numbers of nulls\n"
         "\n"
         "Column   Field   Values compared\n"
         f"-------  ------  ---------------  {'-' * 66}\n"

@@ -10,7 +10,7 @@ TEXTS = [
     (InitResult("/m", ("/m/a", "/m/b")), "Created /m/a\nCreated /m/b"),
     (
         RevisionResult(None),
-        "The models have nothing that the database has not; nothing was written.",
+        "The models do not differ from the database; nothing was written.",
     ),
     (
         RevisionResult(Revision("ab12"), ("/m/a.py",), ("add column items.status",)),

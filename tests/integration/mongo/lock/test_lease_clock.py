@@ -92,7 +92,7 @@ def test_unlock_frees_a_lease_that_is_over_if_it_is_not_renewed(
 
     assert (mongo.outcome, mongo.gone) == (
         "freed",
-        "its lease is over, and it renews it no more",
+        "its lease has expired, and it does not renew it",
     )
 
 
@@ -108,7 +108,7 @@ def test_unlock_by_force_says_what_it_does_not_stop(app: Flask, mongo_db: Db) ->
     with MongoLock(mongo_db, lease_s=30).held(timeout_s=0, on_wait=nobody):
         done = app.test_cli_runner().invoke(args=["db-migrate", "unlock", "--force"])
         assert done.exit_code == Unconfirmed.exit_code
-        assert "what a function of a script (op.run) sends" in done.stderr
+        assert "what a script function (op.run) sends" in done.stderr
 
 
 def test_nobody_gets_the_lock_before_its_holder_has_noticed_that_it_lost_it(
