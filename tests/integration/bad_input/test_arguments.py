@@ -117,7 +117,12 @@ ROWS = (
                 "lock_timeout_s must be a number of seconds",
             ),
             ("negative", "--max-time", "-1", "max_time_s must be a number of seconds"),
-            ("too-long", "--statement-timeout", "1e300", "statement_timeout_s is a"),
+            (
+                "too-long",
+                "--statement-timeout",
+                "1e300",
+                "statement_timeout_s must be a",
+            ),
             ("too-long-mongo", "--max-time", "1e7", "max_time_s must be a number of"),
         )
     ),

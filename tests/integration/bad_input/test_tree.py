@@ -147,11 +147,11 @@ ROWS = (
         ("c3c3 has other branch labels in its two scripts",),
         change("branch_labels = None", "branch_labels = 'x'"),
     ),
-    Row("cycle", UP, ("a cycle: a1a1, a1b2, c3c3", "{root}", "Mend"), cycle),
+    Row("cycle", UP, ("a cycle: a1a1, a1b2, c3c3", "{root}", "Fix"), cycle),
     Row(
         "follows-itself",
         UP,
-        ("c3c3 follows itself", AT, "Mend"),
+        ("c3c3 follows itself", AT, "Fix"),
         both("'a1b2'", "'c3c3'"),
     ),
     Row(
@@ -247,7 +247,7 @@ ROWS = (
         file_instead("mongo/versions"),
     ),
     Row("directory-is-a-file", UP, ("{root}",), file_instead("")),
-    Row("init-in-a-file", ("init",), ("cannot be made", "{root}"), file_instead("")),
+    Row("init-in-a-file", ("init",), ("cannot be created", "{root}"), file_instead("")),
     Row("no-upgrade", UP, ("no upgrade()", AT), change("def upgrade(", "def upgraed(")),
     Row(
         "no-upgrade-postgres",
@@ -332,7 +332,7 @@ ROWS = (
     Row(
         "lock-file-conflict",
         UP,
-        ("none of ours", "{root}/revisions.lock:1", "flask db-migrate init"),
+        ("is invalid", "{root}/revisions.lock:1", "flask db-migrate init"),
         lambda bench: (bench.root / "revisions.lock").write_text("<<<<<<< HEAD\n"),
     ),
     Row(
