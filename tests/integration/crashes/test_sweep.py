@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from flask import Flask
 
@@ -37,16 +36,6 @@ from tests.support.crash.world import World
 from tests.support.nursery import Nursery
 
 Record = Callable[[str, object], None]
-
-
-@pytest.fixture
-def world(
-    postgres_server: psycopg.Connection, postgres_url: str, mongo_url: str
-) -> Iterator[World]:
-    made = World(postgres_server, postgres_url, mongo_url)
-    seed(made.mongo)
-    yield made
-    made.close()
 
 
 @pytest.fixture

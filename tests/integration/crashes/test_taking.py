@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import psycopg
 import pytest
 from flask import Flask
 
@@ -16,7 +15,7 @@ from flask_dualmigrate import init
 from flask_dualmigrate.backups import BackupStore
 from tests.integration.conftest import Tree
 from tests.support.crash.runs import Runs
-from tests.support.crash.trees import seed, write_one
+from tests.support.crash.trees import write_one
 from tests.support.crash.world import World, first_difference
 from tests.support.mongo.members import until
 from tests.support.nursery import KILLED, Nursery
@@ -26,16 +25,6 @@ UP = ("upgrade", "--yes")
 FORCE = ("unlock", "--force", "--yes")
 PAIR = ("repair", "--pair", "--yes")
 PRUNE = ("backup", "prune", "--keep", "1", "--yes")
-
-
-@pytest.fixture
-def world(
-    postgres_server: psycopg.Connection, postgres_url: str, mongo_url: str
-) -> Iterator[World]:
-    made = World(postgres_server, postgres_url, mongo_url)
-    seed(made.mongo)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sqlalchemy import CheckConstraint, Column, Computed, MetaData, Table
 from flask_dualmigrate.generate import compare_models
 from flask_dualmigrate.generate.proposals import Comparison
 from tests.support.generate.evolution import Evolution
+from tests.support.generate.generated import compared
 
 
 def models(*items: Any) -> MetaData:
@@ -51,11 +52,6 @@ WAYS: dict[str, tuple[Callable[[], list[Any]], Callable[[], list[Any]]]] = {
         computed("upper(name)", persisted=False),
     ),
 }
-
-
-def compared(engine: sa.Engine, metadata: MetaData) -> Comparison:
-    with engine.connect() as connection:
-        return compare_models(connection, metadata, options={})
 
 
 def there(engine: sa.Engine) -> list[str]:

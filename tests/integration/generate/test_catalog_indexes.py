@@ -11,8 +11,8 @@ from flask import Flask
 from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint, text
 from sqlalchemy.dialects import postgresql
 
-from flask_dualmigrate.generate import compare_models
 from tests.support.generate.evolution import Evolution
+from tests.support.generate.generated import differing
 
 Make = Callable[[Table], Any]
 
@@ -128,13 +128,6 @@ def definitions(engine: sa.Engine) -> list[str]:
             "WHERE indrelid = 'streets'::regclass ORDER BY 1"
         )
         return list(found.scalars())
-
-
-def differing(engine: sa.Engine, metadata: MetaData) -> tuple[str, ...]:
-    with engine.connect() as connection:
-        compared = compare_models(connection, metadata, options={})
-    assert compared.not_compared == ()
-    return compared.differences
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -11,10 +11,9 @@ from flask import Flask
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-from flask_dualmigrate.generate import compare_models
 from flask_dualmigrate.generate.proposals import Comparison
 from tests.support.generate.evolution import Evolution
-from tests.support.generate.generated import pair
+from tests.support.generate.generated import compared, pair
 
 
 def models(*items: Any, keys: tuple[str, ...] = ("id",)) -> MetaData:
@@ -67,11 +66,6 @@ WAYS: dict[str, tuple[MetaData, MetaData]] = {
     "a longer key": (models(), models(keys=("id", "at"))),
     "a key where none was": (models(keys=()), models()),
 }
-
-
-def compared(engine: sa.Engine, metadata: MetaData) -> Comparison:
-    with engine.connect() as connection:
-        return compare_models(connection, metadata, options={})
 
 
 def there(engine: sa.Engine) -> list[str]:

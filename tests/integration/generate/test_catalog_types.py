@@ -11,8 +11,8 @@ from flask import Flask
 from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.dialects import postgresql
 
-from flask_dualmigrate.generate import compare_models
 from tests.support.generate.evolution import Evolution
+from tests.support.generate.generated import differing
 
 LONG = "kind_of_an_organisation_membership_invitation_as_the_law_has_it_2"
 WIDE = "ß" * 40
@@ -45,13 +45,6 @@ def models(types: Any) -> MetaData:
     columns = (Column(f"c{at}", type_) for at, type_ in enumerate(types))
     Table("things", metadata, Column("id", sa.Integer, primary_key=True), *columns)
     return metadata
-
-
-def differing(engine: sa.Engine, metadata: MetaData) -> tuple[str, ...]:
-    with engine.connect() as connection:
-        compared = compare_models(connection, metadata, options={})
-    assert compared.not_compared == ()
-    return compared.differences
 
 
 def types_of(engine: sa.Engine) -> list[Any]:

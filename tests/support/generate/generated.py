@@ -1,4 +1,4 @@
-"""Runs what `generate` writes for PostgreSQL, without a tree around it."""
+"""What `generate` finds, and what it writes for PostgreSQL, without a tree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 
-from flask_dualmigrate.generate import Header, Naming, Pair, generate
+from flask_dualmigrate.generate import Header, Naming, Pair, compare_models, generate
+from flask_dualmigrate.generate.proposals import Comparison
 
 HEADER = Header("abc", (), (), (), "a step", datetime(2026, 1, 2, tzinfo=UTC))
 
@@ -44,3 +45,16 @@ def run(engine: sa.Engine, source: str, function: str = "upgrade") -> None:
         context = MigrationContext.configure(connection)
         with Operations.context(context):
             getattr(module, function)()
+
+
+def compared(engine: sa.Engine, metadata: sa.MetaData) -> Comparison:
+    """Return how the models differ from a database, and what was not compared."""
+    with engine.connect() as connection:
+        return compare_models(connection, metadata, options={})
+
+
+def differing(engine: sa.Engine, metadata: sa.MetaData) -> tuple[str, ...]:
+    """Return how the models differ from a database, all of which was compared."""
+    found = compared(engine, metadata)
+    assert found.not_compared == ()
+    return found.differences

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate import init, upgrade
@@ -19,11 +15,9 @@ from flask_dualmigrate.errors import DatabaseUnavailable
 from flask_dualmigrate.mongo.operations.standalone import why_not_standalone
 from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import Operation
-from tests.conftest import place
 from tests.integration.conftest import MakeApp, Tree
 from tests.support.mongo.cases import CASES, Case
 from tests.support.mongo.killed import revert_killed, run_killed
-from tests.support.mongo.members import standalone
 from tests.support.mongo.runs import REVISION, UP, clear, image
 from tests.support.mongo.seed import seed
 
@@ -51,21 +45,6 @@ ACCEPTED = {
     ),
     "add_field": 'op.add_field("item", "done", default=1)',
 }
-
-
-@pytest.fixture(scope="module")
-def alone_url() -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="dualmigrate-", dir=place()))
-    with standalone(folder) as url:
-        yield url
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def alone(alone_url: str) -> Iterator[Db]:
-    with MongoClient[Any](alone_url) as client:
-        client.drop_database("alone")
-        yield client["alone"]
 
 
 def runner_on(db: Db) -> OperationRunner:

@@ -7,15 +7,10 @@ in part.
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from bson import Timestamp
-from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate.errors import OperationError
@@ -32,9 +27,7 @@ from flask_dualmigrate.ops import (
     RenameField,
     Update,
 )
-from tests.conftest import place
 from tests.support.mongo.killed import killed_at
-from tests.support.mongo.members import standalone
 from tests.support.mongo.runs import DOWN, REVISION, UP, image
 
 Db = Database[Any]
@@ -47,21 +40,6 @@ SET = Update(
     batch_size=FEW,
 )
 """Its undo= would harm a document that it has not written."""
-
-
-@pytest.fixture(scope="module")
-def alone_url() -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="dualmigrate-", dir=place()))
-    with standalone(folder) as url:
-        yield url
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def alone(alone_url: str) -> Iterator[Db]:
-    with MongoClient[Any](alone_url) as client:
-        client.drop_database("alone")
-        yield client["alone"]
 
 
 def runner_on(db: Db, **options: Any) -> OperationRunner:

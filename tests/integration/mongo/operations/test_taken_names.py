@@ -6,11 +6,8 @@ what the app wrote stays, and what has no room is kept aside, counted and named.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -22,10 +19,8 @@ from flask_dualmigrate import PartialFailure, init, upgrade
 from flask_dualmigrate.errors import OperationError
 from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import CreateCollection, DropCollection, RenameCollection
-from tests.conftest import place
 from tests.integration.conftest import Tree
 from tests.support.mongo.killed import killed_at
-from tests.support.mongo.members import standalone
 from tests.support.mongo.runs import (
     DOWN,
     REVISION,
@@ -416,21 +411,6 @@ def test_a_failed_upgrade_says_what_it_could_not_bring_back(
         mongo_db.t.replace_one({"_id": 3}, FORMER[3])
         mongo_db.other.delete_one({"_id": "new"})
     assert len(our_asides(mongo_db)) == 2
-
-
-@pytest.fixture(scope="module")
-def alone_url() -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="dualmigrate-", dir=place()))
-    with standalone(folder) as url:
-        yield url
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def alone(alone_url: str) -> Iterator[Db]:
-    with MongoClient[Any](alone_url) as client:
-        client.drop_database("alone")
-        yield client["alone"]
 
 
 @pytest.mark.parametrize(
