@@ -88,7 +88,9 @@ class PostgresBackend(PostgresData):
             limits=limits,
             schema=schema,
         )
-        self._journal = PostgresJournal(schema, now=self._dialect.now)
+        self._journal = PostgresJournal(
+            schema, now=self._dialect.now, table_options=self._dialect.table_options
+        )
         self._lock = self._dialect.lock
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,6 +67,8 @@ class Other:
     has_index_commands = False
     can_be_proved = False
     """`test` can make databases of it."""
+    table_options: Mapping[str, Any] = MappingProxyType({})
+    """What the tables of the journal are made with, as `sqlalchemy.Table` takes it."""
     offline_notes: tuple[str, ...] = ()
     """What the head of a script of `--sql` says, a line each."""
     offline_begin = offline_commit = offline_check = ""
@@ -244,6 +247,10 @@ class MySQL(Other):
     """MySQL and MariaDB: each DDL statement commits, and all before it."""
 
     closes_sessions = True
+    # A database may be of another charset, which cannot hold an error's text.
+    table_options = MappingProxyType(
+        {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
+    )
     lock: MysqlLock
 
     def _make_lock(self) -> MysqlLock:

@@ -16,6 +16,7 @@ from flask_dualmigrate.postgres.dialects import (
     SQLite,
     dialect_of,
 )
+from flask_dualmigrate.postgres.journal.journal import PostgresJournal
 
 ROOT = Path(flask_dualmigrate.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -51,3 +52,20 @@ def test_no_dialects_name_is_compared() -> None:
     ]
 
     assert compared == []
+
+
+@pytest.mark.parametrize("name", ["mysql", "mariadb"])
+def test_the_journal_holds_any_text_on_mysql(name: str) -> None:
+    journal = PostgresJournal(table_options=MySQL.table_options)
+    dialect = sa.make_url(f"{name}+pymysql://").get_dialect()()
+
+    for table in journal.tables:
+        created = str(sa.schema.CreateTable(table).compile(dialect=dialect))
+        assert "CHARSET=utf8mb4" in created
+
+
+@pytest.mark.parametrize("known", [PostgreSQL, SQLite, Other])
+def test_the_journal_asks_no_other_dialect_to_be_imported(known: type[Other]) -> None:
+    journal = PostgresJournal(table_options=known.table_options)
+
+    assert [dict(table.dialect_kwargs) for table in journal.tables] == [{}, {}]

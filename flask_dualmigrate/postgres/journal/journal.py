@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,8 +20,7 @@ from ..server.encodings import fitting
 
 PREFIX = "dualmigrate_"
 _RESTORED = "restored"
-_ANY_TEXT: dict[str, Any] = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
-"""A database of theirs may be of another charset, which cannot hold an error's text."""
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class PostgresJournal:
@@ -28,6 +28,7 @@ class PostgresJournal:
 
     schema: where they are, beside the version table; None: the default one.
     now: returns the server's time of day, not that of the transaction's begin.
+    table_options: what a dialect adds to the tables, as `sqlalchemy.Table` takes it.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class PostgresJournal:
         schema: str | None = None,
         *,
         now: Callable[[], Any] = sa.func.clock_timestamp,
+        table_options: Mapping[str, Any] = _NO_OPTIONS,
     ) -> None:
         self._now = now
         self._schema = schema
@@ -56,14 +58,14 @@ class PostgresJournal:
             sa.Column("by", sa.Text),
             sa.Column("host", sa.Text),
             sa.Column("error", sa.Text),
-            **_ANY_TEXT,
+            **table_options,
         )
         self._meta = sa.Table(
             f"{PREFIX}meta",
             self._metadata,
             sa.Column("key", sa.String(32), primary_key=True),
             sa.Column("value", sa.Text, nullable=False),
-            **_ANY_TEXT,
+            **table_options,
         )
 
     @property

@@ -49,7 +49,7 @@ class OfflineScript:
         self._tree = tree
         self._known = dialect
         self._dialect = _dialect_of(dialect.name)
-        self._journal = PostgresJournal(schema)
+        self._journal = PostgresJournal(schema, table_options=dialect.table_options)
         self._script_of = script_of
         self._checksum_of = checksum_of
         self._options = environment_options
