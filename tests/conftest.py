@@ -7,6 +7,7 @@ that asks, in a folder that the session makes and deletes.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -35,6 +36,9 @@ _FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 
 
 _ROOM_BYTES = 8 * 1024**3
+
+_GC_THRESHOLDS = (50_000, 10, 10)
+"""Rounds are rare: most of what they look through is modules, which stay."""
 
 
 def place() -> str:
@@ -67,6 +71,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["servers_folder"] = str(node.config.stash[_folder])
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of the garbage collector's rounds what lives as long as the session."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -136,7 +147,10 @@ def postgres_url(
     """The SQLAlchemy URL of an empty database of the test's own."""
     name = f"test_{uuid4().hex}"
     database = sql.Identifier(name)
-    postgres_server.execute(sql.SQL("CREATE DATABASE {}").format(database))
+    # Copied as files it takes two thirds of the time; before 15 that is the only way.
+    is_new = postgres_server.info.server_version >= 150000
+    way = sql.SQL(" STRATEGY FILE_COPY" if is_new else "")
+    postgres_server.execute(sql.SQL("CREATE DATABASE {}{}").format(database, way))
     yield (
         make_url(postgres_server_url)
         .set(database=name)

@@ -132,6 +132,7 @@ class Nursery:
 
 def _serve() -> None:
     gc.freeze()  # What children share with us stays shared.
+    gc.set_threshold(50_000, 10, 10)  # Most end before there is much to collect.
     for line in sys.stdin:
         request = json.loads(line)
         if "start" in request:
