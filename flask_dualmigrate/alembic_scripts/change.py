@@ -61,7 +61,7 @@ class Change:
 
 
 SHARE = frozenset({"create_index", "add_foreign_key"})
-"""Locks that let others read, and not write, until the transaction ends."""
+"""Locks that block writes, but not reads, until the transaction ends."""
 
 EXCLUSIVE = frozenset(
     {
@@ -71,9 +71,9 @@ EXCLUSIVE = frozenset(
         "drop_constraint",
     }
 )
-"""ACCESS EXCLUSIVE: nobody reads or writes the table until the transaction ends."""
+"""ACCESS EXCLUSIVE: blocks reads and writes of the table until the transaction ends."""
 
 LOCKS = SHARE | EXCLUSIVE
 
 WRITES = frozenset({"update", "delete", "insert_select"})
-"""What goes through the rows of a table."""
+"""Verbs that go through all rows of a table."""

@@ -64,7 +64,7 @@ def _told(name: str, hook: Hook) -> Hook:
             raise kind(
                 f"The app's hook {name} failed: {type(error).__name__}: {said}",
                 where=_place(error),
-                hint="Fix it there; --debug shows the traceback.",
+                hint="Fix the hook; --debug shows the traceback.",
             ) from error
 
     return call

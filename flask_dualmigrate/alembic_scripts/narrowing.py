@@ -14,7 +14,7 @@ from sqlalchemy import types as sa
 
 from .column_types import STAMPS, TIMES, SqlType, no_less_exact, parse_type, sql_type
 
-_REFUSED = "what does not fit is cut, rounded or refused"
+_REFUSED = "values that do not fit are cut, rounded or refused"
 
 
 def loss(old: str, new: str, *, using: str | None = None) -> str | None:
@@ -28,7 +28,7 @@ def loss(old: str, new: str, *, using: str | None = None) -> str | None:
         return None if _room(other) is None else _REFUSED
     silent = _rounded(one, other) or (using is not None and _cut(one, other)) or None
     if silent is not None:
-        return f"{silent}, without an error, and for good"
+        return f"{silent}, permanently and without an error"
     return None if _holds(one, other) else _REFUSED
 
 
@@ -63,7 +63,7 @@ def _is_type(value: Any) -> bool:
 _DIGITS = {"smallint": 5, "integer": 10, "bigint": 19}
 _BYTES = {"smallint": 2, "integer": 4, "bigint": 8}
 _EXACT = {"real": 7, "double precision": 15}
-"""Each whole number of so many digits is a float of the type."""
+"""Digits up to which every whole number is exact as a float of the type."""
 _FLOATS = {"real": 0, "double precision": 1, "numeric": 2}
 _DATED = {"date", *STAMPS}
 _ZONED = {"timestamp with time zone", "time with time zone"}
@@ -76,7 +76,7 @@ _LENGTHS = {
     **{"timestamp": 29, "timestamp with time zone": 38, "time": 15},
     **{"time with time zone": 24, "real": 15, "double precision": 24},
 }
-"""How long the text of a value is at most, in characters."""
+"""The maximum length of a value's text, in characters."""
 
 _WIDER = {
     *(("cidr", "inet"), ("macaddr", "macaddr8"), ("json", "jsonb"), ("jsonb", "json")),
@@ -85,24 +85,24 @@ _WIDER = {
     *(("time", "time with time zone"), ("real", "double precision")),
     *(("boolean", number) for number in (*_DIGITS, "numeric")),
 }
-"""Pairs of families that keep each value, if the digits behind a second do."""
+"""Pairs of families that keep every value, if the fractions of a second fit."""
 
 
 def _rounded(one: SqlType, other: SqlType) -> str | None:
     """Return what goes without an error, whatever USING says."""
     if one.base in _FLOATS and other.base in _DIGITS:
         whole = one.base == "numeric" and bool(one.args) and one.args[1] <= 0
-        return None if whole else "the digits behind the point are rounded away"
+        return None if whole else "digits after the decimal point are rounded away"
     if one.base in _FLOATS and other.base in _FLOATS:
         return _less_exact_number(one, other)
     if one.base in _DATED and other.base in ("date", "time", "time with time zone"):
         if one.base == other.base:
             return None
-        return "the time of day goes" if other.base == "date" else "the day goes"
+        return "the time of day is lost" if other.base == "date" else "the date is lost"
     if one.base in TIMES and other.base in TIMES and not no_less_exact(one, other):
         return "fractions of a second are rounded away"
     if one.base in _ZONED and other.base in TIMES - _ZONED:
-        return "the time zone goes"
+        return "the time zone is lost"
     if other.base == "boolean" and one.base != "boolean":
         return "all values become true or false"
     return None
@@ -113,12 +113,12 @@ def _less_exact_number(one: SqlType, other: SqlType) -> str | None:
         return None
     if other.base != "numeric":
         smaller = _FLOATS[other.base] < _FLOATS[one.base]
-        return "digits go that the new type has no room for" if smaller else None
+        return "digits that do not fit in the new type are lost" if smaller else None
     if one.base != "numeric":
         digits = 6 if one.base == "real" else 15
         return f"digits beyond the first {digits} are rounded away"
     if other.args and (not one.args or other.args[1] < one.args[1]):
-        return f"digits behind place {other.args[1]} are rounded away"
+        return f"digits after decimal place {other.args[1]} are rounded away"
     return None
 
 

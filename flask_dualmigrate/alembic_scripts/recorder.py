@@ -65,14 +65,14 @@ class Recording:
         found = []
         if self.error is not None:
             found.append(
-                f"{self.function}() could not be recorded to its end: {self.error}"
+                f"{self.function}() could not be recorded completely: {self.error}"
             )
         if self.reads:
             query = self.reads[0]
             what = "what there is" if "pg_catalog" in query else query
             found.append(
-                f"{self.function}() asks the database ({what}), and may do what "
-                "depends on the answer: see that all of it is here."
+                f"{self.function}() queries the database ({what}), and "
+                "may depend on the answer: check that nothing is missing here."
             )
         return tuple(found)
 

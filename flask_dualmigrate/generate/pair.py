@@ -25,7 +25,7 @@ _BY_HAND = (
     "import sqlalchemy as sa  # noqa: F401",
     "from alembic import op  # noqa: F401",
 )
-"""What a script that is filled by hand begins with: it will use one or both."""
+"""The imports of a script to be filled in by hand, which will need one or both."""
 
 
 def empty_pair(header: Header) -> Pair:

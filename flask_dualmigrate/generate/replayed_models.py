@@ -21,8 +21,8 @@ from .tables.state_differences import ChangedBySql, StateComparison
 from .tables.state_included import Included
 
 _NO_DATABASE = (
-    "foreign keys, comments and sequences of the models: PostgreSQL was not asked, so "
-    "the models were compared with what the Alembic scripts make"
+    "foreign keys, comments and sequences of the models: PostgreSQL was not used, so "
+    "the models were compared with the result of the Alembic scripts"
 )
 
 
@@ -103,11 +103,13 @@ class _Replay:
     def _take(self, recorded: Recording, place: str) -> None:
         if recorded.reads:
             query = recorded.reads[0]
-            self.notes.append(f"what {place} does by what a query finds: {query}")
+            self.notes.append(
+                f"what {place} does depending on the result of a query: {query}"
+            )
         self.tables = replay(recorded.operations, self.tables, self.context)
         for change in changes_of(recorded.calls):
             if change.sql is None:
                 continue
             if change.verb == "raw":
-                self.notes.append(f"what {place} does by SQL: {change.sql}")
+                self.notes.append(f"what {place} does in raw SQL: {change.sql}")
             self.by_sql.take(change)

@@ -20,7 +20,7 @@ from .values import (
 )
 
 STAND_IN = "_rebuild_"
-"""What the name of an index begins with that stands in while another is rebuilt."""
+"""The prefix of the name of an index that stands in while another is rebuilt."""
 
 _MODIFIABLE = frozenset({"expireAfterSeconds", "hidden"})
 
@@ -81,8 +81,8 @@ def _settle(
         if definition_of(there).differing(mine):
             who, first = ", ".join(index.sources), ", ".join(there.sources)
             notes.append(
-                f"{index.place}.{index.name}: {who} has another definition than "
-                f"{first}, which counts"
+                f"{index.place}.{index.name}: {who} defines it differently "
+                f"from {first}, which is used"
             )
             return
         kept[index.place, index.name] = _with_sources(there, index.sources)
@@ -93,7 +93,7 @@ def _settle(
         ):
             notes.append(
                 f"{index.place}.{index.name} ({', '.join(index.sources)}) is "
-                f"{other.name} under another name: MongoDB keeps one"
+                f"{other.name} under another name: MongoDB keeps only one"
             )
             return
     kept[index.place, index.name] = index
@@ -193,7 +193,7 @@ class _Place:
         remedy, twin = _replace(wanted), self._in_the_way(name)
         if twin is None or remedy is Remedy.NONE:
             return self._conflict(name, found, remedy, why)
-        why.append(f"{twin}, which nothing declares, has to go for it")
+        why.append(f"{twin}, which is not declared, has to be dropped first")
         return self._conflict(name, found, remedy, why, also=(twin,))
 
     def _twin(self, name: str, other: str) -> Difference:
@@ -202,7 +202,7 @@ class _Place:
         why = (
             f"{other} is the same index under another name"
             if same
-            else f"{other} is a text index, and MongoDB has one a collection"
+            else f"{other} is a text index, and MongoDB allows one per collection"
         )
         if found.state is State.BUILDING:
             why = f"{why}, and is being built"
@@ -212,13 +212,13 @@ class _Place:
     def _undeclared(self, name: str, wanted_by: str | None) -> Difference:
         found = self.found[name]
         if found.state is State.BUILDING:
-            why = "nothing declares it, and it is being built"
+            why = "it is not declared, and it is being built"
             return self._say(name, Verdict.BUILDING, None, found, Remedy.WAIT, why)
         why = ""
         if wanted_by is not None:
-            why = f"it is what {wanted_by} should be, under another name"
+            why = f"it is the index {wanted_by} under another name"
         if name.startswith(STAND_IN):
-            why = f"left by a rebuild of {name.removeprefix(STAND_IN)} that was stopped"
+            why = f"left by an interrupted rebuild of {name.removeprefix(STAND_IN)}"
         return self._say(
             name, Verdict.UNDECLARED, None, found, Remedy.DROP, why or None
         )
@@ -271,8 +271,8 @@ def _replace(wanted: Definition) -> Remedy:
 
 def _told(name: str, index: DeclaredIndex, found: FoundIndex) -> str:
     if name == "key":
-        return f"key is {key_text(found.key)}, declared is {key_text(index.key)}"
-    return f"{name} is {_value(found, name)}, declared is {_value(index, name)}"
+        return f"key is {key_text(found.key)}, declared: {key_text(index.key)}"
+    return f"{name} is {_value(found, name)}, declared: {_value(index, name)}"
 
 
 def key_text(key: Key) -> str:

@@ -28,7 +28,7 @@ _COLLATION = {
     "backwards": False,
 }
 _COLLATION_OF_LOCALE = {"fr_CA": {"backwards": True}}
-"""The one locale of MongoDB 6.0, of 107, whose defaults are others."""
+"""The only one of MongoDB 6.0's 107 locales with different defaults."""
 
 _TWO_D = {"bits": 26, "min": -180, "max": 180}
 

@@ -9,7 +9,7 @@ from ..revisions import BackendName
 from .values import BuildProgress, Difference, Listing
 
 OnBuild = Callable[[BuildProgress], None]
-"""Told how far a build is, about once a second."""
+"""Called with the progress of a build, about once a second."""
 
 
 class IndexSide(Protocol):

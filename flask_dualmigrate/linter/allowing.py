@@ -99,17 +99,18 @@ def _faults(
     if not allowance.codes:
         yield (
             "DM002",
-            "This comment is for DualMigrate, and names no rule: it allows nothing.",
-            "# dualmigrate: allow DM101 why that is safe here",
+            "This comment addresses DualMigrate but names no rule, so it allows "
+            "nothing.",
+            "# dualmigrate: allow DM101 why this is safe here",
         )
         return
     codes = ", ".join(allowance.codes)
     if not allowance.reason:
         yield (
             "DM001",
-            "It allows something and does not say why, so nobody can tell later "
-            "whether that still holds. Without a reason it allows nothing.",
-            f"# dualmigrate: allow {codes} why that is safe here",
+            "The comment gives no reason, so no one can judge later "
+            "whether it still holds. Without a reason it allows nothing.",
+            f"# dualmigrate: allow {codes} why this is safe here",
         )
         return
     for code in allowance.codes:
@@ -122,7 +123,7 @@ def _faults(
         elif code not in allowance.used and code not in unsure:
             yield (
                 "DM003",
-                f"Nothing here is found by {code}: the comment would hide what a later "
-                "edit brings. Take it away.",
+                f"{code} finds nothing here, so the comment would only hide "
+                "what a later edit introduces. Remove it.",
                 "",
             )

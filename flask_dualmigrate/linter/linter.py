@@ -46,7 +46,7 @@ RULE_MODULES = (
     mongo,
     pair,
 )
-"""Where the rules are; to import them is what makes them known."""
+"""The modules with the rules; importing them registers the rules."""
 
 POSTGRES, MONGO = BackendName.POSTGRES, BackendName.MONGO
 
@@ -302,7 +302,7 @@ class _OneRevision:
                 source.path,
                 source.line_of(function),
                 text,
-                "# dualmigrate: allow DM004 what the rest does, and who looked at it",
+                "# dualmigrate: allow DM004 what the rest does, and who reviewed it",
             )
 
     def _faults(
@@ -322,7 +322,7 @@ class _OneRevision:
         )
 
 
-_UNSEEN = "What it does after that, no rule has seen."
+_UNSEEN = "No rule has checked what it does after that."
 
 
 def _not_seen(found: alembic_scripts.Recording) -> Iterator[tuple[str, str]]:
@@ -332,7 +332,7 @@ def _not_seen(found: alembic_scripts.Recording) -> Iterator[tuple[str, str]]:
         yield f"{name}() cannot be followed to its end: {found.error}. {_UNSEEN}", name
     elif found.reads:
         yield (
-            f"{name}() asks the database, and goes on with the answer. Lint has none: "
-            "what depends on it, no rule has seen.",
+            f"{name}() queries the database and depends on the answer. Lint has no "
+            "database, so no rule has checked what depends on it.",
             name,
         )

@@ -11,37 +11,37 @@ from .documents import Document, UpdateSpec
 from .indexes import Keys
 
 MOST_WORKERS = 64
-"""Each holds a connection of the app's pool, which has 100 unless told otherwise."""
+"""Each holds a connection of the app's pool, which has 100 by default."""
 
 
 def collection_name(collection: Any) -> str:
     """Check a collection's name by MongoDB's rules, and that it is not one of ours."""
     if not isinstance(collection, str) or not collection:
-        raise ScriptError(f"A collection's name is a text, not {collection!r}")
+        raise ScriptError(f"A collection name must be a string, not {collection!r}")
     if "$" in collection or "\0" in collection or collection.startswith("system."):
         raise ScriptError(
-            f"MongoDB does not take {collection!r} as a collection's name"
+            f"MongoDB does not accept {collection!r} as a collection name"
         )
     if collection.startswith(".") or collection.endswith(".") or ".." in collection:
         raise ScriptError(
-            f"MongoDB does not take {collection!r} as a collection's name: a dot "
-            "stands between two words"
+            f"MongoDB does not accept {collection!r} as a collection "
+            "name: a dot must separate two words"
         )
     if collection.startswith(("_migrations", "_aside_")):
-        raise ScriptError(f"Collection {collection!r} belongs to the migrations")
+        raise ScriptError(f"Collection {collection!r} is reserved for migrations")
     return collection
 
 
 def field_name(field: Any) -> str:
     """Check a field's name, dots for embedded documents."""
     if not isinstance(field, str) or not field or "\0" in field:
-        raise ScriptError(f"A field's name is a text, not {field!r}")
+        raise ScriptError(f"A field name must be a string, not {field!r}")
     if any(not part or part.startswith("$") for part in field.split(".")):
-        raise ScriptError(f"MongoDB does not take {field!r} as a field's name")
+        raise ScriptError(f"MongoDB does not accept {field!r} as a field name")
     if any(part.endswith("[]") for part in field.split(".")):
         raise ScriptError(
-            f"{field!r} means the elements of an array, which op.transform() changes: "
-            "a Python function per document"
+            f"{field!r} addresses array elements; change those with op.transform(), "
+            "a Python function called for each document"
         )
     if field.split(".")[0] == "_id":
         raise ScriptError("The _id of a document cannot be changed")
@@ -51,7 +51,7 @@ def field_name(field: Any) -> str:
 def index_name(name: Any) -> str:
     """Check an index's name: one that dropIndexes takes for that index alone."""
     if not isinstance(name, str) or name in ("", "*") or "\0" in name:
-        raise ScriptError(f"{name!r} is no name of an index")
+        raise ScriptError(f"{name!r} is not a valid index name")
     return name
 
 
@@ -63,9 +63,9 @@ def index_keys(keys: Any) -> Keys:
         for pair in pairs
     )
     if well_formed and any(not field or "\0" in field for field, _ in pairs):
-        raise ScriptError(f"MongoDB does not take the keys {keys!r} of an index")
+        raise ScriptError(f"MongoDB does not accept the index keys {keys!r}")
     if not pairs or not well_formed:
-        raise ScriptError(f"The keys of an index are [(field, 1), …], not {keys!r}")
+        raise ScriptError(f"Index keys must be [(field, 1), …], not {keys!r}")
     return tuple((field, way) for field, way in pairs)
 
 
@@ -74,7 +74,9 @@ def number_of_documents(batch_size: Any) -> int | None:
     if batch_size is None:
         return None
     if type(batch_size) is not int or batch_size < 1:
-        raise ScriptError(f"batch_size is a number of documents, not {batch_size!r}")
+        raise ScriptError(
+            f"batch_size must be a number of documents, not {batch_size!r}"
+        )
     return batch_size
 
 
@@ -82,7 +84,7 @@ def number_of_workers(workers: Any) -> int:
     """Check how many batches are worked on side by side."""
     if type(workers) is not int or not 1 <= workers <= MOST_WORKERS:
         raise ScriptError(
-            f"workers is a number from 1 to {MOST_WORKERS}, not {workers!r}"
+            f"workers must be a number from 1 to {MOST_WORKERS}, not {workers!r}"
         )
     return workers
 
@@ -91,14 +93,14 @@ def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Check an argument that has a few values."""
     if value not in allowed:
         words = ", ".join(map(repr, allowed))
-        raise ScriptError(f"{name}= is one of {words}, not {value!r}")
+        raise ScriptError(f"{name}= must be one of {words}, not {value!r}")
     return str(value)
 
 
 def function(fn: Any) -> Callable[..., Any]:
     """Check that an argument can be called."""
     if not callable(fn):
-        raise ScriptError(f"A function is wanted, not {fn!r}")
+        raise ScriptError(f"Expected a function, not {fn!r}")
     return fn  # type: ignore[no-any-return]
 
 
@@ -111,7 +113,7 @@ def beanie_models(models: Any) -> tuple[Any, ...]:
         if not isinstance(model, str | type):
             raise ScriptError(f"op.beanie() takes classes, not {model!r}")
     if not found:
-        raise ScriptError("op.beanie() takes one document or more")
+        raise ScriptError("op.beanie() needs at least one document")
     return found
 
 
@@ -123,7 +125,7 @@ def own(value: Any) -> Any:
 def document(name: str, value: Any) -> Document:
     """Check a document, a filter or the like."""
     if not isinstance(value, Mapping):
-        raise ScriptError(f"A {name} is a document (dict), not {value!r}")
+        raise ScriptError(f"A {name} must be a dict, not {value!r}")
     copied: Document = own(value)
     return copied
 
@@ -132,11 +134,13 @@ def update_spec(update: Any) -> UpdateSpec:
     """Check an update: a document of operators, or a pipeline."""
     if isinstance(update, Mapping):
         if not update or not all(str(key).startswith("$") for key in update):
-            raise ScriptError(f"An update has operators such as $set, not {update!r}")
+            raise ScriptError(
+                f"An update must have operators such as $set, not {update!r}"
+            )
         return document("update", update)
     if isinstance(update, str) or not isinstance(update, Sequence):
-        raise ScriptError(f"An update is a document or a pipeline, not {update!r}")
+        raise ScriptError(f"An update must be a document or a pipeline, not {update!r}")
     for stage in update:
         if not isinstance(stage, Mapping) or len(stage) != 1:
-            raise ScriptError(f"A stage of a pipeline has one operator, not {stage!r}")
+            raise ScriptError(f"A pipeline stage must have one operator, not {stage!r}")
     return tuple(document("stage", stage) for stage in update)

@@ -10,7 +10,7 @@ from .base import Operation, name_of
 
 Document = Mapping[str, Any]
 UpdateSpec = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
-"""An update document of operators ($set, $inc, …), or a pipeline of stages."""
+"""An update document with operators ($set, $inc, …), or a pipeline of stages."""
 
 
 @dataclasses.dataclass(frozen=True)

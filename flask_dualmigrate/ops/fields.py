@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from .base import MISSING, Operation, quoted
 
 BATCH_SIZE = 1000
-"""Documents in the first batch of an operation that does not say how many."""
+"""The size of the first batch, in documents, of an operation without `batch_size`."""
 
 CONVERSIONS = (
     "string",
@@ -27,10 +27,10 @@ CONVERSIONS = (
     "objectId",
     "array",
 )
-"""What `convert_field(to=…)` takes: MongoDB's aliases of BSON types."""
+"""Values of `convert_field(to=…)`: MongoDB's aliases of BSON types."""
 
 ON_ERROR = ("fail", "null", "keep")
-"""What `convert_field(on_error=…)` takes."""
+"""Values of `convert_field(on_error=…)`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _READING = ("$lookup", "$graphLookup", "$unionWith")
-"""Stages that read another collection than the one they stand in."""
+"""Stages that read a collection other than the one they belong to."""
 
 
 def sources_of(definition: Mapping[str, Any]) -> frozenset[str]:

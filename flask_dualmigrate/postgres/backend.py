@@ -110,7 +110,7 @@ class PostgresBackend(PostgresData):
             is_replica = self._dialect.is_replica(connection)
         if is_replica:
             raise DatabaseUnavailable(
-                "This PostgreSQL server is a replica: it takes no writes",
+                "This PostgreSQL server is a replica: it accepts no writes",
                 hint="Name the primary in DATABASE_URL or DUALMIGRATE_POSTGRES_URI.",
             )
 
@@ -263,9 +263,10 @@ class PostgresBackend(PostgresData):
             applied = step.revision.id in self.read().applied
         except DatabaseUnavailable as error:
             raise OutcomeUnknown(
-                f"PostgreSQL went away in the {step.direction} of {step.revision.id}, "
-                "and cannot be asked whether it had committed",
-                hint="When it is back, run the same command again: it looks first.",
+                f"The connection to PostgreSQL was lost during the {step.direction} of "
+                f"{step.revision.id}, and it is unknown whether it was committed",
+                hint="When the server is back, run the same command again: "
+                "it checks first.",
             ) from error
         return applied is (step.direction is Direction.UPGRADE)
 

@@ -38,7 +38,7 @@ class PostgresData:
         calls = self._scripts.destructive(step)
         if not calls:
             return ()
-        with driver_errors("count what would be gone"), self.engine.begin() as link:
+        with driver_errors("count what would be lost"), self.engine.begin() as link:
             self._dialect.bound_count(link)
             estimate = self._dialect.estimated_rows
             return tuple(loss_of(link, call, estimate) for call in calls)

@@ -44,10 +44,10 @@ from .server.errors import driver_errors, error_number
 from .server.pooled_questions import ask
 
 Scripts = Sequence[tuple[LoadedScript, Direction]]
-"""Scripts, each with the function that is called."""
+"""Scripts, each with the function to call."""
 
 _REFUSALS = (1044, 1045, 1049)
-"""Of MySQL and MariaDB: no right to the database, a wrong login, no such database."""
+"""MySQL and MariaDB errors: no access to the database, wrong login, no such one."""
 
 
 class Other:
@@ -59,20 +59,20 @@ class Other:
     """
 
     is_atomic = False
-    """A script, its version row and its journal row are one transaction."""
+    """Whether a script, its version row and its journal row share one transaction."""
     closes_sessions = False
-    """A script's session is closed after it, and not given back to the pool."""
+    """Whether a script's session is closed afterwards, not returned to the pool."""
     has_rules = False
-    """The lint rules of PostgreSQL hold for it."""
+    """Whether PostgreSQL's lint rules apply."""
     has_index_commands = False
     can_be_proved = False
     """`test` can make databases of it."""
     table_options: Mapping[str, Any] = MappingProxyType({})
     """What the tables of the journal are made with, as `sqlalchemy.Table` takes it."""
     offline_notes: tuple[str, ...] = ()
-    """What the head of a script of `--sql` says, a line each."""
+    """The lines of the header of a `--sql` script."""
     offline_begin = offline_commit = offline_check = ""
-    """What stands around the journal's tables, and before a COMMIT."""
+    """The statements around the journal's tables, and before a COMMIT."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Other:
 
     def left_by_failure(self) -> str | None:
         """Say what a script that failed may have left; None: nothing."""
-        return f"{self.name} may have kept what the script had done"
+        return f"{self.name} may have kept the script's changes"
 
     def refuse_script(self, script: LoadedScript, direction: Direction) -> None:
         """Raise TreeError for a script that cannot run on this server."""
@@ -160,7 +160,7 @@ class Other:
         ours: Sequence[str],
     ) -> Extent:
         """Say what a backup holds. mentioned: by the scripts; None: all is wanted."""
-        why = f"a database of {self.name}: that is left to its own tools"
+        why = f"a {self.name} database: use its own tools for that"
         return Extent(BackendName.POSTGRES, Scope.ALL, (), why)
 
     def require_dump(self) -> None:
@@ -170,7 +170,7 @@ class Other:
         self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
         raise BackupError(
-            f"A database of {self.name} cannot be backed up here",
+            f"A {self.name} database cannot be backed up here",
             hint="Use that server's own tools.",
         )
 
@@ -184,7 +184,8 @@ class Other:
     ) -> Restorer:
         raise IntegrityError(
             f"The backup cannot be restored here: the app is on {self.name}",
-            hint="Restore it where it was made, or with that server's own tools.",
+            hint="Restore it on a server of the kind it was made on, or with that "
+            "server's own tools.",
         )
 
     def limit_statements(self, limits: Limits) -> Iterable[str]:

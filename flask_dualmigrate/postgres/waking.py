@@ -15,7 +15,7 @@ from .server.errors import driver_errors, first_line
 _TIMEOUTS = dict.fromkeys(
     ("psycopg", "psycopg2", "pymysql", "mysqldb"), "connect_timeout"
 )
-"""Driver -> its argument for the seconds that connecting may take; libpq's least: 2."""
+"""Driver -> its connection timeout argument, in seconds; libpq's minimum is 2."""
 
 
 def why_absent(engine: Engine, timeout_s: float) -> str | None:

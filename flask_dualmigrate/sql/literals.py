@@ -60,7 +60,7 @@ def _by_value(type_: TypeEngine[Any], value: Any) -> tuple[TypeEngine[Any], Any]
         try:
             return sa.Text(), json.dumps(value)
         except (TypeError, ValueError) as error:
-            raise sa.exc.CompileError(f"It is no JSON: {error}") from error
+            raise sa.exc.CompileError(f"It is not valid JSON: {error}") from error
     if isinstance(value, Decimal):
         return sa.Numeric(), value
     inferred = sa.literal(value).type

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .tokens import quote, tokens
 
 NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[A-Za-z_]\w*))*'
-"""The pattern of a name, with its schema or without."""
+"""The pattern of a name, with or without its schema."""
 
 
 def _parts(text: str, separator: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ REACHING = frozenset(
         *("cursor_to_xml", "schema_to_xml", "database_to_xml", "lo_export"),
     }
 )
-"""Functions of PostgreSQL itself that do what no table shows."""
+"""PostgreSQL's own functions with effects that no table shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +85,12 @@ class Mentioned:
         if self.unsaid is not None:
             return self.unsaid
         if self.unknown is not None:
-            return f"a statement is not understood: {self.unknown}"
+            return f"a statement could not be parsed: {self.unknown}"
         reaching = sorted(self.functions & REACHING)
         if reaching:
             return f"{reaching[0]}() is called"
         if self.makes_code and (self.written or self.asks):
-            return "functions or triggers are made, and may be called"
+            return "functions or triggers are created, and may be called"
         return None
 
 

@@ -23,7 +23,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""An operator of - + * / < > = alone does not end in - or +: `a<-1` is a < (-1)."""
+"""An operator of only - + * / < > = does not end in - or +: `a<-1` is a < (-1)."""
 
 
 class UnknownSql(ValueError):

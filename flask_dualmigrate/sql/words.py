@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .tokens import Token, identifier, tokens, value
 
 Name = tuple[str | None, str]
-"""Schema, or None, and name, as PostgreSQL folds them."""
+"""Schema (or None) and name, in the case to which PostgreSQL folds them."""
 
 
 class Words:

@@ -119,13 +119,13 @@ def slug_of(message: str) -> str:
 def check_id(directory: ScriptDirectory, revision_id: str) -> str:
     if not ID_PATTERN.fullmatch(revision_id):
         raise UsageError(
-            f"{revision_id!r} is no revision id",
-            hint="An id is 1 to 32 of a-z, 0-9 and _.",
+            f"{revision_id!r} is not a valid revision id",
+            hint="An id consists of 1 to 32 characters: a-z, 0-9 and _.",
         )
     if revision_id in _taken(directory):
         raise UsageError(
             f"The revision id {revision_id} is taken",
-            hint="Give another one, or leave --rev-id out.",
+            hint="Choose another one, or omit --rev-id.",
         )
     return revision_id
 
@@ -138,14 +138,14 @@ def _check_label(
         return ()
     if not re.fullmatch(r"[A-Za-z0-9_.](-?[A-Za-z_.]|\d)*", branch_label):
         raise UsageError(
-            f"{branch_label!r} is no branch label",
-            hint="A label is made of letters, digits, `_` and `.`, and of `-` before a "
-            "letter.",
+            f"{branch_label!r} is not a valid branch label",
+            hint="A label consists of letters, digits, `_`, `.`, and `-` "
+            "before a letter.",
         )
     if branch_label in {new, *_taken(directory)}:
         raise UsageError(
             f"The branch label {branch_label} is taken",
-            hint="Give another one; see `flask db-migrate history`.",
+            hint="Choose another one; see `flask db-migrate history`.",
         )
     return (branch_label,)
 
@@ -170,8 +170,9 @@ def _parents(
     for parent in found:
         if not splice and not parent.is_head:
             raise UsageError(
-                f"Revision {parent.revision} is no head: another follows it",
-                hint="To branch off from it on purpose, say --splice.",
+                f"Revision {parent.revision} is not a head: another revision follows "
+                "it",
+                hint="To create a branch from it on purpose, use --splice.",
             )
     return tuple(dict.fromkeys(str(parent.revision) for parent in found))
 
@@ -185,7 +186,7 @@ def _dependencies(
         revisions = directory.resolve(identifier)
         if not revisions:
             raise UsageError(
-                f"--depends-on {identifier} is no revision",
+                f"--depends-on {identifier} is not a revision",
                 hint="To list the revisions: flask db-migrate history",
             )
         for revision in revisions:
@@ -205,12 +206,12 @@ def merge_parents(
     for revision_id in ids:
         if revision_id not in directory.heads:
             raise UsageError(
-                f"Revision {revision_id} is no head: another follows it",
-                hint="See the heads with: flask db-migrate heads",
+                f"Revision {revision_id} is not a head: another revision follows it",
+                hint="List the heads with: flask db-migrate heads",
             )
     if len(ids) < 2:
         raise UsageError(
-            "A merge wants two heads or more",
-            hint="See them with: flask db-migrate heads",
+            "A merge needs at least two heads",
+            hint="List them with: flask db-migrate heads",
         )
     return ids

@@ -215,7 +215,7 @@ def test_a_dry_run_tells_of_the_backfill_what_it_can_without_rows(
     sides = {side.backend: side.lines for side in plan.revisions[-1].sides}
     first, *_, last = sides[BackendName.POSTGRES]
     assert first.startswith("ALTER TABLE items ADD COLUMN search_text")
-    assert last.startswith("-- the rest cannot be told without a connection")
+    assert last.startswith("-- the rest cannot be shown without a connection")
     assert sides[BackendName.MONGO] == ("transform item with add_search_text()",)
     assert history.snapshot() == {"postgres": {}, "mongo": {}}
 

@@ -31,7 +31,7 @@ PLACES = {
     "a default there was, not null": (
         'op.alter_column("others", "n", existing_server_default=sa.func.now(), '
         "nullable=False)",
-        "# others.n may not be null any more",
+        "# others.n can no longer be null",
     ),
     "a new default": (
         'op.alter_column("items", "at", server_default=sa.func.now(), nullable=False)',

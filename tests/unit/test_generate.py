@@ -118,7 +118,7 @@ def test_a_revision_wants_a_message(message: str, tree: Tree) -> None:
     "rev_id", ["../../x", "A", "a-b", "a" * 33, "a b", "größe"], ids=repr
 )
 def test_an_id_that_is_none_is_refused(rev_id: str, tree: Tree) -> None:
-    with pytest.raises(UsageError, match=r"is no revision id.*1 to 32"):
+    with pytest.raises(UsageError, match=r"is not a valid revision id.*1 to 32"):
         _header(tree.load(), rev_id=rev_id)
 
 
@@ -134,7 +134,7 @@ def test_an_id_that_is_taken_is_refused(rev_id: str, forked: ScriptDirectory) ->
 def test_a_label_that_would_be_another_target_is_refused(
     label: str, tree: Tree
 ) -> None:
-    with pytest.raises(UsageError, match="is no branch label"):
+    with pytest.raises(UsageError, match="is not a valid branch label"):
         _header(tree.load(), branch_label=label)
 
 
@@ -176,7 +176,7 @@ def test_of_several_heads_one_must_be_named(forked: ScriptDirectory) -> None:
 
 
 def test_a_branch_from_what_is_no_head_is_asked_for_by_splice(tree: Tree) -> None:
-    with pytest.raises(UsageError, match=r"aaaa is no head.*--splice"):
+    with pytest.raises(UsageError, match=r"aaaa is not a head.*--splice"):
         _header(tree.load(), head="aaaa")
 
     assert _header(tree.load(), head="aaaa", splice=True).down_revision == ("aaaa",)
@@ -287,9 +287,9 @@ def test_a_merge_joins_heads(named: list[str], forked: ScriptDirectory) -> None:
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        (["bbbb"], "two heads or more"),
-        (["bbbb", "left"], "two heads or more"),
-        (["bbbb", "aaaa"], "aaaa is no head"),
+        (["bbbb"], "at least two heads"),
+        (["bbbb", "left"], "at least two heads"),
+        (["bbbb", "aaaa"], "aaaa is not a head"),
         (["bbbb", "gone"], "gone"),
     ],
     ids=["one", "one-twice", "no-head", "unknown"],

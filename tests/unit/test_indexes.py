@@ -231,7 +231,7 @@ def test_a_conflict_says_what_is_there_and_what_is_declared() -> None:
     one = only([declared(unique=True)], [found()])
     twin = only([declared()], [found("other")])
 
-    assert one.why == "unique is not set, declared is True"
+    assert one.why == "unique is not set, declared: True"
     assert twin.why == "other is the same index under another name"
 
 
@@ -248,7 +248,7 @@ def test_a_stand_in_left_by_a_rebuild_says_so() -> None:
     result = compare([declared()], [found(), filled])
 
     assert [item.verdict for item in result] == [Verdict.OK, Verdict.UNDECLARED]
-    assert "rebuild of ix that was stopped" in str(result[1].why)
+    assert "interrupted rebuild of ix" in str(result[1].why)
 
 
 def group(source: str, *indexes: DeclaredIndex) -> DeclaredIndexes:
@@ -273,7 +273,7 @@ def test_of_two_definitions_the_first_counts_and_a_note_says_so() -> None:
 
     assert [dict(index.options) for index in settled.indexes] == [{}]
     assert settled.notes == (
-        "item.ix: r1 has another definition than models, which counts",
+        "item.ix: r1 defines it differently from models, which is used",
     )
 
 

@@ -64,7 +64,7 @@ def test_a_finding_says_danger_what_to_write_and_how_to_allow_it(app: Flask) -> 
     assert said.exit_code == 3
     lines = said.stdout.splitlines()
     assert lines[0].endswith("r2.py:9: DM101 index built without CONCURRENTLY")
-    assert lines[1].startswith("  CREATE INDEX lets nobody write to items")
+    assert lines[1].startswith("  CREATE INDEX blocks writes to items")
     assert "  Write instead:" in lines
     assert "      with op.get_context().autocommit_block():" in lines
     assert "  Or allow it with: # dualmigrate: allow DM101 REASON" in lines

@@ -88,11 +88,11 @@ def test_a_script_is_recorded_as_operations_and_as_sql(
 @pytest.mark.parametrize(
     ("upgrade", "why"),
     [
-        ('op.drop_table("t")\nraise ValueError("no")', "to its end: ValueError: no"),
-        ('op.drop_table("t")\nraise SystemExit(1)', "to its end: SystemExit: 1"),
+        ('op.drop_table("t")\nraise ValueError("no")', "completely: ValueError: no"),
+        ('op.drop_table("t")\nraise SystemExit(1)', "completely: SystemExit: 1"),
         (
             'op.drop_table("t")\nop.get_bind().execute(sa.text("SELECT 1"))',
-            "asks the database (SELECT 1)",
+            "queries the database (SELECT 1)",
         ),
         (
             'op.drop_table("t")\n'

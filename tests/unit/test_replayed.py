@@ -63,7 +63,7 @@ def test_models_that_the_scripts_make_differ_in_nothing() -> None:
 
     assert found.differences == ()
     assert len(found.not_compared) == 1
-    assert "PostgreSQL was not asked" in found.not_compared[0]
+    assert "PostgreSQL was not used" in found.not_compared[0]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_an_app_without_tables_hears_nothing() -> None:
         ("ALTER TABLE items ALTER name TYPE text", "column items.name: a script"),
         ("DROP INDEX ix_price", "index ix_price: a script changes"),
         ("ALTER TYPE kind RENAME VALUE 'b' TO 'c'", "the labels of enum kind"),
-        ("DO 'anything'", "what revision r2 does by SQL: DO 'anything'"),
+        ("DO 'anything'", "what revision r2 does in raw SQL: DO 'anything'"),
     ],
 )
 def test_what_a_script_changes_by_sql_is_not_compared_and_told(
@@ -204,7 +204,7 @@ def test_a_script_that_asks_the_database_is_named() -> None:
     failing = 'op.get_bind().execute(sa.text("SELECT 1")).one()'
 
     assert (
-        "r2 does by what a query finds"
+        "r2 does depending on the result of a query"
         in compared(models(), ITEMS, later).not_compared[1]
     )
     (said,) = compared(models(), ITEMS, failing).not_compared

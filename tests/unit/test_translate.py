@@ -205,7 +205,7 @@ def test_an_operation_of_an_extension_is_left_to_a_person() -> None:
     class CreateViewOp(ops.MigrateOperation):
         pass
 
-    assert body(CreateViewOp()) == 'op.todo("Write what stands for: CreateViewOp")'
+    assert body(CreateViewOp()) == 'op.todo("Write the equivalent of: CreateViewOp")'
 
 
 def test_a_comment_is_said_once() -> None:

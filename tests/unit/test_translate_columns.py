@@ -43,7 +43,7 @@ def alter(name: str, column: str, **changes: Any) -> ops.AlterColumnOp:
         ),
         (
             Column("n", sa.Integer, nullable=False),
-            "# items.n may not be null, and has no default.\n"
+            "# items.n must not be null, and has no default.\n"
             'op.add_field("items", "n")',
         ),
     ],
@@ -201,7 +201,7 @@ def test_not_null_gives_documents_the_default_and_alters_a_unique_index() -> Non
 
     assert body(op, before=[table("t", column)]) == (
         'op.drop_index("t", "t_c_key")\n'
-        "# t.c may not be null any more.\n"
+        "# t.c can no longer be null.\n"
         'op.update("t", {"c": None}, {"$set": {"c": "x"}}, keep=True)\n'
         'op.create_index("t", [("c", 1)], name="t_c_key", unique=True)'
     )
@@ -212,16 +212,16 @@ def test_not_null_gives_documents_the_default_and_alters_a_unique_index() -> Non
     [
         (
             alter("t", "c", modify_nullable=False),
-            "# t.c may not be null any more: MongoDB has no such rule.",
+            "# t.c can no longer be null: MongoDB has no such rule.",
         ),
         (
             alter("t", "c", modify_server_default=sa.DefaultClause("y")),
-            "# t.c has another server default: MongoDB has none, and documents keep "
-            "theirs.",
+            "# t.c has a different server default: MongoDB has none, and documents "
+            "keep theirs.",
         ),
         (
             alter("t", "c", modify_server_default=None),
-            "# t.c has no server default any more: MongoDB has none, and documents "
+            "# t.c no longer has a server default: MongoDB has none, and documents "
             "keep theirs.",
         ),
         (alter("t", "c", modify_comment="x"), "# Comment of t.c: MongoDB has none."),

@@ -261,7 +261,7 @@ def test_a_twin_that_sorts_later_is_a_comment() -> None:
     made = table("t", *columns(), Index("ix_a", "a"))
 
     assert body(ops.CreateIndexOp("ix_b", "t", ["a"]), before=[made]) == (
-        "# Index ix_b is ix_a under another name: MongoDB keeps one.\npass"
+        "# Index ix_b is ix_a under another name: MongoDB keeps only one.\npass"
     )
 
 
@@ -283,7 +283,7 @@ def test_dropping_what_a_person_wrote_asks_the_person() -> None:
     text = body(ops.DropIndexOp("ix", "t"), before=[made])
 
     assert text.startswith("op.todo(")
-    assert "Take away" in text
+    assert "equivalent from t." in text
 
 
 def test_an_index_is_on_the_fields_that_the_app_names() -> None:

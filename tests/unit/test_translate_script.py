@@ -89,7 +89,7 @@ def test_the_tables_of_earlier_scripts_are_known() -> None:
         (
             'op.add_column("items", sa.Column("code", sa.Integer, unique=True, '
             "nullable=False))",
-            "# items.code may not be null, and has no default.\n"
+            "# items.code must not be null, and has no default.\n"
             'op.add_field("items", "code")\n'
             'op.create_index("items", [("code", 1)], name="items_code_key", '
             "unique=True)",
@@ -138,7 +138,7 @@ def test_the_tables_of_earlier_scripts_are_known() -> None:
         (
             "items = sa.table('items', sa.column('n'))\n"
             "op.execute(sa.update(items).values(n={'a': 1}))",
-            'op.todo("Write what stands for the SQL: UPDATE items SET n=:n")',
+            'op.todo("Write the equivalent of the SQL: UPDATE items SET n=:n")',
         ),
         (
             'op.execute("CREATE EXTENSION pg_trgm")',

@@ -28,7 +28,7 @@ from .sqlite_indexes import ExpressionIndexes
 from .type_names import TypeNames
 
 OWN_PREFIX = "dualmigrate_"
-"""What the names of our own tables in PostgreSQL begin with."""
+"""The prefix of this package's own tables in PostgreSQL."""
 
 
 def migration_context(

@@ -124,7 +124,7 @@ class IndexDefinitions:
         try:
             made = make(key, declared)
             if made is None:
-                return ComparisonResult.Different("PostgreSQL cannot make it yet")
+                return ComparisonResult.Different("PostgreSQL cannot create it yet")
             if made == there or make(key, made) == make(key, there):
                 return ComparisonResult.Equal()
         except NotTried as error:

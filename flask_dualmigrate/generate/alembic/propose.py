@@ -173,7 +173,7 @@ def _process(
     if len(directives) > 1:
         raise UsageError(
             f"process_revision_directives made {len(directives)} revisions of one",
-            hint="Make it leave one, or none.",
+            hint="It must leave one revision or none.",
         )
     return directives[0] if directives else None
 

@@ -59,7 +59,7 @@ def alter_column(op: ops.AlterColumnOp, scope: Scope) -> Iterator[Call | Note]:
                 op.column_name, op.existing_type, op.modify_type, scope.dialect
             )
         except NoCast as error:
-            yield Note(f"PostgreSQL cannot cast {error}: say postgresql_using=.")
+            yield Note(f"PostgreSQL cannot cast {error}: pass postgresql_using=.")
     default = _default_after(op, scope)
     is_other = _changes_kind(op, scope) or _counter(op, scope) is not None
     if expression is not None or is_other:

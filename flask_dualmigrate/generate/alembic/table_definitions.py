@@ -46,7 +46,7 @@ SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
 WHERE connamespace = pg_my_temp_schema() AND contype = 'c'
 """
 _SET_EXPRESSION = 170000
-"""The first server_version_num that has ALTER COLUMN … SET EXPRESSION."""
+"""The first server_version_num with ALTER COLUMN … SET EXPRESSION."""
 
 
 @dataclass(frozen=True)

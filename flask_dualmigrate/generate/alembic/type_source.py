@@ -34,9 +34,10 @@ def implementation_renderer(
         if isinstance(item, TypeDecorator):
             return repr_type(item.load_dialect_impl(context.dialect), context)
         raise UsageError(
-            f"{_name(item)}, the type of {places.get(id(item), 'a column')}, cannot be "
-            f"written in a script: its repr, {item!r}, is no Python that makes one",
-            hint="Give it such a __repr__, or render it with render_item=.",
+            f"{_name(item)}, the type of {places.get(id(item), 'a column')}, cannot "
+            f"be written in a script: its repr, {item!r}, is not Python code that "
+            "creates one",
+            hint="Give it a __repr__ that is, or render it with render_item=.",
         )
 
     return render_item
@@ -52,8 +53,8 @@ def notes_on_types(
             continue
         if users is None or users("type", type_, autogen) is False:
             yield Note(
-                f"{place} is of {_name(type_)}, whose repr is no Python that makes "
-                "one: its implementation stands here."
+                f"{place} is of {_name(type_)}, whose repr is not Python code "
+                "that creates one, so its implementation is used here."
             )
 
 

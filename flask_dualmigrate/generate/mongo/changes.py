@@ -37,15 +37,17 @@ def changes(change: Change) -> list[Statement]:
     if translate is not None:
         return translate(change)
     if isinstance(op, DatabaseOp):
-        return [Comment(f"MongoDB has no {op.kind}, so nothing here: {op.words}.")]
+        text = f"MongoDB has no {op.kind}, so there is nothing to do here: {op.words}."
+        return [Comment(text)]
     if isinstance(op, ops.AddConstraintOp):
         return exclude(change, op.to_constraint())
     dialect = change.context.dialect
     others = entity_words(op) or words_of_another(op, dialect)
     if others is not None:
-        return [Comment(f"MongoDB has none of these, so nothing here: {others}.")]
+        text = f"MongoDB has none of these, so there is nothing to do here: {others}."
+        return [Comment(text)]
     words = describe(op, dialect)
-    return [Todo(f"Write what stands for: {words}")]
+    return [Todo(f"Write the equivalent of: {words}")]
 
 
 def _nothing(change: Change) -> list[Statement]:

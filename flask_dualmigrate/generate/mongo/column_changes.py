@@ -24,7 +24,7 @@ def add_column(change: Change) -> list[Statement]:
     place = f"{change.new.name}.{column.name}"
     field = context.field(change.new, str(column.name))
     if field == "_id":
-        raise Untranslatable(f"Column {place} is the _id, which no document can change")
+        raise Untranslatable(f"Column {place} is the _id, which cannot be changed")
     try:
         if column.server_default is not None:
             value = server_value(column.server_default, column.type, context.dialect)
@@ -35,10 +35,10 @@ def add_column(change: Change) -> list[Statement]:
     except NoValue as error:
         if column.server_default is not None:
             raise Untranslatable(
-                f"Column {place}: its default has no value here, as {error}. Add the "
-                f"field {field} to {change.collection}."
+                f"Column {place}: its default cannot be given here, because {error}. "
+                f"Add the field {field} to {change.collection}."
             ) from error
-        note = Comment(f"{place} may not be null, and has no default.")
+        note = Comment(f"{place} must not be null, and has no default.")
         return [note, AddField(change.collection, field)]
     if value is TODAY:
         return [AddField(change.collection, field, using=_MIDNIGHT)]
@@ -49,7 +49,9 @@ def drop_column(change: Change) -> list[Statement]:
     name = str(change.op.column_name)
     field = change.context.field(change.old, name)
     if field == "_id":
-        raise Untranslatable(f"Column {change.old.name}.{name} is the _id, which stays")
+        raise Untranslatable(
+            f"Column {change.old.name}.{name} is the _id, which cannot be removed"
+        )
     return [DropField(change.collection, field)]
 
 
@@ -130,9 +132,9 @@ def _type_words(change: Change, column: ColumnState) -> str:
 
 def _change_default(column: ColumnState, place: str) -> Comment:
     if column.server_default is None:
-        words = "has no server default any more"
+        words = "no longer has a server default"
     else:
-        words = "has another server default"
+        words = "has a different server default"
     return Comment(f"{place} {words}: MongoDB has none, and documents keep theirs.")
 
 
@@ -142,18 +144,18 @@ def _change_nullable(
     """Give the documents without a value the column's default, as the rows get it."""
     has_rule = change.context.validators != "off"
     if column.nullable:
-        text = f"{place} may be null now: MongoDB has no such rule."
+        text = f"{place} can be null now: MongoDB has no such rule."
         return [] if has_rule else [Comment(text)]
     try:
         value = _default_of(change, column)
     except NoValue:
-        text = f"{place} may not be null any more: MongoDB has no such rule."
+        text = f"{place} can no longer be null: MongoDB has no such rule."
         return [] if has_rule else [Comment(text)]
     if value is None:
         return []
     field = change.context.field(change.new, column.name)
     return [
-        Comment(f"{place} may not be null any more."),
+        Comment(f"{place} can no longer be null."),
         Update(change.collection, {field: None}, _set(field, value), keep=True),
     ]
 
@@ -164,7 +166,7 @@ def _default_of(change: Change, column: ColumnState) -> Any:
         return server_value(column.server_default, column.type_, context.dialect)
     model = context.models.column(op.schema, op.table_name, column.name)
     if model is None:
-        raise NoValue("there is no model of it")
+        raise NoValue("it has no model")
     return client_value(model, context.dialect)
 
 

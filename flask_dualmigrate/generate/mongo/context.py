@@ -61,7 +61,7 @@ class Context:
             "." in name and not named
         ):
             raise Untranslatable(
-                f"Column {place}: {name!r} is no name for a field; choose one with "
+                f"Column {place}: {name!r} is not a valid field name; choose one with "
                 f"fields={{{place!r}: …}}"
             )
         if name == "_id" and table.primary_key != (column,):

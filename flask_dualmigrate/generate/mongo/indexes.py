@@ -65,8 +65,10 @@ def project(table: TableState, context: Context) -> dict[str, Projected]:
             # MongoDB takes one index under one name: of twins, the first is kept.
             twin = kept.setdefault(projected.signature, name)
             if twin != name:
-                text = f"Index {name} is {twin} under another name: MongoDB keeps one."
-                projected = Covered(text)
+                projected = Covered(
+                    f"Index {name} is {twin} under another name: "
+                    "MongoDB keeps only one."
+                )
         found[name] = projected
     return found
 
@@ -96,11 +98,11 @@ def _spec(index: IndexState, table: TableState, context: Context) -> Projected:
         raise Untranslatable(f"a {index.method} index has no counterpart in MongoDB")
     keys = tuple(_plain_key(key, table, context) for key in index.keys)
     if [name for name, _ in keys] == ["_id"]:
-        return Covered(f"Index {index.name}: the _id has an index already.")
+        return Covered(f"Index {index.name}: the _id already has an index.")
     if len({name for name, _ in keys}) < len(keys):
-        raise Untranslatable("it has one field twice")
+        raise Untranslatable("it contains a field twice")
     if index.name == "*":
-        raise Untranslatable("MongoDB does not take * as an index's name")
+        raise Untranslatable("MongoDB does not accept * as an index name")
     options, notes = _collation(index, table, context)
     _check_arrays(index, table, context)
     return Spec(keys, _options(index, table, context, options), notes + _notes(index))
@@ -173,10 +175,12 @@ def _collation(
     others = [key.column for key in index.keys if key.column is not None]
     texts = [name for name in others if context.bson(table, name).name == "string"]
     if index.unique and texts:
-        raise Untranslatable("MongoDB ignores case in all of an index or in none of it")
+        raise Untranslatable(
+            "MongoDB ignores case either in all fields of an index or in none"
+        )
     note = (
-        f"Index {index.name} ignores case; a query uses it with the collation "
-        f"{json.dumps(_NO_CASE)}."
+        f"Index {index.name} ignores case; only queries with the collation "
+        f"{json.dumps(_NO_CASE)} use it."
     )
     return {"collation": dict(_NO_CASE)}, (note,)
 
@@ -184,9 +188,9 @@ def _collation(
 def _check_arrays(index: IndexState, table: TableState, context: Context) -> None:
     arrays = [c for c in index.columns if context.bson(table, c).name == "array"]
     if arrays and index.unique:
-        raise Untranslatable("a unique index on an array is one on each of its items")
+        raise Untranslatable("a unique index on an array applies to each of its items")
     if len(arrays) > 1:
-        raise Untranslatable("MongoDB indexes one array of a document, not two")
+        raise Untranslatable("MongoDB can index only one array field of a document")
 
 
 def _gin_key(index: IndexState, table: TableState, context: Context) -> tuple[str, int]:
@@ -200,8 +204,7 @@ def _gin_key(index: IndexState, table: TableState, context: Context) -> tuple[st
         case "json" | "object":
             return context.field(table, column) + ".$**", 1
     raise Untranslatable(
-        f"a gin index on {column}; for a search of texts MongoDB has "
-        f'[("{column}", "text")]'
+        f'a gin index on {column}; for text search MongoDB has [("{column}", "text")]'
     )
 
 
@@ -232,7 +235,7 @@ def _not_null(
     for key in index.keys:
         column = key.column or _folded_column(key)
         if column is None:
-            raise Untranslatable(f"it is unique on {key.expression}, which may be null")
+            raise Untranslatable(f"it is unique on {key.expression}, which can be null")
         state = table.columns.get(column)
         if state is None or not state.nullable:
             continue

@@ -50,7 +50,7 @@ def translate_sql(text: Any, schema: Schema, context: Context) -> list[Statement
                 return translate(match, schema, context)
     except (Untranslatable, NoValue, sql_tokens.UnknownSql):
         pass
-    return [Todo(f"Write what stands for the SQL: {statement}")]
+    return [Todo(f"Write the equivalent of the SQL: {statement}")]
 
 
 def insert_rows(

@@ -43,8 +43,8 @@ def drop_table(change: Change) -> list[Statement]:
     for other in sorted({*change.after, *change.context.others} - {name}):
         if change.context.naming.collection(other) == collection:
             raise Untranslatable(
-                f"Table {name} is dropped, and its collection {collection} is that of "
-                f"table {other} as well: delete the documents that were {name}"
+                f"Table {name} is dropped, but its collection {collection} "
+                f"also belongs to table {other}: delete the documents that were {name}"
             )
     return [DropCollection(collection)]
 
@@ -55,8 +55,8 @@ def rename_table(change: Change) -> list[Statement]:
     before, after = context.collection(old.name), context.collection(new.name)
     if before is None or after is None:
         raise Untranslatable(
-            f"Table {old.name} becomes {new.name}, and only one of the two has a "
-            "collection"
+            f"Table {old.name} becomes {new.name}, but only one of the "
+            "two has a collection"
         )
     found: list[Statement] = []
     if before == after:
@@ -114,8 +114,8 @@ def exclude(change: Change, constraint: Constraint) -> list[Statement]:
 def add_primary_key(change: Change) -> list[Statement]:
     if change.new.primary_key == ("id",) and _is_id(change, change.op.columns):
         raise Untranslatable(
-            f"Column {change.new.name}.id becomes the primary key: the _id of a "
-            "document that is there cannot be changed"
+            f"Column {change.new.name}.id becomes the primary key: the _id of "
+            "an existing document cannot be changed"
         )
     return []
 
@@ -125,7 +125,9 @@ def drop_constraint(change: Change) -> list[Statement]:
     op, old = change.op, change.old
     index = old.indexes.get(str(final_name(op.constraint_name, change.context.dialect)))
     if index is not None and index.is_primary_key and _is_id(change, index.columns):
-        raise Untranslatable(f"The primary key of {old.name} is the _id, which stays")
+        raise Untranslatable(
+            f"The primary key of {old.name} is the _id, which cannot be removed"
+        )
     if op.constraint_type not in ("foreignkey", "check"):
         return []
     if op.constraint_type == "check" and change.context.validators != "off":

@@ -132,7 +132,7 @@ def _drop(
     if isinstance(old, Spec) and old != new:
         return [DropIndex(collection, name)]
     if isinstance(old, Unknown) and not isinstance(new, Unknown):
-        return [Todo(f"{old.text}. Take away what stands for it in {collection}.")]
+        return [Todo(f"{old.text}. Remove its equivalent from {collection}.")]
     return []
 
 
@@ -144,7 +144,7 @@ def _create(
         return [*notes, CreateIndex(collection, new.keys, name, new.options)]
     if isinstance(new, Unknown):
         verb = "Change" if isinstance(old, Unknown) else "Write"
-        return [Todo(f"{new.text}. {verb} what stands for it in {collection}.")]
+        return [Todo(f"{new.text}. {verb} its equivalent in {collection}.")]
     return [Comment(new.text)] if new.text else []
 
 

@@ -27,7 +27,7 @@ from .predicates import OPERATORS, Filter, partial_filter
 from .source import Statement
 
 LEVEL = "moderate"
-"""Documents that do not fit when the validator comes may be updated all the same."""
+"""Documents that do not fit when the validator is set can still be updated."""
 
 _WRITES = (AddField, ConvertField, DropField, RenameField, Update)
 

@@ -31,8 +31,8 @@ def clean_message(message: str) -> str:
             locale = unicodedata.category(char) == "Cs"
             raise UsageError(
                 f"The message has the control character {char!r}",
-                hint="Leave it out"
-                + (", or say LC_ALL=C.UTF-8 if it is a letter." if locale else "."),
+                hint="Remove it"
+                + (", or set LC_ALL=C.UTF-8 if it is a letter." if locale else "."),
             )
     return folded
 

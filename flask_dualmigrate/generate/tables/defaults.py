@@ -57,7 +57,7 @@ def default_sql(default: Any, dialect: Dialect) -> str | None:
     if isinstance(default, Identity | Sequence):
         raise NoValue("it is numbered by a sequence")
     if not isinstance(default, DefaultClause):
-        raise NoValue("the server makes it, and the model does not say how")
+        raise NoValue("the server generates it, and the model does not say how")
     if isinstance(default.arg, str):
         return None
     compiled = default.arg.compile(
@@ -152,17 +152,17 @@ def value_of(expression: expressions.Expr, bson: Bson) -> Any:
         case expressions.Word(bool() as truth):
             return truth if bson.name == "bool" else _literal(str(truth).lower(), bson)
         case expressions.Call(name):
-            raise NoValue(f"{name}() is called by the server, once a row")
+            raise NoValue(f"{name}() is called by the server for each row")
     raise NoValue("it is computed by the server")
 
 
 def _clock(name: str, args: tuple[expressions.Expr, ...], bson: Bson) -> Any:
     if name == "timezone" and len(args) == 2:
         if args[0] != expressions.Text("utc") and _bare(args[0]) not in ("utc", "UTC"):
-            raise NoValue("it is a local time, and MongoDB keeps UTC")
+            raise NoValue("it is a local time, and MongoDB stores UTC")
         return value_of(args[1], bson)
     if name not in CLOCKS:
-        raise NoValue(f"{name}() is called by the server, once a row")
+        raise NoValue(f"{name}() is called by the server for each row")
     return TODAY if bson.name == "date" or name == "current_date" else NOW
 
 
@@ -181,13 +181,13 @@ def _literal(text: str, bson: Bson) -> Any:
     except (ValueError, decimal.DecimalException) as error:
         if isinstance(error, NoValue):
             raise
-        raise NoValue(f"{text!r} is no {bson.name}") from error
+        raise NoValue(f"{text!r} is not a valid {bson.name}") from error
 
 
 def _integer(text: str, _: Bson) -> int:
     number = decimal.Decimal(text.strip())
     if number != int(number) or int(number) not in _INT64:
-        raise NoValue(f"{text!r} is no integer of 64 bits")
+        raise NoValue(f"{text!r} is not a 64-bit integer")
     return int(number)
 
 
@@ -201,7 +201,7 @@ def _boolean(text: str, _: Bson) -> bool:
         return True
     if word in _FALSE:
         return False
-    raise NoValue(f"{text!r} is no boolean")
+    raise NoValue(f"{text!r} is not a boolean")
 
 
 def _datetime(text: str, bson: Bson) -> Any:
@@ -229,13 +229,13 @@ def _array(text: str, bson: Bson) -> list[Any]:
     """Read PostgreSQL's array literal: {}, {a,b}, {"a b",NULL}."""
     match = re.fullmatch(r"\s*\{(.*)\}\s*", text, re.DOTALL)
     if match is None or bson.item is None:
-        raise NoValue(f"{text!r} is no array")
+        raise NoValue(f"{text!r} is not an array")
     if not match[1].strip():
         return []
     item = r'\s*("(?:[^"\\]|\\.)*"|[^",{}\\]+)\s*(?:,|$)'
     parts = re.findall(item, match[1])
     if re.sub(item, "", match[1]):
-        raise NoValue(f"{text!r} is an array that cannot be read here")
+        raise NoValue(f"{text!r} is an array that cannot be parsed here")
     inner = bson.item
     return [_array_item(part, inner) for part in parts]
 

@@ -65,7 +65,7 @@ class DomainType:
 
 
 DomainColumn = tuple[str, str, str, bool]
-"""A column of a domain: schema, table, name; and whether it is an array of it."""
+"""A column of a domain: schema, table, name, and whether it is an array of it."""
 
 
 class ChangeDomainOp(DatabaseOp):

@@ -95,7 +95,7 @@ class StateComparison:
         """Yield what makes the tables that are there those of the models."""
         for name in sorted(there.keys() | models.keys()):
             if name in self.by_sql.parts:
-                self._pass(f"table {name}: a script changes it by SQL")
+                self._pass(f"table {name}: a script changes it in raw SQL")
             elif name not in models:
                 yield f"remove table {name}"
             elif name not in there:
@@ -109,7 +109,7 @@ class StateComparison:
     def _tables(self, old: TableState, new: TableState) -> Iterator[str]:
         for name, column in new.columns.items():
             if (new.name, name) in self.by_sql.parts:
-                self._pass(f"column {new.name}.{name}: a script changes it by SQL")
+                self._pass(f"column {new.name}.{name}: a script changes it in raw SQL")
             elif name not in old.columns:
                 yield f"add column {new.name}.{name}"
             else:
@@ -163,7 +163,7 @@ class StateComparison:
         if enum is None:
             return True
         if old is None:
-            self._pass(f"the labels of column {place}: no script says which it has")
+            self._pass(f"the labels of column {place}: no script defines them")
             return True
         return old == set(enum.enums)
 
@@ -174,7 +174,7 @@ class StateComparison:
         )
         by_sql, known = self.by_sql, before.keys() & after.keys()
         for name in known & by_sql.types:
-            self._pass(f"the labels of enum {name}: a script changes them by SQL")
+            self._pass(f"the labels of enum {name}: a script changes them in raw SQL")
         return all(
             self._same_order(name, before[name], after[name])
             for name in known - by_sql.types
@@ -184,7 +184,9 @@ class StateComparison:
         added = self.by_sql.labels.get(name, set())
         if not added - set(old):
             return old == new
-        self._pass(f"the order of the labels of enum {name}: a script adds some by SQL")
+        self._pass(
+            f"the order of the labels of enum {name}: a script adds some in raw SQL"
+        )
         return {*old, *added} == set(new)
 
     def _same_default(self, place: str, old: ColumnState, new: ColumnState) -> bool:
@@ -213,7 +215,7 @@ class StateComparison:
         before, after = _without_key(old), _without_key(new)
         for name in sorted(before.keys() | after.keys()):
             if name in self.by_sql.parts:
-                self._pass(f"index {name}: a script changes it by SQL")
+                self._pass(f"index {name}: a script changes it in raw SQL")
             elif name not in after:
                 yield f"remove index {name} of {new.name}"
             elif name not in before:
@@ -236,7 +238,7 @@ class StateComparison:
         for name in sorted((old.checks.keys() | new.checks.keys()) - of_enums):
             place = f"check constraint {name}"
             if name in self.by_sql.parts:
-                self._pass(f"{place}: a script changes it by SQL")
+                self._pass(f"{place}: a script changes it in raw SQL")
             elif name not in new.checks:
                 yield f"remove {place} of {new.name}"
             elif name not in old.checks:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Dialect
 from .state import Schema, TableState, constraint_index, full_name, index_state
 
 _Part = tuple[str, str, Any]
-"""A part's name in its state, its kind as Alembic calls it, and the part."""
+"""A part's name in its state, its kind in Alembic's terms, and the part."""
 
 
 class Included:

@@ -143,7 +143,7 @@ class _Labels:
         assert new is not None
         if old is None:
             self._not_compared.append(
-                f"{place}, an enum without a CHECK: no script says which it has"
+                f"{place}, an enum without a CHECK: no script defines them"
             )
             return
         if set(old.enums) == set(new.enums):

@@ -11,7 +11,7 @@ from typing import Any
 from ...revisions import BackendName
 
 NEXT = "# In the next revision:"
-"""Stands in code to paste between what belongs into one revision and the next one."""
+"""Separates what goes into one revision from what goes into the next in pasted code."""
 
 
 class Severity(StrEnum):
@@ -139,7 +139,7 @@ _OWN = {
     "DM004": "a script that cannot be followed to its end",
 }
 TITLES = _OWN
-"""Code -> title of what lint says of the comments and of itself."""
+"""Code -> title of the findings about comments and about lint itself."""
 
 
 def titles() -> dict[str, str]:

@@ -44,8 +44,9 @@ def without_batches(view: MongoView) -> Advices:
         found = sorted(_MANY & code_names(run.fn))
         if found:
             yield Advice(
-                f"{run.label}() writes with {found[0]} in one go: no progress, no "
-                "checkpoint to carry on from, and a kill leaves it half done.",
+                f"{run.label}() writes with {found[0]} in one go: it reports no "
+                "progress, has no checkpoint to resume from, and is left half done "
+                "if it is killed.",
                 'op.update("items", {"status": None}, {"$set": {"status": "new"}}, '
                 "keep=True)",
                 said.line,
@@ -62,12 +63,12 @@ def unsafe_run(view: MongoView) -> Advices:
         dangers = []
         if unsafe:
             dangers.append(
-                f"A crash inside {run.label}() needs a person to decide whether it was "
-                "done."
+                f"After a crash inside {run.label}(), someone has to decide "
+                "whether it was done."
             )
         if run.undo is None:
             dangers.append(
-                "If something fails after it, or on a downgrade, what it did stays."
+                "If a later step fails, or on a downgrade, its changes remain."
             )
         name = source(run.fn)
         yield Advice(
@@ -91,8 +92,8 @@ def not_standalone(view: MongoView) -> Advices:
         if transactions is None and not _adds_up(said.operation):
             continue
         yield Advice(
-            "On a server without transactions, a standalone one, a crash lets the next "
-            f"run do a batch twice, and {why}: it is refused there.",
+            "On a standalone server, which has no transactions, a crash makes the "
+            f"next run repeat a batch, and {why}. Such a server refuses it.",
             _marked(said.operation),
             said.line,
         )
@@ -117,7 +118,7 @@ def _marked(operation: Operation) -> str:
     query = {**operation.filter, "migrated": {"$ne": True}}
     name, unset = text(operation.collection), '{"$unset": {"migrated": 1}}'
     return (
-        "# A mark in the document keeps it from being met twice:\n"
+        "# A marker in the document prevents it from being processed twice:\n"
         f"op.update({name}, {source(query)}, {source(marked)})\n"
         f'op.update({name}, {{"migrated": True}}, {unset})'
     )
@@ -129,9 +130,9 @@ def kept_nothing(view: MongoView) -> Advices:
     for said in view.said:
         if said.operation.destructive:
             yield Advice(
-                f"With keep=False nothing of it is kept aside: no downgrade, and no "
-                f"undo of a revision that fails, brings it back "
-                f"({said.operation.describe()}).",
+                "With keep=False no copy is kept: neither a downgrade "
+                "nor the undo of a failed revision can restore "
+                f"it ({said.operation.describe()}).",
                 call(said.operation, keep=None),
                 said.line,
             )
@@ -147,9 +148,9 @@ def javascript(view: MongoView) -> Advices:
         found = _keys(said.operation) & {*_JAVASCRIPT}
         if found:
             yield Advice(
-                f"{sorted(found)[0]} runs JavaScript for each document: slow, by no "
-                "index, refused where the server has it turned off, and deprecated "
-                "since MongoDB 8.0.",
+                f"{sorted(found)[0]} runs JavaScript for each document: it is "
+                "slow, uses no index, is refused if the server has it turned off, and "
+                "is deprecated since MongoDB 8.0.",
                 'op.update("items", {"$expr": {"$gt": ["$price", "$limit"]}}, '
                 '{"$set": {"dear": True}}, keep=True)',
                 said.line,
@@ -188,16 +189,16 @@ def over_field(view: MongoView) -> Advices:
         count = view.facts.having_both(name, old, target) if said.existing else None
         if not (operation.overwrite or said.has_target or count) or count == 0:
             continue
-        which = f"{count:,} documents have" if count else "Where a document has"
+        which = f"{count:,} documents have" if count else "If a document has"
         yield Advice(
             f"{which} both {name}.{old} and {name}.{target}"
             f"{': one of the two values' if count else ', one of its values'} is "
-            "written over, or the revision is refused.",
-            "# Say first which of the two counts, and take the other one away:\n"
+            "overwritten, or the revision is refused.",
+            "# First decide which of the two to keep, and remove the other one:\n"
             f'op.update({text(name)}, {{{text(old)}: {{"$exists": True}}}}, '
             f'{{"$unset": {{{text(target)}: 1}}}}, keep=True)\n'
             f"{call(operation, overwrite=None)}"
-            "  # dualmigrate: allow DM208 taken away above",
+            "  # dualmigrate: allow DM208 removed above",
             said.line,
         )
 
@@ -216,11 +217,11 @@ def validator(view: MongoView) -> Advices:
             f"{count:,} {'document' if count == 1 else 'documents'} of "
             f"{operation.collection} {'does' if count == 1 else 'do'} not fit"
             if count
-            else f"Documents of {operation.collection} that do not fit stay"
+            else f"Documents of {operation.collection} that do not fit remain"
         )
         yield Advice(
-            f"{told}: with level strict each later update of one fails, whatever it "
-            "changes.",
+            f"{told}: with level strict, every later update of such a document fails, "
+            "whatever it changes.",
             call(operation, level="moderate"),
             said.line,
         )
@@ -241,9 +242,9 @@ def shard_key(view: MongoView) -> Advices:
             if found:
                 yield Advice(
                     f"{sorted(found)[0]} moves documents between shards for hours, "
-                    "blocks writes at its end, and cannot be undone by a downgrade.",
-                    "# Do it by hand, when few write, and wait for it; then say here "
-                    "what must be so:\ndef verify(db):\n"
+                    "blocks writes at the end, and cannot be undone by a downgrade.",
+                    "# Do it by hand at a quiet time, and wait for it; "
+                    "then check the result here:\ndef verify(db):\n"
                     "    assert db.client.config.collections.find_one()",
                     said.line,
                 )
@@ -253,9 +254,9 @@ def shard_key(view: MongoView) -> Advices:
         hit = sorted(changed & {*(key or ())})
         if hit:
             yield Advice(
-                f"{name}.{hit[0]} is part of the shard key: MongoDB refuses to take it "
-                "away, and moves each document whose value changes to another shard.",
-                "# Copy it to a field of another name, and leave the key as it is:\n"
+                f"{name}.{hit[0]} is part of the shard key: MongoDB refuses to remove "
+                "it, and moves each document whose value changes to another shard.",
+                "# Copy it to a field with another name, and leave the key as it is:\n"
                 f"op.copy_field({text(name or '')}, {text(hit[0])}, "
                 f"{text(hit[0] + '_new')})",
                 said.line,
@@ -285,8 +286,8 @@ def views(view: MongoView) -> Advices:
         dropped = {operation.collection for operation, _ in view.of(DropCollection)}
         for hit in sorted(known - dropped - created):
             yield Advice(
-                f"The view {hit} reads {name}, and is empty when that is gone.",
-                f"# Create it again, over what is there then:\n"
+                f"The view {hit} reads {name}, and is empty once that is gone.",
+                "# Create it again, based on what exists then:\n"
                 f"op.drop_collection({text(hit)})\n"
                 f'op.create_collection({text(hit)}, viewOn="items", pipeline=[])',
                 said.line,
@@ -329,15 +330,15 @@ def _names(said: Said) -> Iterator[tuple[str, str, str]]:
             yield (
                 name,
                 f"op.create_collection({text(good)})",
-                "{name}: with the database's name before it, a name of a collection "
-                "has room for 255 bytes.",
+                "{name}: with the database name in front, a collection "
+                "name may have at most 255 bytes.",
             )
         elif good != name:
             yield (
                 name,
                 f"op.create_collection({text(good)})",
-                "{name} cannot be written as db.NAME in mongosh, and has to be quoted "
-                "by every tool.",
+                "{name} cannot be written as db.NAME in mongosh, and "
+                "every tool has to quote it.",
             )
     fields = []
     if isinstance(operation, AddField):
@@ -352,8 +353,8 @@ def _names(said: Said) -> Iterator[tuple[str, str, str]]:
             yield (
                 name,
                 f"op.add_field({text(collection_of(operation) or '')}, {text(good)})",
-                "{name!r} has a blank in it: it looks like another field, and has to "
-                "be quoted by every tool.",
+                "{name!r} contains a space: it looks like another field, "
+                "and every tool has to quote it.",
             )
 
 
@@ -362,8 +363,8 @@ def todo(view: MongoView) -> Advices:
     """`upgrade` refuses it."""
     for operation, said in view.of(Todo):
         yield Advice(
-            f"What could not be translated is not written yet ({operation.text}), and "
-            "`upgrade` refuses the revision.",
+            "A part that could not be translated is not written yet "
+            f"({operation.text}), so `upgrade` refuses the revision.",
             'op.update("items", {}, {"$set": {"status": "new"}}, keep=True)',
             said.line,
         )

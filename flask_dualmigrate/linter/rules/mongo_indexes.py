@@ -16,7 +16,7 @@ from ..views.mongo import MongoView
 Advices = Iterator[Advice]
 
 LARGE = 100_000
-"""Documents from which on building an index is spoken of."""
+"""The number of documents from which an index build is reported."""
 
 
 @rule("DM201", "unique index on an existing collection", counts=True)
@@ -35,13 +35,14 @@ def unique_index(view: MongoView) -> Advices:
         )
         nulls = "" if _leaves_out(index) else _NULLS
         yield Advice(
-            f"{told}: then the index is not built, and the revision fails.{nulls}",
+            f"{told}: in that case the index is not built, and the revision "
+            f"fails.{nulls}",
             _deduplicated(index, counted=bool(count)),
             said.line,
         )
 
 
-_NULLS = " Documents without the field count as having null."
+_NULLS = " Documents without the field count as null."
 
 
 def _leaves_out(index: CreateIndex) -> bool:
@@ -64,13 +65,13 @@ def _indexes_nothing(index: CreateIndex, view: MongoView) -> bool:
 
 def _deduplicated(index: CreateIndex, *, counted: bool) -> str:
     fields = ", ".join(f"{text(name)}: {text('$' + name)}" for name, _ in index.keys)
-    first = "# Look for them, and put them right in a revision before this one:\n"
+    first = "# Find them, and fix them in a revision before this one:\n"
     return (
         f"{first}# list(db[{text(index.collection)}].aggregate([\n"
         f'#     {{"$group": {{"_id": {{{fields}}}, "n": {{"$sum": 1}}}}}},\n'
         '#     {"$match": {"n": {"$gt": 1}}},\n# ]))\n'
         f"{call(index)}"
-        + ("" if counted else "  # dualmigrate: allow DM201 no key is there twice")
+        + ("" if counted else "  # dualmigrate: allow DM201 no key occurs twice")
     )
 
 
@@ -81,12 +82,12 @@ def large_index(view: MongoView) -> Advices:
         count = view.facts.documents(index.collection) if said.existing else None
         if count is not None and count >= LARGE:
             yield Advice(
-                f"{index.collection} has {count:,} documents. The build blocks neither "
-                "reads nor writes but for a moment, and takes I/O, memory and the lag "
-                "of secondaries with it until it is done.",
-                "# Build it at a quiet hour, before this revision, which then finds "
-                "it there:\n# flask db-migrate upgrade --max-time 0\n"
-                f"{call(index)}  # dualmigrate: allow DM206 built at a quiet hour",
+                f"{index.collection} has {count:,} documents. The build blocks "
+                "reads and writes only for a moment, but until it is done it costs "
+                "I/O and memory, and secondaries lag behind.",
+                "# Build it at a quiet time before this revision, which "
+                "then finds it in place:\n# flask db-migrate upgrade --max-time 0\n"
+                f"{call(index)}  # dualmigrate: allow DM206 built at a quiet time",
                 said.line,
             )
 
@@ -102,9 +103,9 @@ def many_indexes(view: MongoView) -> Advices:
         count = max(said.indexes, (there or 0) + 1)
         if count > _MOST_INDEXES:
             yield Advice(
-                f"{index.collection} would have {count} indexes, and MongoDB takes "
-                "64; each of them makes every write dearer.",
-                f"# First drop one that is not used (flask db-migrate index list):\n"
+                f"{index.collection} would have {count} indexes, and MongoDB "
+                "allows 64; each one makes every write more expensive.",
+                "# First drop an unused one (flask db-migrate index list):\n"
                 f'op.drop_index({text(index.collection)}, "ix_unused")',
                 said.line,
             )

@@ -32,7 +32,7 @@ from ..views.facts import collection_of
 from ..views.mongo import Said
 
 Effect = tuple[str, str, str]
-"""What is done, the collection or table, the field, index or column ("" for none)."""
+"""The action, the collection or table, and the field, index or column ("" for none)."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ def _of(op: Operation) -> Iterator[Effect]:
 
 
 _WORDS = {
-    "create": "makes the collection {0}",
-    "drop": "takes the collection {0} away",
+    "create": "creates the collection {0}",
+    "drop": "removes the collection {0}",
     "add": "adds {0}.{1}",
-    "take": "takes {0}.{1} away",
+    "take": "removes {0}.{1}",
     "convert": "changes the type of {0}.{1}",
     "index": "indexes {0} ({1})",
     "unindex": "drops the index {1} of {0}",
@@ -125,7 +125,7 @@ def sides_differ(view: PairView) -> Advices:
     for effect, op in wanted.items():
         if effect not in there and not opaque and effect[1:] not in written:
             yield PairAdvice(
-                f"The Alembic script {_said(effect)}, and the Mongo script does not.",
+                f"The Alembic script {_said(effect)}, but the Mongo script does not.",
                 call(op),
                 None,
                 BackendName.MONGO,
@@ -135,8 +135,8 @@ def sides_differ(view: PairView) -> Advices:
     for effect, op in there.items():
         if effect not in wanted and effect[1] in view.mirrored:
             yield PairAdvice(
-                f"The Mongo script {_said(effect)}, and the Alembic script does "
-                "not do so to its table.",
+                f"The Mongo script {_said(effect)}, but the Alembic script "
+                "does not do the same to its table.",
                 _alembic(effect),
                 lines.get(id(op)),
                 BackendName.MONGO,
@@ -200,9 +200,9 @@ def order(view: PairView) -> Advices:
             table, schema = table_arguments(change.table)
             yield PairAdvice(
                 f"{change.table} gets a new column and loses {change.column} at once: "
-                "while a deploy rolls, the app's old version asks for what is gone, or "
-                "its new version for what is not there yet.",
-                "# In a later revision, once no running version asks for it:\n"
+                "during a rolling deploy, the app's old version uses what is gone, "
+                "or its new version uses what does not exist yet.",
+                "# In a later revision, once no running version uses it:\n"
                 f"op.drop_column({table}, {text(change.column or '')}{schema})",
                 change.line,
             )
@@ -216,11 +216,10 @@ def order(view: PairView) -> Advices:
         if isinstance(op, DropField) and each.existing and op.collection in collections:
             collections.discard(op.collection)
             yield PairAdvice(
-                f"{op.collection} gets a new field and loses {op.field} at once: while "
-                "a deploy rolls, the app's old version asks for what is gone, or its "
-                "new version for what is not there yet.",
-                "# In a later revision, once no running version asks for it:\n"
-                f"{call(op)}",
+                f"{op.collection} gets a new field and loses {op.field} at once: "
+                "during a rolling deploy, the app's old version uses what is gone, or "
+                "its new version uses what does not exist yet.",
+                f"# In a later revision, once no running version uses it:\n{call(op)}",
                 each.line,
                 BackendName.MONGO,
             )
@@ -277,8 +276,8 @@ def _mirror_postgres(up: Sequence[Change], down: Sequence[Change]) -> Advices:
         if missing is not None:
             yield PairAdvice(
                 f"The upgrade changes {change.place or change.name} "
-                f"({change.verb.replace('_', ' ')}), and the downgrade does not take "
-                "that back: the next upgrade meets what it does not expect.",
+                f"({change.verb.replace('_', ' ')}), but the downgrade does not "
+                "reverse that, so the next upgrade fails or finds an unexpected state.",
                 f"# In downgrade():\n{missing}",
                 None,
                 BackendName.POSTGRES,
@@ -359,8 +358,8 @@ def _mirror_mongo(up: Sequence[Said], down: Sequence[Said]) -> Advices:
 def _unmirrored(op: Operation, reverse: Operation | None) -> PairAdvice:
     instead = f"# In downgrade(op):\n{call(reverse)}" if reverse is not None else ""
     return PairAdvice(
-        f"The upgrade does this ({op.describe()}), and the downgrade does not take it "
-        "back: the next upgrade meets what it does not expect.",
+        f"The upgrade does this ({op.describe()}), but the downgrade does not reverse "
+        "it, so the next upgrade fails or finds an unexpected state.",
         instead,
         None,
         BackendName.MONGO,

@@ -29,15 +29,15 @@ def index_not_concurrently(view: PostgresView) -> Advices:
     for change in view.of("create_index"):
         if not change.concurrently:
             yield Advice(
-                f"CREATE INDEX lets nobody write to {change.table} until it is built "
-                "and the transaction ends.",
+                f"CREATE INDEX blocks writes to {change.table} until the "
+                "index is built and the transaction ends.",
                 paste.concurrent_index(change),
                 change.line,
             )
     for change in view.of("reindex"):
         yield Advice(
-            "REINDEX locks the table against writing, and against reading by the "
-            "index, until it is done.",
+            "REINDEX blocks writes to the table, and reads that "
+            "use the index, until it is done.",
             autocommit(execute(_concurrently(change.sql or ""))),
             change.line,
         )
@@ -67,8 +67,7 @@ def concurrently_in_transaction(view: PostgresView) -> Advices:
                 "if_exists=True, postgresql_concurrently=True)"
             )
         yield Advice(
-            "PostgreSQL refuses CONCURRENTLY in a transaction, and a script runs in "
-            "one.",
+            "PostgreSQL refuses CONCURRENTLY in a transaction, and scripts run in one.",
             instead,
             change.line,
         )
@@ -85,10 +84,10 @@ def required_column(view: PostgresView) -> Advices:
         table, column = change.table, quoted(change.column or "")
         type_ = (change.type_ or "TEXT").upper()
         yield Advice(
-            f"As soon as {table} has a row, this fails: what would its "
-            f"{change.column} be? And the app's running version, which does not know "
-            "the column, cannot insert any more.",
-            "# With a default that fits, it takes no time, however large the table:\n"
+            f"This fails as soon as {table} has a row, which would have no value for "
+            f"{change.column}. The running version of the app, which does not know "
+            "the column, can no longer insert rows.",
+            "# With a suitable default it takes no time, however large the table is:\n"
             + alter(table, f"ADD COLUMN {column} {type_} DEFAULT '…' NOT NULL"),
             change.line,
         )
@@ -104,9 +103,9 @@ def not_null_scans(view: PostgresView) -> Advices:
         column = quoted(change.column or "")
         table, schema = paste.table_arguments(change.table)
         yield Advice(
-            f"SET NOT NULL reads all of {change.table} to look for nulls, and nobody "
-            "reads or writes it meanwhile. A valid check that says the same spares "
-            "that (PostgreSQL 12 and newer).",
+            f"SET NOT NULL scans all of {change.table} for nulls, and blocks "
+            "reads and writes meanwhile. A valid check constraint that says the same "
+            "avoids the scan (PostgreSQL 12 and newer).",
             then(
                 f"op.create_check_constraint({text(name)}, {table}, "
                 f"{text(f'{column} IS NOT NULL')}{schema}, "
@@ -128,10 +127,10 @@ def type_rewrites(view: PostgresView) -> Advices:
         if new is None or (old and not _rewrites(change, old, new)):
             continue
         said = f"from {old} to {new}" if old else f"to {new}"
-        unsure = "" if old else " unless the old type is stored alike"
+        unsure = "" if old else " unless the old type is stored in the same way"
         yield Advice(
-            f"The type {said}: PostgreSQL writes all of {change.table} anew, with its "
-            f"indexes,{unsure} and nobody reads or writes it meanwhile.",
+            f"The type {said}: PostgreSQL rewrites all of {change.table}, "
+            f"with its indexes,{unsure} and blocks reads and writes meanwhile.",
             _instead_of_type(change, old, new),
             change.line,
         )
@@ -157,7 +156,8 @@ def _instead_of_type(change: Change, old: str | None, new: str) -> str:
         column = text(change.column or "")
         type_ = change.type_code or f"sa.text({text(new)})"
         return (
-            "# Between timestamps, nothing is written where the session is in UTC:\n"
+            "# Between timestamp types, nothing is rewritten if the session is in "
+            "UTC:\n"
             + execute("SET LOCAL TIME ZONE 'UTC'")
             + f"\nop.alter_column({table}, {column}, type_={type_}{schema})"
         )
@@ -171,7 +171,7 @@ def _instead_of_type(change: Change, old: str | None, new: str) -> str:
     return (
         f"{first}\n"
         f"# Then let the app write {change.column} and {added}, fill {added} in batches"
-        f",\n# read {added}, and drop {change.column} in a last revision."
+        f",\n# read {added}, and drop {change.column} in a final revision."
     )
 
 
@@ -193,9 +193,9 @@ def volatile_default(view: PostgresView) -> Advices:
         what = f"{volatile[1]}()" if volatile else "a generated value"
         column, type_ = quoted(change.column or ""), change.type_
         yield Advice(
-            f"With {what} each row of {change.table} gets a value of its own: the "
-            "table is written anew, and nobody reads or writes it meanwhile. (A "
-            "default that is the same for all takes no time, since PostgreSQL 11.)",
+            f"With {what} each row of {change.table} gets its own value: the table is "
+            "rewritten, and reads and writes are blocked meanwhile. (A default that "
+            "is the same for all rows takes no time, since PostgreSQL 11.)",
             _instead_of_default(change, column, type_, is_volatile=bool(volatile)),
             change.line,
         )
@@ -206,9 +206,9 @@ def _instead_of_default(
 ) -> str:
     add = alter(change.table, f"ADD COLUMN {column} {_without_serial(type_)}")
     if not is_volatile:
-        return f"{add}\n# Then fill it in batches, in a revision of its own."
+        return f"{add}\n# Then fill it in batches, in a separate revision."
     default = alter(change.table, f"ALTER COLUMN {column} SET DEFAULT {change.default}")
-    return f"{add}\n{default}\n# Then fill it in batches, in a revision of its own."
+    return f"{add}\n{default}\n# Then fill it in batches, in a separate revision."
 
 
 def _without_serial(type_: str | None) -> str:
@@ -227,8 +227,8 @@ def foreign_key_validates(view: PostgresView) -> Advices:
         remote = list(change.referred_columns) or ["id"]
         more = "".join(f", {key}={value}" for key, value in change.options)
         yield Advice(
-            f"Each row of {change.table} is looked up in {change.referred}, and nobody "
-            "writes to either table meanwhile, nor until the transaction ends.",
+            f"Each row of {change.table} is looked up in {change.referred}, "
+            "and writes to both tables are blocked until the transaction ends.",
             then(
                 f"op.create_foreign_key({text(name)}, {table}, {text(referred)}, "
                 f"{_list(change.columns)}, {_list(remote)}{more}, "
@@ -264,8 +264,8 @@ def check_validates(view: PostgresView) -> Advices:
         name = paste.default_name(change, "check")
         table, schema = paste.table_arguments(change.table)
         yield Advice(
-            f"All of {change.table} is read to see that it holds, and nobody reads or "
-            "writes it meanwhile, nor until the transaction ends.",
+            f"All of {change.table} is scanned to check it, and reads "
+            "and writes are blocked until the transaction ends.",
             then(
                 f"op.create_check_constraint({text(name)}, {table}, "
                 f"{text(change.check or 'true')}{schema}, postgresql_not_valid=True)",
@@ -304,8 +304,7 @@ def unique_not_using_index(view: PostgresView) -> Advices:
             )
         )
         yield Advice(
-            f"The index behind it is built while nobody reads or writes "
-            f"{change.table}.",
+            f"Its index is built while reads and writes of {change.table} are blocked.",
             instead,
             change.line,
         )
@@ -323,9 +322,10 @@ def backfill_with_ddl(view: PostgresView) -> Advices:
         if locked:
             statement = change.sql or f"UPDATE {change.table} SET …"
             yield Advice(
-                f"{locked[0].table or locked[0].name} is locked by DDL of this script "
-                f"until it ends, so for as long as {change.table} is gone through.",
-                f'# In a revision of its own: flask db-migrate revision -m "fill '
+                f"{locked[0].table or locked[0].name} is locked by this script's DDL "
+                "until the script ends, so for as long as it works through "
+                f"{change.table}.",
+                '# In a separate revision: flask db-migrate revision -m "fill '
                 f'{change.table}"\n{execute(statement)}',
                 change.line,
             )
@@ -349,16 +349,16 @@ def no_lock_timeout(view: PostgresView) -> Advices:
         why = (
             "lock_timeout is off here"
             if change.transaction == 0
-            else "An autocommit block ends the transaction that has the lock_timeout"
+            else "An autocommit block ends the transaction in which lock_timeout is set"
         )
         local = "" if change.transaction is None else "LOCAL "
         yield Advice(
-            f"{why}: this waits for the lock of {change.table or change.name} for as "
-            "long as somebody else has it, and every query that comes after waits "
-            "behind it.",
+            f"{why}: this waits for the lock on {change.table or change.name} "
+            "for as long as another session holds it, and every later "
+            "query waits behind it.",
             execute(f"SET {local}lock_timeout = '5s'")
             + (
-                '\n# … and last of all: op.execute("RESET lock_timeout")'
+                '\n# … and at the very end: op.execute("RESET lock_timeout")'
                 if not local
                 else ""
             ),
@@ -382,8 +382,9 @@ def autocommit_not_repeatable(view: PostgresView) -> Advices:
         if change.verb in ("column", "constraint", "other", "alter_column"):
             continue
         yield Advice(
-            "An autocommit block commits itself and all that stands before it. If "
-            "something fails after this, the next run does it again, and that fails.",
+            "An autocommit block commits itself and everything before it. If "
+            "something fails later, the next run repeats this statement, which then "
+            "fails.",
             _repeatable(change),
             change.line,
         )
@@ -394,6 +395,6 @@ def _repeatable(change: Change) -> str:
     if change.verb == "create_index" and change.transaction is None:
         return paste.concurrent_index(change)
     return (
-        "# Leave the autocommit block a revision of its own, and say if_not_exists=True"
+        "# Give the autocommit block its own revision, and pass if_not_exists=True"
         "\n# or if_exists=True in it."
     )

@@ -49,8 +49,9 @@ def rename(view: PostgresView) -> Advices:
     """The version of the app that runs knows the old name only."""
     for change in view.of("rename_column", "rename_table"):
         danger = (
-            f"From this moment on each query of the running app for {change.place} "
-            "fails, until its new version is everywhere; and the new one fails before."
+            f"From then on, every query of the running app for {change.place} fails "
+            "until its new version is deployed everywhere; before that, the new "
+            "version fails."
         )
         if change.verb == "rename_column":
             instead = (
@@ -71,11 +72,11 @@ def drop_column(view: PostgresView) -> Advices:
     for change in _lost(view, "DM111"):
         table, schema = paste.table_arguments(change.table)
         yield Advice(
-            f"The values of {change.place} are gone for good; and the running app, "
-            "whose model still has the column, fails in each query.",
-            f"# First take {change.column} out of the model, and deploy that. Then:\n"
+            f"The values of {change.place} are lost for good, and every query "
+            "of the running app, whose model still has the column, fails.",
+            f"# First remove {change.column} from the model, and deploy that. Then:\n"
             f"op.drop_column({table}, {text(change.column or '')}{schema})"
-            "  # dualmigrate: allow DM111 no code reads it any more",
+            "  # dualmigrate: allow DM111 no code uses it any more",
             change.line,
         )
 
@@ -90,11 +91,11 @@ def drop_table(view: PostgresView) -> Advices:
             what = f"The rows of {change.table} are"
         else:
             statement = paste.execute(change.sql or "")
-            what = f"All that is in {change.name} is"
+            what = f"Everything in {change.name} is"
         yield Advice(
-            f"{what} gone for good; and an app that still asks for them fails.",
-            "# First take it out of the app, and deploy that. Then:\n"
-            f"{statement}  # dualmigrate: allow DM112 no code reads it any more",
+            f"{what} lost for good, and an app that still uses it fails.",
+            "# First remove it from the app, and deploy that. Then:\n"
+            f"{statement}  # dualmigrate: allow DM112 no code uses it any more",
             change.line,
         )
 
@@ -110,12 +111,14 @@ def drop_enum_value(view: PostgresView) -> Advices:
         if not is_loss and not (change.verb == "drop_type" and change.name in renamed):
             continue
         labels = ", ".join(change.labels_lost)
-        what = f"The values {labels} go" if labels else "A value may go"
+        what = (
+            f"The values {labels} are removed" if labels else "A value may be removed"
+        )
         yield Advice(
-            f"{what} from an enum type: a row that has one is in the way, or is "
-            "changed to something else, and the running app still writes it.",
-            "# First let the app write it no more, and deploy that; change the rows "
-            "that\n# have it; then drop it, with the comment:\n"
+            f"{what} from an enum type: this fails if a row has such a "
+            "value, or changes that row, and the running app still writes such values.",
+            "# First stop the app from writing it, and deploy that; change "
+            "the rows that\n# have it; then drop it, with the comment:\n"
             "# dualmigrate: allow DM113 no row has it any more",
             change.line,
         )
@@ -127,8 +130,9 @@ def delete_rows(view: PostgresView) -> Advices:
     for change in _lost(view, "DM114"):
         statement = change.sql or f"DELETE FROM {change.table}"
         yield Advice(
-            f"Rows of {change.table} are gone for good: no downgrade brings them back.",
-            "# dualmigrate: allow DM114 what these rows were, and why none needs them\n"
+            f"Rows of {change.table} are lost for good: no downgrade brings them back.",
+            "# dualmigrate: allow DM114 what these rows were, and why no one needs "
+            "them\n"
             f"{paste.execute(statement)}",
             change.line,
         )
@@ -144,7 +148,7 @@ def type_narrows(view: PostgresView) -> Advices:
         added = f"{change.column}_new"
         yield Advice(
             f"{change.place} from {change.old_type} to {change.type_}: {what}.",
-            "# Keep the old column until it is sure that nobody needs its values:\n"
+            "# Keep the old column until you are sure that no one needs its values:\n"
             f"op.add_column({table}, sa.Column({text(added)}, {type_}){schema})",
             change.line,
         )

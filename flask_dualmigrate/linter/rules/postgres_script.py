@@ -23,9 +23,9 @@ def raw_sql(view: PostgresView) -> Advices:
             statement = " ".join((change.sql or "").split())
             shown = statement if len(statement) <= 60 else f"{statement[:59]}…"
             yield Advice(
-                f"Nobody but PostgreSQL knows what this does ({shown}): no rule looks "
-                "into it, and MongoDB's script is not made from it.",
-                "# Say it with op.…, or in plain statements; or look into it yourself:"
+                f"No rule can examine what this does ({shown}), "
+                "and nothing is translated from it for MongoDB.",
+                "# Write it with op.… or as plain statements; or review it yourself:"
                 "\n# dualmigrate: allow DM117 what it locks, and for how long\n"
                 f"{paste.execute(statement)}",
                 change.line,
@@ -52,8 +52,9 @@ def orm_model(view: PostgresView) -> Advices:
             found = [alias.name for alias in node.names if _imported(node, alias)]
             for name in found:
                 yield Advice(
-                    f"{name} is as the code has it when the script runs: once it has a "
-                    "new column, this old script asks for what is not there yet.",
+                    f"{name} is the model as of the time when the script runs: once "
+                    "it gets a new column, this old script queries a column that "
+                    "does not exist yet.",
                     _table_instead(name, node),
                     node.lineno,
                 )
@@ -89,9 +90,9 @@ def session(view: PostgresView) -> Advices:
             continue
         if isinstance(node.value, ast.Name) and node.value.id in ("db", "database"):
             yield Advice(
-                "db.session is another connection: it does not see what the script "
-                "did, waits for the script's own locks for ever, and what it commits "
-                "stays when the script fails.",
+                "db.session uses another connection: it does not see the "
+                "script's changes, waits forever for the script's own locks, and what "
+                "it commits remains if the script fails.",
                 'op.get_bind().execute(sa.text("UPDATE …"))',
                 node.lineno,
             )
@@ -112,12 +113,12 @@ def commits(view: PostgresView) -> Advices:
 
 
 _ENDS = (
-    "It ends the transaction of the revision: what was done before stays when the rest "
-    "fails, and the version row is no longer written together with it."
+    "It ends the revision's transaction: what was done before it remains if the rest "
+    "fails, and the version row is no longer written in the same transaction."
 )
 _IN_A_BLOCK = (
     "with op.get_context().autocommit_block():\n"
-    '    op.execute("…")  # what must be outside of the transaction, and nothing else'
+    '    op.execute("…")  # only what must be outside the transaction'
 )
 
 _MOST_BYTES = 63
@@ -133,8 +134,9 @@ def long_names(view: PostgresView) -> Advices:
             if size > _MOST_BYTES and not change.verb.startswith("drop"):
                 short = part.encode()[:_MOST_BYTES].decode(errors="ignore")
                 yield Advice(
-                    f"{part} has {size} bytes, and PostgreSQL keeps the first 63: it "
-                    f"becomes {short}, or is refused, and two may become the same.",
+                    f"{part} has {size} bytes, and PostgreSQL keeps only the first "
+                    f"63: it becomes {short} or is refused, and two names may become "
+                    "the same.",
                     f"# {_shortened(part)}",
                     change.line,
                 )
@@ -152,8 +154,8 @@ def json_column(view: PostgresView) -> Advices:
     for change in view.changes:
         if change.verb in verbs and change.type_ in ("json", "json[]"):
             yield Advice(
-                f"{change.place} is kept as text: it cannot be compared, so "
-                "DISTINCT, UNION and GROUP BY fail on it, and no index helps.",
+                f"{change.place} is stored as text: it cannot be compared, "
+                "so DISTINCT, UNION and GROUP BY fail, and it cannot be indexed.",
                 "# from sqlalchemy.dialects import postgresql\n"
                 f"sa.Column({paste.text(change.column or '')}, postgresql.JSONB())",
                 change.line,
@@ -173,8 +175,8 @@ def small_key(view: PostgresView) -> Advices:
         counts = is_raw or change.name == "auto"
         if change.type_ in _SMALL and counts:
             yield Advice(
-                f"{change.place} runs out at 2,147,483,647, sooner where inserts fail "
-                "or are rolled back; to widen it then writes the whole table anew.",
+                f"{change.place} runs out at 2,147,483,647, sooner if inserts "
+                "fail or are rolled back; widening it then rewrites the whole table.",
                 f"sa.Column({paste.text(change.column or '')}, sa.BigInteger(), "
                 "sa.Identity(), primary_key=True)",
                 change.line,

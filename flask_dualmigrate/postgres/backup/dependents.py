@@ -110,7 +110,7 @@ _ALIKE = {
     "procedure": "FUNCTION",
 }
 _ALONE = ("INDEX", "STATISTICS")
-"""Parts of a table that have a name of their own in its schema."""
+"""Parts of a table that have their own name in its schema."""
 
 
 @dataclasses.dataclass(frozen=True)

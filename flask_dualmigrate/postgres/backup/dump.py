@@ -246,21 +246,21 @@ class _Run:
 
 
 _RIGHTS = (
-    "The role needs SELECT on all that is backed up; or go without a backup: "
-    "--no-backup"
+    "The role needs SELECT on everything that is backed up; or proceed without a "
+    "backup: --no-backup"
 )
-_ROOM = "Make room there, or name another folder in DUALMIGRATE_BACKUP_DIR."
+_ROOM = "Free some space there, or name another folder in DUALMIGRATE_BACKUP_DIR."
 
 
 def _failed(said: str, code: int) -> BackupError:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if "error:" in line] or lines
-    ended = f"it ended with {code}" if code > 0 else f"signal {-code} ended it"
+    ended = f"it exited with {code}" if code > 0 else f"it was ended by signal {-code}"
     first = errors[0] if errors else ended
     reason = first.partition("error: ")[2] or first
     return BackupError(
-        f"pg_dump could not back PostgreSQL up: {redact(reason).rstrip('.')}; nothing "
-        "was migrated",
+        f"pg_dump could not back up PostgreSQL: {redact(reason).rstrip('.')}; "
+        "nothing was migrated",
         hint=_ROOM if "No space left" in reason else _RIGHTS,
     )
 

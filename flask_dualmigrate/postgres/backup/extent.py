@@ -160,7 +160,7 @@ class _Catalog:
         names = [*map(_regclass, found.written)]
         view = self._connection.scalar(_NO_TABLES, {"names": names})
         if view is not None:
-            return f"{view} is no table, and what is written to it goes elsewhere"
+            return f"{view} is not a table, and what is written to it ends up elsewhere"
         oids = sorted(self.touched(found))
         for oid in oids:
             said = reach.tables.get(oid) or reach.triggers.get(oid)

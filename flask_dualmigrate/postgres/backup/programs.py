@@ -22,7 +22,7 @@ _PLACES = (
     "/opt/homebrew/opt/postgresql@*/bin",
     "/usr/local/opt/postgresql@*/bin",
 )
-"""Where Debian, Red Hat and Homebrew put the programs of each version."""
+"""Where Debian, Red Hat and Homebrew install the programs of each version."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +50,15 @@ def find_program(name: str, server_major: int, named: str | None = None) -> Prog
         return min(fitting, key=lambda each: each.major)
     newest = max((each.major for each in found), default=None)
     there = (
-        f"{name} is not found"
+        f"{name} was not found"
         if newest is None
-        else f"{name} is too old: it is of {newest}, and the server of {server_major}"
+        else f"{name} is too old: its version is {newest}, "
+        f"the server's is {server_major}"
     )
     raise BackupError(
         f"{there}, so PostgreSQL cannot be backed up; nothing was migrated",
         hint=f"Install postgresql-client-{server_major}, name another pg_dump in {KEY},"
-        " or go without a backup: --no-backup",
+        " or proceed without a backup: --no-backup",
     )
 
 
@@ -71,15 +72,16 @@ def _beside(pg_dump: str, name: str) -> str:
 def _named(path: str, name: str, server_major: int) -> Program:
     program = version_of(path)
     there = shutil.which(path) is not None
-    why = "it is no program of PostgreSQL" if there else "there is no such program"
+    why = "it is not a PostgreSQL program" if there else "there is no such program"
     if program is not None:
         if program.major >= server_major:
             return program
-        why = f"it is of {program.major}, and the server of {server_major}"
+        why = f"its version is {program.major}, the server's is {server_major}"
     raise BackupError(
         f"{KEY} names a {name} that cannot be used: {why}; nothing was migrated",
         where=path,
-        hint=f"Name one of version {server_major}, or go without: --no-backup",
+        hint=f"Name one of version {server_major}, or proceed without a backup: "
+        "--no-backup",
     )
 
 

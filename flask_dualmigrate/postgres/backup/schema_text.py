@@ -30,7 +30,7 @@ _CONSTRAINT = re.compile(rf"\bADD CONSTRAINT (?P<name>{_NAME}) ")
 _IDENTITY = re.compile(rf"\bSEQUENCE NAME (?P<name>{_NAME}\.{_NAME})")
 
 EMPTY_VIEW = "-- Held no rows: "
-"""What we write at the end, before the name of a materialized view WITH NO DATA."""
+"""Written at the end, before the name of a materialized view WITH NO DATA."""
 
 _ALIKE = {
     "FK CONSTRAINT": "CONSTRAINT",
@@ -64,7 +64,7 @@ KNOWN = frozenset(
         "EVENT TRIGGER",
     )
 )
-"""The kinds of which the catalog says whether they are there; see catalog_keys.py."""
+"""The kinds whose existence can be looked up in the catalog; see catalog_keys.py."""
 
 DERIVED = frozenset(
     (
@@ -77,7 +77,7 @@ DERIVED = frozenset(
         "SECURITY LABEL",
     )
 )
-"""What belongs to an object, and goes and comes with it."""
+"""Parts that belong to an object, and are dropped and created with it."""
 
 AFTER_DATA = frozenset(
     (
@@ -95,10 +95,10 @@ AFTER_DATA = frozenset(
         "SUBSCRIPTION",
     )
 )
-"""What pg_dump puts after the rows: it is made faster then, or would change them."""
+"""What pg_dump puts after the rows: it is faster then, or would change the rows."""
 
 Key = tuple[str, str, str]
-"""Kind, schema and name of an object, as pg_dump says them; schema "-": it has none."""
+"""Kind, schema and name of an object as pg_dump writes them; schema "-" means none."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ...revisions import BackendName
 from ..server.sqlite_file import path_of
 
 _PAGES = 2048
-"""That are copied at a time; others may write in between."""
+"""The number copied at a time; other sessions may write in between."""
 
 
 def extent_of_sqlite(connection: Connection, journal: Collection[str]) -> Extent:

@@ -65,7 +65,7 @@ class PostgresIndexes:
         if not dialect.has_index_commands:
             raise UsageError(
                 f"The index commands are for PostgreSQL, not for {dialect.name}",
-                hint="Where the app has MongoDB too: --backend mongo.",
+                hint="If the app also has MongoDB: --backend mongo.",
             )
         self._engine = engine
         self._compare = compare
@@ -89,8 +89,8 @@ class PostgresIndexes:
         names = sa.inspect(connection).get_table_names(schema=schema or None)
         if table not in names:
             raise UsageError(
-                f"There is no table {place}",
-                hint="See them with: flask db-migrate index list",
+                f"Table {place} does not exist",
+                hint="List them with: flask db-migrate index list",
             )
 
     def diff(self, place: str | None) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
@@ -197,7 +197,7 @@ class PostgresIndexes:
             index.name == name and index.state is State.BUILDING
             for index in self.read(place).indexes
         ):
-            with driver_errors("tell how far a build is"):
+            with driver_errors("report the progress of a build"):
                 progress = progress_of(self._engine, place, name)
             if progress is not None:
                 on_build(progress)
@@ -310,16 +310,16 @@ def _hint(error: SQLAlchemyError) -> str | None:
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
     if state == "23505":
         return (
-            "Make the values differ, and run it again: the INVALID index that is left "
-            "is dropped first."
+            "Make the values unique, and run it again: the INVALID index "
+            "left behind is dropped first."
         )
     if state == "55P03":
         return (
-            "An older transaction did not end in time. Run it again: an INVALID index "
-            "that is left is dropped first."
+            "An older transaction did not end in time. Run it again: an INVALID "
+            "index left behind is dropped first."
         )
     if state == "0A000":
-        return "PostgreSQL does not do it CONCURRENTLY. Do it in a revision."
+        return "PostgreSQL cannot do this CONCURRENTLY. Do it in a revision."
     return None
 
 
@@ -349,7 +349,7 @@ def _verdict(
     table = key[0]
     if found is None:
         if table in compared.absent:
-            return Verdict.MISSING, "the table is not there", Remedy.NONE
+            return Verdict.MISSING, "the table does not exist", Remedy.NONE
         return Verdict.MISSING, None, Remedy.CREATE
     if found.state is State.BUILDING:
         return Verdict.BUILDING, None, Remedy.WAIT
@@ -359,9 +359,7 @@ def _verdict(
     if found.state is State.INVALID:
         return Verdict.CONFLICT, "INVALID: its build failed", Remedy.REPLACE
     if wanted is not None:
-        why = (
-            f"it is: {found.options['definition']}; declared is: {_definition(wanted)}"
-        )
+        why = f"it is: {found.options['definition']}; declared: {_definition(wanted)}"
         return Verdict.CONFLICT, why, Remedy.REPLACE
     if key in compared.not_compared:
         return Verdict.NOT_COMPARED, None, Remedy.NONE

@@ -41,7 +41,7 @@ ORDER BY n.nspname, t.relname, i.relname
 """
 
 _LAST_USED_SINCE = 160000
-"""The first server_version_num that has pg_stat_user_indexes.last_idx_scan."""
+"""The first server_version_num with pg_stat_user_indexes.last_idx_scan."""
 
 
 def read(connection: Connection, *, ours: Iterable[str]) -> tuple[FoundIndex, ...]:

@@ -264,10 +264,10 @@ def _words(row: Any) -> tuple[Direction, Status]:
         return Direction(row["direction"]), Status(row["status"])
     except ValueError as error:
         raise IntegrityError(
-            f"The journal of PostgreSQL has a row that is none of ours: {error}",
+            f"The journal in PostgreSQL has a row that does not belong to it: {error}",
             where=f"{PREFIX}journal, id {row['id']}",
-            hint="Restore it; or delete it, and say where the database stands with: "
-            "flask db-migrate stamp --backend postgres REVISION",
+            hint="Restore it; or delete it, and record the revision of the "
+            "database with: flask db-migrate stamp --backend postgres REVISION",
         ) from error
 
 

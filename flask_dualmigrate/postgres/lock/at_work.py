@@ -21,7 +21,7 @@ from ..server.errors import driver_errors
 _POLL_S = 0.05
 _LOOK_S = 1.0
 _ENDS_IN_S = 5.0
-"""Seconds that the server may take to end a session."""
+"""Seconds within which the server must end a session."""
 
 _HELD = (
     " FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted"
@@ -29,7 +29,7 @@ _HELD = (
     " AND l.classid = :work_high AND l.objid = :work_low AND l.objsubid = 1"
 )
 IS_AT_WORK = "EXISTS (SELECT" + _HELD + " AND l.pid = {pid})"
-"""A condition: the session of a pid runs one of our scripts; see `work_parameters`."""
+"""SQL condition: the session of a pid runs one of our scripts; see work_parameters."""
 
 _WHO = sa.text(
     "SELECT a.pid, a.usename, host(a.client_addr) AS client, a.xact_start AS since,"
@@ -90,7 +90,7 @@ def require_free(taken: bool) -> None:
     """Raise LockLost if another session is at work: the lock is not ours any more."""
     if not taken:
         raise LockLost(
-            "The lock on PostgreSQL was lost: another run is at work there",
+            "The lock on PostgreSQL was lost: another run is using it",
             hint="Nothing was written after that. Run the same command again.",
         )
 
@@ -110,7 +110,7 @@ def end_own(engine: Engine, key: int, pid: int) -> None:
             if time.monotonic() >= give_up:
                 raise DatabaseUnavailable(
                     f"PostgreSQL did not end the session {pid} in {_ENDS_IN_S:g} s",
-                    hint="Look at what it does in pg_stat_activity.",
+                    hint="See what it is doing in pg_stat_activity.",
                 )
             time.sleep(_POLL_S)
 

@@ -101,7 +101,7 @@ class PostgresLock:
                 _settle_in(connection)
                 self._server_pid = self._wait(connection, timeout_s, on_wait)
             stack.callback(self._release, connection)
-            with driver_errors("end what a run left at work"):
+            with driver_errors("end the sessions that a run left active"):
                 self._shut_out(connection, timeout_s, on_wait)
             yield
 
@@ -142,7 +142,7 @@ class PostgresLock:
                     raise DatabaseUnavailable(
                         f"PostgreSQL did not end the session {holder.server_pid} in "
                         f"{_ENDS_IN_S:g} s",
-                        hint="Look at what it does in pg_stat_activity.",
+                        hint="See what it is doing in pg_stat_activity.",
                     )
                 time.sleep(0.05)
             return bool(ended)
@@ -218,8 +218,8 @@ def _settle_in(connection: Connection) -> None:
 
 def _not_allowed(holder: Holder, error: sa.exc.DBAPIError) -> DatabaseUnavailable:
     return DatabaseUnavailable(
-        f"PostgreSQL does not let us end the session of {holder.who}: "
-        f"{first_line(error)}",
+        "PostgreSQL does not allow ending the session of "
+        f"{holder.who}: {first_line(error)}",
         hint="Ask for it as the same role, or as one with pg_signal_backend: "
         f"SELECT pg_terminate_backend({holder.server_pid});",
     )

@@ -24,10 +24,10 @@ from ..server.script_session import connect_apart
 from .protocol import poll
 
 _ENDS_IN_S = 5.0
-"""Seconds that the server may take to end a session."""
+"""Seconds within which the server must end a session."""
 
 _IDLE_S = 31_536_000
-"""A year, the longest that a session may be idle; by default that is eight hours."""
+"""A year, the longest possible idle time of a session; the default is eight hours."""
 
 _TAKE = sa.text("SELECT GET_LOCK(:name, 0), CONNECTION_ID()")
 _RELEASE = sa.text("SELECT RELEASE_LOCK(:name)")
@@ -75,7 +75,7 @@ class MysqlLock:
                 name = self._name(connection)
                 self._session = self._wait(connection, name, timeout_s, on_wait)
             stack.callback(self._release, connection, name)
-            with driver_errors("end what a run left at work"):
+            with driver_errors("end the sessions that a run left active"):
                 self._shut_out(connection, name, timeout_s, on_wait)
             yield
 
@@ -90,8 +90,8 @@ class MysqlLock:
             raise LockLost(
                 f"The lock on {self._server} was lost: the session that held it has "
                 "ended",
-                hint="What the script had done by then may have stayed. Look at it, "
-                "and run the same command again.",
+                hint="The changes the script had made by then may remain. "
+                "Check them, and run the same command again.",
             )
 
     def holder(self) -> Holder | None:
@@ -126,7 +126,7 @@ class MysqlLock:
         work = _at_work(self._name(connection))
         if not connection.execute(_TAKE, {"name": work}).one()[0]:
             raise LockLost(
-                f"The lock on {self._server} was lost: another run is at work there",
+                f"The lock on {self._server} was lost: another run is using it",
                 hint="Run the same command again.",
             )
 
@@ -220,7 +220,7 @@ class MysqlLock:
                 raise DatabaseUnavailable(
                     f"{self._server} did not end the session {session} in "
                     f"{_ENDS_IN_S:g} s",
-                    hint="Look at what it does with: SHOW PROCESSLIST",
+                    hint="See what it is doing with: SHOW PROCESSLIST",
                 )
             time.sleep(0.05)
 
@@ -279,8 +279,8 @@ def _not_allowed(
     server: str, holder: Holder, error: sa.exc.DBAPIError
 ) -> DatabaseUnavailable:
     return DatabaseUnavailable(
-        f"{server} does not let us end the session of {holder.who}: "
-        f"{first_line(error)}",
-        hint="Ask for it as the same user, or as one that may end sessions of others: "
-        f"KILL {holder.server_pid};",
+        f"{server} does not allow ending the session of "
+        f"{holder.who}: {first_line(error)}",
+        hint="Do it as the same user, or as one that may end other users' "
+        f"sessions: KILL {holder.server_pid};",
     )

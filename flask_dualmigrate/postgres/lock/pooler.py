@@ -26,10 +26,10 @@ def refuse_pooler(engine: Engine, connection: Connection) -> None:
     """
     if not _is_direct(connection) and _shares_sessions(engine, connection):
         raise DatabaseUnavailable(
-            "This PostgreSQL URL leads through a connection pooler in transaction "
-            "mode (PgBouncer or its kind), where the lock of a migration does not hold",
-            hint="Name the server itself in DUALMIGRATE_POSTGRES_URI; the app keeps "
-            "its own URL.",
+            "This PostgreSQL URL goes through a connection pooler in transaction mode "
+            "(such as PgBouncer), where the migration lock does not hold",
+            hint="Give the URL of the server itself in DUALMIGRATE_POSTGRES_URI; "
+            "the app keeps its own URL.",
         )
 
 

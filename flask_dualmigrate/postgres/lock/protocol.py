@@ -14,7 +14,7 @@ from ...errors import LockTimeout
 
 _POLL_S = 0.25
 _LOOK_S = 1.0
-"""Seconds between two looks at who holds it."""
+"""Seconds between two checks of who holds it."""
 
 Taken = TypeVar("Taken")
 

@@ -65,8 +65,8 @@ class SqliteLock:
     def free(self, holder: Holder) -> bool:
         """Raise DatabaseUnavailable: only the end of its process frees it."""
         raise DatabaseUnavailable(
-            "The lock on a database of SQLite ends with its process, and not before",
-            hint="End the process that migrates.",
+            "The lock on an SQLite database ends only when its process ends",
+            hint="End the process that is migrating.",
         )
 
     def require(self, connection: Connection) -> None:
@@ -88,7 +88,7 @@ def _taken(lock: FileLock) -> bool:
         return False
     except OSError as error:
         raise DatabaseUnavailable(
-            f"The lock on SQLite cannot be taken: {error.strerror}",
+            f"Cannot take the lock on SQLite: {error.strerror}",
             where=lock.lock_file,
             hint="The folder of the database must be writable.",
         ) from error

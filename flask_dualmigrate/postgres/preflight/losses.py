@@ -11,7 +11,7 @@ from ...backend import Loss
 from .destructive import Destructive
 
 LIMIT_MS = 10_000
-"""That one count may take; then the server's own estimate stands for it."""
+"""The seconds one count may take; after that the server's own estimate is used."""
 
 
 Estimate = Callable[[sa.Connection, str, str | None], int | None]

@@ -31,8 +31,8 @@ def refuse_irreversible(script: LoadedScript, direction: Direction) -> None:
     else:
         return
     raise Irreversible(
-        f"Revision {script.revision} {said} {direction}() function, so it cannot be "
-        "taken back",
+        f"Revision {script.revision} {said} {direction}() function, so it "
+        "cannot be undone",
         where=script.path,
         hint="Write one, or choose a target above it.",
     )
@@ -52,8 +52,8 @@ def refuse_concurrently(script: LoadedScript, function: str) -> None:
     """Raise TreeError for CONCURRENTLY in the script's transaction."""
     for call in _concurrent(body_of(script, function)):
         raise TreeError(
-            f"Revision {script.revision} builds or drops an index CONCURRENTLY, which "
-            "PostgreSQL does not do in a transaction",
+            f"Revision {script.revision} builds or drops an index CONCURRENTLY, "
+            "which PostgreSQL cannot do in a transaction",
             where=f"{script.path}:{call.lineno}",
             hint="Put it into: with op.get_context().autocommit_block():",
         )
@@ -117,11 +117,11 @@ def refuse_invalid_indexes(
         found = connection.execute(_INVALID, parameters).first()
     if found is not None:
         raise IntegrityError(
-            f"PostgreSQL has an INVALID index {found.name} on {found.place}, left by "
-            f"a build that failed, and revision {wanted[found.name].revision} would "
-            "take it for done",
+            f"PostgreSQL has an INVALID index {found.name} on {found.place}, left "
+            f"by a failed build, which revision {wanted[found.name].revision} would "
+            "take for a complete one",
             where=wanted[found.name].path,
-            hint="Build it anew with: flask db-migrate index rebuild "
+            hint="Rebuild it with: flask db-migrate index rebuild "
             f"{found.place} {found.name} --backend postgres",
         )
 
@@ -167,11 +167,11 @@ def refuse_tables_without_history(
         if table in there:
             name = ".".join(filter(None, table))
             raise IntegrityError(
-                f"The PostgreSQL database has no history, and has the table {name} "
-                f"that revision {script.revision} would make",
+                "The PostgreSQL database has no history, but already has the "
+                f"table {name} that revision {script.revision} would create",
                 where=script.path,
-                hint="Start with an empty one; or, if the database is as a revision "
-                "leaves it, say so: flask db-migrate stamp REVISION",
+                hint="Start with an empty database; or, if it matches "
+                "a revision, record that: flask db-migrate stamp REVISION",
             )
 
 

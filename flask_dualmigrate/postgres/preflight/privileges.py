@@ -13,7 +13,7 @@ from ...alembic_scripts.source_calls import calls_of, text_of
 from ...errors import DatabaseUnavailable
 from ...tree.script_file import LoadedScript
 
-_HINT = "Name a role that owns the tables in DATABASE_URL or DUALMIGRATE_POSTGRES_URI."
+_HINT = "Use a role that owns the tables in DATABASE_URL or DUALMIGRATE_POSTGRES_URI."
 _BECOMES_ANOTHER = re.compile(
     rb"(?i)\bSET\s+(LOCAL\s+|SESSION\s+)?(ROLE|SESSION\s+AUTH)"
 )
@@ -25,16 +25,16 @@ _TABLE_ARGUMENT = {
     **dict.fromkeys(("create_check_constraint", "create_foreign_key"), 1),
     "drop_constraint": 1,
 }
-"""Method of `op` -> which of its arguments is a table that only its owner changes."""
+"""Method of `op` -> which of its arguments is a table only its owner may change."""
 
 
 def require_writable(connection: Connection) -> None:
     """Raise DatabaseUnavailable if the session takes no writes."""
     if connection.execute(sa.text("SHOW transaction_read_only")).scalar_one() == "on":
         raise DatabaseUnavailable(
-            "This PostgreSQL session is read-only: it takes no writes",
+            "This PostgreSQL session is read-only",
             where="default_transaction_read_only",
-            hint="Name a server and a role that may write in DATABASE_URL or "
+            hint="Use a server and a role that may write in DATABASE_URL or "
             "DUALMIGRATE_POSTGRES_URI.",
         )
 

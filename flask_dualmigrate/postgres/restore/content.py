@@ -104,14 +104,14 @@ class Content:
         """Raise IntegrityError if manifest and schema contradict each other."""
         if POSTGRES_SCHEMA not in self._files:
             raise IntegrityError(
-                "The backup has no dump of PostgreSQL",
-                hint="Restore it where it was made, or say --backend mongo.",
+                "The backup has no PostgreSQL dump",
+                hint="Restore it where it was made, or use --backend mongo.",
             )
         for table in self._part.tables or ():
             if table.existed and (table.schema, table.name) not in self.names:
                 raise IntegrityError(
-                    "The manifest of the backup has the table "
-                    f"{table.schema}.{table.name}, and the schema in it does not",
+                    "The backup's manifest lists the table "
+                    f"{table.schema}.{table.name}, but its schema does not contain it",
                     where=POSTGRES_SCHEMA,
                     hint="Restore another backup.",
                 )
@@ -129,9 +129,9 @@ def pg_restore_for(manifest: Manifest, pg_dump: str | None) -> str:
         return find_program("pg_restore", major, pg_dump).path
     except BackupError as error:
         raise DatabaseUnavailable(
-            f"There is no pg_restore here that reads what pg_dump {made_by} wrote; "
-            "nothing was changed",
+            f"No pg_restore that can read the output of pg_dump {made_by} "
+            "was found; nothing was changed",
             where=error.where,
-            hint=f"Install postgresql-client-{major}, or name the pg_dump beside it in "
-            f"{KEY}.",
+            hint=f"Install postgresql-client-{major}, or name the pg_dump next "
+            f"to it in {KEY}.",
         ) from error

@@ -74,7 +74,8 @@ def unreadable(said: bytes) -> IntegrityError:
     first = words[0].removeprefix("pg_restore: error: ") if words else "no reason given"
     return IntegrityError(
         f"pg_restore cannot read the dump: {first}",
-        hint="Take one as new as the pg_dump that made it; see DUALMIGRATE_PG_DUMP.",
+        hint="Use one at least as new as the pg_dump that made it; see "
+        "DUALMIGRATE_PG_DUMP.",
     )
 
 

@@ -73,9 +73,10 @@ def _refused(
 ) -> IntegrityError:
     lost = min(set(wanted) - set(now))
     users = columns or [found.said for found in others]
-    used = f", and cannot be made anew: {listed(users)} uses it" if users else ""
+    used = f", and cannot be recreated: {listed(users)} uses it" if users else ""
     return IntegrityError(
-        f"The type {quoted} has no label {lost!r} any more{used}; nothing was changed",
+        f"The type {quoted} no longer has the label {lost!r}{used}; nothing was "
+        "changed",
         hint="Add the label again, or restore a backup that was made with "
         "--backup all.",
     )

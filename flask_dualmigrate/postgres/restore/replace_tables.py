@@ -29,13 +29,13 @@ from .surroundings import around, look, require_unchanged
 from .what_to_make import split, to_make
 
 ASIDE = f"{PREFIX}aside_"
-"""How the name of a table begins whose rows a restore keeps."""
+"""The prefix of the name of a table whose rows a restore keeps."""
 
 _ORDER = (
     *("MATERIALIZED VIEW", "VIEW", "TABLE", "FOREIGN TABLE", "SEQUENCE"),
     *("AGGREGATE", "FUNCTION", "PROCEDURE", "TYPE"),
 )
-"""In which everything is dropped: a sequence that a table owns goes with the table."""
+"""The order in which all is dropped: a sequence owned by a table goes with it."""
 
 
 _SETTINGS = {
@@ -53,7 +53,7 @@ _SETTINGS = {
 
 
 _NONE = "SQL_ASCII"
-"""No encoding: bytes, which the driver cannot read names from, nor the server check."""
+"""No encoding, only bytes: the driver cannot read names, nor the server check them."""
 
 
 class Replacing:
@@ -235,8 +235,8 @@ class Replacing:
                     continue
                 if part.table not in made:
                     raise IntegrityError(
-                        f"The dump has rows of {part.table}, which the backup's schema "
-                        "does not have",
+                        f"The dump has rows of {part.table}, which is "
+                        "not in the backup's schema",
                         hint="Restore another backup.",
                     )
                 self._copy(part)
@@ -255,7 +255,7 @@ class Replacing:
         copied = copy(self._connection, part.copy, told())
         if copied != total:
             raise IntegrityError(
-                f"{part.table} has {copied} rows, and the dump {total}",
+                f"{part.table} has {copied} rows, but the dump has {total}",
                 hint="Nothing was changed.",
             )
         self._tell(part.table, done, total, began, ended=True)

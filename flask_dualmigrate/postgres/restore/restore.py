@@ -161,9 +161,10 @@ class PostgresRestorer:
             return self._has(mark)
         except DatabaseUnavailable as error:
             raise OutcomeUnknown(
-                "PostgreSQL went away while it was restored, and cannot be asked "
-                "whether it had committed",
-                hint="When it is back, run the same command again: it looks first.",
+                "The connection to PostgreSQL was lost during the restore, "
+                "and it is unknown whether it was committed",
+                hint="When the server is back, run the same command again: "
+                "it checks first.",
             ) from error
 
     def _failure(
@@ -172,17 +173,17 @@ class PostgresRestorer:
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
         if state == _NO_LOCK:
             return LockTimeout(
-                "PostgreSQL was not restored: a table's lock was not had within "
-                f"lock_timeout, {self._limits.lock_timeout_s:g} s{held_by(blockers)}; "
-                "nothing was changed",
-                hint="Somebody holds it: see pg_locks. Try again, or raise "
+                "PostgreSQL was not restored: could not get a table's "
+                f"lock within lock_timeout, {self._limits.lock_timeout_s:g} s"
+                f"{held_by(blockers)}; nothing was changed",
+                hint="Another session holds it: see pg_locks. Try again, or raise "
                 "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S.",
             )
         hint = "Nothing was changed there."
         if state == _NO_SUCH_ROW:
             hint = (
-                "Nothing was changed. Rows of a table that is not in this backup refer "
-                "to rows that came later: delete those, or restore another backup."
+                "Nothing was changed. Rows of a table that is not in this backup "
+                "refer to rows added later: delete those, or restore another backup."
             )
         return DatabaseUnavailable(
             f"PostgreSQL could not be restored: {server_words(error)}", hint=hint

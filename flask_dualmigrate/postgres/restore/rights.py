@@ -67,7 +67,7 @@ LEFT JOIN pg_catalog.pg_roles f ON f.oid = grants.grantor
 )
 
 Thing = tuple[str, str, str]
-"""Kind, quoted name, and the quoted name of a column, if it is about one."""
+"""Kind, quoted name, and the quoted name of the column, if any."""
 
 
 @dataclasses.dataclass(frozen=True)

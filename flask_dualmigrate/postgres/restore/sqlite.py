@@ -50,8 +50,9 @@ class SqliteRestorer:
         """See that it is a database of SQLite, whole."""
         if SQLITE_FILE not in self._files:
             raise IntegrityError(
-                "The backup has no file of SQLite, and the app is on SQLite",
-                hint="Restore it where it was made, or with that server's own tools.",
+                "The backup has no SQLite file, but the app uses SQLite",
+                hint="Restore it on a server of the kind it was made on, or with that "
+                "server's own tools.",
             )
         try:
             with self._stored() as stored:

@@ -18,8 +18,8 @@ from ..backup.schema_text import KNOWN, Entry
 from .live_tables import LiveTable
 
 _HINT = (
-    "Restore a backup that was made with --backup all; or take that away first, and "
-    "make it again afterwards."
+    "Restore a backup that was made with --backup all; or remove that first, "
+    "and recreate it afterwards."
 )
 _OIDS = sa.text(
     "SELECT CAST(name AS regclass)::oid FROM unnest(CAST(:names AS text[])) AS name"
@@ -84,7 +84,7 @@ _TABLES = sa.text(
 )
 
 Looks = Mapping[tuple[str, str], tuple[str | None, ...]]
-"""Schema and name of a table -> its columns, constraints, …, each as one text."""
+"""Schema and name of a table -> its columns, constraints, …, each as one string."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +102,8 @@ class Around:
         """Raise IntegrityError, naming it, if anything would be."""
         if self.lost:
             raise IntegrityError(
-                "Not in this backup, and lost if its tables are replaced, as depending "
-                f"on them: {listed(self.lost)}; nothing was changed",
+                "Not in this backup, and lost if its tables are replaced, because "
+                f"it depends on them: {listed(self.lost)}; nothing was changed",
                 hint=_HINT,
             )
 
@@ -173,7 +173,7 @@ def require_unchanged(before: Looks, after: Looks) -> None:
         if changed or not now:
             what = f"the {changed[0]} of {'.'.join(table)}" if now else ".".join(table)
             raise IntegrityError(
-                f"This backup does not hold {'.'.join(table)}, and {what} would not be "
-                "as they are now; nothing was changed",
+                f"This backup does not contain {'.'.join(table)}, so {what} would "
+                "not remain as they are now; nothing was changed",
                 hint=_HINT,
             )

@@ -32,7 +32,7 @@ _SESSION_LIMITS = {
     "25P03": "idle_in_transaction_session_timeout",
     "25P04": "transaction_timeout",
 }
-"""Code -> the limit of a role, or of the server, that a session was ended for."""
+"""Code -> the limit of a role or of the server that ended a session."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 
@@ -166,9 +166,9 @@ class Attempt(OneAttempt):
         tell(
             log,
             "retry",
-            f"A table's lock was not had in {self._limits.lock_timeout_s:g} s"
-            f"{held_by(self.blockers)}; the transaction rolled back, and is tried "
-            f"again in {pause_s:g} s ({attempt} of {self._limits.lock_retries})",
+            f"Could not get a table's lock within {self._limits.lock_timeout_s:g} s"
+            f"{held_by(self.blockers)}; the transaction was rolled back, and will be "
+            f"retried in {pause_s:g} s ({attempt} of {self._limits.lock_retries})",
             level=logging.WARNING,
             backend=BackendName.POSTGRES,
             attempt=attempt,
@@ -185,14 +185,14 @@ def limit_error(
     """
     if _sqlstate(error) == _LOCK_NOT_AVAILABLE:
         return LockTimeout(
-            f"The PostgreSQL script of revision {script.revision} did not get the lock "
-            f"of a table within lock_timeout, {limits.lock_timeout_s:g} s"
-            f"{held_by(blockers)}; its transaction rolled back",
+            f"The PostgreSQL script of revision {script.revision} could not get a "
+            f"table's lock within lock_timeout, {limits.lock_timeout_s:g} s"
+            f"{held_by(blockers)}; its transaction was rolled back",
             holder="; ".join(blockers) or None,
             where=script.path,
             hint=f"{_END_IT if blockers else _SEE} "
             + how_to_raise("lock_timeout_s", "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S")
-            + f" It is tried again up to {limits.lock_retries} times (--lock-retries).",
+            + f" It is retried up to {limits.lock_retries} times (--lock-retries).",
         )
     setting = _SESSION_LIMITS.get(_sqlstate(error) or "")
     if setting is not None:
@@ -218,8 +218,8 @@ def limit_error(
     return None
 
 
-_END_IT = "End that transaction, or run it when the app is quiet."
-_SEE = "Somebody holds it: see pg_locks."
+_END_IT = "End that transaction, or run the command at a quiet time."
+_SEE = "Another session holds it: see pg_locks."
 
 
 def held_by(blockers: Sequence[str]) -> str:

@@ -158,7 +158,7 @@ def _header(steps: Sequence[Step], heads: Sequence[str], notes: Sequence[str]) -
     lines = [
         f"{str(direction).capitalize()} of PostgreSQL, by Flask-DualMigrate.",
         f"Revisions, in this order: {ids}",
-        f"Made for a database that stands at: {', '.join(heads) or 'base'}",
+        f"Made for a database at: {', '.join(heads) or 'base'}",
     ]
     return "".join(f"-- {line}\n" for line in (*lines, *notes)) + "\n"
 
@@ -169,7 +169,7 @@ def _needs_connection(script: Script, step: Step, error: Exception) -> ScriptErr
         f"The PostgreSQL script of revision {step.revision.id} cannot be printed "
         f"without a connection: {reason}",
         where=script.path,
-        hint="A query whose answer the script goes on with cannot be known offline. "
+        hint="The script uses the result of a query, which is not known offline. "
         f"Print the revisions around it (FROM:TO), and run {step.revision.id} with: "
         f"flask db-migrate {step.direction}",
     )

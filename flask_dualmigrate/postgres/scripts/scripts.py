@@ -87,7 +87,9 @@ class PostgresScripts(SideScripts):
         except Exception as error:
             # A query, say, whose answer the script goes on with: here there is none.
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            buffer.write(f"\n-- the rest cannot be told without a connection: {reason}")
+            buffer.write(
+                f"\n-- the rest cannot be shown without a connection: {reason}"
+            )
         lines = (line.rstrip() for line in buffer.getvalue().splitlines())
         return PlannedStep(self.name, tuple(line for line in lines if line))
 

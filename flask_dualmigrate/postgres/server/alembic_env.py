@@ -31,7 +31,7 @@ from ...tree.graph import RevisionGraph
 Callback = Callable[..., None]
 
 NAMED = {"paramstyle": "named"}
-"""For printing: with the other styles of parameters each % would be doubled."""
+"""For printing: other parameter styles would double each %."""
 
 
 @contextmanager

@@ -23,14 +23,14 @@ def direct_engine(url: Any) -> Engine:
         parsed = sa.make_url(url)
     except (SQLAlchemyError, ValueError, TypeError):
         raise UsageError(
-            f"{KEY} is no URL of a database",
-            hint="It looks like postgresql+psycopg://USER:PASSWORD@HOST:5432/NAME; "
-            "in a password, signs such as @ and % are written as %40 and %25.",
+            f"{KEY} is not a database URL",
+            hint="It must look like postgresql+psycopg://USER:PASSWORD@HOST:5432/NAME; "
+            "in a password, write characters such as @ and % as %40 and %25.",
         ) from None
     try:
         return sa.create_engine(parsed, poolclass=sa.pool.NullPool)
     except (NoSuchModuleError, ImportError) as error:
         raise UsageError(
-            f"{KEY} names a driver that is not there: {parsed.drivername}",
-            hint="Install it, or say postgresql+psycopg.",
+            f"{KEY} names a driver that is not installed: {parsed.drivername}",
+            hint="Install it, or use postgresql+psycopg.",
         ) from error

@@ -41,7 +41,7 @@ def unavailable(doing: str, error: DBAPIError) -> DatabaseUnavailable:
 
 
 _URLS = "DATABASE_URL (SQLALCHEMY_DATABASE_URI, DUALMIGRATE_POSTGRES_URI)"
-_CHECK = f"Check {_URLS}, and that the server runs."
+_CHECK = f"Check {_URLS}, and that the server is running."
 _HINTS = tuple(
     (re.compile(words), hint)
     for words, hint in (
@@ -49,12 +49,12 @@ _HINTS = tuple(
         (
             r'authentication failed|no password supplied|role ".*" does not exist'
             r"|Access denied for user",
-            f"Check the user and the password in {_URLS}; signs such as @ and % are "
-            "written there as %40 and %25.",
+            f"Check the user and the password in {_URLS}; write characters such "
+            "as @ and % as %40 and %25 there.",
         ),
         (
             r'database ".*" does not exist|Unknown database',
-            f"Make it, or name another one in {_URLS}.",
+            f"Create it, or name another one in {_URLS}.",
         ),
         (
             r"(?i)too many (connections|clients)|remaining connection slots",
@@ -64,8 +64,8 @@ _HINTS = tuple(
         (r"permission denied", f"Grant it, or name another role in {_URLS}."),
         (
             r"failed to resolve host",
-            f"Check the host in {_URLS}; in a password, signs such as @ and % are "
-            "written as %40 and %25.",
+            f"Check the host in {_URLS}; in a password, write characters "
+            "such as @ and % as %40 and %25.",
         ),
     )
 )

@@ -39,8 +39,8 @@ def require_copy(connection: Connection) -> None:
     """Raise DatabaseUnavailable where the driver has no COPY that we know."""
     if connection.dialect.driver != "psycopg":
         raise DatabaseUnavailable(
-            f"Rows cannot be restored through {connection.dialect.driver}",
-            hint="Name a URL with postgresql+psycopg in DUALMIGRATE_POSTGRES_URI.",
+            f"Rows cannot be restored with {connection.dialect.driver}",
+            hint="Set DUALMIGRATE_POSTGRES_URI to a URL with postgresql+psycopg.",
         )
 
 

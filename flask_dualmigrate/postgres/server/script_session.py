@@ -18,7 +18,7 @@ from ...sql.tokens import literal
 from .raw import execute
 
 _NAMES = ("session_authorization", "role", "search_path")
-"""What decides whose tables our own statements mean; a session goes before a role."""
+"""The settings that decide which tables our own statements refer to."""
 
 _MANY_AT_ONCE = ("psycopg", "psycopg2")
 _CHECK = "SET CONSTRAINTS ALL IMMEDIATE"

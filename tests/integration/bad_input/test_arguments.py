@@ -38,7 +38,11 @@ ROWS = (
         ("control character", "\\udcff"),
     ),
     *(
-        Row(f"id-{name}", (*NEW, "--rev-id", text), ("is no revision id", "1 to 32 of"))
+        Row(
+            f"id-{name}",
+            (*NEW, "--rev-id", text),
+            ("is not a valid revision id", "1 to 32 of"),
+        )
         for name, text in {
             "of-a-path": "../../x",
             "absolute": "/tmp/x",
@@ -55,17 +59,25 @@ ROWS = (
             "empty": "",
         }.items()
     ),
-    Row("id-that-exists", (*NEW, "--rev-id", "c3c3"), ("c3c3 is taken", "another")),
+    Row(
+        "id-that-exists",
+        (*NEW, "--rev-id", "c3c3"),
+        ("c3c3 is taken", "another"),
+    ),
     Row("id-that-is-a-word", (*NEW, "--rev-id", "head"), ("head is taken",)),
-    Row("label-of-a-path", (*NEW, "--branch-label", "../x"), ("no branch label",)),
+    Row(
+        "label-of-a-path",
+        (*NEW, "--branch-label", "../x"),
+        ("not a valid branch label",),
+    ),
     Row("label-that-exists", (*NEW, "--branch-label", "c3c3"), ("c3c3 is taken",)),
-    Row("parent-that-is-no-head", (*NEW, "--head", "a1a1"), ("no head", "--splice")),
+    Row("parent-that-is-no-head", (*NEW, "--head", "a1a1"), ("not a head", "--splice")),
     Row("unknown-parent", (*NEW, "--head", "c3c4"), ("c3c4", "Did you mean c3c3?")),
     Row("unknown-dependency", (*NEW, "--depends-on", "zzzz"), ("zzzz",)),
     Row("pair-of-a-whole", ("revision", "--pair", "c3c3"), ("has both scripts",)),
     Row("pair-of-nothing", ("revision", "--pair", "c3c4"), ("Did you mean c3c3?",)),
     Row("merge-of-one", ("merge",), ("two heads", "flask db-migrate heads")),
-    Row("merge-of-no-head", ("merge", "a1a1", "c3c3"), ("a1a1 is no head",)),
+    Row("merge-of-no-head", ("merge", "a1a1", "c3c3"), ("a1a1 is not a head",)),
     Row("unknown-target", ("upgrade", "c3c4"), ("c3c4", "Did you mean c3c3?")),
     Row("unknown-target-down", ("downgrade", "c3c4"), ("Did you mean c3c3?",)),
     Row("target-unlike-all", ("upgrade", "zzzz"), ("zzzz", "flask db-migrate history")),

@@ -84,7 +84,7 @@ ROWS = {
     "locale-c": (
         "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $COLD revision -m größer",
         2,
-        "say LC_ALL=C.UTF-8 if it is a letter",
+        "set LC_ALL=C.UTF-8 if it is a letter",
     ),
     "stdout-closed": ("$F history >&-", 0, ""),
     "stdout-closed-error": ("$F show zzzz >&-", 2, "branch 'zzzz'"),

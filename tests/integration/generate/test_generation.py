@@ -169,7 +169,7 @@ def test_a_second_autogenerate_finds_nothing(
         assert check().findings == ()
         without_postgres = check(backend="mongo")
         assert without_postgres.findings == ()
-        assert "PostgreSQL was not asked" in without_postgres.not_compared[0]
+        assert "PostgreSQL was not used" in without_postgres.not_compared[0]
 
 
 def insert_first_rows(engine: sa.Engine, db: Mongo) -> uuid.UUID:

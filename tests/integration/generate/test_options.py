@@ -144,7 +144,7 @@ def test_what_a_hook_adds_is_in_both_scripts(engine: sa.Engine) -> None:
     made = pair(engine, models(), options={"process_revision_directives": hook})
 
     assert "op.execute(\"SELECT 'mine'\")" in made.postgres
-    assert "op.todo(\"Write what stands for the SQL: SELECT 'mine'\")" in made.mongo
+    assert "op.todo(\"Write the equivalent of the SQL: SELECT 'mine'\")" in made.mongo
 
 
 def test_a_hook_may_give_id_and_message(engine: sa.Engine) -> None:

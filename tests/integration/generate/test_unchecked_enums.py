@@ -76,6 +76,5 @@ def test_labels_that_no_script_says_are_told_as_not_compared(
 
     assert found == []
     assert told == [
-        "labels of column tasks.state, an enum without a CHECK: no script says which "
-        "it has"
+        "labels of column tasks.state, an enum without a CHECK: no script defines them"
     ]

@@ -177,15 +177,15 @@ def test_a_password_is_in_no_argument_and_reaches_pg_dump(
 
 
 BAD = [
-    (VERSION.format("15.4"), "it is of 15, and the server of 18"),
-    ("echo hello", "it is no program of PostgreSQL"),
+    (VERSION.format("15.4"), "its version is 15, the server's is 18"),
+    ("echo hello", "it is not a PostgreSQL program"),
     (None, "there is no such program"),
     (
         f"{VERSION.format('18.0')}\necho half\n"
         "echo 'pg_dump: error: it broke' >&2; exit 1",
         "it broke",
     ),
-    (f"{VERSION.format('18.0')}\nkill -9 $$", "signal 9 ended it"),
+    (f"{VERSION.format('18.0')}\nkill -9 $$", "it was ended by signal 9"),
 ]
 
 

@@ -207,7 +207,7 @@ def test_a_table_that_is_not_there_is_left_to_a_revision(
 
     assert not result.ok
     assert result.actions == ()
-    assert result.remaining[0].why == "the table is not there"
+    assert result.remaining[0].why == "the table does not exist"
 
 
 def test_double_keys_are_one_clear_error_and_the_next_sync_mends_it(

@@ -143,9 +143,9 @@ DAMAGES: tuple[tuple[Damage, int, str], ...] = (
     (other_pair, 3, "belongs to other databases"),
     (later_format, 3, "its format is 2"),
     (other_name, 3, "The manifest of backup"),
-    (no_such_table, 3, "has the table public.ghosts, and the schema in it"),
+    (no_such_table, 3, "lists the table public.ghosts, but its schema"),
     (no_such_collection, 3, "has the collection ghosts, and no file does"),
-    (newer_dump, 4, "There is no pg_restore here that reads what pg_dump 99.1"),
+    (newer_dump, 4, "No pg_restore that can read the output of pg_dump 99.1"),
     (more_documents, 3, "item has 21 documents in its side collection, and the"),
     (no_dump_at_all, 3, "pg_restore cannot read the dump"),
     (half_a_dump, 3, "pg_restore cannot read the dump"),
@@ -203,7 +203,7 @@ def test_a_pg_restore_that_is_missing_is_said(
     said = run(shop, "restore", folder.name, "--yes")
 
     assert said.exit_code == 4
-    assert "There is no pg_restore here" in said.stderr
+    assert "No pg_restore that can read" in said.stderr
     assert shop.holds() == after
 
 
@@ -233,7 +233,7 @@ def test_a_partition_that_the_backup_lacks_is_not_dropped(
     said = run(shop, "restore", folder.name, "--yes")
 
     assert said.exit_code == 3
-    assert "as depending on them: table public.heir; nothing was changed" in (
+    assert "because it depends on them: table public.heir; nothing was changed" in (
         said.stderr
     )
     assert shop.holds() == after

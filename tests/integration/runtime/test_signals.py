@@ -345,7 +345,7 @@ def test_a_run_that_pauses_before_it_tries_again_ends_at_once(
     with engine.connect() as connection:
         connection.execute(sa.text("SELECT * FROM t"))
         with flask.start(*words) as run:
-            run.sees("is tried again in ")
+            run.sees("will be retried in ")
             run.signal(SIGTERM)
             sent = time.monotonic()
             assert run.end() == 143

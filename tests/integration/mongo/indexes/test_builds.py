@@ -144,7 +144,7 @@ def test_a_second_text_index_is_a_conflict_that_sync_leaves(
 
     assert not result.ok
     assert names(mongo_db) == {"other"}
-    assert "one a collection" in str(result.remaining[0].why)
+    assert "one per collection" in str(result.remaining[0].why)
 
 
 @pytest.mark.parametrize("name", ["_id_", "nope"])

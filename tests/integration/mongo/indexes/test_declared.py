@@ -67,7 +67,7 @@ def test_a_model_that_changed_since_is_what_is_declared(
     (difference,) = index_diff().differences
 
     assert difference.verdict is Verdict.CONFLICT
-    assert difference.why == "unique is not set, declared is True"
+    assert difference.why == "unique is not set, declared: True"
 
 
 FILTERS: dict[str, Any] = {

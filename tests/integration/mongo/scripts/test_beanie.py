@@ -188,7 +188,7 @@ def test_a_script_that_imports_a_missing_beanie_says_what_to_install(
         ("[dict]", "op.beanie() takes Beanie documents, not <class 'dict'>"),
         ("['no.such.Model']", "op.beanie() cannot import 'no.such.Model'"),
         ("['Model']", "op.beanie() cannot import 'Model'"),
-        ("[]", "op.beanie() takes one document or more"),
+        ("[]", "op.beanie() needs at least one document"),
         ("[3]", "op.beanie() takes classes, not 3"),
         ("dict", "op.beanie() takes a list of documents, not <class 'dict'>"),
     ],
