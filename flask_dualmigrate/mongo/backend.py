@@ -81,7 +81,7 @@ class MongoBackend(MongoData):
     ) -> None:
         if db is None:
             raise DatabaseUnavailable(
-                "The app uses MongoDB, and its PyMongo object has no database",
+                "The app uses MongoDB, but its PyMongo object has no database",
                 hint="Call mongo.init_app(app) with a MONGO_URI that names a database.",
             )
         self._db = db
@@ -113,9 +113,9 @@ class MongoBackend(MongoData):
             hello = self._db.client.admin.command("hello")
         if not hello.get("isWritablePrimary"):
             raise DatabaseUnavailable(
-                "This MongoDB server is no primary: it takes no writes",
-                hint="Name the replica set in MONGO_URI (?replicaSet=…), so that the "
-                "driver finds the primary.",
+                "This MongoDB server is not a primary: it accepts no writes",
+                hint="Name the replica set in MONGO_URI (?replicaSet=…), so "
+                "that the driver can find the primary.",
             )
 
     def read(self, graph: RevisionGraph | None = None) -> State:
@@ -390,7 +390,7 @@ class MongoBackend(MongoData):
         entry = self.read().entries.get(revision_id)
         if entry is None or not entry.open:
             raise IntegrityError(
-                f"Nothing of revision {revision_id} is half done on MongoDB",
+                f"Revision {revision_id} is not half done on MongoDB",
                 hint="See `flask db-migrate status`.",
             )
         self._runner().decide(revision_id, entry.direction, step, done=done)

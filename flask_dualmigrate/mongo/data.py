@@ -33,7 +33,7 @@ class MongoData:
     @takes_its_time
     def destructive(self, step: Step) -> tuple[Loss, ...]:
         operations = self._scripts.operations(step)
-        with driver_errors("count what would be gone"):
+        with driver_errors("count what would be lost"):
             taken = [loss_of(self._db, op) for op in operations if op.destructive]
         return (*taken, *map(Loss, self._lost(step)))
 
@@ -69,7 +69,7 @@ class MongoData:
 
     @takes_its_time
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
-        with driver_errors("count what fields hold"):
+        with driver_errors("count the values of fields"):
             return field_facts(self._db, name, fields)
 
     @takes_its_time

@@ -25,4 +25,4 @@ def why_absent(db: Database[Any], timeout_s: float) -> str | None:
             return first_line(error)
     if hello.get("isWritablePrimary"):
         return None
-    return str(hello.get("info") or "the server is no primary")
+    return str(hello.get("info") or "the server is not a primary")

@@ -1,4 +1,4 @@
-"""What every operation of a Mongo script is: a frozen value that describes itself."""
+"""The base of every operation of a Mongo script: a frozen, self-describing value."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Kind(StrEnum):
     """How an operation survives a crash.
 
     TRANSACTIONAL: its work and its marker commit together, exactly once.
-    IDEMPOTENT: started, work, done: done again after a crash, with the same result.
-    UNSAFE: if a crash left it started, a person must decide.
+    IDEMPOTENT: started, work, done: repeated after a crash, with the same result.
+    UNSAFE: if a crash left it started, someone must decide.
     """
 
     TRANSACTIONAL = "transactional"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 class Missing:
-    """The type of MISSING: no value given, as apart from None (null)."""
+    """The type of MISSING: no value given, as opposed to None (null)."""
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -57,8 +57,8 @@ class Operation(ABC):
     """One step of a Mongo script.
 
     `verb` is the name of the method of `op` that records it. The positional fields of
-    a subclass come first, in the order of that method's arguments; `positional` says
-    how many there are, so that a value can be rendered to source again.
+    a subclass come first, in the order of that method's arguments; `positional` is
+    their number, so that a value can be rendered as source again.
     """
 
     verb: ClassVar[str]
@@ -70,18 +70,18 @@ class Operation(ABC):
 
     @property
     def destructive(self) -> bool:
-        """True if it takes something away for good: no aside is kept."""
+        """True if it removes something permanently, without an aside."""
         return False
 
     @abstractmethod
     def describe(self) -> str:
-        """Say in words what it will do, for a plan."""
+        """Describe in words what it will do, for a plan."""
 
     def reverse(self) -> Operation | None:
-        """Return the operation that takes this one back.
+        """Return the operation that reverses this one.
 
-        None: there is none that can be told from the value alone. Undoing a run that
-        failed does not use it: that goes by what the journal and the asides kept.
+        None: it cannot be derived from the value alone. The undo of a failed run does
+        not use it, but the records in the journal and the asides.
         """
         return None
 
@@ -102,9 +102,9 @@ class Operation(ABC):
         return args, kwargs
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change when the operation does.
+        """Return 16 hex digits that change if the operation changes.
 
-        How fast it goes is not part of it: that may be changed while it is under way.
+        Its pace is not part of it, and may be changed while it is running.
         """
         args, kwargs = self.arguments()
         named = {key: kwargs[key] for key in sorted(kwargs.keys() - _PACE)}
@@ -124,7 +124,7 @@ def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
 
 
 def _canonical(value: Any) -> str:
-    """Return a text of a value that is the same in every process."""
+    """Return a string for a value that is the same in every process."""
     if isinstance(value, Mapping):
         inner = (f"{key!r}:{_canonical(item)}" for key, item in value.items())
         return "{" + ",".join(inner) + "}"
@@ -138,7 +138,7 @@ def _canonical(value: Any) -> str:
 
 
 def _source_of(function: Callable[..., Any]) -> str:
-    """Return a function's source, or its name where there is no source."""
+    """Return a function's source, or its name if the source is not available."""
     name = getattr(function, "__qualname__", type(function).__qualname__)
     try:
         return name + textwrap.dedent(inspect.getsource(function))
@@ -147,12 +147,12 @@ def _source_of(function: Callable[..., Any]) -> str:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return what a function is called, without an address."""
+    """Return the name of a function, without an address."""
     if isinstance(function, functools.partial):
         return name_of(function.func)
     return str(getattr(function, "__name__", type(function).__name__))
 
 
 def quoted(value: Any) -> str:
-    """Return a value as a plan shows it: `op.now()` in words, the rest as Python."""
+    """Return a value as shown in a plan: `op.now()` in words, others as Python."""
     return "the server's time" if isinstance(value, Now) else repr(value)

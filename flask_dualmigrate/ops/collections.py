@@ -11,7 +11,7 @@ from .base import Kind, Operation
 
 @dataclasses.dataclass(frozen=True)
 class CreateCollection(Operation):
-    """Create a collection; one that is there already is left as it is."""
+    """Create a collection; an existing one is left as it is."""
 
     verb: ClassVar[str] = "create_collection"
     collection: str
@@ -31,7 +31,7 @@ class CreateCollection(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class DropCollection(Operation):
-    """Drop a collection; it is kept aside under another name unless keep=False."""
+    """Drop a collection; it is kept under another name unless keep=False."""
 
     verb: ClassVar[str] = "drop_collection"
     collection: str
@@ -55,7 +55,7 @@ class DropCollection(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class RenameCollection(Operation):
-    """Rename a collection, its indexes with it; refused if the new name is taken."""
+    """Rename a collection and its indexes; refused if the new name is taken."""
 
     verb: ClassVar[str] = "rename_collection"
     positional: ClassVar[int] = 2

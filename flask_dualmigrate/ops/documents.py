@@ -15,7 +15,7 @@ UpdateSpec = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
 
 @dataclasses.dataclass(frozen=True)
 class Update(Operation):
-    """A server-side update of the documents that match, in batches.
+    """A server-side update of the matching documents, in batches.
 
     undo: the inverse update, applied to the documents that were updated; keep: the
     documents as they were go aside. With neither it cannot be undone.
@@ -43,7 +43,7 @@ class Update(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class Transform(Operation):
-    """A Python function per document, written back in bulk.
+    """A Python function called for each document; results are written in bulk.
 
     fn: takes a document (dict), returns the one to store, or None to leave it as it is.
     The `_id` must not change. undo: the inverse function; keep: as for Update.
@@ -93,7 +93,7 @@ class Insert(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class Delete(Operation):
-    """Delete the documents that match, in batches; they go aside unless keep=False."""
+    """Delete the matching documents in batches; kept aside unless keep=False."""
 
     verb: ClassVar[str] = "delete"
     positional: ClassVar[int] = 2

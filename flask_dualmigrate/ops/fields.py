@@ -35,7 +35,7 @@ ON_ERROR = ("fail", "null", "keep")
 
 @dataclasses.dataclass(frozen=True)
 class AddField(Operation):
-    """Give a field to the documents that lack it.
+    """Add a field to the documents that lack it.
 
     default: a BSON value, or NOW; using: an aggregation expression over the document.
     With neither, documents are left as they are (a missing field reads as null).
@@ -69,7 +69,7 @@ class AddField(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class DropField(Operation):
-    """Take a field out of every document; the values go aside unless keep=False."""
+    """Remove a field from every document; values are kept aside unless keep=False."""
 
     verb: ClassVar[str] = "drop_field"
     positional: ClassVar[int] = 2
@@ -95,7 +95,7 @@ class DropField(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class RenameField(Operation):
-    """Rename a field where it stands; its order in the document stays.
+    """Rename a field; its position in the document stays the same.
 
     overwrite: a document that has both keeps the old value aside; without it such
     documents are counted first, and refused.
@@ -119,7 +119,7 @@ class RenameField(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class CopyField(Operation):
-    """Copy a field to another one, in the documents that have it.
+    """Copy a field to another one in the documents that have it.
 
     overwrite: as for RenameField.
     """
@@ -142,12 +142,12 @@ class CopyField(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class ConvertField(Operation):
-    """Convert a field to another BSON type; null and missing stay what they are.
+    """Convert a field to another BSON type; null and missing stay as they are.
 
-    to: one of CONVERSIONS. using: an aggregation expression that gives the value
-    instead of $convert. on_error: "fail" counts the documents whose value would not
-    survive and refuses before the first write; "null" sets null; "keep" leaves them.
-    The values as they were go aside.
+    to: one of CONVERSIONS. using: an aggregation expression that computes the value
+    instead of $convert. on_error: "fail" counts the documents whose value would be
+    lost, and refuses before the first write; "null" sets null; "keep" leaves them
+    unchanged. The former values are kept aside.
     """
 
     verb: ClassVar[str] = "convert_field"

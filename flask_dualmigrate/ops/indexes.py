@@ -14,7 +14,7 @@ Keys = tuple[tuple[str, int | str], ...]
 
 @dataclasses.dataclass(frozen=True)
 class CreateIndex(Operation):
-    """Build an index; one with the same name and definition is left as it is.
+    """Build an index; an existing one of the same name and definition is left as it is.
 
     options: those of MongoDB's createIndexes, by its own names (unique,
     partialFilterExpression, expireAfterSeconds, sparse, collation, weights, hidden, …).
@@ -49,7 +49,7 @@ class CreateIndex(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class DropIndex(Operation):
-    """Drop an index by its name; its definition is kept, so that undo rebuilds it."""
+    """Drop an index by name; its definition is kept so that it can be rebuilt."""
 
     verb: ClassVar[str] = "drop_index"
     positional: ClassVar[int] = 2

@@ -1,4 +1,4 @@
-"""`op`, as a Mongo script's upgrade(op) and downgrade(op) get it: it records.
+"""`op`, the recorder that a Mongo script's upgrade(op) and downgrade(op) receive.
 
 Nothing touches a database while a script's function runs. Each call checks its
 arguments, appends one frozen operation to the list, and returns it.
@@ -49,11 +49,12 @@ TransformFn = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 class MongoOperations:
-    """The language of a Mongo script; `operations` is what was said so far.
+    """The operations of a Mongo script; `operations` lists those recorded so far.
 
-    Where documents are worked on in batches, batch_size= is how many a transaction has
-    at most (None: as many as DUALMIGRATE_BATCH_SECONDS allows, from 1,000 on), and
-    workers= in how many parts the collection is worked on side by side.
+    In operations that process documents in batches, batch_size= limits the number of
+    documents in a transaction (None: start with 1,000, then as many as
+    DUALMIGRATE_BATCH_SECONDS allows), and workers= is the number of parts of the
+    collection that are processed in parallel.
     """
 
     def __init__(self) -> None:
@@ -70,19 +71,26 @@ class MongoOperations:
 
     @staticmethod
     def now() -> Now:
-        """Return the value that stands for the time of the MongoDB server."""
+        """Return a placeholder for the current time of the MongoDB server."""
         return NOW
 
     def create_collection(self, collection: str, **options: Any) -> CreateCollection:
-        """Create a collection; options as MongoDB's `create` command names them."""
+        """Create a collection.
+
+        options: those of MongoDB's `create` command, by the same names.
+        """
         return self._record(CreateCollection(collection_name(collection), own(options)))
 
     def drop_collection(self, collection: str, *, keep: bool = True) -> DropCollection:
-        """Drop a collection; keep=False drops it for good."""
+        """Drop a collection.
+
+        It is kept under another name, so that it can be restored; keep=False drops it
+        permanently.
+        """
         return self._record(DropCollection(collection_name(collection), keep=keep))
 
     def rename_collection(self, collection: str, new_name: str) -> RenameCollection:
-        """Rename a collection, its indexes with it."""
+        """Rename a collection and keep its indexes."""
         return self._record(
             RenameCollection(collection_name(collection), collection_name(new_name))
         )
@@ -95,7 +103,7 @@ class MongoOperations:
         level: str = "strict",
         action: str = "error",
     ) -> SetValidator:
-        """Set or, with None, remove the validator of a collection (collMod)."""
+        """Set the validator of a collection with collMod, or remove it with None."""
         one_of("level", level, ("off", "strict", "moderate"))
         one_of("action", action, ("error", "warn"))
         rules = None if validator is None else document("validator", validator)
@@ -113,9 +121,10 @@ class MongoOperations:
         batch_size: int | None = None,
         workers: int = 1,
     ) -> AddField:
-        """Give a field to the documents that lack it.
+        """Add a field to the documents that lack it.
 
-        default: a BSON value, or op.now(); using: an aggregation expression.
+        default: a BSON value, or op.now(). using: an aggregation expression that
+        computes the value. With neither, no document is changed.
         """
         if default is not MISSING and using is not MISSING:
             raise ScriptError("add_field() takes default= or using=, not both")
@@ -139,7 +148,11 @@ class MongoOperations:
         batch_size: int | None = None,
         workers: int = 1,
     ) -> DropField:
-        """Take a field out of every document; keep=False drops the values for good."""
+        """Remove a field from every document.
+
+        The values are kept in an aside collection, so that they can be restored;
+        keep=False drops them permanently.
+        """
         return self._record(
             DropField(
                 collection_name(collection),
@@ -160,7 +173,11 @@ class MongoOperations:
         batch_size: int | None = None,
         workers: int = 1,
     ) -> RenameField:
-        """Rename a field where it stands in each document."""
+        """Rename a field in every document, and keep its position.
+
+        overwrite=True replaces the value of an existing field of the new name, and
+        keeps it in an aside collection.
+        """
         return self._record(
             RenameField(
                 collection_name(collection),
@@ -182,7 +199,11 @@ class MongoOperations:
         batch_size: int | None = None,
         workers: int = 1,
     ) -> CopyField:
-        """Copy a field to another one, in the documents that have it."""
+        """Copy a field to another one in the documents that have it.
+
+        overwrite=True replaces the value of an existing target field, and keeps it in
+        an aside collection.
+        """
         return self._record(
             CopyField(
                 collection_name(collection),
@@ -206,7 +227,11 @@ class MongoOperations:
         batch_size: int | None = None,
         workers: int = 1,
     ) -> ConvertField:
-        """Convert a field to another BSON type, by $convert or by `using`."""
+        """Convert a field to another BSON type, with $convert or with `using`.
+
+        on_error: what to do with a value that cannot be converted: "fail", "null" or
+        "keep". The former values are kept in an aside collection unless keep=False.
+        """
         one_of("to", to, CONVERSIONS)
         one_of("on_error", on_error, ON_ERROR)
         return self._record(
@@ -230,7 +255,10 @@ class MongoOperations:
         name: str,
         **options: Any,
     ) -> CreateIndex:
-        """Build an index; options as MongoDB's `createIndexes` command names them."""
+        """Build an index.
+
+        options: those of MongoDB's `createIndexes` command, by the same names.
+        """
         return self._record(
             CreateIndex(
                 collection_name(collection),
@@ -241,7 +269,7 @@ class MongoOperations:
         )
 
     def drop_index(self, collection: str, name: str) -> DropIndex:
-        """Drop an index by its name."""
+        """Drop an index, given by its name."""
         return self._record(DropIndex(collection_name(collection), index_name(name)))
 
     def update(
@@ -255,10 +283,11 @@ class MongoOperations:
         batch_size: int | None = None,
         workers: int = 1,
     ) -> Update:
-        """Update the documents that match, on the server, in batches.
+        """Update the matching documents on the server, in batches.
 
-        update: a document of operators, or a pipeline; undo: its inverse, for the
-        documents that were updated; keep=True keeps them aside as they were.
+        update: a document with update operators, or a pipeline. undo: the inverse
+        update, for the documents that were updated. keep=True keeps copies of the
+        original documents in an aside collection.
         """
         return self._record(
             Update(
@@ -283,7 +312,12 @@ class MongoOperations:
         batch_size: int | None = None,
         workers: int = 1,
     ) -> Transform:
-        """Pass every document that matches through a Python function."""
+        """Pass every matching document through a Python function.
+
+        fn: returns the document to store, or None to leave it unchanged. undo: the
+        inverse function. keep=True keeps copies of the original documents in an aside
+        collection.
+        """
         return self._record(
             Transform(
                 collection_name(collection),
@@ -299,7 +333,7 @@ class MongoOperations:
     def insert(
         self, collection: str, documents: Document | Iterable[Document]
     ) -> Insert:
-        """Insert one document or several."""
+        """Insert one or more documents."""
         many = [documents] if isinstance(documents, Mapping) else documents
         copies = tuple(document("document", each) for each in many)
         return self._record(Insert(collection_name(collection), copies))
@@ -313,7 +347,11 @@ class MongoOperations:
         batch_size: int | None = None,
         workers: int = 1,
     ) -> Delete:
-        """Delete the documents that match; keep=False deletes them for good."""
+        """Delete the matching documents, in batches.
+
+        They are kept in an aside collection, so that they can be restored; keep=False
+        deletes them permanently.
+        """
         return self._record(
             Delete(
                 collection_name(collection),
@@ -335,7 +373,8 @@ class MongoOperations:
     ) -> Run:
         """Call `fn(db)`, or `fn(db, session)` with transactional=True.
 
-        An `async def fn(db)` gets the database of an AsyncMongoClient.
+        An `async def fn(db)` receives the database of an AsyncMongoClient. undo: a
+        function called in the same way to reverse it.
         """
         if transactional and idempotent:
             raise ScriptError("run() takes transactional= or idempotent=, not both")
@@ -351,12 +390,13 @@ class MongoOperations:
         )
 
     def beanie(self, models: Iterable[Any]) -> None:
-        """Let async functions of a `run` that follows use Beanie documents.
+        """Let the async functions of later `run` operations use Beanie documents.
 
-        models: their classes, or dotted paths. It is no operation: nothing is done.
+        models: document classes, or their dotted paths. This is not an operation, and
+        changes nothing by itself.
         """
         self._models += beanie_models(models)
 
     def todo(self, text: str) -> Todo:
-        """Say what is left to write; upgrade refuses a script that has one."""
+        """Note what is still to be written; upgrade refuses a script with a todo."""
         return self._record(Todo(text))

@@ -1,4 +1,4 @@
-"""Operations that no declared one says: run a function; a thing left to do."""
+"""Operations that the declared ones do not cover: run a function; a todo."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .base import Kind, Operation, name_of
 class Run(Operation):
     """Call a function with the database.
 
-    fn: `fn(db)`, or `fn(db, session)` with transactional=True: all it does must then go
-    through the session, and commits together with its marker. idempotent=True: it may
-    be called again after a crash. With neither, a crash inside it needs a decision.
-    undo: `undo(db)`, or `undo(db, session)`, takes it back.
-    Both may be async: they get the async database. models: Beanie documents that
-    op.beanie() named before; they are initialised for an async function. How a function
-    works is no argument of its call: they are no part of the fingerprint.
+    fn: `fn(db)`, or `fn(db, session)` with transactional=True: everything it does
+    must then use the session, and commits together with its marker. idempotent=True: it
+    may be called again after a crash. With neither, a crash inside it needs a decision.
+    undo: `undo(db)`, or `undo(db, session)`, reverses it.
+    Both may be async, and then receive the async database. models: Beanie documents
+    named before with op.beanie(), initialised for an async function. They are not part
+    of the fingerprint, because they do not say what the function does.
     """
 
     verb: ClassVar[str] = "run"
@@ -57,7 +57,7 @@ class Run(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class Todo(Operation):
-    """What the translator could not translate: refused until a person wrote it."""
+    """What the translator could not translate; refused until someone writes it."""
 
     verb: ClassVar[str] = "todo"
     text: str

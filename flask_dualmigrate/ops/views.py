@@ -1,4 +1,4 @@
-"""What a view reads, by its definition."""
+"""What a view reads according to its definition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _READING = ("$lookup", "$graphLookup", "$unionWith")
 
 
 def sources_of(definition: Mapping[str, Any]) -> frozenset[str]:
-    """Return the collections that a view's definition names.
+    """Return the collections named in a view's definition.
 
     definition: the options of `create`; empty for what is no view.
     """
@@ -20,7 +20,7 @@ def sources_of(definition: Mapping[str, Any]) -> frozenset[str]:
 
 
 def readers_of(collection: str, reads: Mapping[str, frozenset[str]]) -> set[str]:
-    """Return the views that read a collection, by way of other views too.
+    """Return the views that read a collection, directly or through other views.
 
     reads: view -> the collections that its definition names.
     """

@@ -40,7 +40,7 @@ from ..server.views import (
 CATALOG = "_aside_catalog"
 
 _LONGEST_NAMESPACE = 235
-"""Bytes of `database.collection`; sharded collections have the lower of two limits.
+"""Limit of `database.collection` in bytes; the lower one, of sharded collections.
 
 Source: MongoDB manual, Limits and Thresholds.
 """

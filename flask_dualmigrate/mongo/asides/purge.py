@@ -120,7 +120,7 @@ _WORDS = {
 def _loss(entry: Entry) -> str:
     path = ".".join(filter(None, (entry["collection"], entry["field"])))
     what = _WORDS[Holds(entry["holds"])].format(path=path)
-    how = "is not there any more"
+    how = "no longer exists"
     if "purged_at" in entry:
         how = f"was purged on {entry['purged_at']:%Y-%m-%d %H:%M} UTC"
     return f"{what} cannot be put back: {entry['_id']} {how}"

@@ -34,19 +34,19 @@ from ..server.views import NATIVE
 from .extent import infos
 
 _LEVEL = 1
-"""Of gzip: twice as fast as its default, for a tenth more bytes."""
+"""The gzip level: twice as fast as the default, for a tenth more bytes."""
 
 _PATIENCE_S = 15.0
 _PAUSE_S = 0.25
 _TOO_OLD = 239
 _NOT_YET = 246
-"""SnapshotTooOld, and SnapshotUnavailable: a collection was changed just now."""
+"""SnapshotTooOld, and SnapshotUnavailable: a collection was just changed."""
 
 _ENDED = (251, 290)
 """NoSuchTransaction and TransactionExceededLifetimeLimitSeconds."""
 
 _TRANSACTION_S = 50.0
-"""What took longer does not fit into a transaction either."""
+"""A read that took longer does not fit into a transaction either."""
 
 Info = Mapping[str, Any]
 
@@ -259,15 +259,15 @@ def _end(session: ClientSession) -> None:
 def _of_snapshot(error: OperationFailure) -> Exception:
     if error.code in (_TOO_OLD, *_ENDED):
         return BackupError(
-            "The backup of MongoDB took longer than the server keeps a past moment; "
-            "nothing was migrated",
+            "The backup of MongoDB took longer than the server keeps a "
+            "snapshot; nothing was migrated",
             hint="Raise its parameter minSnapshotHistoryWindowInSeconds (300 by "
-            "default), or make the backup with other means and say --no-backup.",
+            "default), or make the backup by other means and use --no-backup.",
         )
     if error.code == _NOT_YET:
         return BackupError(
-            "Collections were made or changed while the backup of MongoDB read them; "
-            "nothing was migrated",
+            "Collections were created or changed while MongoDB was being "
+            "backed up; nothing was migrated",
             hint="Run the same command again.",
         )
     return error

@@ -29,7 +29,7 @@ from .walk import Batch, Walk, end_of, read
 _COUNT_MS = 2000
 _ROUNDS = 100
 _FEW = 10_000
-"""Documents left after a round, up to which their `_id`s are compared."""
+"""The number of documents left after a round up to which their `_id`s are compared."""
 
 
 def walk_once(work: Work, walk: Walk, write: Write, *, expected: bool = True) -> None:
@@ -85,7 +85,7 @@ def walk_until_none_left(
             if now:
                 work.note(
                     f"Documents of {walk.collection} that were written meanwhile "
-                    f"{problem}: {len(now)}. The app goes on writing such documents"
+                    f"{problem}: {len(now)}. The app keeps writing such documents"
                 )
             _leave(work, walk)
             return
@@ -170,7 +170,7 @@ def _has_odd_ids(work: Work, collection: str) -> bool:
         return False
     if target.find_one({"_id": {"$type": "dbPointer"}}, only_id) is not None:
         raise OperationError(
-            f"{collection} has an _id of the type DBPointer, which cannot be migrated",
+            f"{collection} has an _id of type DBPointer, which cannot be migrated",
             hint="Insert those documents with another _id, and delete the old ones.",
         )
     return True

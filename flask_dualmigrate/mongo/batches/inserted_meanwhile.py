@@ -27,7 +27,7 @@ from .step_under_way import Work
 from .walk import Walk, read_some
 
 _ROUNDS = 10
-"""Rounds over what was walked at most: an app that never stops inserting."""
+"""The maximum number of rounds, for an app that never stops inserting."""
 
 
 @dataclasses.dataclass(frozen=True)

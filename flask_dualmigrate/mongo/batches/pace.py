@@ -8,21 +8,21 @@ from collections import deque
 from ...ops import BATCH_SIZE
 
 _MOST = 50_000
-"""Documents in a batch at most: their `_id`s are sent in one document."""
+"""The maximum number of documents in a batch: their `_id`s are sent in one document."""
 
 _MOST_ID_BYTES = 8 * 1024 * 1024
 _MOST_BYTES = 64 * 1024 * 1024
-"""Bytes of documents in a batch at most: the server holds in memory what it writes."""
+"""The maximum size of a batch in bytes: the server holds what it writes in memory."""
 
 _SHARE = 0.8
-"""A batch aims at this part of its time, so that few take longer than all of it."""
+"""The fraction of its time that a batch aims at, so that few exceed it."""
 
 
 _TOLD_APART = 0.2
-"""Two batches tell what each costs at any size if their sizes differ by this part."""
+"""The fraction by which two batch sizes must differ to derive the cost at any size."""
 
 _CHANGED = 1.5
-"""A batch that takes so many times as long as the last one of its size, or as short."""
+"""How many times longer or shorter a batch takes than the last one of its size."""
 
 
 _RECENT_S = 60.0

@@ -22,7 +22,7 @@ from .step_under_way import Work
 from .walk import Walk
 
 _SAMPLES_A_PART = 100
-"""Documents sampled for each part, so that the parts are about of one size."""
+"""Documents sampled for each part, so that the parts are of about equal size."""
 
 
 def walk_in_parts(work: Work, walk: Walk, walk_on: Callable[[Work], None]) -> bool:

@@ -49,6 +49,6 @@ def transact_but_refused(
 def note_refused(work: Work) -> None:
     """Note why a document stays that was not changed itself."""
     work.note(
-        f"a unique index of {work.record.subject.get('collection')} refuses documents "
-        "as they were, since others have such values now: they stay too"
+        f"a unique index of {work.record.subject.get('collection')} refuses the "
+        "former documents, because others now have such values: they also remain"
     )

@@ -1,4 +1,4 @@
-"""Refusing documents that have a field twice, before they are written.
+"""Refusing documents that contain a field twice, before they are written.
 
 A pipeline that writes such a field makes MongoDB 6.0 abort, again on each run; one that
 makes the document anew, as renaming does, loses one of the two.
@@ -33,9 +33,9 @@ def refuse_repeated(
         work,
         collection,
         both(query or {}, {"$expr": {"$or": tests}}),
-        problem="have a field twice",
-        hint="MongoDB may abort over that, or lose one of the two. Write those "
-        "documents anew with each field once, or delete them.",
+        problem="contain a field twice",
+        hint="MongoDB may abort because of that, or lose one of the two. "
+        "Rewrite those documents with each field once, or delete them.",
     )
 
 

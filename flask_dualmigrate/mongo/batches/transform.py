@@ -57,13 +57,13 @@ def _decoded(work: Work, operation: Transform, old: RawBSONDocument) -> dict[str
     except BSONError as error:
         raise OperationError(
             f"transform() cannot read {_named(operation, old)}: {error}",
-            hint="Mend it with op.update(), or leave it out with filter=….",
+            hint="Fix it with op.update(), or exclude it with filter=….",
         ) from error
     if (name := repeated_name(bytes(old.raw))) is not None:
         raise OperationError(
-            f"transform() would lose a value of {_named(operation, old)}: it has the "
-            f"field {name} twice",
-            hint="Mend it first, or leave it out with filter=….",
+            f"transform() would lose a value of {_named(operation, old)}: it "
+            f"contains the field {name} twice",
+            hint="Fix it first, or exclude it with filter=….",
         )
     return document
 
@@ -87,9 +87,9 @@ def _call(
     if result is None or isinstance(result, Mapping):
         return result
     raise OperationError(
-        f"transform() of {operation.collection} returned {shown(result)} for "
-        f"{_named(operation, old)}, which is no document",
-        hint="Return the document to store, or None to leave it.",
+        f"transform() of {operation.collection} returned {shown(result)} "
+        f"for {_named(operation, old)}, which is not a document",
+        hint="Return the document to store, or None to leave it unchanged.",
     )
 
 
@@ -100,8 +100,8 @@ def _refuse_other_id(
     if there is not None and key_of(there) == key_of(id_of(old)):
         return
     raise OperationError(
-        f"transform() returned another _id for {_named(operation, old)}",
-        hint="Return the document that came in, changed, or None to leave it.",
+        f"transform() returned a different _id for {_named(operation, old)}",
+        hint="Return the same document, changed, or None to leave it unchanged.",
     )
 
 

@@ -109,13 +109,13 @@ def note_staying(
     kept as they were before; those that were deleted since too.
     """
     staying = work.bench.staying
-    kept = "" if aside is None else f"; what was there before is in {aside}"
+    kept = "" if aside is None else f"; the previous content is in {aside}"
     if count := staying.count(work.record):
-        how = "were changed since, and stay so"
+        how = "were changed since, and remain so"
         if count == 1:
-            how = "was changed since, and stays so"
+            how = "was changed since, and remains so"
         them = "it" if count == 1 else "them"
-        out = f"; the next run leaves {them} out" if leaves_out else ""
+        out = f"; the next run skips {them}" if leaves_out else ""
         work.note(f"{documents(count)} of {collection} {how}{out}{kept}")
     if aside is not None and (count := staying.count(work.record, Why.DELETED)):
         verb = "was" if count == 1 else "were"
@@ -136,8 +136,8 @@ def note_left_out(work: Work, collection: str) -> bool:
             are, they, were = ("are", "them", "they were")
         if count:
             work.note(
-                f"{documents(count)} of {collection} {are} left out: {who} "
-                f"{they}, and its undoing left {they}, as {were} changed since"
+                f"{documents(count)} of {collection} {are} skipped: {who} "
+                f"{they}, and its undo left {they}, because {were} changed since"
             )
     return bool(own or others)
 

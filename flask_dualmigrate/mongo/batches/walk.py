@@ -28,7 +28,7 @@ from ..server.failures import shown
 from .step_under_way import Work
 
 MOST_BYTES = 8 * 1024 * 1024
-"""A batch of documents ends here, before its size: large documents make small ones."""
+"""The size in bytes at which a batch ends early: large documents make small batches."""
 
 
 class Reads(Enum):
@@ -234,8 +234,8 @@ def _last(walk: Walk, found: Element) -> Any:
     """
     if found.kind != SYMBOL and not survives_decoding(as_document(found.bytes)):
         raise OperationError(
-            f"{walk.collection} has an _id that PyMongo cannot read and write again: "
-            f"{shown(value_of(found))}",
+            f"{walk.collection} has an _id that PyMongo cannot read and write "
+            f"back: {shown(value_of(found))}",
             hint="Insert that document with another _id, and delete the old one.",
         )
     return value_of(found)

@@ -19,7 +19,7 @@ Expr = Any
 Branches = dict[tuple[str, ...], Callable[[Expr], Expr]]
 
 LOST: list[Any] = []
-"""The outcome of a value that does not survive."""
+"""The outcome for a value that does not survive."""
 
 _BLANKS = " \t\n\v\f\r"
 _INTEGER = r"^[+-]?[0-9]+$"
@@ -35,7 +35,7 @@ _FALSE = "^(f|fa|fal|fals|false|n|no|of|off|0)$"
 
 _DECIMAL_DIGITS = 34
 _YEARS_MS = (-62_167_219_200_000, 253_402_300_799_999)
-"""The first moment of the year 0 and the last one of 9999, after 1970-01-01."""
+"""The first moment of the year 0 and the last of 9999, relative to 1970-01-01."""
 
 
 def needs_conversion(path: FieldPath, to: str) -> Expr:

@@ -13,7 +13,7 @@ _WRITERS = (
     *("$set", "$inc", "$mul", "$min", "$max"),
     *("$push", "$addToSet", "$currentDate"),
 )
-"""Operators after which a field is there."""
+"""Operators after which a field exists."""
 
 _SCALARS = (bool, int, str, ObjectId)
 

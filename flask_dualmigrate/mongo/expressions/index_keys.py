@@ -14,11 +14,11 @@ from typing import Any
 
 Expr = Any
 Node = dict[str, Any]
-"""Name of a field -> the node below it; under LEAF, the number of the key's part."""
+"""Field name -> the node below it; under LEAF, the number of the key's part."""
 
 LEAF = ""
 EMPTY = {"$literal": {"": "an empty array"}}
-"""Stands for undefined, which an empty array gives as its key."""
+"""Stands for undefined, which is the key of an empty array."""
 
 
 def keys_of(fields: Sequence[str], *, sparse: bool = False) -> Expr:

@@ -12,7 +12,7 @@ from bson import ObjectId
 from .ranges import Query
 
 _FEW = 1000
-"""A list that is not longer goes with each batch as it is."""
+"""The maximum length of a list that is sent with each batch as it is."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,7 @@ _ORDERS: Mapping[int, Callable[[bytes], Any]] = {
     0x07: bytes,
     0x09: lambda value: int.from_bytes(value, "little", signed=True),
 }
-"""How the server orders the values of a type, as they are stored."""
+"""How the server orders the stored values of a type."""
 
 _OTHERS = {0x02: "string", 0x05: "binData", 0x07: "objectId", 0x09: "date"}
 

@@ -34,7 +34,7 @@ _FIXED = {
     0x7F: 0,
     0xFF: 0,
 }
-"""Bytes of the values that all have one size."""
+"""Sizes in bytes of the types with a fixed size."""
 
 _BESIDE_LENGTH = {
     0x02: 4,
@@ -46,7 +46,7 @@ _BESIDE_LENGTH = {
     0x0E: 4,
     0x0F: 0,
 }
-"""Bytes of a value that begins with a length, and are not counted in it."""
+"""Bytes of a length-prefixed value that its length does not include."""
 
 _LOSSLESS: CodecOptions[dict[str, Any]] = CodecOptions(
     document_class=dict, datetime_conversion=DatetimeConversion.DATETIME_AUTO

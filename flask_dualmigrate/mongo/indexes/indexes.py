@@ -134,8 +134,8 @@ class MongoIndexes:
             spec = original(specs[STAND_IN + name], name)
         if spec is None:
             raise UsageError(
-                f"{place} has no index {name} any more",
-                hint="See what it has: flask db-migrate index list",
+                f"{place} no longer has an index {name}",
+                hint="List its indexes with: flask db-migrate index list",
             )
         self._wait(place, name, on_build)
         self._replace(place, (name,), spec, on_build)
@@ -193,7 +193,7 @@ class MongoIndexes:
         if name == "_id_":
             raise UsageError(
                 f"The index on _id of {place} cannot be dropped or rebuilt",
-                hint="MongoDB keeps it: nothing is to do.",
+                hint="MongoDB maintains it: there is nothing to do.",
             )
         if name not in specs and (to_drop or STAND_IN + name not in specs):
             known = ", ".join(sorted(specs.keys() - {"_id_"})) or "none but _id_"
@@ -218,8 +218,8 @@ def _refuse_twin(
     for name, there in specs.items():
         if name not in leaving and _definition(there).identity == identity:
             raise OperationError(
-                f"{place} has {name}, which is what {spec['name']} should be: MongoDB "
-                "takes one index under one name",
+                f"{place} has {name}, which is the index {spec['name']} "
+                "under another name: MongoDB allows only one",
                 hint=f"Drop it first: flask db-migrate index drop {place} {name}",
             )
 

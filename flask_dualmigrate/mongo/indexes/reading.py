@@ -45,18 +45,18 @@ def _is_listed(name: str, kind: str) -> bool:
 def _require(place: str, kinds: Mapping[str, str]) -> None:
     if place not in kinds:
         raise UsageError(
-            f"There is no collection {place}",
-            hint="See them with: flask db-migrate index list",
+            f"Collection {place} does not exist",
+            hint="List them with: flask db-migrate index list",
         )
     if kinds[place] == "view":
         raise UsageError(
             f"{place} is a view: it has no indexes of its own",
-            hint="Its queries use those of the collection that it looks at.",
+            hint="Its queries use those of the underlying collection.",
         )
     if not _is_listed(place, kinds[place]):
         raise UsageError(
-            f"{place} is not the app's: it belongs to the migrations",
-            hint="See the app's with: flask db-migrate index list",
+            f"{place} does not belong to the app: it is reserved for migrations",
+            hint="List the app's with: flask db-migrate index list",
         )
 
 
@@ -166,7 +166,7 @@ def _told(
                 None
             )
         elif error.code != NAMESPACE_NOT_FOUND:
-            notes[f"MongoDB does not tell {what} of {place}"] = None
+            notes[f"MongoDB does not report {what} of {place}"] = None
         return {}
 
 

@@ -34,9 +34,9 @@ def stand_in(place: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     if "text" in key.values() or (spec.get("sparse") and (is_wild or not fields)):
         kind = "text" if "text" in key.values() else "sparse wildcard"
         raise UsageError(
-            f"{place}.{spec['name']} is a {kind} index, and MongoDB takes no second "
-            "one that could stand in for it meanwhile: nothing was changed",
-            hint="When the app can go without: `index drop`, then `index sync`.",
+            f"{place}.{spec['name']} is a {kind} index, and MongoDB allows no "
+            "second one to stand in for it meanwhile: nothing was changed",
+            hint="When the app can do without it: `index drop`, then `index sync`.",
         )
     found = {name: value for name, value in spec.items() if name != "sparse"}
     found["name"] = f"{STAND_IN}{spec['name']}"

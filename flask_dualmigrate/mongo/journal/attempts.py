@@ -16,7 +16,7 @@ Doc = dict[str, Any]
 
 KEPT_ATTEMPTS = 50
 UNDOING = "undoing"
-"""A field that entries have since a run writes down that it begins to undo."""
+"""A field in entries of versions in which a run records that it starts to undo."""
 UNSTAMPED = {
     "status": str(Status.ROLLED_BACK),
     "direction": str(Direction.DOWNGRADE),

@@ -292,17 +292,17 @@ def _entry(doc: Doc) -> Entry:
         return _as_entry(doc)
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(
-            "The journal of MongoDB has a document that is none of ours: its _id is "
-            f"{doc['_id']!r}",
+            "The journal in MongoDB has a document that does not belong to it: "
+            f"its _id is {doc['_id']!r}",
             where=f"{COLLECTION}: {type(error).__name__}: {error}",
-            hint="Restore it; or delete it, and say where the database stands with: "
-            "flask db-migrate stamp --backend mongo REVISION",
+            hint="Restore it; or delete it, and record the revision of the "
+            "database with: flask db-migrate stamp --backend mongo REVISION",
         ) from error
 
 
 def _as_entry(doc: Doc) -> Entry:
     if not isinstance(doc["_id"], str):
-        raise TypeError("an _id is the id of a revision")
+        raise TypeError("an _id must be a revision id")
     return Entry(
         revision=doc["_id"],
         direction=Direction(doc.get("direction", "upgrade")),

@@ -20,7 +20,7 @@ PAIR, RESTORE, HISTORY = "pair", "restore", "history"
 """Keys in it. RESTORE: a restore that was begun, see restore_record.py. HISTORY: there
 are entries; written after the first one."""
 _UNUSED = "unused"
-"""In the document of the pair: no entry was written since."""
+"""In the pair's document: no entry was written since."""
 
 Doc = dict[str, Any]
 

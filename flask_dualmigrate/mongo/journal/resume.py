@@ -115,11 +115,11 @@ def refuse_changed(
 def _way_out(record: StepRecord) -> str:
     if record.verb == "run" and record.error is not None:
         return (
-            "What a failing run() calls may be mended, its name stays. Or put it back, "
-            "write further operations after it, and give it up with: flask db-migrate "
-            f"repair {record.revision} --step {record.step} --done"
+            "The function that a failing run() calls may be fixed, but keep its "
+            "name. Or restore it, add further operations after it, and skip it with: "
+            f"flask db-migrate repair {record.revision} --step {record.step} --done"
         )
-    return "Put the operation back as it was; add further ones after it."
+    return "Restore the operation as it was; add further ones after it."
 
 
 def _continues(record: StepRecord, operation: Operation) -> bool:
@@ -156,7 +156,7 @@ def operation_of(record: StepRecord, operations: Sequence[Operation]) -> Operati
         f"Step {record.step} of revision {record.revision} ({record.verb}) was changed "
         "in the script after it was begun, so it cannot be undone",
         where=f"revision {record.revision}, step {record.step}",
-        hint="Put the operation back as it was, and run it again.",
+        hint="Restore the operation as it was, and run it again.",
     )
 
 
@@ -193,12 +193,12 @@ def doubts(records: Sequence[StepRecord]) -> tuple[Doubt, ...]:
 def doubt(record: StepRecord, operation: Operation) -> StepInDoubt:
     began = f"{record.started_at:%Y-%m-%d %H:%M:%S} UTC" if record.started_at else "?"
     return StepInDoubt(
-        f"Step {record.step} of revision {record.revision} is in doubt: it was begun "
-        f"at {began} by {record.by} on {record.host}, and did not say how it ended",
+        f"Step {record.step} of revision {record.revision} is in doubt: it was started "
+        f"at {began} by {record.by} on {record.host}, and its outcome was not recorded",
         where=where_of(operation, record),
-        hint="See what it did. If it did its work: flask db-migrate repair "
-        f"{record.revision} --step {record.step} --done; if it may be called again, "
-        "--retry in place of --done",
+        hint="Check what it did. If it did its work: flask db-migrate repair "
+        f"{record.revision} --step {record.step} --done; if it may be called "
+        "again, --retry instead of --done",
     )
 
 

@@ -44,12 +44,12 @@ log = logging.getLogger(__name__)
 COLLECTION = "_migrations_lock"
 _POLL_S = 0.25
 _LOOK_S = 1.0
-"""Seconds between two looks at who holds it."""
+"""Seconds between two checks of who holds it."""
 _NOTICE_S = 1.0
-"""Seconds that a function of a script may outlive the lock, until that is noticed."""
+"""Seconds that a script's function may outlive the lock before that is noticed."""
 _SPARE_S = 3.0
 _ROOMY = 10
-"""Connections of a pool in which the lock finds one at any time."""
+"""The pool size at which the lock always finds a connection."""
 
 _BEAT = {"$add": [{"$ifNull": ["$beats", 0]}, 1]}
 
@@ -305,8 +305,8 @@ class MongoLock:
         tell(
             log,
             "lock_lost",
-            "The lock on MongoDB was lost while a function of a script is at work: so "
-            "that it writes nothing more, this process is killed "
+            "The lock on MongoDB was lost while a function of a script is "
+            "running: to stop it from writing, this process is killed "
             f"{_when(ends_at - clock())}, unless the function ends before",
             level=logging.ERROR,
             backend=BackendName.MONGO,

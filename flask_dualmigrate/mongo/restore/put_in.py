@@ -13,7 +13,7 @@ from ..batches.raw_collection import insert_exactly
 from ..server.views import EXACT
 
 OnBatch = Callable[[int], None]
-"""Told how many documents are in, after each batch."""
+"""Called with the number of documents restored, after each batch."""
 
 
 def put_in(

@@ -21,7 +21,7 @@ from ..journal.meta import RESTORE as KEY
 from ..journal.meta import unfinished_of
 
 SIDE = "_migrations_restore_"
-"""How the names of the side collections begin."""
+"""The prefix of the names of the side collections."""
 
 Doc = dict[str, Any]
 

@@ -195,8 +195,8 @@ class MongoRestorer:
         there = local.count_documents({})
         if not done == there == total:
             raise IntegrityError(
-                f"{stored.name} has {there} documents in its side collection, and the "
-                f"backup {total}",
+                f"{stored.name} has {there} documents in its side collection, "
+                f"but the backup has {total}",
                 hint="Nothing was changed. See: flask db-migrate backup verify",
             )
         told(done, ended=True)
@@ -216,7 +216,7 @@ class MongoRestorer:
         for index in stored.built:
             if not _same_index(built.get(index["name"], {}), index):
                 raise IntegrityError(
-                    f"The index {index['name']} of {stored.name} is not what it was",
+                    f"The index {index['name']} of {stored.name} is not as it was",
                     hint="Nothing was changed.",
                 )
 

@@ -81,8 +81,8 @@ class StoredCollections:
         for path in self._files:
             if path.startswith("mongo/") and path not in known:
                 raise IntegrityError(
-                    f"The backup has {path}, which belongs to no collection of the "
-                    f"database {self.part.database}",
+                    f"The backup has {path}, which does not belong to a "
+                    f"collection of the database {self.part.database}",
                     hint="Restore another backup.",
                 )
         for stored in self.all.values():
@@ -95,8 +95,8 @@ class StoredCollections:
         for each in self.part.collections or ():
             if each.existed and each.name not in self.all:
                 raise IntegrityError(
-                    f"The manifest of the backup has the collection {each.name}, and "
-                    "no file does",
+                    f"The backup's manifest lists the collection {each.name}, "
+                    "but no file contains it",
                     hint="Restore another backup.",
                 )
 

@@ -64,6 +64,6 @@ def carry_on(work: Work, operation: Operation) -> None:
     )
     if record.fingerprint != fingerprint and record.documents:
         work.note(
-            f"the operation was edited after {record.documents} documents were done; "
-            "the rest went by the new version"
+            f"the operation was edited after {record.documents} documents "
+            "were done; the rest used the new version"
         )

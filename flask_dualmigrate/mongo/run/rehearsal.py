@@ -172,7 +172,7 @@ def _checked(look: Look[Any]) -> Look[Any]:
     except PyMongoError as error:
         if not timed_out(error):
             raise
-        unsure = f"whether it would fail could not be told in {LIMIT_S:g} s"
+        unsure = f"whether it would fail could not be determined in {LIMIT_S:g} s"
         return dataclasses.replace(look, unsure=unsure)
     return _knowing(look, before)
 

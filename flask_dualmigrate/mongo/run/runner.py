@@ -228,7 +228,7 @@ class OperationRunner:
                     return self._bench.store.save(record, changes, stamp=stamp)
         raise IntegrityError(
             f"Step {step} of revision {revision} is not in doubt",
-            hint="For what is: flask db-migrate repair",
+            hint="To see which step is: flask db-migrate repair",
         )
 
     def rehearse(
@@ -317,7 +317,7 @@ class OperationRunner:
         """Undo the rest of a step whose undoing was stopped, so that it can begin."""
         try:
             for note in self._undo_step(operation, record, session).notes:
-                what = f"undone, to be run anew, except for this: {note}"
+                what = f"undone, to be run again, except for this: {note}"
                 _tell("note", what, record, level=logging.WARNING)
         except _NoUndo as reason:
             raise StepInDoubt(

@@ -11,7 +11,7 @@ from ...ops import MongoOperations, Operation
 from ...revisions import Direction
 from ...runtime.user_code import FAILURES, why_undone
 
-_MEND = "Fix the script; of this revision nothing was done."
+_MEND = "Fix the script; nothing of this revision was done."
 
 
 def record(
@@ -56,7 +56,7 @@ def _refuse_undone(direction: Direction, result: Any) -> None:
 
 def _irreversible(script: Script, what: str) -> Irreversible:
     return Irreversible(
-        f"Revision {script.revision} {what}, so it cannot be taken back",
+        f"Revision {script.revision} {what}, so it cannot be undone",
         where=script.path,
         hint="Write one, or choose a target above it.",
     )

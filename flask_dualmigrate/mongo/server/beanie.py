@@ -17,7 +17,7 @@ from ...indexes import DeclaredIndex, DeclaredIndexes
 from ...indexes.definition import plain
 
 Models = dict[tuple[str, ...], IndexModel]
-"""The fields of a key, sorted -> the index. Beanie lets the last one of a set win."""
+"""The fields of a key, sorted -> the index. In Beanie the last one of a set wins."""
 
 
 def load_document(path: str, named_in: str) -> Any:
@@ -29,7 +29,7 @@ def load_document(path: str, named_in: str) -> Any:
         # Whatever the module raises: it is the app's.
         raise ModelsError(
             f"{named_in} cannot import {path!r}: {_in_one_line(error)}",
-            hint="Mend the module, or name the class as package.module.Class.",
+            hint="Fix the module, or name the class as package.module.Class.",
         ) from error
 
 
@@ -51,7 +51,7 @@ def of_documents(documents: Iterable[type[Any] | str]) -> DeclaredIndexes:
             document = load_document(given, "documents=")
         if not _is_document(document):
             raise ModelsError(
-                f"documents= holds {given!r}, which is no Beanie document class",
+                f"documents= contains {given!r}, which is not a Beanie document class",
                 hint="It takes subclasses of beanie.Document, or their dotted paths.",
             )
         for each in _documents_of(document):  # Beanie initialises the parents too
@@ -133,7 +133,7 @@ def _model(given: Any) -> IndexModel:
         return IndexModel(given)
     except (TypeError, ValueError) as error:
         raise ModelsError(
-            f"Settings.indexes holds {given!r}, which is no index: {error}"
+            f"Settings.indexes contains {given!r}, which is not a valid index: {error}"
         ) from error
 
 

@@ -22,7 +22,7 @@ from .views import EXACT, NATIVE
 log = logging.getLogger(__name__)
 
 _SAMPLES = 20
-"""Documents that are looked at where the server does not say how long they are."""
+"""Documents that are sampled if the server does not report their size."""
 
 
 def ask(db: Database[Any], question: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -34,7 +34,7 @@ def ask(db: Database[Any], question: Mapping[str, Any]) -> dict[str, Any] | None
         return db.command(dict(question), codec_options=NATIVE)
     except OperationFailure as error:
         name, why = next(iter(question)), first_line(error)
-        log.debug("MongoDB refuses %s, which is done without: %s", name, why)
+        log.debug("MongoDB refuses %s, so the run continues without it: %s", name, why)
         return None
 
 

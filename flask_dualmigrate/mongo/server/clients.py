@@ -21,8 +21,8 @@ def options_of(client: MongoClient[Any]) -> dict[str, Any]:
         options: dict[str, Any] = client._init_kwargs
     except AttributeError as error:
         raise OperationError(
-            "This version of pymongo does not say what its client was made with, so "
-            "there is none like it",
+            "This version of pymongo does not reveal the client's options, so "
+            "no similar client can be created",
             hint="Install another version of pymongo.",
         ) from error
     return options

@@ -32,11 +32,11 @@ def told_of_views(views: Sequence[str], collection: str, *, gone: str) -> str:
     if len(views) == 1:
         return (
             f"the view {views[0]} reads {collection}, which is {gone}: it is empty "
-            f"while there is no {collection}"
+            f"while {collection} does not exist"
         )
     return (
         f"the views {', '.join(views)} read {collection}, which is {gone}: they are "
-        f"empty while there is no {collection}"
+        f"empty while {collection} does not exist"
     )
 
 

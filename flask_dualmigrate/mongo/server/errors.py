@@ -40,11 +40,11 @@ def driver_errors(doing: str) -> Iterator[None]:
 def unreachable(error: PyMongoError) -> DatabaseUnavailable:
     """Return the error for a server that does not answer."""
     said = first_line(error)
-    hint = "Check MONGO_URI, and that the server runs."
+    hint = "Check MONGO_URI, and that the server is running."
     if "uthentication failed" in said:
         hint = (
-            "Check the user, the password and the authSource in MONGO_URI; signs such "
-            "as @ and % are written there as %40 and %25."
+            "Check the user, the password and the authSource in MONGO_URI; write "
+            "characters such as @ and % as %40 and %25 there."
         )
     return DatabaseUnavailable(f"MongoDB cannot be reached: {said}", hint=hint)
 

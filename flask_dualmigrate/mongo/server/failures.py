@@ -24,7 +24,7 @@ INDEX_OPTIONS_CONFLICT = 85
 INDEX_KEY_SPECS_CONFLICT = 86
 
 _LONGEST = 200
-"""Characters of a description or a value that an error shows."""
+"""The maximum length of a description or value in an error."""
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def told_as_operation_errors(*, step: int, where: str) -> Iterator[None]:
         raise DatabaseUnavailable(
             f"The connection to MongoDB failed: {first_line(error)}",
             where=where,
-            hint="Run the same command again: it carries on where this one stopped.",
+            hint="Run the same command again: it continues where this one stopped.",
         ) from error
     except OperationError as error:
         if error.step is not None:
@@ -87,7 +87,7 @@ def duplicate_of(error: PyMongoError) -> str:
     details = _details(error)
     value: Mapping[str, Any] = details.get("keyValue") or {}
     if not value:
-        return "not told by the server"
+        return "not reported by the server"
     names = zip(value, details.get("hexEncoded", ()), strict=False)
     by_sort_key = [name for name, is_sort_key in names if is_sort_key]
     written = details.get("op")

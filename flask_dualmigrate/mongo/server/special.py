@@ -25,7 +25,7 @@ _LONGEST_NAMESPACE = 255
 
 _TTL_ON_CAPPED = (7, 1)
 _TTL_ON_TIME_SERIES = (7, 0)
-"""The first versions that take such an index. Source: MongoDB manual, TTL Indexes and
+"""The first versions that allow such an index. Source: MongoDB manual, TTL Indexes and
 Time Series Collection Limitations."""
 
 
@@ -40,7 +40,7 @@ def refuse_writes(name: str, info: Info) -> None:
     """Refuse to change documents where transactions cannot."""
     if info["type"] == "view":
         raise OperationError(
-            f"{name} is a view: its documents cannot be changed in it",
+            f"{name} is a view: documents cannot be changed through it",
             hint=f"Change those of {info['options'].get('viewOn')}.",
         )
     if info["type"] != "collection" or info["options"].get("capped"):
@@ -134,8 +134,8 @@ def _refuse_lax_collation(operation: CreateIndex, options: Mapping[str, Any]) ->
         (way, *_) = sorted(ways, key=str)
         raise OperationError(
             f"The index {operation.name} of {operation.collection} cannot be built: "
-            f"the collection has a collation, and a {way} index takes none",
-            hint='Say collation={"locale": "simple"} for the index.',
+            f"the collection has a collation, and a {way} index allows none",
+            hint='Pass collation={"locale": "simple"} for the index.',
         )
 
 
@@ -145,6 +145,6 @@ def refuse_long_name(db: Database[Any], name: str) -> None:
     if size > _LONGEST_NAMESPACE:
         shown = name if len(name) <= 40 else f"{name[:40]}…"
         raise OperationError(
-            f"The name {shown} is too long: with the database's it has {size} bytes, "
-            f"and MongoDB takes {_LONGEST_NAMESPACE}"
+            f"The name {shown} is too long: with the database name it has {size} "
+            f"bytes, and MongoDB allows {_LONGEST_NAMESPACE}"
         )

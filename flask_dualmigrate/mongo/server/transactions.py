@@ -22,10 +22,10 @@ _ENDED = (251, 290)
 
 _LIFETIME = "transactionLifetimeLimitSeconds"
 _LIFETIME_S = 60.0
-"""Its default, for a server that does not tell."""
+"""Its default, for a server that does not report it."""
 
 _SHORTEST_S = 1.0
-"""The least that it can be: what took less was ended for another reason."""
+"""Its minimum: a shorter transaction was ended for another reason."""
 
 
 class TransactionTooLong(OperationError):
@@ -38,9 +38,10 @@ class TransactionTooLong(OperationError):
         super().__init__(
             f"It took {took_s:.0f} s in one transaction, and the server ends each one "
             f"after {limit_s:g} s ({_LIFETIME})",
-            hint="Let it do less at a time: a smaller batch_size, op.update or "
-            "op.transform in place of a function that does it all at once, or "
-            f"op.run without transactional=True. Or raise {_LIFETIME} on the server.",
+            hint="Make it do less at a time: a smaller batch_size, "
+            "op.update or op.transform instead of a function that does everything at "
+            f"once, or op.run without transactional=True. Or raise {_LIFETIME} on the "
+            "server.",
         )
         self.share = limit_s / took_s
 

@@ -12,14 +12,14 @@ Details = Mapping[str, Any]
 Shown = Callable[[Any], str]
 
 _MOST = 3
-"""Reasons that an error shows."""
+"""The maximum number of reasons in an error."""
 
 _NESTED = (
     *("schemaRulesNotSatisfied", "clausesNotSatisfied", "clausesSatisfied"),
     *("propertiesNotSatisfied", "schemasNotSatisfied", "failingDependencies"),
     "details",
 )
-"""Where the reasons of a rule that is made of others are."""
+"""Where a combined rule keeps the reasons of its parts."""
 
 
 def refused_document(error_info: Details, shown: Shown) -> str:

@@ -25,7 +25,7 @@ from .failures import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND
 from .time_limit import unhurried
 
 DURABLE = WriteConcern("majority", j=True)
-"""A write that was acknowledged survives the loss of the primary."""
+"""An acknowledged write survives the loss of the primary."""
 
 EXACT: CodecOptions[RawBSONDocument] = CodecOptions(
     document_class=RawBSONDocument,
@@ -33,7 +33,7 @@ EXACT: CodecOptions[RawBSONDocument] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     unicode_decode_error_handler="surrogateescape",
 )
-"""Documents stay the bytes that they are, so that they can be put back as they were."""
+"""Documents remain raw bytes, so that they can be restored exactly."""
 
 NATIVE: CodecOptions[dict[str, Any]] = CodecOptions(
     document_class=dict,

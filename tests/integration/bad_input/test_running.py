@@ -109,7 +109,7 @@ SCRIPTS = (
         Row(
             "irreversible-postgres",
             DOWN,
-            ("d4d4", "cannot be taken back", "postgres/versions/d4d4.py", "above it"),
+            ("d4d4", "cannot be undone", "postgres/versions/d4d4.py", "above it"),
         ),
         {"postgres_down": "raise NotImplementedError"},
         upgraded=True,
@@ -118,7 +118,7 @@ SCRIPTS = (
         Row(
             "irreversible-mongo",
             DOWN,
-            ("d4d4", "no way", "cannot be taken back", "mongo/versions/d4d4.py"),
+            ("d4d4", "no way", "cannot be undone", "mongo/versions/d4d4.py"),
         ),
         {"mongo_down": 'raise NotImplementedError("no way")'},
         upgraded=True,

@@ -302,7 +302,7 @@ def test_an_aside_that_somebody_dropped_is_missed_like_a_purged_one(
     assert NOTE not in listed()
     said = cli(app, "downgrade")
     assert said.exit_code == 2
-    assert f"item.note cannot be put back: {NOTE} is not there any more" in said.output
+    assert f"item.note cannot be put back: {NOTE} no longer exists" in said.output
 
 
 def test_what_a_half_done_revision_needs_is_spared(

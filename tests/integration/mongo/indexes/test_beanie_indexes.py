@@ -116,7 +116,7 @@ def test_a_dotted_path_is_as_good_as_the_class() -> None:
     "wrong", [dict, "builtins.dict", Document, "beanie.Document"], ids=repr
 )
 def test_what_is_no_document_class_is_refused(wrong: Any) -> None:
-    with pytest.raises(UsageError, match="no Beanie document class"):
+    with pytest.raises(UsageError, match="not a Beanie document class"):
         of_documents([wrong])
 
 

@@ -190,7 +190,7 @@ def test_a_field_that_a_document_has_twice_comes_back_twice(
 def test_an_id_that_cannot_be_written_is_refused(mongo_db: Db) -> None:
     before = put(mongo_db, raw(field("_id", "dbpointer")))
 
-    with pytest.raises(OperationError, match="an _id of the type DBPointer"):
+    with pytest.raises(OperationError, match="an _id of type DBPointer"):
         run(mongo_db, OPERATIONS["add"])
 
     assert image(mongo_db) == before

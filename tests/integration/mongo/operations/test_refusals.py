@@ -154,7 +154,7 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
         "transform that changes the _id",
         two,
         Transform("t", lambda doc: {**doc, "_id": 9}),
-        "transform() returned another _id for the document with _id 1 of t",
+        "transform() returned a different _id for the document with _id 1 of t",
     ),
     (
         "value that BSON has no type for",
@@ -178,7 +178,7 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
         "fields of a view",
         a_view,
         DropField("v", "a"),
-        "v is a view: its documents cannot be changed in it",
+        "v is a view: documents cannot be changed through it",
     ),
     (
         "documents of a time series",

@@ -185,7 +185,7 @@ REFUSED: dict[tuple[str, str], str] = {
         for verb in WRITES
     },
     **{
-        ("view", verb): "c is a view: its documents cannot be changed in it"
+        ("view", verb): "c is a view: documents cannot be changed through it"
         for verb in WRITES
     },
     ("time series", "drop_collection"): "c is a time-series collection, which MongoDB "

@@ -235,7 +235,7 @@ def test_a_downgrade_that_is_undone_takes_out_what_it_put_in_unless_it_was_chang
         run(mongo_db, down, direction=DOWN)
         mongo_db.t.update_one({"_id": 1}, {"$set": {"of": "changed"}})
         reverted = revert(mongo_db, down, direction=DOWN)
-        assert "1 document of t was changed since, and stays so" in reverted.notes
+        assert "1 document of t was changed since, and remains so" in reverted.notes
         assert sorted(mongo_db.t.distinct("_id")) == [1, 3, 7]
         assert list(mongo_db.t.index_information()) == ["_id_"]
         kept = name or our_asides(mongo_db)[0]

@@ -217,8 +217,8 @@ class TestWrittenSince:
             {"_id": 2, "a": 2},
         ]
         assert reverted.notes == (
-            "1 document of t was changed since, and stays so; the next run leaves it "
-            "out; what was there before is in _aside_r1_t.documents",
+            "1 document of t was changed since, and remains so; the next run "
+            "skips it; the previous content is in _aside_r1_t.documents",
         )
 
     def test_a_deleted_document_that_is_there_again_stays(self, mongo_db: Db) -> None:

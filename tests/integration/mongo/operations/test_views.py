@@ -91,7 +91,7 @@ def test_views_that_lose_what_they_read_are_named_by_run_and_dry_run(
     assert step.notes == told
     assert len(told) == 1
     assert f"{who}, which is {how}: " in told[0]
-    assert told[0].endswith(f"empty while there is no {operation.collection}")
+    assert told[0].endswith(f"empty while {operation.collection} does not exist")
 
 
 def test_a_view_that_is_dropped_before_is_not_told_of(viewed: Db) -> None:

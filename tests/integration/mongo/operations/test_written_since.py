@@ -41,7 +41,7 @@ SEED = tuple({"_id": n, "a": str(n), "v": n} for n in range(1, 4))
 APP = -77
 """A value that only the app writes."""
 
-CHANGED = "1 document of t was changed since, and stays so"
+CHANGED = "1 document of t was changed since, and remains so"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ def minus(document: dict[str, Any]) -> dict[str, Any]:
 
 
 PLUS, MINUS = {"$inc": {"v": 1}}, {"$inc": {"v": -1}}
-OUT = f"{CHANGED}; the next run leaves it out"
+OUT = f"{CHANGED}; the next run skips it"
 FIELDS = [
     Case(AddField("t", "n", default="x"), DropField("t", "n"), "n", CHANGED),
     Case(AddField("t", "n", default=NOW), DropField("t", "n"), "n", CHANGED),
@@ -231,8 +231,8 @@ def test_the_next_run_leaves_out_just_what_stayed(mongo_db: Db) -> None:
     (_, step) = complete(mongo_db, *moved).steps
     assert mongo_db.t.distinct("v") == [1]
     assert step.notes == (
-        "2 documents of t are left out: an earlier run wrote them, and its undoing "
-        "left them, as they were changed since",
+        "2 documents of t are skipped: an earlier run wrote them, and its undo "
+        "left them, because they were changed since",
     )
     complete(mongo_db, *moved)
     assert mongo_db.t.distinct("v") == [2]
@@ -258,7 +258,7 @@ def test_what_stays_is_counted_and_left_out_after_an_undoing_that_was_stopped(
     mongo_db.t.update_many({"_id": {"$in": [0, 5]}}, {"$set": {"z": 1}})
     revert_stopped(mongo_db, calls, operation)
     (note,) = revert(mongo_db, operation).notes
-    assert note.startswith("2 documents of t were changed since, and stay so")
+    assert note.startswith("2 documents of t were changed since, and remain so")
     run(mongo_db, operation)
     assert mongo_db.t.distinct("v") == [1]
 
@@ -285,7 +285,7 @@ def test_what_stayed_of_an_insert_is_left_out_by_the_steps_before_it(
     revert(mongo_db, *steps)
     result = run(mongo_db, *steps)
     assert list(mongo_db.u.find()) == [{"_id": "new", "v": 0, "z": APP}]
-    assert "is left out: a later step inserted it" in str(result.steps[0].notes)
+    assert "is skipped: a later step inserted it" in str(result.steps[0].notes)
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,8 @@ class TestEditedScripts:
         doubled = {"$expr": {"$eq": ["$double", {"$multiply": [2, "$n"]}]}}
         assert mongo_db.item.count_documents(doubled) == len(IDS)
         assert step.notes == (
-            "the operation was edited after 8 documents were done; the rest went by "
-            "the new version",
+            "the operation was edited after 8 documents were done; the "
+            "rest used the new version",
         )
 
     @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ class TestInDoubt:
         with pytest.raises(IntegrityError) as caught:
             run(mongo_db, CreateCollection("a"), Run(self.crash))
         assert caught.value.exit_code == 3
-        assert "Step 1 of revision r1 is in doubt: it was begun at 20" in str(
+        assert "Step 1 of revision r1 is in doubt: it was started at 20" in str(
             caught.value
         )
         assert "(pid " in str(caught.value)
