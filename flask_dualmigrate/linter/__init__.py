@@ -1,4 +1,4 @@
-"""lint: what is dangerous in a revision's two scripts, and what to write instead."""
+"""lint: dangers in a revision's two scripts, and what to write instead."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _COMMENT = re.compile(
 
 @dataclasses.dataclass
 class Allowance:
-    """One comment. lines: of the script that it is for; None: all of them."""
+    """One comment. lines: those of the script that it applies to; None: all of them."""
 
     comment: Comment
     codes: tuple[str, ...]
@@ -54,7 +54,7 @@ def _lines(source: Source, comment: Comment) -> tuple[int, int] | None:
 
 
 def allow(findings: Iterable[Finding], allowed: list[Allowance]) -> Iterator[Finding]:
-    """Yield findings, with the reason of the comment that allows each."""
+    """Yield findings, each with the reason of the comment that allows it."""
     for finding in findings:
         for allowance in allowed:
             if allowance.fits(finding):
@@ -75,8 +75,8 @@ def faults(
 ) -> Iterator[Finding]:
     """Yield what is wrong with the comments themselves.
 
-    known: the codes that there are; unsure: those of rules that this run could not
-    ask, so that nothing is said of their comments.
+    known: the existing codes; unsure: those of rules that this run could not
+    check, so that their comments are not reported.
     """
     for allowance in allowed:
         for code, danger, instead in _faults(allowance, known, unsure):

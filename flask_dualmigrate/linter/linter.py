@@ -52,18 +52,18 @@ POSTGRES, MONGO = BackendName.POSTGRES, BackendName.MONGO
 
 
 class Counterpart(Protocol):
-    """Tells what Alembic's operations come to in MongoDB, revision after revision."""
+    """Translates Alembic's operations to MongoDB, revision after revision."""
 
     def skip(self, operations: Sequence[MigrateOperation]) -> None:
-        """Learn what the tables are after a revision that is not looked at."""
+        """Learn the tables as they are after a revision that is not checked."""
 
     def translate(
         self, operations: Sequence[MigrateOperation]
     ) -> tuple[Operation, ...] | None:
-        """Return the Mongo operations; None if they cannot be told."""
+        """Return the Mongo operations; None if they cannot be determined."""
 
     def mirrored(self) -> frozenset[str]:
-        """Return the collections that stand for the tables that there are."""
+        """Return the collections that correspond to the existing tables."""
 
 
 RecordMongo = Callable[[Script, Direction, MongoOperations], tuple[Operation, ...]]
@@ -71,11 +71,11 @@ RecordMongo = Callable[[Script, Direction, MongoOperations], tuple[Operation, ..
 
 @dataclasses.dataclass(frozen=True)
 class Wings:
-    """What the wings know, and lint asks them.
+    """What lint gets from the two sides.
 
-    record_mongo: records a Mongo script with the recorder that it is given.
-    counterpart: None where the app has one side only. facts_of: what a database says of
-    what a revision would meet.
+    record_mongo: records a Mongo script with the given recorder.
+    counterpart: None if the app has only one side. facts_of: what a database says about
+    what a revision would find.
     """
 
     record_mongo: RecordMongo
@@ -85,10 +85,10 @@ class Wings:
 
 
 class Linter:
-    """Asks the rules about the revisions of a tree.
+    """Applies the rules to the revisions of a tree.
 
-    sides: whose scripts are looked at. ignored: codes that are never told of.
-    on_postgres: the SQL side is PostgreSQL; what holds for it alone is left out else.
+    sides: whose scripts are checked. ignored: codes that are never reported.
+    on_postgres: the SQL side is PostgreSQL; otherwise its own rules are skipped.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Linter:
         self._collections = Collections()
 
     def findings(self, wanted: Collection[str]) -> Iterator[Finding]:
-        """Yield what is found in some revisions, oldest first; the allowed ones too."""
+        """Yield the findings in revisions, oldest first, including allowed ones."""
         revisions = self._directory.topological()
         last = max((n for n, r in enumerate(revisions) if r.id in wanted), default=-1)
         with alembic_scripts.Recorder() as recorder:
@@ -153,7 +153,7 @@ class _OneRevision:
         }
 
     def skip(self) -> None:
-        """Learn what the revision leaves."""
+        """Learn the state that the revision leaves."""
         script = self._script(POSTGRES)
         if script is not None:
             found = self._recorder.record(script.module, "upgrade")
@@ -210,7 +210,7 @@ class _OneRevision:
         )
 
     def _downgrade(self, script: LoadedScript) -> tuple[Change, ...] | None:
-        """Return what a downgrade does; None if it cannot be told, or refuses."""
+        """Return what a downgrade does; None if that is unknown, or it refuses."""
         if not callable(getattr(script.module, "downgrade", None)):
             return None
         down = self._recorder.record(script.module, "downgrade")
@@ -233,7 +233,7 @@ class _OneRevision:
         return dataclasses.replace(view, mongo_up=up, mongo_down=down)
 
     def _mongo(self, direction: Direction) -> tuple[Said, ...] | None:
-        """Record a Mongo script; None where it refuses, which is told of."""
+        """Record a Mongo script; None if it refuses, which is reported."""
         script = self._script(MONGO)
         assert script is not None
         recorder = LinedOperations(script.path)
@@ -326,7 +326,7 @@ _UNSEEN = "No rule has checked what it does after that."
 
 
 def _not_seen(found: alembic_scripts.Recording) -> Iterator[tuple[str, str]]:
-    """Yield why rules may have missed something, and of which function."""
+    """Yield why rules may have missed something, and in which function."""
     name = found.function
     if found.error is not None:
         yield f"{name}() cannot be followed to its end: {found.error}. {_UNSEEN}", name

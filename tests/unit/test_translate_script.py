@@ -232,7 +232,7 @@ def test_what_was_recorded_before_an_error_is_translated() -> None:
 def test_a_script_that_asks_finds_an_empty_database(code: str) -> None:
     (todo,) = recorded(partner(code))
 
-    assert "asks the database" in str(todo)
+    assert "queries the database" in str(todo)
     assert "could not be recorded" not in str(todo)
 
 

@@ -1,4 +1,4 @@
-"""What lint says: a finding, and the rule that it is of."""
+"""What lint reports: findings, and the rules behind them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEXT = "# In the next revision:"
 
 
 class Severity(StrEnum):
-    """How bad it is. DESTRUCTIVE: data goes, and `upgrade` asks before it."""
+    """The severity. DESTRUCTIVE: data is lost, and `upgrade` asks first."""
 
     WARNING = "warning"
     DESTRUCTIVE = "destructive"
@@ -25,7 +25,7 @@ class Severity(StrEnum):
 class Advice:
     """What a rule found at one place.
 
-    danger: in one or two sentences. instead: code to paste; "" where there is none.
+    danger: in one or two sentences. instead: code to paste; "" if there is none.
     line: of the script; None for the script as a whole.
     """
 
@@ -36,10 +36,10 @@ class Advice:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that a rule warns of.
+    """One thing that a rule warns about.
 
     backend: whose script it is in. path: of that script. allowed: the reason that an
-    allow-comment gives, None where there is no such comment.
+    allow-comment gives, None if there is no such comment.
     """
 
     code: str
@@ -65,7 +65,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class LintResult:
-    """What `lint` found; nothing is good.
+    """What `lint` found; nothing means all is well.
 
     allowed: what comments in the scripts allow. revisions: how many were looked at.
     """
@@ -86,8 +86,9 @@ Check = Callable[[Any], Iterable[Advice]]
 class Rule:
     """One rule. check: takes a view of a script, or of a pair.
 
-    on_downgrade: the downgrade is looked at too. counts: it says more, or anything at
-    all, only with a database to count in. only_postgres: it holds for no other dialect.
+    on_downgrade: the downgrade is checked too. counts: it reports more, or anything
+    at all, only with a database to count in. only_postgres: it applies to no other
+    dialect.
     """
 
     code: str
@@ -112,7 +113,7 @@ def rule(
     counts: bool = False,
     only_postgres: bool = False,
 ) -> Callable[[Check], Check]:
-    """Make a rule of a function."""
+    """Register a function as a rule."""
 
     def decorate(check: Check) -> Check:
         RULES[code] = Rule(
@@ -127,7 +128,7 @@ def rule(
 def rules_of(digit: str) -> tuple[Rule, ...]:
     """Return the rules of one kind of script, in the order of their codes.
 
-    To be asked once all modules of rules are imported.
+    Call it once all modules with rules are imported.
     """
     return tuple(RULES[code] for code in sorted(RULES) if code.startswith(f"DM{digit}"))
 
@@ -143,5 +144,5 @@ TITLES = _OWN
 
 
 def titles() -> dict[str, str]:
-    """Return code -> title of all that lint can say."""
+    """Return code -> title of everything that lint can report."""
     return {**TITLES, **{code: RULES[code].title for code in sorted(RULES)}}

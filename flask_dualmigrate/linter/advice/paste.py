@@ -12,7 +12,7 @@ AUTOCOMMIT = "with op.get_context().autocommit_block():"
 
 
 def text(value: str) -> str:
-    """Return a text as Python source."""
+    """Return a string as Python source."""
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -29,7 +29,7 @@ def autocommit(*lines: str) -> str:
 
 
 def then(*blocks: str) -> str:
-    """Return blocks of code, each for a revision of its own."""
+    """Return blocks of code, each for a separate revision."""
     return f"\n\n{NEXT}\n".join(blocks)
 
 
@@ -63,7 +63,7 @@ def default_name(change: Change, suffix: str) -> str:
 
 
 def concurrent_index(change: Change) -> str:
-    """Return how to build an index while others write."""
+    """Return the code that builds an index while others write."""
     table, schema = table_arguments(change.table)
     where = f", postgresql_where=sa.text({text(change.where)})" if change.where else ""
     unique = ", unique=True" if change.unique else ""

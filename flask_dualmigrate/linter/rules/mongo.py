@@ -39,7 +39,7 @@ _MANY = {
 
 @rule("DM202", "update without batches")
 def without_batches(view: MongoView) -> Advices:
-    """One command over all documents cannot carry on, be watched, or be stopped."""
+    """A single command over all documents cannot be resumed, watched or stopped."""
     for run, said in view.of(Run):
         found = sorted(_MANY & code_names(run.fn))
         if found:
@@ -55,7 +55,7 @@ def without_batches(view: MongoView) -> Advices:
 
 @rule("DM203", "op.run that cannot be undone or repeated")
 def unsafe_run(view: MongoView) -> Advices:
-    """A crash inside it needs a person; a failure after it leaves what it did."""
+    """After a crash someone must decide; if a later step fails, its changes remain."""
     for run, said in view.of(Run):
         unsafe = str(run.kind) == "unsafe"
         if run.undo is not None and not unsafe:
@@ -81,7 +81,7 @@ def unsafe_run(view: MongoView) -> Advices:
 
 @rule("DM204", "not to be repeated on a standalone server", counts=True)
 def not_standalone(view: MongoView) -> Advices:
-    """Without transactions a crash lets a batch be done twice."""
+    """Without transactions a crash can make a batch run twice."""
     transactions = view.facts.has_transactions()
     if transactions:
         return
@@ -100,7 +100,7 @@ def not_standalone(view: MongoView) -> Advices:
 
 
 def _adds_up(operation: Operation) -> bool:
-    """Return whether an update does more the second time, whatever it runs on."""
+    """Return whether repeating an update changes more, whatever it runs on."""
     return (
         isinstance(operation, Update)
         and isinstance(operation.update, Mapping)
@@ -126,7 +126,7 @@ def _marked(operation: Operation) -> str:
 
 @rule("DM205", "dropped for good (keep=False)", severity=Severity.DESTRUCTIVE)
 def kept_nothing(view: MongoView) -> Advices:
-    """No downgrade and no undo brings it back."""
+    """Neither a downgrade nor an undo restores it."""
     for said in view.said:
         if said.operation.destructive:
             yield Advice(
@@ -205,7 +205,7 @@ def over_field(view: MongoView) -> Advices:
 
 @rule("DM209", "validator on an existing collection", counts=True)
 def validator(view: MongoView) -> Advices:
-    """A document that does not fit cannot be updated any more."""
+    """A document that does not fit can no longer be updated."""
     for operation, said in view.of(SetValidator):
         strict = operation.level == "strict" and operation.action == "error"
         if operation.validator is None or not strict or not said.existing:
@@ -264,7 +264,7 @@ def shard_key(view: MongoView) -> Advices:
 
 
 def _written(operation: Operation) -> set[str]:
-    """Return the fields that an operation takes away or changes."""
+    """Return the fields that an operation removes or changes."""
     if isinstance(operation, DropField | RenameField | ConvertField):
         return {operation.field.partition(".")[0]}
     if isinstance(operation, Update) and isinstance(operation.update, Mapping):
@@ -275,7 +275,7 @@ def _written(operation: Operation) -> set[str]:
 
 @rule("DM214", "a view loses what it reads", counts=True)
 def views(view: MongoView) -> Advices:
-    """A view goes by names: it is empty from then on, and nothing says so."""
+    """A view refers to names: from then on it is silently empty."""
     for number, said in enumerate(view.said):
         if not isinstance(said.operation, RenameCollection | DropCollection):
             continue
@@ -310,7 +310,7 @@ _ROOM_FOR_DATABASE = 64
 
 @rule("DM212", "a name that causes trouble")
 def names(view: MongoView) -> Advices:
-    """mongosh, drivers and tools stumble over it, or MongoDB refuses it."""
+    """mongosh, drivers and tools have trouble with it, or MongoDB refuses it."""
     for said in view.said:
         for name, instead, danger in _names(said):
             yield Advice(danger.format(name=name), instead, said.line)

@@ -77,7 +77,7 @@ def _deduplicated(index: CreateIndex, *, counted: bool) -> str:
 
 @rule("DM206", "index on a large collection", counts=True)
 def large_index(view: MongoView) -> Advices:
-    """It blocks nobody, and takes reads, memory and replication with it."""
+    """It blocks no one, but costs reads, memory and replication lag."""
     for index, said in view.of(CreateIndex):
         count = view.facts.documents(index.collection) if said.existing else None
         if count is not None and count >= LARGE:

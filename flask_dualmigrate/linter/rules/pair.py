@@ -37,7 +37,7 @@ Effect = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class PairAdvice(Advice):
-    """Advice on one of the two scripts. function: where no line can be told."""
+    """Advice on one of the two scripts. function: used if the line is not known."""
 
     backend: BackendName = BackendName.POSTGRES
     function: str = "upgrade"
@@ -48,12 +48,12 @@ Advices = Iterator[PairAdvice]
 
 @dataclass(frozen=True)
 class PairView:
-    """A revision; a side that the app has not is empty.
+    """A revision; a side that the app does not have is empty.
 
-    wanted: the Mongo operations that its Alembic upgrade comes to; None: it is not
-    known, or the app has one side only. mirrored: the collections that stand for
-    tables. down, mongo_down: what the downgrades do; None: it refuses, or cannot be
-    told.
+    wanted: the Mongo operations that its Alembic upgrade amounts to; None:
+    unknown, or the app has only one side. mirrored: the collections that correspond
+    to tables. down, mongo_down: what the downgrades do; None: unknown, or it
+    refuses.
     """
 
     up: tuple[Change, ...] = ()
@@ -114,7 +114,7 @@ _WORDS = {
 
 @rule("DM301", "the two sides do different things")
 def sides_differ(view: PairView) -> Advices:
-    """The app finds in one database what it misses in the other."""
+    """The app finds something in one database that the other lacks."""
     if view.wanted is None or any(isinstance(op, Todo) for op in view.wanted):
         return
     done = [said.operation for said in view.mongo_up]
@@ -149,7 +149,7 @@ def _said(effect: Effect) -> str:
 
 
 def _written_by_hand(operations: Sequence[Operation]) -> set[tuple[str, str]]:
-    """Return the fields that updates give or take, with their collections."""
+    """Return the fields that updates add or remove, with their collections."""
     return {
         (op.collection, str(field))
         for op in operations
@@ -190,7 +190,7 @@ _CONTRACTS = ("drop_column", "rename_column", "set_not_null")
 
 @rule("DM302", "expand and contract in one revision")
 def order(view: PairView) -> Advices:
-    """In a rolling deploy one of the two versions of the app finds no fit."""
+    """In a rolling deploy one of the two versions of the app fails."""
     grown = {c.table for c in view.up if c.verb in _EXPANDS and c.existing}
     said: set[str | None] = set()
     for change in view.up:
@@ -227,7 +227,7 @@ def order(view: PairView) -> Advices:
 
 @rule("DM303", "downgrade that does not mirror the upgrade")
 def mirror(view: PairView) -> Advices:
-    """After it the database is not what it was."""
+    """After it the database is not as it was."""
     if view.down is not None and not any(c.verb == "raw" for c in view.down):
         yield from _mirror_postgres(view.up, view.down)
     if view.mongo_down is not None:
@@ -249,7 +249,7 @@ class _Back:
         )
 
     def drops(self, change: Change) -> bool:
-        """Return whether it takes the table of a change away, or a column of it."""
+        """Return whether it removes the table of a change, or one of its columns."""
         columns = {change.column, *change.columns} - {None}
         return self.does("drop_table", table=change.table) or any(
             self.does("drop_column", table=change.table, what=column)
@@ -290,7 +290,7 @@ def _dropped_again(change: Change, up: Sequence[Change]) -> bool:
 
 
 def _missing_back(change: Change, back: _Back) -> str | None:
-    """Return what the downgrade should say; None where it says it."""
+    """Return what the downgrade should contain; None if it does."""
     table, column = change.table, change.column or ""
     name, schema = table_arguments(table)
     match change.verb:

@@ -1,4 +1,4 @@
-"""Rules of what locks, scans or rewrites a table of PostgreSQL that is in use.
+"""Rules about what locks, scans or rewrites a PostgreSQL table that is in use.
 
 Source: PostgreSQL manual, ALTER TABLE, CREATE INDEX, Explicit Locking; each fact was
 tried on PostgreSQL 18.
@@ -25,7 +25,7 @@ lock_rule = functools.partial(rule, only_postgres=True)
 
 @lock_rule("DM101", "index built without CONCURRENTLY")
 def index_not_concurrently(view: PostgresView) -> Advices:
-    """A table that is in use can be read, and not be written, while it is built."""
+    """A table that is in use can be read but not written while it is built."""
     for change in view.of("create_index"):
         if not change.concurrently:
             yield Advice(
@@ -95,7 +95,7 @@ def required_column(view: PostgresView) -> Advices:
 
 @lock_rule("DM104", "NOT NULL set without a validated check")
 def not_null_scans(view: PostgresView) -> Advices:
-    """It reads the whole table under a lock that shuts everybody out."""
+    """It scans the whole table under a lock that blocks everyone."""
     for change in view.of("set_not_null"):
         if change.proven:
             continue
@@ -121,7 +121,7 @@ def not_null_scans(view: PostgresView) -> Advices:
 
 @lock_rule("DM105", "type change that rewrites the table")
 def type_rewrites(view: PostgresView) -> Advices:
-    """It copies each row and builds each index anew under an exclusive lock."""
+    """It copies each row and rebuilds each index under an exclusive lock."""
     for change in view.of("alter_type"):
         new, old = change.type_, change.old_type
         if new is None or (old and not _rewrites(change, old, new)):
@@ -143,7 +143,7 @@ def _rewrites(change: Change, old: str, new: str) -> bool:
 
 
 def _is_plain_cast(change: Change) -> bool:
-    """Return whether USING says what PostgreSQL would do without it."""
+    """Return whether USING is what PostgreSQL would do without it."""
     using = re.sub(r"[\s()\"]", "", change.using or "").lower()
     column = (change.column or "").lower()
     type_ = re.sub(r"[\s()]", "", change.type_ or "")
@@ -184,7 +184,7 @@ _VOLATILE = re.compile(
 
 @lock_rule("DM106", "column added with a volatile default")
 def volatile_default(view: PostgresView) -> Advices:
-    """Each row gets a value of its own, so each row is written."""
+    """Each row gets its own value, so each row is written."""
     for change in view.of("add_column"):
         is_serial = "serial" in (change.type_ or "")
         volatile = _VOLATILE.search(change.default or "")
@@ -217,7 +217,7 @@ def _without_serial(type_: str | None) -> str:
 
 @lock_rule("DM107", "foreign key without NOT VALID")
 def foreign_key_validates(view: PostgresView) -> Advices:
-    """It looks up each row while nobody can write to either table."""
+    """It looks up each row while no one can write to either table."""
     for change in view.of("add_foreign_key"):
         if not _validated_at_once(change, view):
             continue
@@ -244,7 +244,7 @@ def _list(names: tuple[str, ...] | list[str]) -> str:
 
 
 def _validated_at_once(change: Change, view: PostgresView) -> bool:
-    """NOT VALID does not help where VALIDATE follows under the same locks."""
+    """NOT VALID does not help if VALIDATE follows under the same locks."""
     if not change.not_valid:
         return True
     return change.transaction is not None and any(
@@ -257,7 +257,7 @@ def _validated_at_once(change: Change, view: PostgresView) -> bool:
 
 @lock_rule("DM108", "check constraint without NOT VALID")
 def check_validates(view: PostgresView) -> Advices:
-    """It reads the whole table under a lock that shuts everybody out."""
+    """It scans the whole table under a lock that blocks everyone."""
     for change in view.of("add_check"):
         if not _validated_at_once(change, view):
             continue
@@ -277,7 +277,7 @@ def check_validates(view: PostgresView) -> Advices:
 
 @lock_rule("DM109", "unique constraint or primary key not USING INDEX")
 def unique_not_using_index(view: PostgresView) -> Advices:
-    """Its index is built while nobody reads or writes the table."""
+    """Its index is built while reads and writes of the table are blocked."""
     words = {
         "add_unique": ("key", "UNIQUE"),
         "add_primary_key": ("pkey", "PRIMARY KEY"),
@@ -333,7 +333,7 @@ def backfill_with_ddl(view: PostgresView) -> Advices:
 
 @lock_rule("DM123", "exclusive lock without a lock_timeout")
 def no_lock_timeout(view: PostgresView) -> Advices:
-    """It waits, and all that comes after it waits behind it."""
+    """It waits, and everything that follows waits behind it."""
     set_in: set[int | None] = set()
     said: set[int | None] = set()
     for change in view.changes:
@@ -371,7 +371,7 @@ _REPEATABLE = frozenset({"lock_timeout", "utc", "validate", "reindex", "set_not_
 
 @lock_rule("DM125", "an autocommit block that cannot be run twice")
 def autocommit_not_repeatable(view: PostgresView) -> Advices:
-    """What stands before its end is committed, and done again after a failure."""
+    """Everything before its end is committed, and repeated after a failure."""
     last = max(
         (n for n, each in enumerate(view.changes) if each.transaction is None),
         default=-1,

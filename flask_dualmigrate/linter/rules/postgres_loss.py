@@ -1,4 +1,4 @@
-"""What an Alembic script takes away for good, and what breaks the running app."""
+"""Rules about permanent losses by an Alembic script, and what breaks the app."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOSS = Severity.DESTRUCTIVE
 
 
 def loss_of(change: Change) -> str | None:
-    """Return the code of the rule by which a change takes something away for good."""
+    """Return the code of the rule about the permanent loss that a change causes."""
     match change.verb:
         case "drop_column":
             return "DM111"
@@ -32,7 +32,7 @@ def loss_of(change: Change) -> str | None:
 
 
 def _narrowing(change: Change) -> str | None:
-    """Return what values lose, in words; None: nothing that can be told."""
+    """Return what values lose, in words; None: nothing that is known."""
     if change.old_type is None or change.type_ is None or change.fits:
         return None
     return loss(change.old_type, change.type_, using=change.using)
@@ -46,7 +46,7 @@ def _lost(view: PostgresView, code: str) -> Iterator[Change]:
 
 @rule("DM110", "rename of a column or table")
 def rename(view: PostgresView) -> Advices:
-    """The version of the app that runs knows the old name only."""
+    """The running version of the app knows only the old name."""
     for change in view.of("rename_column", "rename_table"):
         danger = (
             f"From then on, every query of the running app for {change.place} fails "
@@ -68,7 +68,7 @@ def rename(view: PostgresView) -> Advices:
 
 @rule("DM111", "drop of a column", severity=_LOSS)
 def drop_column(view: PostgresView) -> Advices:
-    """Its values are gone, and the running app still asks for it."""
+    """Its values are lost, and the running app still uses it."""
     for change in _lost(view, "DM111"):
         table, schema = paste.table_arguments(change.table)
         yield Advice(
@@ -83,7 +83,7 @@ def drop_column(view: PostgresView) -> Advices:
 
 @rule("DM112", "drop of a table or schema", severity=_LOSS)
 def drop_table(view: PostgresView) -> Advices:
-    """Its rows are gone, and the running app still asks for them."""
+    """Its rows are lost, and the running app still uses them."""
     for change in _lost(view, "DM112"):
         if change.verb == "drop_table":
             table, schema = paste.table_arguments(change.table)
@@ -102,7 +102,7 @@ def drop_table(view: PostgresView) -> Advices:
 
 @rule("DM113", "drop of an enum value", severity=_LOSS, only_postgres=True)
 def drop_enum_value(view: PostgresView) -> Advices:
-    """PostgreSQL has no such thing: the rows that have the value are in the way."""
+    """PostgreSQL has no command for it, and rows with the value are in the way."""
     renamed = {
         each.name: each.column for each in view.changes if each.verb == "rename_type"
     }
@@ -126,7 +126,7 @@ def drop_enum_value(view: PostgresView) -> Advices:
 
 @rule("DM114", "rows deleted", severity=_LOSS)
 def delete_rows(view: PostgresView) -> Advices:
-    """They are gone for good: a downgrade does not bring them back."""
+    """They are lost for good: a downgrade does not restore them."""
     for change in _lost(view, "DM114"):
         statement = change.sql or f"DELETE FROM {change.table}"
         yield Advice(

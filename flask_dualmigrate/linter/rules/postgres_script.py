@@ -1,4 +1,4 @@
-"""Rules of how an Alembic script is written, and of what its tables are made of."""
+"""Rules about how an Alembic script is written, and about the types of its tables."""
 
 from __future__ import annotations
 

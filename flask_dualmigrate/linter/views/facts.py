@@ -1,4 +1,4 @@
-"""What a database may tell lint; without one, nothing is known and nothing fails."""
+"""What lint can learn from a database; without one, nothing is known, nothing fails."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ...ops import CreateIndex, Operation, SetValidator
 class Facts:
     """Counts of the database that the scripts will run on; None: not known.
 
-    Each of them is asked for collections as they are now, before the script runs. This
-    is without a database: nothing is known.
+    Each one is about collections as they are now, before the script runs. This class is
+    for use without a database: nothing is known.
     """
 
     def documents(self, collection: str) -> int | None:
-        """Return how many documents a collection has; 0 where it is not there."""
+        """Return the number of documents in a collection; 0 if it does not exist."""
 
     def duplicates(self, index: CreateIndex) -> int | None:
         """Return how many documents share a key of a unique index."""
@@ -28,10 +28,10 @@ class Facts:
         """Return how many indexes a collection has."""
 
     def views_on(self, collection: str) -> tuple[str, ...] | None:
-        """Return the views that read a collection, by way of other views too."""
+        """Return the views that read a collection, directly or through other views."""
 
     def shard_key(self, collection: str) -> tuple[str, ...] | None:
-        """Return the fields of a shard key; empty where it is not sharded."""
+        """Return the fields of a shard key; empty if it is not sharded."""
 
     def has_transactions(self) -> bool | None:
         """Return whether the server is a member of a replica set, or a mongos."""
@@ -41,6 +41,6 @@ UNKNOWN = Facts()
 
 
 def collection_of(operation: Operation) -> str | None:
-    """Return the collection that an operation is on; None: it names none."""
+    """Return the collection of an operation; None: it names none."""
     name = getattr(operation, "collection", None)
     return None if name is None else str(name)

@@ -1,4 +1,4 @@
-"""What the rules of Mongo scripts look at: the operations, and what stood before."""
+"""What the rules of Mongo scripts check: the operations, and the state before them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Op = TypeVar("Op", bound=Operation)
 
 
 class LinedOperations(MongoOperations):
-    """An `op` that knows the line of the script that each operation is said in."""
+    """An `op` that knows the line of the script of each operation."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class MongoView:
 
 @dataclass
 class Collections:
-    """What the scripts have made so far: indexes and fields of each collection.
+    """What the scripts have created so far: indexes and fields of each collection.
 
     reads: view -> the collections that its definition names.
     """
@@ -95,7 +95,7 @@ class Collections:
     def place(
         self, operations: tuple[Operation, ...], lines: list[int | None]
     ) -> tuple[Said, ...]:
-        """Return operations, each with what was there before it; and learn from it."""
+        """Return operations, each with the state before it, and learn from each."""
         made: set[str] = set()
         found = []
         for operation, line in zip(operations, lines, strict=True):
@@ -148,7 +148,7 @@ class Collections:
 
 
 def code_names(function: Any) -> set[str]:
-    """Return the names and texts that a function's code has in it."""
+    """Return the names and strings in a function's code."""
     inner = getattr(function, "func", function)  # of a functools.partial
     code = getattr(inner, "__code__", None)
     found: set[str] = set()

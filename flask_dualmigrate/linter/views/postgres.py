@@ -1,4 +1,4 @@
-"""What the rules of Alembic scripts look at: the changes, and what stood before."""
+"""What the rules of Alembic scripts check: the changes, and the state before them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .tables import Tables
 
 @dataclass(frozen=True)
 class PostgresView:
-    """One function of a script. lock_timeout_s: what its transaction begins with."""
+    """One function of a script. lock_timeout_s: as its transaction starts."""
 
     changes: tuple[Change, ...]
     source: Source
@@ -21,20 +21,20 @@ class PostgresView:
     lock_timeout_s: float
 
     def of(self, *verbs: str) -> Iterator[Change]:
-        """Yield the changes of some verbs to tables that were there before."""
+        """Yield the changes of some verbs to tables that existed before."""
         for change in self.changes:
             if change.verb in verbs and change.existing:
                 yield change
 
     def locking(self) -> Iterator[Change]:
-        """Yield what locks a table that others use."""
+        """Yield the changes that lock a table in use."""
         for change in self.of(*LOCKS):
             if not change.concurrently:
                 yield change
 
 
 def placed(changes: Sequence[Change], tables: Tables) -> tuple[Change, ...]:
-    """Return changes, each with what was there before it; `tables` learns from them."""
+    """Return changes, each with the state before it; `tables` learns from them."""
     made: set[str | None] = set()
     found = []
     utc = False

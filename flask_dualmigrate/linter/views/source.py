@@ -1,4 +1,4 @@
-"""The text of a script, and what rules read off it: calls, imports, comments."""
+"""The text of a script, and what rules read from it: calls, imports, comments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...tree.script_file import LoadedScript
 
 @dataclass(frozen=True)
 class Comment:
-    """A comment. alone: nothing else stands in its line."""
+    """A comment. alone: there is nothing else on its line."""
 
     line: int
     text: str
@@ -82,7 +82,7 @@ class Source:
         return min(first, default=1) - 1
 
     def line_of(self, function: str) -> int:
-        """Return where a function begins; 1 where the script has none."""
+        """Return the line where a function begins; 1 if the script does not have it."""
         for number, text in enumerate(self.text.splitlines(), 1):
             if text.startswith((f"def {function}", f"async def {function}")):
                 return number

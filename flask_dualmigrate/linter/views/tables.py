@@ -1,4 +1,4 @@
-"""What earlier revisions and earlier lines have left, as far as rules ask for it."""
+"""The state left by earlier revisions and earlier lines, as far as rules need it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...alembic_scripts.change import Change
 
 @dataclass
 class Check:
-    """A check constraint. transaction: of this script, in which it was made."""
+    """A check constraint. transaction: the one of this script that created it."""
 
     text: str
     valid: bool
@@ -18,7 +18,7 @@ class Check:
 
 @dataclass
 class Tables:
-    """The tables as the scripts made them; raw SQL counts where it can be read.
+    """The tables as the scripts create them; raw SQL counts if it can be parsed.
 
     types: table -> column -> SQL type. checks: table -> name -> check.
     """
@@ -36,7 +36,7 @@ class Tables:
         return any(each.valid and wanted in _plain(each.text) for each in found)
 
     def take(self, change: Change) -> None:
-        """Learn what a change leaves."""
+        """Learn the state that a change leaves."""
         table, column = change.table or "", change.column or ""
         columns = self.types.setdefault(table, {})
         match change.verb:
