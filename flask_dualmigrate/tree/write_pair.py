@@ -120,7 +120,7 @@ def check_id(directory: ScriptDirectory, revision_id: str) -> str:
     if not ID_PATTERN.fullmatch(revision_id):
         raise UsageError(
             f"{revision_id!r} is not a valid revision id",
-            hint="An id consists of 1 to 32 characters: a-z, 0-9 and _.",
+            hint="Use 1 to 32 of the characters a-z, 0-9 and _.",
         )
     if revision_id in _taken(directory):
         raise UsageError(

@@ -2,7 +2,7 @@
 
 One rule holds for all operations, and for a downgrade that is undone too: what undoing
 would write over is compared with what the operation left there. What is the same goes
-back; what was changed since stays as it is, and is counted and remembered (Staying).
+back; what was changed since remains as it is, and is counted and remembered (Staying).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from ..server.failures import shown
 from ..server.views import NATIVE, ExactDatabase
 
 LIMIT_S = 10.0
-"""Seconds that one count may take; then the server's own estimate stands for it."""
+"""Seconds that one count may take; after that the server's own estimate is used."""
 
 SAMPLES = 5
 
@@ -31,8 +31,8 @@ class Count:
         if self.exact:
             return None
         return (
-            f"more than could be counted in {LIMIT_S:g} s: about {self.number} "
-            "documents are in the collection (estimated)"
+            f"more than could be counted in {LIMIT_S:g} s: the collection "
+            f"has about {self.number} documents (estimated)"
         )
 
 

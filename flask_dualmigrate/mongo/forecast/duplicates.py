@@ -16,7 +16,7 @@ from ..server.views import ExactDatabase
 from .counting import SAMPLES, aggregate
 
 Keys = Sequence[tuple[str, Any]]
-"""The fields of an index, each with its way."""
+"""The fields of an index, each with its direction."""
 
 
 def duplicates(

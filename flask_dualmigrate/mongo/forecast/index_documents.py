@@ -20,10 +20,10 @@ from .look import Look, Told
 from .sample import SIZE, try_index
 
 _SUSPECTS = 20
-"""Documents of each sort that are tried."""
+"""The number of documents of each kind to try."""
 
 _WHOLE_EARTH = {"$geoWithin": {"$centerSphere": [[0, 0], 4]}}
-"""A cap of a radius over pi: every geometry is in it."""
+"""A cap with a radius over pi, which contains every geometry."""
 
 
 def tell_untaken(

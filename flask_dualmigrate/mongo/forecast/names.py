@@ -30,7 +30,7 @@ Specs = Mapping[str, Mapping[str, Any]]
 """Name of an index -> its specification."""
 
 ANY = frozenset({"*"})
-"""Stands for fields that cannot be told from an operation."""
+"""Stands for fields that cannot be derived from an operation."""
 
 
 def fields_read(operation: Operation) -> frozenset[str]:
@@ -200,5 +200,5 @@ class Names:
             return None
         now = self.now(name)
         if now is None:
-            return f"{name} is not there yet: it is empty, or dropped, when this runs"
+            return f"{name} does not exist yet: it is empty, or dropped, when this runs"
         return f"counted in {now}, which is {name} then" if now != name else None

@@ -39,7 +39,7 @@ from .taken import TakenKey, refuse_taken
 from .validators import ComingValidator
 
 _OF_THE_SAMPLE = frozenset({UNAUTHORIZED, 50, 257, 262, 263, 313})
-"""Codes of what a run may not meet: rights, time, and what one transaction can hold.
+"""Error codes that a real run may not get: rights, time, and transaction size.
 
 MaxTimeMSExpired, TransactionTooLarge, ExceededTimeLimit,
 OperationNotSupportedInTransaction, TransactionTooLargeForCache.
@@ -49,12 +49,12 @@ LIMIT_S = 1.0
 """Seconds that a sample may take."""
 
 _COPIED = frozenset({"validator", "validationLevel", "validationAction", "collation"})
-"""Options of a collection that decide on what it takes."""
+"""Options of a collection that decide which documents it accepts."""
 
 SIZE = 500
 """Documents in a sample, at most."""
 
-NOT_TRIED = "whether the server takes it was not tried"
+NOT_TRIED = "it was not tried whether the server accepts it"
 
 Write = Callable[[Collection[RawBSONDocument], Query, ClientSession], object]
 """Writes the documents that a query finds, in the transaction of the session."""

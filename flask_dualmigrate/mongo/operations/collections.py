@@ -23,17 +23,17 @@ from .handler import Handler, name_spare, remove_created
 from .put_back_collection import bring_back, is_plain, is_same, take_back, uuid_of
 
 _NOT_KEPT = frozenset({"writeConcern", "comment", "autoIndexId", "idIndex"})
-"""Options of `create` that listCollections does not give back."""
+"""Options of `create` that listCollections does not return."""
 
 _SHAPING = ("capped", "timeseries", "viewOn")
-"""Options that make another kind of collection of it."""
+"""Options that create a different kind of collection."""
 
 _VALIDATION = {
     "validator": {},
     "validationLevel": "strict",
     "validationAction": "error",
 }
-"""What collMod takes, with the server's defaults."""
+"""Options of collMod, with the server's defaults."""
 
 
 class CreateCollectionHandler(Handler[CreateCollection]):
@@ -80,8 +80,8 @@ class CreateCollectionHandler(Handler[CreateCollection]):
             return
         if kind != "view" and work.db[name].find_one():
             work.note(
-                f"the {kind} collection {name} was filled since, and stays: MongoDB "
-                "cannot rename it, to keep it aside"
+                f"the {kind} collection {name} was filled since, and remains: "
+                "MongoDB cannot rename it to keep it aside"
             )
         else:
             drop(work.db, name)
@@ -107,14 +107,14 @@ class DropCollectionHandler(Handler[DropCollection]):
             raise OperationError(
                 f"{name} is a {kind_of(info)}, which MongoDB cannot rename, "
                 "so it cannot be kept aside",
-                hint="keep=False drops it for good.",
+                hint="keep=False drops it permanently.",
             )
         return _aside_for(work, name)
 
     def apply(self, operation: DropCollection, work: Work) -> None:
         name = operation.collection
         if not work.before:
-            work.note(f"{name} was not there")
+            work.note(f"{name} did not exist")
         elif "aside" in work.before:
             work.bench.asides.set_aside(work.record, name, work.before["aside"])
         else:
@@ -122,7 +122,7 @@ class DropCollectionHandler(Handler[DropCollection]):
         if not work.before:
             return
         if collection_info(work.db, name) is not None:
-            work.note(f"{name} was written to again after it was dropped, and stays")
+            work.note(f"{name} was written to again after it was dropped, and remains")
         note_views(work, name, gone="dropped")
 
     @staticmethod
@@ -135,7 +135,7 @@ class DropCollectionHandler(Handler[DropCollection]):
     def why_not(self, operation: DropCollection, record: StepRecord) -> str | None:
         if "gone" not in record.before:
             return None
-        return "drop_collection(…, keep=False) kept nothing to put back"
+        return "drop_collection(…, keep=False) kept nothing to restore"
 
     def undo(self, operation: DropCollection, work: Work) -> None:
         name, aside = operation.collection, work.before.get("aside")
@@ -154,7 +154,7 @@ class DropCollectionHandler(Handler[DropCollection]):
         elif there["type"] != "view" or not same_bson(there["options"], view):
             kept = shown(view) if aside is None else aside
             work.note(
-                f"{name} was made anew since, and stays: the former view is {kept}"
+                f"{name} was recreated since, and remains: the former view is {kept}"
             )
             return
         if aside is not None:
@@ -178,7 +178,8 @@ class RenameCollectionHandler(Handler[RenameCollection]):
         there = collection_info(work.db, new)
         if there is not None and not may_take(work, there):
             raise OperationError(
-                f"{old} cannot be renamed to {new}: there is a collection {new}",
+                f"{old} cannot be renamed to {new}: the collection {new} already "
+                "exists",
                 hint=f"Drop or rename {new} first, in the script or by hand.",
             )
         return {"renamed": True, "uuid": uuid_of(info)}
@@ -186,7 +187,7 @@ class RenameCollectionHandler(Handler[RenameCollection]):
     def apply(self, operation: RenameCollection, work: Work) -> None:
         old, new = operation.collection, operation.new_name
         if not work.before["renamed"]:
-            work.note(f"{old} was not there")
+            work.note(f"{old} did not exist")
             return
         former = collection_info(work.db, old)
         if is_same(former, work.before.get("uuid")):
@@ -256,7 +257,7 @@ class SetValidatorHandler(Handler[SetValidator]):
 
     def apply(self, operation: SetValidator, work: Work) -> None:
         if operation.validator is None and "spare" in work.before:
-            work.note(f"{operation.collection} was not there")
+            work.note(f"{operation.collection} did not exist")
             return
         ensure_collection(work.db, operation.collection)
         wanted = {
@@ -282,8 +283,8 @@ class SetValidatorHandler(Handler[SetValidator]):
                 self._modify(work, operation.collection, previous)
             elif not same_bson(previous, now):
                 work.note(
-                    f"{operation.collection} has another validator now, which stays; "
-                    f"the former one: {shown(previous['validator'])}"
+                    f"{operation.collection} now has a different validator, "
+                    f"which remains; the former one: {shown(previous['validator'])}"
                 )
 
     @staticmethod
@@ -319,9 +320,9 @@ def _refuse_other_options(
             wanted = -(-int(wanted) // 256) * 256  # the server rounds up
         if not _holds(wanted, found):
             raise OperationError(
-                f"{name} is there already, with {option} = {shown(found)} "
-                f"where {shown(wanted)} is wanted",
-                hint="Drop or rename it first, or take the option out of the script.",
+                f"{name} already exists, with {option} = "
+                f"{shown(found)} instead of {shown(wanted)}",
+                hint="Drop or rename it first, or remove the option from the script.",
             )
 
 

@@ -38,7 +38,7 @@ from .put_back_values import (
     unmark_refused,
 )
 
-_HINT = 'Mend them first, or pass on_error="null", on_error="keep" or using=….'
+_HINT = 'Fix them first, or pass on_error="null", on_error="keep" or using=….'
 
 
 class ConvertFieldHandler(Handler[ConvertField]):
@@ -72,7 +72,7 @@ class ConvertFieldHandler(Handler[ConvertField]):
     def why_not(self, operation: ConvertField, record: StepRecord) -> str | None:
         if operation.keep or record.wrote_nothing:
             return None
-        return "convert_field(…, keep=False) kept nothing to put back"
+        return "convert_field(…, keep=False) kept nothing to restore"
 
     def undo(self, operation: ConvertField, work: Work) -> None:
         aside = work.before.get("aside")
@@ -122,7 +122,7 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
         exempt=exempt,
         workers=operation.workers,
     )
-    problem = f"still have a {path.text} that is no {operation.to}"
+    problem = f"still have a {path.text} that is not a {operation.to}"
     walk_until_none_left(work, walk, write, left=to_be_gone, problem=problem)
     note_arrays(work, operation.collection, path)
 
@@ -148,7 +148,8 @@ def _refuse_lost(operation: ConvertField, work: Work) -> None:
         work,
         operation.collection,
         lost(operation, work),
-        problem=f"have a {operation.field} that cannot become {operation.to} unchanged",
+        problem=f"have a {operation.field} that cannot be converted to {operation.to} "
+        "without loss",
         field=operation.field,
         hint=_HINT,
         exempt=tuple(work.before.get("sources", ())),

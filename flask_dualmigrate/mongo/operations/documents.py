@@ -34,7 +34,7 @@ from .put_back_documents import taken_ids, there_already
 from .put_back_values import drain
 
 _STILL_MATCH = "still match the filter"
-_NO_UNDO = "it declares neither undo= nor keep=True"
+_NO_UNDO = "it has neither undo= nor keep=True"
 
 
 class UpdateHandler(Handler[Update]):
@@ -187,7 +187,7 @@ class DeleteHandler(Handler[Delete]):
     def why_not(self, operation: Delete, record: StepRecord) -> str | None:
         if operation.keep or record.wrote_nothing:
             return None
-        return "delete(…, keep=False) kept nothing to put back"
+        return "delete(…, keep=False) kept nothing to restore"
 
     def undo(self, operation: Delete, work: Work) -> None:
         if not operation.keep:

@@ -202,7 +202,7 @@ class DropFieldHandler(Handler[DropField]):
     def why_not(self, operation: DropField, record: StepRecord) -> str | None:
         if operation.keep or record.wrote_nothing:
             return None
-        return "drop_field(…, keep=False) kept nothing to put back"
+        return "drop_field(…, keep=False) kept nothing to restore"
 
     def undo(self, operation: DropField, work: Work) -> None:
         path = FieldPath(operation.field)
@@ -219,7 +219,7 @@ class DropFieldHandler(Handler[DropField]):
 
 
 FieldOperation = Any
-"""One of the operations on fields: they have `collection`, `field` and `batch_size`."""
+"""An operation on a field, with `collection`, `field` and `batch_size`."""
 
 
 def values_of_upgrade(work: Work, operation: FieldOperation, verb: str) -> list[str]:
@@ -302,8 +302,8 @@ def with_digests(
 
 
 ARRAY_HINT = (
-    "Write it with op.transform(collection, fn, keep=True), a Python function per "
-    "document."
+    "Write it with op.transform(collection, fn, keep=True), a Python function called "
+    "for each document."
 )
 
 
@@ -329,8 +329,8 @@ def note_arrays(work: Work, collection: str, *paths: FieldPath) -> None:
         count = work.db[collection].count_documents({"$expr": is_array})
         if count:
             work.note(
-                f"Documents of {collection} that were written meanwhile with an array "
-                f"at {above}, above {path.text}, and stay so: {count}"
+                f"Documents of {collection} that were written meanwhile with "
+                f"an array at {above}, above {path.text}, and remain so: {count}"
             )
 
 
@@ -354,9 +354,9 @@ def refuse_barred(work: Work, collection: str, path: FieldPath) -> None:
         work,
         collection,
         {"$expr": path.barred},
-        problem=f"have something else than a document above {path.text}",
+        problem=f"have a value that is not a document above {path.text}",
         field=path.parent,
-        hint="Mend them first, or write the others with op.update().",
+        hint="Fix them first, or write the others with op.update().",
     )
 
 
@@ -368,10 +368,10 @@ def note_unfit(work: Work, collection: str, path: FieldPath) -> None:
     unfit = {"$and": [path.unfit, {"$not": [arrays]}]}
     count = work.db[collection].count_documents({"$expr": unfit})
     if count:
-        how = "has null above it and stays"
+        how = "has null above it and remains"
         noun = "document"
         if count > 1:
-            noun, how = "documents", "have null above it and stay"
+            noun, how = "documents", "have null above it and remain"
         work.note(f"{count} {noun} of {collection} {how} without {path.text}")
 
 

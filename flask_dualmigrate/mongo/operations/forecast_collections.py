@@ -32,15 +32,17 @@ def tell_create_collection(look: Look[CreateCollection]) -> Told:
     told = Told()
     source = look.before.get("source")
     if source is not None and collection_info(look.db, source) is None:
-        told.notes.append(f"the collection that the upgrade kept as {source} is back")
+        told.notes.append(
+            f"the collection that the upgrade kept as {source} is restored"
+        )
     elif source is not None:
         told.notes.append(
-            f"brings back what the upgrade kept as {source}{_size(look, source)}"
+            f"restores what the upgrade kept as {source}{_size(look, source)}"
         )
         if look.is_there:
             told.notes.append(_comes_into(source, look.said.collection))
     elif look.is_there:
-        told.notes.append(f"{look.said.collection} is there already")
+        told.notes.append(f"{look.said.collection} already exists")
     return told
 
 
@@ -53,7 +55,7 @@ def tell_drop_collection(look: Look[DropCollection]) -> Told:
             told.matches, told.writes = Count(number), 0
         _tell_views(look, told, gone="dropped")
     elif not look.names.moved(look.said.collection):
-        told.notes.append(f"{look.said.collection} is not there: nothing to do")
+        told.notes.append(f"{look.said.collection} does not exist: nothing to do")
     return told
 
 
@@ -67,7 +69,7 @@ def tell_rename_collection(look: Look[RenameCollection]) -> Told:
             told.notes.append(_comes_into(old, new))
         else:
             told.problems.append(
-                f"{old} cannot be renamed to {new}: there is a collection {new}"
+                f"{old} cannot be renamed to {new}: the collection {new} already exists"
             )
     info = collection_info(look.db, look.collection) if look.is_there else None
     if info is not None:
@@ -78,14 +80,14 @@ def tell_rename_collection(look: Look[RenameCollection]) -> Told:
         if look.problem is None:
             _tell_views(look, told, gone=f"renamed to {new}")
     elif not look.names.moved(old):
-        told.notes.append(f"{old} is not there: nothing to do")
+        told.notes.append(f"{old} does not exist: nothing to do")
     return told
 
 
 def _comes_into(source: str, name: str) -> str:
     return (
-        f"{name} was made anew since: what is in it stays, and the documents of "
-        f"{source} come into it"
+        f"{name} was recreated since: its documents remain, and those "
+        f"of {source} are added to it"
     )
 
 
@@ -135,7 +137,7 @@ def tell_set_validator(look: Look[SetValidator]) -> Told:
     told.failing.append(Failing("validator", number, shown, fatal=False))
     one = number == 1
     noun = "document does" if one else "documents do"
-    stay = "it stays as it is" if one else "they stay as they are"
+    stay = "it remains as it is" if one else "they remain as they are"
     more = ", …" if number > len(shown) else ""
     later = {"strict": "refused", "moderate": "let through", "off": "let through"}
     how = "warned of" if look.operation.action == "warn" else later[look.said.level]
@@ -164,8 +166,8 @@ def tell_insert(look: Look[Insert]) -> Told:
         noun = "document has" if taken.number == 1 else "documents have"
         told.failing.append(Failing("insert", taken.number, shown))
         told.problems.append(
-            f"{taken.number} {noun} an _id that {look.said.collection} has already: "
-            f"{', '.join(shown)}"
+            f"{taken.number} {noun} an _id that already exists in "
+            f"{look.said.collection}: {', '.join(shown)}"
         )
     elif supports_transactions(look.db):
         trial = try_insert(
@@ -182,14 +184,14 @@ def _tell_kept(look: Look[Insert], told: Told) -> int:
     )
     if kept:
         noun = "document" if kept == 1 else "documents"
-        told.notes.append(f"puts back up to {kept} {noun} that the upgrade kept")
+        told.notes.append(f"restores up to {kept} {noun} that the upgrade kept")
     return kept
 
 
 def tell_run(look: Look[Run]) -> Told:
     return Told(
         notes=[
-            "what a function of the script does cannot be foretold; outside of this "
-            "database no backup and no restore reaches it"
+            "what a function of the script does cannot be predicted; its "
+            "effects outside this database are in no backup"
         ]
     )

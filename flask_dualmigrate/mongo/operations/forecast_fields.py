@@ -117,7 +117,7 @@ def _try(look: Look[Any], found: Pass, query: Query, told: Told) -> None:
         coming=look.coming,
     )
     if trial.is_duplicate and "ours" in look.before:
-        told.notes.append(f"{trial.problem}: what it refuses goes aside")
+        told.notes.append(f"{trial.problem}: refused values are kept aside")
     else:
         tell_trial(look, trial, told)
 
@@ -144,14 +144,16 @@ def _tell_lost(look: Look[ConvertField], told: Told) -> None:
     """
     how = {
         "null": ("becomes null", "become null"),
-        "keep": ("stays as it is", "stay as they are"),
+        "keep": ("remains as it is", "remain as they are"),
     }.get(look.operation.on_error)
     if how is None or look.before.get("sources"):
         return
     query = _left(look, lost(look.operation, look.work))
     number = look.count(query)
     if not number.exact:
-        told.notes.append("how many values do not convert could not be told in time")
+        told.notes.append(
+            "the values that cannot be converted could not be counted in time"
+        )
     elif number.number:
         field = look.operation.field
         shown = samples(look.db, look.collection, query, field)
@@ -167,7 +169,7 @@ def _tell_kept(look: Look[Any], told: Told) -> None:
     kept = sum(count(look.db, aside, NOT_PUT_BACK).number for aside in asides)
     if kept:
         noun = "value" if kept == 1 else "values"
-        told.notes.append(f"puts back up to {kept} {noun} that the upgrade kept")
+        told.notes.append(f"restores up to {kept} {noun} that the upgrade kept")
 
 
 def _updates(stages: Any) -> Write:
@@ -188,7 +190,7 @@ def _add_field(look: Look[AddField]) -> Pass:
 def _unfit(path: FieldPath) -> tuple[Query, str] | None:
     if path.parent is None:
         return None
-    text = f"something else than a document at {path.parent}: left without {path.text}"
+    text = f"a value that is not a document at {path.parent}: left without {path.text}"
     return {"$expr": path.unfit}, text
 
 
@@ -201,7 +203,7 @@ def _rename_field(look: Look[RenameField]) -> Pass:
     operation = look.operation
     old, new = FieldPath(operation.field), FieldPath(operation.new_name)
     there = having_both(old, new)
-    goes_aside = f"another {new.text} already: {old.text} goes aside"
+    goes_aside = f"a different {new.text} already: {old.text} is kept aside"
     return Pass(
         with_room(old, new, overwrite=operation.overwrite),
         _updates(move(old, new)),
@@ -214,7 +216,7 @@ def _copy_field(look: Look[CopyField]) -> Pass:
     operation = look.operation
     source, target = FieldPath(operation.field), FieldPath(operation.target)
     there = having_both(source, target)
-    keeps_it = (there, f"another {target.text} already: it stays")
+    keeps_it = (there, f"a different {target.text} already, which remains")
     leaves = look.work.is_downgrade and not operation.overwrite
     return Pass(
         with_room(source, target, overwrite=operation.overwrite),

@@ -34,7 +34,7 @@ def tell_create_index(look: Look[CreateIndex]) -> Told:
     indexed = indexed_by(look.operation, options)
     told.matches = look.count(indexed) if info else Count(0)
     if not supports_transactions(look.db):
-        told.notes.append("whether the server takes the definition was not tried")
+        told.notes.append("it was not tried whether the server accepts the definition")
     else:
         refused = try_index(look.work, spec, collation=collation)
         told.lasting += [refused] if refused else []
@@ -60,7 +60,7 @@ def _is_known(
     name, collection = look.operation.name, look.said.collection
     if name in specs:
         if not _definition(look, specs[name], collation).differing(wanted):
-            told.notes.append(f"{name} is there already")
+            told.notes.append(f"{name} already exists")
         else:
             told.problems.append(other_definition(collection, name, specs[name]))
         return True
@@ -89,7 +89,7 @@ def _tell_duplicates(
 ) -> None:
     found = duplicates(look.db, look.collection, look.operation, options)
     if found is None:
-        told.notes.append("whether all keys differ could not be told in time")
+        told.notes.append("the keys could not be checked for duplicates in time")
         return
     total = found["total"]
     if not total:

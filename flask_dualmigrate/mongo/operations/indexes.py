@@ -56,7 +56,9 @@ class CreateIndexHandler(Handler[CreateIndex]):
             if built is None or (there is not None and same_bson(built, there)):
                 drop(work, name, operation.name)
             elif there is not None:
-                work.note(f"{name} has another index {operation.name} now, which stays")
+                work.note(
+                    f"{name} now has a different index {operation.name}, which remains"
+                )
         remove_created(work, name)
 
 
@@ -94,12 +96,12 @@ class DropIndexHandler(Handler[DropIndex]):
         if there is None or same_bson(there, spec):
             build(work, name, spec)
         else:
-            told = f"{name} has another index {operation.name} now, which stays"
-            work.note(f"{told}; the former one is not built again: {shown(spec)}")
+            told = f"{name} now has a different index {operation.name}, which remains"
+            work.note(f"{told}; the former one is not rebuilt: {shown(spec)}")
 
 
 def build(work: Work, collection: str, spec: Mapping[str, Any]) -> None:
-    """Build an index, or join its build; one that is there already stays as it is.
+    """Build an index, or join its build; one that already exists remains as it is.
 
     Raises OperationError that names the index in the way, or the key that is double.
     """
@@ -129,9 +131,9 @@ def index_error(
     name = spec["name"]
     if error.code == DUPLICATE_KEY:
         return OperationError(
-            f"The unique index {name} of {collection} cannot be built: two documents "
-            f"or more have {_duplicate(db, collection, spec, error)}",
-            hint="Make them differ first, with op.update() or by hand.",
+            f"The unique index {name} of {collection} cannot be built: at least "
+            f"two documents have {_duplicate(db, collection, spec, error)}",
+            hint="Make them unique first, with op.update() or by hand.",
         )
     there = index_specs(db, collection)
     if error.code == INDEX_OPTIONS_CONFLICT and name not in there:
@@ -152,8 +154,8 @@ def index_error(
 def other_definition(collection: str, name: str, there: Mapping[str, Any]) -> str:
     """Say that the name of an index is taken. there: by which specification."""
     return (
-        f"{collection} has an index {name} already, with another definition: "
-        f"{_shown(there)}"
+        f"{collection} already has an index {name} with a different "
+        f"definition: {_shown(there)}"
     )
 
 

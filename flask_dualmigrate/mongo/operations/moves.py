@@ -70,7 +70,7 @@ class RenameFieldHandler(Handler[RenameField]):
             work,
             operation.collection,
             {"$expr": {"$and": [old.present, new.unfit]}},
-            problem=f"have no document that {new.text} could stand in",
+            problem=f"have no document that could contain {new.text}",
             leaves_out=True,
         )
         sources = values_of_upgrade(work, operation, RenameField.verb)
@@ -278,7 +278,7 @@ ID_ONLY: Mapping[str, Any] = {"_id": True}
 def refuse_overlap(old: FieldPath, new: FieldPath) -> None:
     if old.overlaps(new):
         raise OperationError(
-            f"{new.text} and {old.text} are one field, or one stands inside the other",
+            f"{new.text} and {old.text} are the same field, or one is inside the other",
             hint="Write it with op.transform().",
         )
 
@@ -291,7 +291,7 @@ def refuse_both(work: Work, collection: str, old: FieldPath, new: FieldPath) -> 
         having_both(old, new),
         problem=f"have both {old.text} and {new.text}",
         field=new.text,
-        hint="overwrite=True writes over the second, and keeps its value aside.",
+        hint="overwrite=True overwrites the second, and keeps its value aside.",
         leaves_out=True,
     )
 

@@ -36,7 +36,7 @@ from .indexes import drop as drop_index
 from .put_back_documents import taken_ids
 
 _TRIES = 5
-"""How often an empty collection is put out of the way: an app may go on making it."""
+"""How often an empty collection is moved away: an app may keep recreating it."""
 
 _BATCH_SIZE = 1000
 
@@ -45,7 +45,7 @@ _LASTING = {
     "collation": "collation",
     "clusteredIndex": "clustered index",
 }
-"""Options that no command changes in a collection that has documents, in words."""
+"""Options that cannot be changed in a collection with documents, in words."""
 
 _VALIDATION = ("validator", "validationLevel", "validationAction")
 
@@ -123,7 +123,9 @@ def _bring_view_back(
     if there is None or _same_view(former, there):
         move(work.db, source, name)
     else:
-        work.note(f"{name} was made anew since, and stays: the former view is {source}")
+        work.note(
+            f"{name} was recreated since, and remains: the former view is {source}"
+        )
 
 
 def _renamed(work: Work, source: str, name: str) -> bool:
@@ -178,20 +180,22 @@ def _merge(
     if other is not None:
         count = work.db[source].estimated_document_count()
         work.note(
-            f"{name} was made anew since, {other}, and stays: the former one, with "
-            f"{documents(count)}, stays in {source}"
+            f"{name} was recreated since, {other}, and remains: the former "
+            f"one, with {documents(count)}, remains in {source}"
         )
         return
     work.bench.asides.mark(source, merged=True)
     _lend_shape(work, source, name, former, there)
     _pour(work, source, name, remember=remember)
     left = work.db[source].count_documents({})
-    told = f"{name} was made anew since: what is in it stays, and the former documents "
+    told = (
+        f"{name} was recreated since: its documents remain, and the former documents "
+    )
     told += "are back in it"
     if left:
         told += (
-            f", except for {left}: their _id or unique value is taken, "
-            f"and they stay in {source}"
+            f", except for {left}: their _id or unique value is "
+            f"taken, and they remain in {source}"
         )
     work.note(told)
     if not remember:
@@ -232,7 +236,7 @@ def _lend_shape(
         try:
             build(work, name, {key: spec[key] for key in spec if key != "ns"})
         except (OperationError, OperationFailure) as error:
-            work.note(f"the former index {index} of {name} is not built: {error}")
+            work.note(f"the former index {index} of {name} is not rebuilt: {error}")
         else:
             lent.append(index)
     options = former["options"]

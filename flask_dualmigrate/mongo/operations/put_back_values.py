@@ -27,7 +27,7 @@ from ..expressions.ranges import Query, after, both, ids_in
 from ..expressions.raw_bson import as_document, field_of, id_key, literal_of
 
 Standing = dict[bytes, int]
-"""Of the documents that can take a field: key of the `_id` -> FieldPath.standing."""
+"""Documents that can contain a field: key of the `_id` -> FieldPath.standing."""
 
 
 def put_values_back(
@@ -214,7 +214,7 @@ NOT_PUT_BACK: Query = {"put_back": {"$exists": False}}
 PUT_BACK: Query = {"put_back": {"$gte": 0}}
 REFUSED: Query = {"refused": True, **NOT_PUT_BACK}
 LACKED = -1
-"""The mark of a document that lacked the field: nothing of it is to be put back."""
+"""The marker of a document that lacked the field: there is nothing to restore."""
 
 
 def mark_refused(work: Work, batch: Batch, session: ClientSession) -> None:
@@ -255,9 +255,10 @@ def note_leftovers(work: Work, aside: str, collection: str, path: FieldPath) -> 
     if refused:
         noun, they = ("value", "it") if refused == 1 else ("values", "them")
         work.note(
-            f"{refused} former {noun} of {path.text} of {collection} could not be put "
-            f"back, since a unique index refuses {they}: another document has such a "
-            f"value now. To put {they} back by hand, free the key, and set {path.text} "
+            f"{refused} former {noun} of {path.text} of {collection} could not be "
+            f"restored, because a unique index refuses {they}: another document now "
+            f"has such a value. To restore {they} by hand, free the key, and set "
+            f"{path.text} "
             f'to the "value" that {aside} keeps under the same _id, where "refused" is '
             "true"
         )

@@ -56,4 +56,4 @@ HANDLERS: dict[type[Operation], Handler[Any]] = {
     Transform: TransformHandler(),
     Update: UpdateHandler(),
 }
-"""Every operation but `todo`, which is refused before a run begins."""
+"""Every operation except `todo`, which is refused before a run begins."""

@@ -37,12 +37,12 @@ class RunHandler(Handler[Run]):
             return None
         if in_doubt(record):
             return (
-                f"run({operation.label}) was interrupted, and is in doubt: say with "
-                f"`flask db-migrate repair {record.revision} --step {record.step}` "
-                "whether it is --done or to --retry"
+                f"run({operation.label}) was interrupted, and is in doubt: decide "
+                f"with `flask db-migrate repair {record.revision} --step "
+                f"{record.step}` whether it is --done or to --retry"
             )
         if operation.undo is None:
-            return f"run({operation.label}) declares no undo="
+            return f"run({operation.label}) has no undo="
         interrupted = record.status is StepStatus.UNDOING and record.error is None
         if operation.kind is Kind.UNSAFE and interrupted:
             return f"the undo function of run({operation.label}) was interrupted"
@@ -66,7 +66,8 @@ def refuse_uncallable(operation: Run, app_db: Database[Any]) -> None:
         return
     if operation.transactional:
         raise OperationError(
-            f"run({operation.label}) is async, which transactional=True does not take",
+            f"run({operation.label}) is async, which transactional=True does not "
+            "support",
             hint="Write the function with the pymongo database, without async.",
         )
     options_of(app_db.client)
@@ -115,10 +116,10 @@ def _call(work: Work, operation: Run, fn: Callable[..., Any]) -> None:
 def _refuse_undone(operation: Run, result: Any) -> None:
     """Raise OperationError for a coroutine, or a generator: nothing was done."""
     if inspect.isawaitable(result):
-        said = "returned a coroutine, which did nothing yet"
+        said = "returned a coroutine, which did not run"
         hint = "Write the function as `async def fn(db)`, and await it in there."
     else:
-        said, hint = "has a yield, and did nothing yet", "Write it without a yield."
+        said, hint = "has a yield, and did not run", "Write it without a yield."
     if why_undone(result) is not None:
         raise OperationError(f"run({operation.label}) {said}", hint=hint)
 

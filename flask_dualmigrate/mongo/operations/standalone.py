@@ -19,7 +19,7 @@ _TWICE_LIKE_ONCE = frozenset(
         *("$pull", "$pullAll", "$setOnInsert"),
     }
 )
-"""Operators that change nothing the second time."""
+"""Operators that change nothing if repeated."""
 
 
 def why_not_standalone(operation: Operation) -> str | None:
@@ -32,24 +32,24 @@ def why_not_standalone(operation: Operation) -> str | None:
         case Update():
             return _why_not_update(operation)
         case Transform():
-            return "a function may not be given a document twice"
+            return "a function must not get a document twice"
         case CopyField() if operation.overwrite:
-            return "what overwrite=True keeps aside would be written over"
+            return "what overwrite=True keeps aside would be overwritten"
         case Run() if operation.kind is Kind.TRANSACTIONAL:
-            return "transactional=True is what it asks for"
+            return "it requires a transaction"
         case _:
             return None
 
 
 def _why_not_update(operation: Update) -> str | None:
     if operation.keep:
-        return "keep=True would keep what is written already"
+        return "keep=True would keep values that are already changed"
     if operation.undo is not None and not _is_idempotent(operation.undo):
-        return "its undo= does more when it is done twice"
+        return "its undo= does more if it runs twice"
     if excludes_itself(operation.filter, operation.update):
         return None
     if not _is_idempotent(operation.update):
-        return "it does more when it is done twice"
+        return "it does more if it runs twice"
     return None
 
 

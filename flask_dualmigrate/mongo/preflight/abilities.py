@@ -23,16 +23,16 @@ from ..server.transactions import transact
 from ..server.views import command, drop, exact_view, native
 
 PROBE = "_migrations_probe"
-"""A collection for the indexes that are tried; it is dropped at once."""
+"""A collection for trying indexes, dropped at once."""
 
 _NOBODY = {"_id": "nobody"}
 _EXPRESSION = {"$expr": {"$gt": ["$_id", {"$literal": 0}]}}
 _PLAIN = frozenset({"unique", "sparse", "expireAfterSeconds", "background"})
-"""Options of indexes that all servers have."""
+"""Index options that all servers support."""
 
 _WRONG = frozenset({2, 9, 14, 67, 72, 85, 86, 197})
 """Codes of a definition that no server takes: BadValue, CannotCreateIndex and so on.
-The operation itself tells them better."""
+The operation itself reports them better."""
 
 Document = dict[str, Any]
 
@@ -100,6 +100,6 @@ def _needed(what: str) -> Iterator[None]:
             return  # of rights the run asks elsewhere
         raise DatabaseUnavailable(
             f"This server lacks what migrations need, {what}: {first_line(error)}",
-            hint="Nothing was changed. Use MongoDB 4.4 or later: some versions of "
-            "Amazon DocumentDB and Azure Cosmos DB cannot do all that it does.",
+            hint="Nothing was changed. Use MongoDB 4.4 or later: some versions "
+            "of Amazon DocumentDB and Azure Cosmos DB lack some of its features.",
         ) from error

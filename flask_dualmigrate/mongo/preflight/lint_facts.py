@@ -19,7 +19,7 @@ from ..server.transactions import supports_transactions
 from ..server.views import collection_info, exact_view
 
 CONNECT_S = 0.3
-"""Seconds that lint waits for a server: it does without one just as well."""
+"""Seconds that lint waits for a server, which it does not require."""
 
 COUNT_S = 10.0
 """Seconds that one count may take."""

@@ -18,7 +18,7 @@ from ..server.best_effort import ask
 from ..server.errors import driver_errors
 
 _JOURNAL = ("find", "insert", "update", "remove", "createIndex", "dropCollection")
-"""What the journal and the asides need."""
+"""The privileges that the journal and the asides need."""
 
 _BESIDE: Mapping[str, tuple[str, ...]] = {
     LOCK: ("find", "insert", "update"),
@@ -26,7 +26,7 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
     STEPS: ("find", "insert", "update", "remove"),
     TOUCHED: ("find", "insert", "update", "remove"),
 }
-"""What a run needs on the other collections of ours: an account may have rights by
+"""What a run needs on our other collections: an account may have rights by
 collection."""
 
 _OF_VERBS: Mapping[str, tuple[str, ...]] = {

@@ -35,7 +35,7 @@ def _replay(operation: Operation, kept: Kept, source: str) -> None:
     """Fields are of no account: MongoDB's indexes stay when one is renamed or gone."""
     match operation:
         case CreateIndex(collection=place, name=name, keys=keys, options=options):
-            # One that is there already stays as it is: the operation says so.
+            # One that already exists remains as it is: the operation says so.
             made = DeclaredIndex(place, name, keys, options, (source,))
             kept.setdefault((place, name), made)
         case DropIndex(collection=place, name=name):

@@ -58,15 +58,15 @@ ENDINGS = (
         for active in ("both", "mongo")
         for body in [run(UNDO, EXIT)]
     ),
-    Ending("run-exits-and-stays", "undone): run(call) declares no undo=", "mongo",
+    Ending("run-exits-and-stays", "undone): run(call) has no undo=", "mongo",
            run("", EXIT), undone=False),
     Ending("run-exits-in-a-transaction", "raised SystemExit: 0", "mongo",
            run(", transactional=True", EXIT, "db, session")),
     Ending("async-run-exits", "raised SystemExit: 0", "mongo",
            run(UNDO, EXIT).replace("def call", "async def call")),
     Ending("run-is-cancelled", "raised CancelledError", "mongo", run(UNDO, CANCELLED)),
-    Ending("run-yields", "has a yield, and did nothing", "mongo", run(UNDO, "yield")),
-    Ending("run-yields-in-a-transaction", "has a yield, and did nothing", "mongo",
+    Ending("run-yields", "has a yield, and did not run", "mongo", run(UNDO, "yield")),
+    Ending("run-yields-in-a-transaction", "has a yield, and did not run", "mongo",
            run(", transactional=True", "yield", "db, session")),
     Ending("transform-exits", "call() raised SystemExit: 0", "mongo", f"{TRANSFORM})"),
     Ending("transform-exits-in-parts", "call() raised SystemExit: 0", "mongo",

@@ -297,7 +297,7 @@ def test_a_downgrade_tells_what_it_puts_back(mongo_db: Db) -> None:
     mongo_db.item.insert_many({"_id": n, "x": n} for n in range(5))
     complete(mongo_db, DropField("item", "x"))
     (told,) = foretell(mongo_db, AddField("item", "x"), direction=DOWN)
-    assert "puts back up to 5 values that the upgrade kept" in told.notes
+    assert "restores up to 5 values that the upgrade kept" in told.notes
 
 
 def test_a_count_that_takes_too_long_is_the_servers_estimate(
@@ -347,7 +347,7 @@ def cli(app: Flask, *words: str) -> Any:
 def test_a_dry_run_that_finds_a_problem_ends_with_3(failing: Tree, app: Flask) -> None:
     said = cli(app, "upgrade", "--dry-run")
     assert said.exit_code == 3
-    assert "FAILS: 1 document of item has a p that cannot become" in said.stdout
+    assert "FAILS: 1 document of item has a p that cannot be" in said.stdout
     assert "1 problem would make the upgrade fail." in said.stdout
     assert cli(app, "upgrade").exit_code == 1
 

@@ -29,7 +29,7 @@ MANY = [{"_id": n, "a": n, "b": n, "p": [0, n % 90]} for n in range(520)]
 """More than a dry run tries without a reason."""
 
 SAME_KEY = "The index ix2 of t cannot be built: ix has the same key"
-TAKEN = "t has an index ix already, with another definition: "
+TAKEN = "t already has an index ix with a different definition: "
 
 REFUSED: dict[str, tuple[dict[str, Any], list[Operation], str]] = {
     "the same name with unique": ({}, [A, index(("a", 1), unique=True)], TAKEN),

@@ -89,8 +89,8 @@ def test_a_missing_collection_is_left_missing(
 @pytest.mark.parametrize(
     ("operation", "note"),
     [
-        (DropCollection("nowhere"), "nowhere was not there"),
-        (RenameCollection("nowhere", "somewhere"), "nowhere was not there"),
+        (DropCollection("nowhere"), "nowhere did not exist"),
+        (RenameCollection("nowhere", "somewhere"), "nowhere did not exist"),
         (DropIndex("item", "ix_none"), "item had no index ix_none"),
     ],
     ids=lambda value: getattr(value, "verb", None),
@@ -177,7 +177,7 @@ def test_an_embedded_field_is_not_written_over_a_value(mongo_db: Db) -> None:
         *filled,
         documents[3],
     ]
-    assert step.notes == ("1 document of t has null above it and stays without a.b",)
+    assert step.notes == ("1 document of t has null above it and remains without a.b",)
 
 
 def test_names_with_dollars_and_dots_survive_a_rename(mongo_db: Db) -> None:
@@ -225,7 +225,7 @@ def test_a_collection_that_is_there_and_of_another_kind_is_refused(
     mongo_db: Db, options: dict[str, Any]
 ) -> None:
     mongo_db.create_collection("made", **options)
-    with pytest.raises(OperationError, match="made is there already, with"):
+    with pytest.raises(OperationError, match="made already exists, with"):
         run(mongo_db, CreateCollection("made"))
 
 

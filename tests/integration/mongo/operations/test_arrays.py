@@ -99,8 +99,8 @@ def test_an_array_that_comes_in_meanwhile_is_told_of(
     small: Any = dataclasses.replace(operation, **BATCHES)
     (step,) = runner.run(REVISION, UP, [small]).steps
     assert step.notes == (
-        "Documents of t that were written meanwhile with an array at lines, above "
-        f"{place_of(operation)}, and stay so: 1",
+        "Documents of t that were written meanwhile with an array at lines, "
+        f"above {place_of(operation)}, and remain so: 1",
     )
 
 

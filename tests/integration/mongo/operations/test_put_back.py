@@ -188,7 +188,7 @@ def test_a_dry_run_of_a_downgrade_says_what_would_go_aside(mongo_db: Db) -> None
     (told,) = foretell(mongo_db, RenameField("t", "w", "v"), direction=DOWN)
     assert told.problems == ()
     notes = " ".join(told.notes)
-    assert "1 document has another v already: w goes aside" in notes
-    assert "{'v': '3'}: what it refuses goes aside" in notes
+    assert "1 document has a different v already: w is kept aside" in notes
+    assert "{'v': '3'}: refused values are kept aside" in notes
     (copy,) = foretell(mongo_db, CopyField("t", "w", "v"), direction=DOWN)
-    assert "1 document has another v already: it stays" in copy.notes
+    assert "1 document has a different v already, which remains" in copy.notes

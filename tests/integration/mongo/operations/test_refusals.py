@@ -75,8 +75,8 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
         "unique index on doubles",
         two,
         CreateIndex("t", (("a", 1),), "ux_a", {"unique": True}),
-        "The unique index ux_a of t cannot be built: two documents or more have "
-        "{'a': 'x'}",
+        "The unique index ux_a of t cannot be built: at least two documents "
+        "have {'a': 'x'}",
     ),
     (
         "index with a twin",
@@ -88,7 +88,7 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
         "index name taken",
         two_and_an_index,
         CreateIndex("t", (("b", 1),), "ix_a"),
-        "t has an index ix_a already, with another definition: {'key': {'a': 1}}",
+        "t already has an index ix_a with a different definition: {'key': {'a': 1}}",
     ),
     (
         "index option unknown",
@@ -106,7 +106,7 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
         "rename onto another collection",
         two_and_another,
         RenameCollection("t", "u"),
-        "t cannot be renamed to u: there is a collection u",
+        "t cannot be renamed to u: the collection u already exists",
     ),
     (
         "rename over a field",
@@ -118,13 +118,13 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
         "rename into itself",
         two,
         RenameField("t", "a", "a.b"),
-        "a.b and a are one field, or one stands inside the other",
+        "a.b and a are the same field, or one is inside the other",
     ),
     (
         "rename below a value",
         two,
         RenameField("t", "a", "b.c"),
-        "2 documents of t have no document that b.c could stand in: 1, 2",
+        "2 documents of t have no document that could contain b.c: 1, 2",
     ),
     (
         "copy over a field",
@@ -136,7 +136,8 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
         "conversion that loses",
         two,
         ConvertField("t", "a", to="int"),
-        "2 documents of t have a a that cannot become int unchanged: 1 ('x'), 2 ('x')",
+        "2 documents of t have a a that cannot be converted to int without loss: "
+        "1 ('x'), 2 ('x')",
     ),
     (
         "insert of a double",
@@ -210,7 +211,7 @@ REFUSALS: list[tuple[str, Seed, Operation, str]] = [
         "creating over a view",
         a_view,
         CreateCollection("v"),
-        "v is there already, with viewOn = 't' where None is wanted",
+        "v already exists, with viewOn = 't' instead of None",
     ),
 ]
 
@@ -239,7 +240,8 @@ def test_an_error_shows_five_samples_of_many(mongo_db: Db) -> None:
     with pytest.raises(OperationError) as caught:
         run(mongo_db, ConvertField("t", "price", to="int"))
     assert caught.value.what == (
-        "20 documents of t have a price that cannot become int unchanged: 0 ('0.5'), "
+        "20 documents of t have a price that cannot be converted to int "
+        "without loss: 0 ('0.5'), "
         "1 ('1.5'), 2 ('2.5'), 3 ('3.5'), 4 ('4.5'), …"
     )
 

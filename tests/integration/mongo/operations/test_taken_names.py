@@ -42,7 +42,7 @@ FORMER = [{"_id": n, "v": n, "of": "former"} for n in range(5)]
 ANEW = [{"_id": n, "v": 10 + n, "of": "app"} for n in (3, 7)]
 STRIDE = 11
 """It is killed at every so many commands; 1 tries all."""
-BACK = "t was made anew since: what is in it stays, and the former documents are back"
+BACK = "t was recreated since: its documents remain, and the former documents are back"
 
 
 def seed(db: Db) -> None:
@@ -99,7 +99,9 @@ def test_the_former_documents_are_back_and_those_of_the_app_stay(
     mongo_db.t.insert_many(ANEW)
     (note,) = back(mongo_db)
     (aside,) = our_asides(mongo_db)
-    left = f"except for 1: their _id or unique value is taken, and they stay in {aside}"
+    left = (
+        f"except for 1: their _id or unique value is taken, and they remain in {aside}"
+    )
     assert note == f"{BACK} in it, {left}"
     assert list(mongo_db.t.find().sort("_id")) == [
         *FORMER[:3],
@@ -185,8 +187,8 @@ def test_one_of_another_kind_stays_and_the_former_one_is_kept_aside(
         mongo_db.t.insert_one({"_id": "app"})
     (note,) = back(mongo_db)
     (aside,) = our_asides(mongo_db)
-    assert note.startswith("t was made anew since, ")
-    assert note.endswith(f"the former one, with 5 documents, stays in {aside}")
+    assert note.startswith("t was recreated since, ")
+    assert note.endswith(f"the former one, with 5 documents, remains in {aside}")
     assert other in note
     assert list(mongo_db[aside].find()) == FORMER
     assert mongo_db.t.options().keys() & OTHERS[other].keys()
@@ -253,9 +255,9 @@ def test_an_upgrade_that_was_undone_meets_what_the_app_made_of_the_new_name(
 ) -> None:
     seed(mongo_db)
     mongo_db.u.insert_many(ANEW)
-    with pytest.raises(OperationError, match="there is a collection u"):
+    with pytest.raises(OperationError, match="the collection u already exists"):
         run(mongo_db, MAKE, AWAY)
-    with pytest.raises(OperationError, match="there is a collection u"):
+    with pytest.raises(OperationError, match="the collection u already exists"):
         run(mongo_db, MAKE, AWAY)  # nothing was renamed: still the author's to say
     mongo_db.u.drop()
     run(mongo_db, MAKE, AWAY)
@@ -344,7 +346,7 @@ def test_a_kill_does_not_let_a_drop_take_what_the_app_made_since(mongo_db: Db) -
     mongo_db.t.insert_one({"_id": "new"})
     (step,) = run(mongo_db, for_good).steps
     assert list(mongo_db.t.find()) == [{"_id": "new"}]
-    assert "t was written to again after it was dropped, and stays" in step.notes
+    assert "t was written to again after it was dropped, and remains" in step.notes
 
 
 def test_a_kill_does_not_let_a_renaming_pass_over_its_collection(mongo_db: Db) -> None:
@@ -366,7 +368,7 @@ def test_a_view_stays_aside_where_there_is_something_else_now(mongo_db: Db) -> N
     run(mongo_db, DROP)
     mongo_db.t.insert_one({"_id": 1})
     (note,) = revert(mongo_db, DROP).notes
-    assert note == "t was made anew since, and stays: the former view is _aside_r1_t"
+    assert note == "t was recreated since, and remains: the former view is _aside_r1_t"
     assert mongo_db["_aside_r1_t"].options()["viewOn"] == "other"
     complete(mongo_db, DROP)
     complete(mongo_db, MAKE, direction=DOWN)

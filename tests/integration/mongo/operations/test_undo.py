@@ -117,25 +117,25 @@ def test_operations_are_undone_newest_first(mongo_db: Db) -> None:
     [
         (
             Update("item", {}, {"$inc": {"n": 1}}, batch_size=BATCH),
-            "it declares neither undo= nor keep=True",
+            "it has neither undo= nor keep=True",
         ),
         (
             DropField("item", "n", keep=False, batch_size=BATCH),
-            "drop_field(…, keep=False) kept nothing to put back",
+            "drop_field(…, keep=False) kept nothing to restore",
         ),
         (
             ConvertField("item", "n", to="string", keep=False, batch_size=BATCH),
-            "convert_field(…, keep=False) kept nothing to put back",
+            "convert_field(…, keep=False) kept nothing to restore",
         ),
         (
             Delete("item", {}, keep=False, batch_size=BATCH),
-            "delete(…, keep=False) kept nothing to put back",
+            "delete(…, keep=False) kept nothing to restore",
         ),
         (
             DropCollection("item", keep=False),
-            "drop_collection(…, keep=False) kept nothing to put back",
+            "drop_collection(…, keep=False) kept nothing to restore",
         ),
-        (Run(mark, idempotent=True), "run(mark) declares no undo="),
+        (Run(mark, idempotent=True), "run(mark) has no undo="),
     ],
     ids=lambda value: getattr(value, "verb", ""),
 )

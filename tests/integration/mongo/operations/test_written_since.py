@@ -131,7 +131,7 @@ COLLECTIONS = [
         DropCollection("t"),
         CreateCollection("t"),
         "a",
-        "t was made anew since: what is in it stays",
+        "t was recreated since: its documents remain",
     ),
     Case(RenameCollection("t", "u"), RenameCollection("u", "t"), "a", name="u"),
     Case(SetValidator("t", {"_id": {"$gt": 0}}), SetValidator("t", None), "a"),

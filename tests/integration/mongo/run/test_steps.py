@@ -192,7 +192,7 @@ class TestInDoubt:
         reverted = revert(mongo_db, operation)
         assert (reverted.undone, reverted.stuck) == ((), 0)
         assert reverted.why is not None
-        assert "in doubt: say with `flask db-migrate repair r1 --step 0`" in (
+        assert "in doubt: decide with `flask db-migrate repair r1 --step 0`" in (
             reverted.why
         )
 

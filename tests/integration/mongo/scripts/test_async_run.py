@@ -254,6 +254,8 @@ def test_an_async_function_in_a_transaction_is_refused_before_anything_is_touche
     init()
     said = cli(app, "upgrade")
     assert said.exit_code == 1
-    assert "run(fill) is async, which transactional=True does not take" in said.output
+    assert (
+        "run(fill) is async, which transactional=True does not support" in said.output
+    )
     assert mongo_db.list_collection_names() == []
     assert sa.inspect(engine).get_table_names() == []
