@@ -101,7 +101,7 @@ STAMPS = {"timestamp", "timestamp with time zone"}
 
 
 def rewrites(old: str, new: str, *, utc: bool = False) -> bool:
-    """Return whether ALTER COLUMN … TYPE writes each row of the table anew.
+    """Return whether ALTER COLUMN … TYPE rewrites each row of the table.
 
     utc: the session's TimeZone is UTC, by which a timestamp gets or loses its zone.
     """

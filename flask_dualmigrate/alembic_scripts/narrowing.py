@@ -155,7 +155,7 @@ def _holds(one: SqlType, other: SqlType) -> bool:
 
 
 def _length(type_: SqlType) -> int | None:
-    """Return how long the text of a value is at most; None: nobody knows."""
+    """Return how long the text of a value is at most; None: no one knows."""
     if type_.base == "numeric" and type_.args:
         digits, scale = type_.args
         return 1 + max(digits - scale, 1) + (1 + scale if scale > 0 else 0)

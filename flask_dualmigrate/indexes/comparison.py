@@ -47,7 +47,7 @@ def edited_in_scripts(
 ) -> DeclaredIndexes:
     """Return the models' indexes without those that a script made in another way.
 
-    The script is right where the models still say what it was generated from: somebody
+    The script is right where the models still say what it was generated from: someone
     edited it. Else the models have changed since. translated: what the scripts were
     generated from; asked only where the two differ.
     """

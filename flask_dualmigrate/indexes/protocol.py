@@ -33,7 +33,7 @@ class IndexSide(Protocol):
         """Drop an index; where the side can hide it, it is hidden first."""
 
     def rebuild(self, place: str, name: str, on_build: OnBuild) -> None:
-        """Build an index anew, with never a moment without it."""
+        """Rebuild an index without ever being without it."""
 
     def wait(self, difference: Difference, on_build: OnBuild) -> None:
         """Return when the build that is under way has ended."""

@@ -15,7 +15,7 @@ def why_absent(db: Database[Any], timeout_s: float) -> str | None:
     """Return why there is no primary to talk to yet; None: there is one.
 
     timeout_s: seconds, whatever serverSelectionTimeoutMS says: it is 30 s by default.
-    Raises DatabaseUnavailable for what waiting does not mend: wrong credentials.
+    Raises DatabaseUnavailable for what waiting does not fix: wrong credentials.
     """
     with driver_errors("be reached"):
         try:

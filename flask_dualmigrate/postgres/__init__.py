@@ -1,1 +1,1 @@
-"""The PostgreSQL side, or any other dialect of SQLAlchemy's where there is one side."""
+"""The PostgreSQL side, or any other SQLAlchemy dialect if there is only one side."""

@@ -1,4 +1,4 @@
-"""The PostgreSQL side of a run: one transaction a revision, whose COMMIT decides."""
+"""The PostgreSQL side of a run: one transaction per revision, whose COMMIT decides."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from .survey import column_facts, column_values, count_in, count_rows
 
 
 class PostgresData:
-    """Looks, and changes nothing."""
+    """Reads, and changes nothing."""
 
     engine: Engine
     _scripts: PostgresScripts
@@ -31,7 +31,7 @@ class PostgresData:
     _version_table: str
 
     def _ours(self) -> list[str]:
-        """Return the names of the tables that are not the app's."""
+        """Return the names of the tables that do not belong to the app."""
         return [self._version_table, *(table.name for table in self._journal.tables)]
 
     def destructive(self, step: Step) -> tuple[Loss, ...]:

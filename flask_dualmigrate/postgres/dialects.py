@@ -1,7 +1,7 @@
-"""What is known of each SQL dialect: a class each, chosen once by `dialect_of`.
+"""What is known about each SQL dialect: one class each, chosen once by `dialect_of`.
 
-`Other` is what holds of any server that SQLAlchemy speaks to; the others say what they
-can do beyond that.
+`Other` is what applies to any server that SQLAlchemy supports; the other classes add
+what they can do beyond that.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _REFUSALS = (1044, 1045, 1049)
 
 
 class Other:
-    """Any server: its DDL commits by itself, and its backups are left to its tools.
+    """Any server: DDL commits by itself, and backups are left to its own tools.
 
     schema: of the version table and the journal; None: the default one. limits: of the
     app and of the run. stop: cuts a wait short. pg_dump, on_progress: as PostgresDump
@@ -97,17 +97,17 @@ class Other:
 
     @property
     def name(self) -> str:
-        """SQLAlchemy's name of it, which Alembic goes by too."""
+        """SQLAlchemy's name for it, which Alembic uses too."""
         return self._engine.dialect.name
 
     def is_replica(self, connection: Connection) -> bool:
-        """Return whether the server takes no writes, as far as that can be told."""
+        """Return whether the server refuses writes, as far as that is known."""
         return False
 
     def is_answer(self, error: DBAPIError) -> bool:
         """Return whether a failed connection is the database's answer.
 
-        Then waiting does not help. False where that cannot be told.
+        In that case waiting does not help. False if it is unknown.
         """
         return False
 
@@ -120,21 +120,21 @@ class Other:
         return datetime.now(UTC)
 
     def attempt(self, limits: Limits) -> OneAttempt:
-        """Return what a script with such limits is run in."""
+        """Return the context in which a script with such limits is run."""
         return OneAttempt()
 
     def forbid_writes(self, connection: Connection) -> None:
-        """Have the transaction refuse what writes, where the server can do that."""
+        """Make the transaction refuse writes, if the server supports that."""
 
     def left_by_failure(self) -> str | None:
-        """Say what a script that failed may have left; None: nothing."""
+        """Return what a failed script may have left, in words; None: nothing."""
         return f"{self.name} may have kept the script's changes"
 
     def refuse_script(self, script: LoadedScript, direction: Direction) -> None:
         """Raise TreeError for a script that cannot run on this server."""
 
     def refuse_state(self, scripts: Scripts) -> None:
-        """Raise IntegrityError where scripts would take a broken thing for done."""
+        """Raise IntegrityError if scripts would take something broken for done."""
 
     def require_rights(
         self, scripts: Callable[[], Scripts], ours: Sequence[str]
@@ -145,12 +145,12 @@ class Other:
         """
 
     def bound_count(self, connection: Connection) -> None:
-        """Bound the time that a count in this transaction may take."""
+        """Limit the time that a count in this transaction may take."""
 
     def estimated_rows(
         self, connection: Connection, table: str, schema: str | None
     ) -> int | None:
-        """Return how many rows the server believes there are; None: it does not say."""
+        """Return the server's estimate of the number of rows; None: it has none."""
         return None
 
     def extent(
@@ -189,11 +189,11 @@ class Other:
         )
 
     def limit_statements(self, limits: Limits) -> Iterable[str]:
-        """Return what bounds the statements of a transaction in a script of --sql."""
+        """Return the statements that limit a transaction in a --sql script."""
         return ()
 
     def offline_lock(self) -> str:
-        """Return what takes the lock in a script of `--sql`."""
+        """Return the statement that takes the lock in a `--sql` script."""
         return ""
 
     def offline_columns(self, by: str) -> Mapping[str, Any]:
@@ -274,7 +274,7 @@ class MySQL(Other):
 
 
 class PostgreSQL(Other):
-    """One transaction a script, whose COMMIT decides."""
+    """One transaction per script, whose COMMIT decides."""
 
     is_atomic = True
     closes_sessions = True
@@ -416,5 +416,5 @@ _CLASSES: Mapping[str, type[Other]] = {
 
 
 def dialect_of(engine: Engine, **options: Any) -> Other:
-    """Return what is known of an engine's dialect. options: as `Other` takes them."""
+    """Return the class for an engine's dialect. options: those of `Other`."""
     return _CLASSES.get(engine.dialect.name, Other)(engine, **options)

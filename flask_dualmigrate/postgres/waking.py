@@ -22,7 +22,7 @@ def why_absent(engine: Engine, timeout_s: float) -> str | None:
     """Return why the server takes no connections or no writes yet; None: it does.
 
     timeout_s: seconds that connecting may take, but 2 at least.
-    Raises DatabaseUnavailable for what waiting does not mend: wrong credentials, a
+    Raises DatabaseUnavailable for what waiting does not fix: wrong credentials, a
     database that is not there.
     """
     with driver_errors("be reached"), _brief(engine, timeout_s) as parameters:

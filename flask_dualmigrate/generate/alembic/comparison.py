@@ -81,7 +81,7 @@ def _options(
 ) -> dict[str, Any]:
     """Return the app's options on top of the defaults, what is ours filtered out.
 
-    SQLite alters a table by making it anew, in a batch. How it words a default then is
+    SQLite alters a table by recreating it, in a batch. How it words a default then is
     not how it was declared, so its defaults are compared only if the app asks for it.
     """
     opts: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """Indexes that the models want CONCURRENTLY: outside of the revision's transaction.
 
 PostgreSQL refuses it in one. On a table that the same revision makes or drops it is of
-no use: nobody writes there.
+no use: no one writes there.
 """
 
 from __future__ import annotations

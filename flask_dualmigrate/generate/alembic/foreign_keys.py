@@ -1,4 +1,4 @@
-"""Foreign keys on columns that get another type: dropped before, and made anew after.
+"""Foreign keys on columns that get another type: dropped before, and recreated after.
 
 PostgreSQL refuses a key whose two sides cannot be compared, and one side changes first.
 """
@@ -25,7 +25,7 @@ Place = tuple[str | None, str, str]
 def keys_around(
     operations: Sequence[ops.MigrateOperation], scope: Scope
 ) -> tuple[list[Call], list[Call]]:
-    """Return what drops the keys in the way of changed types, and what makes them anew.
+    """Return what drops the keys in the way of changed types, and what recreates them.
 
     Those that the operations drop or create themselves are left to them.
     """

@@ -220,7 +220,7 @@ class _Keys:
     ) -> Iterator[_Change]:
         """Yield what gives foreign keys the MATCH of the models.
 
-        handled: those that are dropped, and made anew with it, in any case.
+        handled: those that are dropped, and recreated with it, in any case.
         """
         there = self._asked(_FOREIGN)
         for key in self._table.foreign_key_constraints:

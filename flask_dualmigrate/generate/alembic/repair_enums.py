@@ -26,7 +26,7 @@ from .steps import Call, Scope, execute
 def change_enum(
     op: ChangeEnumOp, operations: Sequence[ops.MigrateOperation], scope: Scope
 ) -> Iterator[Call]:
-    """Add the labels to the type; or make it anew, where some go, move or are used.
+    """Add the labels to the type; or recreate it, where some go, move or are used.
 
     A label cannot be used in the transaction that adds it.
     operations: all of the script, which may use it.

@@ -63,7 +63,7 @@ _TYPES = {"smallint": sa.SmallInteger, "integer": sa.Integer, "bigint": sa.BigIn
 class Existing:
     """A sequence of the database.
 
-    made: as SQLAlchemy's, to make it anew; type_: smallint, integer or bigint.
+    made: as SQLAlchemy's, to recreate it; type_: smallint, integer or bigint.
     owner: the column that takes it along when it goes. users: the columns whose
     defaults are its values. is_identity: PostgreSQL itself looks after it.
     """

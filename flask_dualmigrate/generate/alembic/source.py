@@ -94,7 +94,7 @@ def _steps(steps: Sequence[Step], autogen: AutogenContext, *, indent: int) -> li
 def _expressions_aside(step: OnTable) -> tuple[list[Step], OnTable, list[Step]]:
     """Return the indexes on expressions to drop, the rest, and those to create.
 
-    A batch makes the table anew from what can be read of it; these cannot.
+    A batch recreates the table from what can be read of it; these cannot.
     """
     aside = [
         inner

@@ -14,7 +14,7 @@ class Comparing:
 
     by_catalog: by what PostgreSQL's catalog says, which Alembic does not read: types,
     defaults, domains, definitions of indexes, constraints and enums, sequences.
-    in_batches: a table is altered by making it anew.
+    in_batches: a table is altered by recreating it.
     compares_defaults: a server default is worded there as it was declared.
     expressions_by_text: indexes on expressions are read from their statements, as
     SQLAlchemy does not reflect them.

@@ -69,7 +69,7 @@ DomainColumn = tuple[str, str, str, bool]
 
 
 class ChangeDomainOp(DatabaseOp):
-    """A domain is made anew under its name. columns: those that have it."""
+    """A domain is recreated under its name. columns: those that have it."""
 
     kind = "domains"
 
@@ -85,7 +85,7 @@ class ChangeDomainOp(DatabaseOp):
         return ChangeDomainOp(self.new, self.old, self.columns)
 
     def first(self, dialect: Dialect) -> Iterator[str]:
-        """A constraint cannot be added to a domain that arrays have: make it anew."""
+        """A constraint cannot be added to a domain that arrays have: recreate it."""
         quote, name = dialect.identifier_preparer.quote, self.new.sql_name(dialect)
         aside = DomainType(self.old.schema, aside_name(self.old.name), "", "")
         yield f"ALTER DOMAIN {name} RENAME TO {quote(aside.name)}"

@@ -46,7 +46,7 @@ class Included:
         }
 
     def of_scripts(self, made: Schema, models: Schema) -> Schema:
-        """Return what scripts make, likewise; the rest is what the models have not."""
+        """Return what scripts make, filtered alike; the models may lack parts of it."""
         for name, table in made.items():
             if self._object is not None or self._name is not None:
                 self._ask_for_rest(table, models.get(name))

@@ -1,4 +1,4 @@
-"""Enums that are texts with a CHECK: the CHECK is made anew where its labels change.
+"""Enums that are texts with a CHECK: the CHECK is recreated where its labels change.
 
 Alembic compares the length of the text alone, and where that grows adds the CHECK
 again, under the name of the one that is there.

@@ -167,7 +167,7 @@ _SAME = {
 
 
 def conversion(old: Bson, new: Bson, field: str) -> Conversion | None:
-    """Return how a field of one type becomes another; None: nobody can tell.
+    """Return how a field of one type becomes another; None: no one can tell.
 
     field: its name, for the expression.
     """

@@ -1,4 +1,4 @@
-"""Listing the asides, and dropping those that nobody needs any more.
+"""Listing the asides, and dropping those that no one needs any more.
 
 An aside that a downgrade would put back leaves its entry in the catalog when it is
 purged: so the downgrade can say what it cannot put back. The entry goes with the

@@ -52,7 +52,7 @@ def infos(db: Database[Any]) -> Iterator[dict[str, Any]]:
     """Yield the entries of listCollections that a backup may hold, views among them.
 
     What lies behind views and time series is of the server's own, and comes with them;
-    the lock of migrations is nobody's data.
+    the lock of migrations is no one's data.
     """
     for info in db.with_options(codec_options=NATIVE).list_collections():
         name = info["name"]

@@ -1,6 +1,6 @@
 """Walking a collection in batches, each one transaction with its own checkpoint.
 
-Three ways: once over a collection that nobody else writes; again and again, until
+Three ways: once over a collection that no one else writes; again and again, until
 nothing matches any more; and each document once, what the app inserts meanwhile too.
 """
 

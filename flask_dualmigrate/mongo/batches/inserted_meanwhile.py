@@ -105,7 +105,7 @@ def _ids_there(
 
 
 def _ids_seen(work: Work, tile: _Tile) -> bytes | None:
-    """Return the `_id`s that a batch wrote, likewise.
+    """Return the `_id`s that a batch wrote, in the same way.
 
     Those that it saw and left alone are not among them, nor those caught up.
     """

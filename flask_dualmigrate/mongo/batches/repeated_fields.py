@@ -1,7 +1,7 @@
 """Refusing documents that contain a field twice, before they are written.
 
 A pipeline that writes such a field makes MongoDB 6.0 abort, again on each run; one that
-makes the document anew, as renaming does, loses one of the two.
+rebuilds the document, as renaming does, loses one of the two.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def set_by(stages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _has_twice(path: str) -> Expr:
-    """True where a document, made anew of its fields, is another size."""
+    """True where a document, recreated of its fields, is another size."""
     value = f"${path}" if path else "$$ROOT"
     anew = {"$arrayToObject": {"$objectToArray": value}}
     other_size = {"$ne": [{"$bsonSize": anew}, {"$bsonSize": value}]}

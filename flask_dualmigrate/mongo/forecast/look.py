@@ -80,7 +80,7 @@ class Look(Generic[Op]):
 class Told:
     """A forecast in the making: what one family found out.
 
-    problems: why it would fail; lasting: those that no operation before it can mend.
+    problems: why it would fail; lasting: those that no operation before it can fix.
     """
 
     matches: Count | None = None

@@ -287,7 +287,7 @@ class MongoJournal:
 
 
 def _entry(doc: Doc) -> Entry:
-    """Return a document as an entry; IntegrityError if it is none of ours."""
+    """Return a document as an entry; IntegrityError if it does not belong to us."""
     try:
         return _as_entry(doc)
     except (KeyError, TypeError, ValueError) as error:

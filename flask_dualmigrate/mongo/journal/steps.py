@@ -170,7 +170,7 @@ class StepStore:
 
     @around("mongo.steps.shut_out")
     def shut_out(self) -> None:
-        """Shut out the runs before us, with nobody to carry on what they began.
+        """Shut out the runs before us, with no one to carry on what they began.
 
         The fence keeps them from beginning a step; this, from going on with one: a
         transaction that we ended is tried again by a run that wakes.

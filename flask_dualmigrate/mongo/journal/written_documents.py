@@ -141,7 +141,7 @@ class Touched:
     def undo_begins(self, entry: Mapping[str, Any], ids: IdList) -> None:
         """Mark documents that are about to be undone, without transactions.
 
-        What they are after that is known to nobody: an undoing that is killed finds the
+        What they are after that is known to no one: an undoing that is killed finds the
         mark, and does not take them for changed.
         """
         keys = set(ids.keys)

@@ -1,6 +1,6 @@
 """The lock in MongoDB: a lease on one document, renewed while it is held.
 
-Times that are told are the server's ($$NOW). No clock that somebody may set decides:
+Times that are told are the server's ($$NOW). No clock that someone may set decides:
 the holder stops by its own monotonic clock, taken before each request, and who waits
 takes over by its own, having seen no renewal for as long as the lease: see vigil.py.
 The token grows with each holder and stands in whatever a holder writes: one that woke
@@ -147,7 +147,7 @@ class MongoLock:
             )
 
     def is_held(self) -> bool:
-        """Return whether somebody holds the lock, and is not provably gone."""
+        """Return whether someone holds the lock, and is not provably gone."""
         holder = self.holder()
         return holder is not None and holder.gone is None and not holder.is_overdue
 
@@ -155,7 +155,7 @@ class MongoLock:
     def _seed(self) -> None:
         """See that the document is there; $expr in an upsert's filter is refused.
 
-        Where somebody dropped it, the tokens go on after the last one in use.
+        Where someone dropped it, the tokens go on after the last one in use.
         """
         if self._locks.find_one({"_id": "lock"}, {"_id": True}) is not None:
             return
@@ -220,7 +220,7 @@ class MongoLock:
             self._keep_going()
 
     def _take(self, silent: Doc | None = None) -> bool:
-        """Take the lock if nobody has it. silent: or if it is as this says still."""
+        """Take the lock if no one has it. silent: or if it is as this says still."""
         asked = clock()
         doc = self._locks.find_one_and_update(
             {"_id": "lock", **(silent or {"owner": None})},
@@ -326,12 +326,12 @@ class MongoLock:
             return  # the lease ends by itself
 
     def holder(self) -> Holder | None:
-        """Return who holds the lock, or held it when its lease ended; None: nobody."""
+        """Return who holds the lock, or held it when its lease ended; None: no one."""
         doc = self._held()
         return None if doc is None else _holder_of(doc)
 
     def _held(self) -> Doc | None:
-        """Return the document of the lock, with the server's time; None: nobody's."""
+        """Return the document of the lock, with the server's time; None: no one's."""
         pipeline: list[Doc] = [
             {"$match": {"_id": "lock", "owner": {"$ne": None}}},
             {"$set": {"now": "$$NOW"}},
@@ -345,7 +345,7 @@ class MongoLock:
         The token grows, and stands in the fence of what a run writes: whatever the old
         holder still tries, it is refused, and its open transactions are ended. What a
         function of a script sends has no token: until the holder has noticed, and is
-        killed, nobody else gets the lock.
+        killed, no one else gets the lock.
         """
         freed = self._locks.find_one_and_update(
             {"_id": "lock", "owner": holder.key},

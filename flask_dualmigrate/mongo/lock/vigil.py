@@ -3,7 +3,7 @@
 The server's clock may be set while it is held, or be another server's after a failover:
 a lease that is over by it may be renewed in the next second. A holder stops when it
 could not renew for as long as its lease; so one that was seen to renew nothing for that
-long, by a clock that nobody sets, has stopped.
+long, by a clock that no one sets, has stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Vigil:
     """Watches the document of the lock, look by look.
 
     lease_s: of a holder that did not write down its own, as earlier versions.
-    silent: what the document says of a holder that renews it no more; None: nobody was
+    silent: what the document says of a holder that renews it no more; None: no one was
     seen to be silent for so long.
     """
 
@@ -31,7 +31,7 @@ class Vigil:
     def look(self, doc: Doc | None) -> bool:
         """Look at the document as it was just read; return whether its holder is gone.
 
-        doc: None: nobody holds the lock.
+        doc: None: no one holds the lock.
         """
         beat = None if doc is None else {name: doc.get(name) for name in _BEATS}
         self.silent = None

@@ -21,7 +21,7 @@ _NANOSECONDS = 1_000_000_000
 
 
 def clock() -> float:
-    """Return seconds of a clock that nobody sets.
+    """Return seconds of a clock that no one sets.
 
     On Linux it goes on while the machine sleeps, as a lease does on its server.
     """

@@ -218,7 +218,7 @@ LACKED = -1
 
 
 def mark_refused(work: Work, batch: Batch, session: ClientSession) -> None:
-    """Mark what a unique index refuses: it stays in its aside, as put in by nobody."""
+    """Mark what a unique index refuses: it stays in its aside, as put in by no one."""
     update = {"$set": {"refused": True}}
     work.db[batch.walk.collection].update_many(
         ids_in(batch.ids), update, session=session

@@ -31,7 +31,7 @@ class Put:
     """One collection that comes back.
 
     way: rename the side over it; copy the documents of the side into it, where MongoDB
-    renames nothing; or view: make it anew.
+    renames nothing; or view: recreate it.
     side: where its documents wait; "": it has none. data: where they belong.
     """
 

@@ -1,6 +1,6 @@
 """Restoring MongoDB from a backup: side collections, compared, then renamed over.
 
-What a rename cannot do (views, time series) is made anew from what is in the record, or
+What a rename cannot do (views, time series) is recreated from what is in the record, or
 in a side collection, as often as it takes.
 """
 

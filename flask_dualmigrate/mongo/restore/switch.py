@@ -166,7 +166,7 @@ class Switching:
                 raise
 
     def _copy(self, put: Put) -> None:
-        """Make a collection anew, filled from its side; from the start after a kill."""
+        """Recreate a collection, filled from its side; from the start after a kill."""
         if put.name.startswith("system."):
             self._db[put.name].delete_many({})
         else:

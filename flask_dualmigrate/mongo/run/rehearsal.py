@@ -117,7 +117,7 @@ class Rehearsal:
         if look.unsure is not None:
             told.notes.append(look.unsure)
         if self._names.ran or self._names.writes_before(operation):
-            # What comes first may mend it: it is no reason to say no.
+            # What comes first may fix it: it is no reason to say no.
             told.notes += [f"now it would fail: {text}" for text in told.problems]
             told.problems.clear()
         note = self._names.note(operation, empty=look.is_empty)

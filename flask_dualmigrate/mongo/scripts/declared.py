@@ -1,7 +1,7 @@
 """The indexes that the applied Mongo scripts made, and that none of them dropped.
 
 Read off the operations that the scripts record, so that an index written by hand is not
-taken for one that nobody declared. What an op.run() makes cannot be told.
+taken for one that no one declared. What an op.run() makes cannot be told.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Copying tables to the disk, and which tables a plan touches."""
+"""Copying tables to disk, and finding the tables that a plan touches."""

@@ -1,4 +1,4 @@
-"""What hangs on some objects of a database: what DROP … CASCADE would take with them.
+"""What depends on some objects of a database: what DROP … CASCADE would drop with them.
 
 Source: PostgreSQL's dependency.c, findDependentObjects, which follows pg_depend.
 """
@@ -174,6 +174,6 @@ def _dependent(row: sa.Row[tuple[object, ...]]) -> Dependent:
 
 
 def listed(found: Sequence[str], most: int = 3) -> str:
-    """Return some names as a part of a sentence; how many more there are, if many."""
+    """Return names as part of a sentence, with the number of further ones."""
     more = f" and {len(found) - most} more" if len(found) > most else ""
     return ", ".join(found[:most]) + more

@@ -1,4 +1,4 @@
-"""Backing PostgreSQL up: pg_dump, on the snapshot of a transaction of our own."""
+"""Backing up PostgreSQL: pg_dump, on the snapshot of our own transaction."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _EMPTY_VIEWS = sa.text(
 
 
 def _timeouts(connection: Connection) -> tuple[str, ...]:
-    """Return the limits that would end a session which only holds a snapshot."""
+    """Return the limits that would end a session that only holds a snapshot."""
     is_known = (connection.dialect.server_version_info or ()) >= (17,)
     return (*_TIMEOUTS, "transaction_timeout") if is_known else _TIMEOUTS
 
@@ -77,7 +77,7 @@ class PostgresDump:
         self._on_progress = on_progress or (lambda progress: None)
 
     def program(self) -> Program:
-        """Find pg_dump; raises BackupError if there is none for this server."""
+        """Find pg_dump; raise BackupError if there is none for this server."""
         with driver_errors("be reached"), self._engine.connect() as connection:
             major = _server_version(connection)[0]
         return find_program("pg_dump", major, self._pg_dump)
@@ -116,7 +116,7 @@ class PostgresDump:
 
     @contextmanager
     def _snapshot(self) -> Iterator[tuple[Connection, str]]:
-        """Yield a transaction that sees one moment, and the name of that moment."""
+        """Yield a transaction with a snapshot, and the name of that snapshot."""
         with driver_errors("be backed up"), self._engine.connect() as connection:
             # A run that was killed leaves a pg_dump that goes on, with its locks.
             connection.execute(_END_ORPHANS, {"name": APPLICATION})
@@ -155,7 +155,7 @@ class PostgresDump:
             return int(connection.exec_driver_sql(query).scalar_one())
 
     def _tell(self, file: IO[bytes] | None) -> None:
-        """Tell how much is written. file: None: that is all."""
+        """Report how much is written. file: None: that is all."""
         written = 0 if file is None else os.fstat(file.fileno()).st_size
         self._on_progress(
             Progress(
@@ -266,16 +266,16 @@ def _failed(said: str, code: int) -> BackupError:
 
 
 def _pattern(schema: str, name: str) -> str:
-    """Return a pattern that fits one table, whatever is in its name.
+    """Return a pattern that matches one table, whatever its name contains.
 
-    Within double quotes no sign stands for others.
+    Within double quotes no character is a wildcard.
     Source: PostgreSQL manual, psql, Patterns.
     """
     return f"{quote(schema)}.{quote(name)}"
 
 
 def _unreadable(connection: Connection) -> list[str]:
-    """Return patterns of the tables that our role may not read: of other apps, say.
+    """Return patterns of the tables that our role may not read: other apps', say.
 
     The schema is told without them; pg_dump would stop at the first one.
     """

@@ -1,4 +1,4 @@
-"""Which tables a plan touches, and what they hold: its SQL against the catalog."""
+"""Which tables a plan touches, and their content: its SQL against the catalog."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def extent_of(
     *,
     journal: Sequence[Name] = (),
 ) -> Extent:
-    """Say which tables a backup is to hold, and how much that is.
+    """Return which tables a backup must contain, and how much that is.
 
     mentioned: says what the SQL of the plan is about; None: the whole database is
     wanted. journal: our own tables.
@@ -123,11 +123,11 @@ class _Catalog:
         return frozenset(self._connection.scalars(query, parameters))
 
     def named(self, names: Iterable[Name]) -> frozenset[int]:
-        """Return the tables of these names that there are."""
+        """Return the existing tables among these names."""
         return self.oids(_NAMED, names=[*map(_regclass, names)])
 
     def touched(self, found: Mentioned) -> frozenset[int]:
-        """Return the tables that are named, and those that hang on them."""
+        """Return the named tables, and those that depend on them."""
         oids = (
             self.named(found.tables)
             | self.oids(_OF_INDEXES, names=[*map(_regclass, found.indexes)])
@@ -205,7 +205,7 @@ class _Catalog:
         return bool(self._connection.exec_driver_sql(_bare(query)).scalar_one())
 
     def missing(self, names: Iterable[Name]) -> tuple[BackupItem, ...]:
-        """Return the tables that are named and not there: the plan makes them."""
+        """Return the named tables that do not exist: the plan creates them."""
         schema = self._connection.scalar(sa.text("SELECT current_schema()")) or "public"
         there = sa.text("SELECT to_regclass(:name) IS NOT NULL")
         return tuple(
@@ -220,5 +220,5 @@ def _regclass(name: Name) -> str:
 
 
 def _bare(statement: str) -> str:
-    """Escape what a driver takes for a place of a parameter."""
+    """Escape what a driver takes for a parameter placeholder."""
     return statement.replace("%", "%%")

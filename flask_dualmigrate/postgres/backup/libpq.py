@@ -1,4 +1,4 @@
-"""How a program of PostgreSQL reaches the server that an engine is connected to."""
+"""How a PostgreSQL program reaches the server that an engine is connected to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOT_FOR_PROGRAMS = ("client_encoding", "dbname", "application_name", "replicati
 
 @dataclasses.dataclass(frozen=True)
 class Libpq:
-    """parameters: of libpq, no secret among them; password: None: there is none."""
+    """parameters: of libpq, without secrets; password: None if there is none."""
 
     database: str
     parameters: Mapping[str, str]
@@ -33,7 +33,7 @@ class Libpq:
         return f"--dbname={text}"
 
     def environment(self) -> dict[str, str]:
-        """Return the variables of the process, with the password among them."""
+        """Return the environment variables of the process, including the password."""
         variables = {k: v for k, v in os.environ.items() if k != "PGPASSWORD"}
         if self.password is not None:
             variables["PGPASSWORD"] = self.password

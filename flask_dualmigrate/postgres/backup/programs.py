@@ -1,4 +1,4 @@
-"""pg_dump and its kind, found beside the version of the server."""
+"""Finding pg_dump and similar programs of the server's version."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _candidates(name: str) -> Iterator[str]:
 
 @cache
 def version_of(path: str) -> Program | None:
-    """Ask a program for its version; None if it does not say one."""
+    """Ask a program for its version; None if it does not report one."""
     try:
         asked = subprocess.run(
             [path, "--version"],

@@ -1,4 +1,4 @@
-"""What code of a database may write to its tables, and what calls that code.
+"""Which code in a database may write to its tables, and what calls that code.
 
 Told by the text of functions, and by the catalog of dependencies: a default, a CHECK, a
 generated column, an index, a policy, a domain, an operator, an aggregate, a cast or a
@@ -60,7 +60,7 @@ class Reach:
 
 
 def reach_of(connection: Connection, made: Collection[Code]) -> Reach:
-    """Follow the code of a database. made: functions that the plan makes."""
+    """Follow the code of a database. made: functions that the plan creates."""
     there = [
         (row.oid, Code(row.name, row.language, row.body))
         for row in connection.execute(_FUNCTIONS)

@@ -1,4 +1,4 @@
-"""What pg_dump writes of a schema, taken apart again: one entry an object.
+"""pg_dump's output for a schema, taken apart: one entry per object.
 
 Each entry has a heading of pg_dump's, which says what it is, and its own SQL.
 """
@@ -147,12 +147,12 @@ class Entry:
         return f"{schema}.{quoted_like(name, self.sql)}"
 
     def mentions(self, names: re.Pattern[str]) -> bool:
-        """Return whether its SQL says one of the names; see `any_of`."""
+        """Return whether its SQL contains one of the names; see `any_of`."""
         return names.search(self.sql) is not None
 
 
 def quoted_like(name: str, sql: str) -> str:
-    """Return a name as a statement quotes it."""
+    """Return a name quoted as in a statement."""
     return quote(name) if quote(name) in sql else name
 
 

@@ -1,4 +1,4 @@
-"""Backing up a file of SQLite, by its own backup API."""
+"""Backing up an SQLite file with SQLite's own backup API."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def dump_sqlite(
     source: Any = connection.connection.driver_connection
     path = path_of(connection) or ""
     with folder.new_file(layout.SQLITE_FILE) as file:
-        # Nobody else can put a file there: the folder is ours alone.
+        # No one else can put a file there: the folder is ours alone.
         target = sqlite3.connect(folder.path / layout.SQLITE_FILE)
         try:
             target.execute("PRAGMA journal_mode = OFF")

@@ -1,1 +1,1 @@
-"""The indexes of tables: read, built, compared."""
+"""Reading, building and comparing the indexes of tables."""

@@ -46,7 +46,7 @@ class PostgresIndexes:
     compare: Alembic's comparison of the models with a connection's database.
     key: of the lock of migrations.
     lock_timeout_s: seconds to wait for a table's lock that stops writers;
-    patience_s: seconds that what stops nobody waits for older transactions.
+    patience_s: seconds that what stops no one waits for older transactions.
     """
 
     name = BackendName.POSTGRES
@@ -153,7 +153,7 @@ class PostgresIndexes:
             self._replace(wanted, found, on_build)
 
     def _replace(self, wanted: SqlIndex, found: FoundIndex, on_build: OnBuild) -> None:
-        """Build it under another name; then the two change places, in one go."""
+        """Build it under another name; then swap the two in one transaction."""
         schema = _schema(found.place)
         name = f"{STAND_IN}{wanted.name}"[:63]
         self._run(f"DROP INDEX CONCURRENTLY IF EXISTS {self._quoted(name, schema)}")
@@ -181,7 +181,7 @@ class PostgresIndexes:
             self._drop_concurrently(found)
 
     def rebuild(self, place: str, name: str, on_build: OnBuild) -> None:
-        """REINDEX INDEX CONCURRENTLY; what a failed one left is dropped first."""
+        """REINDEX INDEX CONCURRENTLY; the remains of a failed one are dropped first."""
         found = self._found(place, name)
         for other in self.read(place).indexes:
             is_left = other.name.startswith((f"{name}_ccnew", f"{name}_ccold"))
@@ -249,7 +249,7 @@ class PostgresIndexes:
 
     @around("postgres.index.statement")
     def _run(self, statement: str, *, about: str | None = None) -> None:
-        """Run one statement outside of a transaction; it stops no reader and writer."""
+        """Run one statement outside a transaction; it blocks no reads or writes."""
         limit_ms = int(self._patience_s * 1000)
         with self._told(about or statement), self._engine.connect() as plain:
             connection = plain.execution_options(isolation_level="AUTOCOMMIT")
@@ -334,7 +334,7 @@ def _definition(wanted: SqlIndex) -> str:
 
 
 def _is_declared(key: tuple[str, str], compared: SqlComparison) -> bool:
-    """Return whether Alembic finds nothing to do about an index that is there."""
+    """Return whether Alembic finds nothing to do about an existing index."""
     table, name = key
     is_ours = name.startswith(STAND_IN)
     return table in compared.there and key not in compared.remove and not is_ours

@@ -1,4 +1,4 @@
-"""How far PostgreSQL's builds are: pg_stat_progress_create_index."""
+"""The progress of PostgreSQL's builds: pg_stat_progress_create_index."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _QUERY = sa.text(
 def watch_until(
     engine: Engine, place: str, name: str, on_build: OnBuild
 ) -> Iterator[None]:
-    """Say how far a build is, on a connection of its own, as long as the block runs."""
+    """Report the progress of a build, on its own connection, while the block runs."""
     stop = threading.Event()
     watcher = threading.Thread(
         target=_watch,
@@ -59,7 +59,7 @@ def _watch(
 
 
 def progress_of(engine: Engine, place: str, name: str) -> BuildProgress | None:
-    """Return how far the build on a table is; None if there is none."""
+    """Return the progress of the build on a table; None if there is none."""
     schema, _, table = place.rpartition(".")
     with engine.connect() as connection:
         row = connection.execute(_QUERY, {"table": table, "schema": schema}).first()

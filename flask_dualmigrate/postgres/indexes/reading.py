@@ -1,4 +1,4 @@
-"""What PostgreSQL tells of indexes: pg_index, pg_stat_user_indexes, their sizes."""
+"""What PostgreSQL reports about indexes: pg_index, pg_stat_user_indexes, sizes."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class PostgresJournal:
 
     @property
     def tables(self) -> tuple[sa.Table, ...]:
-        """The tables, in the order to make them."""
+        """The tables, in the order of creation."""
         return tuple(self._metadata.sorted_tables)
 
     def exists(self, connection: Connection) -> bool:
@@ -272,7 +272,7 @@ def _words(row: Any) -> tuple[Direction, Status]:
 
 
 def _aware(moment: datetime | None) -> datetime | None:
-    """Return a time with its zone: SQLite and its kind keep none, and mean UTC."""
+    """Return a time with its zone: SQLite and similar store none, and mean UTC."""
     if moment is None or moment.tzinfo is not None:
         return moment
     return moment.replace(tzinfo=UTC)

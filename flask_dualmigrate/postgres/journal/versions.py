@@ -15,9 +15,9 @@ from ..server.alembic_env import environment
 def read_heads(
     connection: Connection, tree: RevisionGraph, options: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """Return the rows; none where there is no such table. options: `environment`'s.
+    """Return the rows; none if there is no such table. options: `environment`'s.
 
-    One that somebody made NULL is told as an empty text: it names no revision.
+    One that someone made NULL is told as an empty text: it names no revision.
     """
     with environment(connection, tree, **options) as context:
         heads: tuple[str | None, ...] = context.get_context().get_current_heads()

@@ -1,1 +1,1 @@
-"""The advisory lock that one run at a time holds."""
+"""The advisory lock that only one run at a time holds."""

@@ -48,7 +48,7 @@ _END = sa.text(
 
 
 def work_key(key: int) -> int:
-    """Return the key of the lock of a script's session. key: of that of migrations."""
+    """Return the key of a script session's lock. key: that of the migration lock."""
     return key ^ 1
 
 
@@ -59,9 +59,9 @@ def work_parameters(key: int) -> dict[str, int]:
 
 
 def leave(connection: Connection, key: int) -> None:
-    """Let go of the lock of a session that ran a script: the pool hands it on.
+    """Release the lock of a session that ran a script, because the pool reuses it.
 
-    Past SQLAlchemy's events, which would tell of a script's statement.
+    Bypasses SQLAlchemy's events, which would report it as a script's statement.
     """
     if connection.closed or connection.invalidated:
         return
@@ -87,7 +87,7 @@ def enter(connection: Connection, key: int) -> None:
 
 
 def require_free(taken: bool) -> None:
-    """Raise LockLost if another session is at work: the lock is not ours any more."""
+    """Raise LockLost if another session is active: the lock is no longer ours."""
     if not taken:
         raise LockLost(
             "The lock on PostgreSQL was lost: another run is using it",
@@ -123,7 +123,7 @@ def shut_out(
     on_wait: OnWait,
     keep_going: Callable[[], None],
 ) -> None:
-    """End what a run that is gone left at work; the lock of migrations is held.
+    """End the sessions that a dead run left active; the migration lock is held.
 
     What it had not committed is rolled back. An index that it builds concurrently is
     waited for: what is done of it would be lost, and an INVALID index left.

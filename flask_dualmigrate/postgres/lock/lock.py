@@ -1,7 +1,7 @@
-"""The lock in PostgreSQL: a session advisory lock, polled on a connection of its own.
+"""The lock in PostgreSQL: a session advisory lock, polled on its own connection.
 
 A waiter blocked in pg_advisory_lock() stalls CREATE INDEX CONCURRENTLY, so it is asked
-for again and again with pg_try_advisory_lock(). The lock goes when the session goes.
+for again and again with pg_try_advisory_lock(). The lock ends with its session.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _END = sa.text("SELECT pg_terminate_backend(l.pid)" + _OURS + " AND l.pid = :pid
 _ENDS_IN_S = 5.0
 
 _SETTINGS = {
-    # Nobody may take an idle session, and the lock with it, for forgotten.
+    # No one may take an idle session, and the lock with it, for forgotten.
     "idle_session_timeout": "0",
     # A host that vanished keeps its session for two hours otherwise.
     "tcp_keepalives_idle": "15",
@@ -92,7 +92,7 @@ class PostgresLock:
     def held(self, *, timeout_s: float, on_wait: OnWait) -> Iterator[None]:
         """Hold the lock; raises LockTimeout, naming the holder.
 
-        on_wait: told again and again who holds it, about once a second.
+        on_wait: called about once a second with who holds it.
         """
         with ExitStack() as stack:
             with driver_errors("take its lock"):
@@ -120,14 +120,14 @@ class PostgresLock:
             )
 
     def holder(self) -> Holder | None:
-        """Return who holds the lock; None: nobody."""
+        """Return who holds the lock; None: no one."""
         with driver_errors("read its lock"), self._engine.connect() as connection:
             return self._holder(connection)
 
     def free(self, holder: Holder) -> bool:
-        """End the session of a holder; False if it has the lock no more.
+        """End the session of a holder; False if it no longer has the lock.
 
-        Raises DatabaseUnavailable, with what to do, if the server does not let us.
+        Raises DatabaseUnavailable, with what to do, if the server does not allow it.
         """
         with driver_errors("free its lock"), self._engine.connect() as plain:
             connection = plain.execution_options(isolation_level="AUTOCOMMIT")
@@ -171,7 +171,7 @@ class PostgresLock:
     def _shut_out(
         self, connection: Connection, timeout_s: float, on_wait: OnWait
     ) -> None:
-        """End what a run that is gone left at work, before anything is read."""
+        """End the sessions that a dead run left active, before anything is read."""
         shut_out(
             connection,
             self._key,
@@ -182,7 +182,7 @@ class PostgresLock:
 
     @around("postgres.unlock")
     def _release(self, connection: Connection) -> None:
-        """Let go; where the session is gone, the lock is gone with it."""
+        """Release the lock; if the session is gone, so is the lock."""
         self._server_pid = None
         try:
             connection.execute(sa.select(sa.func.pg_advisory_unlock(self._key)))
@@ -207,7 +207,7 @@ class PostgresLock:
 
 
 def _settle_in(connection: Connection) -> None:
-    """Make a session fit to hold a lock, and say in its name whose it is."""
+    """Prepare a session to hold a lock, and put the owner in its name."""
     known = sa.text("SELECT name FROM pg_settings WHERE name = ANY(:names)")
     names = connection.execute(known, {"names": list(_SETTINGS)}).scalars().all()
     values = {name: _SETTINGS[name] for name in names}

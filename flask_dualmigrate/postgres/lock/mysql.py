@@ -1,8 +1,8 @@
-"""The lock in MySQL and MariaDB: GET_LOCK, polled on a connection of its own.
+"""The lock in MySQL and MariaDB: GET_LOCK, polled on its own connection.
 
 It belongs to one server, not to a database of it, so its name is made of the database's
 too; and not to a cluster: with several servers that are written to, each has its own.
-The lock goes when the session goes.
+The lock ends with its session.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class MysqlLock:
     def held(self, *, timeout_s: float, on_wait: OnWait) -> Iterator[None]:
         """Hold the lock; raises LockTimeout, naming the holder.
 
-        on_wait: told again and again who holds it, about once a second.
+        on_wait: called about once a second with who holds it.
         """
         with ExitStack() as stack:
             with driver_errors("take its lock"):
@@ -95,14 +95,14 @@ class MysqlLock:
             )
 
     def holder(self) -> Holder | None:
-        """Return who holds the lock; None: nobody."""
+        """Return who holds the lock; None: no one."""
         with driver_errors("read its lock"), self._engine.connect() as connection:
             return _holder(connection, self._name(connection))
 
     def free(self, holder: Holder) -> bool:
-        """End the session of a holder; False if it has the lock no more.
+        """End the session of a holder; False if it no longer has the lock.
 
-        Raises DatabaseUnavailable, with what to do, if the server does not let us.
+        Raises DatabaseUnavailable, with what to do, if the server does not allow it.
         """
         with driver_errors("free its lock"), self._engine.connect() as plain:
             connection = plain.execution_options(isolation_level="AUTOCOMMIT")
@@ -131,7 +131,7 @@ class MysqlLock:
             )
 
     def leave(self, connection: Connection) -> None:
-        """Say that the session is at work no more; if it is gone, that is so anyway."""
+        """Mark the session as no longer active; if it is gone, that is so anyway."""
         if connection.closed or connection.invalidated:
             return
         with suppress(sa.exc.DBAPIError):
@@ -182,9 +182,9 @@ class MysqlLock:
     def _shut_out(
         self, connection: Connection, name: str, timeout_s: float, on_wait: OnWait
     ) -> None:
-        """End what a run that is gone left at work, before anything is read.
+        """End the sessions that a dead run left active, before anything is read.
 
-        Where the server does not let us, it is waited for.
+        If the server does not allow it, wait for them.
         """
         work = _at_work(name)
 
@@ -225,7 +225,7 @@ class MysqlLock:
             time.sleep(0.05)
 
     def _release(self, connection: Connection, name: str) -> None:
-        """Let go; where the session is gone, the lock is gone with it."""
+        """Release the lock; if the session is gone, so is the lock."""
         self._session = None
         try:
             connection.execute(_RELEASE, {"name": name})
@@ -239,7 +239,7 @@ def _at_work(name: str) -> str:
 
 
 def _used_by(connection: Connection, name: str) -> int | None:
-    """Return the id of the session that holds a lock; None: nobody does."""
+    """Return the id of the session that holds a lock; None: no one does."""
     found = connection.execute(_USED_BY, {"name": name}).scalar_one()
     return None if found is None else int(found)
 

@@ -1,6 +1,6 @@
 """A pooler in transaction mode, such as PgBouncer: a session lock does not hold there.
 
-Each transaction may get another session of the server, and somebody else's next one
+Each transaction may get another session of the server, and someone else's next one
 gets ours, lock and all. What only passes bytes on (a port forward, a NAT, a plain TCP
 proxy) is no pooler, and a pooler in session mode does no harm: so it is told by what it
 does.

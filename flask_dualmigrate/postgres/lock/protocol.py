@@ -1,4 +1,4 @@
-"""What a lock of one database is, and how it is asked for again and again."""
+"""The lock of one database, and how it is polled."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class Lock(Protocol):
         """Hold it; raises LockTimeout."""
 
     def holder(self) -> Holder | None:
-        """Return who holds it; None: nobody."""
+        """Return who holds it; None: no one."""
 
     def free(self, holder: Holder) -> bool:
-        """Take it from a holder; False if that one has it no more."""
+        """Take it from a holder; False if that one no longer has it."""
 
     def require(self, connection: Connection) -> None:
         """Raise LockLost if the lock that `held` took was taken from us."""
 
 
 class NoLock:
-    """Nobody is kept out: for a server whose locks are not known here."""
+    """Keeps no one out: for a server whose locks are not supported here."""
 
     def held(
         self, *, timeout_s: float, on_wait: OnWait
@@ -52,7 +52,7 @@ class NoLock:
         return False
 
     def require(self, connection: Connection) -> None:
-        """Nothing is held, and nothing lost."""
+        """Do nothing: no lock is held, so none can be lost."""
 
 
 def poll(

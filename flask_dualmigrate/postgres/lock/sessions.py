@@ -20,7 +20,7 @@ _NAME = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class SessionName:
-    """What a name says; nothing, if it is not one of ours. `mark` as `mark_of` has it.
+    """What a name says; nothing if it is not ours. `mark` as `mark_of` has it.
 
     A host that was cut ends in `~`.
     """

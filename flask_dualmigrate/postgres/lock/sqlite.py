@@ -1,7 +1,7 @@
-"""The lock of a database of SQLite: a file beside it, locked for the time of a run.
+"""The lock of an SQLite database: a file beside it, locked during a run.
 
 SQLite locks its database for one transaction, and a script is several of them there.
-The lock goes when the process goes.
+The lock ends with its process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SUFFIX = ".dualmigrate-lock"
 
 
 class SqliteLock:
-    """The lock of one file; none for a database in memory, which nobody else sees.
+    """The lock of one file; none for a database in memory, which no one else sees.
 
     keep_going: called while it is waited for; raises when the run must stop.
     """
@@ -53,7 +53,7 @@ class SqliteLock:
             lock.release()
 
     def holder(self) -> Holder | None:
-        """Return that somebody holds it, a file does not say who; None: nobody."""
+        """Return that someone holds it, a file does not say who; None: no one."""
         lock = self._file()
         if lock is None or not os.path.exists(lock.lock_file):
             return None
@@ -70,7 +70,7 @@ class SqliteLock:
         )
 
     def require(self, connection: Connection) -> None:
-        """Nothing: nobody can take it from a process."""
+        """Do nothing: no one can take it from a process."""
 
     def _file(self) -> FileLock | None:
         with driver_errors("be reached"), self._engine.connect() as connection:

@@ -1,1 +1,1 @@
-"""What is looked at before a run: scripts, rights, losses."""
+"""Checks before a run: scripts, rights, losses."""

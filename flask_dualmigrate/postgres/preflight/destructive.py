@@ -1,4 +1,4 @@
-"""What an Alembic script takes away for good, read off its source.
+"""What an Alembic script removes permanently, read from its source.
 
 Running the script to see it would run its Python twice.
 """
@@ -20,7 +20,7 @@ from ...tree.script_file import LoadedScript
 
 @dataclass(frozen=True)
 class Destructive:
-    """A call that takes something away.
+    """A call that removes something.
 
     text: the call. table, schema, column: what it is about, as far as the source says.
     drops: whether that is dropped, and not only narrowed.
@@ -114,7 +114,7 @@ class _Reader(ast.NodeVisitor):
             return None
 
     def _read_sql(self, call: ast.Call) -> None:
-        """Take each of its statements that lint calls destructive."""
+        """Collect each of its statements that lint calls destructive."""
         text = ast.unparse(call)
         for change in (c for sql in _texts(call) for c in changes_of_sql(sql)):
             if loss_of(change) is None:
@@ -132,14 +132,14 @@ class _Reader(ast.NodeVisitor):
 
 
 def _method(node: ast.expr) -> str | None:
-    """Return the name of a method that is called."""
+    """Return the name of a called method."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         return node.func.attr
     return None
 
 
 def _given(call: ast.Call, position: int, name: str) -> str | None:
-    """Return an argument that stands in the source as a text."""
+    """Return an argument that is a string literal in the source."""
     if position < len(call.args):
         return text_of(call.args[position])
     named = [keyword.value for keyword in call.keywords if keyword.arg == name]

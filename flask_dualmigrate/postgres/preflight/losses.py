@@ -1,4 +1,4 @@
-"""How much of a table a script would take away."""
+"""How much of a table a script would remove."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a database unfit for a plan, found before anything is changed."""
+"""Finding what makes a database unfit for a plan before anything is changed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Who may do what with the objects of a database: read, and put back exactly.
 
-What a restore makes anew gets the default privileges, by which a role may get again
+What a restore recreates gets the default privileges, by which a role may get again
 what was taken from it.
 """
 

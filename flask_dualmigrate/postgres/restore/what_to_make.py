@@ -1,4 +1,4 @@
-"""Which objects of a schema a restore makes anew, told from what is there."""
+"""Which objects of a schema a restore recreates, told from what is there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def to_make(
     tables: schema and name of those that were dropped; None: all there was.
     before, after: what there was before they were dropped, and is after it.
     What went with the tables comes back: the foreign keys of others, views. So does
-    what went earlier and hangs on them, or they on it; what else is missing, somebody
+    what went earlier and hangs on them, or they on it; what else is missing, someone
     has dropped on purpose.
     """
     missing = [e for e in entries if e.key[0] in KNOWN and e.key not in after]

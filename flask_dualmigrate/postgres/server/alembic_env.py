@@ -1,7 +1,7 @@
 """What an env.py does, without one: run one Alembic script, or record one.
 
 A connection that ran a SELECT before configure() has begun a transaction; Alembic then
-takes it for somebody else's and commits nothing. So each step gets a clean connection.
+takes it for someone else's and commits nothing. So each step gets a clean connection.
 `alembic.op` and `alembic.context` are process-global: one script at a time.
 """
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 _QUICKEST_S, _SLOWEST_S = 0.05, 1.0
 _LEAVE_S = 2.0
 # Other roles are not shown what a session does, and since when. The query is left out:
-# it may hold what nobody else is to read.
+# it may hold what no one else is to read.
 _BLOCKERS = sa.text(
     "SELECT b.pid, a.usename, a.application_name, a.state,"
     " coalesce(a.xact_start, a.state_change) AS since"
