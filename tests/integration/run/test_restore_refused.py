@@ -144,7 +144,7 @@ DAMAGES: tuple[tuple[Damage, int, str], ...] = (
     (later_format, 3, "its format is 2"),
     (other_name, 3, "The manifest of backup"),
     (no_such_table, 3, "lists the table public.ghosts, but its schema"),
-    (no_such_collection, 3, "has the collection ghosts, but no file contains it"),
+    (no_such_collection, 3, "lists the collection ghosts, but no file contains it"),
     (newer_dump, 4, "No pg_restore that can read the output of pg_dump 99.1"),
     (more_documents, 3, "item has 21 documents in its side collection, but the"),
     (no_dump_at_all, 3, "pg_restore cannot read the dump"),

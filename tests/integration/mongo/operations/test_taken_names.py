@@ -380,7 +380,7 @@ def test_a_time_series_collection_that_was_filled_stays(mongo_db: Db) -> None:
     run(mongo_db, series)
     mongo_db.t.insert_one({"at": mongo_db.command("hello")["localTime"]})
     (note,) = revert(mongo_db, series).notes
-    assert note.startswith("the timeseries collection t was filled since, and stays")
+    assert note.startswith("the timeseries collection t was filled since, and remains")
     run(mongo_db, series)
     assert mongo_db.t.count_documents({}) == 1
 
