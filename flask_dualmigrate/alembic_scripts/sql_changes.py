@@ -1,347 +1,316 @@
-"""Raw SQL as changes: by how each statement begins."""
+"""Raw SQL as changes: by the kind of each statement."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from ..sql.statements import NAME, at_commas, in_brackets, name_of, statements
+from ..sql.kinds import Statement, full_name, statements
+from ..sql.words import Words
 from .change import Change
 
-Match = re.Match[str]
 Facts = dict[str, Any]
+_Reader = Callable[[Statement], Iterator[Facts]]
 
 
 def changes_of_sql(text: str) -> Iterator[Change]:
     """Yield what raw SQL does; what cannot be told has the verb "raw"."""
     for statement in statements(text):
-        yield from _changes(statement)
+        for facts in _facts(statement):
+            yield Change(sql=statement.text, **facts)
 
 
-def _changes(statement: str) -> Iterator[Change]:
-    for pattern, read in _STATEMENTS:
-        match = pattern.match(statement)
-        if match is not None:
-            for facts in read(match, statement):
-                yield Change(sql=statement, **facts)
-            return
-    verb = "other" if _HARMLESS.match(statement) else "raw"
-    yield Change(verb=verb, sql=statement)
+def _facts(statement: Statement) -> list[Facts]:
+    read = _READERS.get(statement.kind)
+    if read is None:
+        return [{"verb": "other" if statement.kind in _HARMLESS else "raw"}]
+    try:
+        return [*read(statement)]
+    except (ValueError, IndexError):
+        return [{"verb": "raw"}]
 
 
-def _flag(match: Match, group: str) -> bool:
-    return bool(match[group])
+def _there(statement: Statement) -> bool:
+    return "EXISTS" in statement.options
 
 
-def _create_index(match: Match, statement: str) -> Iterator[Facts]:
-    rest = statement[match.end() :]
-    where = re.search(r"\bWHERE\b(.*)", rest, re.IGNORECASE | re.DOTALL)
+def _create_index(statement: Statement) -> Iterator[Facts]:
+    table, rest = full_name(statement.target), statement.rest
+    columns = _texts(rest.brackets())
     yield {
         "verb": "create_index",
-        "table": name_of(match["table"]),
-        "name": name_of(match["name"] or "") or None,
-        "columns": tuple(at_commas(in_brackets(rest) or "")),
-        "where": where[1].strip() if where else None,
-        "unique": _flag(match, "unique"),
-        "concurrently": _flag(match, "concurrently"),
-        "repeatable": _flag(match, "there"),
+        "table": table,
+        "name": full_name(statement.name) if statement.name else None,
+        "columns": columns,
+        "where": rest.text if rest.find("WHERE") else None,
+        "unique": "UNIQUE" in statement.options,
+        "concurrently": "CONCURRENTLY" in statement.options,
+        "repeatable": _there(statement),
     }
 
 
-def _drop_index(match: Match, statement: str) -> Iterator[Facts]:
-    for name in at_commas(statement[match.end() :]):
-        yield {
-            "verb": "drop_index",
-            "name": name_of(name.split()[0]),
-            "concurrently": _flag(match, "concurrently"),
-            "repeatable": _flag(match, "there"),
-        }
+def _texts(inner: Words | None) -> tuple[str, ...]:
+    return () if inner is None else tuple(part.text for part in inner.split(","))
 
 
-def _reindex(match: Match, statement: str) -> Iterator[Facts]:
-    concurrently = "CONCURRENTLY" in statement.upper()
+def _columns(inner: Words | None) -> tuple[str, ...]:
+    return () if inner is None else tuple(part.dotted()[0] for part in inner.split(","))
+
+
+def _reindex(statement: Statement) -> Iterator[Facts]:
+    concurrently = statement.words.has("CONCURRENTLY")
     verb = "other" if concurrently else "reindex"
     yield {"verb": verb, "concurrently": concurrently, "repeatable": True}
 
 
-def _create_table(match: Match, statement: str) -> Iterator[Facts]:
-    table = name_of(match["table"])
-    there = _flag(match, "there")
-    yield {"verb": "create_table", "table": table, "repeatable": there}
-    rest = statement[match.end() :].lstrip()
-    for part in at_commas(in_brackets(rest) or "") if rest.startswith("(") else ():
-        if not _TABLE_CONSTRAINT.match(part):
+def _create_table(statement: Statement) -> Iterator[Facts]:
+    table, rest = full_name(statement.target), statement.rest
+    yield {"verb": "create_table", "table": table, "repeatable": _there(statement)}
+    inner = rest.brackets() if rest.next == "(" else None
+    for part in inner.split(",") if inner else ():
+        if part.next not in _TABLE_CONSTRAINTS:
             yield {"verb": "column", "table": table, **_column(part)}
 
 
-_TABLE_CONSTRAINT = re.compile(
-    r"(?i)(CONSTRAINT|PRIMARY\s+KEY|UNIQUE|CHECK|FOREIGN\s+KEY|EXCLUDE|LIKE)\b"
+_TABLE_CONSTRAINTS = frozenset(
+    {"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "EXCLUDE", "LIKE"}
 )
-_COLUMN = re.compile(
-    rf"(?is)(?P<name>{NAME})\s+(?P<type>.+?)(?=\s+(?:NOT\s+NULL|NULL|DEFAULT|PRIMARY|"
-    r"UNIQUE|REFERENCES|CHECK|CONSTRAINT|COLLATE|GENERATED)\b|$)(?P<rest>.*)"
-)
+_OF_COLUMN = ("NOT", "NULL", "PRIMARY", "UNIQUE", "REFERENCES", "CHECK", "CONSTRAINT")
 
 
-def _column(text: str) -> Facts:
+def _column(words: Words) -> Facts:
     """Read a column's definition."""
-    match = _COLUMN.match(text)
-    if match is None:
-        return {}
-    rest = match["rest"]
-    default = re.search(
-        r"(?is)\bDEFAULT\s+(.+?)(?=\s+(?:NOT\s+NULL|NULL|PRIMARY|UNIQUE|REFERENCES|"
-        r"CHECK|CONSTRAINT)\b|$)",
-        rest,
-    )
+    column = words.name()[1]
+    type_ = words.until(*_OF_COLUMN, "DEFAULT", "COLLATE", "GENERATED").text
+    rest, default = words.left(), words.left()
+    computed = rest.says("BY", "DEFAULT") or not default.find("DEFAULT")
+    is_key = rest.says("PRIMARY", "KEY")
     return {
-        "column": name_of(match["name"]),
-        "type_": " ".join(match["type"].lower().split()),
-        "nullable": not re.search(r"(?i)\bNOT\s+NULL\b|\bPRIMARY\s+KEY\b", rest),
-        "default": default[1].strip() if default else None,
-        "primary_key": bool(re.search(r"(?i)\bPRIMARY\s+KEY\b", rest)),
-        "generated": bool(re.search(r"(?i)\bGENERATED\b", rest)),
+        "column": column,
+        "type_": _type(type_),
+        "nullable": not (is_key or rest.says("NOT", "NULL")),
+        "default": None if computed else default.until(*_OF_COLUMN).text or None,
+        "primary_key": is_key,
+        "generated": rest.says("GENERATED"),
     }
 
 
-def _dropped(verb: str) -> Callable[[Match, str], Iterator[Facts]]:
-    def read(match: Match, statement: str) -> Iterator[Facts]:
-        key = "table" if verb in ("drop_table", "truncate") else "name"
-        for part in at_commas(statement[match.end() :]):
-            named = re.match(rf"(?i)(?:ONLY\s+)?({NAME})", part)
-            if named:
-                there = "there" in match.re.groupindex and _flag(match, "there")
-                yield {"verb": verb, key: name_of(named[1]), "repeatable": there}
+def _type(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def _each(verb: str, key: str = "name") -> _Reader:
+    """Make a reader of a statement that does the same to each of its targets."""
+
+    def read(statement: Statement) -> Iterator[Facts]:
+        for name in statement.targets or (statement.target,):
+            yield {
+                "verb": verb,
+                key: full_name(name),
+                "concurrently": "CONCURRENTLY" in statement.options,
+                "repeatable": _there(statement),
+            }
 
     return read
 
 
-def _written(verb: str) -> Callable[[Match, str], Iterator[Facts]]:
-    def read(match: Match, statement: str) -> Iterator[Facts]:
-        found = verb
-        if verb == "insert" and re.search(r"(?i)\bSELECT\b", statement):
-            found = "insert_select"
-        yield {"verb": found, "table": name_of(match["table"])}
-
-    return read
+def _insert(statement: Statement) -> Iterator[Facts]:
+    verb = "insert_select" if statement.words.has("SELECT") else "insert"
+    yield {"verb": verb, "table": full_name(statement.target)}
 
 
-def _with(match: Match, statement: str) -> Iterator[Facts]:
-    inner = re.search(
-        rf"(?i)\b(?:(UPDATE)(?:\s+ONLY)?|(DELETE)\s+FROM|(INSERT)\s+INTO)\s+({NAME})",
-        statement,
-    )
-    if inner is None:
-        yield {"verb": "other"}
+def _with(statement: Statement) -> Iterator[Facts]:
+    verbs = {"UPDATE": "update", "DELETE": "delete", "INSERT": "insert_select"}
+    for verb, table in statement.words.writes():
+        yield {"verb": verbs.get(verb, "raw"), "table": full_name(table)}
         return
-    verb = "update" if inner[1] else "delete" if inner[2] else "insert_select"
-    yield {"verb": verb, "table": name_of(inner[4])}
+    yield {"verb": "other"}
 
 
-def _plain(verb: str, **facts: Any) -> Callable[[Match, str], Iterator[Facts]]:
-    def read(match: Match, statement: str) -> Iterator[Facts]:
-        yield {"verb": verb, **facts}
-
-    return read
+def _transaction(statement: Statement) -> Iterator[Facts]:
+    yield {"verb": "other" if "TO" in statement.options else "transaction"}
 
 
-def _alter_table(match: Match, statement: str) -> Iterator[Facts]:
-    table = name_of(match["table"])
-    for action in at_commas(statement[match.end() :]):
-        for facts in _action(action):
+def _set(statement: Statement) -> Iterator[Facts]:
+    rest = statement.rest
+    rest.skip("LOCAL", "SESSION")
+    if rest.accept("LOCK_TIMEOUT"):
+        yield {"verb": "lock_timeout", "repeatable": True}
+        return
+    zoned = rest.accept("TIME", "ZONE") or rest.accept("TIMEZONE")
+    rest.skip("=", "TO")
+    utc = zoned and (rest.literal() or rest.text).upper() == "UTC"
+    yield {"verb": "utc", "repeatable": True} if utc else {"verb": "other"}
+
+
+def _alter_type(statement: Statement) -> Iterator[Facts]:
+    name, rest = full_name(statement.target), statement.rest
+    if rest.accept("ADD", "VALUE"):
+        yield {"verb": "add_enum_value", "name": name, "repeatable": _exists(rest)}
+    elif rest.accept("RENAME", "TO"):
+        yield {"verb": "rename_type", "column": name, "name": full_name(rest.name())}
+    else:
+        yield {"verb": "other"}
+
+
+def _exists(words: Words) -> bool:
+    return words.accept("IF", "EXISTS") or words.accept("IF", "NOT", "EXISTS")
+
+
+def _alter_table(statement: Statement) -> Iterator[Facts]:
+    table, rest = full_name(statement.target), statement.rest
+    rest.accept("*")
+    for action in rest.left().split(","):
+        try:
+            found = [*_action(action)]
+        except (ValueError, IndexError):
+            found = [{"verb": "alter_table"}]
+        for facts in found:
             yield {"table": table, **facts}
 
 
-def _action(action: str) -> Iterator[Facts]:
-    for pattern, read in _ACTIONS:
-        match = pattern.match(action)
-        if match is not None:
-            yield from read(match, action)
-            return
-    yield {"verb": "alter_table"}
+def _action(words: Words) -> Iterator[Facts]:
+    """Read one of the actions of ALTER TABLE."""
+    match words.take():
+        case "RENAME":
+            yield _rename(words)
+        case "VALIDATE" if words.accept("CONSTRAINT"):
+            yield {"verb": "validate", "name": words.name()[1]}
+        case "DROP":
+            key = "constraint" if words.accept("CONSTRAINT") else "column"
+            words.accept("COLUMN")
+            there = _exists(words)
+            name = {"name" if key == "constraint" else key: words.name()[1]}
+            yield {"verb": f"drop_{key}", "repeatable": there, **name}
+        case "ADD" if words.next in _TABLE_CONSTRAINTS:
+            yield _add_constraint(words)
+        case "ADD":
+            yield from _add_column(words)
+        case "ALTER" if words.next != "CONSTRAINT":
+            yield _alter_column(words)
+        case _:
+            yield {"verb": "alter_table"}
 
 
-def _add_column(match: Match, action: str) -> Iterator[Facts]:
-    rest = action[match.end() :]
-    found = _column(rest)
-    yield {"verb": "add_column", "repeatable": _flag(match, "there"), **found}
-    column = found.get("column")
-    refers = re.search(rf"(?i)\bREFERENCES\s+({NAME})", rest)
-    if refers:
+def _rename(words: Words) -> Facts:
+    if words.accept("TO"):
+        return {"verb": "rename_table", "name": full_name(words.name())}
+    if words.accept("CONSTRAINT"):
+        return {"verb": "other"}
+    words.accept("COLUMN")
+    column, to = words.name()[1], words.take()
+    if to != "TO":
+        raise ValueError(to)
+    return {"verb": "rename_column", "column": column, "name": words.name()[1]}
+
+
+def _add_column(words: Words) -> Iterator[Facts]:
+    words.accept("COLUMN")
+    there = _exists(words)
+    rest = words.left()
+    found = _column(words)
+    yield {"verb": "add_column", "repeatable": there, **found}
+    column = found["column"]
+    refers = rest.left()
+    if refers.find("REFERENCES"):
         # PostgreSQL checks nothing where all rows are new nulls.
-        checked = found.get("default") is not None
         yield {
             "verb": "add_foreign_key",
             "columns": (column,),
-            "referred": name_of(refers[1]),
-            "not_valid": not checked,
+            "referred": full_name(refers.name()),
+            "not_valid": found["default"] is None,
         }
-    if re.search(r"(?i)\bUNIQUE\b|\bPRIMARY\s+KEY\b", rest):
+    if rest.says("UNIQUE") or rest.says("PRIMARY", "KEY"):
         yield {"verb": "add_unique", "columns": (column,)}
-    if re.search(r"(?i)\bCHECK\s*\(", rest):
-        found = {"check": in_brackets(rest[rest.upper().index("CHECK") :])}
-        yield {"verb": "add_check", "column": column, **found}
+    if rest.find("CHECK") and (inner := rest.brackets()):
+        yield {"verb": "add_check", "column": column, "check": inner.text}
 
 
-def _add_constraint(match: Match, action: str) -> Iterator[Facts]:
-    kind = " ".join(match["kind"].upper().split())
-    rest = action[match.end() :]
+def _add_constraint(words: Words) -> Facts:
+    name = words.name()[1] if words.accept("CONSTRAINT") else None
+    kind = words.take()
+    words.accept("KEY")
+    using = words.accept("USING", "INDEX")
     facts: Facts = {
-        "name": name_of(match["name"] or "") or None,
-        "not_valid": bool(re.search(r"(?i)\bNOT\s+VALID\b", rest)),
-        "using_index": bool(re.match(r"(?i)\s*USING\s+INDEX\b", rest)),
+        "name": name,
+        "not_valid": words.says("NOT", "VALID"),
+        "using_index": using,
     }
-    inner = in_brackets(rest) or ""
+    inner = words.brackets()
     if kind == "CHECK":
-        yield {"verb": "add_check", "check": inner, **facts}
-    elif kind == "FOREIGN KEY":
-        refers = re.search(rf"(?i)\bREFERENCES\s+({NAME})\s*(\([^)]*\))?", rest)
-        yield {
-            "verb": "add_foreign_key",
-            "columns": tuple(map(name_of, at_commas(inner))),
-            "referred": name_of(refers[1]) if refers else None,
-            "referred_columns": tuple(map(name_of, at_commas(refers[2][1:-1])))
-            if refers and refers[2]
-            else (),
-            **facts,
-        }
-    else:
-        verb = {"UNIQUE": "add_unique", "PRIMARY KEY": "add_primary_key"}
-        columns = () if facts["using_index"] else tuple(map(name_of, at_commas(inner)))
-        yield {"verb": verb.get(kind, "add_exclude"), "columns": columns, **facts}
+        return {"verb": "add_check", "check": inner.text if inner else "", **facts}
+    if kind == "FOREIGN":
+        columns, refers = _columns(inner), words.find("REFERENCES")
+        facts["referred"] = full_name(words.name()) if refers else None
+        referred = words.brackets() if refers and words.next == "(" else None
+        facts["referred_columns"] = _columns(referred)
+        return {"verb": "add_foreign_key", "columns": columns, **facts}
+    if kind == "EXCLUDE":
+        return {"verb": "add_exclude", "columns": _texts(inner), **facts}
+    verb = {"UNIQUE": "add_unique", "PRIMARY": "add_primary_key"}[kind]
+    return {"verb": verb, "columns": () if using else _columns(inner), **facts}
 
 
-def _named(verb: str, *keys: str) -> Callable[[Match, str], Iterator[Facts]]:
-    """Make a reader that takes groups of the pattern as names."""
+def _alter_column(words: Words) -> Facts:
+    words.accept("COLUMN")
+    column = words.name()[1]
+    if words.accept("SET", "NOT", "NULL"):
+        return {"verb": "set_not_null", "column": column}
+    if not (words.accept("TYPE") or words.accept("SET", "DATA", "TYPE")):
+        return {"verb": "alter_column", "column": column}
+    type_ = _type(words.until("COLLATE", "USING").text)
+    using = words.text if words.find("USING") else None
+    return {"verb": "alter_type", "column": column, "type_": type_, "using": using}
 
-    def read(match: Match, action: str) -> Iterator[Facts]:
-        there = "there" in match.re.groupindex and _flag(match, "there")
-        names = {key: name_of(match[key]) for key in keys}
-        yield {"verb": verb, "repeatable": there, **names}
 
-    return read
-
-
-def _alter_type(match: Match, action: str) -> Iterator[Facts]:
-    yield {
-        "verb": "alter_type",
-        "column": name_of(match["column"]),
-        "type_": " ".join(match["type"].lower().split()),
-        "using": match["using"],
+_READERS: Mapping[str, _Reader] = MappingProxyType(
+    {
+        "CREATE INDEX": _create_index,
+        "CREATE TABLE": _create_table,
+        "CREATE TYPE": _each("create_type"),
+        "ALTER TABLE": _alter_table,
+        "ALTER TYPE": _alter_type,
+        "DROP INDEX": _each("drop_index"),
+        "DROP TABLE": _each("drop_table", "table"),
+        "DROP SCHEMA": _each("drop_schema"),
+        "DROP DATABASE": _each("drop_schema"),
+        "DROP TYPE": _each("drop_type"),
+        "TRUNCATE": _each("truncate", "table"),
+        "DELETE": _each("delete", "table"),
+        "UPDATE": _each("update", "table"),
+        "INSERT": _insert,
+        "WITH": _with,
+        "REINDEX": _reindex,
+        "SET": _set,
+        **dict.fromkeys(
+            (
+                *("COMMIT", "ROLLBACK", "ABORT", "BEGIN", "END", "START TRANSACTION"),
+                "PREPARE TRANSACTION",
+            ),
+            _transaction,
+        ),
     }
-
-
-_THERE = r"(?P<there>IF\s+(?:NOT\s+)?EXISTS\s+)?"
-_IS_CONCURRENT = r"(?P<concurrently>CONCURRENTLY\s+)?"
-
-_ACTIONS: list[tuple[re.Pattern[str], Callable[[Match, str], Iterator[Facts]]]] = [
-    (re.compile(pattern, re.IGNORECASE | re.DOTALL), read)
-    for pattern, read in (
-        (rf"RENAME\s+TO\s+(?P<name>{NAME})", _named("rename_table", "name")),
-        (r"RENAME\s+CONSTRAINT\b", _plain("other")),
-        (
-            rf"RENAME\s+(?:COLUMN\s+)?(?P<column>{NAME})\s+TO\s+(?P<name>{NAME})",
-            _named("rename_column", "column", "name"),
-        ),
-        (
-            rf"VALIDATE\s+CONSTRAINT\s+(?P<name>{NAME})",
-            _named("validate", "name"),
-        ),
-        (
-            rf"DROP\s+CONSTRAINT\s+{_THERE}(?P<name>{NAME})",
-            _named("drop_constraint", "name"),
-        ),
-        (
-            rf"DROP\s+(?:COLUMN\s+)?{_THERE}(?P<column>{NAME})",
-            _named("drop_column", "column"),
-        ),
-        (
-            rf"ADD\s+(?:CONSTRAINT\s+(?P<name>{NAME})\s+)?"
-            r"(?P<kind>CHECK|FOREIGN\s+KEY|UNIQUE|PRIMARY\s+KEY|EXCLUDE)\b",
-            _add_constraint,
-        ),
-        (rf"ADD\s+(?:COLUMN\s+)?{_THERE}", _add_column),
-        (
-            rf"ALTER\s+(?:COLUMN\s+)?(?P<column>{NAME})\s+SET\s+NOT\s+NULL",
-            _named("set_not_null", "column"),
-        ),
-        (
-            rf"ALTER\s+(?:COLUMN\s+)?(?P<column>{NAME})\s+(?:SET\s+DATA\s+)?TYPE\s+"
-            r"(?P<type>.+?)(?:\s+COLLATE\s+\S+)?(?:\s+USING\s+(?P<using>.+))?$",
-            _alter_type,
-        ),
-        (
-            rf"ALTER\s+(?:COLUMN\s+)?(?P<column>{NAME})\s+",
-            _named("alter_column", "column"),
-        ),
-    )
-]
-
-_STATEMENTS: list[tuple[re.Pattern[str], Callable[[Match, str], Iterator[Facts]]]] = [
-    (re.compile(pattern, re.IGNORECASE | re.DOTALL), read)
-    for pattern, read in (
-        (
-            rf"CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+{_IS_CONCURRENT}{_THERE}"
-            rf"(?P<name>(?!ON\b){NAME}\s+)?ON\s+(?:ONLY\s+)?(?P<table>{NAME})",
-            _create_index,
-        ),
-        (rf"DROP\s+INDEX\s+{_IS_CONCURRENT}{_THERE}", _drop_index),
-        (r"REINDEX\b", _reindex),
-        (
-            r"CREATE\s+(?:GLOBAL\s+|LOCAL\s+)?(?:TEMP(?:ORARY)?\s+|UNLOGGED\s+)?"
-            rf"TABLE\s+{_THERE}(?P<table>{NAME})",
-            _create_table,
-        ),
-        (rf"DROP\s+TABLE\s+{_THERE}", _dropped("drop_table")),
-        (rf"DROP\s+SCHEMA\s+{_THERE}", _dropped("drop_schema")),
-        (rf"DROP\s+DATABASE\s+{_THERE}", _dropped("drop_schema")),
-        (rf"DROP\s+TYPE\s+{_THERE}", _dropped("drop_type")),
-        (r"TRUNCATE\s+(?:TABLE\s+)?", _dropped("truncate")),
-        (
-            rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<table>{NAME})"
-            r"\s*\*?\s+",
-            _alter_table,
-        ),
-        (
-            rf"DELETE\s+FROM\s+(?:ONLY\s+)?(?P<table>{NAME})",
-            _written("delete"),
-        ),
-        (rf"UPDATE\s+(?:ONLY\s+)?(?P<table>{NAME})", _written("update")),
-        (rf"INSERT\s+INTO\s+(?P<table>{NAME})", _written("insert")),
-        (r"WITH\b", _with),
-        (
-            r"(?:COMMIT|ROLLBACK|ABORT|BEGIN|END|START\s+TRANSACTION|"
-            r"PREPARE\s+TRANSACTION)\b(?!\s+TO\b)",
-            _plain("transaction"),
-        ),
-        (r"SET\s+(?:LOCAL\s+)?lock_timeout\b", _plain("lock_timeout", repeatable=True)),
-        (
-            r"SET\s+(?:LOCAL\s+|SESSION\s+)?TIME\s*ZONE\s*(?:=|TO)?\s*'?UTC'?",
-            _plain("utc", repeatable=True),
-        ),
-        (
-            rf"ALTER\s+TYPE\s+(?P<name>{NAME})\s+ADD\s+VALUE\s+{_THERE}",
-            _named("add_enum_value", "name"),
-        ),
-        (
-            rf"ALTER\s+TYPE\s+(?P<column>{NAME})\s+RENAME\s+TO\s+(?P<name>{NAME})",
-            _named("rename_type", "column", "name"),
-        ),
-        (rf"CREATE\s+TYPE\s+(?P<name>{NAME})", _named("create_type", "name")),
-    )
-]
-
-_HARMLESS = re.compile(
-    r"(?i)(SELECT|SHOW|EXPLAIN|VALUES|SET|RESET|GRANT|REVOKE|COMMENT|ANALYZE|ANALYSE|"
-    r"SAVEPOINT|RELEASE|NOTIFY|LISTEN|LOCK|ROLLBACK\s+TO|"
-    r"CREATE\s+(OR\s+REPLACE\s+)?(EXTENSION|SCHEMA|SEQUENCE|FUNCTION|PROCEDURE|VIEW|"
-    r"RECURSIVE\s+VIEW|MATERIALIZED\s+VIEW|TRIGGER|CONSTRAINT\s+TRIGGER|EVENT\s+"
-    r"TRIGGER|POLICY|ROLE|USER|DOMAIN|STATISTICS|COLLATION|AGGREGATE|OPERATOR|RULE|"
-    r"PUBLICATION|SUBSCRIPTION|CAST|TEXT\s+SEARCH|SERVER|FOREIGN)|"
-    r"ALTER\s+(TYPE|EXTENSION|SCHEMA|SEQUENCE|FUNCTION|VIEW|MATERIALIZED|TRIGGER|"
-    r"POLICY|ROLE|USER|DOMAIN|DEFAULT|INDEX|DATABASE|PUBLICATION|STATISTICS|COLLATION)|"
-    r"DROP\s+(EXTENSION|SEQUENCE|FUNCTION|PROCEDURE|VIEW|MATERIALIZED|TRIGGER|POLICY|"
-    r"ROLE|USER|DOMAIN|STATISTICS|COLLATION|AGGREGATE|RULE|PUBLICATION|EVENT)|"
-    r"REFRESH)\b"
 )
+
+_HARMLESS = frozenset(
+    """
+    SELECT SHOW EXPLAIN VALUES RESET GRANT REVOKE COMMENT ANALYZE ANALYSE SAVEPOINT
+    RELEASE NOTIFY LISTEN LOCK REFRESH
+    """.split()  # noqa: SIM905
+) | {
+    f"{verb} {object_}".replace("_", " ")
+    for verb, objects in {
+        "CREATE": """EXTENSION SCHEMA SEQUENCE FUNCTION PROCEDURE VIEW TRIGGER POLICY
+            MATERIALIZED_VIEW EVENT_TRIGGER ROLE USER DOMAIN STATISTICS COLLATION
+            AGGREGATE OPERATOR RULE PUBLICATION SUBSCRIPTION CAST TEXT_SEARCH SERVER
+            FOREIGN_TABLE FOREIGN_DATA""",
+        "ALTER": """EXTENSION SCHEMA SEQUENCE FUNCTION VIEW MATERIALIZED_VIEW TRIGGER
+            POLICY ROLE USER DOMAIN DEFAULT_PRIVILEGES INDEX DATABASE PUBLICATION
+            STATISTICS COLLATION""",
+        "DROP": """EXTENSION SEQUENCE FUNCTION PROCEDURE VIEW MATERIALIZED_VIEW TRIGGER
+            POLICY ROLE USER DOMAIN STATISTICS COLLATION AGGREGATE RULE PUBLICATION
+            EVENT_TRIGGER""",
+    }.items()
+    for object_ in objects.split()
+}

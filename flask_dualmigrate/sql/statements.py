@@ -1,64 +1,16 @@
-"""Raw SQL cut into statements and into parts; names as PostgreSQL takes them."""
+"""Names as PostgreSQL takes them, and as SQL writes them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from .tokens import quote, tokens
-
-NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[A-Za-z_]\w*))*'
-"""The pattern of a name, with or without its schema."""
-
-
-def _parts(text: str, separator: str) -> Iterator[str]:
-    """Yield what stands between separators, outside of quotes and brackets."""
-    part, depth = "", 0
-    for token in tokens(text):
-        depth += _DEPTHS.get(token.text, 0)
-        if token.text == separator and depth <= 0:
-            yield part.strip()
-            part = ""
-        else:
-            part += " " if token.kind == "comment" else token.text
-    yield part.strip()
-
-
-_DEPTHS = {"(": 1, "[": 1, ")": -1, "]": -1}
-
-
-def statements(text: str) -> list[str]:
-    """Return the statements of a text, without comments and semicolons."""
-    return [part for part in _parts(text, ";") if part]
-
-
-def at_commas(text: str) -> list[str]:
-    """Return the parts of a list."""
-    return [part for part in _parts(text, ",") if part]
-
-
-def in_brackets(text: str) -> str | None:
-    """Return what the first brackets of a text hold; None if it has none."""
-    inner, depth = "", 0
-    for token in tokens(text):
-        if token.text == ")" and depth == 1:
-            return inner.strip()
-        depth += {"(": 1, ")": -1}.get(token.text, 0)
-        if depth > 1 or (depth == 1 and (inner or token.text != "(")):
-            inner += token.text
-    return None
-
-
-_NAME_PART = re.compile(r'"((?:[^"]|"")+)"|([A-Za-z_]\w*)')
+from .tokens import identifier, quote, tokens
 
 
 def name_of(text: str) -> str:
     """Return a name without quotes; unquoted ones in lower case, no public before."""
-    found = [
-        quoted.replace('""', '"') if quoted else plain.lower()
-        for quoted, plain in _NAME_PART.findall(text)
-    ]
-    return ".".join(found[1:] if len(found) > 1 and found[0] == "public" else found)
+    names = [name for token in tokens(text) if (name := identifier(token))]
+    return ".".join(names[1:] if len(names) > 1 and names[0] == "public" else names)
 
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")

@@ -1,6 +1,6 @@
 """Which tables the SQL of a script is about, as far as its text tells. Pure.
 
-A statement is told by how it begins; one that is not known here is not guessed at.
+What a statement does is told by its kind; of one not known here it is not guessed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from .words import Name, Words, split
+from .kinds import Statement, statements
+from .words import Name
 
 REACHING = frozenset(
     {
@@ -94,153 +95,144 @@ class Mentioned:
         return None
 
 
-def mentioned(statements: Iterable[str]) -> Mentioned:
+def mentioned(texts: Iterable[str]) -> Mentioned:
     """Return what statements are about, all together."""
     found = Mentioned()
-    for text in statements:
-        for words in split(text):
-            found |= _of(words)
+    for statement in (each for text in texts for each in statements(text)):
+        found |= _of(statement)
     return found
 
 
-def _of(words: Words) -> Mentioned:
+def _of(statement: Statement) -> Mentioned:
     """Return what one statement is about."""
-    if words.is_unread:
-        return Mentioned(unknown=str(words))
-    for head, read in _READERS.items():
-        if words.accept(*head.split()):
-            verb, kind = f"{head} ".split(" ")[:2]
-            if verb == "DROP" and kind != "TABLE" and words.has("CASCADE"):
-                break
-            try:
-                found = read(words)
-            except (ValueError, IndexError):
-                break
-            if verb in _NOT_EVALUATING or head in _CODE:
-                return found
-            names, signs = words.identifiers(), words.signs()
-            return dataclasses.replace(found, names=names, signs=signs)
-    return Mentioned(unknown=str(words))
+    words, verb, kind = statement.words, statement.verb, statement.kind
+    unknown = Mentioned(unknown=str(words))
+    read = _READERS.get(kind)
+    if read is None or words.is_unread:
+        return unknown
+    if verb == "DROP" and kind != "DROP TABLE" and words.has("CASCADE"):
+        return unknown
+    try:
+        found = read(statement)
+    except (ValueError, IndexError):
+        return unknown
+    if verb in _NOT_EVALUATING or kind in _CODE:
+        return found
+    names, signs = words.identifiers(), words.signs()
+    return dataclasses.replace(found, names=names, signs=signs)
 
 
-def _nothing(words: Words) -> Mentioned:
+def _nothing(statement: Statement) -> Mentioned:
     return Mentioned()
 
 
-def _code(words: Words) -> Mentioned:
+def _code(statement: Statement) -> Mentioned:
     return Mentioned(makes_code=True)
 
 
-def _function(words: Words) -> Mentioned:
-    name, language = words.name()[1], "sql"
-    body = "\n".join(words.texts()) or str(words)
-    if words.find("LANGUAGE"):
-        language = (words.literal() or words.name()[1]).lower()
+def _function(statement: Statement) -> Mentioned:
+    name, language, rest = statement.target[1], "sql", statement.rest
+    body = "\n".join(statement.words.texts()) or str(statement.words)
+    if rest.find("LANGUAGE"):
+        language = (rest.literal() or rest.name()[1]).lower()
     return Mentioned(makes_code=True, made=frozenset({Code(name, language, body)}))
 
 
-def _set(words: Words) -> Mentioned:
-    if words.has("SEARCH_PATH", "SCHEMA", "ROLE", "AUTHORIZATION"):
+def _set(statement: Statement) -> Mentioned:
+    if statement.words.has("SEARCH_PATH", "SCHEMA", "ROLE", "AUTHORIZATION"):
         raise ValueError
     return Mentioned()
 
 
-def _rows(words: Words) -> Mentioned:
-    tables = frozenset(words.writes())
-    return Mentioned(tables, tables, functions=words.calls())
+def _rows(statement: Statement) -> Mentioned:
+    tables = frozenset(name for _, name in statement.words.writes())
+    return Mentioned(tables, tables, functions=statement.words.calls())
 
 
-def _query(words: Words) -> Mentioned:
-    found = _rows(words)
-    if not found.tables and words.key(0) in ("SELECT", "WITH") and words.has("INTO"):
+def _query(statement: Statement) -> Mentioned:
+    found = _rows(statement)
+    if not found.tables and statement.rest.has("INTO"):
         raise ValueError
     return dataclasses.replace(found, asks=True)
 
 
-def _create_table(words: Words) -> Mentioned:
-    words.accept("IF", "NOT", "EXISTS")
-    return Mentioned(frozenset({words.name()}), functions=words.calls())
+def _table(statement: Statement) -> Mentioned:
+    table = frozenset({statement.target})
+    return Mentioned(table, functions=statement.words.calls())
 
 
-def _alter_table(words: Words) -> Mentioned:
-    words.accept("IF", "EXISTS")
-    words.skip("ONLY")
-    name = words.name()
-    words.accept("*")
-    if words.has("ATTACH", "DETACH", "INHERIT", "TABLESPACE", "SCHEMA"):
+def _alter_table(statement: Statement) -> Mentioned:
+    name, rest = statement.target, statement.rest
+    if rest.has("ATTACH", "DETACH", "INHERIT", "TABLESPACE", "SCHEMA"):
         raise ValueError
-    tables, calls = frozenset({name}), words.calls()
-    cascaded = tables if words.has("CASCADE") else frozenset()
-    if words.accept("RENAME", "TO"):
-        tables |= {(name[0], words.name()[1])}
+    tables = frozenset({name})
+    cascaded = tables if rest.has("CASCADE") else frozenset()
+    rest.accept("*")
+    if rest.accept("RENAME", "TO"):
+        tables |= {(name[0], rest.name()[1])}
+    calls = statement.words.calls()
     return Mentioned(tables, cascaded=cascaded, functions=calls)
 
 
-def _drop_table(words: Words) -> Mentioned:
-    words.accept("IF", "EXISTS")
-    names = words.names()
-    return Mentioned(names, cascaded=names if words.has("CASCADE") else frozenset())
+def _drop_table(statement: Statement) -> Mentioned:
+    names = _names(statement)
+    cascaded = names if statement.rest.has("CASCADE") else frozenset()
+    return Mentioned(names, cascaded=cascaded)
 
 
-def _truncate(words: Words) -> Mentioned:
-    words.skip("TABLE")
-    words.skip("ONLY")
-    tables = words.names()
-    return Mentioned(tables, tables, truncated=words.has("CASCADE"))
+def _truncate(statement: Statement) -> Mentioned:
+    tables = _names(statement)
+    return Mentioned(tables, tables, truncated=statement.rest.has("CASCADE"))
 
 
-def _create_index(words: Words) -> Mentioned:
-    calls = words.calls()
-    if not words.find("ON"):
-        raise ValueError
-    words.skip("ONLY")
-    return Mentioned(frozenset({words.name()}), functions=calls)
+def _index(statement: Statement) -> Mentioned:
+    return Mentioned(indexes=_names(statement))
 
 
-def _index(words: Words) -> Mentioned:
-    words.skip("CONCURRENTLY")
-    words.accept("IF", "EXISTS")
-    return Mentioned(indexes=words.names())
+def _type(statement: Statement) -> Mentioned:
+    return Mentioned(types=_names(statement))
 
 
-def _type(words: Words) -> Mentioned:
-    words.accept("IF", "EXISTS")
-    return Mentioned(types=words.names())
+def _names(statement: Statement) -> frozenset[Name]:
+    return frozenset({statement.target, *statement.targets})
 
 
-def _alter_sequence(words: Words) -> Mentioned:
+def _alter_sequence(statement: Statement) -> Mentioned:
     """Read what generated scripts say; what else it can say may move the counter."""
-    if words.has("RESTART", "START", "MINVALUE", "MAXVALUE", "INCREMENT", "CYCLE"):
+    rest = statement.rest
+    if rest.has("RESTART", "START", "MINVALUE", "MAXVALUE", "INCREMENT", "CYCLE"):
         raise ValueError
-    words.accept("IF", "EXISTS")
-    words.name()
-    if words.accept("OWNED", "BY", "NONE") or words.accept("AS"):
+    if rest.accept("OWNED", "BY", "NONE") or rest.accept("AS"):
         return Mentioned()
-    if not words.accept("OWNED", "BY"):
+    if not rest.accept("OWNED", "BY"):
         raise ValueError
-    *schema, table, _ = words.dotted()
+    *schema, table, _ = rest.dotted()
     return Mentioned(frozenset({(schema[0] if schema else None, table)}))
 
 
-def _computed(words: Words) -> Mentioned:
-    return Mentioned(functions=words.calls())
+def _computed(statement: Statement) -> Mentioned:
+    return Mentioned(functions=statement.words.calls())
 
 
-def _comment(words: Words) -> Mentioned:
-    if words.accept("TABLE"):
-        return Mentioned(frozenset({words.name()}))
-    if not words.accept("COLUMN"):
+def _comment(statement: Statement) -> Mentioned:
+    rest = statement.rest
+    if rest.accept("ON", "TABLE"):
+        return Mentioned(frozenset({rest.name()}))
+    if not rest.accept("ON", "COLUMN"):
+        if not rest.accept("ON"):
+            raise ValueError(statement.text)
         return Mentioned()
-    first, *rest = words.dotted()
-    table = (first, rest[0]) if len(rest) > 1 else (None, first)
+    first, *more = rest.dotted()
+    table = (first, more[0]) if len(more) > 1 else (None, first)
     return Mentioned(frozenset({table}))
 
 
-_Reader = Callable[[Words], Mentioned]
+_Reader = Callable[[Statement], Mentioned]
 
-_COMPUTED = (
-    *("CREATE VIEW", "CREATE OR REPLACE VIEW", "CREATE MATERIALIZED VIEW"),
-    "REFRESH MATERIALIZED VIEW",
+_CODE = tuple(
+    f"{verb} {kind}"
+    for verb in ("CREATE", "DROP", "ALTER")
+    for kind in ("FUNCTION", "PROCEDURE", "TRIGGER", "RULE", "AGGREGATE")
 )
 _NOTHING = (
     *("CREATE TYPE", "CREATE DOMAIN", "CREATE SCHEMA", "CREATE EXTENSION"),
@@ -250,48 +242,26 @@ _NOTHING = (
     *("ANALYZE", "VACUUM", "REINDEX", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT"),
     "RELEASE",
 )
-_CODE = tuple(
-    f"{verb} {kind}"
-    for verb in ("CREATE", "CREATE OR REPLACE", "DROP", "ALTER")
-    for kind in ("FUNCTION", "PROCEDURE", "TRIGGER", "RULE", "AGGREGATE")
-)
-_MADE = tuple(
-    head
-    for head in _CODE
-    if head.startswith("CREATE") and head.endswith(("FUNCTION", "PROCEDURE"))
-)
 _NOT_EVALUATING = ("DROP", "COMMENT", "GRANT", "REVOKE")
 
-# The longer head first: the first one that fits is taken.
 _READERS: Mapping[str, _Reader] = MappingProxyType(
     {
-        "CREATE TABLE": _create_table,
-        "CREATE UNLOGGED TABLE": _create_table,
-        "CREATE TEMPORARY TABLE": _create_table,
-        "CREATE TEMP TABLE": _create_table,
+        **dict.fromkeys(_CODE, _code),
+        **dict.fromkeys(_NOTHING, _nothing),
+        **dict.fromkeys(("CREATE TABLE", "CREATE INDEX"), _table),
+        **dict.fromkeys(("CREATE VIEW", "CREATE MATERIALIZED VIEW"), _computed),
+        **dict.fromkeys(("CREATE FUNCTION", "CREATE PROCEDURE"), _function),
+        **dict.fromkeys(("ALTER TYPE", "DROP TYPE"), _type),
+        **dict.fromkeys(("ALTER DOMAIN", "DROP DOMAIN"), _type),
+        **dict.fromkeys(("ALTER INDEX", "DROP INDEX"), _index),
+        **dict.fromkeys(("INSERT", "UPDATE", "DELETE", "MERGE"), _rows),
+        **dict.fromkeys(("WITH", "SELECT"), _query),
+        "REFRESH": _computed,
+        "SET": _set,
         "ALTER TABLE": _alter_table,
         "DROP TABLE": _drop_table,
         "TRUNCATE": _truncate,
-        "CREATE UNIQUE INDEX": _create_index,
-        "CREATE INDEX": _create_index,
-        "ALTER INDEX": _index,
-        "DROP INDEX": _index,
-        "ALTER TYPE": _type,
-        "DROP TYPE": _type,
-        "ALTER DOMAIN": _type,
         "ALTER SEQUENCE": _alter_sequence,
-        "DROP DOMAIN": _type,
-        "COMMENT ON": _comment,
-        "INSERT": _rows,
-        "UPDATE": _rows,
-        "DELETE": _rows,
-        "MERGE": _rows,
-        "WITH": _query,
-        "SELECT": _query,
-        "SET": _set,
-        **dict.fromkeys(_COMPUTED, _computed),
-        **dict.fromkeys(_CODE, _code),
-        **dict.fromkeys(_MADE, _function),
-        **dict.fromkeys(_NOTHING, _nothing),
+        "COMMENT": _comment,
     }
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from .tokens import Token, identifier, tokens, value
 
@@ -11,16 +11,43 @@ Name = tuple[str | None, str]
 
 
 class Words:
-    """The tokens of one statement, read from the left."""
+    """The tokens of a statement or of a part of one, read from the left."""
 
-    def __init__(self, words: list[Token]) -> None:
-        self._tokens = words
+    def __init__(self, found: Iterable[Token]) -> None:
+        self._all = [Token("space", " ") if t.kind == "comment" else t for t in found]
+        self._places = [at for at, t in enumerate(self._all) if not t.is_blank]
+        self._tokens = [self._all[at] for at in self._places]
         self._at = 0
+
+    @property
+    def text(self) -> str:
+        """What is left, as it was written; a comment is a blank."""
+        return "".join(token.text for token in self._run(self._at, len(self._tokens)))
+
+    def _run(self, start: int, end: int) -> list[Token]:
+        """Return tokens and the blanks between them."""
+        if start >= end:
+            return []
+        return self._all[self._places[start] : self._places[end - 1] + 1]
+
+    def left(self) -> Words:
+        """Return what is left, to be read on its own."""
+        return Words(self._run(self._at, len(self._tokens)))
+
+    @property
+    def next(self) -> str:
+        """What comes next, as a keyword or a sign; empty past the end."""
+        return self.key(self._at)
+
+    def take(self) -> str:
+        """Go past a keyword or a sign, and return it."""
+        self._at += 1
+        return self.key(self._at - 1)
 
     def accept(self, *words: str) -> bool:
         """Go past keywords, if just these come next."""
         end = self._at + len(words)
-        if [self.key(n) for n in range(self._at, end)] != list(words):
+        if not self._are_at(self._at, words):
             return False
         self._at = end
         return True
@@ -32,10 +59,12 @@ class Words:
         token = self._tokens[at]
         return token.text.upper() if token.kind in ("word", "sign") else ""
 
-    def skip(self, *words: str) -> None:
-        """Go past any of these keywords."""
-        while self.key(self._at) in words and self.key(self._at):
-            self._at += 1
+    def skip(self, *words: str) -> frozenset[str]:
+        """Go past any of these keywords, and return those that stood there."""
+        found = set()
+        while self.next in words and self.next:
+            found.add(self.take())
+        return frozenset(found)
 
     def literal(self) -> str | None:
         """Return what comes next, if it is a text: LANGUAGE takes a name or a text."""
@@ -52,18 +81,18 @@ class Words:
     def dotted(self) -> list[str]:
         """Read identifiers with dots between."""
         found = [self._identifier()]
-        while self.key(self._at) == ".":
-            self._at += 1
+        while self.accept("."):
             found.append(self._identifier())
         return found
 
-    def names(self) -> frozenset[Name]:
-        """Read a list of names, with commas between."""
+    def names(self, *before: str) -> tuple[Name, ...]:
+        """Read names with commas between; each may have these keywords before it."""
+        self.skip(*before)
         found = [self.name()]
-        while self.key(self._at) == ",":
-            self._at += 1
+        while self.accept(","):
+            self.skip(*before)
             found.append(self.name())
-        return frozenset(found)
+        return tuple(found)
 
     def _identifier(self) -> str:
         token = self._tokens[self._at]
@@ -73,13 +102,58 @@ class Words:
             raise ValueError(token.text)
         return name
 
-    def find(self, word: str) -> bool:
-        """Go past the next place where a keyword stands."""
+    def find(self, *words: str) -> bool:
+        """Go past these keywords where they next stand outside of brackets."""
+        at = self._place(lambda at: self._are_at(at, words))
+        if at is None:
+            return False
+        self._at = at + len(words)
+        return True
+
+    def says(self, *words: str) -> bool:
+        """Return whether these keywords are in what is left, outside of brackets."""
+        return self._place(lambda at: self._are_at(at, words)) is not None
+
+    def until(self, *words: str) -> Words:
+        """Go to the next of these keywords, past one token at least; return it all."""
+        start = self._at
+        end = self._place(lambda at: at > start and self.key(at) in words)
+        self._at = len(self._tokens) if end is None else end
+        return Words(self._run(start, self._at))
+
+    def _are_at(self, at: int, words: tuple[str, ...]) -> bool:
+        return all(self.key(at + n) == word for n, word in enumerate(words))
+
+    def _place(self, fits: Callable[[int], bool]) -> int | None:
+        """Return the next place outside of brackets that fits."""
+        depth = 0
         for at in range(self._at, len(self._tokens)):
-            if self.key(at) == word:
-                self._at = at + 1
-                return True
-        return False
+            if depth <= 0 and fits(at):
+                return at
+            depth += _DEPTHS.get(self._tokens[at].text, 0)
+        return None
+
+    def brackets(self) -> Words | None:
+        """Go past the next brackets, and return what they hold, if there are any."""
+        start = self._place(lambda at: self.key(at) == "(")
+        if start is None:
+            return None
+        self._at = start + 1
+        end = self._place(lambda at: self.key(at) == ")")
+        if end is None:
+            return None
+        self._at = end + 1
+        return Words(self._run(start + 1, end))
+
+    def split(self, separator: str) -> Iterator[Words]:
+        """Yield what is between separators, outside of brackets; nothing empty."""
+        while self._at < len(self._tokens):
+            start = self._at
+            end = self._place(lambda at: self.key(at) == separator)
+            end = len(self._tokens) if end is None else end
+            self._at = end + 1
+            if start < end:
+                yield Words(self._run(start, end))
 
     def has(self, *words: str) -> bool:
         """Return whether one of these keywords stands in what is left."""
@@ -112,8 +186,8 @@ class Words:
         """Return the signs of operators, brackets and commas among them."""
         return frozenset(t.text for t in self._tokens if t.kind == "sign")
 
-    def writes(self) -> Iterator[Name]:
-        """Yield the tables that INSERT, UPDATE, DELETE or MERGE names, anywhere."""
+    def writes(self) -> Iterator[tuple[str, Name]]:
+        """Yield each INSERT, UPDATE, DELETE and MERGE, anywhere, with its table."""
         for at in range(len(self._tokens)):
             word, before = self.key(at), self.key(at - 1)
             if (
@@ -125,22 +199,21 @@ class Words:
             else:
                 continue
             self.skip("ONLY")
-            yield self.name()
+            yield (word if word == "UPDATE" else before), self.name()
 
     def __str__(self) -> str:
         text = " ".join(token.text for token in self._tokens[:8])
         return text if len(self._tokens) <= 8 else f"{text} …"
 
 
+_DEPTHS = {"(": 1, "[": 1, ")": -1, "]": -1}
+
+
+def words_of(text: str) -> Words:
+    """Return the words of a text."""
+    return Words(tokens(text))
+
+
 def split(text: str) -> Iterator[Words]:
     """Yield the statements of a text."""
-    found: list[Token] = []
-    for token in tokens(text):
-        if token.text == ";":
-            if found:
-                yield Words(found)
-            found = []
-        elif not token.is_blank:
-            found.append(token)
-    if found:
-        yield Words(found)
+    return words_of(text).split(";")

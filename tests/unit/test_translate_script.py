@@ -145,6 +145,11 @@ def test_the_tables_of_earlier_scripts_are_known() -> None:
             "# CREATE EXTENSION pg_trgm: nothing to do in MongoDB.\npass",
         ),
         (
+            'op.execute("SET a.b = 1; /* all */ UPDATE items SET n = 2")',
+            "# SET a.b = 1: nothing to do in MongoDB.\n"
+            'op.update("items", {}, {"$set": {"n": 2}}, keep=True)',
+        ),
+        (
             'op.get_bind().execute(sa.text("UPDATE items SET n = 2"))',
             'op.update("items", {}, {"$set": {"n": 2}}, keep=True)',
         ),
@@ -175,7 +180,7 @@ def test_the_tables_of_earlier_scripts_are_known() -> None:
             "# Foreign key a.b -> items.id: MongoDB has none.",
         ),
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_what_a_script_does_is_translated(code: str, expected: str) -> None:
     source = partner(code)

@@ -18,8 +18,8 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.types import NullType
 
-from ...sql.statements import at_commas, in_brackets
 from ...sql.tokens import escape_colons
+from ...sql.words import words_of
 from ..tables.state import full_name
 from ..tables.types import plain_dialect
 from .trial_sql import NotTried, try_out
@@ -227,4 +227,5 @@ def constraint_sql(constraint: UniqueConstraint, dialect: Dialect) -> str:
 
 def _keys(body: str) -> list[str]:
     """Return the parts of an index: what stands between its first parentheses."""
-    return at_commas(in_brackets(body) or "")
+    inner = words_of(body).brackets()
+    return [] if inner is None else [part.text for part in inner.split(",")]

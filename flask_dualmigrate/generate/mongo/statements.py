@@ -2,55 +2,82 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy.exc import CompileError
 
 from ...ops import NOW, Delete, Insert, Todo, Update
-from ...sql import expressions
+from ...sql import expressions, kinds
 from ...sql import tokens as sql_tokens
 from ...sql.literals import sql_with_values
-from ...sql.statements import NAME, at_commas
+from ...sql.words import Words
 from ..tables.defaults import TODAY, NoValue, python_value, server_value, value_of
 from ..tables.state import Schema, TableState, full_name
 from .context import Context, Untranslatable
 from .predicates import partial_filter
 from .source import Comment, Statement
 
-_NOT_FOR_MONGO = re.compile(
-    r"""
-    (?:create|drop|alter)\s+(?:type|extension|schema|sequence|domain|role|user|policy|
-        collation|statistics|publication|default\s+privileges)\b
-    | comment\s+on\b | grant\b | revoke\b | set\b | reset\b | analyze\b | vacuum\b
-    | lock\s+table\b | reindex\b | select\s+(?:pg_catalog\.)?(?:setval|set_config)\b
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-_UPDATE = re.compile(
-    rf"UPDATE\s+(?P<table>{NAME})\s+SET\s+(?P<set>.+?)(?:\s+WHERE\s+(?P<where>.+))?",
-    re.IGNORECASE | re.DOTALL,
-)
-_DELETE = re.compile(
-    rf"DELETE\s+FROM\s+(?P<table>{NAME})(?:\s+WHERE\s+(?P<where>.+))?",
-    re.IGNORECASE | re.DOTALL,
+_NOT_FOR_MONGO = frozenset(
+    {"COMMENT", "GRANT", "REVOKE", "SET", "RESET", "ANALYZE", "VACUUM", "LOCK"}
+    | {"REINDEX"}
+    | {
+        f"{verb} {object_}"
+        for verb in ("CREATE", "DROP", "ALTER")
+        for object_ in (
+            *("TYPE", "EXTENSION", "SCHEMA", "SEQUENCE", "DOMAIN", "ROLE", "USER"),
+            *("POLICY", "COLLATION", "STATISTICS", "PUBLICATION", "DEFAULT PRIVILEGES"),
+        )
+    }
 )
 
 
 def translate_sql(text: Any, schema: Schema, context: Context) -> list[Statement]:
-    """Return what a statement comes to: operations, a comment, or a todo."""
-    statement = _text_of(text, context).strip().rstrip(";").strip()
-    if _NOT_FOR_MONGO.match(statement):
-        return [Comment(f"{statement}: nothing to do in MongoDB.")]
+    """Return what SQL comes to: operations and comments, or one todo."""
+    sql = _text_of(text, context).strip().rstrip(";").strip()
     try:
-        for pattern, translate in ((_UPDATE, _update), (_DELETE, _delete)):
-            match = pattern.fullmatch(statement)
-            if match is not None:
-                return translate(match, schema, context)
-    except (Untranslatable, NoValue, sql_tokens.UnknownSql):
-        pass
-    return [Todo(f"Write the equivalent of the SQL: {statement}")]
+        found = [_translated(each, schema, context) for each in kinds.statements(sql)]
+    except (Untranslatable, NoValue, ValueError, IndexError):
+        return [Todo(f"Write the equivalent of the SQL: {sql}")]
+    return found
+
+
+def _translated(
+    statement: kinds.Statement, schema: Schema, context: Context
+) -> Statement:
+    if statement.kind in _NOT_FOR_MONGO or _sets(statement):
+        return Comment(f"{statement.text}: nothing to do in MongoDB.")
+    if statement.kind not in ("UPDATE", "DELETE") or statement.options & {"ONLY"}:
+        raise sql_tokens.UnknownSql(statement.text)
+    table = schema.get(".".join(filter(None, statement.target)))
+    if table is None:
+        raise sql_tokens.UnknownSql(statement.text)
+    collection = context.collection(table.name)
+    if collection is None:
+        return Comment(f"Table {table.name} has no Mongo side.")
+    rest = statement.rest
+    if statement.verb == "DELETE":
+        return Delete(collection, _where(rest, table, context))
+    if not rest.accept("SET"):
+        raise sql_tokens.UnknownSql(statement.text)
+    values = dict(_assignments(rest.until("WHERE"), table, context))
+    where = _where(rest, table, context)
+    return Update(collection, where, {"$set": values}, keep=True)
+
+
+def _sets(statement: kinds.Statement) -> bool:
+    """Return whether it calls a function that sets a counter, or for the session."""
+    rest = statement.rest
+    if statement.kind != "SELECT" or not rest.next.isidentifier():
+        return False
+    return rest.name() in _SETTERS and rest.next == "("
+
+
+_SETTERS = {
+    (schema, name)
+    for schema in (None, "pg_catalog")
+    for name in ("setval", "set_config")
+}
 
 
 def insert_rows(
@@ -87,55 +114,28 @@ def _text_of(text: Any, context: Context) -> str:
         return str(text.compile(dialect=context.dialect))
 
 
-def _update(match: re.Match[str], schema: Schema, context: Context) -> list[Statement]:
-    """Translate `UPDATE t SET a = 1, b = 'x' WHERE …`."""
-    table = _table(match["table"], schema)
-    collection = context.collection(table.name)
-    if collection is None:
-        return [Comment(f"Table {table.name} has no Mongo side.")]
-    values = dict(_assignments(match["set"], table, context))
-    where = _where(match["where"], table, context)
-    return [Update(collection, where, {"$set": values}, keep=True)]
-
-
-def _delete(match: re.Match[str], schema: Schema, context: Context) -> list[Statement]:
-    """Translate `DELETE FROM t WHERE …`."""
-    table = _table(match["table"], schema)
-    collection = context.collection(table.name)
-    if collection is None:
-        return [Comment(f"Table {table.name} has no Mongo side.")]
-    return [Delete(collection, _where(match["where"], table, context))]
-
-
-def _table(name: str, schema: Schema) -> TableState:
-    parts = [
-        sql_tokens.identifier(token)
-        for token in sql_tokens.known_tokens(name)
-        if token.text != "."
-    ]
-    table = schema.get(".".join(part for part in parts if part))
-    if table is None:
-        raise sql_tokens.UnknownSql(name)
-    return table
-
-
-def _where(text: str | None, table: TableState, context: Context) -> dict[str, Any]:
-    return partial_filter(text, table, context) if text else {}
+def _where(rest: Words, table: TableState, context: Context) -> dict[str, Any]:
+    """Read what is left of a statement: nothing, or WHERE and a condition."""
+    if not rest.text:
+        return {}
+    if not rest.accept("WHERE"):
+        raise sql_tokens.UnknownSql(rest.text)
+    return partial_filter(rest.text, table, context)
 
 
 def _assignments(
-    text: str, table: TableState, context: Context
+    words: Words, table: TableState, context: Context
 ) -> list[tuple[str, Any]]:
     found = []
-    for part in at_commas(text):
-        left, _, right = part.partition("=")
+    for part in words.split(","):
+        left, _, right = part.text.partition("=")
         name = expressions.parse(left)
         if not isinstance(name, expressions.Name) or name.name not in table.columns:
-            raise sql_tokens.UnknownSql(part)
+            raise sql_tokens.UnknownSql(left)
         field = context.field(table, name.name)
         value = _value(right.strip(), table, name.name, context)
         if field == "_id" or value is NOW or value is TODAY:
-            raise sql_tokens.UnknownSql(part)
+            raise sql_tokens.UnknownSql(right)
         found.append((field, value))
     return found
 
