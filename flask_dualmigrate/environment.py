@@ -29,11 +29,11 @@ from .generate.mongo.naming import Naming
 from .indexes import DeclaredIndexes, IndexSide, SqlComparison
 from .linter import UNKNOWN, Facts, Wings
 from .mongo.backend import MongoBackend
+from .mongo.indexes.declared import scripted
 from .mongo.indexes.indexes import MongoIndexes
-from .mongo.operations.standalone import why_not_standalone
+from .mongo.operations.registry import why_not_standalone
 from .mongo.preflight.lint_facts import MongoFacts
 from .mongo.restore.stored import unreadable
-from .mongo.scripts.declared import scripted
 from .mongo.scripts.recording import record as record_mongo
 from .mongo.server.beanie import of_documents
 from .mongo.server.clients import own_database

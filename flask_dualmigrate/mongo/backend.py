@@ -32,7 +32,6 @@ from .journal.journal import MongoJournal
 from .journal.results import StepResult, notes_of
 from .journal.resume import described, doubts
 from .lock.lock import MongoLock
-from .mongosh import MongoshScript
 from .preflight.abilities import require_abilities
 from .preflight.preflight import (
     refuse_todos,
@@ -43,6 +42,7 @@ from .preflight.privileges import require_privileges
 from .restore.restore import MongoRestorer
 from .restore.stored import StoredCollections
 from .restore.switch import finish
+from .run.mongosh_script import MongoshScript
 from .run.options import find_ways
 from .run.rehearsal import Rehearsal
 from .run.runner import OperationRunner

@@ -10,12 +10,11 @@ from pymongo.database import Database
 from ..backend import Dropped, Extent, FieldFacts, Loss
 from ..backend.data import Counts
 from ..backups import Scope
-from ..ops import Delete, DropCollection
 from ..revisions import Direction, Step
 from .asides.purge import KeptAsides
 from .backup.extent import extent_of
 from .journal.journal import MongoJournal
-from .preflight.losses import loss_of
+from .operations.registry import handled
 from .scripts.scripts import MongoScripts
 from .server.errors import driver_errors
 from .server.time_limit import takes_its_time
@@ -34,7 +33,11 @@ class MongoData:
     def destructive(self, step: Step) -> tuple[Loss, ...]:
         operations = self._scripts.operations(step)
         with driver_errors("count what would be lost"):
-            taken = [loss_of(self._db, op) for op in operations if op.destructive]
+            taken = [
+                handler.loss(op, self._db)
+                for op, handler in handled(operations)
+                if op.destructive
+            ]
         return (*taken, *map(Loss, self._lost(step)))
 
     def _lost(self, step: Step) -> tuple[str, ...]:
@@ -52,7 +55,7 @@ class MongoData:
 
     def removes(self, step: Step) -> bool:
         operations = self._scripts.operations(step)
-        return any(isinstance(op, DropCollection | Delete) for op in operations)
+        return any(handler.removes for _, handler in handled(operations))
 
     @takes_its_time
     def count(self, name: str, limit: int) -> int | None:
@@ -86,5 +89,16 @@ class MongoData:
         with driver_errors("be looked at"):
             if scope is Scope.ALL:
                 return extent_of(self._db, None)
-            operations = [op for step in steps for op in self._scripts.operations(step)]
-            return extent_of(self._db, operations, [s.revision.id for s in steps])
+            named, why = self._touched(steps)
+            ids = [step.revision.id for step in steps]
+            return extent_of(self._db, named, ids, why=why)
+
+    def _touched(self, steps: Sequence[Step]) -> tuple[set[str], str | None]:
+        """Return the collections that steps name, and why they may touch more."""
+        named, why = set(), None
+        operations = (op for step in steps for op in self._scripts.operations(step))
+        for operation, handler in handled(operations):
+            why = why or handler.reaches(operation)
+            names = getattr(operation, "collection", None), handler.moves_to(operation)
+            named |= {name for name in names if name is not None}
+        return named, why

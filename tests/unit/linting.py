@@ -12,7 +12,7 @@ from flask_dualmigrate.generate.mongo.counterpart_operations import (
 )
 from flask_dualmigrate.generate.mongo.naming import Naming
 from flask_dualmigrate.linter import Facts, Finding, Linter, Wings
-from flask_dualmigrate.mongo.operations.standalone import why_not_standalone
+from flask_dualmigrate.mongo.operations.registry import why_not_standalone
 from flask_dualmigrate.mongo.scripts.recording import record
 from flask_dualmigrate.runtime.time_limits import DEFAULT, Limits
 

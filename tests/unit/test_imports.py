@@ -51,10 +51,9 @@ ROOMS: Mapping[str, Stair] = {
         ("journal",),
         ("asides", "lock"),
         ("backup", "batches"),
-        ("forecast", "restore"),
+        ("forecast", "mongosh", "restore"),
         ("operations",),
         ("indexes", "preflight", "run"),
-        ("mongosh",),
         (OWN,),
     ),
     "postgres": (

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from pymongo.database import Database
 
 from ...backend import BackupItem, Extent
 from ...backups import Scope
-from ...ops import Operation, RenameCollection, Run
 from ...revisions import BackendName
 from ..asides.aside import CATALOG
 from ..lock.lock import COLLECTION as LOCK
@@ -21,21 +20,23 @@ _JOURNAL = "_migrations"
 
 def extent_of(
     db: Database[Any],
-    operations: Sequence[Operation] | None,
+    named: Collection[str] | None,
     revisions: Iterable[str] = (),
+    *,
+    why: str | None = None,
 ) -> Extent:
     """Say which collections a backup is to hold, and how much that is.
 
-    operations: of the plan; None: the whole database is wanted. revisions: those of
-    the plan; a downgrade takes from their asides.
+    named: those that the plan's operations name; None: the whole database is wanted.
+    revisions: those of the plan; a downgrade takes from their asides. why: more than
+    that may be touched; None if it is not.
     """
     there = {info["name"]: info for info in infos(db)}
-    why = None if operations is None else _reaching(operations)
     ours = {name for name in there if is_journal(name)}
-    if operations is None or why is not None:
+    if named is None or why is not None:
         items = tuple(_facts(db, there[name]) for name in sorted(there))
         return Extent(BackendName.MONGO, Scope.ALL, items, why)
-    touched = _named(operations) | _asides_of(db, set(revisions))
+    touched = set(named) | _asides_of(db, set(revisions))
     wanted = sorted((touched & there.keys()) | ours)
     missing = sorted(touched - there.keys())
     return Extent(
@@ -62,25 +63,6 @@ def infos(db: Database[Any]) -> Iterator[dict[str, Any]]:
 
 def is_journal(name: str) -> bool:
     return name == CATALOG or name.startswith(_JOURNAL)
-
-
-def _reaching(operations: Iterable[Operation]) -> str | None:
-    """Return why more may be touched than operations name; None if it is not."""
-    for operation in operations:
-        if isinstance(operation, Run):
-            return f"{operation.label}() may do anything"
-    return None
-
-
-def _named(operations: Iterable[Operation]) -> set[str]:
-    found = set()
-    for operation in operations:
-        name = getattr(operation, "collection", None)
-        if isinstance(name, str):
-            found.add(name)
-        if isinstance(operation, RenameCollection):
-            found.add(operation.new_name)
-    return found
 
 
 def _asides_of(db: Database[Any], revisions: set[str]) -> set[str]:

@@ -5,26 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...ops import (
-    MISSING,
-    AddField,
-    ConvertField,
-    CopyField,
-    CreateCollection,
-    CreateIndex,
-    Delete,
-    DropCollection,
-    DropField,
-    DropIndex,
-    Insert,
-    Operation,
-    RenameCollection,
-    RenameField,
-    Run,
-    SetValidator,
-    Transform,
-    Update,
-)
+from ...ops import SetValidator
 
 Specs = Mapping[str, Mapping[str, Any]]
 """Name of an index -> its specification."""
@@ -33,44 +14,14 @@ ANY = frozenset({"*"})
 """Stands for fields that cannot be derived from an operation."""
 
 
-def fields_read(operation: Operation) -> frozenset[str]:
-    """Return the fields, by their first names, that decide what an operation does."""
-    match operation:
-        case CreateIndex(_, keys, _, options):
-            whole = "partialFilterExpression" in options
-            return ANY if whole else _roots(*(field for field, _ in keys))
-        case AddField(_, field) | ConvertField(_, field):
-            return _roots(field) if operation.using is MISSING else ANY
-        case DropField(_, field):
-            return _roots(field)
-        case RenameField(_, field, other) | CopyField(_, field, other):
-            return _roots(field, other)
-        case CreateCollection() | DropCollection() | RenameCollection() | DropIndex():
-            return frozenset()
-    return ANY
-
-
-def fields_written(operation: Operation) -> frozenset[str]:
-    """Return the fields, by their first names, that an operation changes."""
-    match operation:
-        case AddField(_, field) | DropField(_, field) | ConvertField(_, field):
-            return _roots(field)
-        case RenameField(_, field, other):
-            return _roots(field, other)
-        case CopyField(_, _, target):
-            return _roots(target)
-        case Update() | Transform() | Delete() | Insert():
-            return ANY
-    return frozenset()
-
-
 def _overlap(written: frozenset[str], read: frozenset[str]) -> bool:
     if not read:
         return False
     return ANY in (written, read) or bool(written & read)
 
 
-def _roots(*fields: str) -> frozenset[str]:
+def roots(*fields: str) -> frozenset[str]:
+    """Return the first names of fields."""
     return frozenset(field.split(".")[0] for field in fields)
 
 
@@ -83,7 +34,7 @@ class Names:
     def __init__(self) -> None:
         self._now: dict[str, str | None] = {}
         self._written: dict[str, list[frozenset[str]]] = {}
-        self._indexes: dict[str, dict[str, CreateIndex | None]] = {}
+        self._indexes: dict[str, dict[str, Mapping[str, Any] | None]] = {}
         self._eased: set[str] = set()
         self._validators: dict[str, SetValidator] = {}
         self._filled: set[str] = set()
@@ -102,9 +53,11 @@ class Names:
         """True if that collection may be there only once the plan has come so far."""
         return self._ran or self.moved(name) or name in self._created
 
-    def writes_before(self, operation: Operation) -> int:
-        """Return how many operations before it write what an operation goes by."""
-        name, read = getattr(operation, "collection", ""), fields_read(operation)
+    def writes_before(self, name: str, read: frozenset[str]) -> int:
+        """Return how many operations before it write what an operation goes by.
+
+        name: of its collection; read: the fields that decide what it does.
+        """
         written = self._written.get(name, [])
         return sum(_overlap(fields, read) for fields in written)
 
@@ -123,54 +76,50 @@ class Names:
             if index is None:
                 found.pop(name, None)
             else:
-                found.setdefault(name, {"key": dict(index.keys), **index.options})
+                found.setdefault(name, index)
         return found
 
-    def replay(
-        self, operation: Operation, source: str | None = None, *, there: bool = True
-    ) -> None:
-        """Take an operation for done.
+    def call(self) -> None:
+        """A function of the script was called: it may have done anything."""
+        self._ran = True
 
-        source: the aside that a downgrade renames back to the collection. there: the
-        collection may be there; one that is not is not renamed.
-        """
-        match operation:
-            case Run():
-                self._ran = True
-            case RenameCollection(old, new) if there:
-                self._now[new], self._now[old] = self.now(old), None
-                self._written[new] = self._written.pop(old, [])
-                self._indexes[new] = self._indexes.pop(old, {})
-                if old in self._validators:
-                    self._validators[new] = self._validators.pop(old)
-            case DropCollection(name):
-                self._now[name] = None
-                self._written.pop(name, None)
-                self._indexes.pop(name, None)
-                self._validators.pop(name, None)
-            case SetValidator(name):
-                self._validators[name] = operation
-            case CreateCollection(name) if source is not None:
-                self._now[name] = source
-            case CreateIndex(name, _, index):
-                self._indexes.setdefault(name, {})[index] = operation
-            case DropIndex(name, index):
-                self._indexes.setdefault(name, {})[index] = None
-        self._count(operation)
+    def rename(self, old: str, new: str) -> None:
+        self._now[new], self._now[old] = self.now(old), None
+        self._written[new] = self._written.pop(old, [])
+        self._indexes[new] = self._indexes.pop(old, {})
+        if old in self._validators:
+            self._validators[new] = self._validators.pop(old)
 
-    def _count(self, operation: Operation) -> None:
-        name: str = getattr(operation, "collection", "")
-        if isinstance(operation, DropIndex | SetValidator):
-            self._eased.add(name)
-        if isinstance(operation, Insert):
-            self._filled.add(name)
-        if isinstance(
-            operation, CreateCollection | CreateIndex | Insert | SetValidator
-        ):
-            self._created.add(name)
-        written = fields_written(operation)
+    def drop(self, name: str) -> None:
+        self._now[name] = None
+        self._written.pop(name, None)
+        self._indexes.pop(name, None)
+        self._validators.pop(name, None)
+
+    def bring_back(self, name: str, source: str) -> None:
+        """source: the aside that is renamed back to the collection."""
+        self._now[name] = source
+
+    def validate(self, operation: SetValidator) -> None:
+        self._validators[operation.collection] = operation
+
+    def index(self, name: str, index: str, spec: Mapping[str, Any] | None) -> None:
+        """spec: of the index that is built; None: it is dropped."""
+        self._indexes.setdefault(name, {})[index] = spec
+
+    def write(self, name: str, written: frozenset[str]) -> None:
+        """Fields of a collection are written."""
         if written:
             self._written.setdefault(name, []).append(written)
+
+    def ease(self, name: str) -> None:
+        self._eased.add(name)
+
+    def fill(self, name: str) -> None:
+        self._filled.add(name)
+
+    def create(self, name: str) -> None:
+        self._created.add(name)
 
     def eased(self, name: str) -> bool:
         """True if an operation before it drops an index or changes a validator."""
@@ -180,13 +129,16 @@ class Names:
         """Return the operation before it that sets the collection's validator."""
         return self._validators.get(name)
 
-    def note(self, operation: Operation, *, empty: bool) -> str | None:
+    def note(
+        self, name: str, read: frozenset[str], *, empty: bool, fills: bool
+    ) -> str | None:
         """Say what a count leaves out, as the operations before it have not run.
 
+        name: of the operation's collection; read: the fields that decide what it does.
         empty: the collection has no documents now; only an insert can bring some.
+        fills: the operation does, and counts none.
         """
-        name = getattr(operation, "collection", "")
-        count = self.writes_before(operation)
+        count = self.writes_before(name, read)
         if count and (not empty or name in self._filled):
             who = (
                 "the operation above that writes"
@@ -196,7 +148,7 @@ class Names:
             return f"counted in {name} as it is now, before {who} to it"
         if self._ran:
             return f"counted in {name} as it is now: the run() above may change it"
-        if isinstance(operation, Insert):
+        if fills:
             return None
         now = self.now(name)
         if now is None:

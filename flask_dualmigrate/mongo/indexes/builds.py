@@ -21,7 +21,7 @@ from ...errors import DatabaseUnavailable, OperationError
 from ...indexes import BuildProgress, OnBuild
 from ...indexes.comparison import STAND_IN
 from ...revisions import BackendName
-from ..operations.indexes import index_error
+from ..operations.shared.index_builds import index_error
 from ..server.errors import NOT_ALLOWED, first_line, unreachable
 from ..server.failures import INDEX_NOT_FOUND, NAMESPACE_NOT_FOUND
 from ..server.views import NATIVE, command

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...backend import Doubt
 from ...errors import IntegrityError, StepInDoubt
-from ...ops import Insert, Kind, Operation, RenameCollection
+from ...ops import Insert, Kind, Operation
 from ..server.failures import shortened
 from .steps import StepRecord, StepStatus
 
@@ -57,22 +57,6 @@ def groups_of(
         count = prints[:step].count(prints[step])
         groups.append(f"{prints[step]}#{count}" if count else prints[step])
     return groups
-
-
-def inserting_after(
-    step: int, operations: Sequence[Operation], groups: Sequence[str]
-) -> list[str]:
-    """Return the groups of later steps that insert into a step's collection."""
-    first = operations[step]
-    if isinstance(first, Insert) or not hasattr(first, "collection"):
-        return []
-    name, found = first.collection, []
-    for operation, group in zip(operations[step:], groups[step:], strict=True):
-        if isinstance(operation, Insert) and operation.collection == name:
-            found.append(group)
-        if isinstance(operation, RenameCollection) and operation.collection == name:
-            name = operation.new_name
-    return found
 
 
 _MARKS = {

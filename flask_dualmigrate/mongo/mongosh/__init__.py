@@ -1,7 +1,1 @@
-"""A plan as JavaScript, for a person to review and to run with mongosh."""
-
-from __future__ import annotations
-
-from .script import MongoshScript
-
-__all__ = ["MongoshScript"]
+"""JavaScript for mongosh: values, plain statements, and the entries of the journal."""

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from ...ops import (
-    AddField,
-    CopyField,
-    Delete,
-    DropCollection,
-    DropField,
-    Insert,
-    Operation,
-    RenameCollection,
-    RenameField,
-    Update,
-)
 from ...revisions import Direction, Status, Step
 from ...text import storable
 from ..asides.aside import CATALOG
@@ -33,16 +21,20 @@ LEASE_S = 24 * 60 * 60
 DURABLE = {"writeConcern": {"w": "majority", "j": True}}
 _NOW = Raw("db.hello().localTime")
 _BY, _HOST = "mongosh", Raw('require("os").hostname()')
-_DOCUMENTS = (AddField, CopyField, Delete, DropField, Insert, RenameField, Update)
 
 
 def begin(
     owner: str,
     steps: Sequence[Step],
     applied: Sequence[str],
-    operations: Sequence[Operation],
+    *,
+    written: Collection[str],
+    moved: Collection[str],
 ) -> Iterator[str]:
-    """Yield what takes the lock, and refuses a database in another state."""
+    """Yield what takes the lock, and refuses a database in another state.
+
+    written: the collections whose documents are written; moved: those that are renamed.
+    """
     tokens = f'...{on(JOURNAL)}.distinct("token").map(Number)'
     seed = {"token": Raw(f"Math.max(0, {tokens})"), "owner": None, "expires_at": None}
     yield "// Take the lock of a run, unless somebody has it.\n" + call(
@@ -70,7 +62,7 @@ def begin(
         f"if ({take.removesuffix(';')} === null) {{\n"
         '  throw new Error("Another migration holds the lock");\n}'
     )
-    conditions = " ||\n  ".join(_other_state(steps, applied, operations))
+    conditions = " ||\n  ".join(_other_state(steps, applied, written, moved))
     error = f"This script is for a database with the revisions [{', '.join(applied)}], "
     error += "none of them half done, and with ordinary collections"
     release = _release(owner).replace("\n", "\n  ")
@@ -82,7 +74,10 @@ def begin(
 
 
 def _other_state(
-    steps: Sequence[Step], applied: Sequence[str], operations: Sequence[Operation]
+    steps: Sequence[Step],
+    applied: Sequence[str],
+    written: Collection[str],
+    moved: Collection[str],
 ) -> Iterator[str]:
     """Yield the conditions that are true where the script must not go on."""
     stands = f'{on(JOURNAL)}.distinct("_id", {literal({"status": "applied"})})'
@@ -97,23 +92,10 @@ def _other_state(
         yield _some(CATALOG, {"revision": {"$in": ids}})
     special = {"type": {"$ne": "collection"}}
     capped = {"options.capped": True}
-    moved = (RenameCollection, DropCollection)
-    for kinds, unfit in ((_DOCUMENTS, [special, capped]), (moved, [special])):
-        names = _collections(operations, kinds)
+    for names, unfit in ((written, [special, capped]), (moved, [special])):
         if names:
-            query = {"name": {"$in": names}, "$or": unfit}
+            query = {"name": {"$in": sorted(names)}, "$or": unfit}
             yield f"db.getCollectionInfos({literal(query, 2)}).length > 0"
-
-
-def _collections(
-    operations: Sequence[Operation], kinds: tuple[type[Operation], ...]
-) -> list[str]:
-    """Return the collections that operations change, but not those that just go."""
-    found: list[Any] = [each for each in operations if isinstance(each, kinds)]
-    gone = [
-        each for each in found if isinstance(each, DropCollection) and not each.keep
-    ]
-    return sorted({each.collection for each in found if each not in gone})
 
 
 def _some(name: str, query: Any) -> str:

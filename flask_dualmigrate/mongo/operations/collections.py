@@ -1,39 +1,45 @@
-"""Creating, dropping and renaming collections, and setting their validators."""
+"""Creating and dropping collections."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from pymongo.database import Database
+
+from ...backend import Loss
 from ...errors import OperationError
-from ...ops import CreateCollection, DropCollection, RenameCollection, SetValidator
-from ...revisions import Direction
+from ...ops import CreateCollection, DropCollection
+from ..asides.aside import CATALOG, Holds
 from ..batches.step_under_way import Work
+from ..forecast.counting import Count
+from ..forecast.look import Look, Told
+from ..forecast.names import Names
 from ..journal.steps import StepRecord
+from ..mongosh.literals import call, on
+from ..mongosh.statements import (
+    UPSERT,
+    Kept,
+    Part,
+    db_command,
+    infos_of,
+    is_there,
+    only_if,
+)
+from ..server.best_effort import estimated_count
 from ..server.dependent_views import told_of_views, views_on
 from ..server.failures import shown
-from ..server.special import (
-    kind_of,
-    refuse_long_name,
-    refuse_renaming,
-    refuse_validator,
-)
-from ..server.views import collection_info, command, drop, ensure_collection, same_bson
-from .handler import Handler, name_spare, remove_created
-from .put_back_collection import bring_back, is_plain, is_same, take_back, uuid_of
+from ..server.special import kind_of
+from ..server.views import collection_info, command, drop, same_bson
+from .handler import Declared, Handler, name_spare, remove_created
+from .shared.put_back_collection import bring_back, is_same, take_back, uuid_of
 
 _NOT_KEPT = frozenset({"writeConcern", "comment", "autoIndexId", "idIndex"})
 """Options of `create` that listCollections does not return."""
 
+
 _SHAPING = ("capped", "timeseries", "viewOn")
 """Options that create a different kind of collection."""
-
-_VALIDATION = {
-    "validator": {},
-    "validationLevel": "strict",
-    "validationAction": "error",
-}
-"""Options of collMod, with the server's defaults."""
 
 
 class CreateCollectionHandler(Handler[CreateCollection]):
@@ -41,6 +47,9 @@ class CreateCollectionHandler(Handler[CreateCollection]):
 
     Where the app has made one of that name since, its documents come into that one.
     """
+
+    creates = True
+    puts_back = DropCollection
 
     def before(self, operation: CreateCollection, work: Work) -> Mapping[str, Any]:
         name = operation.collection
@@ -86,12 +95,57 @@ class CreateCollectionHandler(Handler[CreateCollection]):
         else:
             drop(work.db, name)
 
+    def forecast(self, look: Look[CreateCollection]) -> Told:
+        told = Told()
+        source = look.before.get("source")
+        if source is not None and collection_info(look.db, source) is None:
+            told.notes.append(
+                f"the collection that the upgrade kept as {source} is restored"
+            )
+        elif source is not None:
+            told.notes.append(
+                f"restores what the upgrade kept as {source}{_size(look, source)}"
+            )
+            if look.is_there:
+                told.notes.append(comes_into(source, look.said.collection))
+        elif look.is_there:
+            told.notes.append(f"{look.said.collection} already exists")
+        return told
+
+    def reads(self, operation: CreateCollection) -> frozenset[str]:
+        return frozenset()
+
+    def writes(self, operation: CreateCollection) -> frozenset[str]:
+        return frozenset()
+
+    def replay(
+        self, operation: CreateCollection, names: Names, *, source: str | None
+    ) -> None:
+        if source is not None:
+            names.bring_back(operation.collection, source)
+
+    def actions(self, operation: CreateCollection) -> tuple[str, ...]:
+        capped = ("convertToCapped",) if operation.options.get("capped") else ()
+        return ("createCollection", *capped)
+
+    def why_not_standalone(self, operation: CreateCollection) -> str | None:
+        return None
+
+    def statements(self, operation: CreateCollection, part: Part) -> list[str]:
+        name, options = operation.collection, part.work.native(operation.options)
+        create = db_command({"create": name, **options})
+        ordinary = {"name": name, "type": "collection", "options.capped": {"$ne": True}}
+        # One with options has to have just these: the server compares, and refuses.
+        return [create if options else only_if(f"!{infos_of(ordinary)}", create)]
+
 
 class DropCollectionHandler(Handler[DropCollection]):
     """The collection is renamed aside: the same UUID, its indexes with it.
 
     Of a view, the upgrade keeps one of the same definition aside.
     """
+
+    removes = True
 
     def before(self, operation: DropCollection, work: Work) -> Mapping[str, Any]:
         name = operation.collection
@@ -160,141 +214,60 @@ class DropCollectionHandler(Handler[DropCollection]):
         if aside is not None:
             drop(work.db, aside)
 
-
-class RenameCollectionHandler(Handler[RenameCollection]):
-    """Old missing and new there: renamed, whoever asked.
-
-    On the way back, in an undo or a downgrade, an app may have made one of the old name
-    since: then the documents come into that one. So they do on the way there again.
-    """
-
-    def before(self, operation: RenameCollection, work: Work) -> Mapping[str, Any]:
-        old, new = operation.collection, operation.new_name
-        info = collection_info(work.db, old)
-        if info is None:
-            return {"renamed": False}
-        refuse_renaming(old, info)
-        refuse_long_name(work.db, new)
-        there = collection_info(work.db, new)
-        if there is not None and not may_take(work, there):
-            raise OperationError(
-                f"{old} cannot be renamed to {new}: the collection {new} already "
-                "exists",
-                hint=f"Drop or rename {new} first, in the script or by hand.",
-            )
-        return {"renamed": True, "uuid": uuid_of(info)}
-
-    def apply(self, operation: RenameCollection, work: Work) -> None:
-        old, new = operation.collection, operation.new_name
-        if not work.before["renamed"]:
-            work.note(f"{old} did not exist")
-            return
-        former = collection_info(work.db, old)
-        if is_same(former, work.before.get("uuid")):
-            bring_back(work, old, new, remember=True)
-        elif (pending := _given(work, old)) is not None:
-            bring_back(work, pending, new, remember=True)
-        elif collection_info(work.db, new) is None:
-            bring_back(work, old, new, remember=True)
-        if collection_info(work.db, old) is not None:
-            work.note(f"{old} was written to again after it was renamed to {new}")
-        note_views(work, old, gone=f"renamed to {new}")
-
-    def undo(self, operation: RenameCollection, work: Work) -> None:
-        old, new = operation.collection, operation.new_name
-        if not work.before["renamed"]:
-            return
-        there, back = _given(work, old), _given(work, new)
-        if there is not None:  # its documents came into another one
-            take_back(work, new, there)
-            bring_back(work, there, old)
-        elif back is not None:
-            bring_back(work, back, old)
-        elif not is_same(collection_info(work.db, old), work.before.get("uuid")):
-            bring_back(work, new, old)
-
-    def tidy(self, operation: RenameCollection, work: Work) -> None:
-        for aside in work.bench.asides.of_step(work.record):
-            work.bench.asides.close(aside)
-
-
-def may_take(work: Work, there: Mapping[str, Any]) -> bool:
-    """True if a collection of that name is in no renaming's way.
-
-    A downgrade, or an upgrade that was undone, meets what the app has made since; a
-    first upgrade, what its author has not thought of.
-    """
-    if work.is_downgrade:
-        return True
-    if not is_plain(there) or not work.record.again:
-        return False
-    return any(
-        former.step == work.record.step
-        and former.group == work.record.group
-        and former.before.get("renamed", False)
-        for former in work.bench.store.load(work.record.revision, Direction.UPGRADE)
-    )
-
-
-def _given(work: Work, name: str) -> str | None:
-    """Return the aside that gives the documents of a renamed collection to another."""
-    for aside in work.bench.asides.of_step(work.record, gives=name):
-        if collection_info(work.db, aside) is not None:
-            return aside
-    return None
-
-
-class SetValidatorHandler(Handler[SetValidator]):
-    """The previous validator, level and action are kept in the record."""
-
-    def before(self, operation: SetValidator, work: Work) -> Mapping[str, Any]:
-        work.native(operation.validator)
-        info = collection_info(work.db, operation.collection)
-        if info is None:
-            return {"spare": name_spare(work, operation.collection)}
-        refuse_validator(operation.collection, info)
-        return {"previous": _validation_in(info)}
-
-    def apply(self, operation: SetValidator, work: Work) -> None:
-        if operation.validator is None and "spare" in work.before:
-            work.note(f"{operation.collection} did not exist")
-            return
-        ensure_collection(work.db, operation.collection)
-        wanted = {
-            "validator": work.native(operation.validator or {}),
-            "validationLevel": operation.level,
-            "validationAction": operation.action,
-        }
-        # What is set, if only to its default, the server does not take away again.
-        if not same_bson(wanted, work.before.get("previous")):
-            self._modify(work, operation.collection, wanted)
-        info = collection_info(work.db, operation.collection)
+    def forecast(self, look: Look[DropCollection]) -> Told:
+        told = Told(matches=Count(0))
+        info = collection_info(look.db, look.collection) if look.is_there else None
         if info is not None:
-            work.save(checkpoint={"set": _validation_in(info)})
+            if info["type"] != "view":
+                number = estimated_count(look.db[look.collection])
+                told.matches, told.writes = Count(number), 0
+            tell_views(look, told, gone="dropped")
+        elif not look.names.moved(look.said.collection):
+            told.notes.append(f"{look.said.collection} does not exist: nothing to do")
+        return told
 
-    def undo(self, operation: SetValidator, work: Work) -> None:
-        previous = work.before.get("previous")
-        info = collection_info(work.db, operation.collection)
-        if previous is None:
-            remove_created(work, operation.collection)
-        elif info is not None:
-            now = _validation_in(info)
-            if same_bson(work.record.checkpoint.get("set", now), now):
-                self._modify(work, operation.collection, previous)
-            elif not same_bson(previous, now):
-                work.note(
-                    f"{operation.collection} now has a different validator, "
-                    f"which remains; the former one: {shown(previous['validator'])}"
-                )
+    def reads(self, operation: DropCollection) -> frozenset[str]:
+        return frozenset()
 
-    @staticmethod
-    def _modify(work: Work, collection: str, options: Mapping[str, Any]) -> None:
-        command(work.db, {"collMod": collection, **options})
+    def writes(self, operation: DropCollection) -> frozenset[str]:
+        return frozenset()
 
+    def replay(
+        self, operation: DropCollection, names: Names, *, source: str | None
+    ) -> None:
+        names.drop(operation.collection)
 
-def _validation_in(info: Mapping[str, Any]) -> dict[str, Any]:
-    options = info["options"]
-    return {name: options.get(name, default) for name, default in _VALIDATION.items()}
+    def actions(self, operation: DropCollection) -> tuple[str, ...]:
+        return ("renameCollectionSameDB" if operation.keep else "dropCollection",)
+
+    def why_not_standalone(self, operation: DropCollection) -> str | None:
+        return None
+
+    def loss(self, operation: DropCollection, db: Database[Any]) -> Loss:
+        number = estimated_count(db[operation.collection])
+        return Loss(operation.describe(), number, "documents", exact=False)
+
+    def statements(self, operation: DropCollection, part: Part) -> list[str]:
+        name = operation.collection
+        if not operation.keep:
+            return [call(on(name), "drop")]
+        set_on = {"$set": part.entry(operation), "$currentDate": {"created_at": True}}
+        return [
+            only_if(
+                is_there(name),
+                call(on(name), "renameCollection", part.aside),
+                call(on(CATALOG), "updateOne", {"_id": part.aside}, set_on, UPSERT),
+            )
+        ]
+
+    def kept(self, operation: DropCollection) -> Kept | None:
+        return Kept("", Holds.COLLECTION) if operation.keep else None
+
+    def declare(
+        self, operation: DropCollection, declared: Declared, source: str
+    ) -> None:
+        for gone in [key for key in declared if key[0] == operation.collection]:
+            del declared[gone]
 
 
 def note_views(work: Work, collection: str, *, gone: str) -> None:
@@ -333,3 +306,29 @@ def _holds(wanted: Any, found: Any) -> bool:
     if wanted in (None, False):
         return not found
     return bool(wanted == found)
+
+
+def comes_into(source: str, name: str) -> str:
+    return (
+        f"{name} was recreated since: its documents remain, and those "
+        f"of {source} are added to it"
+    )
+
+
+def tell_views(look: Look[Any], told: Told, *, gone: str) -> None:
+    """Name the views that read a collection, and that no operation before it drops."""
+    views = [
+        view
+        for view in views_on(look.db, look.collection)
+        if look.names.now(view) is not None
+    ]
+    if views:
+        told.notes.append(told_of_views(views, look.said.collection, gone=gone))
+
+
+def _size(look: Look[CreateCollection], source: str) -> str:
+    info = collection_info(look.db, source)
+    if info is None or info["type"] == "view":
+        return ""
+    number = estimated_count(look.db[source])
+    return f", with {number} {'document' if number == 1 else 'documents'}"

@@ -7,7 +7,10 @@ from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
+from pymongo.database import Database
 
+from ...backend import Failing, Loss
+from ...errors import OperationError
 from ...ops import MISSING, ConvertField
 from ..asides.aside import Holds
 from ..batches.batches import walk_once, walk_until_none_left
@@ -24,10 +27,16 @@ from ..expressions.paths import Expr, FieldPath
 from ..expressions.ranges import Query, both, ids_in
 from ..expressions.raw_bson import field_of, id_key, literal_of
 from ..expressions.volatile import is_volatile
+from ..forecast.counting import samples
+from ..forecast.look import Look, Told
+from ..forecast.names import ANY, roots
 from ..journal.steps import StepRecord
-from .fields import keep_values, name_aside, note_arrays, refuse_arrays
-from .handler import Handler, refuse_unwritable
-from .put_back_values import (
+from ..mongosh.statements import Kept, Part
+from .handler import refuse_unwritable
+from .shared.kept_fields import keep_values, name_aside, note_arrays, refuse_arrays
+from .shared.losses import counted
+from .shared.passes import Pass, PassHandler, left_of, updates
+from .shared.put_back_values import (
     NOT_PUT_BACK,
     PUT_BACK,
     drain,
@@ -41,7 +50,7 @@ from .put_back_values import (
 _HINT = 'Fix them first, or pass on_error="null", on_error="keep" or using=….'
 
 
-class ConvertFieldHandler(Handler[ConvertField]):
+class ConvertFieldHandler(PassHandler[ConvertField]):
     """In a downgrade, the originals are put back where the conversion still stands."""
 
     def before(self, operation: ConvertField, work: Work) -> Mapping[str, Any]:
@@ -81,6 +90,62 @@ class ConvertFieldHandler(Handler[ConvertField]):
         for source in reversed(work.before["sources"]):
             _take_originals_again(operation, work, source)
         note_staying(work, operation.collection)
+
+    def passes(self, look: Look[ConvertField]) -> Pass:
+        operation, path = look.operation, FieldPath(look.operation.field)
+        to_convert, _ = queries(operation, look.work)
+        result = converted(operation, look.work)
+        return Pass(
+            to_convert,
+            updates(path.set_to(result)),
+            refused=("conversion", lost(operation, look.work), operation.field),
+        )
+
+    def tell_more(self, look: Look[ConvertField], told: Told) -> None:
+        """Count and show the values that do not convert where that is no failure.
+
+        Not where an upgrade's originals come back first: those are not there now.
+        """
+        how = {
+            "null": ("becomes null", "become null"),
+            "keep": ("remains as it is", "remain as they are"),
+        }.get(look.operation.on_error)
+        if how is None or look.before.get("sources"):
+            return
+        query = left_of(look, lost(look.operation, look.work))
+        number = look.count(query)
+        if not number.exact:
+            told.notes.append(
+                "the values that cannot be converted could not be counted in time"
+            )
+        elif number.number:
+            field = look.operation.field
+            shown = samples(look.db, look.collection, query, field)
+            told.failing.append(
+                Failing("conversion", number.number, shown, fatal=False)
+            )
+            noun = f"value {how[0]}" if number.number == 1 else f"values {how[1]}"
+            more = ", …" if number.number > len(shown) else ""
+            told.notes.append(f"{number.number} {noun}: {', '.join(shown)}{more}")
+
+    def reads(self, operation: ConvertField) -> frozenset[str]:
+        return roots(operation.field) if operation.using is MISSING else ANY
+
+    def writes(self, operation: ConvertField) -> frozenset[str]:
+        return roots(operation.field)
+
+    def why_not_standalone(self, operation: ConvertField) -> str | None:
+        return None
+
+    def loss(self, operation: ConvertField, db: Database[Any]) -> Loss:
+        others = {"$expr": needs_conversion(FieldPath(operation.field), operation.to)}
+        return counted(db, operation, operation.collection, others, "values")
+
+    def statements(self, operation: ConvertField, part: Part) -> list[str]:
+        raise OperationError("it has to count first what a conversion would lose")
+
+    def kept(self, operation: ConvertField) -> Kept | None:
+        return Kept(operation.field, Holds.CONVERSIONS) if operation.keep else None
 
 
 def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:

@@ -1,16 +1,16 @@
-"""Updating, transforming and deleting documents."""
+"""Updating and transforming documents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
-from ...ops import Delete, Transform, Update
+from ...errors import OperationError
+from ...ops import Transform, Update
 from ..asides.aside import Holds
 from ..batches.batches import walk_each_once, walk_until_none_left
 from ..batches.raw_collection import Target
@@ -18,26 +18,43 @@ from ..batches.remember_writes import touch
 from ..batches.repeated_fields import refuse_repeated, set_by
 from ..batches.step_under_way import Work
 from ..batches.transform import transformed
-from ..batches.undo import documents, note_left_out, note_staying, undo_batches
-from ..batches.walk import Batch, Reads, Walk
+from ..batches.undo import note_left_out, note_staying, undo_batches
+from ..batches.walk import Batch, Reads
 from ..batches.written_values import Fate, digest_of, digests_of, fate_of
 from ..expressions.exclusion import excludes_itself, shape_written
 from ..expressions.id_list import IdList
 from ..expressions.ranges import ids_in
 from ..expressions.raw_bson import id_key
+from ..forecast.look import Look
+from ..forecast.names import ANY
 from ..journal.left_alone import Why
 from ..journal.steps import StepRecord
+from ..mongosh.literals import call, on
+from ..mongosh.statements import Kept, Part
 from ..server.views import collection_info
-from .fields import keep_values
-from .handler import Handler, refuse_unwritable
-from .put_back_documents import taken_ids, there_already
-from .put_back_values import drain
+from .handler import refuse_unwritable
+from .shared.images import (
+    STILL_MATCH,
+    enter_images,
+    images_kept,
+    keep_images,
+    name_images,
+    walk_of,
+)
+from .shared.passes import Pass, PassHandler, updates
 
-_STILL_MATCH = "still match the filter"
+_TWICE_LIKE_ONCE = frozenset(
+    {
+        *("$set", "$unset", "$min", "$max", "$addToSet"),
+        *("$pull", "$pullAll", "$setOnInsert"),
+    }
+)
+"""Operators that change nothing if repeated."""
+
 _NO_UNDO = "it has neither undo= nor keep=True"
 
 
-class UpdateHandler(Handler[Update]):
+class UpdateHandler(PassHandler[Update]):
     """Each batch is one update_many, exactly once, whatever its operators.
 
     Undoing by `undo=` compares the fields that the two updates write, where these say
@@ -82,9 +99,9 @@ class UpdateHandler(Handler[Update]):
         left_out = note_left_out(work, operation.collection)
         reads = Reads.IDS if remembers or left_out else Reads.BOUNDS
         reads = Reads.DOCUMENTS if operation.keep else reads
-        walk = _walk_of(work, operation, reads, leaves_out=left_out)
+        walk = walk_of(work, operation, reads, leaves_out=left_out)
         if until_none_left:
-            walk_until_none_left(work, walk, write, problem=_STILL_MATCH)
+            walk_until_none_left(work, walk, write, problem=STILL_MATCH)
         else:
             walk_each_once(work, walk, write)
         forget_if_final(work, operation)
@@ -108,8 +125,38 @@ class UpdateHandler(Handler[Update]):
         undo_batches(work, update_back)
         note_staying(work, operation.collection, leaves_out=True)
 
+    def passes(self, look: Look[Update]) -> Pass:
+        native = look.work.native
+        write = updates(native(look.operation.update))
+        return Pass(native(look.operation.filter), write)
 
-class TransformHandler(Handler[Transform]):
+    def reads(self, operation: Update) -> frozenset[str]:
+        return ANY
+
+    def writes(self, operation: Update) -> frozenset[str]:
+        return ANY
+
+    def why_not_standalone(self, operation: Update) -> str | None:
+        if operation.keep:
+            return "keep=True would keep values that are already changed"
+        if operation.undo is not None and not _is_idempotent(operation.undo):
+            return "its undo= does more if it runs twice"
+        if excludes_itself(operation.filter, operation.update):
+            return None
+        if not _is_idempotent(operation.update):
+            return "it does more if it runs twice"
+        return None
+
+    def statements(self, operation: Update, part: Part) -> list[str]:
+        query, change = map(part.work.native, (operation.filter, operation.update))
+        write = call(on(operation.collection), "updateMany", query, change)
+        return [*images_kept(operation, query, part), write]
+
+    def kept(self, operation: Update) -> Kept | None:
+        return Kept("documents", Holds.DOCUMENTS) if operation.keep else None
+
+
+class TransformHandler(PassHandler[Transform]):
     """A function of the script per document; what it changed is written in bulk."""
 
     leaves_out = True
@@ -132,7 +179,7 @@ class TransformHandler(Handler[Transform]):
             return len(changed)
 
         left_out = note_left_out(work, operation.collection)
-        walk = _walk_of(work, operation, Reads.DOCUMENTS, leaves_out=left_out)
+        walk = walk_of(work, operation, Reads.DOCUMENTS, leaves_out=left_out)
         walk_each_once(work, walk, write)
         forget_if_final(work, operation)
 
@@ -158,114 +205,29 @@ class TransformHandler(Handler[Transform]):
         undo_batches(work, transform_back)
         note_staying(work, operation.collection, leaves_out=True)
 
+    def passes(self, look: Look[Transform]) -> Pass:
+        return Pass(look.work.native(look.operation.filter), None)
 
-class DeleteHandler(Handler[Delete]):
-    """The documents go aside as they are, in the transaction that deletes them.
+    def reads(self, operation: Transform) -> frozenset[str]:
+        return ANY
 
-    Not those that an insert of the same script left in an earlier run.
-    """
+    def writes(self, operation: Transform) -> frozenset[str]:
+        return ANY
 
-    def before(self, operation: Delete, work: Work) -> Mapping[str, Any]:
-        refuse_unwritable(work, operation.collection)
-        work.native(operation.filter)
-        return name_images(work, operation)
+    def why_not_standalone(self, operation: Transform) -> str | None:
+        return "a function must not get a document twice"
 
-    def apply(self, operation: Delete, work: Work) -> None:
-        enter_images(work, operation)
+    def statements(self, operation: Transform, part: Part) -> list[str]:
+        raise OperationError("it calls a Python function for each document")
 
-        def write(work: Work, batch: Batch, session: ClientSession) -> int:
-            keep_images(work, batch, batch.documents, session)
-            target = work.db[operation.collection]
-            return target.delete_many(batch.query, session=session).deleted_count
-
-        left_out = note_left_out(work, operation.collection)
-        reads = Reads.IDS if left_out else Reads.BOUNDS
-        reads = Reads.DOCUMENTS if operation.keep else reads
-        walk = _walk_of(work, operation, reads, leaves_out=left_out)
-        walk_until_none_left(work, walk, write, problem=_STILL_MATCH)
-
-    def why_not(self, operation: Delete, record: StepRecord) -> str | None:
-        if operation.keep or record.wrote_nothing:
-            return None
-        return "delete(…, keep=False) kept nothing to restore"
-
-    def undo(self, operation: Delete, work: Work) -> None:
-        if not operation.keep:
-            return
-        aside = work.before["aside"]
-
-        def insert(kept: Sequence[RawBSONDocument], session: ClientSession) -> None:
-            taken = taken_ids(work, operation.collection, kept, session)
-            back = [doc for doc in kept if id_key(doc) not in taken]
-            if back:
-                Target(work, operation.collection, session).insert(back)
-            there = there_already(work, operation.collection, kept, session)
-            gone = ids_in(IdList.of([*back, *there]))
-            work.db[aside].delete_many(gone, session=session)
-
-        drain(work, aside, insert, batch_size=operation.batch_size)
-        left = work.db[aside].count_documents({})
-        if left:
-            how, they = ("was", "one stays") if left == 1 else ("were", "ones stay")
-            work.note(
-                f"{documents(left)} of {operation.collection} that {how} deleted "
-                f"came back since: the former {they} in {aside}"
-            )
-
-
-DocumentOperation = Update | Transform | Delete
-
-
-def _walk_of(
-    work: Work,
-    operation: DocumentOperation,
-    reads: Reads,
-    *,
-    leaves_out: bool = False,
-) -> Walk:
-    return Walk(
-        operation.collection,
-        work.native(operation.filter),
-        operation.batch_size,
-        reads,
-        workers=operation.workers,
-        leaves_out=leaves_out,
-    )
+    def kept(self, operation: Transform) -> Kept | None:
+        return Kept("documents", Holds.DOCUMENTS) if operation.keep else None
 
 
 def _excludes_itself(operation: Update, work: Work) -> bool:
     info = collection_info(work.db, operation.collection)
     simple = info is None or "collation" not in info["options"]
     return simple and excludes_itself(operation.filter, operation.update)
-
-
-def name_images(work: Work, operation: DocumentOperation) -> dict[str, Any]:
-    """Choose the aside for the documents as they are before, where they are kept."""
-    if not operation.keep:
-        return {}
-    label = f"{operation.collection}.documents"
-    return {"aside": work.bench.asides.free_name(work.record.revision, label)}
-
-
-def enter_images(work: Work, operation: DocumentOperation) -> None:
-    if operation.keep:
-        work.bench.asides.enter(
-            work.before["aside"],
-            work.record,
-            Holds.DOCUMENTS,
-            of=operation.collection,
-        )
-
-
-def keep_images(
-    work: Work,
-    batch: Batch,
-    documents: Iterable[RawBSONDocument],
-    session: ClientSession,
-) -> None:
-    aside = work.before.get("aside")
-    if aside is not None:
-        keep_values(work, aside, batch, session, list(documents))
 
 
 def remember(
@@ -378,3 +340,7 @@ def put_images_back(work: Work, operation: Update | Transform) -> None:
     undo_batches(work, replace)
     aside = work.before["aside"]
     note_staying(work, operation.collection, leaves_out=True, aside=aside)
+
+
+def _is_idempotent(update: Any) -> bool:
+    return isinstance(update, Mapping) and _TWICE_LIKE_ONCE.issuperset(update)

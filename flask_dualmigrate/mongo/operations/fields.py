@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
+from pymongo.database import Database
 
+from ...backend import Loss
 from ...ops import MISSING, NOW, AddField, CopyField, DropField
 from ..asides.aside import Holds
 from ..batches.batches import walk_each_once, walk_until_none_left
-from ..batches.conform import refuse_if_any
 from ..batches.raw_collection import Target
 from ..batches.remember_writes import touch
 from ..batches.repeated_fields import refuse_repeated
@@ -30,20 +31,36 @@ from ..expressions.paths import Expr, FieldPath
 from ..expressions.ranges import both, ids_in, range_of
 from ..expressions.raw_bson import field_of, id_key, literal_of
 from ..expressions.volatile import is_volatile
+from ..forecast.look import Look, Told
+from ..forecast.names import ANY, roots
 from ..journal.steps import StepRecord
+from ..mongosh.literals import call, on
+from ..mongosh.statements import Kept, Part, has, lacks, refuse_any, refuse_arrays_above
 from ..server.views import EXACT, NATIVE
-from .handler import Handler, refuse_unwritable
-from .put_back_values import (
-    drop_lacking,
-    keep_lacking,
-    put_values_back,
-    restore_values,
-    take_values_again,
+from .handler import refuse_unwritable
+from .shared.kept_fields import (
+    enter_values,
+    keep_values,
+    name_aside,
+    note_arrays,
+    note_unfit,
+    put_all_back,
+    refuse_arrays,
+    refuse_barred,
+    standing_in,
+    take_all_again,
+    values_of_upgrade,
+    with_digests,
 )
+from .shared.losses import counted
+from .shared.passes import Pass, PassHandler, tell_kept, unfit, updates
+from .shared.put_back_values import LACKED, drop_lacking, keep_lacking, restore_values
 
 
-class AddFieldHandler(Handler[AddField]):
+class AddFieldHandler(PassHandler[AddField]):
     """In a downgrade, what the upgrade dropped is put back before the default is."""
+
+    puts_back = DropField
 
     def before(self, operation: AddField, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
@@ -69,6 +86,44 @@ class AddFieldHandler(Handler[AddField]):
         undo_batches(work, lambda *touched: take_out_of(work, name, path, *touched))
         take_all_again(work, operation, path)
         note_staying(work, name)
+
+    def forecast(self, look: Look[AddField]) -> Told:
+        """Without a default there is nothing to pass over, only to put back."""
+        if look.operation.writes or not look.is_there:
+            return super().forecast(look)
+        told = Told()
+        tell_kept(look, told)
+        if not told.notes and look.problem is None:
+            told.notes.append("it has no default: no document is written")
+        return told
+
+    def passes(self, look: Look[AddField]) -> Pass:
+        operation, path = look.operation, FieldPath(look.operation.field)
+        stages = path.set_to(value_of(operation, look.work))
+        return Pass({"$expr": path.absent}, updates(stages), unfit=unfit(path))
+
+    def reads(self, operation: AddField) -> frozenset[str]:
+        return roots(operation.field) if operation.using is MISSING else ANY
+
+    def writes(self, operation: AddField) -> frozenset[str]:
+        return roots(operation.field)
+
+    def why_not_standalone(self, operation: AddField) -> str | None:
+        return None
+
+    def statements(self, operation: AddField, part: Part) -> list[str]:
+        if not operation.writes:
+            return ["// It has no default: no document is written."]
+        name, path = operation.collection, FieldPath(operation.field)
+        refused = refuse_arrays_above(name, path)
+        if path.parent is not None:
+            problem = f"has something else than a document above {path.text}"
+            refused.append(refuse_any(name, {"$expr": path.barred}, problem))
+        change: Any = path.set_to(value_of(operation, part.work))
+        constant = operation.using is MISSING and operation.default is not NOW
+        if constant and not isinstance(operation.default, Mapping | list | tuple):
+            change = {"$set": {path.text: part.work.native(operation.default)}}
+        return [*refused, call(on(name), "updateMany", lacks(path), change)]
 
 
 def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> None:
@@ -158,8 +213,10 @@ def _constant_of(operation: AddField, work: Work) -> Any:
     return work.native(operation.default)
 
 
-class DropFieldHandler(Handler[DropField]):
+class DropFieldHandler(PassHandler[DropField]):
     """The values, and where they stood, go aside in the transaction of their batch."""
+
+    puts_back = CopyField
 
     def before(self, operation: DropField, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
@@ -217,162 +274,41 @@ class DropFieldHandler(Handler[DropField]):
                 batch_size=operation.batch_size,
             )
 
+    def passes(self, look: Look[DropField]) -> Pass:
+        path = FieldPath(look.operation.field)
+        return Pass({"$expr": path.present}, updates([{"$unset": [path.text]}]))
 
-FieldOperation = Any
-"""An operation on a field, with `collection`, `field` and `batch_size`."""
+    def reads(self, operation: DropField) -> frozenset[str]:
+        return roots(operation.field)
 
+    def writes(self, operation: DropField) -> frozenset[str]:
+        return roots(operation.field)
 
-def values_of_upgrade(work: Work, operation: FieldOperation, verb: str) -> list[str]:
-    """Return the asides of values that a downgrade's operation gives back.
+    def why_not_standalone(self, operation: DropField) -> str | None:
+        return None
 
-    verb: of the upgrade's operation that kept them.
-    """
-    return work.bench.asides.kept_by_upgrade(
-        work.record, verb, of=operation.collection, field=operation.field
-    )
+    def loss(self, operation: DropField, db: Database[Any]) -> Loss:
+        present = {"$expr": FieldPath(operation.field).present}
+        return counted(db, operation, operation.collection, present, "values")
 
+    def statements(self, operation: DropField, part: Part) -> list[str]:
+        name, path = operation.collection, FieldPath(operation.field)
+        statements = refuse_arrays_above(name, path)
+        if part.aside:
+            entry = {"_id": "$_id", "value": path.value, "at": path.position}
+            statements += part.keep(operation, has(path), entry)
+            if not part.work.is_downgrade:
+                mark = {"_id": "$_id", "at": -1, "put_back": LACKED}
+                statements.append(
+                    "// Which documents lack it: no downgrade gives it to them."
+                )
+                statements += part.keep(operation, lacks(path), mark)
+            statements.append(part.enter(operation))
+        change = {"$unset": {path.text: ""}}
+        return [*statements, call(on(name), "updateMany", has(path), change)]
 
-def put_all_back(
-    work: Work, operation: FieldOperation, path: FieldPath, *, first_phase: int
-) -> None:
-    """Put back what the upgrade kept, one aside a phase."""
-    for phase, aside in enumerate(work.before["sources"], start=first_phase):
-        put_values_back(
-            work,
-            aside,
-            collection=operation.collection,
-            path=path,
-            phase=phase,
-            batch_size=operation.batch_size,
-        )
-
-
-def take_all_again(work: Work, operation: FieldOperation, path: FieldPath) -> None:
-    """Undo `put_all_back`."""
-    for aside in reversed(work.before["sources"]):
-        take_values_again(
-            work,
-            aside,
-            collection=operation.collection,
-            path=path,
-            batch_size=operation.batch_size,
-        )
-
-
-def name_aside(work: Work, collection: str, field: str) -> str:
-    return work.bench.asides.free_name(work.record.revision, f"{collection}.{field}")
-
-
-def enter_values(work: Work, aside: str, collection: str, path: FieldPath) -> None:
-    work.bench.asides.enter(
-        aside, work.record, Holds.VALUES, of=collection, field=path.text
-    )
-
-
-def keep_values(
-    work: Work,
-    aside: str,
-    batch: Batch,
-    session: ClientSession,
-    documents: Sequence[RawBSONDocument] | None = None,
-) -> None:
-    """Write a batch's values to an aside; a later round writes over an earlier one."""
-    kept = list(batch.documents if documents is None else documents)
-    if not kept:
-        return
-    target = Target(work, aside, session)
-    if batch.round == 0 and work.bench.transactions:
-        target.insert(kept)
-    else:
-        target.replace(kept, upsert=True)
-
-
-def standing_in(batch: Batch) -> list[dict[str, Any]]:
-    return [{"at": int(document["standing"])} for document in batch.documents]
-
-
-def with_digests(
-    digests: Sequence[bytes], details: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """Return details, with the digest of what each document got. details: or none."""
-    places = details or [{}] * len(digests)
-    return [
-        {**place, "is": digest} for place, digest in zip(places, digests, strict=True)
-    ]
-
-
-ARRAY_HINT = (
-    "Write it with op.transform(collection, fn, keep=True), a Python function called "
-    "for each document."
-)
-
-
-def refuse_arrays(work: Work, collection: str, *paths: FieldPath) -> None:
-    """Refuse documents where a path goes through an array, before anything is written.
-
-    There it holds nowhere: the operation would pass, and leave every element as it is.
-    """
-    for above, (is_array, path) in _arrays_above(paths).items():
-        refuse_if_any(
-            work,
-            collection,
-            {"$expr": is_array},
-            problem=f"have an array at {above}, above {path.text}",
-            field=above,
-            hint=ARRAY_HINT,
-        )
-
-
-def note_arrays(work: Work, collection: str, *paths: FieldPath) -> None:
-    """Note how many documents got an array above a field while others were written."""
-    for above, (is_array, path) in _arrays_above(paths).items():
-        count = work.db[collection].count_documents({"$expr": is_array})
-        if count:
-            work.note(
-                f"Documents of {collection} that were written meanwhile with "
-                f"an array at {above}, above {path.text}, and remain so: {count}"
-            )
-
-
-def _arrays_above(paths: Sequence[FieldPath]) -> dict[str, tuple[Expr, FieldPath]]:
-    """Return each path above some, once: what is true where it is an array, below."""
-    found: dict[str, tuple[Expr, FieldPath]] = {}
-    for path in paths:
-        for above, is_array in path.arrays:
-            found.setdefault(above, (is_array, path))
-    return found
-
-
-def refuse_barred(work: Work, collection: str, path: FieldPath) -> None:
-    """Refuse documents that cannot have an embedded field, before anything is written.
-
-    Those with null above it are left as they are; see `note_unfit`.
-    """
-    if path.parent is None:
-        return
-    refuse_if_any(
-        work,
-        collection,
-        {"$expr": path.barred},
-        problem=f"have a value that is not a document above {path.text}",
-        field=path.parent,
-        hint="Fix them first, or write the others with op.update().",
-    )
-
-
-def note_unfit(work: Work, collection: str, path: FieldPath) -> None:
-    """Note how many documents cannot have an embedded field."""
-    if path.parent is None:
-        return
-    arrays = {"$or": [is_array for _, is_array in path.arrays]}
-    unfit = {"$and": [path.unfit, {"$not": [arrays]}]}
-    count = work.db[collection].count_documents({"$expr": unfit})
-    if count:
-        how = "has null above it and remains"
-        noun = "document"
-        if count > 1:
-            noun, how = "documents", "have null above it and remain"
-        work.note(f"{count} {noun} of {collection} {how} without {path.text}")
+    def kept(self, operation: DropField) -> Kept | None:
+        return Kept(operation.field, Holds.VALUES) if operation.keep else None
 
 
 def value_of(operation: AddField, work: Work) -> Any:

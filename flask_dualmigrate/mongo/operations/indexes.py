@@ -5,29 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pymongo.database import Database
-from pymongo.errors import OperationFailure
-
+from ...backend import Failing
 from ...errors import OperationError
+from ...indexes import DeclaredIndex, Definition, normalise
 from ...ops import CreateIndex, DropIndex
 from ..batches.step_under_way import Work
-from ..forecast.duplicates import duplicates, shown_key
-from ..server.failures import (
-    DUPLICATE_KEY,
-    INDEX_KEY_SPECS_CONFLICT,
-    INDEX_NOT_FOUND,
-    INDEX_OPTIONS_CONFLICT,
-    NAMESPACE_NOT_FOUND,
-    duplicate_of,
-    shown,
-)
+from ..forecast.counting import Count
+from ..forecast.duplicates import duplicates, indexed_by, shown_key
+from ..forecast.index_documents import tell_untaken
+from ..forecast.look import Look, Told
+from ..forecast.names import ANY, Names, roots
+from ..forecast.sample import try_index
+from ..mongosh.literals import call, literal, on
+from ..mongosh.statements import Part, db_command, is_there, only_if
+from ..server.failures import shown
 from ..server.special import refuse_index, refuse_indexes
-from ..server.views import collection_info, command, exact_view, index_specs, same_bson
-from .handler import Handler, name_spare, remove_created
+from ..server.transactions import supports_transactions
+from ..server.views import collection_info, index_specs, same_bson
+from .handler import Declared, Handler, name_spare, remove_created
+from .shared.index_builds import build, drop, other_definition
+
+PLAIN = frozenset({"unique", "sparse", "expireAfterSeconds", "background"})
+"""Index options that all servers support."""
+
+_HELPED = {"unique", "sparse", "hidden", "collation", "expireAfterSeconds"} | {
+    "partialFilterExpression"
+}
+"""Options of an index that createIndex() of mongosh takes; of others it drops some."""
 
 
 class CreateIndexHandler(Handler[CreateIndex]):
     """A build outlives the client that asked for it; asking again joins it."""
+
+    creates = True
 
     def before(self, operation: CreateIndex, work: Work) -> Mapping[str, Any]:
         work.native(operation.options)
@@ -61,9 +71,85 @@ class CreateIndexHandler(Handler[CreateIndex]):
                 )
         remove_created(work, name)
 
+    def forecast(self, look: Look[CreateIndex]) -> Told:
+        told = Told(builds=True)
+        if look.problem is not None:
+            return told
+        options: Mapping[str, Any] = look.work.native(look.operation.options)
+        info = collection_info(look.db, look.collection) if look.is_there else None
+        collation = info["options"].get("collation") if info else None
+        if _is_known(look, options, collation, told):
+            return told
+        spec = {
+            "key": dict(look.operation.keys),
+            "name": look.operation.name,
+            **options,
+        }
+        indexed = indexed_by(look.operation, options)
+        told.matches = look.count(indexed) if info else Count(0)
+        if not supports_transactions(look.db):
+            told.notes.append(
+                "it was not tried whether the server accepts the definition"
+            )
+        else:
+            refused = try_index(look.work, spec, collation=collation)
+            told.lasting += [refused] if refused else []
+        if told.lasting or info is None:
+            return told
+        if options.get("unique"):
+            _tell_duplicates(look, options, told)
+        if supports_transactions(look.db):
+            tell_untaken(look, spec, indexed, told, collation=collation)
+        return told
+
+    def reads(self, operation: CreateIndex) -> frozenset[str]:
+        if "partialFilterExpression" in operation.options:
+            return ANY
+        return roots(*(field for field, _ in operation.keys))
+
+    def writes(self, operation: CreateIndex) -> frozenset[str]:
+        return frozenset()
+
+    def replay(
+        self, operation: CreateIndex, names: Names, *, source: str | None
+    ) -> None:
+        spec = {"key": dict(operation.keys), **operation.options}
+        names.index(operation.collection, operation.name, spec)
+
+    def actions(self, operation: CreateIndex) -> tuple[str, ...]:
+        return ("createIndex",)
+
+    def why_not_standalone(self, operation: CreateIndex) -> str | None:
+        return None
+
+    def to_try(self, operation: CreateIndex) -> Mapping[str, Any] | None:
+        plain = operation.options.keys() <= PLAIN and all(
+            way in (1, -1) for _, way in operation.keys
+        )
+        if plain:
+            return None
+        key = dict(operation.keys)
+        return {"key": key, "name": operation.name, **operation.options}
+
+    def statements(self, operation: CreateIndex, part: Part) -> list[str]:
+        key, options = dict(operation.keys), part.work.native(operation.options)
+        named = {"name": operation.name, **options}
+        if options.keys() <= _HELPED:
+            return [call(on(operation.collection), "createIndex", key, named)]
+        spec = {"key": key, **named}
+        return [db_command({"createIndexes": operation.collection, "indexes": [spec]})]
+
+    def declare(self, operation: CreateIndex, declared: Declared, source: str) -> None:
+        """One that already exists remains as it is: the operation says so."""
+        place, name = operation.collection, operation.name
+        made = DeclaredIndex(place, name, operation.keys, operation.options, (source,))
+        declared.setdefault((place, name), made)
+
 
 class DropIndexHandler(Handler[DropIndex]):
     """The full specification is kept in the record, so that undoing rebuilds it."""
+
+    eases = True
 
     def before(self, operation: DropIndex, work: Work) -> Mapping[str, Any]:
         if operation.name == "_id_":
@@ -99,93 +185,94 @@ class DropIndexHandler(Handler[DropIndex]):
             told = f"{name} now has a different index {operation.name}, which remains"
             work.note(f"{told}; the former one is not rebuilt: {shown(spec)}")
 
-
-def build(work: Work, collection: str, spec: Mapping[str, Any]) -> None:
-    """Build an index, or join its build; one that already exists remains as it is.
-
-    Raises OperationError that names the index in the way, or the key that is double.
-    """
-    try:
-        with work.bench.stop.at_once():  # the server goes on; the next run joins it
-            command(work.db, {"createIndexes": collection, "indexes": [spec]})
-    except OperationFailure as error:
-        told = index_error(work.db, collection, spec, error)
-        if told is None:
-            raise
-        raise told from error
-
-
-def drop(work: Work, collection: str, name: str) -> None:
-    """Drop an index, its unfinished build too; a missing one is fine."""
-    try:
-        command(work.db, {"dropIndexes": collection, "index": name})
-    except OperationFailure as error:
-        if error.code not in (INDEX_NOT_FOUND, NAMESPACE_NOT_FOUND):
-            raise
-
-
-def index_error(
-    db: Database[Any], collection: str, spec: Mapping[str, Any], error: OperationFailure
-) -> OperationError | None:
-    """Return why an index was not built, in our words; None for another reason."""
-    name = spec["name"]
-    if error.code == DUPLICATE_KEY:
-        return OperationError(
-            f"The unique index {name} of {collection} cannot be built: at least "
-            f"two documents have {_duplicate(db, collection, spec, error)}",
-            hint="Make them unique first, with op.update() or by hand.",
-        )
-    there = index_specs(db, collection)
-    if error.code == INDEX_OPTIONS_CONFLICT and name not in there:
-        twin = _twin(there, spec)
-        return OperationError(
-            f"The index {name} of {collection} cannot be built: {twin} has the same "
-            "key",
-            hint=f"Drop {twin} first, or use its name in the script.",
-        )
-    if error.code in (INDEX_OPTIONS_CONFLICT, INDEX_KEY_SPECS_CONFLICT):
-        return OperationError(
-            other_definition(collection, name, there.get(name, {})),
-            hint="Drop it first, or give the new one another name.",
-        )
-    return None
-
-
-def other_definition(collection: str, name: str, there: Mapping[str, Any]) -> str:
-    """Say that the name of an index is taken. there: by which specification."""
-    return (
-        f"{collection} already has an index {name} with a different "
-        f"definition: {_shown(there)}"
-    )
-
-
-def _duplicate(
-    db: Database[Any],
-    collection: str,
-    spec: Mapping[str, Any],
-    error: OperationFailure,
-) -> str:
-    """Return the key that is double; by a collation the server does not tell it."""
-    told = duplicate_of(error)
-    if not any((error.details or {}).get("hexEncoded", ())):
+    def forecast(self, look: Look[DropIndex]) -> Told:
+        told = Told()
+        said = look.said
+        now = index_specs(look.db, look.collection) if look.is_there else {}
+        if said.name not in look.names.indexes(said.collection, now):
+            told.notes.append(
+                f"{said.collection} has no index {said.name}: nothing to do"
+            )
         return told
-    options = {key: spec[key] for key in spec if key not in ("key", "name")}
+
+    def reads(self, operation: DropIndex) -> frozenset[str]:
+        return frozenset()
+
+    def writes(self, operation: DropIndex) -> frozenset[str]:
+        return frozenset()
+
+    def replay(self, operation: DropIndex, names: Names, *, source: str | None) -> None:
+        names.index(operation.collection, operation.name, None)
+
+    def actions(self, operation: DropIndex) -> tuple[str, ...]:
+        return ("dropIndex",)
+
+    def why_not_standalone(self, operation: DropIndex) -> str | None:
+        return None
+
+    def statements(self, operation: DropIndex, part: Part) -> list[str]:
+        name = operation.collection
+        is_it = f"(index) => index.name === {literal(operation.name)}"
+        there = f"{is_there(name)} && {on(name)}.getIndexes().some({is_it})"
+        return [only_if(there, call(on(name), "dropIndex", operation.name))]
+
+    def declare(self, operation: DropIndex, declared: Declared, source: str) -> None:
+        declared.pop((operation.collection, operation.name), None)
+
+
+def _is_known(
+    look: Look[CreateIndex],
+    options: Mapping[str, Any],
+    collation: Mapping[str, Any] | None,
+    told: Told,
+) -> bool:
+    """Tell of the index under that name, or of one that is the same under another."""
+    now = index_specs(look.db, look.collection) if look.is_there else {}
+    specs = look.names.indexes(look.said.collection, now)
+    wanted = normalise(look.operation.keys, options, collation=collation)
+    name, collection = look.operation.name, look.said.collection
+    if name in specs:
+        if not _definition(look, specs[name], collation).differing(wanted):
+            told.notes.append(f"{name} already exists")
+        else:
+            told.problems.append(other_definition(collection, name, specs[name]))
+        return True
+    for twin, spec in specs.items():
+        if _definition(look, spec, collation).identity == wanted.identity:
+            told.problems.append(
+                f"The index {name} of {collection} cannot be built: {twin} has the "
+                "same key"
+            )
+            return True
+    return False
+
+
+def _definition(
+    look: Look[CreateIndex],
+    spec: Mapping[str, Any],
+    collation: Mapping[str, Any] | None,
+) -> Definition:
+    options = {k: v for k, v in spec.items() if k not in ("key", "name")}
     keys = tuple(spec["key"].items())
-    index = CreateIndex(collection, keys, spec["name"], options)
-    found = duplicates(exact_view(db), collection, index) or {}
-    return next((shown_key(keys, key) for key in found.get("samples", ())), told)
+    return normalise(keys, look.work.native(options), collation=collation)
 
 
-def _twin(specs: Mapping[str, Mapping[str, Any]], spec: Mapping[str, Any]) -> str:
-    """Return the name of the index that has the key of another one."""
-    wanted = list(spec["key"].items())
-    for name, there in specs.items():
-        if list(there["key"].items()) == wanted and name != spec["name"]:
-            return name
-    return "another index"
-
-
-def _shown(spec: Mapping[str, Any]) -> str:
-    told = {key: val for key, val in spec.items() if key not in ("v", "name", "ns")}
-    told["key"] = dict(told.get("key", {}))
-    return repr(told)
+def _tell_duplicates(
+    look: Look[CreateIndex], options: Mapping[str, Any], told: Told
+) -> None:
+    found = duplicates(look.db, look.collection, look.operation, options)
+    if found is None:
+        told.notes.append("the keys could not be checked for duplicates in time")
+        return
+    total = found["total"]
+    if not total:
+        return
+    shown = tuple(shown_key(look.operation.keys, key) for key in found["samples"])
+    documents, keys = int(total[0]["documents"]), int(total[0]["keys"])
+    told.failing.append(Failing("duplicate", documents, shown))
+    noun = "one key" if keys == 1 else f"{keys} keys"
+    more_keys = ", …" if keys > len(shown) else ""
+    told.problems.append(
+        f"The unique index {look.operation.name} cannot be built: {documents} "
+        f"documents share {noun}: {', '.join(shown)}{more_keys}"
+    )

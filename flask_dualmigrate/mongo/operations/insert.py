@@ -10,16 +10,31 @@ from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
-from ...ops import Insert
+from ...backend import Failing
+from ...ops import Delete, Insert
 from ..batches.step_under_way import Work
 from ..batches.undo import note_left_out, note_staying, part_of, undo_batches
 from ..batches.written_values import Fate, digest_of, digests_of, fate_of
 from ..expressions.id_list import IdList, value_of
 from ..expressions.ranges import ids_in
 from ..expressions.raw_bson import has_empty_timestamp, id_key
+from ..forecast.counting import samples
+from ..forecast.look import Look, Told, tell_trial
+from ..forecast.names import ANY
+from ..forecast.sample import SIZE, try_insert
+from ..mongosh.literals import call, on
+from ..mongosh.statements import Part, db_command, is_there, only_if
+from ..server.best_effort import estimated_count
+from ..server.transactions import supports_transactions
 from ..server.views import EXACT, collection_info, ensure_collection
-from .handler import Handler, name_spare, refuse_unwritable, remove_created
-from .put_back_documents import (
+from .handler import (
+    DOCUMENT_ACTIONS,
+    Handler,
+    name_spare,
+    refuse_unwritable,
+    remove_created,
+)
+from .shared.put_back_documents import (
     deleted_by_upgrade,
     put_documents_back,
     take_documents_again,
@@ -34,6 +49,8 @@ class InsertHandler(Handler[Insert]):
     In a downgrade, what the upgrade deleted from the collection comes back first.
     """
 
+    creates = fills = True
+    puts_back = Delete
     leaves_out = True
     batch_size = 1000
 
@@ -146,6 +163,53 @@ class InsertHandler(Handler[Insert]):
         if not remove_created(work, name):
             note_staying(work, name, leaves_out=True)
 
+    def forecast(self, look: Look[Insert]) -> Told:
+        told = Told()
+        done = look.record.documents if look.record is not None else 0
+        documents: list[Any] = [
+            {"_id": ObjectId(), **look.work.native(document)}
+            for document in look.operation.documents[done:]
+        ]
+        kept = _tell_kept(look, told)
+        told.writes = len(documents) if documents or not kept else None
+        if not documents or not look.is_there:
+            return told
+        ids = [document["_id"] for document in documents]
+        taken = look.count(ids_in(ids))
+        if taken.number:
+            shown = samples(look.db, look.collection, ids_in(ids))
+            noun = "document has" if taken.number == 1 else "documents have"
+            told.failing.append(Failing("insert", taken.number, shown))
+            told.problems.append(
+                f"{taken.number} {noun} an _id that already exists in "
+                f"{look.said.collection}: {', '.join(shown)}"
+            )
+        elif supports_transactions(look.db):
+            trial = try_insert(
+                look.work, look.collection, documents[:SIZE], coming=look.coming
+            )
+            tell_trial(look, trial, told)
+        return told
+
+    def reads(self, operation: Insert) -> frozenset[str]:
+        return ANY
+
+    def writes(self, operation: Insert) -> frozenset[str]:
+        return ANY
+
+    def actions(self, operation: Insert) -> tuple[str, ...]:
+        return DOCUMENT_ACTIONS
+
+    def why_not_standalone(self, operation: Insert) -> str | None:
+        return None
+
+    def statements(self, operation: Insert, part: Part) -> list[str]:
+        name = operation.collection
+        documents = [part.work.native(document) for document in operation.documents]
+        if not documents:
+            return [only_if(f"!{is_there(name)}", db_command({"create": name}))]
+        return [call(on(name), "insertMany", documents)]
+
 
 def _choose_ids(operation: Insert, work: Work) -> list[Any]:
     """Return an `_id` for each document, in case it has none.
@@ -179,3 +243,14 @@ def _but_those_staying(
 
 def _document(document: Mapping[str, Any]) -> RawBSONDocument:
     return RawBSONDocument(bson.encode(document, codec_options=EXACT), EXACT)
+
+
+def _tell_kept(look: Look[Insert], told: Told) -> int:
+    """Count what a downgrade puts back of what its upgrade deleted."""
+    kept = sum(
+        estimated_count(look.db[aside]) for aside in look.before.get("sources", ())
+    )
+    if kept:
+        noun = "document" if kept == 1 else "documents"
+        told.notes.append(f"restores up to {kept} {noun} that the upgrade kept")
+    return kept

@@ -1,7 +1,8 @@
-"""Which handler applies which operation."""
+"""What is known of which operation: the one way to the files beside this one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...ops import (
@@ -23,20 +24,19 @@ from ...ops import (
     Transform,
     Update,
 )
-from .collections import (
-    CreateCollectionHandler,
-    DropCollectionHandler,
-    RenameCollectionHandler,
-    SetValidatorHandler,
-)
+from .collections import CreateCollectionHandler, DropCollectionHandler
 from .convert import ConvertFieldHandler
-from .documents import DeleteHandler, TransformHandler, UpdateHandler
+from .copy_field import CopyFieldHandler
+from .delete import DeleteHandler
+from .documents import TransformHandler, UpdateHandler
 from .fields import AddFieldHandler, DropFieldHandler
 from .handler import Handler
 from .indexes import CreateIndexHandler, DropIndexHandler
 from .insert import InsertHandler
-from .moves import CopyFieldHandler, RenameFieldHandler
+from .rename_collection import RenameCollectionHandler
+from .rename_field import RenameFieldHandler
 from .run import RunHandler
+from .validators import SetValidatorHandler
 
 HANDLERS: dict[type[Operation], Handler[Any]] = {
     AddField: AddFieldHandler(),
@@ -57,3 +57,19 @@ HANDLERS: dict[type[Operation], Handler[Any]] = {
     Update: UpdateHandler(),
 }
 """Every operation except `todo`, which is refused before a run begins."""
+
+
+def handled(
+    operations: Iterable[Operation],
+) -> Iterator[tuple[Operation, Handler[Any]]]:
+    """Yield each operation with its handler. A todo is left out: nothing is known."""
+    for operation in operations:
+        handler = HANDLERS.get(type(operation))
+        if handler is not None:
+            yield operation, handler
+
+
+def why_not_standalone(operation: Operation) -> str | None:
+    """Return why an operation needs transactions, None if it does without."""
+    handler = HANDLERS.get(type(operation))
+    return None if handler is None else handler.why_not_standalone(operation)

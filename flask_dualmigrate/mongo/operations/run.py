@@ -15,11 +15,14 @@ from ...ops import Kind, Run
 from ...runtime.crashpoints import around
 from ...runtime.user_code import FAILURES, why_undone
 from ..batches.step_under_way import Work
+from ..forecast.look import Look, Told
+from ..forecast.names import ANY
 from ..journal.resume import in_doubt
 from ..journal.steps import StepRecord, StepStatus
+from ..mongosh.statements import Part
 from ..server.clients import options_of
-from .async_run import call_async, is_async, refuse_models
 from .handler import Handler
+from .shared.async_run import call_async, is_async, refuse_models
 
 
 class RunHandler(Handler[Run]):
@@ -55,24 +58,51 @@ class RunHandler(Handler[Run]):
         elif operation.undo is not None:
             _call(work, operation, operation.undo)
 
-
-def refuse_uncallable(operation: Run, app_db: Database[Any]) -> None:
-    """Raise OperationError for an async function that cannot be called here.
-
-    Raises UsageError if what it needs of Beanie is not there.
-    """
-    functions = [fn for fn in (operation.fn, operation.undo) if fn is not None]
-    if not any(map(is_async, functions)):
-        return
-    if operation.transactional:
-        raise OperationError(
-            f"run({operation.label}) is async, which transactional=True does not "
-            "support",
-            hint="Write the function with the pymongo database, without async.",
+    def forecast(self, look: Look[Run]) -> Told:
+        return Told(
+            notes=[
+                "what a function of the script does cannot be predicted; its "
+                "effects outside this database are in no backup"
+            ]
         )
-    options_of(app_db.client)
-    if operation.models:
-        refuse_models(operation.models)
+
+    def refuse(self, operation: Run, app_db: Database[Any]) -> None:
+        """Raise OperationError for an async function that cannot be called here.
+
+        Raises UsageError if what it needs of Beanie is not there.
+        """
+        functions = [fn for fn in (operation.fn, operation.undo) if fn is not None]
+        if not any(map(is_async, functions)):
+            return
+        if operation.transactional:
+            raise OperationError(
+                f"run({operation.label}) is async, which transactional=True does not "
+                "support",
+                hint="Write the function with the pymongo database, without async.",
+            )
+        options_of(app_db.client)
+        if operation.models:
+            refuse_models(operation.models)
+
+    def reads(self, operation: Run) -> frozenset[str]:
+        return ANY
+
+    def writes(self, operation: Run) -> frozenset[str]:
+        return frozenset()
+
+    def reaches(self, operation: Run) -> str | None:
+        return f"{operation.label}() may do anything"
+
+    def actions(self, operation: Run) -> tuple[str, ...]:
+        return ()
+
+    def why_not_standalone(self, operation: Run) -> str | None:
+        if operation.kind is Kind.TRANSACTIONAL:
+            return "it requires a transaction"
+        return None
+
+    def statements(self, operation: Run, part: Part) -> list[str]:
+        raise OperationError("it is a Python function")
 
 
 @around("mongo.run")

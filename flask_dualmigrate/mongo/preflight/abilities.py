@@ -7,7 +7,7 @@ log that the same server may refuse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +15,11 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from ...errors import DatabaseUnavailable
-from ...ops import CreateIndex, Operation
+from ...ops import Operation
 from ..journal.journal import COLLECTION as JOURNAL
 from ..journal.steps import STEPS
+from ..operations.indexes import PLAIN
+from ..operations.registry import handled
 from ..server.errors import NOT_ALLOWED, driver_errors, first_line
 from ..server.transactions import transact
 from ..server.views import command, drop, exact_view, native
@@ -27,9 +29,6 @@ PROBE = "_migrations_probe"
 
 _NOBODY = {"_id": "nobody"}
 _EXPRESSION = {"$expr": {"$gt": ["$_id", {"$literal": 0}]}}
-_PLAIN = frozenset({"unique", "sparse", "expireAfterSeconds", "background"})
-"""Index options that all servers support."""
-
 _WRONG = frozenset({2, 9, 14, 67, 72, 85, 86, 197})
 """Codes of a definition that no server takes: BadValue, CannotCreateIndex and so on.
 The operation itself reports them better."""
@@ -58,9 +57,10 @@ def require_abilities(
         if transactions:
             with _needed("transactions of several collections"):
                 _try_transaction(view)
-        for operation in operations:
-            if isinstance(operation, CreateIndex) and not _is_plain(operation):
-                _try_index(view, operation)
+        for operation, handler in handled(operations):
+            spec = handler.to_try(operation)
+            if spec is not None:
+                _try_index(view, spec, getattr(operation, "collection", ""))
 
 
 def _try_transaction(view: Database[Any]) -> None:
@@ -72,17 +72,11 @@ def _try_transaction(view: Database[Any]) -> None:
         transact(session, attempt, supported=True)
 
 
-def _is_plain(index: CreateIndex) -> bool:
-    return index.options.keys() <= _PLAIN and all(
-        way in (1, -1) for _, way in index.keys
-    )
-
-
-def _try_index(view: Database[Any], index: CreateIndex) -> None:
-    """Build an index on an empty collection of our own."""
-    spec = {"key": dict(index.keys), "name": index.name, **index.options}
-    what = ", ".join(sorted(index.options.keys() - _PLAIN)) or "these keys"
-    with _needed(f"indexes with {what}, as {index.name} of {index.collection}"):
+def _try_index(view: Database[Any], spec: Mapping[str, Any], collection: str) -> None:
+    """Build an index on an empty collection of our own. collection: it is for."""
+    special = spec.keys() - PLAIN - {"key", "name"}
+    what = ", ".join(sorted(special)) or "these keys"
+    with _needed(f"indexes with {what}, as {spec['name']} of {collection}"):
         try:
             command(view, {"createIndexes": PROBE, "indexes": [spec]})
         finally:

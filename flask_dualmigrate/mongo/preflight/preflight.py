@@ -8,10 +8,9 @@ from typing import Any
 from pymongo.database import Database
 
 from ...errors import DatabaseUnavailable, TreeError
-from ...ops import Operation, Run, Todo
+from ...ops import Operation, Todo
 from ...revisions import Step
-from ..operations.run import refuse_uncallable
-from ..operations.standalone import why_not_standalone
+from ..operations.registry import HANDLERS, why_not_standalone
 from ..server.failures import told_as_operation_errors
 
 
@@ -31,10 +30,11 @@ def refuse_uncallables(
 ) -> None:
     """Raise OperationError for a function that cannot be called here."""
     for number, operation in enumerate(operations):
-        if isinstance(operation, Run):
-            where = f"revision {step.revision.id}, step {number}: run"
+        handler = HANDLERS.get(type(operation))
+        if handler is not None:
+            where = f"revision {step.revision.id}, step {number}: {operation.verb}"
             with told_as_operation_errors(step=number, where=where):
-                refuse_uncallable(operation, db)
+                handler.refuse(operation, db)
 
 
 def refuse_without_transactions(

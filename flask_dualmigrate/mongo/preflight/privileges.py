@@ -8,12 +8,14 @@ from typing import Any
 from pymongo.database import Database
 
 from ...errors import DatabaseUnavailable
-from ...ops import CreateCollection, DropCollection, Operation
+from ...ops import Operation
 from ..journal.journal import COLLECTION
 from ..journal.meta import COLLECTION as META
 from ..journal.steps import STEPS
 from ..journal.written_documents import TOUCHED
 from ..lock.lock import COLLECTION as LOCK
+from ..operations.handler import DOCUMENT_ACTIONS
+from ..operations.registry import handled
 from ..server.best_effort import ask
 from ..server.errors import driver_errors
 
@@ -28,15 +30,6 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
 }
 """What a run needs on our other collections: an account may have rights by
 collection."""
-
-_OF_VERBS: Mapping[str, tuple[str, ...]] = {
-    "create_index": ("createIndex",),
-    "drop_index": ("dropIndex",),
-    "set_validator": ("collMod",),
-    "drop_collection": ("renameCollectionSameDB",),
-    "rename_collection": ("renameCollectionSameDB",),
-}
-_OF_DOCUMENTS = ("find", "insert", "update", "remove")
 
 
 def require_privileges(db: Database[Any], operations: Iterable[Operation]) -> None:
@@ -80,23 +73,13 @@ def _needed(
     yield from ((action, COLLECTION) for action in _JOURNAL)
     for name, actions in _BESIDE.items():
         yield from ((action, name) for action in actions)
-    for operation in operations:
+    for operation, handler in handled(operations):
         collection = getattr(operation, "collection", None)
         if isinstance(collection, str):
-            actions = _actions_of(operation)
-            if actions == _OF_DOCUMENTS and collection in validated:
+            actions = handler.actions(operation)
+            if actions == DOCUMENT_ACTIONS and collection in validated:
                 actions += ("bypassDocumentValidation",)
             yield from ((action, collection) for action in actions)
-
-
-def _actions_of(operation: Operation) -> tuple[str, ...]:
-    """Source: MongoDB manual, the required access of each command."""
-    if isinstance(operation, CreateCollection):
-        capped = ("convertToCapped",) if operation.options.get("capped") else ()
-        return ("createCollection", *capped)
-    if isinstance(operation, DropCollection) and not operation.keep:
-        return ("dropCollection",)
-    return _OF_VERBS.get(operation.verb, _OF_DOCUMENTS)
 
 
 def _may(

@@ -11,6 +11,7 @@ from ...revisions import Direction
 from ..batches.step_under_way import Work
 from ..journal.resume import subject_of
 from ..journal.steps import StepRecord, StepStatus
+from ..operations.registry import HANDLERS
 
 
 class Place(NamedTuple):
@@ -48,6 +49,24 @@ def draft_of(
         by=f"{actor.user} (pid {actor.pid})",
         host=actor.host,
     )
+
+
+def inserting_after(
+    step: int, operations: Sequence[Operation], groups: Sequence[str]
+) -> list[str]:
+    """Return the groups of later steps that insert into a step's collection."""
+    first, found = operations[step], []
+    if HANDLERS[type(first)].fills or not hasattr(first, "collection"):
+        return []
+    name = first.collection
+    for operation, group in zip(operations[step:], groups[step:], strict=True):
+        handler = HANDLERS[type(operation)]
+        if getattr(operation, "collection", None) != name:
+            continue
+        if handler.fills:
+            found.append(group)
+        name = handler.moves_to(operation) or name
+    return found
 
 
 def carry_on(work: Work, operation: Operation) -> None:

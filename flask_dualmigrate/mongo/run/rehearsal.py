@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pymongo
@@ -12,25 +12,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from ...backend import Forecast
 from ...errors import OperationError
-from ...ops import (
-    AddField,
-    ConvertField,
-    CopyField,
-    CreateCollection,
-    CreateIndex,
-    Delete,
-    DropCollection,
-    DropField,
-    DropIndex,
-    Insert,
-    Operation,
-    RenameCollection,
-    RenameField,
-    Run,
-    SetValidator,
-    Transform,
-    Update,
-)
+from ...ops import Operation
 from ...revisions import Direction
 from ..batches.step_under_way import Work
 from ..forecast.counting import LIMIT_S, timed_out
@@ -38,40 +20,10 @@ from ..forecast.look import Look, Told
 from ..forecast.names import Names
 from ..journal.resume import groups_of
 from ..journal.steps import StepRecord, StepStatus
-from ..operations.forecast_collections import (
-    tell_create_collection,
-    tell_drop_collection,
-    tell_insert,
-    tell_rename_collection,
-    tell_run,
-    tell_set_validator,
-)
-from ..operations.forecast_fields import tell_add_field, tell_pass
-from ..operations.forecast_indexes import tell_create_index, tell_drop_index
 from ..operations.registry import HANDLERS
 from ..server.errors import first_line
 from ..server.failures import UNAUTHORIZED, told_as_operation_errors
 from .runner import OperationRunner
-
-FORECASTS: dict[type[Operation], Callable[[Look[Any]], Told]] = {
-    AddField: tell_add_field,
-    ConvertField: tell_pass,
-    CopyField: tell_pass,
-    CreateCollection: tell_create_collection,
-    CreateIndex: tell_create_index,
-    Delete: tell_pass,
-    DropCollection: tell_drop_collection,
-    DropField: tell_pass,
-    DropIndex: tell_drop_index,
-    Insert: tell_insert,
-    RenameCollection: tell_rename_collection,
-    RenameField: tell_pass,
-    Run: tell_run,
-    SetValidator: tell_set_validator,
-    Transform: tell_pass,
-    Update: tell_pass,
-}
-"""Every operation but `todo`, which is refused before."""
 
 
 class Rehearsal:
@@ -116,17 +68,35 @@ class Rehearsal:
             told.problems.insert(0, look.problem)
         if look.unsure is not None:
             told.notes.append(look.unsure)
-        if self._names.ran or self._names.writes_before(operation):
+        handler, name = HANDLERS[type(operation)], getattr(operation, "collection", "")
+        reads = handler.reads(operation)
+        if self._names.ran or self._names.writes_before(name, reads):
             # What comes first may fix it: it is no reason to say no.
             told.notes += [f"now it would fail: {text}" for text in told.problems]
             told.problems.clear()
-        note = self._names.note(operation, empty=look.is_empty)
+        note = self._names.note(name, reads, empty=look.is_empty, fills=handler.fills)
         if note is not None:
             told.notes.append(note)
-        self._names.replay(
-            operation, look.before.get("source"), there=look.may_be_there
-        )
+        self._replay(look)
         return told.forecast(step, operation)
+
+    def _replay(self, look: Look[Any]) -> None:
+        """Take an operation for done. A collection that is not there is not renamed."""
+        operation, names = look.said, self._names
+        handler, name = HANDLERS[type(operation)], getattr(operation, "collection", "")
+        target = handler.moves_to(operation)
+        if target is not None and look.may_be_there:
+            names.rename(name, target)
+        if handler.reaches(operation) is not None:
+            names.call()
+        handler.replay(operation, names, source=look.before.get("source"))
+        if handler.eases:
+            names.ease(name)
+        if handler.fills:
+            names.fill(name)
+        if handler.creates:
+            names.create(name)
+        names.write(name, handler.writes(operation))
 
     def _look(
         self, operation: Operation, work: Work, begun: StepRecord | None
@@ -141,9 +111,8 @@ class Rehearsal:
             return _knowing(look, begun.before)
         if said is None or now is None or self._names.ran:
             return look
-        if isinstance(operation, RenameCollection) and self._names.moved(
-            operation.new_name
-        ):
+        target = HANDLERS[type(operation)].moves_to(operation)
+        if target is not None and self._names.moved(target):
             return look  # its handler would look at what is not there yet
         return _checked(look)
 
@@ -151,7 +120,7 @@ class Rehearsal:
 def _tell(look: Look[Any]) -> Told:
     """Ask the family of an operation; what the server refuses is a problem."""
     try:
-        return FORECASTS[type(look.said)](look)
+        return HANDLERS[type(look.said)].forecast(look)
     except OperationFailure as error:
         if error.code == UNAUTHORIZED:
             raise

@@ -18,7 +18,7 @@ from pymongo.database import Database
 
 from ...backend import Progress
 from ...errors import IntegrityError, OperationError, StepInDoubt
-from ...ops import Kind, Operation, Run, Todo
+from ...ops import Kind, Operation, Todo
 from ...revisions import BackendName, Direction
 from ...runtime.crashpoints import reached
 from ...runtime.events import since_ms, tell
@@ -31,7 +31,6 @@ from ..journal.resume import (
     doubt,
     groups_of,
     in_doubt,
-    inserting_after,
     is_begun,
     may_be_decided,
     operation_of,
@@ -41,13 +40,12 @@ from ..journal.resume import (
 from ..journal.steps import StepRecord, StepStatus, StepStore
 from ..journal.written_documents import Touched
 from ..operations.registry import HANDLERS
-from ..operations.run import refuse_uncallable
 from ..server.errors import driver_errors
 from ..server.failures import told_as_operation_errors
 from ..server.replication import Replication
 from ..server.time_limit import unhurried
 from ..server.views import exact_view, sent_in
-from .drafts import Place, carry_on, draft_of
+from .drafts import Place, carry_on, draft_of, inserting_after
 
 __all__ = ["OperationRunner", "Reverted", "RunResult", "StepResult"]
 
@@ -364,8 +362,7 @@ class OperationRunner:
             with told_as_operation_errors(step=step, where=where):
                 if isinstance(operation, Todo):
                     raise OperationError(f"A todo is left: {operation.text}")
-                if isinstance(operation, Run):
-                    refuse_uncallable(operation, self._bench.app_db)
+                HANDLERS[type(operation)].refuse(operation, self._bench.app_db)
 
     @contextmanager
     def _at(self, operation: Operation, record: StepRecord) -> Iterator[None]:
@@ -397,7 +394,8 @@ def _commands_of(operation: Operation, bench: Bench) -> AbstractContextManager[N
 
     A function of the script has limits of its own, if any.
     """
-    is_single = operation.kind is Kind.IDEMPOTENT and not isinstance(operation, Run)
+    calls = HANDLERS[type(operation)].reaches(operation) is not None
+    is_single = operation.kind is Kind.IDEMPOTENT and not calls
     return bench.limited() if is_single else nullcontext()
 
 

@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from flask_dualmigrate import init, upgrade
 from flask_dualmigrate.errors import DatabaseUnavailable
-from flask_dualmigrate.mongo.operations.standalone import why_not_standalone
+from flask_dualmigrate.mongo.operations.registry import why_not_standalone
 from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import Operation
 from tests.integration.conftest import MakeApp, Tree

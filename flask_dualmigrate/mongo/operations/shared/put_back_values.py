@@ -13,18 +13,18 @@ import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
-from ...ops import DropField
-from ..batches.batches import walk_once
-from ..batches.pace import Pace
-from ..batches.raw_collection import Target
-from ..batches.refused_by_index import note_refused, transact_but_refused
-from ..batches.step_under_way import Work
-from ..batches.walk import Batch, Reads, Walk, read_capped
-from ..batches.written_values import take_out_of, values_in
-from ..expressions.id_list import IdList
-from ..expressions.paths import FieldPath
-from ..expressions.ranges import Query, after, both, ids_in
-from ..expressions.raw_bson import as_document, field_of, id_key, literal_of
+from ....ops import DropField
+from ...batches.batches import walk_once
+from ...batches.pace import Pace
+from ...batches.raw_collection import Target
+from ...batches.refused_by_index import note_refused, transact_but_refused
+from ...batches.step_under_way import Work
+from ...batches.walk import Batch, Reads, Walk, read_capped
+from ...batches.written_values import take_out_of, values_in
+from ...expressions.id_list import IdList
+from ...expressions.paths import FieldPath
+from ...expressions.ranges import Query, after, both, ids_in
+from ...expressions.raw_bson import as_document, field_of, id_key, literal_of
 
 Standing = dict[bytes, int]
 """Documents that can contain a field: key of the `_id` -> FieldPath.standing."""

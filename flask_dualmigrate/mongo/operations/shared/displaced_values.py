@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
-from ..batches.raw_collection import Target
-from ..batches.step_under_way import Work
-from ..batches.undo import documents
-from ..expressions.id_list import IdList
-from ..expressions.paths import FieldPath
-from ..expressions.ranges import both, ids_in
-from ..expressions.raw_bson import as_document, id_of, there_in
-from .fields import enter_values, name_aside
+from ...batches.raw_collection import Target
+from ...batches.step_under_way import Work
+from ...batches.undo import documents
+from ...expressions.id_list import IdList
+from ...expressions.paths import FieldPath
+from ...expressions.ranges import both, ids_in
+from ...expressions.raw_bson import as_document, id_of, there_in
+from .kept_fields import enter_values, name_aside
 
 OURS_BACK = "ours_back"
 """The aside of what an undoing cannot move back; `ours`: of what a downgrade cannot."""

@@ -20,9 +20,11 @@ from ...errors import OperationError, UsageError
 from ...ops import Operation
 from ...revisions import Direction, Step
 from ...text import own_version
-from ..run.runner import OperationRunner
-from . import journal
-from .statements import NOT_PLAIN, STATEMENTS, Part, gives_back, kept_by
+from ..asides.aside import Holds
+from ..mongosh import journal
+from ..mongosh.statements import Part
+from ..operations.registry import HANDLERS
+from .runner import OperationRunner
 
 
 class MongoshScript:
@@ -58,9 +60,10 @@ class MongoshScript:
             return f"// Nothing to do: {database} stands there already.\n"
         owner = f"mongosh {uuid4().hex}"
         operations = [each for step in steps for each in self._operations_of(step)]
+        written, moved = _written_and_moved(operations)
         parts = [
             _header(steps, applied, database),
-            *journal.begin(owner, steps, applied, operations),
+            *journal.begin(owner, steps, applied, written=written, moved=moved),
             *(text for step in steps for text in self._revision(step)),
             *journal.end(owner),
         ]
@@ -88,21 +91,20 @@ class MongoshScript:
     def _step(
         self, step: Step, index: int, operation: Operation, names: _Names
     ) -> Iterator[str]:
-        why = NOT_PLAIN.get(operation.verb)
-        if gives_back(operation, self._upgrade_of(step)):
+        if _gives_back(operation, self._upgrade_of(step)):
             why = "it puts back what the upgrade kept aside"
-        if why is not None:
             raise _no_plain_form(step, index, operation, why)
+        handler = HANDLERS[type(operation)]
         revision = step.revision.id
         work = self._runner.rehearse(
             revision, step.direction, index, operation, self._session
         )
-        part = Part(work, names.aside_of(operation))
+        part = Part(work, names.aside_of(operation), handler.kept(operation))
         yield _comment(f"-- {index}: {operation.describe()}")
         if part.aside:
             yield _comment(f"What it takes away is kept in {part.aside}.")
         try:
-            yield from STATEMENTS[type(operation)](operation, part)
+            yield from handler.statements(operation, part)
         except OperationError as error:
             raise _no_plain_form(step, index, operation, error.what) from error
 
@@ -120,16 +122,45 @@ class _Names:
 
     def aside_of(self, operation: Any) -> str:
         """Return the name of an operation's aside; empty if it keeps nothing."""
-        kept = kept_by(operation)
+        kept = HANDLERS[type(operation)].kept(operation)
         if kept is None:
             return ""
-        label = ".".join(filter(None, (operation.collection, kept[0])))
+        label = ".".join(filter(None, (operation.collection, kept.label)))
         name, number = self._runner.aside_name(self._revision, label), 1
         while name in self._taken:
             number += 1
             name = self._runner.aside_name(self._revision, f"{label}_{number}")
         self._taken.add(name)
         return name
+
+
+def _written_and_moved(operations: Sequence[Operation]) -> tuple[set[str], set[str]]:
+    """Return the collections whose documents are written, and those that are renamed.
+
+    One that is dropped for good is in neither.
+    """
+    written, moved = set(), set()
+    for operation in operations:
+        handler, name = HANDLERS[type(operation)], getattr(operation, "collection", "")
+        kept = handler.kept(operation)
+        if handler.writes(operation):
+            written.add(name)
+        if handler.moves_to(operation) or (kept and kept.holds is Holds.COLLECTION):
+            moved.add(name)
+    return written, moved
+
+
+def _gives_back(operation: Any, upgrade: Sequence[Operation]) -> bool:
+    """True for an operation of a downgrade that puts back what the upgrade kept."""
+    puts_back = HANDLERS[type(operation)].puts_back
+    for former in upgrade:
+        kept = HANDLERS[type(former)].kept(former)
+        if kept is None or type(former) is not puts_back:
+            continue
+        field = operation.field if kept.holds is Holds.VALUES else kept.label
+        if (vars(former)["collection"], kept.label) == (operation.collection, field):
+            return True
+    return False
 
 
 def _no_plain_form(

@@ -12,13 +12,13 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 
-from ...ops import Delete, Insert
-from ..batches.raw_collection import Target
-from ..batches.step_under_way import Work
-from ..batches.written_values import digest_of
-from ..expressions.id_list import IdList
-from ..expressions.ranges import ids_in
-from ..expressions.raw_bson import by_id, id_key
+from ....ops import Delete, Insert
+from ...batches.raw_collection import Target
+from ...batches.step_under_way import Work
+from ...batches.written_values import digest_of
+from ...expressions.id_list import IdList
+from ...expressions.ranges import ids_in
+from ...expressions.raw_bson import by_id, id_key
 from .put_back_values import drain
 
 _BATCH_SIZE = 1000

@@ -16,23 +16,23 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
-from ...errors import OperationError
-from ..batches.pace import Pace
-from ..batches.raw_collection import Target
-from ..batches.refused_by_index import transact_but_refused
-from ..batches.step_under_way import Work
-from ..batches.undo import documents, note_staying, undo_batches
-from ..batches.walk import read_capped
-from ..batches.written_values import digest_of, digests_of
-from ..expressions.id_list import IdList
-from ..expressions.ranges import after, ids_in
-from ..expressions.raw_bson import id_key
-from ..server.dependent_views import move
-from ..server.failures import DUPLICATE_KEY, NAMESPACE_EXISTS, code_of
-from ..server.special import kind_of
-from ..server.views import collection_info, command, index_specs, rename, same_bson
-from .indexes import build
-from .indexes import drop as drop_index
+from ....errors import OperationError
+from ...batches.pace import Pace
+from ...batches.raw_collection import Target
+from ...batches.refused_by_index import transact_but_refused
+from ...batches.step_under_way import Work
+from ...batches.undo import documents, note_staying, undo_batches
+from ...batches.walk import read_capped
+from ...batches.written_values import digest_of, digests_of
+from ...expressions.id_list import IdList
+from ...expressions.ranges import after, ids_in
+from ...expressions.raw_bson import id_key
+from ...server.dependent_views import move
+from ...server.failures import DUPLICATE_KEY, NAMESPACE_EXISTS, code_of
+from ...server.special import kind_of
+from ...server.views import collection_info, command, index_specs, rename, same_bson
+from .index_builds import build
+from .index_builds import drop as drop_index
 from .put_back_documents import taken_ids
 
 _TRIES = 5

@@ -18,9 +18,9 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
 
-from ...errors import UsageError
-from ..server.beanie import load_document
-from ..server.clients import options_of
+from ....errors import UsageError
+from ...server.beanie import load_document
+from ...server.clients import options_of
 
 INSTALL = 'pip install "Flask-DualMigrate[beanie]"'
 
