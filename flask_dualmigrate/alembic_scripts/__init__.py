@@ -1,4 +1,4 @@
-"""What an Alembic script does, taken down without a database."""
+"""What an Alembic script does, recorded without a database."""
 
 from __future__ import annotations
 

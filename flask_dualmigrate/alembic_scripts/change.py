@@ -1,4 +1,4 @@
-"""What one statement of an Alembic script does to PostgreSQL, however it is written."""
+"""What one statement of an Alembic script does to PostgreSQL, whatever its form."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One change: of an operation of Alembic, or of a statement of raw SQL.
+    """One change, made by an Alembic operation or by a statement of raw SQL.
 
-    verb: what it does, one of those of `WEIGHT` or a harmless one. table: with its
-    schema, unless that is public. name: of an index, a constraint, a type; what a
-    table or column is renamed to. columns: column names, or SQL expressions.
-    type_, old_type: SQL types. type_code: how a script writes the new one. default,
-    check, where, using: SQL. options: other arguments of an index, as a script has
-    them. labels_lost: labels of an enum that its new type has not.
-    fits: the new type has room for each label of the enum that the old one was.
-    line: of the script. transaction: which one of the script it is in, from 0; None
-    in an autocommit block. sql: its text, where it is raw SQL.
-    existing: its table was there before the script. proven: a valid check says that the
-    column has no null. utc: the session's TimeZone is UTC.
+    verb: what it does: a verb listed in `WEIGHT`, or a harmless one. table: with its
+    schema, unless that is public. name: the name of an index, constraint or type, or
+    the new name of a table or column. columns: column names, or SQL expressions.
+    type_, old_type: SQL types. type_code: the new type as a script writes it. default,
+    check, where, using: SQL. options: other arguments of an index, as the script gives
+    them. labels_lost: enum labels that the new type does not have.
+    fits: the new type has room for each label of the old enum.
+    line: in the script. transaction: number of the script's transaction that it is in,
+    from 0; None in an autocommit block. sql: its text, if it is raw SQL.
+    existing: its table existed before the script. proven: a valid check guarantees that
+    the column has no null. utc: the session's TimeZone is UTC.
     """
 
     verb: str
@@ -71,9 +71,9 @@ EXCLUSIVE = frozenset(
         "drop_constraint",
     }
 )
-"""ACCESS EXCLUSIVE: blocks reads and writes of the table until the transaction ends."""
+"""ACCESS EXCLUSIVE: blocks reads and writes until the transaction ends."""
 
 LOCKS = SHARE | EXCLUSIVE
 
 WRITES = frozenset({"update", "delete", "insert_select"})
-"""Verbs that go through all rows of a table."""
+"""Verbs that scan all rows of a table."""

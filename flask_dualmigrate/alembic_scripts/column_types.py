@@ -1,8 +1,8 @@
-"""What PostgreSQL does for a change of a column's type: rewrite, or lose something.
+"""What changing a column's type makes PostgreSQL do: rewrite rows, or lose values.
 
 Source: PostgreSQL manual, ALTER TABLE, Notes; pg_cast; the support functions of
-varchar, varbit, numeric, time, timestamp and interval. Each pair that is told here to
-keep its rows as they are was tried (tests/integration/linter/test_facts.py).
+varchar, varbit, numeric, time, timestamp and interval. Each pair that is said here to
+leave its rows as they are was tried (tests/integration/linter/test_facts.py).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def _of_class(type_: type[TypeEngine[Any]]) -> str | None:
 
 
 def sql_type(type_: Any) -> str | None:
-    """Return a type as PostgreSQL calls it, in lower case; None if it has no name."""
+    """Return PostgreSQL's name for a type, in lower case; None if it has no name."""
     if isinstance(type_, type):
         return _of_class(type_)
     try:
         return str(DIALECT.type_compiler_instance.process(type_)).lower()
-    except Exception:  # A type of the app's own, half made: nothing is known of it.
+    except Exception:  # An incomplete type of the app's own: nothing is known about it.
         return None
 
 
@@ -65,7 +65,7 @@ _ALIASES = {
 
 @dataclass(frozen=True)
 class SqlType:
-    """A type, by the name that the manual gives it; args: numbers in its brackets."""
+    """A type under the name in the manual; args: the numbers in its parentheses."""
 
     base: str
     args: tuple[int, ...] = ()
@@ -73,7 +73,7 @@ class SqlType:
 
 
 def parse_type(text: str) -> SqlType:
-    """Read the SQL of a type, its collation apart; one not known is its own name."""
+    """Parse a type's SQL without its collation; an unknown type keeps its own name."""
     plain = _COLLATION.sub("", " ".join(text.lower().split()))
     match = _TYPE.fullmatch(plain)
     if match is None:
@@ -103,13 +103,13 @@ STAMPS = {"timestamp", "timestamp with time zone"}
 def rewrites(old: str, new: str, *, utc: bool = False) -> bool:
     """Return whether ALTER COLUMN … TYPE rewrites each row of the table.
 
-    utc: the session's TimeZone is UTC, by which a timestamp gets or loses its zone.
+    utc: the session's TimeZone, used to add or remove a timestamp's zone, is UTC.
     """
     one, other = parse_type(old), parse_type(new)
     if one == other:
         return False
     if one.array or other.array:
-        return True  # an array is cast as a whole, even where its elements are not
+        return True  # an array is cast as a whole, even if its elements are not
     if one.base == other.base:
         return not _widens(one, other)
     if {one.base, other.base} == STAMPS:
@@ -122,7 +122,7 @@ def rewrites(old: str, new: str, *, utc: bool = False) -> bool:
 
 
 def _widens(one: SqlType, other: SqlType) -> bool:
-    """Return whether all values of one type are such of the other, as they stand."""
+    """Return whether all values of one type are valid, unchanged, in the other."""
     if one.base in ("varchar", "varbit"):
         return not other.args or (bool(one.args) and other.args >= one.args)
     if one.base == "numeric":
@@ -133,5 +133,5 @@ def _widens(one: SqlType, other: SqlType) -> bool:
 
 
 def no_less_exact(one: SqlType, other: SqlType) -> bool:
-    """Return whether a time keeps all the digits behind its seconds."""
+    """Return whether a time keeps all its fractional digits of seconds."""
     return (other.args or (6,)) >= (one.args or (6,))

@@ -1,4 +1,4 @@
-"""Alembic's operations by their classes: a package may have made subclasses of them."""
+"""Look up Alembic's operations by class; a package may have subclassed them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Found = TypeVar("Found")
 
 
 def by_class(table: Mapping[type[Any], Found], operation: Any) -> Found | None:
-    """Return what stands for an operation's class, or for the nearest one above it."""
+    """Return the entry for an operation's class, or for its nearest base class."""
     for kind in type(operation).__mro__:
         if kind in table:
             return table[kind]

@@ -1,7 +1,7 @@
-"""A PostgreSQL that has nothing: SQLAlchemy talks to it, no server is there.
+"""An empty PostgreSQL database that SQLAlchemy can talk to without a server.
 
-An Alembic script that is recorded may ask its bind whatever it likes, by text, Core, a
-Session or an inspector: every query finds no row. What was asked is kept.
+While it is recorded, an Alembic script may query its bind in any way: text, Core, a
+Session or an inspector. Every query returns no rows. The queries are kept.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.pool import StaticPool
 
 _QUERIES = ("select", "with", "show", "values", "explain", "table")
-# What `Enum.create(bind, checkfirst=True)` asks: nothing in MongoDB hangs on it.
+# The query of `Enum.create(bind, checkfirst=True)`: nothing in MongoDB depends on it.
 _HAS_TYPE = "SELECT pg_catalog.pg_type.typname "
 _TRANSACTIONS = ("begin", "savepoint", "release", "rollback", "commit")
 
 
 class EmptyDatabase:
-    """Answers every query with no row.
+    """Answers every query with no rows.
 
-    on_write: is called with each statement that was to change it; reads: the queries.
+    on_write: called with each statement that would change it; reads: the queries.
     """
 
     def __init__(self, on_write: Callable[[str], None]) -> None:
@@ -40,7 +40,7 @@ class EmptyDatabase:
         return engine.connect()
 
     def asked(self, statement: str) -> bool:
-        """Take note of a statement; returns True if it is a query."""
+        """Record a statement; return True if it is a query."""
         word = statement.lstrip("( \n\t").partition(" ")[0].lower()
         if word in _QUERIES:
             query = " ".join(statement.split())
@@ -52,7 +52,7 @@ class EmptyDatabase:
 
 
 class _Dialect(PGDialect):
-    """PostgreSQL without a driver, and without the questions on connecting."""
+    """PostgreSQL without a driver, and without SQLAlchemy's queries on connect."""
 
     driver = "nothing"
     supports_statement_cache = True
@@ -62,7 +62,7 @@ class _Dialect(PGDialect):
 
 
 class _Connection:
-    """A DBAPI connection that answers with nothing."""
+    """A DBAPI connection that returns nothing."""
 
     def __init__(self, database: EmptyDatabase) -> None:
         self._database = database
@@ -71,7 +71,7 @@ class _Connection:
         return _Cursor(self._database)
 
     def commit(self) -> None:
-        """Nothing is to be kept."""
+        """Do nothing: there is nothing to commit."""
 
     rollback = close = commit
 
@@ -102,7 +102,7 @@ class _Cursor:
         return []
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 def _name_columns(
@@ -120,7 +120,7 @@ def _name_columns(
 
 
 class _Error(Exception):
-    """What a driver raises; nothing here does."""
+    """The error class that a driver has; nothing here raises it."""
 
 
 _DRIVER: Any = types.SimpleNamespace(

@@ -1,7 +1,7 @@
-"""The hooks that an app gives Alembic by its options, and what they find there.
+"""The hooks that an app passes to Alembic in its options, and what is passed to them.
 
-They get what Alembic gives them, and are called where it calls them. One that fails is
-told by its name and its place.
+They get the same arguments, at the same points, as from Alembic. If one fails, the
+error gives its name and location.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ Included = Callable[[Any], bool]
 
 
 def with_hooks_told(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return Alembic's options, each hook such that it is named if it fails.
+    """Return Alembic's options with each hook wrapped, so that a failure names it.
 
-    It raises UsageError then, and ScriptError where the run of a script calls it.
+    A failing hook raises UsageError, or ScriptError if a running script called it.
     """
     found = dict(options)
     for name in _HOOKS:
@@ -71,7 +71,7 @@ def _told(name: str, hook: Hook) -> Hook:
 
 
 def _place(error: Exception) -> str:
-    """Return file and line of the innermost frame that is the app's own."""
+    """Return the file and line of the innermost frame in the app's own code."""
     frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(
         error.__traceback__
     )
@@ -81,7 +81,10 @@ def _place(error: Exception) -> str:
 
 
 def callbacks(*given: Any) -> tuple[Hook, ...]:
-    """Return the callbacks of several on_version_apply, each a callable or several."""
+    """Return the callbacks in several on_version_apply options as one tuple.
+
+    given: for each option, one callable or several.
+    """
     found: list[Hook] = []
     for each in given:
         found += [each] if callable(each) else each or ()
@@ -89,9 +92,9 @@ def callbacks(*given: Any) -> tuple[Hook, ...]:
 
 
 def includes(options: Mapping[str, Any]) -> Included:
-    """Return what tells the models' tables and indexes that the app compares.
+    """Return a function that says whether the app compares a table or index.
 
-    That is its include_object, asked as autogenerate asks it for what the models have.
+    It calls the app's include_object as autogenerate does for what the models have.
     """
     include: Hook | None = options.get("include_object")
 
@@ -104,9 +107,9 @@ def includes(options: Mapping[str, Any]) -> Included:
 
 
 def command_options(x_arg: Sequence[str] = (), **given: Any) -> Namespace:
-    """Return what hooks and scripts find as `context.config.cmd_opts`.
+    """Return what hooks and scripts see as `context.config.cmd_opts`.
 
-    x_arg: what context.get_x_argument() reads. given: of the command that runs.
+    x_arg: what context.get_x_argument() reads. given: the running command's options.
     """
     default = {"autogenerate": False, "sql": False, "tag": None}
     return Namespace(x=list(x_arg), **{**default, **given})

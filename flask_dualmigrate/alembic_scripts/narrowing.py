@@ -1,8 +1,8 @@
 """What values lose when a column's type changes; a wider type loses nothing.
 
-Types are compared as PostgreSQL names them, whoever declared them: a reflected one, an
-enum kept as text, a decorator of the app's. Source: PostgreSQL manual, Data Types and
-Numeric Types; each pair was tried
+Types are compared by their PostgreSQL names, whatever declared them: a reflected type,
+an enum stored as text, the app's own TypeDecorator. Source: PostgreSQL manual, Data
+Types and Numeric Types; each pair was tried
 (tests/integration/alembic_scripts/test_narrowing_facts.py).
 """
 
@@ -18,10 +18,10 @@ _REFUSED = "values that do not fit are cut, rounded or refused"
 
 
 def loss(old: str, new: str, *, using: str | None = None) -> str | None:
-    """Return what values lose by a change of type, in words; None: nothing.
+    """Return in words what values lose in a change of type; None: nothing.
 
-    old, new: SQL types. using: the expression that makes the new value; without one
-    PostgreSQL refuses texts that are too long.
+    old, new: SQL types. using: the expression that computes the new value; without one
+    PostgreSQL rejects text that is too long.
     """
     one, other = parse_type(old), parse_type(new)
     if one.array and not other.array:
@@ -33,9 +33,9 @@ def loss(old: str, new: str, *, using: str | None = None) -> str | None:
 
 
 def narrows(old: Any, new: Any) -> bool:
-    """Return whether a value of the old type may be cut, rounded or refused.
+    """Return whether a value of the old type may be truncated, rounded or rejected.
 
-    old, new: SQLAlchemy types, or what is none: then nothing is known, and False.
+    old, new: SQLAlchemy types; for anything else nothing is known, so False.
     """
     if not (_is_type(old) and _is_type(new)) or labels_fit(old, new):
         return False
@@ -46,7 +46,7 @@ def narrows(old: Any, new: Any) -> bool:
 
 
 def labels_fit(old: Any, new: Any) -> bool:
-    """Return whether a new type has room for each label of the enum before it."""
+    """Return whether the new type has room for each label of the old enum."""
     if not isinstance(old, sa.Enum):
         return False
     if isinstance(new, sa.Enum):
@@ -63,7 +63,7 @@ def _is_type(value: Any) -> bool:
 _DIGITS = {"smallint": 5, "integer": 10, "bigint": 19}
 _BYTES = {"smallint": 2, "integer": 4, "bigint": 8}
 _EXACT = {"real": 7, "double precision": 15}
-"""Digits up to which every whole number is exact as a float of the type."""
+"""Number of digits up to which the float type represents every integer exactly."""
 _FLOATS = {"real": 0, "double precision": 1, "numeric": 2}
 _DATED = {"date", *STAMPS}
 _ZONED = {"timestamp with time zone", "time with time zone"}
@@ -76,7 +76,7 @@ _LENGTHS = {
     **{"timestamp": 29, "timestamp with time zone": 38, "time": 15},
     **{"time with time zone": 24, "real": 15, "double precision": 24},
 }
-"""The maximum length of a value's text, in characters."""
+"""The maximum length of a value as text, in characters."""
 
 _WIDER = {
     *(("cidr", "inet"), ("macaddr", "macaddr8"), ("json", "jsonb"), ("jsonb", "json")),
@@ -85,11 +85,11 @@ _WIDER = {
     *(("time", "time with time zone"), ("real", "double precision")),
     *(("boolean", number) for number in (*_DIGITS, "numeric")),
 }
-"""Pairs of families that keep every value, if the fractions of a second fit."""
+"""Pairs of families that keep every value, if fractional seconds fit."""
 
 
 def _rounded(one: SqlType, other: SqlType) -> str | None:
-    """Return what goes without an error, whatever USING says."""
+    """Return what is lost without an error, whatever USING says."""
     if one.base in _FLOATS and other.base in _DIGITS:
         whole = one.base == "numeric" and bool(one.args) and one.args[1] <= 0
         return None if whole else "digits after the decimal point are rounded away"
@@ -130,14 +130,14 @@ def _cut(one: SqlType, other: SqlType) -> str | None:
 
 
 def _room(type_: SqlType) -> int | None:
-    """Return how many characters a type of text takes; None: any number of them."""
+    """Return how many characters a text type can hold; None: any number."""
     if type_.base not in _TEXTS:
         return 0
     return type_.args[0] if type_.args else None
 
 
 def _holds(one: SqlType, other: SqlType) -> bool:
-    """Return whether each value of a type is one of the other, rounding apart."""
+    """Return whether one type can hold each value of the other, apart from rounding."""
     if other.base in _TEXTS:
         room = _room(other)
         return room is None or (_length(one) or room + 1) <= room
@@ -155,7 +155,7 @@ def _holds(one: SqlType, other: SqlType) -> bool:
 
 
 def _length(type_: SqlType) -> int | None:
-    """Return how long the text of a value is at most; None: no one knows."""
+    """Return the maximum length of a value as text; None if it is not known."""
     if type_.base == "numeric" and type_.args:
         digits, scale = type_.args
         return 1 + max(digits - scale, 1) + (1 + scale if scale > 0 else 0)

@@ -52,7 +52,7 @@ def _full(name: Any, schema: Any) -> str:
 
 
 def sql_of(element: Any) -> str:
-    """Return the SQL of an expression, values and all."""
+    """Return the SQL of an expression, with its values written out."""
     if isinstance(element, str):
         return str(element)
     if isinstance(element, TextClause):
@@ -63,7 +63,7 @@ def sql_of(element: Any) -> str:
         return str(element)
     try:
         return sql_with_values(element, DIALECT)
-    except Exception:  # A value without a literal: its place-holder will do.
+    except Exception:  # A value that has no literal: its placeholder will do.
         return str(element.compile(dialect=DIALECT))
 
 
@@ -84,7 +84,7 @@ def _column(column: Any) -> dict[str, Any]:
 
 
 def _default(argument: Any) -> str | None:
-    """Return the SQL of a server default; a plain text is a value."""
+    """Return the SQL of a server default; a plain string is a value."""
     if isinstance(argument, str):
         return literal(argument)
     return None if argument is None else sql_of(argument)
@@ -132,7 +132,7 @@ def _add_column(op: ops.AddColumnOp) -> Iterator[Change]:
 
 
 def _text(value: Any) -> str | None:
-    """Return a name as PostgreSQL gets it: SQLAlchemy shortens those of op.f()."""
+    """Return a name as PostgreSQL receives it: SQLAlchemy shortens op.f() names."""
     if isinstance(value, conv):
         preparer = DIALECT.identifier_preparer
         quoted = preparer.truncate_and_render_constraint_name(value)
@@ -142,7 +142,7 @@ def _text(value: Any) -> str | None:
 
 def _alter_column(op: ops.AlterColumnOp) -> Iterator[Change]:
     table, column = _full(op.table_name, op.schema), str(op.column_name)
-    # Alembic's own order: its default and its type, the name last.
+    # Alembic's own order: the default and the type first, the name last.
     if op.modify_nullable is False:
         yield Change(verb="set_not_null", table=table, column=column)
     if op.modify_server_default is not False or op.modify_nullable:
@@ -172,7 +172,7 @@ def _lost(old: Any, new: Any) -> tuple[str, ...]:
 
 
 def _type_code(type_: Any) -> str | None:
-    """Return a type as a script writes it, where it is one of SQLAlchemy's own."""
+    """Return a type as a script writes it, if it is one of SQLAlchemy's own."""
     module = type(type_).__module__
     if isinstance(type_, type) or not module.startswith("sqlalchemy.sql"):
         return None
@@ -200,7 +200,7 @@ def _create_index(op: ops.CreateIndexOp) -> Iterator[Change]:
 
 
 def _key(column: Any) -> str:
-    """Return a part of an index; an expression has brackets or a blank in it."""
+    """Return one part of an index; an expression has parentheses or a space in it."""
     if isinstance(column, ColumnClause) and getattr(column, "is_literal", False):
         return str(column.name)
     return sql_of(column)

@@ -1,7 +1,7 @@
 """Records what an Alembic script does, without a database.
 
-Its own code runs, on a recorder in the place of `alembic.op` and a database that has
-nothing. `alembic.op` is process-global: one recorder at a time.
+The script's own code runs, with a recorder in place of `alembic.op` and an empty
+database. `alembic.op` is global to the process: only one recorder at a time.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from .empty_database import EmptyDatabase
 class Call:
     """One operation that a script asked for.
 
-    parts: the operation, and the indexes and constraints that its columns bring along,
-    each as an operation of its own. line: of the script; None where it cannot be told.
+    parts: the operation, and the indexes and constraints that its columns declare,
+    each as a separate operation. line: in the script; None if it is not known.
     in_transaction: False in an autocommit block.
     """
 
@@ -50,8 +50,8 @@ class Call:
 class Recording:
     """What one function of a script does.
 
-    calls: in order. function: its name. error: what it raised; None if it ran to its
-    end. reads: what it asked the database, which had nothing.
+    calls: in order. function: its name. error: what it raised; None if it ran to the
+    end. reads: its queries to the database, which is empty.
     """
 
     calls: tuple[Call, ...]
@@ -78,24 +78,24 @@ class Recording:
 
     @property
     def operations(self) -> tuple[ops.MigrateOperation, ...]:
-        """All operations, those that come with a column apart."""
+        """All operations, with those that come with a column listed separately."""
         return tuple(part for call in self.calls for part in call.parts)
 
 
 def record(module: ModuleType, function: str) -> Recording:
     """Call upgrade() or downgrade() of an Alembic script, and return what it does.
 
-    The script's own code runs; it finds an empty database. A script without the
-    function, or with a `pass` in it, does nothing.
+    The script's own code runs, on an empty database. A script without the function,
+    or with only `pass` in it, does nothing.
     """
     with Recorder() as recorder:
         return recorder.record(module, function)
 
 
 class Recorder:
-    """Records scripts one after the other; made once for many, as making it is slow.
+    """Records scripts one after another; it is slow to make, so make one for many.
 
-    A context manager: within it `alembic.op` is the recorder's, in the whole process.
+    A context manager: inside it `alembic.op` is the recorder's, in the whole process.
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class Recorder:
         said: str | None = None
         try:
             called()
-        # Whatever a script raises, the rest was recorded.
+        # Whatever a script raises, what it did before that was recorded.
         except FAILURES as error:
             said = f"{type(error).__name__}: {error}".partition("\n")[0]
         reads = tuple(self._database.reads)
@@ -143,7 +143,7 @@ class Recorder:
         operation: ops.MigrateOperation,
         parts: Iterable[ops.MigrateOperation] | None = None,
     ) -> None:
-        """Take an operation down, with the line of the script that asked for it."""
+        """Record an operation, with the line of the script that asked for it."""
         found = _in_parts(operation) if parts is None else parts
         self._calls.append(
             Call(operation, tuple(found), self._line(), self._in_transaction)
@@ -170,11 +170,11 @@ class Recorder:
 
 
 def _nothing() -> None:
-    """Do what a script does that has no such function."""
+    """Stand in for a function that a script does not have."""
 
 
 class _Operations(Operations):
-    """Hands operations to a recorder instead of doing them."""
+    """Passes operations to a recorder instead of running them."""
 
     recorder: Recorder
 
@@ -200,7 +200,7 @@ class _Operations(Operations):
 
 @dataclass(frozen=True)
 class _Batch:
-    """What the operations of a batch ask for the table they are on."""
+    """The object that a batch's operations ask for their table."""
 
     table_name: str
     schema: str | None
@@ -215,7 +215,7 @@ class _BatchOperations(BatchOperations):
 
 @contextmanager
 def _in_place_of_op(operations: Operations) -> Iterator[None]:
-    """Put a recorder where scripts find `alembic.op`, and take it away again."""
+    """Temporarily put a recorder where scripts find `alembic.op`."""
     proxies = vars(alembic.op)
     before = proxies.get("_proxy")
     proxies["_proxy"] = operations
@@ -230,7 +230,7 @@ def _in_parts(op: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
     yield op
     if not isinstance(op, ops.AddColumnOp):
         return
-    # A copy: a column that has a table loses its foreign keys when it is run later.
+    # A copy: a column that belongs to a table loses its foreign keys when run later.
     alone: Column[Any] = op.column._copy()
     table = Table(op.table_name, MetaData(), alone, schema=op.schema)
     for constraint in table.constraints:

@@ -17,7 +17,7 @@ def calls_of(script: LoadedScript, function: str) -> Iterator[ast.Call]:
 
 
 def body_of(script: LoadedScript, function: str) -> list[ast.stmt]:
-    """Return the statements of one function of a script; none where it has none."""
+    """Return the statements of a script's function; none if it has no such function."""
     for statement in ast.parse(script.file.source).body:
         if isinstance(statement, ast.FunctionDef) and statement.name == function:
             return statement.body
@@ -25,7 +25,7 @@ def body_of(script: LoadedScript, function: str) -> list[ast.stmt]:
 
 
 def text_of(node: ast.AST) -> str | None:
-    """Return a text that stands in the source as it is; None for what is computed."""
+    """Return the value of a string literal; None for a computed string."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     return None

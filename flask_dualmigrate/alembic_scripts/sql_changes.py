@@ -1,4 +1,4 @@
-"""Raw SQL as changes: by the kind of each statement."""
+"""Raw SQL as changes, depending on the kind of each statement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Reader = Callable[[Statement], Iterator[Facts]]
 
 
 def changes_of_sql(text: str) -> Iterator[Change]:
-    """Yield what raw SQL does; what cannot be told has the verb "raw"."""
+    """Yield what raw SQL does; the verb is "raw" for what is not understood."""
     for statement in statements(text):
         for facts in _facts(statement):
             yield Change(sql=statement.text, **facts)
@@ -101,7 +101,7 @@ def _type(text: str) -> str:
 
 
 def _each(verb: str, key: str = "name") -> _Reader:
-    """Make a reader of a statement that does the same to each of its targets."""
+    """Make a reader for a statement that does the same to each of its targets."""
 
     def read(statement: Statement) -> Iterator[Facts]:
         for name in statement.targets or (statement.target,):
@@ -214,7 +214,7 @@ def _add_column(words: Words) -> Iterator[Facts]:
     column = found["column"]
     refers = rest.left()
     if refers.find("REFERENCES"):
-        # PostgreSQL checks nothing where all rows are new nulls.
+        # PostgreSQL checks nothing if the column is null in all rows.
         yield {
             "verb": "add_foreign_key",
             "columns": (column,),

@@ -1,6 +1,7 @@
-"""Indexes as values: what is there, what is declared, and where the two differ.
+"""Indexes as values: which exist, which are declared, and how the two differ.
 
-Pure: the wings read and build, `comparison` judges, `protocol` says what a wing offers.
+No I/O: the wings read and build, `comparison` decides, `protocol` says what a wing
+offers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""MongoDB's indexes: what is declared against what is there."""
+"""Compare MongoDB's declared indexes with the existing ones."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from .values import (
 )
 
 STAND_IN = "_rebuild_"
-"""The prefix of the name of an index that stands in while another is rebuilt."""
+"""Name prefix of an index that stands in while another is rebuilt."""
 
 _MODIFIABLE = frozenset({"expireAfterSeconds", "hidden"})
 
 
 def settle_declarations(declared: Iterable[DeclaredIndexes]) -> DeclaredIndexes:
-    """Make one list of several, the first to declare a name being right.
+    """Merge several lists into one; the first declaration of a name wins.
 
-    MongoDB takes one index under one name: of twins the first one counts, and of a name
-    that is declared in two ways the first definition.
+    MongoDB accepts an index under one name only: if two names are declared for it, the
+    first counts; if a name has two definitions, the first counts.
     """
     kept: dict[tuple[str, str], DeclaredIndex] = {}
     notes: list[str] = []
@@ -45,11 +45,11 @@ def edited_in_scripts(
     scripts: DeclaredIndexes,
     translated: Callable[[], DeclaredIndexes],
 ) -> DeclaredIndexes:
-    """Return the models' indexes without those that a script made in another way.
+    """Return the models' indexes without those that a script created differently.
 
-    The script is right where the models still say what it was generated from: someone
-    edited it. Else the models have changed since. translated: what the scripts were
-    generated from; asked only where the two differ.
+    The script wins if the models still say what it was generated from: then someone
+    edited it. Otherwise the models have changed since. translated: what the scripts
+    were generated from; called only if the two differ.
     """
     made = {(item.place, item.name): definition_of(item) for item in scripts.indexes}
     other = {
@@ -116,9 +116,9 @@ def compare(
     *,
     collations: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[Difference, ...]:
-    """Compare the indexes of some collections; _id_ is none of them.
+    """Compare the indexes of some collections, without _id_.
 
-    declared: no two of one name in a collection. collations: collection -> its default.
+    declared: names are unique in a collection. collations: collection -> its default.
     """
     places = sorted({i.place for i in declared} | {i.place for i in found})
     return tuple(
@@ -134,7 +134,7 @@ def compare(
 
 
 class _Place:
-    """One collection: its declared indexes and those that are there, by name."""
+    """One collection: its declared and existing indexes, by name."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class _Place:
 
     def differences(self) -> Iterator[Difference]:
         told: set[str] = set()
-        leaving: dict[str, str] = {}  # an undeclared one -> the one it is in the way of
+        leaving: dict[str, str] = {}  # undeclared -> the declared one it blocks
         for name, index in sorted(self.declared.items()):
             other = name if name in self.found else self._in_the_way(name)
             if other is None:
@@ -256,16 +256,16 @@ class _Place:
 
 
 def _changes(wanted: Definition, names: Sequence[str]) -> dict[str, Any]:
-    """Return what collMod can change; nothing where it cannot change all of it."""
+    """Return what collMod can change; empty if it cannot change all of it."""
     if not _MODIFIABLE.issuperset(names):
         return {}
     if "expireAfterSeconds" in names and "expireAfterSeconds" not in wanted.options:
-        return {}  # collMod makes a TTL index of another one, and not the reverse
+        return {}  # collMod turns another index into a TTL index, but not the reverse
     return {name: wanted.options.get(name, False) for name in names}
 
 
 def _replace(wanted: Definition) -> Remedy:
-    """Return REPLACE, or NONE where MongoDB takes no index that could stand in."""
+    """Return REPLACE, or NONE if MongoDB accepts no index that could stand in."""
     return Remedy.REPLACE if wanted.can_be_stood_in_for else Remedy.NONE
 
 

@@ -1,7 +1,7 @@
 """A MongoDB index specification as MongoDB itself compares it.
 
-Sources: MongoDB manual, createIndexes and Collation; tried on 6.0: what listIndexes
-shows of a specification, and which pairs are errors 85 and 86.
+Sources: MongoDB manual, createIndexes and Collation; tried on 6.0: how listIndexes
+shows a specification, and which pairs give errors 85 and 86.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _COLLATION = {
     "backwards": False,
 }
 _COLLATION_OF_LOCALE = {"fr_CA": {"backwards": True}}
-"""The only one of MongoDB 6.0's 107 locales with different defaults."""
+"""The only locale of MongoDB 6.0's 107 that has different defaults."""
 
 _TWO_D = {"bits": 26, "min": -180, "max": 180}
 
@@ -43,10 +43,10 @@ _TYPES = {
 
 @dataclasses.dataclass(frozen=True)
 class Definition:
-    """A specification whose name does not count.
+    """A specification regardless of its name.
 
-    identity: what MongoDB takes for the same index, and refuses under a second name;
-    extras: what is beside it, TTL and hidden among them.
+    identity: the part by which MongoDB recognises the same index, and rejects it under
+    a second name; extras: everything else, including TTL and hidden.
     """
 
     key: Key
@@ -64,12 +64,12 @@ class Definition:
 
     @property
     def can_be_stood_in_for(self) -> bool:
-        """Whether MongoDB takes a second index that covers the same documents."""
+        """Whether MongoDB accepts a second index that covers the same documents."""
         is_wild = any(name.split(".")[-1] == "$**" for name, _ in self.key)
         return not self.is_text and not (is_wild and "sparse" in self.options)
 
     def differing(self, other: Definition) -> tuple[str, ...]:
-        """Return the options that are not the same, "key" first."""
+        """Return the options that differ, "key" first."""
         found = [] if self.key == other.key else ["key"]
         names = sorted({*self.options, *other.options})
         return (*found, *(n for n in names if self._get(n) != other._get(n)))
@@ -81,10 +81,10 @@ class Definition:
 def normalise(
     key: Key, options: Mapping[str, Any], *, collation: Mapping[str, Any] | None = None
 ) -> Definition:
-    """Return what a specification comes to.
+    """Return the definition that a specification amounts to.
 
     key, options: as given to createIndexes, or as listIndexes shows them.
-    collation: the collection's default one, which an index without its own takes over.
+    collation: the collection's default, inherited by an index without its own.
     """
     given = {name: plain(value) for name, value in options.items()}
     key = tuple((name, _way(way)) for name, way in key)
@@ -100,7 +100,7 @@ def normalise(
     if any(way == "2d" for _, way in key):
         found = {**_TWO_D, **found}
     own = _collation(given.get("collation", plain(collation)))
-    # What is no text to compare, MongoDB indexes without: text, 2d and hashed ones.
+    # Indexes that do not compare strings have no collation: text, 2d and hashed.
     if own and not any(way in ("text", "2d") for _, way in key):
         found["collation"] = own
     if "partialFilterExpression" in given:
@@ -109,7 +109,7 @@ def normalise(
 
 
 def plain(value: Any) -> Any:
-    """Return a BSON value with dicts and lists for what the driver makes of them."""
+    """Return a BSON value with plain dicts and lists in place of the driver's types."""
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
@@ -118,7 +118,7 @@ def plain(value: Any) -> Any:
 
 
 def _way(way: Any) -> Any:
-    """Return 1 for 1.0 and for True: MongoDB compares numbers by their value."""
+    """Return 1 for 1.0 and for True: MongoDB compares numbers by value."""
     if isinstance(way, str):
         return way
     number = float(way)
@@ -154,7 +154,7 @@ def _collation(given: Any) -> dict[str, Any] | None:
 
 
 def _filter(given: Any) -> Any:
-    """Return a filter in one form: conditions of one field, sorted, with operators."""
+    """Return a filter in one form: sorted one-field conditions with operators."""
     if not isinstance(given, dict):
         return given
     conditions = sorted(_conditions(given), key=repr)

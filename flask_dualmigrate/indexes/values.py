@@ -1,4 +1,4 @@
-"""What is known of one index: as it is there, as it is declared, and the difference."""
+"""What is known about an index: as it exists, as it is declared, and the difference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Key = tuple[tuple[str, Any], ...]
 
 
 class State(StrEnum):
-    """How an index that is there does. INVALID: a build that failed in PostgreSQL."""
+    """The state of an existing index. INVALID: its build failed in PostgreSQL."""
 
     READY = "ready"
     HIDDEN = "hidden"
@@ -24,7 +24,7 @@ class State(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a comparison says of one index."""
+    """What a comparison says about one index."""
 
     OK = "OK"
     MISSING = "MISSING"
@@ -35,10 +35,10 @@ class Verdict(StrEnum):
 
 
 class Remedy(StrEnum):
-    """What brings an index to what is declared.
+    """How to make an index match its declaration.
 
-    MODIFY: collMod, nothing is built. REPLACE: another one is built before the old one
-    goes. NONE: nothing that keeps the collection in use meanwhile.
+    MODIFY: collMod, nothing is built. REPLACE: the new index is built before the old
+    one is dropped. NONE: not possible while the collection is in use.
     """
 
     CREATE = "create"
@@ -51,11 +51,11 @@ class Remedy(StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class FoundIndex:
-    """An index that is there.
+    """An existing index.
 
     place: the collection or the table. options: as the server shows them.
-    size_bytes, uses, since: None where the server does not tell; `uses` counts from
-    `since`. constraint: the PostgreSQL constraint that it stands for.
+    size_bytes, uses, since: None if the server does not report it; `uses` counts from
+    `since`. constraint: the PostgreSQL constraint that it belongs to.
     """
 
     backend: BackendName
@@ -73,7 +73,7 @@ class FoundIndex:
 
 @dataclasses.dataclass(frozen=True)
 class DeclaredIndex:
-    """An index that should be there; sources: who says so, in words."""
+    """An index that should exist; sources: what declares it, in words."""
 
     place: str
     name: str
@@ -84,7 +84,7 @@ class DeclaredIndex:
 
 @dataclasses.dataclass(frozen=True)
 class DeclaredIndexes:
-    """All indexes that should be there; notes: what could not be told, a line each."""
+    """All indexes that should exist; notes: what is not known, one line each."""
 
     indexes: tuple[DeclaredIndex, ...] = ()
     notes: tuple[str, ...] = ()
@@ -92,11 +92,11 @@ class DeclaredIndexes:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """What a comparison says of one index.
+    """The difference that a comparison found for one index.
 
     why: what is different, in words. changes: for MODIFY, the options to change.
-    also: for REPLACE, undeclared indexes in its way, which go too; each is told of as
-    UNDECLARED as well.
+    also: for REPLACE, undeclared indexes in its way, which are dropped too; each is
+    also reported as UNDECLARED.
     """
 
     backend: BackendName
@@ -113,7 +113,7 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """The indexes of one side; notes: what could not be listed, a line each."""
+    """The indexes of one side; notes: what could not be listed, one line each."""
 
     indexes: tuple[FoundIndex, ...]
     notes: tuple[str, ...] = ()
@@ -121,7 +121,7 @@ class Listing:
 
 @dataclasses.dataclass(frozen=True)
 class BuildProgress:
-    """How far a build is. done, total: of `unit`; None where it is not known."""
+    """How far a build is. done, total: in `unit`; None if not known."""
 
     backend: BackendName
     place: str
@@ -134,11 +134,11 @@ class BuildProgress:
 
 @dataclasses.dataclass(frozen=True)
 class SqlIndex:
-    """A declared index of PostgreSQL: what builds it, and makes a constraint of it.
+    """A declared PostgreSQL index: the SQL to build it and turn it into a constraint.
 
-    key: columns and expressions. before, after: CREATE INDEX CONCURRENTLY, what stands
+    key: columns and expressions. before, after: the parts of CREATE INDEX CONCURRENTLY
     before and after the name.
-    constraint: what follows ADD CONSTRAINT … UNIQUE USING INDEX …, None for an index.
+    constraint: what follows ADD CONSTRAINT … UNIQUE USING INDEX …; None for an index.
     """
 
     table: str
@@ -151,11 +151,11 @@ class SqlIndex:
 
 @dataclasses.dataclass(frozen=True)
 class SqlComparison:
-    """How the models' indexes differ from the database's, by Alembic.
+    """How the models' indexes differ from the database's, according to Alembic.
 
-    add: those to make, a changed one among them; remove: table and name of those that
-    the models do not have. there, absent: the models' tables, quoted names by name.
-    notes: what could not be compared, a line each; not_compared: table and name of it.
+    add: indexes to create, including changed ones; remove: table and name of those that
+    the models do not have. there, absent: the models' tables, name -> quoted name.
+    notes: what could not be compared, one line each; not_compared: its table and name.
     """
 
     add: tuple[SqlIndex, ...]

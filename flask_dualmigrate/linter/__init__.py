@@ -1,4 +1,4 @@
-"""lint: dangers in a revision's two scripts, and what to write instead."""
+"""lint: find dangers in a revision's two scripts, and suggest what to write instead."""
 
 from __future__ import annotations
 

@@ -74,8 +74,8 @@ class Wings:
     """What lint gets from the two sides.
 
     record_mongo: records a Mongo script with the given recorder.
-    counterpart: None if the app has only one side. facts_of: what a database says about
-    what a revision would find.
+    counterpart: None if the app has only one side. facts_of: returns what a database
+    says about the data that a revision would find.
     """
 
     record_mongo: RecordMongo

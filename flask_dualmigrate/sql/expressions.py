@@ -1,8 +1,8 @@
-"""Reads the SQL expressions of defaults, partial indexes and checks, as PostgreSQL
+"""Parses the SQL expressions of defaults, partial indexes and checks, as PostgreSQL
 prints them and as people write them.
 
-A small grammar on purpose: what it does not know raises UnknownSql, and the translator
-then leaves the expression to a person.
+The grammar is deliberately small: anything outside it raises UnknownSql, and the
+translator then leaves the expression to a person.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Name:
-    """A column; of a qualified name, the last part."""
+    """A column; for a qualified name, its last part."""
 
     name: str
 
@@ -93,7 +93,7 @@ _NOT_VALUES = ("case", "select", "exists", "row", "interval", "collate", "like")
 
 
 def bare(expression: Expr) -> Expr:
-    """Return an expression without the casts around it and its arguments."""
+    """Return an expression without the casts around it and around its arguments."""
     while isinstance(expression, Cast):
         expression = expression.value
     if isinstance(expression, Call):
@@ -102,9 +102,9 @@ def bare(expression: Expr) -> Expr:
 
 
 def parse(sql: str) -> Expr:
-    """Read one expression.
+    """Parse one expression.
 
-    Raises UnknownSql if it has something outside the grammar.
+    Raises UnknownSql if it contains anything outside the grammar.
     """
     reader = _Reader([token for token in known_tokens(sql) if not token.is_blank], sql)
     expression = reader.disjunction()
@@ -113,7 +113,7 @@ def parse(sql: str) -> Expr:
 
 
 class _Reader:
-    """A recursive descent over the tokens, loosest operator first."""
+    """A recursive-descent parser, from the operator that binds least."""
 
     def __init__(self, parts: list[Token], sql: str) -> None:
         self._parts = parts
@@ -327,7 +327,7 @@ class _Reader:
 
 
 def _items_of(value: Expr) -> tuple[Expr, ...]:
-    """Return what `ANY (…)` goes through: ARRAY[…], or a text such as '{a,b}'."""
+    """Return the items of `ANY (…)`: ARRAY[…], or a string such as '{a,b}'."""
     while isinstance(value, Cast):
         value = value.value
     if isinstance(value, Array):

@@ -1,6 +1,7 @@
-"""What a statement of SQL is and what it names, told by its begin: for all who ask.
+"""What an SQL statement is and what it names, determined by how it begins.
 
-Pure. A begin that PostgreSQL would not take has no kind, and is not guessed at.
+No I/O. A statement whose beginning PostgreSQL would reject has no kind; nothing is
+guessed.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from .words import Name, Words, split
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement by its begin.
+    """A statement, described by how it begins.
 
     verb: its first keyword. object: what CREATE, DROP, ALTER and the like are about:
     "MATERIALIZED VIEW", "TABLE". options: keywords around these: "UNIQUE", "LOCAL",
     "CONCURRENTLY", "ONLY"; "EXISTS" stands for IF EXISTS and IF NOT EXISTS.
-    targets: the names that come next, those of tables where it is about an index that
-    is made; name: of such an index. words: all of it.
+    targets: the names that come next; for CREATE INDEX, that of the table.
+    name: for CREATE INDEX, that of the index. words: the whole statement.
     """
 
     verb: str
@@ -37,14 +38,14 @@ class Statement:
 
     @property
     def target(self) -> Name:
-        """The first name. Raises ValueError where there is none."""
+        """The first name. Raises ValueError if there is none."""
         if not self.targets:
             raise ValueError(self.text)
         return self.targets[0]
 
     @property
     def rest(self) -> Words:
-        """What comes after the names, to be read from its left."""
+        """What comes after the names, to be read from the left."""
         return self._rest.left()
 
     @property
@@ -53,7 +54,7 @@ class Statement:
 
 
 def statements(text: str) -> Iterator[Statement]:
-    """Yield the statements of a text, in its order."""
+    """Yield the statements of a text, in order."""
     return map(_read, split(text))
 
 
@@ -91,19 +92,19 @@ _BEFORE = {
     "LOCK": ("TABLE",),
     "ROLLBACK": ("WORK", "TRANSACTION", "TO"),
 }
-"""Verb -> keywords that may come next, and are no object."""
+"""Verb -> keywords that may come next and are not an object."""
 
 _WITH_OBJECT = frozenset({"CREATE", "DROP", "ALTER", "START", "PREPARE"})
 _TWO_WORDS = frozenset({"MATERIALIZED", "EVENT", "FOREIGN", "DEFAULT", "TEXT"})
-"""First words of objects that have two."""
+"""First words of two-word objects."""
 _NAMING: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("CREATE", "DROP", "ALTER", "TRUNCATE", "UPDATE"), ()),
     **{"INSERT": ("INTO",), "MERGE": ("INTO",), "DELETE": ("FROM",)},
 }
-"""Verbs that names come after -> what must be before these."""
+"""Verbs that names follow -> the keywords required before the names."""
 
 
 def full_name(name: Name) -> str:
-    """Return a name with its schema before it, unless that is public."""
+    """Return a name prefixed with its schema, unless that is public."""
     schema, own = name
     return own if schema in (None, "public") else f"{schema}.{own}"

@@ -1,7 +1,7 @@
-"""Statements whose values are written out, also those whose columns have no type.
+"""Statements with their values written out, even if their columns have no type.
 
-SQLAlchemy writes a value by the type of its column: where a script gives none, as in
-sa.column("stock"), or one that it has no words for, such as JSON, it goes by the value.
+SQLAlchemy writes a value according to its column's type. If a script gives no type, as
+in sa.column("stock"), or a type without literals, such as JSON, the value decides.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from sqlalchemy.types import TypeEngine
 
 
 def sql_with_values(element: Any, dialect: Dialect) -> str:
-    """Return the SQL of a clause with its values in it.
+    """Return the SQL of a clause with its values written out.
 
-    Raises SQLAlchemy's CompileError for a value that has no words in SQL.
+    Raises SQLAlchemy's CompileError for a value that cannot be written in SQL.
     """
     writing = copy.copy(dialect)
     write_values(writing)
@@ -29,7 +29,7 @@ def sql_with_values(element: Any, dialect: Dialect) -> str:
 
 
 def write_values(dialect: Dialect) -> None:
-    """Have a dialect write out all values, where it is asked for literals."""
+    """Make a dialect write out all values when it is asked for literals."""
     dialect.statement_compiler = _writing(dialect.statement_compiler)  # type: ignore[arg-type]
 
 
@@ -52,9 +52,9 @@ def _has_words(type_: TypeEngine[Any], dialect: Dialect) -> bool:
 
 
 def _by_value(type_: TypeEngine[Any], value: Any) -> tuple[TypeEngine[Any], Any]:
-    """Return a type that writes a value out, and the value for it.
+    """Return a type that can write a value out, and the value to give it.
 
-    What is JSON is a text that the server reads as such.
+    JSON becomes a string that the server parses.
     """
     if isinstance(type_, sa.JSON):
         try:

@@ -1,4 +1,4 @@
-"""Names as PostgreSQL takes them, and as SQL writes them."""
+"""Names as PostgreSQL reads them, and as SQL writes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .tokens import identifier, quote, tokens
 
 
 def name_of(text: str) -> str:
-    """Return a name without quotes; unquoted ones in lower case, no public before."""
+    """Return a name without quotes; lower case if unquoted, without a public schema."""
     names = [name for token in tokens(text) if (name := identifier(token))]
     return ".".join(names[1:] if len(names) > 1 and names[0] == "public" else names)
 
@@ -17,7 +17,7 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 def quoted(name: str) -> str:
-    """Return a name, a dot between its parts, as SQL has it."""
+    """Return a name as SQL writes it, with dots between its parts."""
     return ".".join(
         part if _PLAIN.fullmatch(part) and part not in _RESERVED else quote(part)
         for part in name.split(".")

@@ -1,6 +1,6 @@
-"""Which tables the SQL of a script is about, as far as its text tells. Pure.
+"""Which tables a script's SQL is about, as far as its text shows. No I/O.
 
-What a statement does is told by its kind; of one not known here it is not guessed.
+What a statement does depends on its kind; nothing is guessed about an unknown kind.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ REACHING = frozenset(
         *("cursor_to_xml", "schema_to_xml", "database_to_xml", "lo_export"),
     }
 )
-"""PostgreSQL's own functions with effects that no table shows."""
+"""PostgreSQL's own functions whose effects do not show in a table."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """A function. body: its text, without quotes."""
+    """A function. body: its text, without the quotes around it."""
 
     name: str
     language: str
@@ -37,13 +37,13 @@ class Code:
 class Mentioned:
     """What statements are about.
 
-    tables: in any way. written: rows are inserted, changed or removed, so that
-    triggers and foreign keys act. truncated: CASCADE of TRUNCATE is among it.
-    cascaded: what depends on these is dropped with them, or with a part of them.
-    types, indexes: named on their own. functions: called. makes_code: functions,
-    triggers or rules are made or dropped; made: the functions. asks: there is a query.
-    names, signs: all names and operators in what may evaluate an expression.
-    unknown: the begin of the first statement that is not understood.
+    tables: all that are involved. written: those where rows are inserted, changed or
+    removed, so that triggers and foreign keys fire. truncated: there is a TRUNCATE …
+    CASCADE. cascaded: those whose dependents are dropped with them, or with a part of
+    them. types, indexes: named on their own. functions: called. makes_code: functions,
+    triggers or rules are created or dropped; made: the functions. asks: there is a
+    query. names, signs: all names and operators where an expression may be evaluated.
+    unknown: the beginning of the first statement that is not understood.
     unsaid: why these are not all the statements; None if they are.
     """
 
@@ -82,7 +82,7 @@ class Mentioned:
 
     @property
     def why_unknown(self) -> str | None:
-        """Why the tables cannot be told from the text; None if they can."""
+        """Why the text does not show the tables; None if it does."""
         if self.unsaid is not None:
             return self.unsaid
         if self.unknown is not None:
@@ -96,7 +96,7 @@ class Mentioned:
 
 
 def mentioned(texts: Iterable[str]) -> Mentioned:
-    """Return what statements are about, all together."""
+    """Return what all the statements together are about."""
     found = Mentioned()
     for statement in (each for text in texts for each in statements(text)):
         found |= _of(statement)
@@ -198,7 +198,7 @@ def _names(statement: Statement) -> frozenset[Name]:
 
 
 def _alter_sequence(statement: Statement) -> Mentioned:
-    """Read what generated scripts say; what else it can say may move the counter."""
+    """Read the forms in generated scripts; any other form may move the counter."""
     rest = statement.rest
     if rest.has("RESTART", "START", "MINVALUE", "MAXVALUE", "INCREMENT", "CYCLE"):
         raise ValueError

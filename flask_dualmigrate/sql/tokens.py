@@ -1,4 +1,4 @@
-"""The tokens of SQL, cut as PostgreSQL cuts them: the one tokenizer of the package."""
+"""The package's only SQL tokenizer; it splits as PostgreSQL does."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""An operator of only - + * / < > = does not end in - or +: `a<-1` is a < (-1)."""
+"""An operator made only of - + * / < > = cannot end in - or +: `a<-1` is a < (-1)."""
 
 
 class UnknownSql(ValueError):
-    """An expression has something that this package does not read."""
+    """An expression contains something that this package cannot read."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """kind: a group of the pattern; `other` is what SQL does not have."""
+    """kind: a group of the pattern; `other` is anything that is not SQL."""
 
     kind: str
     text: str
@@ -47,7 +47,7 @@ class Token:
 
 
 def tokens(sql: str) -> list[Token]:
-    """Return the tokens of an SQL text, all of them; joined they give it again."""
+    """Return all tokens of an SQL text; joined together they are the text again."""
     found: list[Token] = []
     at = 0
     while match := _TOKEN.match(sql, at):
@@ -65,7 +65,7 @@ _COMMENT_MARK = re.compile(r"/\*|\*/")
 
 
 def _comment_end(sql: str, at: int) -> int | None:
-    """Return where a comment ends that others may stand in; None if it does not."""
+    """Return where a comment, maybe with nested ones, ends; None if it does not."""
     depth = 0
     for mark in _COMMENT_MARK.finditer(sql, at):
         depth += 1 if mark.group() == "/*" else -1
@@ -75,7 +75,7 @@ def _comment_end(sql: str, at: int) -> int | None:
 
 
 def known_tokens(sql: str) -> list[Token]:
-    """Return the tokens of an expression. Raises UnknownSql for what is no SQL."""
+    """Return the tokens of an expression. Raises UnknownSql for what is not SQL."""
     found = tokens(sql)
     if any(token.kind in ("other", "unicode") for token in found):
         raise UnknownSql(sql)
@@ -83,7 +83,7 @@ def known_tokens(sql: str) -> list[Token]:
 
 
 def identifier(token: Token) -> str | None:
-    """Return the name that a token is, as PostgreSQL folds it; None for the rest."""
+    """Return a token's name, case-folded like PostgreSQL; None if it is not a name."""
     if token.kind == "word":
         return token.text.lower()
     if token.kind == "quoted":
@@ -92,7 +92,7 @@ def identifier(token: Token) -> str | None:
 
 
 def value(literal_: Token) -> str:
-    """Return what a literal holds; the escapes of E'…' stay."""
+    """Return what a literal contains; the escapes of E'…' are kept."""
     text = literal_.text
     if literal_.kind == "dollar":
         width = text.index("$", 1) + 1
@@ -101,17 +101,17 @@ def value(literal_: Token) -> str:
 
 
 def values(sql: str) -> list[str]:
-    """Return what the literals in an SQL text hold."""
+    """Return what the literals in an SQL text contain."""
     return [value(token) for token in tokens(sql) if token.is_literal]
 
 
 def literal(text: str) -> str:
-    """Return a text in the quotes that SQL has for texts."""
+    """Return a string as an SQL literal, with quotes."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def quote(name: str) -> str:
-    """Return a name in the quotes that SQL has for names."""
+    """Return a name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -125,7 +125,7 @@ def mentions(sql: str, name: str) -> bool:
 
 
 def rename(sql: str, old: str, new: str) -> str:
-    """Return an SQL text with one column named otherwise, as PostgreSQL does it."""
+    """Return an SQL text with one column renamed, as PostgreSQL does it."""
     try:
         parts = known_tokens(sql)
     except UnknownSql:
@@ -137,7 +137,7 @@ def rename(sql: str, old: str, new: str) -> str:
 
 
 def _is_column(parts: list[Token], at: int, name: str) -> bool:
-    """Return True if a token is that column: no type, no function, no table."""
+    """Return True if a token is that column, not a type, function or table."""
     if identifier(parts[at]) != name:
         return False
     before = [part.text for part in parts[:at] if not part.is_blank]
@@ -146,5 +146,5 @@ def _is_column(parts: list[Token], at: int, name: str) -> bool:
 
 
 def escape_colons(sql: str) -> str:
-    """Return SQL for `text()`, which takes a colon before a word for a parameter."""
+    """Return SQL for `text()`, which reads a colon before a word as a parameter."""
     return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql)

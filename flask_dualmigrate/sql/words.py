@@ -1,4 +1,4 @@
-"""SQL as words, to read from a statement's begin what it is about."""
+"""SQL as words, to find out from a statement's beginning what it is about."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from .tokens import Token, identifier, tokens, value
 
 Name = tuple[str | None, str]
-"""Schema (or None) and name, in the case to which PostgreSQL folds them."""
+"""Schema (or None) and name, case-folded as in PostgreSQL."""
 
 
 class Words:
-    """The tokens of a statement or of a part of one, read from the left."""
+    """The tokens of a statement, or of part of one, read from the left."""
 
     def __init__(self, found: Iterable[Token]) -> None:
         self._all = [Token("space", " ") if t.kind == "comment" else t for t in found]
@@ -21,11 +21,11 @@ class Words:
 
     @property
     def text(self) -> str:
-        """What is left, as it was written; a comment is a blank."""
+        """What is left, as it was written, with a space for each comment."""
         return "".join(token.text for token in self._run(self._at, len(self._tokens)))
 
     def _run(self, start: int, end: int) -> list[Token]:
-        """Return tokens and the blanks between them."""
+        """Return tokens and the whitespace between them."""
         if start >= end:
             return []
         return self._all[self._places[start] : self._places[end - 1] + 1]
@@ -36,16 +36,16 @@ class Words:
 
     @property
     def next(self) -> str:
-        """What comes next, as a keyword or a sign; empty past the end."""
+        """The next token as a keyword or a sign; empty past the end."""
         return self.key(self._at)
 
     def take(self) -> str:
-        """Go past a keyword or a sign, and return it."""
+        """Read a keyword or a sign, and return it."""
         self._at += 1
         return self.key(self._at - 1)
 
     def accept(self, *words: str) -> bool:
-        """Go past keywords, if just these come next."""
+        """Skip these keywords if exactly these come next."""
         end = self._at + len(words)
         if not self._are_at(self._at, words):
             return False
@@ -53,40 +53,40 @@ class Words:
         return True
 
     def key(self, at: int) -> str:
-        """Return a token as a keyword or a sign; empty past the end, and for others."""
+        """Return a token as a keyword or a sign; empty for others and past the end."""
         if not 0 <= at < len(self._tokens):
             return ""
         token = self._tokens[at]
         return token.text.upper() if token.kind in ("word", "sign") else ""
 
     def skip(self, *words: str) -> frozenset[str]:
-        """Go past any of these keywords, and return those that stood there."""
+        """Skip any of these keywords, and return those that were there."""
         found = set()
         while self.next in words and self.next:
             found.add(self.take())
         return frozenset(found)
 
     def literal(self) -> str | None:
-        """Return what comes next, if it is a text: LANGUAGE takes a name or a text."""
+        """Read a string, if one comes next: LANGUAGE takes a name or a string."""
         token = self._tokens[self._at]
         return value(token) if token.is_literal else None
 
     def name(self) -> Name:
-        """Read `name` or `schema.name`. Raises ValueError where there is none."""
+        """Read `name` or `schema.name`. Raises ValueError if there is none."""
         parts = self.dotted()
         if len(parts) > 2:
             raise ValueError(parts)
         return (parts[0] if len(parts) == 2 else None), parts[-1]
 
     def dotted(self) -> list[str]:
-        """Read identifiers with dots between."""
+        """Read identifiers separated by dots."""
         found = [self._identifier()]
         while self.accept("."):
             found.append(self._identifier())
         return found
 
     def names(self, *before: str) -> tuple[Name, ...]:
-        """Read names with commas between; each may have these keywords before it."""
+        """Read names separated by commas; each may have these keywords before it."""
         self.skip(*before)
         found = [self.name()]
         while self.accept(","):
@@ -103,7 +103,7 @@ class Words:
         return name
 
     def find(self, *words: str) -> bool:
-        """Go past these keywords where they next stand outside of brackets."""
+        """Skip past the next occurrence of these keywords outside brackets."""
         at = self._place(lambda at: self._are_at(at, words))
         if at is None:
             return False
@@ -111,11 +111,11 @@ class Words:
         return True
 
     def says(self, *words: str) -> bool:
-        """Return whether these keywords are in what is left, outside of brackets."""
+        """Return whether what is left has these keywords outside brackets."""
         return self._place(lambda at: self._are_at(at, words)) is not None
 
     def until(self, *words: str) -> Words:
-        """Go to the next of these keywords, past one token at least; return it all."""
+        """Read at least one token, up to the next of these keywords; return them."""
         start = self._at
         end = self._place(lambda at: at > start and self.key(at) in words)
         self._at = len(self._tokens) if end is None else end
@@ -125,7 +125,7 @@ class Words:
         return all(self.key(at + n) == word for n, word in enumerate(words))
 
     def _place(self, fits: Callable[[int], bool]) -> int | None:
-        """Return the next place outside of brackets that fits."""
+        """Return the next position outside brackets that fits."""
         depth = 0
         for at in range(self._at, len(self._tokens)):
             if depth <= 0 and fits(at):
@@ -134,7 +134,7 @@ class Words:
         return None
 
     def brackets(self) -> Words | None:
-        """Go past the next brackets, and return what they hold, if there are any."""
+        """Skip the next brackets and return what they contain, if there are any."""
         start = self._place(lambda at: self.key(at) == "(")
         if start is None:
             return None
@@ -146,7 +146,7 @@ class Words:
         return Words(self._run(start + 1, end))
 
     def split(self, separator: str) -> Iterator[Words]:
-        """Yield what is between separators, outside of brackets; nothing empty."""
+        """Yield the parts between separators outside brackets, without empty ones."""
         while self._at < len(self._tokens):
             start = self._at
             end = self._place(lambda at: self.key(at) == separator)
@@ -156,12 +156,12 @@ class Words:
                 yield Words(self._run(start, end))
 
     def has(self, *words: str) -> bool:
-        """Return whether one of these keywords stands in what is left."""
+        """Return whether one of these keywords is in what is left."""
         keys = {self.key(at) for at in range(self._at, len(self._tokens))}
         return not keys.isdisjoint(words)
 
     def calls(self) -> frozenset[str]:
-        """Return the names that an opening bracket follows, functions among them."""
+        """Return the names followed by an opening bracket, functions included."""
         return frozenset(
             name
             for at, token in enumerate(self._tokens)
@@ -169,21 +169,21 @@ class Words:
         )
 
     def identifiers(self) -> frozenset[str]:
-        """Return all names, keywords among them, as PostgreSQL folds them."""
+        """Return all names, including keywords, case-folded as in PostgreSQL."""
         names = map(identifier, self._tokens)
         return frozenset(name for name in names if name is not None)
 
     def texts(self) -> list[str]:
-        """Return the literals between dollar signs or quotes, without these."""
+        """Return the literals in dollar signs or quotes, without the delimiters."""
         return [value(token) for token in self._tokens if token.is_literal]
 
     @property
     def is_unread(self) -> bool:
-        """Whether it has a name or a text such as U&"…", whose escapes are not read."""
+        """Whether it has a name or string such as U&"…", whose escapes are not read."""
         return any(token.kind == "unicode" for token in self._tokens)
 
     def signs(self) -> frozenset[str]:
-        """Return the signs of operators, brackets and commas among them."""
+        """Return the operators' signs, including brackets and commas."""
         return frozenset(t.text for t in self._tokens if t.kind == "sign")
 
     def writes(self) -> Iterator[tuple[str, Name]]:

@@ -267,7 +267,7 @@ def _mirror_postgres(up: Sequence[Change], down: Sequence[Change]) -> Advices:
     made |= {c.name for c in up if c.verb == "rename_table"}
     back = _Back(down)
     for change in up:
-        # What was made and taken away again in one script leaves nothing.
+        # What one script creates and removes again leaves nothing.
         if change.table in made and change.verb != "create_table":
             continue
         if change.verb == "create_table" and _dropped_again(change, up):

@@ -32,7 +32,7 @@ def loss_of(change: Change) -> str | None:
 
 
 def _narrowing(change: Change) -> str | None:
-    """Return what values lose, in words; None: nothing that is known."""
+    """Return in words what values lose; None: nothing, as far as is known."""
     if change.old_type is None or change.type_ is None or change.fits:
         return None
     return loss(change.old_type, change.type_, using=change.using)

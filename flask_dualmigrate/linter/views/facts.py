@@ -41,6 +41,6 @@ UNKNOWN = Facts()
 
 
 def collection_of(operation: Operation) -> str | None:
-    """Return the collection of an operation; None: it names none."""
+    """Return the collection of an operation; None if it does not name one."""
     name = getattr(operation, "collection", None)
     return None if name is None else str(name)

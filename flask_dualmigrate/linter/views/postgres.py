@@ -13,7 +13,7 @@ from .tables import Tables
 
 @dataclass(frozen=True)
 class PostgresView:
-    """One function of a script. lock_timeout_s: as its transaction starts."""
+    """One function of a script. lock_timeout_s: when its transaction starts."""
 
     changes: tuple[Change, ...]
     source: Source
