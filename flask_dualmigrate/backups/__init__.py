@@ -1,7 +1,7 @@
 """Backups on disk: their folders, manifests and retention.
 
-No driver is in here: what the databases write into a backup, and read from it, is said
-by their wings.
+No database driver is used here: the wings define what the databases write to a backup
+and read from it.
 """
 
 from __future__ import annotations

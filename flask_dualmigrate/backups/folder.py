@@ -1,7 +1,7 @@
 """The files of one backup, accessible only to their owner; links are never followed.
 
-Every file is opened relative to the folder's own descriptor, so that no one who can
-write beside it can lead us elsewhere.
+Every file is opened relative to the folder's own descriptor, so that someone who can
+write next to the folder cannot redirect us elsewhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LONGEST_MANIFEST = 64 * 1024**2
 
 
 class BackupFolder:
-    """One folder, held open; while it is being written, others see that by a lock.
+    """One folder, kept open; a lock shows others that it is being written.
 
     files: what `new_file` wrote, in order.
     """
@@ -43,12 +43,12 @@ class BackupFolder:
     @classmethod
     @around("backup.folder")
     def make(cls, root: Path, name: str) -> Self:
-        """Make the folder of a new backup, mode 0700, in a root that is prepared."""
+        """Create the folder of a new backup, mode 0700, in a prepared root."""
         path = root / name
         with disk_errors(path):
             os.mkdir(path, 0o700)
             folder = cls(path, os.open(path, _FOLDER))
-            # Shared with no one: `prune` leaves a folder that someone writes to.
+            # An exclusive lock: `prune` skips a folder that is being written.
             fcntl.flock(folder._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return folder
 
@@ -73,7 +73,7 @@ class BackupFolder:
 
     @property
     def is_being_written(self) -> bool:
-        """Whether a live process holds what `make` took."""
+        """Whether a live process holds the lock that `make` took."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -83,17 +83,17 @@ class BackupFolder:
 
     @contextmanager
     def new_file(self, relative: str) -> Iterator[BufferedRandom]:
-        """Make a file, mode 0600; what is in it at the end goes on the disk.
+        """Create a file, mode 0600; its content is flushed to disk at the end.
 
-        A program may write to its descriptor. It is hashed as it lies there, and
-        joins `files`. Raises BackupError where it cannot be written, or is there.
+        A program may write to its descriptor. The file is hashed as it is on disk, and
+        added to `files`. Raises BackupError if it exists or cannot be written.
         """
         where = self.path / relative
         with disk_errors(where), self._parent(relative, make=True) as parent:
             name = PurePosixPath(relative).name
             file = os.fdopen(os.open(name, _NEW, 0o600, dir_fd=parent), "w+b")
         reached("backup.file.begun")
-        # Closing it may fail as well: it writes what is still in memory.
+        # Closing it may fail too: it writes what is still in memory.
         with disk_errors(where), file:
             yield file
             file.flush()
@@ -113,7 +113,7 @@ class BackupFolder:
 
     @around("backup.manifest")
     def finish(self, manifest: Manifest) -> None:
-        """Write the manifest, which makes a backup of the folder."""
+        """Write the manifest, which makes the folder a backup."""
         with disk_errors(self.path):
             for folder in self._folders():
                 os.fsync(folder)
@@ -130,9 +130,9 @@ class BackupFolder:
 
     @contextmanager
     def read(self, relative: str) -> Iterator[BufferedReader]:
-        """Open a file for reading; it can be sought in, and handed to a program.
+        """Open a file for reading; it is seekable, and can be passed to a program.
 
-        Raises IntegrityError if it is missing, or a link, or no plain file.
+        Raises IntegrityError if it is missing, a link, or not a regular file.
         """
         try:
             with self._parent(relative) as parent:
@@ -148,7 +148,7 @@ class BackupFolder:
     def manifest(self) -> Manifest | None:
         """Read the manifest; None if there is none: it is not a backup, or not yet.
 
-        Raises IntegrityError for one that is broken.
+        Raises IntegrityError if it is broken.
         """
         try:
             os.stat(MANIFEST, dir_fd=self._descriptor, follow_symlinks=False)
@@ -159,7 +159,7 @@ class BackupFolder:
         return Manifest.parse(text, name=self.path.name)
 
     def problems(self, manifest: Manifest) -> Iterator[str]:
-        """Compare the files with the manifest: yield what differs, one line each."""
+        """Compare the files with the manifest; yield what differs, one line each."""
         wanted = {file.path: file for file in manifest.files}
         there = dict(self._walk(self._descriptor, ""))
         for path in sorted(there.keys() - wanted.keys() - {MANIFEST}):
@@ -203,7 +203,7 @@ class BackupFolder:
 
     @contextmanager
     def _parent(self, relative: str, *, make: bool = False) -> Iterator[int]:
-        """Open the folder that a file lies in, step by step; no step may be a link."""
+        """Open the folder of a file step by step; no part of its path may be a link."""
         require_inside(relative)
         folder = os.dup(self._descriptor)
         try:
@@ -225,7 +225,7 @@ class BackupFolder:
                 yield folder
 
     def _walk(self, folder: int, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield all that is below, folders themselves not."""
+        """Yield everything below a folder, except folders themselves."""
         for name in sorted(os.listdir(folder)):
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode):

@@ -1,7 +1,7 @@
 """The path of each file of a backup, relative to its folder.
 
-What is of MongoDB lies as `mongodump --gzip --out=mongo` puts it, so that
-`mongorestore --gzip mongo` reads it.
+The MongoDB files have the layout of `mongodump --gzip --out=mongo`, so that
+`mongorestore --gzip mongo` can read them.
 Source: mongodb/mongo-tools, mongodump/prepare.go (outputPath) and
 mongorestore/filepath.go: with --gzip the metadata must be compressed too.
 """
@@ -23,7 +23,7 @@ BUCKETS = "system.buckets."
 
 _LONGEST = 238
 _KEPT = 208
-"""Bytes of an escaped name, so that it fits into 255 with its suffix."""
+"""Maximum bytes of an escaped name, so that it fits into 255 with its suffix."""
 
 
 def mongo_data(database: str, collection: str) -> str:
@@ -37,9 +37,9 @@ def mongo_metadata(database: str, collection: str) -> str:
 
 
 def _escaped(collection: str) -> str:
-    """Return a collection's name as mongodump has it in file names.
+    """Return a collection's name as mongodump writes it in file names.
 
-    A long one is cut, and told apart by a hash; the whole name is in the metadata.
+    A long name is cut and made unique by a hash; the full name is in the metadata.
     """
     escaped = quote_plus(collection, safe="")
     if len(escaped) <= _LONGEST:

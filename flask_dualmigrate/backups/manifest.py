@@ -42,8 +42,8 @@ class BackupFile:
 class BackedTable:
     """A table that the plan touches.
 
-    rows: as many as it had, by the server's estimate; 0: none. existed: False if the
-    plan makes it: a restore takes it away.
+    rows: the server's estimate; 0: none. existed: False if the plan creates the table:
+    a restore removes it.
     """
 
     schema: str
@@ -54,7 +54,7 @@ class BackedTable:
 
 @dataclasses.dataclass(frozen=True)
 class BackedCollection:
-    """A collection that the plan touches. documents: that are in the backup."""
+    """A collection that the plan touches. documents: how many are in the backup."""
 
     name: str
     documents: int
@@ -65,7 +65,7 @@ class BackedCollection:
 class PostgresPart:
     """The PostgreSQL part. tables: None: the whole database.
 
-    applied: ids of the revisions that it had.
+    applied: ids of the revisions applied to it.
     """
 
     database: str
@@ -77,7 +77,7 @@ class PostgresPart:
 class MongoPart:
     """The MongoDB part. collections: None: the whole database.
 
-    applied: ids of the revisions that it had. cluster_time: seconds and increment of
+    applied: ids of the revisions applied to it. cluster_time: seconds and increment of
     the snapshot; None: there was none, as on a standalone server.
     """
 
@@ -91,10 +91,10 @@ class MongoPart:
 class Manifest:
     """One backup.
 
-    plan: ids of the revisions that the run was to do, in order. pair_id: the random id
-    that both sides held; None: before the first run. versions: name -> version, of
-    this package, of pg_dump, and of the servers.
-    postgres, mongo: None: that side was not in use.
+    plan: ids of the revisions that the run was about to run, in order. pair_id: the
+    random id stored on both sides; None: before the first run. versions: name ->
+    version, of this package, of pg_dump, and of the servers.
+    postgres, mongo: None if that side was not in use.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Manifest:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of its files, the manifest itself not counted."""
+        """Total size of its files, without the manifest itself."""
         return sum(file.size_bytes for file in self.files)
 
     def as_json(self) -> str:
@@ -138,9 +138,9 @@ class Manifest:
 
     @classmethod
     def parse(cls, text: str, *, name: str) -> Self:
-        """Read the text of a manifest. name: of its folder, which it must be about.
+        """Parse the text of a manifest. name: of its folder, which it must name.
 
-        Raises IntegrityError for one that is broken, or of a later version.
+        Raises IntegrityError if it is broken, or of a later version.
         """
         try:
             facts = json.loads(text)
@@ -238,7 +238,7 @@ def _text_or_none(value: Any) -> str | None:
 
 
 def _typed(item: Backed) -> Backed:
-    """Return what the plan touches; ValueError if the entry has the wrong form.
+    """Return an entry once it is checked; raise ValueError if its form is wrong.
 
     Names are text, numbers are 0 or more, and whether it existed is true or false.
     """

@@ -26,9 +26,9 @@ Look = Callable[[BackupFolder, Manifest], Iterator[str]]
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """What `verify` found of one folder; no problem is good.
+    """What `verify` found in one folder; it is good if there are no problems.
 
-    unfinished: it has no manifest: a run that was killed left it, or one is at work.
+    unfinished: it has no manifest: a killed run left it, or a run is still writing it.
     """
 
     name: str
@@ -41,9 +41,9 @@ class Checked:
 
 
 class BackupStore:
-    """The backups below one folder, which need not be there. root: absolute.
+    """The backups in one folder, which need not exist. root: absolute.
 
-    look: reads one that is as it was written, as a restore would.
+    look: reads an unchanged backup the way a restore would.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class BackupStore:
     def prepare(self) -> None:
         """Create the folder with mode 0700 if missing, and check that it is safe.
 
-        Raises BackupError if it cannot be made or written, is a link, or if anyone
-        else on this machine could put something else in its place.
+        Raises BackupError if it cannot be created or written, is a link, or if anyone
+        else on this machine could replace it.
         """
         with disk_errors(self.root):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ class BackupStore:
         trusted, path = {0, os.geteuid()}, self.root
         for parent in self.root.parents:
             above, below = os.stat(parent), os.lstat(path)
-            # In a sticky folder, such as /tmp, only its owner can move what is his.
+            # In a sticky folder, such as /tmp, only the owner of a file can move it.
             ours = above.st_mode & stat.S_ISVTX and below.st_uid in trusted
             if above.st_mode & stat.S_IWOTH and not ours:
                 raise _unsafe(self.root, f"everyone may write to {parent}")
@@ -83,9 +83,9 @@ class BackupStore:
     def new(
         self, direction: Direction, plan: Sequence[str], now: datetime
     ) -> Iterator[BackupFolder]:
-        """Make the folder of a new backup; what fails in it takes it away again.
+        """Create the folder of a new backup; if the backup fails, remove it again.
 
-        plan: ids of the revisions that follow; none: a person asked for it.
+        plan: ids of the revisions to run next; none: the user asked for the backup.
         """
         self.prepare()
         stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -96,12 +96,12 @@ class BackupStore:
             try:
                 yield folder
             except BaseException:
-                with suppress(BackupError):  # `prune` takes what is left of it
+                with suppress(BackupError):  # `prune` removes what is left of it
                     folder.remove()
                 raise
 
     def names(self) -> list[str]:
-        """Return the names of the folders here, oldest first by their names."""
+        """Return the names of the folders, oldest first according to their names."""
         try:
             found = os.scandir(self.root)
         except FileNotFoundError:
@@ -190,9 +190,9 @@ class BackupStore:
         return Checked(name, (left,), unfinished=True)
 
     def prunable(self, keep: int) -> tuple[tuple[Manifest, ...], tuple[str, ...]]:
-        """Return what `prune` would remove: all backups but the `keep` newest.
+        """Return what `prune` would remove: all backups except the `keep` newest.
 
-        And the folders that killed runs left.
+        And the folders that killed runs left behind.
         """
         known = self.list()
         return known[: max(0, len(known) - keep)], tuple(self._left_over())

@@ -7,7 +7,8 @@
 
 The servers start on demand, keep their data under the app's instance folder, are
 shared by all processes that use the same folder, and stop when the last of these
-leaves. ``DATABASE_URL`` and ``MONGO_URI``, where set, win: nothing is started then.
+leaves. If ``DATABASE_URL`` or ``MONGO_URI`` is set, it wins, and that side's server is
+not started.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def stop(folder: Path) -> None:
 
 
 def main() -> None:
-    """Run the command; an error is one line and its exit code."""
+    """Run the command; print an error as one line, and exit with its code."""
     try:
         embedded(prog_name="python -m flask_dualmigrate.embedded")
     except DualMigrateError as error:

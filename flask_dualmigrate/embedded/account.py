@@ -1,4 +1,4 @@
-"""The account PostgreSQL runs as: ours, but never root, which it refuses."""
+"""The account that PostgreSQL runs as: ours, but never root, which it refuses."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _NAME = "pgserver"
 def server_uid(data: Path) -> int | None:
     """The user id to run PostgreSQL as; None for our own.
 
-    data: its data folder, whose owner it is where that is not root.
-    Raises EmbeddedServerError where root cannot make an account.
+    data: its data folder, whose owner is used unless that is root.
+    Raises EmbeddedServerError if root cannot create an account.
     """
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return None
@@ -44,17 +44,17 @@ def _account() -> int:
 
 
 def give(tree: Path, uid: int) -> None:
-    """Make a folder and all in it the property of an account."""
+    """Make an account the owner of a folder and everything in it."""
     for folder, _, files in os.walk(tree):
         for path in (folder, *(os.path.join(folder, name) for name in files)):
             os.chown(path, uid, -1, follow_symlinks=False)
 
 
 def open_way(path: Path) -> None:
-    """Let other accounts pass through the folders above a path, no more than that.
+    """Let other accounts pass through the folders above a path, and nothing more.
 
-    They may then reach what lies below by its name where its own mode allows it; they
-    still cannot list these folders.
+    They can then reach a file below by its name if its own mode allows it, but still
+    cannot list these folders.
     """
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode
@@ -63,11 +63,11 @@ def open_way(path: Path) -> None:
 
 
 def open_programs(programs: Path) -> None:
-    """Let other accounts run the programs of a wheel that umask 077 installed."""
+    """Let other accounts run the programs of a wheel installed under umask 077."""
     open_way(programs)
     if readable_by_all(programs / "postgres"):
         return
-    # Beside the package lie the libraries that its programs load.
+    # The libraries that the programs load are next to the package.
     package = programs.parent.parent
     for tree in (programs.parent, package.with_name(f"{package.name}.libs")):
         for folder, _, files in os.walk(tree):

@@ -1,4 +1,4 @@
-"""The two URIs of an app: from the environment, else of embedded servers."""
+"""The two URIs of an app: from the environment, or those of embedded servers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def configure(app: Flask, *, active: str = "both", database: str = "app") -> Non
 
     active: "postgres", "mongo" or "both"; the other side is neither configured
         nor started.
-    database: the name of the database on an embedded server; made when missing.
+    database: the name of the database on an embedded server; created if missing.
 
     The environment variables ``DATABASE_URL`` and ``MONGO_URI`` win. A side without
     its variable gets an embedded server under ``app.instance_path``, which this
     process then shares until it exits.
-    Raises UsageError for another `active`, EmbeddedServerError where a server does
+    Raises UsageError for any other `active`, EmbeddedServerError if a server does
     not start.
     """
     if active not in _SIDES:
@@ -46,10 +46,10 @@ def configure(app: Flask, *, active: str = "both", database: str = "app") -> Non
 
 
 def with_driver(url: str) -> str:
-    """A PostgreSQL URL that names no driver, with psycopg 3; others unchanged.
+    """Add psycopg 3 to a PostgreSQL URL that names no driver; return others unchanged.
 
-    Platforms hand out ``postgres://``, which SQLAlchemy refuses, and
-    ``postgresql://``, which it takes for psycopg2.
+    Hosting platforms provide ``postgres://``, which SQLAlchemy rejects, and
+    ``postgresql://``, for which it uses psycopg2.
     """
     scheme, separator, rest = url.partition("://")
     if separator and scheme in ("postgres", "postgresql"):
@@ -63,5 +63,5 @@ def _servers_of(app: Flask) -> EmbeddedServers:
 
 @cache
 def _servers_in(folder: Path) -> EmbeddedServers:
-    """One object a folder, so that an app made a hundred times is one user."""
+    """Return one object per folder, so that an app created many times is one user."""
     return EmbeddedServers(folder)

@@ -1,9 +1,10 @@
 """Who uses the servers of a folder: file locks that outlive no process.
 
-Two files. ``.servers.users`` is locked shared by each process that uses the servers;
-whoever can lock it exclusively is the last one. ``.servers.lock`` is locked
-exclusively while servers are started or stopped. The kernel drops both with the
-process, kill -9 included, which no list of process ids can promise.
+There are two files. Each process that uses the servers holds a shared lock on
+``.servers.users``; a process that can lock it exclusively is the last one.
+``.servers.lock`` is locked exclusively while servers are started or stopped. The kernel
+releases both locks when the process ends, even after kill -9, which no list of process
+ids can guarantee.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Lease:
     def is_last(self) -> bool:
         """Whether no one else counts as a user. Only while `changing`.
 
-        The answer may cost the share itself: `let_go` is what follows.
+        Checking may lose the shared lock itself, so call `let_go` next.
         """
         if self._fd is None or not self._is_current():
             return False
@@ -69,7 +70,7 @@ class Lease:
             os.close(fd)
 
     def _is_current(self) -> bool:
-        """Whether our file is still the folder's, which may have been recreated."""
+        """Whether our file is still the one in the folder, which may be recreated."""
         assert self._fd is not None
         try:
             return os.path.samestat(os.fstat(self._fd), os.stat(self._users))
@@ -80,7 +81,7 @@ class Lease:
     def changing(self, *, timeout_s: float = 120.0) -> Iterator[None]:
         """Be the only process that starts or stops servers of this folder.
 
-        Raises EmbeddedServerError when another one keeps at it for `timeout_s`.
+        Raises EmbeddedServerError if another one is still doing so after `timeout_s`.
         """
         if fcntl is None:
             raise EmbeddedServerError(
@@ -91,7 +92,7 @@ class Lease:
         try:
             yield
         finally:
-            # Unlocked by hand: a child forked meanwhile has the descriptor too.
+            # Unlocked explicitly: a child forked meanwhile has the descriptor too.
             fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
 
@@ -111,9 +112,9 @@ class Lease:
             time.sleep(_POLL_S)
 
     def _before_fork(self) -> None:
-        # A lock belongs to the open file, which parent and child would share: one
-        # letting go would let go for both. The child gets an open file of its own,
-        # locked before it exists, so that no moment is without.
+        # A lock belongs to the open file, which parent and child would share: if one
+        # released it, it would be released for both. The child gets its own open file,
+        # locked before the child exists, so that it is never without a lock.
         self._spare = self._try_open()
 
     def _after_fork_in_parent(self) -> None:
@@ -124,12 +125,12 @@ class Lease:
     def _after_fork_in_child(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
-        # No spare: a server like uWSGI forks in C and calls no hook in the parent.
+        # No spare lock: a server like uWSGI forks in C and calls no hook in the parent.
         self._fd = self._spare if self._spare is not None else self._try_open()
         self._spare = None
 
     def _try_open(self) -> int | None:
-        """One more share; None where there is none, and the child no user."""
+        """Return one more shared lock; None if it fails: the child is not a user."""
         try:
             return _open_locked(self._users, fcntl.LOCK_SH)
         except OSError:
@@ -137,9 +138,9 @@ class Lease:
 
 
 def _open_locked(path: Path, kind: int) -> int:
-    """Open a file, made where missing, and lock it without waiting.
+    """Open a file, created if missing, and lock it without waiting.
 
-    Raises BlockingIOError when another one holds it.
+    Raises BlockingIOError if another process holds the lock.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:

@@ -1,4 +1,4 @@
-"""Why a server stopped, in one line, from its log."""
+"""Find in a server's log why it stopped, in one line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _EXIT_CODE = re.compile(r'"exitCode":(\d+)')
 
 
 def postgres_reason(output: str) -> str:
-    """The last complaint of initdb or postgres; else the last line."""
+    """The last error from initdb or postgres, or else the last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     complaints = [match[1] for line in lines if (match := _POSTGRES.search(line))]
     return _sentence([*lines[-1:], *complaints])
 
 
 def mongo_reason(output: str) -> str:
-    """The first error that mongod logged; else its last line outside the log format."""
+    """The first error that mongod logged, or else its last line not in log format."""
     entries, others = [], []
     for line in output.splitlines():
         try:
@@ -45,7 +45,7 @@ def read(log: Path) -> str:
 
 
 def _describe(entry: dict[str, Any]) -> str:
-    """An entry's most telling part.
+    """The most informative part of an entry.
 
     Source: MongoDB manual, Log Messages; WiredTiger nests its own message.
     """

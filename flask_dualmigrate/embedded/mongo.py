@@ -62,7 +62,7 @@ class MongoServer:
     def ensure(self) -> None:
         """Start the server if it is not running; return when it accepts writes.
 
-        It keeps its port from run to run, unless another program has taken that.
+        It keeps its port from run to run, unless another program has taken the port.
         """
         pid, port = self.pid(), self._port()
         if pid is not None and port is not None and self._wait(pid, port):
@@ -81,7 +81,7 @@ class MongoServer:
         raise self._error("MongoDB cannot find a free port")
 
     def stop(self) -> None:
-        """End the server and leave its data consistent."""
+        """Stop the server and leave its data consistent."""
         if (pid := self.pid()) is not None:
             process.end(pid, signal.SIGTERM)
         process.end_all(self._data, "mongod")
@@ -115,8 +115,8 @@ class MongoServer:
     def _is_primary(self, port: int) -> bool:
         """Whether our server accepts writes; makes it a replica set if it is not one.
 
-        Asks first whose it is: on a port in use, another program's mongod answers
-        while ours is about to give up.
+        It first checks whose server it is: if the port is in use, another program's
+        mongod answers while ours is about to give up.
         """
         with _client(port) as client:
             options = client.admin.command("getCmdLineOpts")["parsed"]
@@ -146,8 +146,8 @@ class MongoServer:
 
 
 _ENGINE = (
-    "log=(prealloc=false),"  # Else 300 MB of journal before the first document.
-    # In seconds; else idle files stay open for ten minutes.
+    "log=(prealloc=false),"  # Otherwise 300 MB of journal before the first document.
+    # In seconds; otherwise idle files stay open for ten minutes.
     "file_manager=(close_idle_time=5,close_scan_interval=2,close_handle_minimum=100)"
 )
 
@@ -158,11 +158,11 @@ def _settings(port: int) -> list[str]:
         *("--port", str(port)),
         "--nounixsocket",
         *("--replSet", _SET),
-        *("--oplogSize", "1024"),  # MB; else a share of the disk, up to 50 GB.
-        *("--wiredTigerCacheSizeGB", "1"),  # Else half of the memory.
+        *("--oplogSize", "1024"),  # MB; otherwise a share of the disk, up to 50 GB.
+        *("--wiredTigerCacheSizeGB", "1"),  # Otherwise half of the memory.
         *("--wiredTigerEngineConfigString", _ENGINE),
-        # Seconds; else the files of what was dropped stay open for minutes: a suite of
-        # tests ran into the limit of open files, where mongod aborts.
+        # Seconds; otherwise files of dropped data stay open for minutes: a test suite
+        # ran into the limit on open files, at which mongod aborts.
         *("--syncdelay", "5"),
         *("--setParameter", "minSnapshotHistoryWindowInSeconds=1"),
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
@@ -181,7 +181,7 @@ def _client(port: int) -> MongoClient[dict[str, Any]]:
 
 
 def _form_set(client: MongoClient[dict[str, Any]], host: str) -> None:
-    """Make a server a replica set of one, under the address that it has now."""
+    """Make a server a replica set of one, under its current address."""
     config = {"_id": _SET, "members": [{"_id": 0, "host": host}]}
     try:
         client.admin.command("replSetInitiate", config)

@@ -27,12 +27,12 @@ _NEW_CLUSTER = (
     "--username=postgres",
     "--auth=trust",
     "--encoding=UTF8",
-    # By code points: every machine has that, and MongoDB sorts so too.
+    # By code points: available on every machine, and MongoDB sorts that way too.
     "--locale=C",
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
 )
-# No process has this id, on any kernel: Linux ends at 2**22.
+# No process has this id on any kernel: Linux ends at 2**22.
 _NOBODY_PID = 2**31 - 1
 _HINT = "Or set DATABASE_URL to a PostgreSQL server of your own."
 
@@ -78,7 +78,7 @@ class PostgresServer:
             )
 
     def create_database(self, name: str) -> None:
-        """Make a database on the running server, unless it exists."""
+        """Create a database on the running server, unless it exists."""
         with self._connect() as connection:
             found = connection.execute(
                 "SELECT 1 FROM pg_database WHERE datname = %s", [name]
@@ -89,7 +89,7 @@ class PostgresServer:
                 )
 
     def stop(self) -> None:
-        """End the server, its connections too, and leave its data consistent."""
+        """Stop the server, ending its connections, and leave its data consistent."""
         socket_folder = self._socket_folder()
         if (pid := self.pid()) is not None:
             process.end(pid, signal.SIGINT)
@@ -107,7 +107,7 @@ class PostgresServer:
         if not self._data.exists():
             self._init(programs, uid)
         elif uid is not None and self._data.stat().st_uid != uid:
-            give(self._data, uid)  # A copy that root made.
+            give(self._data, uid)  # A copy made by root.
         self._clear_leftovers()
         return process.spawn(
             [programs / "postgres", "-D", self._data, *self._settings(uid)],
@@ -124,7 +124,7 @@ class PostgresServer:
         ]
 
     def _init(self, programs: Path, uid: int | None) -> None:
-        """Make the data folder: under another name first, so that it is never half."""
+        """Create the data folder, under another name first: it is never incomplete."""
         part = self._folder / "postgres.part"
         process.end_all(part, "initdb", "postgres")
         shutil.rmtree(part, ignore_errors=True)
@@ -161,10 +161,10 @@ class PostgresServer:
             )
 
     def _clear_leftovers(self) -> None:
-        """Clean up after a killed server where PostgreSQL itself would fail.
+        """Clean up after a killed server if PostgreSQL itself would fail.
 
-        It takes a lock file for good when another process has got its number. In
-        postmaster.pid the rest must stay: by it PostgreSQL finds shared memory that
+        PostgreSQL treats a lock file as valid if any process now has the id in it. The
+        rest of postmaster.pid must stay: PostgreSQL uses it to find shared memory that
         is still in use.
         """
         _remove_short(self._socket_folder())
@@ -177,8 +177,8 @@ class PostgresServer:
     def _choose_socket_folder(self, uid: int | None) -> Path:
         """Return the data folder, or a short one if a socket's path would be too long.
 
-        Nor may the path have a comma, at which libpq takes it for two hosts, a blank,
-        which SQLAlchemy writes as "+" and libpq does not read so, or a quote.
+        The path must not contain a comma, which libpq reads as a list of two hosts, a
+        space, which SQLAlchemy writes as "+" and libpq does not decode, or a quote.
         """
         path = str(self._data / _SOCKET)
         fits = len(path.encode()) <= _SOCKET_PATH_BYTES
@@ -190,7 +190,7 @@ class PostgresServer:
         return short
 
     def _socket_folder(self) -> Path:
-        """Where the running server has its socket.
+        """The folder with the running server's socket.
 
         Source: PostgreSQL, src/include/utils/pidfile.h, LOCK_FILE_LINE_SOCKET_DIR.
         """

@@ -17,19 +17,19 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 POLL_S = 0.02
 
-# The shell leaves the server to init and says its id: so no one has to reap it, and
-# a path needs no quoting.
+# The shell hands the server over to init and prints its id, so that no one has to reap
+# it, and a path needs no quoting.
 _DETACH = '"$@" </dev/null >&2 & echo $!'
 
 
 def spawn(
     command: Sequence[str | Path], *, log: Path, cwd: Path, uid: int | None = None
 ) -> int:
-    """Start a server in a session of its own; both its outputs go to `log`.
+    """Start a server in its own session; its stdout and stderr go to `log`.
 
-    cwd: its data folder, by which `belongs` knows it again.
-    uid: the account to run as; ours when None.
-    Returns its process id. The log of the run before is kept as ``<log>.1``.
+    cwd: its data folder, by which `belongs` recognises it.
+    uid: the account to run as; None: ours.
+    Returns its process id. The log of the previous run is kept as ``<log>.1``.
     """
     if log.exists():
         log.replace(log.with_name(f"{log.name}.1"))
@@ -64,7 +64,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and waits to be reaped does not."""
+    """Whether a process is running; a zombie waiting to be reaped is not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -74,8 +74,8 @@ def alive(pid: int) -> bool:
 def belongs(pid: int, *, program: str, data: Path) -> bool:
     """Whether a process is that program, running in that data folder.
 
-    A pid file alone proves nothing: after a crash or a reboot its number may be
-    anyone's.
+    A pid file alone proves nothing: after a crash or a reboot its number may belong to
+    any process.
     """
     try:
         process = psutil.Process(pid)
@@ -91,8 +91,8 @@ def belongs(pid: int, *, program: str, data: Path) -> bool:
 def end_all(data: Path, *programs: str) -> None:
     """End every process of these programs that runs in a data folder.
 
-    Such ones are left when a server was killed and its children live on, when the
-    process that began to start it was, or when the folder was deleted below it.
+    They are left over if a server was killed and its children live on, if the process
+    that was starting it was killed, or if the folder of a running server was deleted.
     """
     for pid in psutil.pids():
         if any(belongs(pid, program=program, data=data) for program in programs):

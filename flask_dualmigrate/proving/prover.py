@@ -1,4 +1,4 @@
-"""`flask db-migrate test`: which revisions are proved, on what, and the result."""
+"""`flask db-migrate test`: which revisions to prove, on what data, and the result."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from .walk import Walk
 class Ways:
     """Options of a proof.
 
-    data: rows and documents of edge values. sample: of the real ones, so many of each
-    table and collection; 0: none. embedded: on servers of our own. keep: leave the
-    scratch databases. strict: a revision without a way down counts as different.
+    data: insert rows and documents with edge values. sample: how many real rows or
+    documents to copy from each table and collection; 0: none. embedded: use embedded
+    servers. keep: do not drop the scratch databases. strict: a revision that cannot be
+    downgraded counts as different.
     """
 
     data: bool = False
@@ -40,11 +41,11 @@ def prove(
     since: str | None = None,
     ways: Ways = Ways(),
 ) -> ProofResult:
-    """Prove revisions on scratch databases; the real ones are read at the most.
+    """Prove revisions on scratch databases; the real ones are at most read.
 
-    revisions: ids, prefixes, labels; all_: each of the tree; since: those above one.
-    None of it: what is pending, or the heads if nothing is.
-    Raises UsageError for two of them at once, and what making databases raises.
+    revisions: ids, prefixes, labels; all_: all in the tree; since: those above one.
+    If none is given: the pending revisions, or the heads if nothing is pending.
+    Raises UsageError if two of them are given, and what creating databases raises.
     """
     if bool(revisions) + all_ + (since is not None) > 1:
         raise UsageError(
@@ -81,7 +82,7 @@ def _walk(
     below: frozenset[str],
     before: ProofResult,
 ) -> tuple[ProofResult, bool]:
-    """Add the result of one walk on new databases; return whether another is needed."""
+    """Add the result of a walk on new databases; return whether another is needed."""
     with bench(env, embedded=ways.embedded, keep=ways.keep) as made:
         scratches = Scratches(
             made.env, with_data=ways.data, real=env, sample=ways.sample
@@ -105,7 +106,7 @@ def _walk(
 def _wanted(
     env: Environment, revisions: Sequence[str], all_: bool, since: str | None
 ) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return the ids to prove, and notes for a person."""
+    """Return the ids to prove, and notes for the user."""
     directory = env.directory
     everything, heads = frozenset(directory.revisions), frozenset(directory.heads)
     if all_:
@@ -127,9 +128,9 @@ def _wanted(
 
 
 def _applied(env: Environment, wanted: frozenset[str]) -> frozenset[str]:
-    """Return what the real databases have, which is what their data is like.
+    """Return the revisions applied to the real databases, which their data matches.
 
-    Raises UsageError where a revision cannot be proved on such data.
+    Raises UsageError if a revision cannot be proved on such data.
     """
     env.run.check_servers()
     states = env.run.states()
@@ -152,7 +153,7 @@ def _applied(env: Environment, wanted: frozenset[str]) -> frozenset[str]:
 
 
 def several_heads(env: Environment) -> tuple[str, ...]:
-    """Report several heads, unless each has a branch label."""
+    """Return a line about several heads, unless each has a branch label."""
     heads = env.directory.heads
     nodes = [env.directory.graph.get_revision(head) for head in heads]
     if len(heads) < 2 or all(node is not None and node.branch_labels for node in nodes):
@@ -164,14 +165,14 @@ def several_heads(env: Environment) -> tuple[str, ...]:
 
 
 def tree_problems(env: Environment) -> tuple[str, ...]:
-    """Return why the two trees are not a pair that can be run."""
+    """Return why the two trees are not a pair that can run."""
     return (*env.directory.pair_problems(), *env.directory.lock_problems())
 
 
 def models_at_head(env: Environment) -> tuple[str, ...]:
     """Return how the models differ from a scratch database at head.
 
-    Raises ScriptError where that is not reached.
+    Raises ScriptError if head cannot be reached.
     """
     with bench(env, embedded=False, keep=False) as made:
         walk = Walk(

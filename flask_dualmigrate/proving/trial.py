@@ -1,4 +1,4 @@
-"""Up, down, up of one revision."""
+"""Up, down and up of one revision."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ _ALLOW = re.compile(r"#\s*dualmigrate-test:\s*allow\s+edge-data[ \t]+\S")
 class Trial:
     """Tries one revision whose ancestors are all applied.
 
-    go: does one step, whole. losses: what its upgrade declares as removed.
-    may_refuse: its scripts say that they need not take any data: edge-data is allowed.
-    stands: whether the revision is whole where it should be, after a failure.
-    stuck: set where the revision cannot be applied, so that none above it can.
-    disorder: set where the databases are not what those above it should find.
+    go: does one complete step. losses: what its upgrade declares as removed.
+    may_refuse: its scripts allow edge-data: they need not accept every value.
+    stands: returns whether, after a failure, the revision is completely applied, or
+    completely not, as it should be.
+    stuck: set if the revision cannot be applied, so that none above it can be.
+    disorder: set if the databases are not in the state that those above it expect.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Trial:
         return self._down(before)
 
     def _with_everyday_data(self) -> Snapshots:
-        """Take the values at the edges away again, so that the others are proved."""
+        """Replace edge values with ordinary ones, so that at least these are proved."""
         self._scratches.clear()
         self._scratches.sow(at_the_edges=False)
         before = self._look()
@@ -106,7 +107,7 @@ class Trial:
         failed = self._up()
         if failed is not None:
             self.disorder = True
-            # It fails on what the downgrade left behind: that is what is wrong.
+            # It fails on what the downgrade left behind: that is the fault to report.
             outcome = Outcome.DIFFERENT if not_back else Outcome.FAILED
             said = f"The second time: {_said(failed)}"
             return self._tell(outcome, error=said, **facts)
@@ -128,7 +129,7 @@ class Trial:
 
 
 def allows_edge_data(sources: Sequence[bytes]) -> bool:
-    """Return whether a comment in a script allows it to refuse values at the edges."""
+    """Return whether a comment in a script allows it to reject edge values."""
     return any(_ALLOW.search(source.decode(errors="replace")) for source in sources)
 
 
@@ -156,7 +157,7 @@ def _not_again(
 
 
 def _refuses(error: BaseException) -> bool:
-    """A downgrade that says in the middle that there is none, has failed at nothing."""
+    """Return whether a downgrade only says that there is none; that is no failure."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, NotImplementedError):

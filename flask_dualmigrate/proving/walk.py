@@ -1,4 +1,4 @@
-"""The way up a tree, on scratch databases."""
+"""Walk up a tree on scratch databases."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .trial import Trial, allows_edge_data
 class Walk:
     """Goes up the whole tree on the scratch databases, proving what is wanted.
 
-    below: revisions that come first, as the samples are of what they leave.
-    again: it stopped after a revision that left the databases in disorder: what is
-    above it is to be proved on others.
+    below: revisions to apply first, because the samples match the state they leave.
+    again: it stopped after a revision that left the databases in disorder; those above
+    it must be proved on new databases.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Walk:
         self._sampled_before: Revision | None = None
 
     def run(self) -> None:
-        """Prove the wanted revisions; the others are but applied."""
+        """Prove the wanted revisions; only apply the others."""
         for backend in self._env.backends.values():
             backend.prepare()
         pair_up(self._env.backends, self._env.run.states())
@@ -60,7 +60,7 @@ class Walk:
                 self._tell(revision, Outcome.NOT_REACHED, self._stopped)
 
     def _in_order(self) -> tuple[Revision, ...]:
-        """Return all revisions, parents first; what the samples are of before that."""
+        """Return all revisions, parents first, with those below the samples first."""
         found = self._env.directory.topological()
         below = [rev for rev in found if rev.id in self._below]
         above = [rev for rev in found if rev.id not in self._below]
@@ -68,7 +68,7 @@ class Walk:
         return (*below, *above)
 
     def models(self) -> tuple[tuple[str, ...] | None, str | None]:
-        """Compare the models with head, where it was reached."""
+        """Compare the models with head, if it was reached."""
         if BackendName.POSTGRES not in self._sides:
             return None, "PostgreSQL is not in use here"
         if self._stopped is not None:
@@ -106,7 +106,7 @@ class Walk:
             self._stopped = f"{revision.id} could not be applied"
 
     def _stands(self, revision: Revision, applied: bool) -> bool:
-        """Return whether a revision is whole on both sides, or on neither."""
+        """Return whether a revision is complete on both sides, or on neither."""
         return all(
             (revision.id in state.applied) is applied and not state.open_entries()
             for state in self._env.run.states().values()

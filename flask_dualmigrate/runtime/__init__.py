@@ -1,1 +1,1 @@
-"""What a process does around its work: signals, events, limits, crash points."""
+"""What a process does besides its work: signals, events, limits, crash points."""

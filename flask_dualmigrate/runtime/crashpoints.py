@@ -1,11 +1,11 @@
-"""The boundaries of a run, by name, at which a test kills the process.
+"""The named points of a run at which a test can kill the process.
 
 DUALMIGRATE_CRASH_AT="mongo.operation.done#2" kills it (SIGKILL) when it reaches that
-point for the second time; DUALMIGRATE_CRASH_LOG names a file that each point is written
-to, with its number, so that a sweep finds the points of a run by itself.
+point for the second time; DUALMIGRATE_CRASH_LOG names a file to which each point is
+written with its number, so that a sweep finds the points of a run by itself.
 
-Where neither variable is set when this module is imported, as in production, `reached`
-does nothing (35 ns a call), and `around` leaves a function as it is: no cost at all.
+If neither variable is set when this module is imported, as in production, `reached`
+does nothing (35 ns a call), and `around` leaves a function unchanged, at no cost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CRASH_AT = "DUALMIGRATE_CRASH_AT"
 CRASH_LOG = "DUALMIGRATE_CRASH_LOG"
 
 armed = CRASH_AT in os.environ or CRASH_LOG in os.environ
-"""Whether the variables are read; they may change, as in a forked process."""
+"""Whether the variables are read; they may change, for example in a forked process."""
 
 SINGLE: Mapping[str, str] = MappingProxyType(
     {
@@ -143,14 +143,14 @@ PAIRED: Mapping[str, str] = MappingProxyType(
         "file.discard": "throwing a hidden script away",
     }
 )
-"""What `around` stands around: name -> what is done between .before and .after."""
+"""The points of `around`: name -> what is done between .before and .after."""
 
 _visits: Counter[str] = Counter()
 _one_at_a_time = threading.Lock()
 
 
 def _visit(name: str) -> None:
-    """Count a visit, write it to the log, and die if it is the one."""
+    """Count a visit, write it to the log, and die if it is the chosen one."""
     with _one_at_a_time:
         _visits[name] += 1
         point = f"{name}#{_visits[name]}"
@@ -162,7 +162,7 @@ def _visit(name: str) -> None:
 
 
 def _pass(name: str) -> None:
-    """Do nothing: no crash is wanted."""
+    """Do nothing, as no crash is wanted."""
 
 
 reached: Callable[[str], None] = _visit if armed else _pass

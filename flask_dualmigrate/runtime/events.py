@@ -1,7 +1,7 @@
-"""What happens in a run, as records of `logging` that carry fields.
+"""What happens in a run, as `logging` records with fields.
 
-The fields are attributes of the record, as `extra=` makes them: JSON lines and
-structlog take them from there. docs/signals-and-limits.md has the same list as EVENTS.
+The fields are attributes of the record, as set by `extra=`: JSON formatters and
+structlog read them there. docs/signals-and-limits.md has the same list as EVENTS.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ DETAILS = frozenset(
         *("operation_begun", "operation_done", "operation_undone"),
     }
 )
-"""Events of each step, logged at DEBUG: an app that logs at INFO sees only runs."""
+"""Events within a step, logged at DEBUG: an app that logs at INFO sees only runs."""
 
 ALEMBIC_STEPS = logging.getLogger("alembic.runtime.migration")
 """Alembic logs each context and each script; a run reports its own."""
@@ -86,12 +86,12 @@ def tell(
     if not logger.isEnabledFor(level):
         return
     told = {key: _plain(value) for key, value in fields.items() if value is not None}
-    # No arguments: a message may hold a per cent sign of its own.
+    # No arguments: the message may contain a percent sign.
     logger.log(level, "%s", shown(message), extra={"event": event, **told})
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: an enum or an error is a text."""
+    """Return a value that JSON can represent: an enum or an error becomes a string."""
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value if isinstance(value, bool | int | float) else redact(str(value))
@@ -111,7 +111,7 @@ def no_less_than_warnings(*loggers: logging.Logger) -> Iterator[None]:
 
 
 def since_ms(started: float) -> int:
-    """Return milliseconds since a time of the monotonic clock."""
+    """Return milliseconds since a time on the monotonic clock."""
     return int((time.monotonic() - started) * 1000)
 
 
@@ -119,7 +119,7 @@ def since_ms(started: float) -> int:
 def run_told(
     direction: str, target: str, revisions: list[str], backends: list[str]
 ) -> Iterator[Callable[[list[str]], None]]:
-    """Log the start and end of a run; yield a function that takes the steps."""
+    """Log the start and end of a run; yield a function to pass the steps to."""
     run: dict[str, Any] = {"direction": direction, "target": target}
     tell(
         log,

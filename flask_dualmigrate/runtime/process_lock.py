@@ -5,4 +5,4 @@ from __future__ import annotations
 import threading
 
 one_script_at_a_time = threading.RLock()
-"""Held while an Alembic script runs or is recorded: without it, 8 threads hung."""
+"""Held while an Alembic script runs or is recorded; without it, 8 threads hung."""

@@ -1,8 +1,8 @@
-"""Stopping a run that a signal asked to stop: what is cut short, and what is not.
+"""Stop a run on a signal: what is interrupted at once, and what is not.
 
-What may be cut short anywhere (a PostgreSQL script, the building of an index, waiting)
-ends at the first signal. The rest goes on to the next place where it can be left: the
-end of a batch, of a function of a script, of a step. The second signal is a kill.
+What can be interrupted anywhere (a PostgreSQL script, an index build, waiting) ends at
+the first signal. Everything else continues to the next point where it can stop: the
+end of a batch, of a script's function, or of a step. A second signal kills the process.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupted(KeyboardInterrupt):
     """A signal stopped the run; what it had begun is in the journal.
 
-    No Exception, so that nothing is undone for it: the next run carries on. As a
-    KeyboardInterrupt it makes psycopg cancel what the server works on.
+    Not an Exception, so that nothing is undone: the next run continues. Because it is a
+    KeyboardInterrupt, psycopg cancels the statement that the server is running.
 
-    signal: which one. target: what to bring the databases to, to carry on; None if
-    nothing had been planned yet. revision: id of the one that is half done, if one is.
+    signal: which one. target: where to migrate to, to continue; None if nothing had
+    been planned yet. revision: id of the revision that is half done, if any.
     done: ids of the revisions that this run completed.
     """
 
@@ -39,7 +39,7 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """What a shell gives for a process that a signal ended: 130, 143."""
+        """What a shell reports for a process ended by a signal: 130, 143."""
         return 128 + self.signal
 
 
@@ -47,11 +47,11 @@ Say = Callable[[Interrupted, bool], None]
 
 
 class Stop:
-    """Whether a run was asked to stop; one that no one listens for never is.
+    """Whether a run was asked to stop; never, unless `listening` is used.
 
-    say: told in the signal handler, at the first signal if it is not heeded at once
-    (second: False), and at the second, just before the process ends.
-    target: of the run, as Interrupted has it; set when it is planned.
+    say: called in the signal handler: at the first signal (second: False) if the run
+    does not stop at once, and at the second, just before the process ends.
+    target: of the run, as in Interrupted; set when the run is planned.
     """
 
     def __init__(self, say: Say | None = None) -> None:
@@ -62,16 +62,16 @@ class Stop:
 
     @property
     def asked(self) -> signal.Signals | None:
-        """The signal that asked, None if none did."""
+        """The signal that asked it to stop; None if none did."""
         return self._asked
 
     def require(self) -> None:
-        """Raise Interrupted if a signal asked to stop; from any thread."""
+        """Raise Interrupted if a signal asked to stop; works in any thread."""
         if self._asked is not None:
             raise Interrupted(self._asked, self.target)
 
     def pause(self, seconds: float) -> None:
-        """Sleep, but not longer than until a signal asks to stop: Interrupted."""
+        """Sleep; raise Interrupted as soon as a signal asks to stop."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.require()
@@ -80,13 +80,13 @@ class Stop:
 
     @contextmanager
     def patiently(self) -> Iterator[None]:
-        """Let what runs inside go on after a signal, until it asks with `require`."""
+        """Let the code inside continue after a signal, until it calls `require`."""
         with self._mode(patient=True):
             yield
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Cut short what runs inside: a signal raises Interrupted there."""
+        """Let a signal interrupt the code inside: it raises Interrupted there."""
         self.require()
         with self._mode(patient=False):
             yield
@@ -101,9 +101,9 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as requests, in the main thread alone.
+        """Treat SIGINT and SIGTERM as requests to stop, only in the main thread.
 
-        One that is ignored (a job in the background, nohup) stays ignored.
+        An ignored signal (background job, nohup) stays ignored.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -130,4 +130,4 @@ class Stop:
 
 
 NEVER = Stop()
-"""For a run whose signals belong to a server or an application."""
+"""For a run in a process whose signals belong to a server or an application."""

@@ -1,7 +1,6 @@
-"""Time limits of statements and commands: of the app, of a revision, of one run.
+"""Time limits on statements and commands: of the app, of a revision, of one run.
 
-What is nearest to the run wins: an option, else a name in the script, else the app's
-config.
+The most specific one wins: an option, else a name in the script, else the app's config.
 """
 
 from __future__ import annotations
@@ -28,24 +27,24 @@ NAMES: Mapping[BackendName, tuple[str, ...]] = MappingProxyType(
 
 
 LONGEST_S = 2_147_483
-"""Seconds, 24 days: both servers store a limit as milliseconds in 31 bits."""
+"""Seconds (24 days): both servers store a limit as milliseconds in 31 bits."""
 
 _MEND = f"Give a number of seconds up to {LONGEST_S:,}; 0 means no limit."
 
 GivenLimits = Mapping[str, float | None]
-"""Name of a limit, as in scripts -> its value; None: not set."""
+"""Name of a limit, as in scripts -> its value, or None if not set."""
 
 NO_LIMITS: GivenLimits = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What one revision has to keep to; 0 seconds: no limit.
+    """The limits that apply to one revision; 0 seconds: no limit.
 
-    lock_timeout_s: a statement of PostgreSQL waits so long for the lock of a table.
+    lock_timeout_s: how long a PostgreSQL statement waits for a table's lock.
     lock_retries: how often its transaction is tried again after that.
-    statement_timeout_s: a statement may take so long; None: as the server has it.
-    max_time_s: the same for a batch, or another command of a MongoDB operation.
+    statement_timeout_s: how long a statement may take; None: the server's own setting.
+    max_time_s: the same for a batch or any other command of a MongoDB operation.
     """
 
     lock_timeout_s: float = 5.0
@@ -55,7 +54,7 @@ class Limits:
     of_run: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def for_run(self, given: GivenLimits) -> Limits:
-        """Return these, with those that one run was given; None: not given.
+        """Return these limits, overridden by those given to one run; None: not given.
 
         Raises UsageError for an invalid name or value.
         """
@@ -67,9 +66,9 @@ class Limits:
         return dataclasses.replace(self, of_run=of_run)
 
     def for_script(self, module: Any, path: str, side: BackendName) -> Limits:
-        """Return these, with those of one script, and over them those of the run.
+        """Return these limits, overridden by a script's, and then by the run's.
 
-        Raises TreeError for an invalid value, or a name of the other side.
+        Raises TreeError for an invalid value, or a limit of the other side.
         """
         own: dict[str, Any] = {}
         for name in (name for names in NAMES.values() for name in names):
@@ -92,7 +91,10 @@ DEFAULT = Limits()
 
 
 def how_to_raise(name: str, key: str) -> str:
-    """Return the hint for a limit that was met. name: in scripts; key: of the app."""
+    """Return the hint for a limit that was reached.
+
+    name: its name in scripts; key: its name in the app's config.
+    """
     option = name.removesuffix("_s").replace("_", "-")
     return (
         f"Raise it for this run with --{option}, for the revision with {name} in its "

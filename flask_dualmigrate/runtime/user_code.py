@@ -1,7 +1,7 @@
-"""What the code of a user may end with, where a script's function is called.
+"""How a user's code may end when a script's function is called.
 
-sys.exit() does not end the command as if all were well. And what a function only
-promised was not done: a coroutine that no one awaits, a generator that no one walks.
+sys.exit() must not end the command as if all were well. And what a function only
+promised was not done: a coroutine that is never awaited, a generator never iterated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from asyncio import CancelledError
 from typing import Any
 
 FAILURES = (Exception, SystemExit, CancelledError)
-"""Failures of the code that raised them; a KeyboardInterrupt comes from a signal."""
+"""Exceptions that are the code's own failures; KeyboardInterrupt is from a signal."""
 
 _ASYNC = (inspect.iscoroutinefunction, inspect.isawaitable)
 _YIELDING = (
@@ -21,9 +21,9 @@ _YIELDING = (
 
 
 def why_undone(called: Any) -> str | None:
-    """Return why calling something does nothing, as the end of a sentence; else None.
+    """Return why a call does nothing, as the end of a sentence; None if it does.
 
-    called: a function, or what it returned, which is closed.
+    called: a function, or what it returned, which is then closed.
     """
     if any(is_one(called) for is_one in _ASYNC):
         why = "is async, and nothing awaits it: it would do nothing"
@@ -32,5 +32,5 @@ def why_undone(called: Any) -> str | None:
     else:
         return None
     if inspect.iscoroutine(called) or inspect.isgenerator(called):
-        called.close()  # or Python warns that it was never awaited
+        called.close()  # otherwise Python warns that it was never awaited
     return why

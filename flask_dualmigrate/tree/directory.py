@@ -52,10 +52,10 @@ class Unrun:
 class ScriptDirectory(RevisionGraph):
     """Both trees under one root, loaded and compared.
 
-    root: the migrations directory. backends: the trees it has. before_running: gets all
-    scripts, read and compiled, before any of them runs; it raises to stop.
-    world_writable: others may write there.
-    Raises TreeError if it is not there, or a script in it is broken.
+    root: the migrations directory. backends: the trees it has. before_running: called
+    with all scripts, read and compiled, before any of them runs; it raises to stop.
+    world_writable: allow a directory that others can write to.
+    Raises TreeError if it does not exist, or a script in it is broken.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class ScriptDirectory(RevisionGraph):
         return revision_id in self._scripts[backend]
 
     def checksum(self, backend: BackendName, revision_id: str) -> str:
-        """Return the SHA-256 of a script, as hex; line ends and a BOM do not count."""
+        """Return a script's SHA-256 as hex, ignoring line endings and a BOM."""
         return self.script(backend, revision_id).file.checksum
 
     def pair_problems(self) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ class ScriptDirectory(RevisionGraph):
         self.require_lock_file()
 
     def require_lock_file(self) -> None:
-        """Raise TreeError if revisions.lock does not list just these scripts."""
+        """Raise TreeError if revisions.lock does not list exactly these scripts."""
         problems = self.lock_problems()
         if problems:
             raise TreeError(
@@ -177,7 +177,7 @@ class ScriptDirectory(RevisionGraph):
         )
 
     def _dependencies(self, revision_id: str) -> tuple[str, ...]:
-        """Return what a revision depends on, as ids: that file knows no labels."""
+        """Return what a revision depends on, as ids: revisions.lock has no labels."""
         node: Any = self.graph.get_revision(revision_id)
         return tuple(node._resolved_dependencies)
 
@@ -201,9 +201,9 @@ class ScriptDirectory(RevisionGraph):
             yield f"Revision {revision_id} has a different file name in its two scripts"
 
     def _merged(self) -> dict[str, LoadedScript]:
-        """Return one script a revision; Alembic's own, where there are both.
+        """Return one script for each revision; Alembic's if both exist.
 
-        The graph marks the scripts that it is made of, and Alembic's steps need that.
+        The graph marks the scripts that it is made from; Alembic's steps need that.
         """
         merged: dict[str, LoadedScript] = {}
         for name in self.backends:
@@ -250,7 +250,7 @@ def _run(files: Iterable[ScriptFile]) -> dict[str, LoadedScript]:
 
 
 def _refuse_world_writable(path: Path) -> None:
-    """Raise TreeError for scripts that any account of the machine could replace."""
+    """Raise TreeError for scripts that any account on the machine could replace."""
     if os.name == "posix" and path.stat().st_mode & stat.S_IWOTH:
         raise TreeError(
             "Anyone on this machine can change what migrations run",
@@ -283,7 +283,7 @@ def _refuse_loose_ends(scripts: Mapping[str, LoadedScript]) -> None:
 
 
 def _labels(scripts: Mapping[str, LoadedScript]) -> dict[str, LoadedScript]:
-    """Return branch label -> its script; TreeError for one that is taken."""
+    """Return branch label -> its script; raise TreeError for a label already in use."""
     labels: dict[str, LoadedScript] = {}
     for script in scripts.values():
         for label in script._orig_branch_labels:

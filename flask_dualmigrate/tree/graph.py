@@ -1,6 +1,6 @@
 """The revisions of a tree as Alembic's graph, one for both sides.
 
-It is made of the scripts, or of revisions.lock alone: then no script is run.
+It is built from the scripts, or from revisions.lock alone, without running a script.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class RevisionGraph:
     """Which revision follows which.
 
     root: the migrations directory. revisions: id -> revision.
-    nodes: id -> Alembic's node, a script or not; the graph marks those that it is
-    made of, and Alembic's steps need that.
+    nodes: id -> Alembic's node, which may be a script; the graph marks those that it
+    is made from, and Alembic's steps need that.
     Raises TreeError for a cycle.
     """
 
@@ -42,7 +42,7 @@ class RevisionGraph:
         self.revisions = revisions
         self.graph = RevisionMap(nodes.values)
         with resolution_errors(self):
-            self.graph._revision_map  # noqa: B018  (built here: errors come here)
+            self.graph._revision_map  # noqa: B018  (built here, so that errors occur here)
 
     @classmethod
     def of_lock_file(cls, root: Path, lines: Sequence[LockLine]) -> RevisionGraph:
@@ -92,7 +92,7 @@ class RevisionGraph:
             return tuple(self.revisions[rev.revision] for rev in walk)[::-1]
 
     def ancestors(self, heads: Sequence[str]) -> frozenset[str]:
-        """Return the ids of revisions and of all that they follow or depend on."""
+        """Return the ids of revisions and of all those they follow or depend on."""
         seen: set[str] = set()
         todo = [head for head in heads if head in self.revisions]
         while todo:
@@ -103,14 +103,14 @@ class RevisionGraph:
         return frozenset(seen)
 
     def heads_of(self, applied: frozenset[str]) -> tuple[str, ...]:
-        """Return those of a set of revisions that no other of the set follows."""
+        """Return the revisions of a set that no other revision in it follows."""
         below: set[str] = set()
         for revision_id in applied & self.revisions.keys():
             below |= self.below(revision_id)
         return tuple(sorted(applied - below))
 
     def below(self, revision_id: str) -> frozenset[str]:
-        """Return the ids that a revision follows or depends on, next below it."""
+        """Return the ids that a revision directly follows or depends on."""
         node: Any = self.graph.get_revision(revision_id)
         return frozenset(node._all_down_revisions)
 
@@ -122,7 +122,7 @@ def _wrong_lock_file(root: Path, what: str) -> TreeError:
 
 
 def refuse_blank(identifiers: Iterable[str]) -> None:
-    """Raise UsageError for a name that is empty, or ends with the @ of a branch."""
+    """Raise UsageError for a name that is empty, or ends with a branch's @."""
     for identifier in identifiers:
         if not identifier.rpartition("@")[2].strip():
             raise UsageError(
@@ -158,7 +158,7 @@ def resolution_errors(directory: RevisionGraph) -> Iterator[None]:
     except ResolutionError as error:
         said = str(error).partition(";")[0].rstrip(".")
         raise UsageError(said, hint=_nearest(error.argument, directory)) from error
-    except AssertionError as error:  # of Alembic: `rev+9`, `rev-9` beyond the ends
+    except AssertionError as error:  # from Alembic: `rev+9`, `rev-9` beyond the ends
         raise UsageError(
             "That goes beyond the end of the history",
             hint="To see it: flask db-migrate history",

@@ -1,12 +1,12 @@
 """revisions.lock, and writing a pair: both scripts appear, or neither.
 
-The lock file has one line a revision: id, parents, file name. It makes two branches
-conflict in git, and gives the heads without running a script.
+The lock file has one line for each revision: id, parents, file name. It makes two
+branches conflict in git, and shows the heads without running a script.
 
-A pair is written in three moves: each file under a hidden name beside its place; then
-revisions.lock with the new line, by one atomic rename, which decides; then the files
-are renamed into place. What a crash left hidden is put in place if the lock file lists
-it, and is thrown away if it does not.
+A pair is written in three steps: each file is written under a hidden name next to its
+final path; then revisions.lock is replaced with the new line in it, by one atomic
+rename, which commits the pair; then the files are renamed into place. After a crash, a
+hidden file is renamed into place if the lock file lists it, and otherwise deleted.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class LockLine:
     file_name: str
 
     def __post_init__(self) -> None:
-        # Their order says nothing, and a script may have them as a set.
+        # Their order has no meaning, and a script may give them as a set.
         object.__setattr__(self, "depends_on", tuple(sorted(self.depends_on)))
 
     def __str__(self) -> str:
@@ -67,9 +67,9 @@ class LockLine:
 
 
 def read_lock_file(root: Path) -> tuple[LockLine, ...] | None:
-    """Return the lines of revisions.lock, or None if there is none.
+    """Return the lines of revisions.lock; None if there is no such file.
 
-    Raises TreeError naming an invalid line, as after a merge conflict.
+    Raises TreeError naming an invalid line, for example after a merge conflict.
     """
     path = root / LOCK_FILE
     try:
@@ -109,7 +109,7 @@ def write_tree(
 ) -> None:
     """Write scripts and revisions.lock: all of them or none.
 
-    files: path under root -> source. lines: the whole new content of revisions.lock.
+    files: path under root -> source. lines: the complete new content of revisions.lock.
     Raises TreeError if the directory cannot be written to.
     """
     try:
@@ -131,7 +131,7 @@ def write_tree(
 
 
 def _newer_lines(root: Path, lines: Sequence[LockLine]) -> list[LockLine]:
-    """Return the lines of scripts that another process wrote since ours were read."""
+    """Return the lines of scripts that another process added since ours were read."""
     ids = {line.id for line in lines}
     names = {line.file_name for line in lines}
     folders = list(root.glob("*/versions"))
@@ -151,10 +151,10 @@ def _what_stands(files: Iterable[Path]) -> str:
 
 
 def finish_writing(root: Path) -> None:
-    """Put in place, or throw away, what a crash left between two files.
+    """Finish or discard a write that a crash interrupted.
 
-    Waits for a process that writes, so that none of its files is seen without the
-    others; if that takes too long, what it has hidden is left to it.
+    Waits for a process that is writing, so that none of its files is seen without the
+    others; if that takes too long, its hidden files are left alone.
     """
     if not any((*root.glob(f"*/versions/.*{_PENDING}*"), *_partial(root))):
         return
@@ -198,7 +198,7 @@ def _discard(path: Path) -> None:
 
 
 def _partial(root: Path) -> list[Path]:
-    """Return what a crash left of writing revisions.lock or .gitignore."""
+    """Return the partial files of revisions.lock or .gitignore that a crash left."""
     return list(root.glob(f".*{_PARTIAL}"))
 
 
@@ -223,7 +223,7 @@ def _write_lock_file(root: Path, lines: Sequence[LockLine]) -> None:
 
 @around("file.write")
 def write_file(path: Path, text: str) -> None:
-    """Write a file whole: under another name first, on the disk, then renamed."""
+    """Write a file atomically: under another name, flushed to disk, then renamed."""
     partial = path.with_name(f".{path.name.removeprefix('.')}{_PARTIAL}")
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as file:

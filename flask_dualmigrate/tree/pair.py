@@ -11,7 +11,7 @@ class Header:
     """One revision, as both of its scripts name it.
 
     down_revision: its parents; () for a base, two or more for a merge. depends_on: ids,
-    labels or prefixes. created_at: a time with its zone.
+    labels or prefixes. created_at: a timezone-aware time.
     """
 
     revision: str
@@ -26,9 +26,9 @@ class Header:
 class Pair:
     """Both sources of one revision.
 
-    detected: what the models have that the database has not, one line each. empty: the
-    two are alike, and there is nothing to write. header: as it was given, but for what
-    the app's process_revision_directives changed of id and message.
+    detected: what the models have and the database lacks, one line each. empty: the two
+    are equal, and there is nothing to write. header: as given, except for the id and
+    the message if the app's process_revision_directives changed them.
     """
 
     postgres: str

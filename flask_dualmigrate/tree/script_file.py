@@ -1,8 +1,8 @@
 """One script: read once, hashed, compiled, and run.
 
-Not by Alembic, so that an error names the file and the line, and a broken file is found
-before any database is touched. What is hashed is what runs, whatever becomes of the
-file meanwhile.
+Alembic does not do this, so that an error names the file and the line, and a broken
+file is found before any database is touched. What is hashed is what runs, whatever
+happens to the file meanwhile.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ID_PATTERN = re.compile(r"[a-z0-9_]{1,32}")
 """The form of a revision id; alembic_version holds 32 characters."""
 
 PLACES = frozenset({"head", "heads", "base"})
-"""Names of places in the history, which no revision or branch may use."""
+"""Names of positions in the history, which no revision or branch may use."""
 
 
 _EXTRAS = {"beanie": 'Install it with: pip install "Flask-DualMigrate[beanie]"'}
@@ -39,7 +39,7 @@ _MEND = "Fix it, or install what it imports; no database was touched."
 
 
 _loading = threading.RLock()
-"""Held while a script runs: threads that load the same script share its name."""
+"""Held while a script runs: threads loading the same script share its module name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ScriptFile:
 
     @cached_property
     def checksum(self) -> str:
-        """The SHA-256, as hex; line ends and a BOM do not count."""
+        """The SHA-256 as hex, ignoring line endings and a BOM."""
         return checksum(self.source)
 
 
@@ -72,7 +72,7 @@ def read_script(path: Path) -> ScriptFile:
     source = _read(path)
     text = _decode(source, path)
     try:
-        # Not ours, the `annotations` of this module: they would break a dataclass.
+        # Without this module's own `annotations` import: it would break a dataclass.
         code = compile(text, str(path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
@@ -87,8 +87,9 @@ def read_script(path: Path) -> ScriptFile:
 def run_script(file: ScriptFile) -> LoadedScript:
     """Run the module level of a script. Raises TreeError like `read_script`.
 
-    It stays in `sys.modules` until it is loaded again: there dataclasses, pydantic and
-    Beanie look for what the annotations of a class name, some only at its first use.
+    The module stays in `sys.modules` until it is loaded again: dataclasses, pydantic
+    and Beanie look there for the names in a class's annotations, sometimes only when
+    the class is first used.
     """
     path = file.path
     module = ModuleType(_module_name(path))
@@ -109,7 +110,7 @@ def run_script(file: ScriptFile) -> LoadedScript:
 
 
 def _module_name(path: Path) -> str:
-    """Return a name for a script's module: partners share the name of their file."""
+    """Return a name for a script's module: partners have the same file name."""
     digest = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:12]
     return f"{path.stem}_{digest}"
 
@@ -188,7 +189,7 @@ def _read(path: Path) -> bytes:
 
 def _decode(data: bytes, path: Path) -> str:
     try:
-        # Not utf-8-sig, whose offsets do not count the mark.
+        # Not utf-8-sig, whose offsets do not count the BOM.
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise TreeError(
@@ -215,7 +216,7 @@ def _line_in(path: Path, error: BaseException) -> str:
 
 
 def checksum(source: bytes) -> str:
-    """Return the SHA-256 of a script, as hex; line ends and a BOM do not count."""
+    """Return a script's SHA-256 as hex, ignoring line endings and a BOM."""
     text = source.removeprefix(b"\xef\xbb\xbf")
     text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return hashlib.sha256(text).hexdigest()

@@ -1,4 +1,4 @@
-"""The scripts of one side of a tree, and what each of them says of itself."""
+"""The scripts of one side of a tree, and what each says about itself."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .script_file import LoadedScript
 class SideScripts:
     """Finds the scripts of one side.
 
-    load: returns the tree. limits: of the app and of the run; each script may have its
-    own.
+    load: returns the tree. limits: those of the app and of the run; each script may set
+    its own.
     """
 
     name: BackendName
@@ -51,8 +51,8 @@ def call_verify(
 ) -> bool:
     """Call a script's verify function; return whether it has one.
 
-    database: what it is given. argument: the name of that, for the error. reason_of:
-    words what it raised. guard: held around the call.
+    database: passed to it. argument: the name of that parameter, for the error.
+    reason_of: describes what it raised. guard: held around the call.
     Raises ScriptError for what it raises, and if it returns False.
     """
     verify = getattr(script.module, "verify", None)

@@ -1,4 +1,4 @@
-"""Write revisions: choose the parents, the id and the names, have both sides made."""
+"""Write revisions: choose parents, id and names, and have both sides generated."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def make_header(
     depends_on: Sequence[str] = (),
     rev_id: str | None = None,
 ) -> Header:
-    """Return what stands at the top of a new pair, its parents resolved.
+    """Return the header of a new pair, with its parents resolved.
 
-    Raises UsageError for an empty message, an id that is none or is taken, a parent
-    that is no head (without splice), and several heads.
+    Raises UsageError for an empty message, an id that is invalid or taken, a parent
+    that is not a head (without splice), and several heads.
     """
     if not (message or "").strip():
         raise UsageError("A revision needs a message", hint='Give one with: -m "…"')
@@ -66,9 +66,9 @@ def header_of(directory: ScriptDirectory, revision_id: str) -> Header:
 def write_pair(
     directory: ScriptDirectory, header: Header, sources: Mapping[BackendName, str]
 ) -> tuple[str, ...]:
-    """Write the scripts and revisions.lock; returns the paths.
+    """Write the scripts and revisions.lock; return the paths.
 
-    Each source is compiled first: what cannot be loaded is not written.
+    Each source is compiled first; a source that does not compile is not written.
     """
     name = file_name(header)
     files = {
@@ -81,7 +81,7 @@ def write_pair(
 def write_partner(
     directory: ScriptDirectory, header: Header, backend: BackendName, source: str
 ) -> tuple[str, ...]:
-    """Write one side's script under its partner's file name; returns the path."""
+    """Write one side's script under its partner's file name; return the path."""
     name = directory.revisions[header.revision].file_name
     path = versions_folder(directory.root, backend) / name
     return _write(directory, header, name, {path: source})
@@ -107,7 +107,7 @@ def file_name(header: Header) -> str:
 
 
 def slug_of(message: str) -> str:
-    """Return a message as part of a file name: a-z, 0-9 and _, 40 at most."""
+    """Return a message as part of a file name: at most 40 of a-z, 0-9 and _."""
     plain = unicodedata.normalize("NFKD", message).encode("ascii", "ignore").decode()
     words = re.findall(r"[a-z0-9]+", plain.lower())
     slug = "_".join(words)
@@ -133,7 +133,7 @@ def check_id(directory: ScriptDirectory, revision_id: str) -> str:
 def _check_label(
     directory: ScriptDirectory, branch_label: str | None, *, new: str
 ) -> tuple[str, ...]:
-    """Check a label; `name-2` is none: as a target that is two below `name`."""
+    """Check a label; `name-2` is not one: as a target it means two below `name`."""
     if branch_label is None:
         return ()
     if not re.fullmatch(r"[A-Za-z0-9_.](-?[A-Za-z_.]|\d)*", branch_label):
@@ -151,7 +151,7 @@ def _check_label(
 
 
 def _taken(directory: ScriptDirectory) -> set[str]:
-    """Return the names that stand for a revision already, or for a place."""
+    """Return the names already used for a revision, or for a position."""
     revisions = directory.revisions.values()
     labels = {label for revision in revisions for label in revision.branch_labels}
     return {*PLACES, *directory.revisions, *labels}
@@ -200,7 +200,7 @@ def merge_parents(
 ) -> tuple[str, ...]:
     """Return the ids of the heads that a merge joins.
 
-    Raises UsageError if there are fewer than two, or one of them is no head.
+    Raises UsageError if there are fewer than two, or one of them is not a head.
     """
     ids = tuple(revision.id for revision in directory.resolve(*revisions))
     for revision_id in ids:

@@ -1,1 +1,1 @@
-"""Rows and documents to prove a revision on."""
+"""Rows and documents for proving a revision."""

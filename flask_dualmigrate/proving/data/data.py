@@ -1,4 +1,4 @@
-"""The rows and documents to prove revisions on."""
+"""The rows and documents for proving revisions."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from .samples import copy_documents, copy_rows
 class Scratches:
     """The two scratch databases: their contents, and the data put into them.
 
-    env: works on them. with_data: of edge values, before each revision.
-    real: where so many rows and documents are copied from, once; 0: none.
+    env: works on them. with_data: insert edge values before each revision.
+    real: where rows and documents are copied from, once. sample: how many of each
+    table and collection; 0: none.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Scratches:
         self._left = 0
 
     def look(self) -> dict[BackendName, Snapshot]:
-        """Read all that both sides hold."""
+        """Read everything that both sides contain."""
         found = {}
         if BackendName.MONGO in self.env.backends:
             found[BackendName.MONGO] = mongo_snapshot(self._mongo_db)
@@ -44,9 +45,9 @@ class Scratches:
         return found
 
     def copy(self) -> None:
-        """Replace the data with samples, if there are to be any.
+        """Replace the data with samples, if any are wanted.
 
-        The scratch databases stand where the real ones do.
+        The scratch databases must be at the same revisions as the real ones.
         """
         if not self._sample:
             return
@@ -85,7 +86,7 @@ class Scratches:
         self.forget()
 
     def forget(self) -> None:
-        """Have all of it be given data again, where there is to be any."""
+        """Treat all tables and collections as new, so that `sow` fills them again."""
         if BackendName.POSTGRES in self.env.backends:
             self._rows.forget()
         if BackendName.MONGO in self.env.backends:
@@ -93,7 +94,7 @@ class Scratches:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of the data."""
+        """What the user should know about the data."""
         left = f"{self._left:,} sampled rows were refused by the scratch database"
         return (*([left] if self._left else ()), *self._without_data())
 

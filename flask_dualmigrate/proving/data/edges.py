@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 _LONG = 100_000
-"""Characters of a very long text if its column sets no limit."""
+"""Characters in a very long text if its column has no limit."""
 
 _TEXTS = (
     "",
@@ -37,9 +37,9 @@ _NESTED = {"a": {"b": [1, None, "ü", {}]}, "": 0.1, "9007199254740993": 2**53}
 
 
 def plain(type_: TypeEngine[Any], number: int) -> Any:
-    """Return an everyday value, a different one for each number if possible.
+    """Return an ordinary value, a different one for each number if possible.
 
-    Raises LookupError for a type without known values.
+    Raises LookupError for a type with no known values.
     """
     for kind, make in _PLAIN:
         if isinstance(type_, kind):
@@ -48,7 +48,7 @@ def plain(type_: TypeEngine[Any], number: int) -> Any:
 
 
 def edges(type_: TypeEngine[Any]) -> Sequence[Any]:
-    """Return the values at the edges of a type, NULL not among them."""
+    """Return the edge values of a type, without NULL."""
     for kind, make in _EDGES:
         if isinstance(type_, kind):
             return make(type_)
@@ -56,7 +56,7 @@ def edges(type_: TypeEngine[Any]) -> Sequence[Any]:
 
 
 def _text(type_: Any, number: int) -> str:
-    """Digits: a text that is to become a number, one day, does."""
+    """Return digits, so that the text can later be converted to a number."""
     text = str(number)
     return text if type_.length is None else text[-type_.length :]
 

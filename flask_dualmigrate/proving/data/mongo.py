@@ -1,4 +1,4 @@
-"""Documents of edge values, for the collections that are there."""
+"""Documents with edge values for the existing collections."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Document = dict[str, Any]
 
 
 class MongoSeeds:
-    """Puts documents into collections; once more where their fields have changed.
+    """Inserts documents into collections; again if their fields have changed.
 
-    The shapes are those of `autogenerate.shapes`. notes: collections that no document
-    could be put into, and why.
+    The shapes come from `autogenerate.shapes`. notes: collections that no document
+    could be inserted into, and why.
     """
 
     def __init__(self, db: Database[Any]) -> None:
@@ -35,13 +35,13 @@ class MongoSeeds:
         self._number = 0
 
     def forget(self) -> None:
-        """Take all collections for new ones."""
+        """Treat all collections as new."""
         self._seeded.clear()
 
     def sow(self, shapes: tuple[Any, ...], *, at_the_edges: bool) -> None:
-        """Bring documents into the collections that there are.
+        """Insert documents into the existing collections.
 
-        at_the_edges: not only of everyday values.
+        at_the_edges: also insert edge values, not only ordinary ones.
         """
         there = set(self._db.list_collection_names(filter={"type": "collection"}))
         for shape in shapes:
@@ -58,13 +58,13 @@ class MongoSeeds:
             if documents:
                 self._db[shape.collection].insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            # What an index or a validator refuses costs its own document only.
+            # If an index or a validator rejects a document, only that one is lost.
             if error.details["nInserted"] == 0:
                 reason = error.details["writeErrors"][0]["errmsg"]
                 self.notes[shape.collection] = str(reason)
 
     def _documents(self, shape: Any, at_the_edges: bool) -> Iterator[Document]:
-        """Yield some of plain values, then one for each edge of each field."""
+        """Yield some with plain values, then one for each edge value of each field."""
         for _ in range(_PLAIN_DOCUMENTS):
             yield self._plain(shape)
         for field in shape.fields if at_the_edges else ():
@@ -91,7 +91,7 @@ class MongoSeeds:
 
 
 def _fits(document: Document) -> bool:
-    """Return whether a document can be stored: BSON has its own bounds."""
+    """Return whether a document can be stored: BSON has its own limits."""
     try:
         bson.encode(document)
     except (BSONError, OverflowError, ValueError):
@@ -100,7 +100,7 @@ def _fits(document: Document) -> bool:
 
 
 def as_bson(value: Any) -> Any:
-    """Return a column's value as a document has it."""
+    """Return a column's value as it is stored in a document."""
     match value:
         case Decimal():
             return Decimal128(value)

@@ -1,4 +1,4 @@
-"""Rows of edge values, for the tables that are there."""
+"""Rows with edge values for the existing tables."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Row = dict[str, Any]
 
 
 class PostgresSeeds:
-    """Puts rows into tables; once more into one whose columns have changed.
+    """Inserts rows into tables; again if a table's columns have changed.
 
-    notes: tables that no row could be put into, and why.
+    notes: tables that no row could be inserted into, and why.
     """
 
     def __init__(self, engine: Engine, *, version_table: str) -> None:
@@ -36,7 +36,10 @@ class PostgresSeeds:
         self._number = 0
 
     def sow(self, *, at_the_edges: bool) -> None:
-        """Bring rows into all tables, parents first; or but rows of everyday values."""
+        """Insert rows into all tables, parents first.
+
+        at_the_edges: also insert edge values, not only ordinary ones.
+        """
         with self._engine.begin() as connection:
             for table in _reflected(connection):
                 if is_ours(table.fullname, self._version_table):
@@ -49,7 +52,7 @@ class PostgresSeeds:
                     self._sow(connection, table, at_the_edges)
 
     def forget(self) -> None:
-        """Take all tables for new ones."""
+        """Treat all tables as new."""
         self._seeded.clear()
 
     def clear(self) -> None:
@@ -65,9 +68,9 @@ class PostgresSeeds:
                 connection.execute(sa.text(f"TRUNCATE {', '.join(names)} CASCADE"))
 
     def _sow(self, connection: Connection, table: Table, at_the_edges: bool) -> None:
-        """One row of plain values, then one for each edge of each column.
+        """Insert a row of plain values, then one for each edge value of each column.
 
-        A value that a constraint refuses costs its own row only.
+        If a constraint rejects a value, only its own row is lost.
         """
         try:
             maker = _Maker(connection, table)
@@ -108,9 +111,9 @@ class PostgresSeeds:
 
 
 class _Maker:
-    """Makes rows of one table, whose foreign keys point to rows that are there.
+    """Makes rows for one table, with foreign keys that point to existing rows.
 
-    Raises LookupError for a column that needs a value and gets none.
+    Raises LookupError for a column that needs a value when none is known.
     """
 
     def __init__(self, connection: Connection, table: Table) -> None:
@@ -137,7 +140,7 @@ class _Maker:
             try:
                 row[column.name] = self._value(column, number)
             except LookupError:
-                continue  # of a type that is not known here: NULL, or its default
+                continue  # the type is not known here: NULL, or the column's default
         left = number
         for key, parents in self._parents:
             if parents:
@@ -146,7 +149,7 @@ class _Maker:
         return row
 
     def edges(self) -> Iterator[tuple[str, Any]]:
-        """Yield columns, each with one value at the edge."""
+        """Yield columns, each with one edge value."""
         for name in self._nullable:
             yield name, sa.null()
         for column in self._free:
@@ -159,7 +162,7 @@ class _Maker:
 
 
 def _is_given(column: Column[Any]) -> bool:
-    """Return whether a row is to have a value there: the database makes the others."""
+    """Return whether a row needs a value here; the database generates the others."""
     default = str(getattr(column.server_default, "arg", ""))
     made = column.identity is not None or "nextval(" in default
     return column.computed is None and not made
@@ -185,11 +188,11 @@ def _words_of_checks(connection: Connection, table: Table) -> Mapping[str, list[
 
 
 def _reflected(connection: Connection) -> list[Table]:
-    """Return the tables of all schemas, parents first where that can be told."""
+    """Return the tables of all schemas, parents first as far as possible."""
     metadata = sa.MetaData()
     inspector = sa.inspect(connection)
     with warnings.catch_warnings():
-        # Of types that are not known, and of circles: neither is a fault here.
+        # Warnings about unknown types and about cycles: neither is an error here.
         warnings.simplefilter("ignore", SAWarning)
         for schema in inspector.get_schema_names():
             if schema != "information_schema":

@@ -1,4 +1,4 @@
-"""Copies of some of the real rows and documents, which are only read."""
+"""Copies some of the real rows and documents, which are only read."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ WHERE last_value IS NOT NULL
 
 Name = tuple[str, str]
 Row = tuple[str | None, ...]
-"""The values of a row in the server's text form, which restores them exactly."""
+"""The values of a row in the server's text format, which restores them exactly."""
 
 
 @dataclasses.dataclass
@@ -60,7 +60,7 @@ class _Table:
 def copy_rows(real: Engine, scratch: Engine, *, limit: int, version_table: str) -> int:
     """Copy some rows of each table, and the rows that their foreign keys point to.
 
-    limit: rows of a table. Returns how many could not be put in.
+    limit: rows per table. Returns how many could not be inserted.
     """
     with real.connect() as connection:
         reading = connection.execution_options(
@@ -129,7 +129,7 @@ def _complete(connection: Connection, tables: dict[Name, _Table]) -> None:
 
 
 def _project(table: _Table, columns: Sequence[str]) -> set[tuple[str, ...]]:
-    """Return the values of some columns, of the rows that have them all."""
+    """Return the values of some columns in the rows where none of them is null."""
     at = [list(table.types).index(column) for column in columns]
     found = (tuple(row[i] for i in at) for row in table.rows)
     return {
@@ -145,9 +145,9 @@ def _parts(items: list[Any]) -> Iterator[list[Any]]:
 def _put_all(
     connection: Connection, tables: dict[Name, _Table], there: dict[Name, _Table]
 ) -> int:
-    """Put rows in, again and again those whose parents come later.
+    """Insert rows, retrying those whose parents are inserted later.
 
-    Returns how many are refused in the end.
+    Returns how many are rejected in the end.
     """
     left = {name: list(table.rows) for name, table in tables.items()}
     count = sum(map(len, left.values()))
@@ -166,7 +166,7 @@ def _put_all(
 def _put(
     connection: Connection, name: Name, table: _Table, rows: list[Row], there: _Table
 ) -> list[Row]:
-    """Return the rows that were refused; all at once where that goes."""
+    """Insert rows, all at once if possible; return those that were rejected."""
     columns = [column for column in table.types if column in there.types]
     at = [list(table.types).index(column) for column in columns]
     quote = connection.dialect.identifier_preparer.quote
@@ -199,7 +199,7 @@ def _try(connection: Connection, statement: Any, given: list[dict[str, Any]]) ->
 
 
 def _set_sequence(connection: Connection, schema: str, name: str, last: int) -> None:
-    """Go on from where the real sequence is, as far as there is one of that name."""
+    """Continue from the real sequence's value, if a sequence of that name exists."""
     quote = connection.dialect.identifier_preparer.quote
     full = f"{quote(schema)}.{quote(name)}"
     query = sa.text("SELECT setval(to_regclass(:name), :last)")
@@ -209,7 +209,7 @@ def _set_sequence(connection: Connection, schema: str, name: str, last: int) -> 
 def copy_documents(real: Database[Any], scratch: Database[Any], *, limit: int) -> None:
     """Copy some documents of each collection, byte for byte.
 
-    A collection that no revision made, but the app did, is made with its options.
+    A collection that the app created, and no revision, is created with its options.
     """
     there = set(scratch.list_collection_names())
     for info in real.list_collections(filter={"type": "collection"}):

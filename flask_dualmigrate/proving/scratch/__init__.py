@@ -1,1 +1,1 @@
-"""Scratch databases: made on a server, and dropped again."""
+"""Scratch databases: created on a server, and dropped again."""

@@ -18,7 +18,7 @@ MARKS = "_dualmigrate_scratch"
 
 
 class MongoPlace:
-    """Makes databases beside another one, by the same client, and drops them."""
+    """Creates databases beside another one, with the same client, and drops them."""
 
     backend = BackendName.MONGO
 
@@ -35,15 +35,15 @@ class MongoPlace:
         return ", ".join(f"{host}:{port}" if port else host for host, port in nodes)
 
     def make(self) -> str:
-        """Make a database that holds but its mark; returns its name.
+        """Create a database that contains only its mark; return its name.
 
-        Raises DatabaseUnavailable where the server or the account does not let us.
+        Raises DatabaseUnavailable if the server or the account does not allow it.
         """
         name = scratch_name(self._beside.name)
         try:
             self.mark(name, Mark.own())
-            # The account may write there, and not make an index, say: that is found by
-            # the first script. What must be sure is that it can be dropped again.
+            # The account may write there but not, say, create an index: the first
+            # script finds that out. What must be sure is that it can be dropped again.
         except PyMongoError as error:
             reason = re.split(
                 r", full error| \(configured timeouts|, Timeout", str(error)
@@ -63,7 +63,7 @@ class MongoPlace:
         self.client.drop_database(name)
 
     def sweep(self) -> list[str]:
-        """Drop the databases that killed runs left; return their names."""
+        """Drop the databases that killed runs left behind; return their names."""
         gone = []
         for name in self._scratches():
             found = self.client[name][MARKS].find_one({"_id": "mark"})
@@ -77,11 +77,11 @@ class MongoPlace:
         try:
             names = self.client.list_database_names()
         except OperationFailure:
-            return []  # an account that may not list them has not made them
+            return []  # an account that may not list them did not create them
         return [name for name in names if is_scratch_name(name)]
 
     def database(self, name: str) -> Database[Any]:
-        """Return a scratch database, as the app's own is."""
+        """Return a scratch database, configured like the app's own."""
         app_db = self._beside
         return type(app_db)(
             self.client,

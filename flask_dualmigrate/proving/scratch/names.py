@@ -1,8 +1,8 @@
 """The names of scratch databases, and which of them are no longer needed.
 
-A database is removed only where its name says that it is ours, its mark says who made
-it, and that process is provably gone: it ran where we run and is no more, or the mark
-is older than any test takes. What --keep left is marked so, and stays.
+A database is removed only if its name says that it is ours, its mark says who created
+it, and that process is provably gone: it ran where we run and has ended, or the mark is
+older than any test takes. A database left by --keep is marked as such, and stays.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _LONGEST = 63
-"""Bytes of a name, as both servers allow."""
+"""Maximum length of a name in bytes, allowed by both servers."""
 
 _NAME = re.compile(r".*_scratch_[0-9a-f]{10}$", re.DOTALL)
 _OLD = timedelta(hours=24)
 
 
 def scratch_name(database: str) -> str:
-    """Return a name beside a database's own that no other one has."""
+    """Return a unique name derived from a database's own name."""
     suffix = f"_scratch_{secrets.token_hex(5)}"
     base = database.encode()[: _LONGEST - len(suffix)].decode(errors="ignore")
     return f"{base}{suffix}"
@@ -36,7 +36,7 @@ def is_scratch_name(name: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """Who made a scratch database. place: the machine and its set of processes."""
+    """Who created a scratch database. place: the machine and its process namespace."""
 
     place: str
     pid: int
@@ -52,7 +52,7 @@ class Mark:
 
     @classmethod
     def of(cls, text: object) -> Mark | None:
-        """Return the mark in a text; None: it is not one of this package's."""
+        """Parse the mark in a text; None if it is not one of this package's."""
         try:
             return cls(**json.loads(str(text))["dualmigrate_scratch"])
         except (ValueError, TypeError, KeyError):
@@ -69,7 +69,7 @@ class Mark:
 
 def _runs(pid: int) -> bool:
     if os.name != "posix":
-        return True  # there, a signal of 0 is no question
+        return True  # there, signal 0 is not a harmless query
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -80,7 +80,7 @@ def _runs(pid: int) -> bool:
 
 
 def _place() -> str:
-    """Two containers may have one host name, but not one namespace of processes."""
+    """Two containers may share a host name, but not a process namespace."""
     namespace = Path("/proc/self/ns/pid")
     inode = namespace.stat().st_ino if namespace.exists() else 0
     return f"{socket.gethostname()}:{inode}"

@@ -23,7 +23,7 @@ _SCRATCHES = """
     WHERE d.datname LIKE '%\\_scratch\\_%' AND NOT d.datistemplate
 """
 
-# What ALTER DATABASE and ALTER ROLE … IN DATABASE say; the role's own come later.
+# Set by ALTER DATABASE and ALTER ROLE … IN DATABASE; the role's own come later.
 _SETTINGS = """
     SELECT unnest(s.setconfig) FROM pg_db_role_setting s
     JOIN pg_database d ON d.oid = s.setdatabase AND d.datname = current_database()
@@ -35,9 +35,9 @@ _LISTS = {"search_path", "temp_tablespaces", "session_preload_libraries"}
 
 
 class PostgresPlace:
-    """Makes databases by a connection to another one, and drops them.
+    """Creates databases through a connection to another one, and drops them.
 
-    url: of a database on the server; connect_args: as the app's engine has them.
+    url: of a database on the server; connect_args: those of the app's engine.
     """
 
     backend = BackendName.POSTGRES
@@ -52,9 +52,9 @@ class PostgresPlace:
         return f"{host}:{self._url.port}" if self._url.port else str(host)
 
     def make(self) -> str:
-        """Make an empty database; returns its name.
+        """Create an empty database; return its name.
 
-        Raises DatabaseUnavailable where the server or the account does not let us.
+        Raises DatabaseUnavailable if the server or the account does not allow it.
         """
         name = scratch_name(self._url.database or "app")
         try:
@@ -73,8 +73,8 @@ class PostgresPlace:
     ) -> None:
         """Give a scratch database what the app's has before the first revision.
 
-        That is the settings of the database, the schemas of its search_path, and
-        `schemas`. is_made: says of a schema that a script makes it.
+        That is the database's settings, the schemas in its search_path, and `schemas`.
+        is_made: returns whether a script creates a schema.
         """
         with self._engine().connect() as connection:
             settings = connection.exec_driver_sql(_SETTINGS).scalars().all()
@@ -86,7 +86,7 @@ class PostgresPlace:
             said = f"SET {key} TO {shown}".replace(":", r"\:")
             try:
                 self._execute(lambda q, s=said: f"ALTER DATABASE {q(name)} {s}")
-            except SQLAlchemyError as error:  # one that only a superuser may give
+            except SQLAlchemyError as error:  # only a superuser may set it
                 log.debug("The scratch database does not have %s: %s", key, error)
         with self._engine(name).begin() as connection:
             for schema in {*schemas, *path}:
@@ -102,7 +102,7 @@ class PostgresPlace:
         self._execute(lambda q: f"DROP DATABASE IF EXISTS {q(name)} WITH (FORCE)")
 
     def sweep(self) -> list[str]:
-        """Drop the databases that killed runs left; return their names."""
+        """Drop the databases that killed runs left behind; return their names."""
         with self._engine().connect() as connection:
             found = connection.exec_driver_sql(_SCRATCHES.replace("%", "%%")).all()
         gone = []
@@ -114,7 +114,7 @@ class PostgresPlace:
         return gone
 
     def engine(self, name: str) -> Engine:
-        """Return an engine of a scratch database, which keeps no connection."""
+        """Return an engine for a scratch database that keeps no connection open."""
         return self._engine(name)
 
     def _engine(self, name: str | None = None) -> Engine:
@@ -124,7 +124,7 @@ class PostgresPlace:
         )
 
     def _execute(self, statement: Any) -> None:
-        """Execute a statement outside of a transaction; it gets the quoting."""
+        """Execute a statement outside a transaction; it is given a quoting function."""
         engine = self._engine().execution_options(isolation_level="AUTOCOMMIT")
         quote = engine.dialect.identifier_preparer.quote_identifier
         with engine.connect() as connection:

@@ -1,7 +1,7 @@
 """Connect the app to scratch databases, and back.
 
-While it is, `db` and `mongo` of the app are the scratch ones: what a script does
-through `db.session` or `mongo.db` stays away from the real ones too. A side, or a bind,
+Meanwhile the app's `db` and `mongo` are the scratch ones: what a script does through
+`db.session` or `mongo.db` does not reach the real databases either. A side, or a bind,
 that is not proved is removed for that time.
 """
 
@@ -35,8 +35,8 @@ from .postgres import PostgresPlace
 class Scratch:
     """Where one side is proved.
 
-    server: in words, without a password. why: why it is an embedded one; None: it is
-    the server of the real database.
+    server: in words, without a password. why: why it is an embedded server; None: it is
+    the real database's server.
     """
 
     backend: BackendName
@@ -51,7 +51,7 @@ FOLDER = "dualmigrate_test"
 """The data folder of embedded servers, below the app's instance folder."""
 
 ANSWER_S = 10
-"""Seconds that a server has to answer before an embedded one is used."""
+"""Seconds to wait for a server's answer before an embedded one is used."""
 
 Place = PostgresPlace | MongoPlace
 
@@ -67,10 +67,10 @@ class Bench:
 
 @contextmanager
 def bench(env: Environment, *, embedded: bool, keep: bool) -> Iterator[Bench]:
-    """Make scratch databases for the sides of a run; drop them in the end.
+    """Create scratch databases for the sides of a run; drop them at the end.
 
-    embedded: on servers of our own, whatever the app's are. keep: leave them.
-    Raises DatabaseUnavailable where there is neither.
+    embedded: use embedded servers, whatever the app's are. keep: do not drop them.
+    Raises DatabaseUnavailable if neither kind of server is available.
     """
     _refuse_others(env)
     with ExitStack() as stack:
@@ -95,7 +95,7 @@ def bench(env: Environment, *, embedded: bool, keep: bool) -> Iterator[Bench]:
 
 
 def _refuse_others(env: Environment) -> None:
-    """Raise UsageError where the SQL side is not PostgreSQL."""
+    """Raise UsageError if the SQL side is not PostgreSQL."""
     if BackendName.POSTGRES not in env.in_scope:
         return
     if not env.dialect.can_be_proved:
@@ -135,7 +135,7 @@ def _make(
     embedded: bool,
     keep: bool,
 ) -> tuple[Place, Scratch]:
-    """Make one database, and see that it is dropped or marked as kept."""
+    """Create one database, and ensure that it is dropped or marked as kept."""
     why: str | None = "requested by --embedded"
     place, database = None, ""
     if not embedded:
@@ -169,7 +169,7 @@ def _make(
 
 
 def _furnish(env: Environment, place: PostgresPlace, database: str) -> None:
-    """See that a scratch database has what the first revision takes for granted."""
+    """Ensure that a scratch database has what the first revision takes for granted."""
     schema = env.config.alembic_options.get("version_table_schema")
     side, tree = BackendName.POSTGRES, env.directory
     ids = [each for each in tree.revisions if tree.has(side, each)]
@@ -183,7 +183,7 @@ def _furnish(env: Environment, place: PostgresPlace, database: str) -> None:
 
 
 def _made(place: Place) -> str:
-    """Make a database, where those of killed runs are gone first."""
+    """Create a database, after removing those that killed runs left behind."""
     try:
         for name in place.sweep():
             log.warning("Removed %s, left by a killed test.", name)
@@ -204,7 +204,7 @@ def _beside(env: Environment, name: BackendName) -> Place:
 
 
 def _connections(places: list[Place], names: dict[BackendName, str]) -> tuple[Any, Any]:
-    """Return the engine and the database to work on; None for a side that is not."""
+    """Return the engine and the database to work on; None for a side not in use."""
     engine = database = None
     for place in places:
         if isinstance(place, PostgresPlace):

@@ -1,4 +1,4 @@
-"""Two snapshots of one database, compared in words."""
+"""Compare two snapshots of a database, and describe the differences."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Difference:
     """One difference between two snapshots.
 
     kind: column, index, row, document, …; name: which one. what: the attribute that
-    differs; "" where the whole thing is missing or too many. before, after: None: it is
-    not there.
+    differs; "" if the whole thing is missing or was added. before, after: its values;
+    None: not there.
     """
 
     backend: BackendName
@@ -54,7 +54,7 @@ def compare_things(
 ) -> list[Difference]:
     """Return how the schema differs: tables, columns, indexes, options, …
 
-    The parts of something that is missing as a whole are not listed.
+    If something is missing as a whole, its parts are not listed.
     """
     found: list[Difference] = []
     gone: set[str] = set()
@@ -77,7 +77,7 @@ def compare_things(
 
 
 def _tables_first(thing: Thing) -> tuple[bool, bool, Thing]:
-    """What others belong to comes before them: an index may hang on a column."""
+    """Sort owners before what belongs to them: an index may belong to a column."""
     return ("." in thing[1] and thing[0] != "table", thing[0] != "column", thing)
 
 
@@ -103,10 +103,10 @@ def _in_words(attributes: Mapping[str, str] | None) -> str | None:
 
 
 class Comparison:
-    """What became of rows or documents, after a down or after a second up.
+    """What became of rows or documents after a downgrade or after a second upgrade.
 
-    differences: one for each place and attribute, with how many there are; lost: what
-    went for a reason that the scripts give.
+    differences: one for each place and attribute, with a count; lost: what was removed
+    for a reason that the scripts give.
     """
 
     def __init__(self, side: BackendName) -> None:
@@ -145,7 +145,7 @@ class Comparison:
 
 
 class _Missing:
-    """The type of MISSING: nothing is there, as apart from NULL."""
+    """The type of MISSING: there is nothing, as opposed to NULL."""
 
 
 MISSING = _Missing()
@@ -163,10 +163,10 @@ def compare_back(
     *,
     losses: Sequence[str],
 ) -> Comparison:
-    """Compare rows and documents after the down with those before the up.
+    """Compare rows and documents after the downgrade with those before the upgrade.
 
-    between: after the up: a column that it has no more, or of another type, has lost
-    its values, and no downgrade knows them. losses: what else the upgrade takes away
+    between: after the upgrade. A column that was dropped or whose type changed has lost
+    its values, and no downgrade can restore them. losses: what else the upgrade removes
     for good, in words.
     """
     found = Comparison(side)
@@ -192,7 +192,7 @@ def compare_back(
 def _reason(
     side: BackendName, name: str, between: Records | None, losses: Sequence[str]
 ) -> str | None:
-    """Return why all of a table or a collection may be lost; None: it may not."""
+    """Return why a whole table or collection may be lost; None if it may not."""
     if between is None and side is BackendName.POSTGRES:
         return "the upgrade drops the table"
     bare = name.rpartition(".")[2] if side is BackendName.POSTGRES else name
@@ -206,7 +206,7 @@ def _reason(
 
 
 def _of_a_column(loss: str, side: BackendName) -> bool:
-    """Columns are judged by the schema, which knows better which of them it was."""
+    """Return whether a loss is of a column; the schema shows better which one."""
     told = ("drop_column", "alter_column", "DROP COLUMN", "ALTER COLUMN")
     return side is BackendName.POSTGRES and any(word in loss for word in told)
 
@@ -223,10 +223,10 @@ def _column_reason(records: Records, between: Records | None, field: str) -> str
 def compare_again(
     side: BackendName, before: Snapshot, first: Snapshot, second: Snapshot
 ) -> Comparison:
-    """Compare rows and documents after both ups.
+    """Compare rows and documents after the first and the second upgrade.
 
-    before: what there was before the first one. Values that are made anew each time, as
-    keys and times are, may differ where the upgrade itself made them.
+    before: what there was before the first one. Values that are generated each time,
+    such as keys and times, may differ if the upgrade itself generated them.
     """
     found = Comparison(side)
     for name in sorted(first.records.keys() | second.records.keys()):
@@ -253,7 +253,7 @@ def _only(records: Records, known: Records) -> Records:
 def _compare_new(
     found: Comparison, name: str, one: Records, other: Records, known: Records
 ) -> None:
-    """Compare what both ups put in, whose keys may be others each time."""
+    """Compare what both upgrades inserted, possibly under different keys."""
 
     def bag(records: Records) -> tuple[Counter[str], dict[str, Values]]:
         new = [v for k, v in records.by_key.items() if k not in known.by_key]
@@ -294,7 +294,7 @@ _KINDS_MADE = {
 def _pairs(
     one: Records, other: Records
 ) -> Iterator[tuple[str, Values | None, Values | None]]:
-    """Yield key, values here and values there; rows without a key by all they hold."""
+    """Yield key, old and new values; rows without a key are matched by all values."""
     for key in {**one.by_key, **other.by_key}:
         yield key, one.by_key.get(key), other.by_key.get(key)
     counts = Counter(map(_text, one.rest)), Counter(map(_text, other.rest))
@@ -312,7 +312,7 @@ def _text(row: Values) -> str:
 def _fields(
     side: BackendName, old: Values, new: Values
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the fields that differ; of a document, their order too."""
+    """Yield the fields that differ; for a document, a different order too."""
     differ = False
     for field in {**old, **new}:
         one, other = old.get(field, MISSING), new.get(field, MISSING)

@@ -21,12 +21,12 @@ _MANY = 10_000
 
 
 def is_apps(name: str) -> bool:
-    """Return whether a collection is the app's: neither ours nor the server's."""
+    """Return whether a collection is the app's, not ours and not the server's."""
     return not name.startswith((*_OURS, "system."))
 
 
 def mongo_snapshot(db: Database[Any]) -> Snapshot:
-    """Read what the app has there, without this package's own collections."""
+    """Read what the app stores there, without this package's own collections."""
     things: dict[Thing, dict[str, str]] = {}
     records: dict[str, Records] = {}
     for info in db.list_collections():
@@ -49,9 +49,9 @@ def _index(spec: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _documents(db: Database[Any], name: str) -> dict[str, Mapping[str, Any]]:
-    """Return documents by their ids, the order of fields as it is, each value as BSON.
+    """Return documents by id, with fields in their own order and each value as BSON.
 
-    Keyed by the text of the id in Extended JSON, which tells 1 from "1".
+    The key is the id in Extended JSON, which distinguishes 1 from "1".
     """
     found = db.get_collection(name, codec_options=_RAW).find(batch_size=_MANY)
     return {
@@ -67,7 +67,7 @@ def _id(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a value as Extended JSON, or as it is where that is a word."""
+    """Return a value as Extended JSON, or as it is if it is a word."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -78,7 +78,7 @@ def as_text(value: Any) -> str:
 
 
 def shown(value: bytes) -> str:
-    """Return a field's value, as `_documents` has it, for a person."""
+    """Return a field's value, in the form from `_documents`, for people to read."""
     return json_util.dumps(bson.decode(value)[""], json_options=_RELAXED)
 
 

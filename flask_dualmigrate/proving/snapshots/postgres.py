@@ -13,8 +13,8 @@ from .snapshot import Records, Snapshot, Thing
 
 _OURS = re.compile(r"(^|\.)dualmigrate_")
 
-# Of each: kind, name, and what it is like. The oids of a database are its own, so all
-# is told by names; what an extension brought along belongs to the extension.
+# For each: kind, name and attributes. Oids differ between databases, so everything is
+# identified by name; what an extension created belongs to the extension.
 _MEMBER = """EXISTS (SELECT FROM pg_depend x WHERE x.classid = '{0}'::regclass
     AND x.objid = {1} AND x.deptype IN ('e', 'i'))"""
 _APPS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
@@ -124,14 +124,14 @@ _MADE = re.compile(r"nextval\(|\w\(|CURRENT_|LOCALTIME", re.IGNORECASE)
 
 
 def is_ours(name: str, version_table: str) -> bool:
-    """Return whether a name is that of a table of ours, or of what belongs to one."""
+    """Return whether a name is that of one of our tables, or of a part of one."""
     return bool(_OURS.search(name)) or version_table in name.split(".")
 
 
 def postgres_snapshot(
     engine: Engine, *, version_table: str = "alembic_version"
 ) -> Snapshot:
-    """Read what the app has there; our own tables and the version table left out."""
+    """Read what the app has there, without our own tables and the version table."""
 
     with engine.connect() as connection:
         found = connection.exec_driver_sql(_THINGS.replace("%", "%%")).all()
@@ -150,7 +150,7 @@ def postgres_snapshot(
 
 
 def _shown(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """Return those that say something, as text."""
+    """Return the attributes that have a value, as text."""
     words = {True: "yes", False: "no"}
     return {
         key: words[value] if isinstance(value, bool) else str(value)
@@ -167,7 +167,7 @@ def _rows(
     key: list[str] | None,
     things: Mapping[Thing, Mapping[str, str]],
 ) -> Records:
-    """Read all rows, each value as the server writes it: no driver rounds it."""
+    """Read all rows, with values as the server writes them: no driver rounds them."""
     fields = {
         thing.removeprefix(f"{name}."): attributes
         for (kind, thing), attributes in things.items()

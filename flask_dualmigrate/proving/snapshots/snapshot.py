@@ -1,4 +1,4 @@
-"""What a database holds at one moment: things with attributes, and records."""
+"""What a database contains at one moment: things with attributes, and records."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Thing = tuple[str, str]
 class Records:
     """The rows of a table, or the documents of a collection.
 
-    fields: column -> type; of a collection, () -> it has none. by_key: the key of each,
-    as text -> its values. rest: those of a table without a key.
-    made: columns whose values the database makes, as a sequence does.
+    fields: column -> type; empty for a collection. by_key: key as text -> values.
+    rest: the rows of a table without a key.
+    made: columns whose values the database generates, such as from a sequence.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class Records:
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """All that is compared. things: what the schema is; records: by where they are."""
+    """All that is compared. things: the schema; records: by table or collection."""
 
     things: Mapping[Thing, Mapping[str, str]]
     records: Mapping[str, Records]
