@@ -59,9 +59,9 @@ class MongoBackend(MongoData):
     """Applies the Mongo scripts of a tree to one database.
 
     db: the app's own `mongo.db`. lease_s: seconds the lock lives unrenewed.
-    on_progress: told after each batch. batch_seconds, replication_lag_s: as
-    OperationRunner takes them. limits: of the app and of the run. stop: asked between
-    batches and operations.
+    on_progress: called after each batch. batch_seconds, replication_lag_s: as in
+    OperationRunner. limits: of the app and of the run. stop: checked between batches
+    and operations.
     """
 
     name = BackendName.MONGO
@@ -98,7 +98,7 @@ class MongoBackend(MongoData):
         return self._db
 
     def require_lock(self) -> None:
-        """Raise LockLost if the lock that `lock` took may have ended."""
+        """Raise LockLost if the lock that `lock` took may have expired."""
         self._lock.require()
 
     def place(self) -> str:
@@ -149,7 +149,7 @@ class MongoBackend(MongoData):
             return self._lock.free(holder)
 
     def prepare(self) -> None:
-        """Nothing to make: MongoDB creates the journal with its first document."""
+        """Do nothing: MongoDB creates the journal with its first document."""
 
     def set_pair_id(self, pair_id: str, *, anew: bool = False) -> None:
         self._lock.require()
@@ -220,7 +220,7 @@ class MongoBackend(MongoData):
 
     @takes_its_time
     def purge_aside(self, aside: Aside) -> None:
-        """Drop an aside; the caller holds the lock, and `asides` has just named it."""
+        """Drop an aside; the caller holds the lock, and `asides` has just listed it."""
         self._lock.require()
         with driver_errors("drop an aside"):
             KeptAsides(self._db).purge(aside)
@@ -233,7 +233,7 @@ class MongoBackend(MongoData):
 
     @takes_its_time
     def execute(self, step: Step, *, partner: bool) -> None:
-        """Run the operations, then verify(db), then write that it is done."""
+        """Run the operations, then verify(db), then record that the script is done."""
         revision_id, direction = step.revision.id, step.direction
         operations = self._scripts.operations(step)
         started = time.monotonic()
@@ -326,7 +326,7 @@ class MongoBackend(MongoData):
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
     ) -> Undone:
-        """Undo the operations newest first; write down what of it stays."""
+        """Undo the operations, newest first; record what could not be undone."""
         revision_id, direction = step.revision.id, step.direction
         operations = self._scripts.operations(step)
         self._lock.require()
@@ -351,7 +351,7 @@ class MongoBackend(MongoData):
             self._journal.settle(step.revision.id)
 
     def require_dump(self) -> None:
-        """Nothing but the driver is needed."""
+        """Do nothing: a dump needs only the driver."""
 
     @takes_its_time
     def dump(
@@ -372,7 +372,7 @@ class MongoBackend(MongoData):
         self._lock.require()
         runner = self._runner()
         for entry in self.read().open_entries():
-            # Its records would be taken for work that is done, by a later run.
+            # A later run would take its records for work that is done.
             runner.settle(entry.revision, entry.direction)
         self._lock.require()
 
@@ -383,9 +383,10 @@ class MongoBackend(MongoData):
         runner.fenced(write)
 
     def decide(self, revision_id: str, step: int, *, done: bool) -> None:
-        """Settle a step in doubt: it did its work, or is to be called again.
+        """Settle a step in doubt: it did its work, or must be called again.
 
-        Raises IntegrityError if no crash left that step of the revision begun.
+        Raises IntegrityError if that step of the revision was not left begun by a
+        crash.
         """
         entry = self.read().entries.get(revision_id)
         if entry is None or not entry.open:
@@ -403,7 +404,7 @@ class MongoBackend(MongoData):
     def _runner(
         self, *, connects: bool = True, max_time_s: float = 0.0
     ) -> OperationRunner:
-        """Return what runs operations. connects: False where there may be no server."""
+        """Return what runs operations. connects: False if there may be no server."""
         return OperationRunner(
             self._db,
             app_db=self._db,
@@ -424,7 +425,7 @@ class MongoBackend(MongoData):
 
 
 def _tell_notes(step: Step, results: Sequence[StepResult]) -> None:
-    """Log what a person must know of a run, such as what was not put back."""
+    """Log what a person must know about a run, such as what was not put back."""
     for result in results:
         for note in result.notes:
             tell(

@@ -1,4 +1,4 @@
-"""The app's data on the MongoDB side: how much there is, and what a run touches."""
+"""The app's data in MongoDB: how much there is, and what a run touches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .survey import count_documents, count_in, field_facts, field_values
 
 
 class MongoData:
-    """Looks, and changes nothing."""
+    """Inspects the app's data without changing anything."""
 
     _db: Database[Any]
     _scripts: MongoScripts
@@ -41,7 +41,7 @@ class MongoData:
         return (*taken, *map(Loss, self._lost(step)))
 
     def _lost(self, step: Step) -> tuple[str, ...]:
-        """Say what of its upgrade a downgrade cannot put back: it was purged."""
+        """Say what a downgrade cannot put back because it was purged."""
         if step.direction is Direction.UPGRADE:
             return ()
         with driver_errors("read its asides"):
@@ -51,7 +51,7 @@ class MongoData:
             return KeptAsides(self._db).lost(step.revision.id)
 
     def dropped_by_upgrade(self, step: Step) -> tuple[Dropped, ...]:
-        return ()  # it is kept aside; what was purged of that is told as a loss
+        return ()  # it is kept aside; what was purged from there is reported as a loss
 
     def removes(self, step: Step) -> bool:
         operations = self._scripts.operations(step)
@@ -94,7 +94,7 @@ class MongoData:
             return extent_of(self._db, named, ids, why=why)
 
     def _touched(self, steps: Sequence[Step]) -> tuple[set[str], str | None]:
-        """Return the collections that steps name, and why they may touch more."""
+        """Return the collections that steps name, and why they may touch others."""
         named, why = set(), None
         operations = (op for step in steps for op in self._scripts.operations(step))
         for operation, handler in handled(operations):

@@ -1,1 +1,1 @@
-"""What was dropped and is kept aside, so that it can be put back."""
+"""The asides: what operations removed, kept so that it can be put back."""

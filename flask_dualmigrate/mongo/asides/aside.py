@@ -1,9 +1,9 @@
-"""What the operations take away is kept: the asides.
+"""The asides: collections that keep what the operations remove.
 
 An aside is a collection whose name begins with `_aside_`. `_aside_catalog` has one
-entry for each: what it holds, of which revision, direction, step and collection, since
-when, and whether a downgrade may still put it back (`open`). One that was purged before
-has an entry and no collection. What an aside holds:
+entry for each: what it holds, its revision, direction, step and collection, when it was
+made, and whether a downgrade may still put it back (`open`). An aside that was purged
+before then keeps its entry but has no collection. What an aside holds:
 
     values       {_id, value, at}: a field's value, and its position in its parent
     conversions  {_id, value, became}: a field's value before and after a conversion
@@ -11,12 +11,12 @@ has an entry and no collection. What an aside holds:
     collection   a whole collection, renamed: the same UUID, its indexes with it
     view         nothing: it is a view of the same definition
 
-The first three are keyed by the `_id` of the document that they were taken from. In
-values and conversions, `put_back` marks what a downgrade has put back already.
+The first three are keyed by the `_id` of the document they were taken from. In values
+and conversions, `put_back` marks what a downgrade has already put back.
 
-A whole collection's entry may say besides that it is `merged` into one that was there,
-which its documents move to; that it `gives` the documents of one that was renamed, and
-is for no downgrade; or that it `made_way`: it was empty (see merging.py).
+A whole collection's entry may also say that it is `merged` into an existing one, to
+which its documents move; that it `gives` the documents of one that was renamed, and is
+not for a downgrade; or that it `made_way`: it was empty (see merging.py).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Holds(StrEnum):
 
     @property
     def is_whole(self) -> bool:
-        """True for what had the aside's place under another name."""
+        """True for a whole collection or a view, which had the aside's place before."""
         return self in (Holds.COLLECTION, Holds.VIEW)
 
 
@@ -71,8 +71,8 @@ class Asides:
     def free_name(self, revision: str, label: str) -> str:
         """Return a name for a new aside: `_aside_<revision>_<label>`.
 
-        label: the collection, with the field where it holds one. Where the name is
-        taken, as by an earlier round of the same revision, a number is added.
+        label: the collection, with the field if it holds one. If the name is taken, for
+        example by an earlier round of the same revision, a number is added.
         """
         taken = set(self._db.list_collection_names(filter={"name": _prefixed("")}))
         taken |= {entry["_id"] for entry in self._catalog.find({}, {"_id": True})}
@@ -83,11 +83,11 @@ class Asides:
         return name
 
     def first_name(self, revision: str, label: str) -> str:
-        """Return the name that `free_name` tries first; the database is not asked."""
+        """Return the name that `free_name` tries first, without asking the database."""
         return self._fitting(_base(revision, label), "")
 
     def _fitting(self, base: str, suffix: str) -> str:
-        """Cut a name to what MongoDB allows; a hash keeps two cut ones apart."""
+        """Cut a name to the length MongoDB allows; a hash keeps cut names distinct."""
         room = _LONGEST_NAMESPACE - len(f"{self._db.name}.{suffix}".encode())
         if len(base.encode()) <= room:
             return base + suffix
@@ -105,10 +105,10 @@ class Asides:
         field: str = "",
         **more: Any,
     ) -> None:
-        """Write the catalog's entry of an aside, and create it where it is not renamed.
+        """Write an aside's catalog entry, and create the aside unless it is renamed.
 
         of: the collection it is taken from; field: the path, for values of a field.
-        more: what else a downgrade has to know.
+        more: what else a downgrade needs to know.
         """
         self._catalog.update_one(
             {"_id": name},
@@ -132,10 +132,10 @@ class Asides:
     def kept_by_upgrade(
         self, record: StepRecord, verb: str, *, of: str, field: str = ""
     ) -> list[str]:
-        """Return what the upgrade of a downgrade's revision kept, newest step first.
+        """Return what the upgrade kept that this downgrade reverses, newest step first.
 
-        verb: of the operation that kept it. Empty for an upgrade: what a downgrade
-        kept is for people, not for the next run.
+        verb: of the operation that kept it. Nothing is returned for an upgrade: what a
+        downgrade kept is for people, not for the next run.
         """
         if record.direction is Direction.UPGRADE:
             return []
@@ -150,7 +150,7 @@ class Asides:
             }
         )
         names = [entry["_id"] for entry in found.sort("step", -1)]
-        # What was purged is told before a downgrade begins: see kept.py.
+        # What was purged is reported before a downgrade begins: see kept.py.
         return [name for name in names if collection_info(self._db, name) is not None]
 
     def known(self, name: str) -> dict[str, Any]:
@@ -158,13 +158,13 @@ class Asides:
         return dict(self._catalog.find_one({"_id": name}) or {})
 
     def mark(self, name: str, **marks: Any) -> None:
-        """Change the entry of an aside; one that has none gets none."""
+        """Change the entry of an aside, if it has one."""
         self._catalog.update_one({"_id": name}, {"$set": marks})
 
     def of_step(self, record: StepRecord, **marks: Any) -> list[str]:
-        """Return the asides that a step made, and whose entries have these marks.
+        """Return the asides that a step made and whose entries have these marks.
 
-        Those that are no more have an entry still, until it is forgotten.
+        Those that no longer exist keep an entry until it is forgotten.
         """
         found = self._catalog.find({**record.id, "verb": record.verb, **marks})
         return [entry["_id"] for entry in found.sort("_id", 1)]
@@ -172,9 +172,9 @@ class Asides:
     def set_aside(
         self, record: StepRecord, collection: str, name: str, **marks: Any
     ) -> None:
-        """Move a collection or a view aside; again after a crash, with that result.
+        """Move a collection or a view aside; can be repeated after a crash.
 
-        marks: what its entry says of it besides.
+        marks: what else its entry says about it.
         """
         info = collection_info(self._db, collection)
         is_view = info is not None and info["type"] == "view"
@@ -185,9 +185,9 @@ class Asides:
         move(self._db, collection, name)
 
     def retire(self, record: StepRecord, collection: str, name: str) -> bool:
-        """Drop a collection that is empty; return True if it is kept aside, filled.
+        """Drop an empty collection; return True if it was filled, and so kept aside.
 
-        It is renamed first: a document that comes in at the same time is not lost.
+        It is renamed first, so that a document inserted at the same time is not lost.
         """
         if collection_info(self._db, collection) is None:
             return self._drop_if_empty(name)
@@ -203,7 +203,7 @@ class Asides:
         return False
 
     def forget(self, name: str) -> None:
-        """Remove the entry of an aside that is no more."""
+        """Remove the entry of an aside that no longer exists."""
         self._catalog.delete_one({"_id": name})
 
     @around("mongo.asides.close")
@@ -236,8 +236,9 @@ class Asides:
     def settle(self, revision: str, direction: Direction) -> None:
         """Tidy up when a revision is complete on both sides.
 
-        After an upgrade the asides wait for the downgrade; empty ones go. After a
-        downgrade, what was put back goes out of them, and the rest is for people.
+        After an upgrade the asides wait for the downgrade; empty ones are dropped.
+        After a downgrade, what was put back is removed from them, and the rest is left
+        to people.
         """
         for entry in list(self._catalog.find({"revision": revision, "open": True})):
             name, holds = entry["_id"], Holds(entry["holds"])

@@ -1,8 +1,9 @@
-"""Listing the asides, and dropping those that no one needs any more.
+"""Listing the asides, and dropping those that are no longer needed.
 
 An aside that a downgrade would put back leaves its entry in the catalog when it is
-purged: so the downgrade can say what it cannot put back. The entry goes with the
-downgrade. An entry whose collection is missing is such an aside, however it went.
+purged, so that the downgrade can say what it cannot put back. The downgrade removes the
+entry. An entry whose collection is missing counts as such an aside, however the
+collection disappeared.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ class KeptAsides:
         self._catalog = native(self._db, CATALOG)
 
     def all(self, unfinished: frozenset[str]) -> tuple[Aside, ...]:
-        """Return the asides that are there, oldest first.
+        """Return the existing asides, oldest first.
 
-        unfinished: ids of the revisions that are half done; they need theirs.
+        unfinished: ids of the revisions that are half done; they need their asides.
         """
         now = self._server_time()
         return tuple(
@@ -43,7 +44,7 @@ class KeptAsides:
 
     @around("mongo.asides.purge")
     def purge(self, aside: Aside) -> None:
-        """Drop an aside. Stopped anywhere, it is done again with the same result."""
+        """Drop an aside. If interrupted, it can be repeated with the same result."""
         if aside.for_downgrade:
             actor = Actor.current()
             mark = {"purged_by": f"{actor.user} (pid {actor.pid}) on {actor.host}"}
@@ -57,13 +58,13 @@ class KeptAsides:
 
     @around("mongo.asides.forget")
     def forget_leftovers(self) -> None:
-        """Remove the entries of what was dropped, where no downgrade asks for them."""
+        """Remove the entries of dropped asides that no downgrade needs."""
         for entry in self._entries(there=False):
             if not _for_downgrade(entry):
                 self._catalog.delete_one({"_id": entry["_id"]})
 
     def lost(self, revision: str) -> tuple[str, ...]:
-        """Say what a downgrade of a revision cannot put back, a line each."""
+        """Say what a downgrade of a revision cannot put back, one line each."""
         return tuple(
             _loss(entry)
             for entry in self._entries(there=False)
@@ -71,7 +72,7 @@ class KeptAsides:
         )
 
     def _entries(self, *, there: bool) -> Iterator[Entry]:
-        """Yield the catalog's entries whose collection is there, or is not."""
+        """Yield the catalog's entries whose collection exists, or does not exist."""
         entries = list(self._catalog.find({}).sort([("created_at", 1), ("_id", 1)]))
         if not entries:
             return

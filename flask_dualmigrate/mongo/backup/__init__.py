@@ -1,1 +1,1 @@
-"""Copying collections to the disk."""
+"""Copying collections to disk."""

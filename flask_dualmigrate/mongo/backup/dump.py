@@ -1,10 +1,10 @@
-"""Backing MongoDB up: raw BSON, as mongodump lays it out, of one moment.
+"""Backing up MongoDB: raw BSON in mongodump's layout, as of one moment.
 
 A snapshot session reads all collections as they were at one cluster time. The server
-keeps such a past for 300 seconds (minSnapshotHistoryWindowInSeconds); where it keeps
+keeps this history for 300 seconds (minSnapshotHistoryWindowInSeconds); if it keeps
 less, a transaction holds it open for as long as transactions may live, 60 seconds. A
-standalone server has no past, and neither has a capped collection before MongoDB 8.0:
-these are read as they are while they are read.
+standalone server keeps no history, and neither does a capped collection before MongoDB
+8.0: these are read in whatever state they are in at the time.
 Source: MongoDB manual, Read Concern "snapshot".
 """
 
@@ -52,10 +52,10 @@ Info = Mapping[str, Any]
 
 
 class MongoDump:
-    """Writes one database into a backup; the caller holds the lock of migrations.
+    """Writes one database into a backup; the caller holds the migration lock.
 
-    has_snapshots: False on a standalone server. keep_going: asked between batches,
-    raises when the run must stop. on_progress: told after each batch.
+    has_snapshots: False on a standalone server. keep_going: called between batches,
+    raises when the run must stop. on_progress: called after each batch.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class MongoDump:
     def write(
         self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
-        """Write the documents, the options and the indexes of what it names."""
+        """Write the documents, the options and the indexes of the named collections."""
         wanted = {item.name for item in extent.items if item.existed}
         with driver_errors("be backed up"):
             found = [info for info in infos(self._db) if info["name"] in wanted]
@@ -96,7 +96,7 @@ class MongoDump:
     def _write_all(
         self, folder: BackupFolder, found: Sequence[Info]
     ) -> tuple[dict[str, int], tuple[int, int] | None]:
-        """Write collections; returns how many documents each has, and the moment."""
+        """Write collections; return how many documents each has, and the moment."""
         began = time.monotonic()
         try:
             return self._write_at(folder, found, in_transaction=False)
@@ -121,7 +121,7 @@ class MongoDump:
     def _moment(
         self, found: Sequence[Info], *, in_transaction: bool
     ) -> Iterator[ClientSession | None]:
-        """Yield a session whose reads see one moment; None where there are none."""
+        """Yield a session whose reads see one moment; None if the server has none."""
         if not self._has_snapshots:
             yield None
             return
@@ -145,7 +145,8 @@ class MongoDump:
     ) -> bool:
         """Return whether all collections can be read as they were at this moment.
 
-        Not one that was made or changed a moment ago: then a later moment is tried.
+        A collection that was made or changed a moment ago cannot; a later moment is
+        then tried.
         """
         try:
             for info in found:
@@ -158,14 +159,14 @@ class MongoDump:
         return True
 
     def _data(self, info: Info) -> Collection[dict[str, Any]]:
-        """Return what the documents lie in: the buckets, of a time series."""
+        """Return the collection that holds the documents: a time series has buckets."""
         is_series = info["type"] == "timeseries"
         return self._db[f"{layout.BUCKETS if is_series else ''}{info['name']}"]
 
     def _write(
         self, folder: BackupFolder, info: Info, session: ClientSession | None
     ) -> int:
-        """Write one collection; returns how many documents it has."""
+        """Write one collection; return how many documents it has."""
         count = 0
         if info["type"] != "view":
             count = self._write_documents(folder, info, session)
@@ -196,7 +197,7 @@ class MongoDump:
         return done
 
     def _metadata(self, info: Info) -> bytes:
-        """Return what mongodump writes beside the documents.
+        """Return what mongodump writes next to the documents.
 
         Source: mongodb/mongo-tools, mongodump/metadata_dump.go.
         """
@@ -234,7 +235,7 @@ def _in_snapshots(info: Info) -> bool:
 
 
 def _count(batch: bytes) -> int:
-    """Count the documents in a batch: each begins with its length."""
+    """Count the documents in a batch, each of which begins with its length."""
     count = at = 0
     while at < len(batch):
         (size_bytes,) = struct.unpack_from("<i", batch, at)

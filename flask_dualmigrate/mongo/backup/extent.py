@@ -1,4 +1,4 @@
-"""Which collections a plan touches, and what they hold."""
+"""Which collections a plan touches, and how much they hold."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def extent_of(
     *,
     why: str | None = None,
 ) -> Extent:
-    """Say which collections a backup is to hold, and how much that is.
+    """Return which collections a backup must hold, and how much data that is.
 
     named: those that the plan's operations name; None: the whole database is wanted.
-    revisions: those of the plan; a downgrade takes from their asides. why: more than
-    that may be touched; None if it is not.
+    revisions: those of the plan; a downgrade takes from their asides. why: the reason
+    that more may be touched; None if nothing more is.
     """
     there = {info["name"]: info for info in infos(db)}
     ours = {name for name in there if is_journal(name)}
@@ -52,8 +52,8 @@ def extent_of(
 def infos(db: Database[Any]) -> Iterator[dict[str, Any]]:
     """Yield the entries of listCollections that a backup may hold, views among them.
 
-    What lies behind views and time series is of the server's own, and comes with them;
-    the lock of migrations is no one's data.
+    What lies behind views and time series belongs to the server, and comes with them;
+    the migration lock is not data.
     """
     for info in db.with_options(codec_options=NATIVE).list_collections():
         name = info["name"]

@@ -1,7 +1,7 @@
 """Walking a collection in batches, each one transaction with its own checkpoint.
 
-Three ways: once over a collection that no one else writes; again and again, until
-nothing matches any more; and each document once, what the app inserts meanwhile too.
+Three ways: once, over a collection that no one else writes; repeatedly, until nothing
+matches any more; and each document once, including those the app inserts meanwhile.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FEW = 10_000
 def walk_once(work: Work, walk: Walk, write: Write, *, expected: bool = True) -> None:
     """Pass over a collection once, unless an earlier run completed that phase.
 
-    expected: whether its documents are those that the progress counts.
+    expected: whether the progress counts its documents.
     """
     if _behind(work, walk):
         return
@@ -54,14 +54,14 @@ def walk_until_none_left(
     left: Query | None = None,
     problem: str,
 ) -> None:
-    """Walk, then count what is left, and walk again for what the app wrote meanwhile.
+    """Walk, count what is left, and walk again for what the app wrote meanwhile.
 
-    left: what must not be there at the end; the walk's own query unless given.
-    An app that goes on writing such documents leaves some at the end of every round.
-    Once there are none but those written since the round began, and they get no fewer,
-    the walk is done, and a note says how many they are.
+    left: what must not be there at the end; by default the walk's own query. An app
+    that keeps writing such documents leaves some at the end of every round. Once only
+    those written since the round began are left, and their number no longer falls, the
+    walk is done, and a note says how many there are.
     Raises OperationError with up to five `_id`s if a round writes nothing and some are
-    left. problem: the end of its sentence, "… documents of item {problem}".
+    left. problem: the end of the error's sentence, "… documents of item {problem}".
     """
     if _behind(work, walk):
         return
@@ -105,10 +105,10 @@ def walk_until_none_left(
 
 
 def walk_each_once(work: Work, walk: Walk, write: Write) -> None:
-    """Write each document once, those too that the app inserts behind the walk.
+    """Write each document once, including those the app inserts behind the walk.
 
-    write: must `touch` its batch: that tells the documents that were not there yet when
-    the walk came by.
+    write: must `touch` its batch: this identifies the documents that were not there yet
+    when the walk passed.
     """
     if _behind(work, walk):
         return
@@ -120,7 +120,7 @@ def walk_each_once(work: Work, walk: Walk, write: Write) -> None:
 
 
 def _behind(work: Work, walk: Walk) -> bool:
-    """True if a walk was completed, by an earlier run."""
+    """True if an earlier run completed a walk."""
     return bool(work.record.checkpoint.get("phase", 0) > walk.phase)
 
 
@@ -160,9 +160,9 @@ def _as_stored(work: Work, walk: Walk) -> Walk:
 
 
 def _has_odd_ids(work: Work, collection: str) -> bool:
-    """Return whether the index on `_id` would give other types; it tells at once.
+    """Return whether the index on `_id` would give other types; this is quick.
 
-    Raises OperationError for those of a type that PyMongo cannot write.
+    Raises OperationError if some are of a type that PyMongo cannot write.
     """
     target, only_id = work.db[collection], {"_id": True}
     odd = {"_id": {"$type": [*ODD, "dbPointer"]}}
@@ -177,7 +177,7 @@ def _has_odd_ids(work: Work, collection: str) -> bool:
 
 
 def walk_on(work: Work, walk: Walk, write: Write) -> None:
-    """Walk on from the checkpoint of a work, or of a part of one, to its end."""
+    """Walk from the checkpoint of a step, or of a part of one, to its end."""
     pace = Pace(
         most=walk.batch_size,
         seconds=work.bench.batch_seconds,
@@ -219,7 +219,7 @@ def _next_batch(
 
 
 def _pass_one(work: Work, walk: Walk, session: ClientSession) -> Batch | None:
-    """Leave the next document, which cannot be written, to what the walk says."""
+    """Handle the next document, which cannot be written, by the walk's `on_refused`."""
     place = work.record.checkpoint
     batch = read(work, walk, place, size=1, session=session)
     if batch is not None and walk.on_refused is not None:
@@ -229,7 +229,7 @@ def _pass_one(work: Work, walk: Walk, session: ClientSession) -> Batch | None:
 
 
 def _expect(work: Work, walk: Walk) -> None:
-    """Count what a walk will pass over, for the progress; not for long."""
+    """Count what a walk will pass over, for the progress, within a short time limit."""
     if work.record.total is not None:
         return
     target = work.db[walk.collection]
@@ -238,7 +238,7 @@ def _expect(work: Work, walk: Walk) -> None:
             total = target.count_documents(walk.query, maxTimeMS=_COUNT_MS)
         else:
             total = target.estimated_document_count(maxTimeMS=_COUNT_MS)
-    except OperationFailure:  # it takes too long, or the server has no such command
+    except OperationFailure:  # it takes too long, or the server lacks the command
         return
     work.save(total=total)
     work.report()

@@ -1,4 +1,4 @@
-"""Counting what does not conform, with a few samples for the error."""
+"""Counting documents that do not conform, with a few samples for the error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def refuse_if_any(
     exempt: Sequence[str] = (),
     leaves_out: bool = False,
 ) -> None:
-    """Raise OperationError if documents match, with their number and a few of them.
+    """Raise OperationError if documents match, giving their number and a few of them.
 
     field: a path whose values are shown beside the `_id`s. exempt, leaves_out: as in
     Walk.
@@ -76,7 +76,7 @@ def ids_left(
 
 
 def _but_those_staying(work: Work, leaves_out: bool) -> Query:
-    """Return the filter that passes over what an undoing left, if it is to."""
+    """Return the filter that leaves out what an undo left, if it must be left out."""
     if not (leaves_out and work.record.again):
         return {}
     ids = IdList(as_array(_id for _id, _ in work.bench.staying.left(work.record)))
@@ -100,7 +100,7 @@ def _samples(
 def _not_exempt(
     query: Query, shape: Mapping[str, Any], exempt: Sequence[str]
 ) -> list[Mapping[str, Any]]:
-    """Return the pipeline for documents that an aside does not decide on."""
+    """Return the pipeline for documents that are not exempt through an aside."""
     stages: list[Mapping[str, Any]] = [{"$match": query}, {"$project": shape}]
     marks = ("put_back", "refused")
     for aside in exempt:

@@ -1,8 +1,8 @@
-"""Catching up what the app inserts behind a walk, each document once.
+"""Catching up with what the app inserts behind a walk, each document once.
 
-A walk goes by `_id`, and an app may insert below where it has come to. Each batch of
-the walk remembers the `_id`s that it saw (Touched); what stands between two of its
-bounds, matches, and was not seen, came later.
+A walk follows `_id` order, and an app may insert below the point it has reached. Each
+batch of the walk remembers the `_id`s it saw (Touched); a document within the batch's
+bounds that matches and was not seen came later.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ROUNDS = 10
 class _Tile:
     """A range of `_id`s that one batch walked over.
 
-    key: of its entry in Touched. walk: the one over it. query: finds what is in it.
+    key: of its entry in Touched. walk: the walk over it. query: finds what is in it.
     seen: how many `_id`s the entry has.
     """
 
@@ -45,9 +45,9 @@ class _Tile:
 
 
 def catch_up(work: Work, walk: Walk, write: Write, *, go_on: Callable[[], int]) -> None:
-    """Go over the walked range until a round finds nothing; once at least.
+    """Go over the walked range, at least once, until a round finds nothing.
 
-    go_on: walks on from where the walk ended; returns how many documents it wrote.
+    go_on: continues from where the walk ended; returns how many documents it wrote.
     """
     for _ in range(_ROUNDS):
         found = sum(_catch_up_in(work, write, tile) for tile in _incomplete(work, walk))
@@ -56,9 +56,9 @@ def catch_up(work: Work, walk: Walk, write: Write, *, go_on: Callable[[], int]) 
 
 
 def _incomplete(work: Work, walk: Walk) -> Iterator[_Tile]:
-    """Yield the ranges that have documents which were not seen.
+    """Yield the ranges that contain documents that were not seen.
 
-    Most have none, which is found out without a transaction, and side by side.
+    Most contain none; this is checked without a transaction, and in parallel.
     """
     target = work.db[walk.collection].with_options(read_concern=ReadConcern("local"))
 
@@ -85,7 +85,7 @@ def _is_incomplete(
 
 
 def _tiles(work: Work, walk: Walk) -> Iterator[_Tile]:
-    """Yield the ranges that the batches of the walk went over."""
+    """Yield the ranges that the batches of the walk covered."""
     for key, reach, count in work.bench.touched.reaches(work.record):
         part = walk.within(reach)
         yield _Tile(key, part, both(range_of(reach), part.query), count)
@@ -96,7 +96,7 @@ def _ids_there(
 ) -> bytes | None:
     """Return the `_id`s that match now, as bytes; None for none.
 
-    Undecoded, that costs a third of asking for what is not among those seen.
+    Left undecoded, this costs a third of querying for what is not among those seen.
     """
     stages = ids_stages(query, at_most=at_most)
     for found in target.aggregate(stages):
@@ -105,15 +105,15 @@ def _ids_there(
 
 
 def _ids_seen(work: Work, tile: _Tile) -> bytes | None:
-    """Return the `_id`s that a batch wrote, in the same way.
+    """Return the `_id`s that a batch wrote, in the same form.
 
-    Those that it saw and left alone are not among them, nor those caught up.
+    Those that it saw and left alone are not included, nor those caught up later.
     """
     return work.bench.touched.raw_ids(tile.key) if tile.seen else None
 
 
 def _catch_up_in(work: Work, write: Write, tile: _Tile) -> int:
-    """Write the documents of one range that were not seen; return how many."""
+    """Write the documents of one range that were not seen; return their number."""
     walk = tile.walk
     pace, caught_up = Pace(most=walk.batch_size, seconds=0), 0
 

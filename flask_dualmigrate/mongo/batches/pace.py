@@ -1,4 +1,4 @@
-"""How large the batches of a walk are."""
+"""Choosing how large the batches of a walk are."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _RECENT_S = 60.0
 
 
 class Pace:
-    """How many documents a batch has: as many as fit into the time that it may take.
+    """How many documents a batch has: as many as fit in the time it may take.
 
-    Each batch has a cost that its size does not change: round trips, the commit by a
-    majority. Where that takes up the time, a smaller batch is hardly shorter, and does
-    less: there the documents get as long as the rest, and the batch takes more than its
-    time.
+    Each batch has a cost that does not depend on its size: round trips, the commit by a
+    majority. If that uses up the time, a smaller batch is hardly shorter, and does
+    less: the documents then get as much time as that fixed cost, and the batch takes
+    longer than its time.
 
-    tried: how many documents the last batch had, where that is known.
+    tried: how many documents the last batch had, if known.
     most: documents, as the script says; None: begin with BATCH_SIZE and adapt.
     seconds: a batch's time; 0: its size stays as it is. document_bytes: the average of
     the collection.
@@ -55,7 +55,7 @@ class Pace:
         self.size = self.tried = min(BATCH_SIZE if most is None else most, self._most)
 
     def begin(self) -> None:
-        """Note that a batch begins, or begins again."""
+        """Note that a batch begins or is retried."""
         self._began_s = time.monotonic()
         self.tried = self.size
 
@@ -64,9 +64,9 @@ class Pace:
         return time.monotonic() - self._began_s
 
     def took(self, elapsed_s: float, *, id_bytes: int) -> None:
-        """Fit the size to how long a full batch took; at most twice it, or half.
+        """Fit the size to how long a full batch took, at most doubling or halving it.
 
-        id_bytes: the length of its last `_id`.
+        id_bytes: the length of the batch's last `_id`.
         """
         if not self._seconds or elapsed_s <= 0:
             return
@@ -77,10 +77,10 @@ class Pace:
         self.size = max(1, min(int(size), self._most, _MOST_ID_BYTES // id_bytes))
 
     def _learn(self, elapsed_s: float) -> None:
-        """Tell the fixed cost from two batches that differ in size.
+        """Work out the fixed cost from two batches that differ in size.
 
-        Where two of one size differ in their time, the server has changed, and nothing
-        is known of it.
+        If two batches of one size differ in time, the server's speed has changed, and
+        the fixed cost is unknown.
         """
         size, (former, former_s) = self.size, self._former
         if abs(size - former) < _TOLD_APART * former:
@@ -94,7 +94,7 @@ class Pace:
         self._former = size, elapsed_s
 
     def retry(self) -> None:
-        """Halve the size: the batch met a write of the app, and a smaller one may not.
+        """Halve the size: the batch met a write of the app; a smaller one may not.
 
         Source: MongoDB manual, transactions, "in-progress transactions and write
         conflicts".
@@ -102,22 +102,22 @@ class Pace:
         self.size = max(1, self.size // 2)
 
     def refused(self) -> None:
-        """Halve what was tried, for the time being: one of it cannot be written."""
+        """Halve the size tried, for now: one of the documents cannot be written."""
         self._whole = max(self._whole, self.size)
         self.size = max(1, self.tried // 2)
 
     def passed(self) -> None:
-        """Double a size that `refused` halved, up to what it was."""
+        """Double a size that `refused` halved, up to its former value."""
         self.size = max(self.size, min(self.size * 2, self._whole))
 
     def outlived(self, share: float) -> None:
-        """Fit the size to a batch that had the time for that part of its documents."""
+        """Fit the size to a batch that had time for only this share of its work."""
         self._whole = 0
         self.size = max(1, min(self.tried // 2, int(self.tried * share / 2)))
 
 
 class Recent:
-    """How many documents a second there were in the last minute.
+    """The rate of the last minute, in documents a second.
 
     documents: the count when it begins.
     """
@@ -126,7 +126,7 @@ class Recent:
         self._marks = deque([(time.monotonic(), documents)])
 
     def rate(self, documents: int) -> float | None:
-        """Return it for the count as it is now, which may also fall; None at first."""
+        """Return the rate for the current count, which may also fall; None at first."""
         now = time.monotonic()
         while len(self._marks) > 1 and now - self._marks[1][0] >= _RECENT_S:
             self._marks.popleft()
@@ -137,5 +137,5 @@ class Recent:
 
 
 def whole_batches() -> Pace:
-    """Return a pace that keeps batches as they were, until one takes too long."""
+    """Return a pace that keeps the former batch size until a batch takes too long."""
     return Pace(most=_MOST, seconds=0)

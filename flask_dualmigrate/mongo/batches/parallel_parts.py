@@ -1,4 +1,4 @@
-"""Walking parts of the `_id` range side by side, each with its own checkpoint."""
+"""Walking parts of the `_id` range in parallel, each with its own checkpoint."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _SAMPLES_A_PART = 100
 
 
 def walk_in_parts(work: Work, walk: Walk, walk_on: Callable[[Work], None]) -> bool:
-    """Walk the first round of a walk in parts; False if it is walked in one.
+    """Walk the first round of a walk in parts; False if it is not split.
 
-    walk_on: walks one part to its end. Parts that an earlier run began are carried on
-    as they are, whatever `workers` says by now.
+    walk_on: walks one part to its end. Parts that an earlier run began are continued as
+    they are, whatever `workers` says now.
     """
     place = work.record.checkpoint
     if "parts" in place:
@@ -45,7 +45,7 @@ def walk_in_parts(work: Work, walk: Walk, walk_on: Callable[[Work], None]) -> bo
 
 
 def join_parts(work: Work, walk: Walk) -> None:
-    """Make one of the parts again: the walk goes on where the last part ended."""
+    """Join the parts into one walk, which continues where the last part ended."""
     parts = work.bench.store.load_parts(work.record)
     place: dict[str, Any] = {"phase": walk.phase, "round": 0}
     if "last" in parts[-1].checkpoint:
@@ -64,10 +64,10 @@ def join_parts(work: Work, walk: Walk) -> None:
 
 
 def _split(work: Work, walk: Walk) -> tuple[StepRecord, ...]:
-    """Write the records of the parts, each with the range that it has to walk.
+    """Write the records of the parts, each with the range it has to walk.
 
-    A small collection is not split. Boundaries are documents of a sample, which the
-    server takes without reading the collection. Source: MongoDB manual, $sample.
+    A small collection is not split. The boundaries are sampled documents; the server
+    takes the sample without reading the collection. Source: MongoDB manual, $sample.
     """
     target = work.db[walk.collection]
     if estimated_count(target) < walk.workers * BATCH_SIZE:
@@ -78,7 +78,7 @@ def _split(work: Work, walk: Walk) -> tuple[StepRecord, ...]:
         {"$project": {"_id": True}},
     ]
     ids = [document["_id"] for document in target.aggregate(stages)]
-    if not ids:  # it was emptied, and its count is an estimate
+    if not ids:  # it was emptied, and the count is an estimate
         return ()
     bounds = [
         ids[number * len(ids) // walk.workers] for number in range(1, walk.workers)
@@ -107,7 +107,7 @@ def _run(
     parts: Sequence[StepRecord],
     walk_on: Callable[[Work], None],
 ) -> None:
-    """Walk the parts in threads; the first error stops them all, between batches."""
+    """Walk the parts in threads; the first error stops them all between batches."""
     stopped, tally = threading.Event(), _Tally(work, parts)
     left = [part for part in parts if not part.checkpoint.get("ended")]
 
@@ -128,7 +128,7 @@ def _run(
         ]
         work.bench.store.enlist([session.session_id for session in sessions])
         pool = stack.enter_context(ThreadPoolExecutor(max(1, len(left))))
-        stack.callback(stopped.set)  # before the pool waits, when we are interrupted
+        stack.callback(stopped.set)  # before the pool waits, if we are interrupted
         futures = [
             pool.submit(one, _part(work, record, session, tally, stopped))
             for record, session in zip(left, sessions, strict=True)
@@ -140,7 +140,7 @@ def _run(
 
 
 def _end(part: Work, walk: Walk) -> None:
-    """Write that a part came to its end, and which range behind it was empty then."""
+    """Record that a part reached its end, and which range after it was empty then."""
     place = part.record.checkpoint
 
     def attempt(session: ClientSession) -> None:
@@ -159,7 +159,7 @@ def _part(
     tally: _Tally,
     stopped: threading.Event,
 ) -> Work:
-    """Return the work of a part: it counts into the whole, and stops with it."""
+    """Return the Work of a part: it counts towards the whole, and stops with it."""
 
     def keep_going() -> None:
         if stopped.is_set():
@@ -173,7 +173,7 @@ def _part(
 
 
 class _Tally:
-    """Tells the progress of all parts together."""
+    """Reports the progress of all parts together."""
 
     def __init__(self, work: Work, parts: Sequence[StepRecord]) -> None:
         self._work = work
@@ -195,4 +195,4 @@ class _Tally:
 
 
 class _Stopped(Exception):
-    """Another part failed; this one stopped between two batches."""
+    """Raised to stop a part between two batches because another part failed."""

@@ -1,7 +1,7 @@
-"""A collection that a step writes: its documents stay the bytes that they are.
+"""A collection that a step writes, with documents preserved byte for byte.
 
-What goes back, in an undo or a downgrade, goes back whatever the collection's validator
-says: it may refuse what was there before.
+What an undo or a downgrade puts back bypasses the collection's validator, which may
+refuse what was there before.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Update = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class Target:
-    """One collection, in one transaction."""
+    """One collection, written in one transaction."""
 
     def __init__(self, work: Work, collection: str, session: ClientSession) -> None:
         self._documents = work.db[collection]
@@ -45,10 +45,10 @@ class Target:
     def replace(
         self, documents: Sequence[RawBSONDocument], *, upsert: bool = False
     ) -> None:
-        """Write whole documents over those with the same `_id`.
+        """Replace the documents that have the same `_id`s by whole documents.
 
-        MongoDB 6.0 aborts where a pipeline writes over a document with one that has a
-        name twice: such a document is deleted, and inserted.
+        MongoDB 6.0 aborts if a pipeline overwrites a document with one that contains a
+        field name twice: such a document is deleted and inserted instead.
         """
         twice = [doc for doc in documents if repeated_name(bytes(doc.raw)) is not None]
         writes: list[DeleteOne | UpdateOne]
@@ -63,7 +63,7 @@ class Target:
         self.insert(twice)
 
     def update(self, query: Mapping[str, Any], update: Update) -> int:
-        """Update all that match; return how many they were."""
+        """Update all that match; return their number."""
         done = self._documents.update_many(
             query,
             update,
@@ -80,7 +80,7 @@ class Target:
     ) -> None:
         """Update single documents, each found by the `_id` of the one given.
 
-        where: what has to be so besides.
+        where: a further condition.
         """
         more = bson.encode(where or {}, codec_options=EXACT)[4:-1]
         self._write(
@@ -107,10 +107,10 @@ def insert_exactly(
     bypass: bool,
     session: ClientSession | None = None,
 ) -> None:
-    """Insert documents in their order, their empty timestamps as they are.
+    """Insert documents in order, keeping empty timestamps as they are.
 
-    An insert takes those for the time of day; an update that inserts does not. What it
-    looks for is never there, so that it writes over nothing.
+    An insert replaces those with the current time; an upsert does not. The upsert's
+    filter never matches, so nothing is overwritten.
     """
     bypassing = bypass or None
     for would_change, run in groupby(
@@ -126,14 +126,14 @@ def insert_exactly(
 
 
 def _whole(document: RawBSONDocument) -> RawBSONDocument:
-    """Return the stage that makes a document of another: `$` may begin its names."""
+    """Return the stage that replaces a document; its names may begin with `$`."""
     stage = bytes([3]) + b"$literal\x00" + bytes(document.raw)
     literal = bytes([3]) + b"$replaceWith\x00" + as_document(stage)
     return RawBSONDocument(as_document(literal))
 
 
 def _none_like(document: RawBSONDocument) -> RawBSONDocument:
-    """Return a filter that says an `_id`, and finds nothing."""
+    """Return a filter that contains an `_id` but matches nothing."""
     equal = id_of(document).named("$eq").bytes
     test = as_document(equal, b"\x08$exists\x00\x00")
     return RawBSONDocument(as_document(b"\x03_id\x00" + test))

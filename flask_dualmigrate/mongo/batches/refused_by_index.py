@@ -1,4 +1,4 @@
-"""Going back without the documents that a unique index refuses as they were.
+"""Putting documents back, except those that a unique index now refuses.
 
 The app may have given another document the value that one had before.
 """
@@ -26,11 +26,11 @@ def transact_but_refused(
     *,
     on_retry: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Commit what `attempt` does, with fewer documents where one of them is refused.
+    """Commit what `attempt` does, with fewer documents if one of them is refused.
 
-    refuse: passes over the one that is refused alone. attempt: as in
-    Work.transact_some, as is on_retry; it sets pace.tried. Without transactions a part
-    of a batch is written already: it has to tell that part.
+    refuse: passes over a document that is refused on its own. attempt, on_retry: as in
+    Work.transact_some; attempt sets pace.tried. Without transactions a part of a batch
+    is written already: attempt must detect that part.
     """
     while True:
         try:
@@ -47,7 +47,7 @@ def transact_but_refused(
 
 
 def note_refused(work: Work) -> None:
-    """Note why a document stays that was not changed itself."""
+    """Note why a document stays although it was not itself changed."""
     work.note(
         f"a unique index of {work.record.subject.get('collection')} refuses the "
         "former documents, because others now have such values: they also remain"

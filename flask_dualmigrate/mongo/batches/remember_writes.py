@@ -20,7 +20,7 @@ several threads at once, each with a Work of its own.
 
 
 def write_batch(work: Work, batch: Batch, write: Write, session: ClientSession) -> int:
-    """Write a batch; of one that is left out whole, remember that it was seen."""
+    """Write a batch; if all of it is left out, remember only that it was seen."""
     if not batch.is_empty:
         work.begin_writing()
         return write(work, batch, session)
@@ -38,9 +38,9 @@ def touch(
     details: Sequence[Any] = (),
     **wrote: Any,
 ) -> None:
-    """Remember the documents of a batch that were written, so that they can be undone.
+    """Remember which documents of a batch were written, so that they can be undone.
 
-    ids: those written; all of the batch unless given. details, wrote: as in Touched.
+    ids: those written; by default all of the batch. details, wrote: as in Touched.
     """
     place: dict[str, Any] = (
         {"reach": batch.reach} if batch.of is None else {"of": batch.of}

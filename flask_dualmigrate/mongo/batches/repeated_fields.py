@@ -1,6 +1,6 @@
 """Refusing documents that contain a field twice, before they are written.
 
-A pipeline that writes such a field makes MongoDB 6.0 abort, again on each run; one that
+A pipeline that writes such a field makes MongoDB 6.0 abort, on every run; one that
 rebuilds the document, as renaming does, loses one of the two.
 """
 
@@ -20,9 +20,9 @@ _SETTING = ("$set", "$addFields", "$project")
 def refuse_repeated(
     work: Work, collection: str, fields: Iterable[str], *, query: Query | None = None
 ) -> None:
-    """Refuse documents in which a name stands twice: beside a field, or above it.
+    """Refuse documents that contain a name twice, next to a field or above it.
 
-    fields: paths. query: which documents are to be written; all unless given.
+    fields: paths. query: which documents will be written; by default all.
     """
     above = {""}
     for field in fields:
@@ -40,7 +40,7 @@ def refuse_repeated(
 
 
 def set_by(stages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the paths that the stages of an update name."""
+    """Yield the paths that the stages of an update set."""
     for stage in stages:
         for name in _SETTING:
             if isinstance(stage.get(name), Mapping):
@@ -50,7 +50,7 @@ def set_by(stages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _has_twice(path: str) -> Expr:
-    """True where a document, recreated of its fields, is another size."""
+    """True if a document rebuilt from its fields differs in size."""
     value = f"${path}" if path else "$$ROOT"
     anew = {"$arrayToObject": {"$objectToArray": value}}
     other_size = {"$ne": [{"$bsonSize": anew}, {"$bsonSize": value}]}

@@ -1,4 +1,4 @@
-"""What the handlers of operations work with: one step of one revision, under way."""
+"""What operation handlers work with: one step of one revision, in progress."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ Result = TypeVar("Result")
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """What the steps of one run have in common.
+    """What the steps of one run share.
 
     db: the exact view; app_db: what functions of the script get. keep_going: raises
     when the run must stop. batch_seconds: how long a batch may take; 0: its size does
-    not adapt. transactions: False on a standalone server. stop: cuts short what may be.
-    max_time_s: how long a batch, or another command, may take; 0: no limit. binding:
-    around what asks no `keep_going`, a function of a script: it ends with the lease.
+    not adapt. transactions: False on a standalone server. stop: interrupts what may be
+    interrupted. max_time_s: how long a batch, or another command, may take; 0: no
+    limit. binding: wraps what does not call `keep_going`, such as a function of a
+    script, so that it ends with the lease.
     """
 
     db: ExactDatabase
@@ -64,9 +65,9 @@ class Bench:
 
 
 class Work:
-    """One step under way: its record, its transactions, the tools of its run.
+    """One step in progress: its record, its transactions, the tools of its run.
 
-    record: as it was last committed; a draft until `begin`.
+    record: as last committed; a draft until `begin`.
     """
 
     def __init__(self, bench: Bench, draft: StepRecord, session: ClientSession) -> None:
@@ -81,7 +82,7 @@ class Work:
 
     @property
     def before(self) -> Mapping[str, Any]:
-        """What was there before the operation, as its record keeps it."""
+        """What was there before the operation, as kept in its record."""
         return self.record.before
 
     @property
@@ -89,9 +90,9 @@ class Work:
         return self.record.direction is Direction.DOWNGRADE
 
     def bypasses(self, collection: str) -> bool:
-        """True if writes go by the validator of a collection: those of going back.
+        """True if writes bypass a collection's validator, as those that put back do.
 
-        Without a validator there is no need, nor the right to that.
+        Without a validator there is no need to, and no privilege for it.
         """
         if not self.is_downgrade and self.record.status is not StepStatus.UNDOING:
             return False
@@ -101,14 +102,15 @@ class Work:
         return self._validated[collection]
 
     def begin(self, before: Mapping[str, Any]) -> None:
-        """Write the record, with what was there before; the work may start."""
+        """Write the record, with what was there before, so that the work may start."""
         record = dataclasses.replace(self.record, before=before)
         self.record = self.bench.store.begin(record, self._session)
 
     def begin_writing(self) -> None:
-        """Note that documents may be written, without transactions before they are.
+        """Note that documents may be written; without transactions, before they are.
 
-        There a batch that fails is written in part, and counted nowhere.
+        Without transactions a batch that fails is partly written, and not counted
+        anywhere.
         """
         if not self.bench.transactions and "begun" not in self.before:
             whole = dataclasses.replace(self.record, part=None)
@@ -124,8 +126,8 @@ class Work:
     ) -> Result:
         """Commit what `attempt` does, once; it may be called several times.
 
-        What it saves in the record counts when the transaction is committed.
-        on_retry: called before it is called again.
+        What it saves in the record takes effect when the transaction is committed.
+        on_retry: called before each further attempt.
         """
         calls = 0
 
@@ -136,7 +138,7 @@ class Work:
                 on_retry()
             calls += 1
             self._pending = None
-            with self.bench.limited():  # and not the commit, which would be in doubt
+            with self.bench.limited():  # not the commit: that would be in doubt
                 return attempt(session)
 
         result = transact(
@@ -159,9 +161,9 @@ class Work:
         *,
         on_retry: Callable[[], None] = lambda: None,
     ) -> Result:
-        """Commit what `attempt` does with pace.size documents at most.
+        """Commit what `attempt` does with at most pace.size documents.
 
-        With fewer of them where a transaction does not live for as long as it takes.
+        Fewer are used if a transaction does not live long enough.
         on_retry: as in transact.
         """
         while True:
@@ -181,7 +183,7 @@ class Work:
         documents: int,
         batches: int = 1,
     ) -> None:
-        """Save where the batches stand, in the transaction of the batch."""
+        """Save how far the batches are, in the transaction of the batch."""
         self._pending = self.bench.store.save(
             self.record,
             {"checkpoint": place},
@@ -196,15 +198,15 @@ class Work:
         self.record = self.bench.store.save(self.record, changes, stamp=stamp)
 
     def note(self, text: str) -> None:
-        """Add a remark to what the run reports of this step, once."""
+        """Add a remark to what the run reports about this step, once."""
         if text not in self.record.notes:
             self.save(notes=[*self.record.notes, text])
 
     def native(self, value: Any) -> Any:
-        """Return a script's value as BSON has it, by the codec options of the app.
+        """Return a script's value as BSON has it, using the app's codec options.
 
-        A UUID, or a type of the app's own registry, becomes what the app would store.
-        Raises OperationError for a value that BSON has no type for.
+        A UUID, or a type from the app's own registry, becomes what the app would store.
+        Raises OperationError for a value that has no BSON type.
         """
         data = self.encoded({"value": value})
         return RawBSONDocument(data, codec_options=EXACT)["value"]
@@ -220,7 +222,7 @@ class Work:
             self.report()
 
     def report(self, *, ended: bool = False) -> None:
-        """Tell how far the step is."""
+        """Report how far the step is."""
         elapsed_s = time.monotonic() - self._began_s
         tell = undoing_of if self.record.status is StepStatus.UNDOING else progress_of
         progress = tell(self.record, elapsed_s, since=self._began_at)
@@ -230,7 +232,7 @@ class Work:
 
 
 def undoing_of(record: StepRecord, elapsed_s: float, *, since: int) -> Progress:
-    """Return how far the undoing of a step is. since: documents when it began."""
+    """Return how far a step's undo is. since: documents when it began."""
     undone = since - record.documents
     return Progress(
         revision=record.revision,
@@ -258,7 +260,7 @@ def progress_of(record: StepRecord, elapsed_s: float, *, since: int) -> Progress
 
 
 def progress_at(now: datetime, records: Iterable[StepRecord]) -> Progress | None:
-    """Return how far the step is that is under way; None if none is.
+    """Return how far the step in progress is; None if there is none.
 
     now: the server's time, aware or not, as the app's client gives it.
     """

@@ -1,4 +1,4 @@
-"""Passing documents through a function of the script, and seeing what it changed."""
+"""Passing documents through a function of the script, and finding what it changed."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def transformed(
     function: TransformFn,
     documents: Sequence[RawBSONDocument],
 ) -> list[tuple[RawBSONDocument, RawBSONDocument]]:
-    """Return (old, new) of the documents that a function changes.
+    """Return (old, new) for each document that a function changes.
 
-    What it leaves alone in them keeps its bytes, also where PyMongo would change them.
+    What it leaves alone in them keeps its bytes, even if PyMongo would change them.
     """
     changed = []
     for old in documents:
@@ -48,7 +48,7 @@ def transformed(
 
 
 def _decoded(work: Work, operation: Transform, old: RawBSONDocument) -> dict[str, Any]:
-    """Return a document as the function gets it: as the app would read it."""
+    """Return a document as the app would read it, for the function."""
     options = work.bench.app_db.codec_options.with_options(
         document_class=dict, datetime_conversion=DatetimeConversion.DATETIME_AUTO
     )

@@ -1,8 +1,8 @@
-"""Undoing what an operation wrote, batch by batch, and telling what stays.
+"""Undoing what an operation wrote, batch by batch, and reporting what stays.
 
-One rule holds for all operations, and for a downgrade that is undone too: what undoing
-would write over is compared with what the operation left there. What is the same goes
-back; what was changed since remains as it is, and is counted and remembered (Staying).
+One rule holds for all operations, including a downgrade that is undone: what an undo
+would overwrite is compared with what the operation left there. What is the same is put
+back; what has changed since stays as it is, and is counted and remembered (Staying).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Returns the `_id`s of those documents that it left alone, as they were changed s
 
 
 def undo_batches(work: Work, undo: Undo) -> None:
-    """Undo what was touched, newest batch first; remember what stays (Staying).
+    """Undo what was written, newest batch first; remember what stays (Staying).
 
-    A document that was written twice is undone by its last batch. A batch that takes
-    longer than a transaction may live is undone in smaller ones. A document that a
-    unique index refuses as it was stays as well.
+    A document that was written twice is undone with its last batch. A batch that takes
+    longer than a transaction may live is undone in smaller ones. A document whose
+    former state a unique index refuses stays as well.
     """
     staying, pace = work.bench.staying, whole_batches()
 
@@ -69,7 +69,7 @@ def undo_batches(work: Work, undo: Undo) -> None:
 def _not_settled(
     work: Work, entry: Mapping[str, Any], session: ClientSession
 ) -> Mapping[str, Any]:
-    """Return an entry without the documents that a later one has decided on."""
+    """Return an entry without the documents that a later one has settled."""
     whys = (Why.CHANGED, Why.UNDONE)
     if not work.bench.staying.any(work.record, session):
         return entry
@@ -80,7 +80,7 @@ def _not_settled(
 def part_of(
     entry: Mapping[str, Any], wanted: Callable[[bytes], bool]
 ) -> dict[str, Any]:
-    """Return an entry with those of its documents whose key is wanted."""
+    """Return an entry with only those documents whose key is wanted."""
     keys, details = entry["ids"].keys, entry["details"]
     pairs = zip(keys, details, strict=True) if details else ()
     return {
@@ -91,7 +91,7 @@ def part_of(
 
 
 def _digests_in(entry: Mapping[str, Any]) -> dict[bytes, bytes]:
-    """Return the digests of what was written, by the key of `_id`, if it has any."""
+    """Return the digests of what was written, by the key of `_id`, if there are any."""
     pairs = zip(entry["ids"].keys, entry["details"], strict=False)
     return {
         key: detail["is"]
@@ -103,10 +103,10 @@ def _digests_in(entry: Mapping[str, Any]) -> dict[bytes, bytes]:
 def note_staying(
     work: Work, collection: str, *, leaves_out: bool = False, aside: str | None = None
 ) -> None:
-    """Note how many documents an undoing left, as they were changed since.
+    """Note how many documents an undo left because they were changed since.
 
-    leaves_out: whether the next run passes them over. aside: where the documents are
-    kept as they were before; those that were deleted since too.
+    leaves_out: whether the next run leaves them out. aside: where the documents are
+    kept as they were before, including those deleted since.
     """
     staying = work.bench.staying
     kept = "" if aside is None else f"; the previous content is in {aside}"
@@ -123,7 +123,7 @@ def note_staying(
 
 
 def note_left_out(work: Work, collection: str) -> bool:
-    """Note what a run leaves out of what an earlier one left; return if it is any."""
+    """Note what a run leaves out that an earlier one left; return if there is any."""
     record, staying = work.record, work.bench.staying
     if not record.again:
         return False

@@ -1,4 +1,4 @@
-"""Reading a collection in `_id` order, a batch at a time."""
+"""Reading a collection in `_id` order, one batch at a time."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ MOST_BYTES = 8 * 1024 * 1024
 
 
 class Reads(Enum):
-    """What a walk has to know of the documents that it passes.
+    """What a walk has to read of the documents it passes.
 
-    BOUNDS: how far a batch goes, which is the cheapest. IDS: their `_id`s.
+    BOUNDS: only how far a batch goes, which is the cheapest. IDS: their `_id`s.
     DOCUMENTS: the documents, or a projection of them.
     """
 
@@ -51,16 +51,15 @@ class Walk:
     as many as the time of a batch allows. shape: a projection, expressions allowed, for
     Reads.DOCUMENTS; None reads them whole. phase: walks of one operation are numbered
     in their order. exempt: asides; documents that were put back from them, or refused,
-    are passed over. workers: how many parts of the `_id` range are walked side by side.
+    are passed over. workers: how many parts of the `_id` range are walked in parallel.
     clustered: the collection is stored by `_id`, without an index on it. odd_ids: it
-    has `_id`s of the types ODD, which are to be read from the documents.
+    has `_id`s of the types ODD, which must be read from the documents.
     until: the last `_id` when the walk began; an app that goes on inserting is not
     followed. document_bytes: the average size of its documents. remembers: its batches
     are in Touched, with their ranges. listed: the `_id`s that the query lists, if many.
-    leaves_out: the documents that an undoing of the operation left are passed over
-    (Staying); for Reads.IDS and Reads.DOCUMENTS. on_refused: does in place of the write
-    what is to be done with a document that a unique index refuses; None: the walk
-    fails.
+    leaves_out: the documents that an undo of the operation left are passed over
+    (Staying); for Reads.IDS and Reads.DOCUMENTS. on_refused: called instead of the
+    write for a document that a unique index refuses; None: the walk fails.
     """
 
     collection: str
@@ -81,7 +80,7 @@ class Walk:
     on_refused: Callable[[Work, Batch, ClientSession], None] | None = None
 
     def within(self, place: Mapping[str, Any], *, at_most: int | None = None) -> Walk:
-        """Return the walk with what of a long list of `_id`s is in a range.
+        """Return the walk with only the part of a long `_id` list that is in a range.
 
         place, at_most: as Listed.query takes them.
         """
@@ -98,11 +97,11 @@ class Batch:
 
     ids: sorted; empty with Reads.BOUNDS. documents: for Reads.DOCUMENTS, in the shape
     that the walk asked for, in the order of ids. round: from 0; a later one finds what
-    the app wrote behind the walk. last: the `_id` that the walk has come to. reach: its
-    range, from where the walk stood before, as `range_of` takes it. query: finds just
-    these documents, in the same transaction. of: for documents that are caught up, the
-    key of the batch that walked over their range. left_out: `_id`s that the walk
-    passed over.
+    the app wrote behind the walk. last: the `_id` that the walk has reached. reach: its
+    range, from the walk's previous position, as `range_of` takes it. query: finds
+    exactly these documents, in the same transaction. of: for documents that are caught
+    up, the key of the batch that walked over their range. left_out: `_id`s that the
+    walk passed over.
     """
 
     walk: Walk
@@ -116,7 +115,7 @@ class Batch:
     left_out: IdList = NONE
 
     def without(self, out: Collection[bytes]) -> Batch:
-        """Return a batch that passes over documents, by the keys of their `_id`s."""
+        """Return the batch without some documents, by the keys of their `_id`s."""
         ids = self.ids.without(out)
         return dataclasses.replace(
             self,
@@ -128,7 +127,7 @@ class Batch:
 
     @property
     def is_empty(self) -> bool:
-        """True if all that was read is passed over."""
+        """True if everything that was read is passed over."""
         return self.walk.reads is not Reads.BOUNDS and not self.ids
 
 
@@ -140,9 +139,9 @@ def read(
     size: int,
     session: ClientSession,
 ) -> Batch | None:
-    """Return the next batch; None if the walk has come to its end.
+    """Return the next batch; None if the walk has reached its end.
 
-    place: `last`, the `_id` that the walk has come to, and `until`, where it ends; both
+    place: `last`, the `_id` that the walk has reached, and `until`, where it ends; both
     may be missing.
     """
     if walk.listed is None or not walk.listed.covers(place):
@@ -202,7 +201,7 @@ def read_some(
     size: int,
     session: ClientSession,
 ) -> Batch | None:
-    """Return up to `size` documents that match, as a batch of a later round."""
+    """Return up to `size` matching documents, as a batch of a later round."""
     ids, documents = _contents(work, walk, query, {}, size, session)
     if not ids:
         return None
@@ -228,9 +227,9 @@ def _without_exempt(work: Work, batch: Batch, session: ClientSession) -> Batch:
 
 
 def _last(walk: Walk, found: Element) -> Any:
-    """Return an `_id` that a walk may go on from.
+    """Return an `_id` that a walk may continue from.
 
-    Raises OperationError for one that would be another when PyMongo writes it.
+    Raises OperationError for one that PyMongo would write as a different value.
     """
     if found.kind != SYMBOL and not survives_decoding(as_document(found.bytes)):
         raise OperationError(
@@ -251,7 +250,7 @@ def _bound(
 ) -> Any:
     """Return the `_id` that a full batch ends at, without reading those before it.
 
-    MISSING if there are not so many left.
+    MISSING if there are not that many left.
     """
     target, only_id = work.db[walk.collection], {"_id": True}
     found = target.find(
@@ -275,10 +274,10 @@ def end_of(
 def _from(
     walk: Walk, cursor: Cursor[RawBSONDocument], place: Mapping[str, Any]
 ) -> Cursor[RawBSONDocument]:
-    """Let a cursor on a clustered collection begin where the walk stands.
+    """Let a cursor on a clustered collection begin at the walk's position.
 
-    There `$expr` filters what is read from the beginning: on MongoDB 6.0 it gives
-    bounds to an index alone.
+    `$expr` would read such a collection from its beginning: on MongoDB 6.0 it gives
+    bounds only to an index.
     """
     if walk.clustered and "last" in place:
         return cursor.min([("_id", place["last"])]).hint([("_id", 1)])
@@ -293,7 +292,7 @@ def _contents(
     size: int,
     session: ClientSession,
 ) -> tuple[IdList, tuple[RawBSONDocument, ...]]:
-    """Return the `_id`s of a batch, and its documents where the walk reads them."""
+    """Return the `_id`s of a batch, and its documents if the walk reads them."""
     if walk.reads is not Reads.DOCUMENTS and not walk.clustered and not walk.odd_ids:
         return _ids(work, walk, query, size, session), ()
     shape = walk.shape if walk.reads is Reads.DOCUMENTS else {"_id": True}
@@ -315,7 +314,7 @@ def _ids(
 
 
 def read_capped(cursor: Cursor[RawBSONDocument]) -> tuple[RawBSONDocument, ...]:
-    """Read a cursor up to MOST_BYTES, one document at least if there is one."""
+    """Read a cursor up to MOST_BYTES, but at least one document if there is one."""
     documents, size_bytes = [], 0
     with cursor:
         for document in cursor:

@@ -1,4 +1,4 @@
-"""What an operation left in documents, to be compared with what stands there later."""
+"""What an operation left in documents, for comparison with what is there later."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def digests_of(
     shape: Shape | None = None,
     reach: Mapping[str, Any] | None = None,
 ) -> list[bytes]:
-    """Return a digest of each document, in the order of ids; empty for a missing one.
+    """Return each document's digest, in the order of ids; empty for a missing one.
 
-    shape: a projection, of what is compared; None: the whole document. reach: the range
+    shape: a projection of what is compared; None: the whole document. reach: the range
     of the batch that they are in, if known.
     """
     query = both(ids_in(ids), range_of(reach or {}))
@@ -47,7 +47,7 @@ def digests_of(
 
 
 class Fate(Enum):
-    """What undoing meets: a document as it was written, as before, or neither."""
+    """The state an undo finds a document in: as written, as before, or neither."""
 
     WRITTEN = "written"
     BEFORE = "before"
@@ -55,10 +55,10 @@ class Fate(Enum):
 
 
 def fate_of(detail: Any, now: bytes) -> Fate:
-    """Tell a document by its digests; now: as it stands there.
+    """Classify a document by its digests. now: the digest of its current state.
 
-    detail: what Touched has of it: the digest `is` of what was written, alone or with
-    `was`, the one from before; `undoing` where its undoing has begun. Without
+    detail: what Touched has about it: the digest `is` of what was written, alone or
+    with `was`, the one from before; `undoing` if its undo has begun. Without
     transactions `is` is missing if the run was killed in the middle of the batch.
     """
     told = told_in(detail)
@@ -69,7 +69,7 @@ def fate_of(detail: Any, now: bytes) -> Fate:
 
 
 def digest_with(_id: Element, value: Element) -> bytes:
-    """Return the digest, as value_shape makes it, of a document that has a value."""
+    """Return the digest, as value_shape makes it, of a document with a given value."""
     fields = _id.named("_id").bytes, value.named("value").bytes
     return digest_of(RawBSONDocument(as_document(*fields)))
 
@@ -86,12 +86,12 @@ def take_out_of(
     entry: Mapping[str, Any],
     session: ClientSession,
 ) -> IdList:
-    """Remove a field from touched documents where it is as it was written.
+    """Remove a field from touched documents if it is still as it was written.
 
     entry: its details have the `standing` as `at`, and what was written as a digest,
     `is`, or as `value`; or it has `wrote`, the value that all of them got. A field that
-    is gone has nothing to undo.
-    Returns the `_id`s of the documents that have another value now.
+    is gone needs no undo.
+    Returns the `_id`s of the documents that have a different value now.
     """
     fields = values_in(work, collection, path, entry["ids"], session)
     stays: set[bytes] = set()
@@ -126,7 +126,7 @@ def values_in(
 def is_as_written(
     field: RawBSONDocument, detail: Mapping[str, Any], wrote: Element | None
 ) -> bool:
-    """True if a document of `values_in` has what is said that it got: see above."""
+    """True if a document of `values_in` has the value that was written: see above."""
     if "is" in detail:
         return bool(digest_of(field) == detail["is"])
     wrote = detail.get("value", wrote)

@@ -1,7 +1,7 @@
 """Conversions of BSON values, as aggregation expressions that lose nothing.
 
-MongoDB's $convert cuts 12.7 to 12, takes true for 1, gives a double as text with six
-digits, and takes the text "false" for true. These give what PostgreSQL's `USING` cast
+MongoDB's $convert cuts 12.7 to 12, turns true into 1, writes a double as text with six
+digits, and turns the text "false" into true. These give what PostgreSQL's `USING` cast
 gives for the same value, and refuse what does not survive: an outcome is `[value]`, or
 `[]` for a value that would be lost.
 Source: PostgreSQL manual, 8.1 to 8.6 (input of numbers, booleans and dates).
@@ -29,7 +29,7 @@ _OBJECT_ID = r"^[0-9a-fA-F]{24}$"
 _ZONE = r" ?([Zz]|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?"
 _DATE = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9:]{{5,8}}(\.[0-9]+)?{_ZONE})?$"
 
-# By patterns: `$in` compares by the collation of the collection, which may be lax.
+# By patterns: `$in` uses the collation of the collection, which may be lax.
 _TRUE = "^(t|tr|tru|true|y|ye|yes|on|1)$"
 _FALSE = "^(f|fa|fal|fals|false|n|no|of|off|0)$"
 
@@ -39,7 +39,7 @@ _YEARS_MS = (-62_167_219_200_000, 253_402_300_799_999)
 
 
 def needs_conversion(path: FieldPath, to: str) -> Expr:
-    """True where the field has a value of another type; null stays null."""
+    """True if the field has a value of another type; null stays null."""
     kept = ["null", "undefined", to]
     return {"$and": [path.present, {"$not": [{"$in": [{"$type": path.value}, kept]}]}]}
 
@@ -47,7 +47,7 @@ def needs_conversion(path: FieldPath, to: str) -> Expr:
 def outcome_of(value: Expr, to: str, *, using: Expr = MISSING) -> Expr:
     """Return the expression of an outcome: `[converted]`, or `[]`.
 
-    using: an expression that gives the converted value; it counts if it is of type
+    using: an expression that gives the converted value, which is valid if it is of type
     `to` or null.
     """
     if using is not MISSING:
@@ -92,7 +92,7 @@ def _plainly(to: str) -> Callable[[Expr], Expr]:
 
 
 def _exactly(to: str) -> Callable[[Expr], Expr]:
-    """Return the conversion that counts if the result equals the value as a number."""
+    """Return the conversion, valid if the result equals the value as a number."""
 
     def convert(value: Expr) -> Expr:
         same = {"$eq": ["$$result", value]}
@@ -102,7 +102,7 @@ def _exactly(to: str) -> Callable[[Expr], Expr]:
 
 
 def _from_text(to: str, *patterns: str) -> Callable[[Expr], Expr]:
-    """Return the conversion of a text that has one of these forms, blanks around it."""
+    """Return the conversion of a text in one of these forms, with blanks around it."""
 
     def convert(value: Expr) -> Expr:
         result = _let("result", _convert("$$text", to), _if_any("$$result"))
@@ -116,7 +116,7 @@ def _if_any(result: Expr) -> Expr:
 
 
 def _decimal_from_text(value: Expr) -> Expr:
-    """A text of more digits than a decimal has would be rounded."""
+    """Convert a text unless it has more digits than a decimal: it would be rounded."""
     regex = r"^[+-]?0*([0-9]*)\.?([0-9]*)"
     digits = {"$regexFind": {"input": _trimmed(value), "regex": regex}}
     length = {"$strLenCP": {"$concat": _captured(0) + _captured(1)}}
@@ -126,19 +126,19 @@ def _decimal_from_text(value: Expr) -> Expr:
 
 
 def _captured(group: int) -> list[Expr]:
-    """Return what a group of `$$found` matched; nothing where it took no part."""
+    """Return what a group of `$$found` matched; nothing if it did not take part."""
     part = {"$arrayElemAt": ["$$found.captures", group]}
     return [{"$ifNull": [part, ""]}]
 
 
 def _double_from_decimal(value: Expr) -> Expr:
-    """A decimal of up to 15 digits survives as a double; $toDecimal shows that many."""
+    """Convert a decimal of up to 15 digits: $toDecimal shows that many of a double."""
     same = {"$eq": [_convert("$$result", "decimal"), value]}
     return _let("result", _convert(value, "double"), _if(same, ["$$result"]))
 
 
 def _decimal_from_double(value: Expr) -> Expr:
-    """By its text: $toDecimal gives 12.7 as 12.7000000000000, and cuts at 15 digits."""
+    """Convert by text: $toDecimal gives 12.7 as 12.7000000000000, cut at 15 digits."""
     return _let(
         "texts",
         _text_from_double(value),
@@ -165,7 +165,7 @@ def _bool_from_number(value: Expr) -> Expr:
 
 
 def _text_from_date(value: Expr) -> Expr:
-    """A year before 0 or after 9999 has no text: $convert fails, onError or not."""
+    """Convert only years 0 to 9999: $convert fails on others, even with onError."""
     first_ms, last_ms = _YEARS_MS
     at_ms = {"$toLong": value}
     written = {"$and": [{"$gte": [at_ms, first_ms]}, {"$lte": [at_ms, last_ms]}]}
@@ -175,7 +175,7 @@ def _text_from_date(value: Expr) -> Expr:
 def _text_from_double(value: Expr) -> Expr:
     """Return the shortest text that reads as the same double again.
 
-    $toString gives six digits. Where those are not enough, the exact decimal value is
+    $toString gives six digits. If those are not enough, the exact decimal value is
     rounded to 15, 16 and 17 digits until one reads back.
     """
     six = {"$toString": value}
@@ -207,7 +207,7 @@ def _text_from_double(value: Expr) -> Expr:
 def _digits_of_double(value: Expr) -> Expr:
     """Return the shortest rounding of a double's exact value that reads back."""
     power = {"$subtract": [53, {"$floor": {"$log": [{"$abs": value}, 2]}}]}
-    # Times a power of two a double stays exact, and becomes a whole number.
+    # Multiplied by a power of two, a double stays exact and becomes a whole number.
     mantissa = {"$toLong": {"$multiply": [value, {"$pow": [2.0, "$$power"]}]}}
     two = {"$toDecimal": 2}
     exact = {"$divide": [{"$toDecimal": mantissa}, {"$pow": [two, "$$power"]}]}
@@ -234,7 +234,7 @@ def _whole(*numbers: Expr) -> Expr:
 
 
 def _without_zeros(decimal: Expr) -> Expr:
-    """Return a decimal as text, without the zeros at the end of its digits."""
+    """Return a decimal as text, without trailing zeros."""
     regex = r"^(-?[0-9]+(?:\.[0-9]*[1-9])?)(?:\.?0*)(E.*)?$"
     found = {"$regexFind": {"input": {"$toString": decimal}, "regex": regex}}
     exponent = [{"$toLower": text} for text in _captured(1)]

@@ -19,10 +19,10 @@ _SCALARS = (bool, int, str, ObjectId)
 
 
 def excludes_itself(query: Mapping[str, Any], update: Any) -> bool:
-    """True if no document that was updated can match the filter any more.
+    """True if an updated document can no longer match the filter.
 
-    query: a filter; update: operators, or a pipeline, of which nothing is told.
-    Compares plain values only, so it holds under the simple collation alone.
+    query: a filter; update: operators, or a pipeline, which is not analysed. Only plain
+    values are compared, so this holds only under the simple collation.
     """
     if not isinstance(update, Mapping):
         return False
@@ -32,7 +32,7 @@ def excludes_itself(query: Mapping[str, Any], update: Any) -> bool:
 def _excludes(field: str, test: Any, update: Mapping[str, Any]) -> bool:
     if field == "$and":
         return any(excludes_itself(query, update) for query in test)
-    if field.startswith("$") or "." in field:  # a dot may reach into an array
+    if field.startswith("$") or "." in field:  # a dotted path may reach into an array
         return False
     if field in update.get("$unset", {}):
         return bool(test == {"$exists": True}) or type(test) in _SCALARS
@@ -43,7 +43,7 @@ def _excludes(field: str, test: Any, update: Mapping[str, Any]) -> bool:
 
 
 def _differs(test: Any, value: Any) -> bool:
-    """True if a value that is written fails a test of the filter."""
+    """True if a written value fails a test of the filter."""
     if type(value) not in _SCALARS:
         return False
     if test is None:
@@ -56,9 +56,9 @@ def _differs(test: Any, value: Any) -> bool:
 
 
 def shape_written(*updates: Any) -> dict[str, bool] | None:
-    """Return the projection of the fields that updates write, as far as operators tell.
+    """Return the projection of the fields that updates write, if operators show them.
 
-    None for the whole document: of a pipeline it is not told.
+    None stands for the whole document: the fields of a pipeline are not known.
     """
     shape: dict[str, bool] = {}
     for update in updates:

@@ -1,4 +1,4 @@
-"""The `_id`s of a batch, which pass from one collection into another undecoded."""
+"""The `_id`s of a batch, passed from one collection to another undecoded."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ARRAY = 0x04
 
 
 def ids_stages(query: Mapping[str, Any], *, at_most: int) -> list[Mapping[str, Any]]:
-    """Return the stages that make one document for an IdList, or none, of a query.
+    """Return the stages that turn a query into one document for an IdList, or none.
 
-    Not for those of the types ODD: the index that covers them gives other types.
+    Not for `_id`s of the types ODD: a covering index gives other types for them.
     """
     group = {
         "_id": None,
@@ -40,9 +40,10 @@ ODD = ("minKey", "maxKey", "javascript")
 
 
 class IdList(Sequence[Any]):
-    """`_id`s as an array of BSON, of which none is decoded until asked for.
+    """`_id`s as a BSON array, each decoded only when asked for.
 
-    Decoding 25,000 of them costs a fifth of the batch that updates their documents.
+    Decoding 25,000 of them takes a fifth of the time of the batch that updates their
+    documents.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class IdList(Sequence[Any]):
 
     @classmethod
     def grouped(cls, found: RawBSONDocument) -> IdList:
-        """Take the result of ids_stages: `{ids: […], count: …, last: …}`."""
+        """Make one from the result of ids_stages: `{ids: […], count: …, last: …}`."""
         ids = next(elements(bytes(found.raw)))
         if ids.name != b"ids":
             raise ValueError("`ids` is not the first field")
@@ -67,7 +68,7 @@ class IdList(Sequence[Any]):
 
     @classmethod
     def like(cls, ids: Sequence[Any]) -> IdList:
-        """Take `_id`s as PyMongo has them, or such a list."""
+        """Make one from `_id`s as PyMongo has them, or from another IdList."""
         if isinstance(ids, IdList):
             return ids
         encoded = bson.encode({"ids": list(ids)}, codec_options=EXACT)
@@ -87,7 +88,7 @@ class IdList(Sequence[Any]):
 
     @property
     def last(self) -> Element:
-        """The last of the `_id`s, of which there must be one."""
+        """The last of the `_id`s; there must be at least one."""
         if self._last is None:
             *_, self._last = self.elements
         return self._last
@@ -107,12 +108,12 @@ class IdList(Sequence[Any]):
         return IdList(as_array(found[:at])), IdList(as_array(found[at:]))
 
     def only(self, keys: Iterable[bytes]) -> IdList:
-        """Return those of the `_id`s that are among these keys."""
+        """Return the `_id`s that are among these keys."""
         wanted = set(keys)
         return self._filtered(lambda key: key in wanted)
 
     def without(self, keys: Iterable[bytes]) -> IdList:
-        """Return those of the `_id`s that are not among these keys."""
+        """Return the `_id`s that are not among these keys."""
         unwanted = set(keys)
         return self._filtered(lambda key: key not in unwanted)
 

@@ -1,8 +1,8 @@
 """The keys that an index takes from a document, as an aggregation expression.
 
-An array gives a key for each of its elements; fields below one array go by the same
-element. A field that is not there counts as null. A number in a path is an element's
-place where an array stands above it.
+An array gives a key for each of its elements; fields below one array take their values
+from the same element. A missing field counts as null. A number in a path is an
+element's position if an array stands above it.
 Source: MongoDB manual, Multikey Indexes; tried on 6.0 against the index itself.
 """
 
@@ -24,7 +24,7 @@ EMPTY = {"$literal": {"": "an empty array"}}
 def keys_of(fields: Sequence[str], *, sparse: bool = False) -> Expr:
     """Return the expression of a document's keys: an array of `{k0: …, k1: …}`.
 
-    sparse: what has none of the fields gives no key.
+    sparse: a document with none of the fields gives no key.
     """
     found = _Keys().of_document(_tree(fields), "$$ROOT")
     if sparse:
@@ -37,7 +37,7 @@ def keys_of(fields: Sequence[str], *, sparse: bool = False) -> Expr:
 
 
 def is_parallel(fields: Sequence[str]) -> Expr:
-    """Return what is true of a document with two arrays that no index can have both."""
+    """Return the test for two arrays in a document that no index can have both."""
     return _Keys().parallel(_tree(fields), "$$ROOT")
 
 
@@ -52,13 +52,13 @@ def _tree(fields: Sequence[str]) -> Node:
 
 
 class _Keys:
-    """Walks the fields of an index; each variable has a name of its own."""
+    """Walks the fields of an index, giving each variable a distinct name."""
 
     def __init__(self) -> None:
         self._names = (f"v{number}" for number in count())
 
     def of_document(self, node: Node, document: Expr) -> Expr:
-        """The keys below a document: each of a field's with each of the others'."""
+        """The keys below a document: each key of a field with each of the others'."""
         parts = [
             self._of_value(below, f"{document}.{name}")
             for name, below in node.items()
@@ -70,7 +70,7 @@ class _Keys:
         return product
 
     def _of_value(self, node: Node, value: Expr) -> Expr:
-        """The keys of a field: those of each element, where it is an array."""
+        """The keys of a field: those of each element if it is an array."""
         element = next(self._names)
         inner, places = _split(node)
         keys = {
@@ -101,7 +101,7 @@ class _Keys:
         return {"$let": {"vars": {name: value}, "in": inner}}
 
     def _of_one(self, node: Node, value: Expr) -> Expr:
-        """The keys of what is no array, or of an element, whatever it is."""
+        """The keys of a value that is not an array, or of any element."""
         below = {name: inner for name, inner in node.items() if name != LEAF}
         if not below:
             return [_own(node, value)]
@@ -134,7 +134,7 @@ class _Keys:
         return {"$let": {"vars": {lefts: left, rights: right}, "in": flat}}
 
     def parallel(self, node: Node, document: Expr) -> Expr:
-        """True if two fields below a document have arrays, here or further down."""
+        """True if two fields below a document have arrays, here or deeper."""
         below = {
             f"{document}.{name}": inner for name, inner in node.items() if name != LEAF
         }
@@ -182,6 +182,6 @@ def _own(node: Mapping[str, Any], value: Expr) -> Expr:
 
 
 def _split(node: Node) -> tuple[Node, Node]:
-    """Return what goes by the elements of an array, and what by their places."""
+    """Return the fields that address an array's elements, and those by position."""
     places = {name: below for name, below in node.items() if name.isdigit()}
     return {n: b for n, b in node.items() if n not in places}, places

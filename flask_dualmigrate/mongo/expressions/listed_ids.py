@@ -1,4 +1,4 @@
-"""A long list of `_id`s in the filter of a walk, of which a batch is sent its part."""
+"""A long list of `_id`s in a walk's filter; each batch sends only its part."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _FEW = 1000
 class Listed:
     """`{_id: {$in: […]}, …}`, taken apart.
 
-    keys: the `_id`s as Python orders them in the server's order, sorted; values: the
-    same, as they are; rest: the other tests of the filter.
+    keys: the `_id`s, sorted, in a form that Python orders as the server does; values:
+    the same `_id`s as they are; rest: the other tests of the filter.
     """
 
     keys: Sequence[Any]
@@ -29,14 +29,14 @@ class Listed:
     kind: type
 
     def covers(self, place: Mapping[str, Any]) -> bool:
-        """Return whether the ends of a range are of the type of the `_id`s."""
+        """Return whether the ends of a range have the type of the `_id`s."""
         ends = [place[key] for key in ("last", "until") if key in place]
         return all(_kind_of(end) is self.kind for end in ends)
 
     def query(self, place: Mapping[str, Any], *, at_most: int | None = None) -> Query:
-        """Return the filter for those after `last` and up to `until`, the first ones.
+        """Return the filter for the first ones after `last` and up to `until`.
 
-        place: either may be missing. at_most: so many of the `_id`s.
+        place: either may be missing. at_most: the number of `_id`s.
         """
         key_of, begin, end = _KEYS[self.kind], 0, len(self.keys)
         if "last" in place:
@@ -49,10 +49,10 @@ class Listed:
 
 
 def listed_in(query: Query) -> Listed | None:
-    """Take a filter apart; None where it has no long list, or one of mixed types.
+    """Take a filter apart; None if it has no long list, or one of mixed types.
 
-    The order is the server's for numbers without fractions, for texts under the simple
-    collation, and for ObjectIds.
+    The order matches the server's for numbers without fractions, for texts under the
+    simple collation, and for ObjectIds.
     """
     test = query.get("_id")
     if not isinstance(test, Mapping) or [*test] != ["$in"]:

@@ -1,8 +1,8 @@
 """Aggregation expressions about one field, dots for embedded documents.
 
-MongoDB's own path operators reach into arrays and write over scalars on their way.
-These do not: a path holds only where everything above its leaf is a document, and what
-is taken out can be put back at the position that it had.
+MongoDB's own path operators reach into arrays and overwrite scalars on the way. These
+do not: a path holds only if everything above its leaf is a document, and what is taken
+out can be put back at its former position.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ class FieldPath:
 
     @property
     def parent(self) -> str | None:
-        """The path of the document that the field stands in; None for the root."""
+        """The path of the document that contains the field; None for the root."""
         return ".".join(self.parts[:-1]) or None
 
     @property
     def present(self) -> Expr:
-        """True where the field is there, null included."""
+        """True if the field is present, null included."""
         above = [_is_type(path, "object") for path in self._above]
         return {"$and": [*above, {"$ne": [{"$type": self.value}, "missing"]}]}
 
     @property
     def absent(self) -> Expr:
-        """True where the field is not there, and could be."""
+        """True if the field is absent but could be there."""
         inner = _is_type(self.text, "missing")
         for path in reversed(self._above):
             inner = {
@@ -54,29 +54,29 @@ class FieldPath:
 
     @property
     def unfit(self) -> Expr:
-        """True where something else than a document stands above the field."""
+        """True if something other than a document stands above the field."""
         return {"$and": [{"$not": [self.present]}, {"$not": [self.absent]}]}
 
     @property
     def barred(self) -> Expr:
-        """True where something stands above the field that can never hold it.
+        """True if something above the field can never hold it.
 
-        Not null, which says that there is nothing to hold it.
+        Null does not count: it means that there is nothing to hold the field.
         """
         types = [{"$type": f"${path}"} for path in self._above]
         return {"$and": [self.unfit, {"$not": [{"$in": ["null", types]}]}]}
 
     @property
     def arrays(self) -> list[tuple[str, Expr]]:
-        """The paths above the field, each with what is true where it is an array.
+        """The paths above the field, each with the test for its being an array.
 
-        One with nothing in it does not count.
+        An empty array does not count.
         """
         return [(path, _is_filled_array(path)) for path in self._above]
 
     @property
     def standing(self) -> Expr:
-        """How many parts of the path, from the top, are there already.
+        """How many parts of the path, from the top, exist already.
 
         For a field that is absent: what writing it creates, and `take_out` removes.
         """
@@ -87,12 +87,12 @@ class FieldPath:
 
     @property
     def position(self) -> Expr:
-        """Where the field stands among those of its parent, from 0; -1 if absent."""
+        """The field's position among those of its parent, from 0; -1 if absent."""
         hits = {"$map": {"input": self._siblings, "in": _is_named(self.parts[-1])}}
         return {"$indexOfArray": [hits, True]}
 
     def set_to(self, value: Expr) -> Stages:
-        """Give the field a value: where it stands, or as the last one."""
+        """Give the field a value, in its place or as the last field."""
         return [{"$set": {self.text: value}}]
 
     def put(self, value: Expr, at: int) -> Stages:
@@ -104,9 +104,9 @@ class FieldPath:
         return self._rebuild({"$concatArrays": [*head, [field], tail]})
 
     def take_out(self, standing: int) -> Stages:
-        """Remove the field, and the empty documents above it that it was made with.
+        """Remove the field, and the empty documents above it that were created with it.
 
-        standing: what `standing` said before the field was written.
+        standing: the value of `standing` before the field was written.
         """
         stages: Stages = [{"$unset": [self.text]}]
         for path in reversed(self._above[standing:]):
@@ -117,7 +117,7 @@ class FieldPath:
         return stages
 
     def rename_to(self, name: str) -> Stages:
-        """Rename the field where it stands; another one with that name goes."""
+        """Rename the field in place; another field with that name is removed."""
         others = {
             "$filter": {"input": self._siblings, "cond": {"$not": [_is_named(name)]}}
         }
@@ -131,7 +131,7 @@ class FieldPath:
         return self._rebuild({"$map": {"input": others, "in": renamed}})
 
     def overlaps(self, other: FieldPath) -> bool:
-        """True if one of the two is the other, or stands inside it."""
+        """True if the two are the same, or one is inside the other."""
         shared = min(len(self.parts), len(other.parts))
         return self.parts[:shared] == other.parts[:shared]
 
@@ -154,9 +154,9 @@ class FieldPath:
 
 
 def _is_named(name: str) -> Expr:
-    """True where `$$this` is the field of that name, byte for byte.
+    """True if `$$this` is the field of that name, byte for byte.
 
-    `$eq` compares by the collation of the collection, to which `a` and `A` may be one.
+    `$eq` uses the collation of the collection, in which `a` and `A` may be equal.
     """
     return {
         "$and": [

@@ -1,9 +1,9 @@
-"""Filters for ranges of `_id`s, and how they are put together with others.
+"""Filters for ranges of `_id`s, and how they are combined with others.
 
 `{_id: {$gt: x}}` compares within the type of x, by the bounds of an index scan that
-reads no document. `$expr` compares all BSON types, and reads each document for it. So
-a range goes the first way where both its ends are of one type, which holds whatever is
-between them.
+reads no document. `$expr` compares all BSON types, but reads each document to do so. So
+a range uses the first form if both its ends are of one type, which is right whatever
+lies between them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OTHERS = {0x02: "string", 0x05: "binData", 0x07: "objectId", 0x09: "date"}
 def range_of(place: Mapping[str, Any]) -> Query:
     """Return the filter for the `_id`s after `last` and up to `until`.
 
-    Both may be missing: then the range is open there.
+    Either may be missing: the range is then open at that end.
     """
     if {"last", "until"} <= place.keys():
         kind = _kind_of(place["last"])
@@ -51,16 +51,16 @@ def range_of(place: Mapping[str, Any]) -> Query:
 
 
 def after(last: Element) -> Query:
-    """Return the filter for the `_id`s after one, which stays the bytes that it is."""
+    """Return the filter for the `_id`s after one, which keeps its exact bytes."""
     literal = RawBSONDocument(as_document(last.named("$literal").bytes))
     return {"$expr": {"$gt": ["$_id", literal]}}
 
 
 def beginnings_of(place: Mapping[str, Any]) -> Iterator[Query]:
-    """Yield filters for the beginning of a range, the quickest first.
+    """Yield filters for the beginning of a range, quickest first.
 
-    What the first one finds comes before all else in the range; only where that is not
-    enough, the next one is to be asked.
+    What the first one finds comes before everything else in the range; use the next one
+    only if that is not enough.
     """
     whole = range_of(place)
     if "$expr" in whole and "last" in place and _kind_of(place["last"]) is not None:
@@ -77,7 +77,7 @@ def both(*queries: Query) -> Query:
 def ids_in(ids: Sequence[Any]) -> Query:
     """Return the filter for documents by their `_id`s.
 
-    With the bounds of the list: MongoDB 6.0 scans a clustered collection for `$in`.
+    It includes the list's bounds: MongoDB 6.0 scans a clustered collection for `$in`.
     """
     ids = IdList.like(ids)
     test = as_document(ids.named("$in"), *_bounds_of(ids))
@@ -85,10 +85,10 @@ def ids_in(ids: Sequence[Any]) -> Query:
 
 
 def _bounds_of(ids: IdList) -> Iterable[bytes]:
-    """Return the tests for the least and the greatest of some `_id`s.
+    """Return the tests for the smallest and the largest of some `_id`s.
 
-    None where they are of several types, or of one that is left to `$expr`; nor of
-    strings, which each collection orders by its own collation.
+    None if they are of several types, of a type that is left to `$expr`, or strings,
+    which each collection orders by its own collation.
     """
     found = list(ids.elements)
     kinds = {each.kind for each in found}
@@ -107,7 +107,7 @@ def _bounds_of(ids: IdList) -> Iterable[bytes]:
 
 
 def _kind_of(value: Any) -> str | None:
-    """Return the type of an `_id` as comparisons have it: all numbers are one.
+    """Return the type of an `_id` for comparisons: all numbers are one type.
 
     None for the types that are left to `$expr`, and for NaN: `{$gt: NaN}` finds
     nothing, though NaN comes before all other numbers.

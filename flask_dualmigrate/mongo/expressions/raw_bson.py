@@ -1,8 +1,8 @@
-"""Raw BSON, taken apart and put together without being decoded.
+"""Taking raw BSON apart and putting it together without decoding it.
 
 Some values do not survive PyMongo: Symbol, Undefined and DBPointer become other types,
-options of a regular expression are sorted, text that is not UTF-8 is an error, and of a
-name that a document has twice one value is left.
+the options of a regular expression are sorted, text that is not UTF-8 is an error, and
+a name that a document contains twice keeps only one value.
 Source: bsonspec.org.
 """
 
@@ -69,7 +69,7 @@ class Element(NamedTuple):
 
 
 def elements(document: bytes) -> Iterator[Element]:
-    """Yield the fields of a document; of an array, named "0", "1" and so on."""
+    """Yield the fields of a document, or of an array, as "0", "1" and so on."""
     at, end = 4, len(document) - 1
     while at < end:
         kind, name_end = document[at], document.index(0, at + 1)
@@ -90,7 +90,7 @@ def _end_of(document: bytes, kind: int, at: int) -> int:
 
 
 def as_document(*fields: bytes) -> bytes:
-    """Return the document that has these fields."""
+    """Return the document made of these fields."""
     body = b"".join(fields)
     return (len(body) + 5).to_bytes(4, "little") + body + b"\x00"
 
@@ -103,7 +103,7 @@ def as_array(items: Iterable[Element]) -> bytes:
 
 
 def field_of(document: RawBSONDocument, name: str) -> Element | None:
-    """Return a field of a document, None if it has none of that name."""
+    """Return a field of a document, or None if it has none of that name."""
     wanted = name.encode()
     for element in elements(bytes(document.raw)):
         if element.name == wanted:
@@ -112,7 +112,7 @@ def field_of(document: RawBSONDocument, name: str) -> Element | None:
 
 
 def there_in(document: RawBSONDocument, name: str) -> Element:
-    """Return a field of a document that has it."""
+    """Return a field that the document is known to have."""
     found = field_of(document, name)
     assert found is not None
     return found
@@ -150,7 +150,7 @@ def literal_of(document: RawBSONDocument, name: str) -> RawBSONDocument:
 
 
 def has_empty_timestamp(document: bytes) -> bool:
-    """True if an insert would fill in a field: an empty timestamp, not in `_id`.
+    """True if an insert would fill in a field: an empty timestamp outside `_id`.
 
     Source: MongoDB manual, BSON Types, Timestamps.
     """
@@ -161,7 +161,7 @@ def has_empty_timestamp(document: bytes) -> bool:
 
 
 def survives_decoding(document: bytes) -> bool:
-    """True if a document is the same bytes after PyMongo decoded and encoded it."""
+    """True if a document has the same bytes after PyMongo decodes and encodes it."""
     try:
         decoded = bson.decode(document, codec_options=_LOSSLESS)
         return bson.encode(decoded, codec_options=_LOSSLESS) == document
@@ -170,9 +170,9 @@ def survives_decoding(document: bytes) -> bool:
 
 
 def repeated_name(document: bytes) -> str | None:
-    """Return a name, dots for embedded documents, that a document has twice."""
+    """Return a name, dotted for embedded documents, that a document has twice."""
     if survives_decoding(document):
-        return None  # which is the quick way to say so
+        return None  # the quick check
     return _repeated(document)
 
 
@@ -190,10 +190,10 @@ def _repeated(document: bytes) -> str | None:
 
 
 def with_bytes_of(old: bytes, read: bytes, changed: bytes) -> bytes:
-    """Return a changed document with the bytes of the old one where it is unchanged.
+    """Return a changed document, with the old one's bytes for what is unchanged.
 
-    read: the old document as PyMongo decodes and encodes it. What differs between the
-    two only by that goes back as it was.
+    read: the old document as PyMongo decodes and encodes it. Differences that come only
+    from that are reverted.
     """
     originals = {each.name: each for each in elements(old)}
     unchanged = {each.name: each for each in elements(read)}

@@ -1,4 +1,4 @@
-"""Expressions that may give another value each time they are computed."""
+"""Expressions that may give a different value each time they are computed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _VARIABLES = ("$$NOW", "$$CLUSTER_TIME")
 
 
 def is_volatile(expression: Any) -> bool:
-    """True of what is to be computed once, and written as it came out."""
+    """True if the value must be computed once, and that result written."""
     if isinstance(expression, str):
         return expression.startswith(_VARIABLES)
     if isinstance(expression, Mapping):

@@ -1,4 +1,4 @@
-"""Counting and explaining on the server, for a bounded time."""
+"""Counting and explaining on the server, within a time limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAMPLES = 5
 
 @dataclasses.dataclass(frozen=True)
 class Count:
-    """A number of documents. exact: False if it is all that the collection has."""
+    """A number of documents. exact: False if it is that of the whole collection."""
 
     number: int
     exact: bool = True
@@ -37,7 +37,7 @@ class Count:
 
 
 def count(db: ExactDatabase, collection: str, query: Query) -> Count:
-    """Count the documents that match, or say how many the collection has about."""
+    """Count the documents that match, or estimate how many the collection has."""
     target = db[collection]
     try:
         return Count(target.count_documents(query, maxTimeMS=limit_ms()))
@@ -51,7 +51,7 @@ def aggregate(
     stages: Sequence[Mapping[str, Any]],
     **options: Any,
 ) -> list[dict[str, Any]] | None:
-    """Return what a pipeline gives; None if it takes too long."""
+    """Return the result of a pipeline; None if it takes too long."""
     target = db.get_collection(collection).with_options(codec_options=NATIVE)
     try:
         found = target.aggregate(
@@ -65,7 +65,7 @@ def aggregate(
 def samples(
     db: ExactDatabase, collection: str, query: Query, field: str | None = None
 ) -> tuple[str, ...]:
-    """Return up to five documents that match: the `_id`, and a field's value."""
+    """Return up to five matching documents: the `_id`, and a field's value."""
     shape = {"_id": True} | ({"value": f"${field}"} if field else {})
     stages: list[Query] = [
         {"$match": query},
@@ -84,9 +84,9 @@ def _sample(document: Mapping[str, Any]) -> str:
 
 
 def how_found(db: ExactDatabase, collection: str, query: Query) -> str | None:
-    """Return how the server finds a batch: `IXSCAN _id_`, `COLLSCAN, SORT` or so.
+    """Return how the server finds a batch, such as `IXSCAN _id_`, `COLLSCAN, SORT`.
 
-    None where it does not explain, as for a user without that privilege.
+    None if it does not explain, for example to a user without that privilege.
     """
     find = {"find": collection, "filter": query, "sort": {"_id": 1}, "limit": 1000}
     try:

@@ -1,4 +1,4 @@
-"""Which documents share a key of a unique index, there or not yet.
+"""Which documents share a key of a unique index, whether or not it exists yet.
 
 Source: MongoDB manual, Unique Indexes (sparse and partial indexes leave documents out).
 """
@@ -25,9 +25,10 @@ def duplicates(
     index: CreateIndex,
     options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
-    """Return the total, and samples, of the documents that share a key.
+    """Return the number of documents that share a key, with samples.
 
-    options: those of the index, as the driver takes them. None: it took too long.
+    options: those of the index, as the driver takes them. Returns None if it took too
+    long.
     """
     options = index.options if options is None else options
     collation = options.get("collation")
@@ -50,11 +51,11 @@ def indexed_by(operation: CreateIndex, options: Mapping[str, Any]) -> Query:
 
 
 def _by_key(keys: Any) -> list[dict[str, Any]]:
-    """Return the stages that group documents by what the index has as their keys."""
+    """Return the stages that group documents by their keys in the index."""
     return [
         {"$project": {"key": keys}},
         {"$unwind": "$key"},
-        # One document may have a key twice, in an array: that is no duplicate.
+        # One document may have a key twice, in an array: that is not a duplicate.
         {"$group": {"_id": {"document": "$_id", "key": "$key"}}},
         {
             "$group": {

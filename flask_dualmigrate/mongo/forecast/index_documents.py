@@ -1,7 +1,7 @@
-"""Documents that an index cannot take, found by trying some on an index of their own.
+"""Documents that an index cannot take, found by trying some on a scratch index.
 
-The first ones, and those that look odd wherever they stand: two arrays, an array under
-a hashed field, a language that text indexes do not know, no geometry.
+The first ones are tried, and all that look odd: two arrays, an array under a hashed
+field, a language that text indexes do not know, invalid geometry.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def tell_untaken(
     *,
     collation: Mapping[str, Any] | None,
 ) -> None:
-    """Tell of documents for which the server refuses to build an index.
+    """Report documents for which the server refuses to build an index.
 
     spec: as createIndexes takes it. indexed: the filter of what goes into it.
     """
-    # Double keys have a count of their own.
+    # Duplicate keys are counted separately.
     alone = {key: value for key, value in spec.items() if key != "unique"}
     for query in ({}, *_suspicious(look, alone)):
         documents = _some(look, both(indexed, query), SIZE if not query else _SUSPECTS)
@@ -59,7 +59,7 @@ def _some(look: Look[Any], query: Query, most: int) -> tuple[RawBSONDocument, ..
 
 
 def _suspicious(look: Look[Any], spec: Mapping[str, Any]) -> Iterator[Query]:
-    """Yield the filters of documents that an index may not take."""
+    """Yield filters for documents that an index may not take."""
     ways: Mapping[str, Any] = spec["key"]
     plain = [name for name, way in ways.items() if not isinstance(way, str)]
     if len(plain) > 1:
@@ -76,7 +76,7 @@ def _suspicious(look: Look[Any], spec: Mapping[str, Any]) -> Iterator[Query]:
 
 
 def _languages(look: Look[Any], field: str) -> Iterator[Query]:
-    """Yield a filter for each language that documents say they are in."""
+    """Yield a filter for each language that documents name."""
     stages: list[Mapping[str, Any]] = [
         {"$match": {field: {"$exists": True}}},
         {"$group": {"_id": f"${field}"}},

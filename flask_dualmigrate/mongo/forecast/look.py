@@ -1,4 +1,4 @@
-"""What a forecast of one operation is made with."""
+"""What a forecast of one operation uses."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Op = TypeVar("Op", bound=Operation)
 
 @dataclasses.dataclass(frozen=True)
 class Look(Generic[Op]):
-    """One operation, and the database that it is looked at in.
+    """One operation, and the database it is examined in.
 
-    operation: with the names that its collection has now; said: as the script has it.
-    record: of a run that began it; None: not begun. before: what its handler found;
-    problem: why it refused; unsure: why that is not known.
+    operation: with the current names of its collection; said: as in the script. record:
+    of a run that began it; None: not begun. before: what its handler found; problem:
+    why it refused; unsure: why that is not known.
     """
 
     said: Op
@@ -50,18 +50,18 @@ class Look(Generic[Op]):
 
     @property
     def is_there(self) -> bool:
-        """True if the collection is in the database now."""
+        """True if the collection currently exists in the database."""
         now = self.names.now(getattr(self.said, "collection", ""))
         return now is not None and collection_info(self.db, now) is not None
 
     @property
     def may_be_there(self) -> bool:
-        """True if the collection is there when the operation runs, or may be."""
+        """True if the collection will or may exist when the operation runs."""
         return self.is_there or self.names.makes(getattr(self.said, "collection", ""))
 
     @property
     def is_empty(self) -> bool:
-        """True if the collection has no documents now, or is not there."""
+        """True if the collection currently has no documents, or does not exist."""
         if not self.is_there:
             return True
         return not estimated_count(self.db[self.collection])
@@ -78,9 +78,9 @@ class Look(Generic[Op]):
 
 @dataclasses.dataclass
 class Told:
-    """A forecast in the making: what one family found out.
+    """A forecast being built: what one family of operations found out.
 
-    problems: why it would fail; lasting: those that no operation before it can fix.
+    problems: why it would fail; lasting: those that no earlier operation can fix.
     """
 
     matches: Count | None = None
@@ -111,7 +111,7 @@ class Told:
 
 
 def tell_trial(look: Look[Any], trial: Trial, told: Told) -> None:
-    """Tell how a sample went; what refused it may be gone by then."""
+    """Report how a sample went; what refused it may be gone by the time of the run."""
     if trial.problem is not None:
         if look.names.eased(look.said.collection):
             told.notes.append(f"now it would fail: {trial.problem}")

@@ -1,4 +1,4 @@
-"""What collections are called now, while a plan that renames them is looked at."""
+"""What collections are called now, while a plan that renames them is examined."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ def _overlap(written: frozenset[str], read: frozenset[str]) -> bool:
 
 
 def roots(*fields: str) -> frozenset[str]:
-    """Return the first names of fields."""
+    """Return the top-level names of fields."""
     return frozenset(field.split(".")[0] for field in fields)
 
 
 class Names:
-    """Replays the operations of a plan on the names alone.
+    """Replays the operations of a plan on the names only.
 
-    A collection that an operation before makes has no name in the database yet: None.
+    A collection that an earlier operation creates has no name in the database yet:
+    None.
     """
 
     def __init__(self) -> None:
@@ -46,15 +47,15 @@ class Names:
         return self._now.get(name, name)
 
     def moved(self, name: str) -> bool:
-        """True if an operation before it made, renamed or dropped that collection."""
+        """True if an earlier operation creates, renames or drops that collection."""
         return name in self._now
 
     def makes(self, name: str) -> bool:
-        """True if that collection may be there only once the plan has come so far."""
+        """True if that collection may not exist before the plan gets this far."""
         return self._ran or self.moved(name) or name in self._created
 
     def writes_before(self, name: str, read: frozenset[str]) -> int:
-        """Return how many operations before it write what an operation goes by.
+        """Return how many earlier operations write what an operation depends on.
 
         name: of its collection; read: the fields that decide what it does.
         """
@@ -63,13 +64,13 @@ class Names:
 
     @property
     def ran(self) -> bool:
-        """True if a function of the script comes before it: it may do anything."""
+        """True if a function of the script runs earlier: it may do anything."""
         return self._ran
 
     def indexes(self, collection: str, now: Specs) -> Specs:
         """Return the indexes of a collection when an operation runs, by their names.
 
-        now: those that it has in the database.
+        now: those it currently has in the database.
         """
         found = dict(now)
         for name, index in self._indexes.get(collection, {}).items():
@@ -80,7 +81,7 @@ class Names:
         return found
 
     def call(self) -> None:
-        """A function of the script was called: it may have done anything."""
+        """Note that a function of the script was called: it may have done anything."""
         self._ran = True
 
     def rename(self, old: str, new: str) -> None:
@@ -108,7 +109,7 @@ class Names:
         self._indexes.setdefault(name, {})[index] = spec
 
     def write(self, name: str, written: frozenset[str]) -> None:
-        """Fields of a collection are written."""
+        """Note that fields of a collection are written."""
         if written:
             self._written.setdefault(name, []).append(written)
 
@@ -122,21 +123,21 @@ class Names:
         self._created.add(name)
 
     def eased(self, name: str) -> bool:
-        """True if an operation before it drops an index or changes a validator."""
+        """True if an earlier operation drops an index or changes a validator."""
         return name in self._eased
 
     def validator(self, name: str) -> SetValidator | None:
-        """Return the operation before it that sets the collection's validator."""
+        """Return the earlier operation that sets the collection's validator."""
         return self._validators.get(name)
 
     def note(
         self, name: str, read: frozenset[str], *, empty: bool, fills: bool
     ) -> str | None:
-        """Say what a count leaves out, as the operations before it have not run.
+        """Say what a count leaves out because earlier operations have not run.
 
         name: of the operation's collection; read: the fields that decide what it does.
-        empty: the collection has no documents now; only an insert can bring some.
-        fills: the operation does, and counts none.
+        empty: the collection has no documents now; only an insert can add some. fills:
+        the operation adds some, and does not count any.
         """
         count = self.writes_before(name, read)
         if count and (not empty or name in self._filled):

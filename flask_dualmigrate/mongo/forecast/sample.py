@@ -1,7 +1,7 @@
-"""A batch on trial: what a validator, an index or the server itself would refuse.
+"""Trying a batch: what a validator, an index or the server would refuse.
 
-It is written to copies of a few documents, in a collection that is made for it in a
-transaction that is aborted: the documents of the app are read, and never locked.
+It is applied to copies of a few documents, in a collection created for it within a
+transaction that is aborted: the app's documents are only read, never locked.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ Write = Callable[[Collection[RawBSONDocument], Query, ClientSession], object]
 class Trial:
     """How a sample went.
 
-    problem: why the batch would fail; is_duplicate: it is a key of a unique index.
-    refused: why a validator would refuse it that the script sets before. note: why it
+    problem: why the batch would fail; is_duplicate: because of a key of a unique index.
+    refused: why a validator that the script sets earlier would refuse it. note: why it
     was not tried.
     """
 
@@ -84,9 +84,9 @@ def try_batch(
     size: int = SIZE,
     coming: ComingValidator | None = None,
 ) -> Trial:
-    """Write to copies of the first documents that a query finds; nothing of it stays.
+    """Write to copies of the first documents that a query finds, leaving no trace.
 
-    coming: the validator that the collection has by then.
+    coming: the validator that the collection will have by then.
     """
     found = work.db[collection].find(query, sort=[("_id", 1)], limit=min(size, SIZE))
     try:
@@ -117,7 +117,7 @@ def try_insert(
     *,
     coming: ComingValidator | None = None,
 ) -> Trial:
-    """Insert documents into an empty copy of a collection; nothing of it stays."""
+    """Insert documents into an empty copy of a collection, leaving no trace."""
     ids = [document["_id"] for document in documents]
 
     def attempt(copy: Collection[RawBSONDocument], session: ClientSession) -> None:
@@ -142,9 +142,9 @@ def _on_copy(
     *,
     ids: Sequence[Any],
 ) -> Trial:
-    """Try on a new collection, with the validator and the indexes of another one.
+    """Try on a new collection with the validator and indexes of another one.
 
-    ids: of the documents that are written, to look for their keys among the others.
+    ids: of the written documents, to look for their keys among the others.
     """
     info = collection_info(work.db, collection) or {"options": {}}
     options = {key: info["options"][key] for key in _COPIED & info["options"].keys()}
@@ -179,10 +179,10 @@ def try_index(
     collation: Mapping[str, Any] | None,
     documents: Sequence[RawBSONDocument] = (),
 ) -> str | None:
-    """Return why the server refuses an index, or one over documents; None: it does not.
+    """Return why the server refuses an index, or documents in it; None: it does not.
 
-    The index is built on a new collection, in the transaction that creates it: nothing
-    of both stays. None too where that cannot be tried (before MongoDB 4.4).
+    The index is built on a new collection, in the transaction that creates it, so
+    neither remains. Also None if that cannot be tried (before MongoDB 4.4).
     """
     name = f"_aside_{ObjectId()}"
     created = []
@@ -200,7 +200,7 @@ def try_index(
 
 
 class NotCopied(Exception):
-    """What is there could not be copied for a trial, which says nothing of a run."""
+    """The data could not be copied for a trial, which says nothing about a run."""
 
 
 @contextmanager
@@ -253,7 +253,7 @@ def _refused(error: PyMongoError) -> Trial:
 
 
 def _lasts(error: PyMongoError) -> bool:
-    """True if a run would be refused as the sample was; conflicts come and go."""
+    """True if a run would be refused like the sample; write conflicts are temporary."""
     return (
         isinstance(error, OperationFailure)
         and not error.has_error_label("TransientTransactionError")

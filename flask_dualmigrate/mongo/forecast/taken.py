@@ -1,4 +1,4 @@
-"""Keys of a unique index that a sample would write, and that other documents have."""
+"""Keys of a unique index that a sample would write but other documents have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MISSING = object()
 
 
 class TakenKey(Exception):
-    """A document that is not in the sample has a key; the message says which."""
+    """A document outside the sample has a key; the message says which."""
 
 
 def refuse_taken(
@@ -25,9 +25,9 @@ def refuse_taken(
     written: Sequence[RawBSONDocument],
     ids: Sequence[Any],
 ) -> None:
-    """Raise TakenKey if a document besides the written ones has a key of theirs.
+    """Raise TakenKey if a document other than the written ones has one of their keys.
 
-    spec: of a unique index. Keys with an array in them are not looked for.
+    spec: of a unique index. Keys that contain an array are not searched for.
     """
     partial = spec.get("partialFilterExpression", {})
     keys = [key for document in written for key in _key_of(document, spec)]
@@ -52,7 +52,7 @@ _AT_ONCE = 100
 def _key_of(
     document: RawBSONDocument, spec: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the filter for the documents with a document's key; none if it has none."""
+    """Yield the filter for documents with a document's key, if it has one."""
     found = {path: _value(document, path.split(".")) for path in spec["key"]}
     if spec.get("sparse") and all(value is _MISSING for value in found.values()):
         return

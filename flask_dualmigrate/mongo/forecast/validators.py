@@ -1,4 +1,4 @@
-"""What a validator that the script sets would refuse of a sample that comes after."""
+"""What a validator that the script sets would refuse in a later sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..server.failures import shown
 
 @dataclass(frozen=True)
 class ComingValidator:
-    """A validator that a collection does not have yet, and has when the sample runs.
+    """A validator that a collection will have once the sample's operation runs.
 
     collection: as it is called now.
     """
@@ -30,7 +30,7 @@ class ComingValidator:
     def misfits(
         self, ids: Sequence[Any], session: ClientSession
     ) -> list[RawBSONDocument]:
-        """Return those documents that it does not let through as they are."""
+        """Return the documents that it does not accept as they are."""
         misfit = {"$nor": [self.work.native(self.operation.validator)]}
         query = both(ids_in(ids), misfit)
         return list(self.work.db[self.collection].find(query, session=session))
@@ -42,9 +42,9 @@ class ComingValidator:
         *,
         before: Sequence[RawBSONDocument] = (),
     ) -> None:
-        """Raise OperationError for a document that was written, and does not fit.
+        """Raise OperationError for a written document that does not fit.
 
-        before: the misfits among them before that; `moderate` lets these through.
+        before: those that did not fit before the write; `moderate` accepts these.
         """
         unchanged = {document.raw for document in before}
         moderate = self.operation.level == "moderate"

@@ -1,6 +1,6 @@
 """Building, changing and dropping indexes of MongoDB, for the `index` commands.
 
-A build outlives the client that asked for it; asking again joins it.
+A build outlives the client that requested it; a repeated request joins it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _WATCH_S = 1.0
 def build(
     db: Database[Any], place: str, spec: Mapping[str, Any], on_build: OnBuild
 ) -> None:
-    """Build an index, and say on the way how far it is.
+    """Build an index, reporting progress on the way.
 
-    Raises OperationError that names what is in the way, or the key that is double.
+    Raises OperationError that names what is in the way, or the duplicate key.
     """
     stop = threading.Event()
     watcher = threading.Thread(
@@ -57,7 +57,7 @@ def _create(db: Database[Any], place: str, spec: Mapping[str, Any]) -> None:
     try:
         command(db, {"createIndexes": place, "indexes": [dict(spec)]})
     except OperationFailure as error:
-        # A person knows it by the name of what it stands in for.
+        # People know it by the name of the index it stands in for.
         named = {**spec, "name": spec["name"].removeprefix(STAND_IN)}
         told = index_error(db, place, named, error)
         if told is None:
@@ -68,7 +68,7 @@ def _create(db: Database[Any], place: str, spec: Mapping[str, Any]) -> None:
 def modify(
     db: Database[Any], place: str, name: str, changes: Mapping[str, Any]
 ) -> None:
-    """Change what collMod can change: expireAfterSeconds, hidden."""
+    """Change the options that collMod can change: expireAfterSeconds, hidden."""
     with driver_words(f"change the index {name} of {place}"):
         command(db, {"collMod": place, "index": {"name": name, **changes}})
 
@@ -113,11 +113,11 @@ def _watch_until(
 
 
 def watch(db: Database[Any], place: str, name: str, on_build: OnBuild) -> None:
-    """Say how far a build is, as $currentOp tells it; nothing where it does not."""
+    """Report how far a build is according to $currentOp, if that says anything."""
     try:
         progress = _progress(db, place, name)
     except PyMongoError:
-        return  # no right to see it, or no answer: the build itself will say
+        return  # no privilege, or no answer: the build itself will report
     if progress is not None:
         on_build(progress)
 
@@ -144,7 +144,7 @@ def _progress(db: Database[Any], place: str, name: str) -> BuildProgress | None:
 
 
 def _phase(message: str) -> tuple[str, str]:
-    """Return what a build does, and what it counts meanwhile.
+    """Return what a build is doing, and its current count.
 
     message: "Index Build: scanning collection Index Build: scanning collection: 3/9".
     """

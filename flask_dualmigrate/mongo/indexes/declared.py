@@ -1,7 +1,7 @@
-"""The indexes that the applied Mongo scripts made, and that none of them dropped.
+"""The indexes that the applied Mongo scripts created and did not drop.
 
-Read off the operations that the scripts record, so that an index written by hand is not
-taken for one that no one declared. What an op.run() makes cannot be told.
+Taken from the operations that the scripts record, so that an index written by hand is
+not taken for an undeclared one. What an op.run() creates is not known.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from ..scripts.recording import record
 def scripted(directory: ScriptDirectory, applied: Collection[str]) -> DeclaredIndexes:
     """Replay the applied scripts' operations on indexes and collections, in order.
 
-    Fields are of no account: MongoDB's indexes stay when one is renamed or gone.
+    Operations on fields do not matter: MongoDB's indexes stay when a field is renamed
+    or removed.
 
     Raises what `record` raises, for a script whose upgrade(op) is wrong.
     """

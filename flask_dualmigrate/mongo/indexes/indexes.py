@@ -38,8 +38,8 @@ _pause = time.sleep
 class MongoIndexes:
     """The indexes of one database.
 
-    db: the app's own `mongo.db`. declared: what should be there, asked when needed.
-    require_lock: raises when the lock was lost; called before each change.
+    db: the app's own `mongo.db`. declared: returns what should be there; called when
+    needed. require_lock: raises if the lock was lost; called before each change.
     """
 
     name = BackendName.MONGO
@@ -76,15 +76,15 @@ class MongoIndexes:
         ]
         every = compare(indexes, found, collations=collations)
         if place is not None and not any(item.place == place for item in every):
-            # Says why, where there is none of that name.
+            # Says why, if there is none of that name.
             reading.read(self._db, place, usage=False)
         chosen = tuple(item for item in every if place in (None, item.place))
         return chosen, (*declared.notes, *listing.notes)
 
     def _stored(self, index: DeclaredIndex) -> DeclaredIndex:
-        """Return an index with the values that MongoDB would keep of its options.
+        """Return an index with its option values as MongoDB would store them.
 
-        So a date has no microseconds, and is UTC; a UUID is what the app stores.
+        So a date is UTC without microseconds; a UUID is what the app stores.
         """
         what = f"The index {index.name} of {index.place}"
         data = as_stored(index.options, self._app_db, what=what)
@@ -107,9 +107,9 @@ class MongoIndexes:
                 self._replace(difference.place, old, spec, on_build)
 
     def drop(self, place: str, name: str, *, hidden_for_s: float = 0.0) -> None:
-        """Hide it, so that queries go without, wait, and drop it.
+        """Hide an index, so that queries do without it, wait, and drop it.
 
-        Whatever stops it before the drop, Ctrl-C too, brings the index back.
+        Whatever stops this before the drop, including Ctrl-C, brings the index back.
         """
         self.require(place, name)
         self._require_lock()
@@ -147,15 +147,15 @@ class MongoIndexes:
         spec: Mapping[str, Any],
         on_build: OnBuild,
     ) -> None:
-        """Put an index in the place of another one, with never a moment without.
+        """Replace an index by another one, without a moment in which neither exists.
 
-        One that covers the same documents, and enforces the same, stands in meanwhile:
-        the server takes its filter for another one. See index_stand_ins.
+        Meanwhile an index stands in that covers the same documents and enforces the
+        same; the server sees its filter as a different one. See stand_ins.
         """
         substitute = stand_in(place, spec)
         name, specs = substitute["name"], self._specs(place)
         _refuse_twin(place, spec, specs, leaving=(*old, name))
-        # Where the old one is gone, a rebuild was stopped: it stands in already.
+        # If the old one is gone, a rebuild was stopped: the stand-in is already there.
         if not (name in specs and specs.keys().isdisjoint(old)):
             if name in specs:
                 self._wait(place, name, on_build)
@@ -177,7 +177,7 @@ class MongoIndexes:
         self._wait(difference.place, difference.found.name, on_build)
 
     def _wait(self, place: str, name: str, on_build: OnBuild) -> None:
-        """Wait as long as it takes: a build is not made faster by giving up on it."""
+        """Wait as long as it takes: giving up on a build does not make it faster."""
         while True:
             with driver_words("list indexes"):
                 states = reading.states(self._db, place)
@@ -213,7 +213,7 @@ def _refuse_twin(
     *,
     leaving: Collection[str],
 ) -> None:
-    """Raise, before anything is changed, where error 85 would come half-way."""
+    """Raise, before anything is changed, if error 85 would come half-way."""
     identity = _definition(spec).identity
     for name, there in specs.items():
         if name not in leaving and _definition(there).identity == identity:
@@ -232,10 +232,10 @@ def _definition(spec: Mapping[str, Any]) -> Definition:
 def _is_the_servers(
     index: FoundIndex, time_series: Mapping[str, Sequence[str]]
 ) -> bool:
-    """Return whether an index is there without anybody's asking for it.
+    """Return whether an index was created without anyone asking for it.
 
-    time_series: collection -> its fields of meta data and time; MongoDB 6.3 and newer
-    index them.
+    time_series: collection -> its metadata and time fields; MongoDB 6.3 and newer index
+    them.
     """
     fields = [name for name, _ in index.key]
     if index.place in time_series and fields == [*time_series[index.place]]:

@@ -1,4 +1,4 @@
-"""What MongoDB tells of indexes: listIndexes, $indexStats, $collStats."""
+"""What MongoDB reports about indexes: listIndexes, $indexStats, $collStats."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _UNKNOWN_FIELD = (9, 40415, 303)
 
 
 def read(db: Database[Any], place: str | None, *, usage: bool = True) -> Listing:
-    """Return the indexes of one collection, or of all but our own.
+    """Return the indexes of one collection, or of all except our own.
 
-    usage: ask for sizes and uses too; they are None where that is not allowed.
-    Raises UsageError for a collection that is not there, or is a view.
+    usage: ask for sizes and uses too; they are None if that is not allowed. Raises
+    UsageError for a collection that does not exist, or is a view.
     """
     kinds = {info["name"]: info["type"] for info in _collections(db)}
     if place is not None:
@@ -89,7 +89,7 @@ def _read(
 def _key_of_text(
     key: Mapping[str, Any], weights: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Return a text index's key as it was declared, not as it is kept."""
+    """Return a text index's key as it was declared, not as it is stored."""
     found: dict[str, Any] = {}
     for name, way in key.items():
         if name == "_fts":
@@ -116,7 +116,7 @@ def states(db: Database[Any], place: str) -> dict[str, State]:
 
 
 def collations(db: Database[Any]) -> dict[str, Mapping[str, Any]]:
-    """Return collection -> default collation, where it has one."""
+    """Return collection -> default collation, for those that have one."""
     found = {info["name"]: info.get("options", {}) for info in _collections(db)}
     return {n: opts["collation"] for n, opts in found.items() if "collation" in opts}
 
@@ -141,7 +141,7 @@ def _collections(db: Database[Any]) -> list[dict[str, Any]]:
 def _entries(db: Database[Any], place: str) -> Iterator[tuple[dict[str, Any], bool]]:
     """Yield each specification, and whether it is still being built."""
     query: dict[str, Any] = {"listIndexes": place, "includeBuildUUIDs": True}
-    query["cursor"] = {"batchSize": 1000}  # MongoDB has 64 indexes a collection
+    query["cursor"] = {"batchSize": 1000}  # MongoDB allows 64 indexes a collection
     try:
         answer = db.command(query, codec_options=NATIVE)
     except OperationFailure as error:
@@ -171,7 +171,7 @@ def _told(
 
 
 def _sizes(db: Database[Any], place: str) -> dict[str, int]:
-    """Return name -> bytes, of all shards together."""
+    """Return name -> size in bytes, summed over all shards."""
     found: dict[str, int] = {}
     for shard in _aggregate(db, place, {"$collStats": {"storageStats": {}}}):
         for name, size in shard["storageStats"].get("indexSizes", {}).items():
@@ -180,7 +180,7 @@ def _sizes(db: Database[Any], place: str) -> dict[str, int]:
 
 
 def _uses(db: Database[Any], place: str) -> dict[str, dict[str, Any]]:
-    """Return name -> ops and since: of all shards together, since the latest start."""
+    """Return name -> ops and since: summed over all shards, since the latest start."""
     found: dict[str, dict[str, Any]] = {}
     for row in _aggregate(db, place, {"$indexStats": {}}):
         accesses = row["accesses"]

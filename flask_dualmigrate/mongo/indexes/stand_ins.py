@@ -1,15 +1,15 @@
-"""What stands in for an index while it is rebuilt.
+"""Indexes that stand in for another one while it is rebuilt.
 
-MongoDB refuses the same key and options under a second name (85), and tells indexes
-apart by their partial filter as it is written. So one with a filter that lets the same
-documents in is another index, that queries use and that enforces unique all the same:
+MongoDB refuses the same key and options under a second name (85), and distinguishes
+indexes by their partial filter as written. So an index with a filter that admits the
+same documents is a different index, but queries use it and it enforces unique:
 
     no filter       {}                               every document
     a filter F      {"$and": [F, F]}                 those of F
     sparse          {field: {"$exists": true}}       those that have the field
 
-Tried on MongoDB 6.0: queries use it, with the predicates that let them use the other.
-A text index has no stand-in: MongoDB has one a collection.
+Tried on MongoDB 6.0: queries use it, with the predicates that let them use the other. A
+text index has no stand-in: MongoDB allows one a collection.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _FILTER = "partialFilterExpression"
 
 
 def stand_in(place: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the specification of what stands in for an index.
+    """Return the specification of the index that stands in for another.
 
-    Raises UsageError for one that has none: a text index, or a sparse wildcard one.
+    Raises UsageError if it has no stand-in: a text index, or a sparse wildcard one.
     """
     key = dict(spec["key"])
     fields = [name for name in key if name != "_id"]
@@ -44,7 +44,7 @@ def stand_in(place: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         found[_FILTER] = _any_of(fields)
     elif spec.get(_FILTER):
         found[_FILTER] = {"$and": [spec[_FILTER], spec[_FILTER]]}
-    elif _FILTER in spec:  # {} already: without one it is another index
+    elif _FILTER in spec:  # {} already: without a filter it is a different index
         del found[_FILTER]
     else:
         found[_FILTER] = {}
@@ -52,7 +52,7 @@ def stand_in(place: str, spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def original(spec: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return what an index stands in for: the reverse of stand_in()."""
+    """Return the index that another stands in for: the reverse of stand_in()."""
     found = {**spec, "name": name}
     kept = found.pop(_FILTER, None)
     match kept:
@@ -67,6 +67,6 @@ def original(spec: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _any_of(fields: list[str]) -> dict[str, Any]:
-    """A sparse index leaves out a document that has none of its fields."""
+    """Match documents with any of the fields: a sparse index leaves out all others."""
     conditions = [{name: {"$exists": True}} for name in fields]
     return conditions[0] if len(conditions) == 1 else {"$or": conditions}

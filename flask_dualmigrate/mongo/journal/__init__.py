@@ -1,1 +1,1 @@
-"""`_migrations`: which attempts there were, and how far each step is."""
+"""`_migrations`: the attempts so far, and how far each step is."""

@@ -1,6 +1,6 @@
-"""The updates of an entry of `_migrations`: an attempt runs, is undone, has ended.
+"""Updates to an entry of `_migrations`: an attempt runs, is undone, has ended.
 
-Pure. They are pipelines: the times in them are the server's.
+Pure functions. The updates are pipelines: the times in them are the server's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ UNSTAMPED = {
 def beginning(
     revision: Revision, direction: Direction, *, checksum: Any, by: Any, host: Any
 ) -> list[Doc]:
-    """Return the update that writes that an attempt runs; times are the server's."""
+    """Return the update that records that an attempt runs; times are the server's."""
     # A downgrade that is undone must not hide an edit.
     known = {"checksum": checksum} if direction is Direction.UPGRADE else {}
     fields = {
@@ -52,7 +52,7 @@ def beginning(
 
 
 def undoing(direction: Direction) -> list[Doc]:
-    """Return the update that writes that an attempt is being undone."""
+    """Return the update that records that an attempt is being undone."""
     fields = {
         "direction": str(direction),
         "status": str(Status.RUNNING),
@@ -73,7 +73,7 @@ def ending(
     error: str | None = None,
     notes: Sequence[str] = (),
 ) -> list[Doc]:
-    """Return the update that writes how an attempt ended; as MongoJournal.finish.
+    """Return the update that records how an attempt ended; see MongoJournal.finish.
 
     duration_ms: a number, or an expression.
     """
@@ -110,7 +110,8 @@ def ending(
 def _history() -> Doc:
     """Return the attempts before this one, as an expression.
 
-    One that waits for its partner goes on, or is undone: it is not told twice.
+    An attempt that waits for its partner will continue or be undone, so it is not added
+    twice.
     """
     history = {"$ifNull": ["$history", []]}
     before_it = {"$slice": [history, {"$subtract": [{"$size": history}, 1]}]}

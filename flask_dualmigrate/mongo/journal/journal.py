@@ -1,4 +1,4 @@
-"""`_migrations`: one document a revision, with all attempts at it in `history`."""
+"""`_migrations`: one document per revision, with all its attempts in `history`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COLLECTION = "_migrations"
 
 
 def durable(db: Database[Any]) -> Database[Doc]:
-    """Return our own view of a database: primary, majority, journalled, aware times."""
+    """Return our own view of a database: primary, majority, journaled, aware times."""
     return Database(
         db.client,
         db.name,
@@ -51,8 +51,8 @@ def durable(db: Database[Any]) -> Database[Doc]:
 class MongoJournal:
     """Reads and writes the entries of one database.
 
-    token: returns the fencing token of our lock; to read, none is needed. It stands in
-    each entry that is written; one that a later holder wrote is not ours any more.
+    token: returns the fencing token of our lock; reading needs none. It is stored in
+    each entry that is written; an entry that a later holder wrote is no longer ours.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class MongoJournal:
     def _undone_since(self, doc: Doc) -> bool:
         """Return whether a run was undoing what an entry calls done.
 
-        So a kill left it before entries said so. A step that was undone before that
-        attempt had ended is of an earlier one.
+        That is how a kill left it, before entries recorded undoing. A step undone
+        before that attempt ended belongs to an earlier one.
         """
         ended = {"$gte": doc["finished_at"]} if doc.get("finished_at") else None
         undone = {"status": str(StepStatus.UNDONE)}
@@ -91,11 +91,11 @@ class MongoJournal:
         return self._db[STEPS].find_one({**steps, "$or": either}) is not None
 
     def _last(self, session: ClientSession | None = None) -> Iterator[Doc]:
-        """Yield each document without the attempts before the last one."""
+        """Yield each document without the attempts before its last one."""
         yield from self._entries.find({}, {"history": False}, session=session)
 
     def meta(self) -> Meta:
-        """Return what the database says of itself."""
+        """Return what the database says about itself."""
         return self._meta.read()
 
     @around("mongo.pair_id")
@@ -104,11 +104,11 @@ class MongoJournal:
 
     @around("mongo.pair_anew")
     def pair_anew(self, pair_id: str, session: ClientSession) -> None:
-        """Write another id. session: of a transaction, where the server has them."""
+        """Write a new id. session: of a transaction, if the server has them."""
         self._meta.pair_anew(pair_id, session)
 
     def note_history(self, session: ClientSession | None = None) -> None:
-        """Write whether there are entries: if there are none later, they were lost."""
+        """Record whether there are entries: if none are found later, they were lost."""
         self._meta.note_history(self._has_entries(session), session)
 
     def _has_entries(self, session: ClientSession | None = None) -> bool:
@@ -118,7 +118,7 @@ class MongoJournal:
     def begin(
         self, revision: Revision, direction: Direction, *, checksum: str
     ) -> datetime:
-        """Write that an attempt runs; return when it began, by the server's clock."""
+        """Record that an attempt runs; return when it began, by the server's clock."""
         actor = Actor.current()
         stages = beginning(
             revision,
@@ -147,9 +147,9 @@ class MongoJournal:
         error: str | None = None,
         notes: Sequence[str] = (),
     ) -> None:
-        """Write how an attempt ended, and add it to the history.
+        """Record how an attempt ended, and add it to the history.
 
-        status: where the revision stands now. A downgrade that was undone leaves it
+        status: the revision's status now. A downgrade that was undone leaves it
         applied, an upgrade that was undone leaves it failed.
         """
         stages = ending(
@@ -165,9 +165,9 @@ class MongoJournal:
 
     @around("mongo.journal.undo")
     def begin_undoing(self, revision_id: str, direction: Direction) -> None:
-        """Write that an attempt is being undone, before the first operation is.
+        """Record that an attempt is being undone, before its first operation is.
 
-        Whatever it was until then, from here on it is neither done nor final.
+        Whatever its status was, from here on it is neither done nor final.
         """
         self._write(revision_id, undoing(direction))
 
@@ -181,9 +181,9 @@ class MongoJournal:
         error: str | None,
         by_script: bool,
     ) -> None:
-        """Write what undoing an attempt left. by_script: as in Backend.
+        """Record what undoing an attempt left. by_script: as in Backend.
 
-        All in one write: where nothing of a downgrade stays, the history tells of the
+        All in one write: if nothing of a downgrade is left, the history records the
         attempt, and the entry is as before it.
         """
         is_down, partial = direction is Direction.DOWNGRADE, undone.stays is not None
@@ -208,7 +208,7 @@ class MongoJournal:
 
     @around("mongo.journal.settle")
     def settle(self, revision_id: str) -> None:
-        """Write that the partner is done too."""
+        """Record that the partner is done too."""
         self._write(revision_id, [{"$set": {"awaits_partner": False}}])
 
     def _write(
@@ -219,7 +219,7 @@ class MongoJournal:
         upsert: bool = False,
         session: ClientSession | None = None,
     ) -> None:
-        """Change an entry, unless a later holder of the lock did; raises LockLost."""
+        """Change an entry; raise LockLost if a later holder of the lock has."""
         token = self._token()
         ours = {"_id": revision_id, "token": {"$not": {"$gt": token}}}
         marked = [*stages, {"$set": {"token": token}}]
@@ -239,9 +239,9 @@ class MongoJournal:
     def stamp(
         self, revisions: dict[str, tuple[Revision, str]], session: ClientSession
     ) -> None:
-        """Mark just these revisions as applied: id -> (revision, checksum).
+        """Mark exactly these revisions as applied: id -> (revision, checksum).
 
-        session: of a transaction, where the server has them.
+        session: of a transaction, if the server has them.
         """
         entries = {doc["_id"]: _entry(doc) for doc in self._last(session)}
         for revision_id, (revision, checksum) in revisions.items():
@@ -270,7 +270,7 @@ class MongoJournal:
 
     @around("mongo.journal.accept")
     def accept(self, revision_id: str, checksum: str) -> None:
-        """Write another checksum for what was applied."""
+        """Write a new checksum for an applied revision."""
         self._write(revision_id, [{"$set": literal({"checksum": checksum})}])
 
     def history(self, revision_id: str) -> tuple[Doc, ...]:
@@ -287,7 +287,7 @@ class MongoJournal:
 
 
 def _entry(doc: Doc) -> Entry:
-    """Return a document as an entry; IntegrityError if it does not belong to us."""
+    """Return a document as an entry; raise IntegrityError if it is not one."""
     try:
         return _as_entry(doc)
     except (KeyError, TypeError, ValueError) as error:

@@ -1,8 +1,8 @@
-"""Which documents an undoing left as they are, because they were changed since.
+"""Which documents an undo left as they are because they were changed since.
 
-They stay as the operation made them, with what the app has written to them: so the
-next run of the operation must leave out just these. They are remembered until the
-revision is complete, in the collection of Touched; in its backups with it.
+They stay as the operation made them, with what the app has written to them, so the next
+run of the operation must leave out exactly these. They are remembered until the
+revision is complete, in the collection of Touched, and are backed up with it.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _DOCUMENT = 0x03
 
 
 class Why(StrEnum):
-    """What became of a document that an operation wrote.
+    """What happened to a document that an operation wrote.
 
     CHANGED: it was changed since, and stays. DELETED: it was deleted since, so there is
-    nothing to undo. UNDONE: it is undone; earlier batches that wrote it too say nothing
-    of it any more.
+    nothing to undo. UNDONE: it is undone; earlier batches that wrote it too no longer
+    count for it.
     """
 
     CHANGED = "changed"
@@ -44,7 +44,7 @@ class Why(StrEnum):
 class Staying:
     """The documents of one database, by the operation that wrote them.
 
-    An operation is known by its `group`, which its records have in each run.
+    An operation is identified by its `group`, which its records have in each run.
     """
 
     def __init__(self, db: ExactDatabase) -> None:
@@ -75,7 +75,7 @@ class Staying:
             self._entries.bulk_write(writes, ordered=False, session=session)
 
     def any(self, record: StepRecord, session: ClientSession | None = None) -> bool:
-        """True if something is known of an operation's documents."""
+        """True if anything is remembered about an operation's documents."""
         found = self._entries.find_one(_of(record), {"_id": True}, session=session)
         return found is not None
 
@@ -90,7 +90,7 @@ class Staying:
     ) -> set[bytes]:
         """Return the keys of those among `ids` that are remembered.
 
-        groups: of the record alone, unless given.
+        groups: by default only the record's.
         """
         found: set[bytes] = set()
         groups = (record.group,) if groups is None else groups
@@ -107,12 +107,12 @@ class Staying:
     ) -> set[bytes]:
         """Return the keys of those among `ids` that a run leaves out.
 
-        What stayed of a later step's insert is as if it were not there yet.
+        What stayed of a later step's insert counts as not there yet.
         """
         return self.known(record, ids, session, groups=(record.group, *record.later))
 
     def left(self, record: StepRecord) -> Iterator[tuple[Element, bytes | None]]:
-        """Yield the `_id`s of what is left out, and the digest of what was written."""
+        """Yield the `_id`s of what is left out, with the digest of what was written."""
         for group in (record.group, *record.later):
             query = {**_of(record, group), "why": str(Why.CHANGED)}
             for entry in self._raw.find(query):
@@ -126,7 +126,7 @@ class Staying:
 
     @around("mongo.staying.begin")
     def begin(self, record: StepRecord, *, leaves_out: bool) -> None:
-        """Forget what a new run of an operation does not go by.
+        """Forget what a new run of an operation does not depend on.
 
         leaves_out: whether it leaves out the documents that stayed.
         """
@@ -135,13 +135,13 @@ class Staying:
 
     @around("mongo.staying.gone")
     def gone(self, record: StepRecord, collection: str) -> None:
-        """Forget the documents of a collection that is put aside whole."""
+        """Forget the documents of a collection that is moved aside as a whole."""
         half = _half(record.direction, {"$eq": record.revision})
         self._entries.delete_many({**half, "collection": collection})
 
     @around("mongo.staying.stamp")
     def stamp(self, applied: Sequence[str], session: ClientSession) -> None:
-        """Forget what is of no use where just these revisions are applied."""
+        """Forget what is useless when exactly these revisions are applied."""
         self._entries.delete_many(
             {
                 "_id.left": {"$exists": True},
@@ -170,7 +170,7 @@ def _fields(**fields: str) -> bytes:
 
 
 def _document_id(entry: RawBSONDocument) -> Element:
-    """Return the `_id` of the document that an entry is of, as it is stored."""
+    """Return the `_id` of an entry's document, as it is stored."""
     inner = entry
     for name in ("_id", "left"):
         inner = RawBSONDocument(_there(inner, name).value)

@@ -1,7 +1,7 @@
-"""`_migrations_meta`: what a database says of itself: its pair, that it has a history.
+"""`_migrations_meta`: what a database says about itself: its pair, its history.
 
-The entries of `_migrations` say which revisions were run. Where there are none, this
-tells a database that is new from one that lost them.
+The entries of `_migrations` say which revisions were run. If there are none, this
+distinguishes a new database from one that lost them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Doc = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Meta:
-    """What stands there.
+    """The contents of `_migrations_meta`.
 
     pair_id: of both sides. unused: nothing was run or marked since that was written.
-    has_history: there were entries once. restoring: a restore that was begun.
+    has_history: there have been entries. restoring: a restore that was begun.
     """
 
     pair_id: str | None = None
@@ -40,7 +40,7 @@ class Meta:
 
 
 class MetaStore:
-    """Reads and writes it. db: the durable view of the database."""
+    """Reads and writes Meta. db: the durable view of the database."""
 
     def __init__(self, db: Database[Doc]) -> None:
         self._documents = db[COLLECTION]
@@ -56,15 +56,15 @@ class MetaStore:
         )
 
     def set_pair_id(self, pair_id: str, *, unused: bool) -> None:
-        """Write the id. unused: there is no entry yet.
+        """Write the pair's id. unused: there is no entry yet.
 
-        A run that is stopped between the two must not look like a lost history.
+        A run that is stopped between the two writes must not look like a lost history.
         """
         new: Doc = {"pair_id": pair_id, **({_UNUSED: True} if unused else {})}
         self._documents.update_one({"_id": PAIR}, {"$setOnInsert": new}, upsert=True)
 
     def pair_anew(self, pair_id: str, session: ClientSession) -> None:
-        """Write another id in the place of the one that is there."""
+        """Write a new id in place of the existing one."""
         self._documents.update_one(
             {"_id": PAIR}, {"$set": {"pair_id": pair_id}}, session=session
         )
@@ -88,6 +88,6 @@ class MetaStore:
 
 
 def unfinished_of(doc: Doc) -> Unfinished:
-    """Return the record of a restore as the spine sees it."""
+    """Return the record of a restore in the form the core uses."""
     names = [field.name for field in dataclasses.fields(Unfinished)]
     return Unfinished(**{name: doc[name] for name in names})

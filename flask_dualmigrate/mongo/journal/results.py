@@ -1,4 +1,4 @@
-"""What applying or undoing a script's operations came to."""
+"""The results of applying or undoing a script's operations."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class RunResult:
 class Reverted:
     """How far a script was undone.
 
-    steps: the operations undone, newest first; skipped are those that an earlier run
-    had undone. stuck: index of the operation that stays, and everything before it; None
-    if all is undone. why: the reason.
+    steps: the operations undone, newest first; those that an earlier run had undone are
+    marked skipped. stuck: index of the operation that stays, with everything before it;
+    None if all is undone. why: the reason.
     """
 
     steps: tuple[StepResult, ...]
@@ -59,7 +59,7 @@ class Reverted:
 
 
 def notes_of(steps: Iterable[StepResult]) -> tuple[str, ...]:
-    """Return what there is to know of steps, a line each that names its step."""
+    """Return the notes of steps, one line each, naming the step."""
     return tuple(
         f"step {step.step} ({step.verb}): {note}"
         for step in steps

@@ -1,4 +1,4 @@
-"""What a run makes of the records that an earlier one left: pure decisions."""
+"""How a run treats the records that an earlier one left: pure decisions."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def subject_of(operation: Operation) -> dict[str, Any]:
 
 
 def is_begun(records: Sequence[StepRecord]) -> bool:
-    """True if something of a script is done or begun, and not undone."""
+    """True if any part of a script is done or begun, and not undone."""
     return any(record.status is not StepStatus.UNDONE for record in records)
 
 
 def groups_of(
     records: Mapping[int, StepRecord], operations: Sequence[Operation]
 ) -> list[str]:
-    """Return the group of each operation, by which a later run knows it again.
+    """Return the group of each operation, which identifies it in a later run.
 
-    An operation that was moved keeps its group; so does one that was edited in its
-    place, after it was undone. Equal ones are told apart by their order.
+    An operation that was moved keeps its group; so does one that was edited in place
+    after it was undone. Equal operations are distinguished by their order.
     """
     prints = [operation.fingerprint() for operation in operations]
     groups = []
@@ -68,7 +68,7 @@ _MARKS = {
 def described(
     operations: Sequence[Operation], records: Mapping[int, StepRecord]
 ) -> tuple[str, ...]:
-    """Return each operation in words, and what an earlier run did of it."""
+    """Return each operation in words, with what an earlier run did of it."""
     marks = {step: _MARKS.get(each.status, "") for step, each in records.items()}
     return tuple(
         f"{operation.describe()}{marks.get(step, '')}"
@@ -79,7 +79,7 @@ def described(
 def refuse_changed(
     records: dict[int, StepRecord], operations: Sequence[Operation]
 ) -> None:
-    """Raise IntegrityError if the script no longer says what was done or begun."""
+    """Raise IntegrityError if the script no longer contains what was done or begun."""
     for step, record in records.items():
         if record.status is StepStatus.UNDONE:
             continue
@@ -107,9 +107,9 @@ def _way_out(record: StepRecord) -> str:
 
 
 def _continues(record: StepRecord, operation: Operation) -> bool:
-    """True if a record is of this operation, or of one that may be edited still.
+    """True if a record is of this operation, or of one that may still be edited.
 
-    A failed one may be: its batches go on from the checkpoint by the new version.
+    A failed one may be: its batches continue from the checkpoint with the new version.
     """
     if record.fingerprint == operation.fingerprint():
         return True
@@ -131,7 +131,7 @@ def _same_subject(record: StepRecord, operation: Operation) -> bool:
 
 
 def operation_of(record: StepRecord, operations: Sequence[Operation]) -> Operation:
-    """Return the operation that a record is of, to undo it."""
+    """Return the operation that a record describes, to undo it."""
     if record.step < len(operations):
         operation = operations[record.step]
         if _same_subject(record, operation):
@@ -145,12 +145,12 @@ def operation_of(record: StepRecord, operations: Sequence[Operation]) -> Operati
 
 
 def may_be_decided(record: StepRecord) -> bool:
-    """True for an unsafe step that is in doubt, or that failed and may have worked."""
+    """True for an unsafe step that is in doubt, or that failed but may have worked."""
     return record.kind is Kind.UNSAFE and record.status is StepStatus.STARTED
 
 
 def in_doubt(record: StepRecord) -> bool:
-    """True for an unsafe step that a crash left begun: it may be done or not."""
+    """True for an unsafe step that a crash left begun: it may or may not be done."""
     return (
         record.kind is Kind.UNSAFE
         and record.status is StepStatus.STARTED

@@ -1,7 +1,7 @@
-"""The journal of a script's operations: one record a step, and the store of them.
+"""The journal of a script's operations: one record per step, and their store.
 
-A record is written before the work that it describes. Each later write to it is
-conditional on its fencing token, so that a run that lost its lock writes nothing more.
+A record is written before the work it describes. Each later write to it is conditional
+on its fencing token, so that a run that lost its lock writes nothing more.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FENCE = "fence"
 
 
 class StepStatus(StrEnum):
-    """STARTED and UNDOING: half done, to be carried on; UNDONE: as if never run."""
+    """STARTED and UNDOING: half done, to be continued; UNDONE: as if never run."""
 
     STARTED = "started"
     DONE = "done"
@@ -50,13 +50,15 @@ class StepRecord:
     checkpoint: where the batches stand, native BSON: phase, round, last `_id`.
     documents: how many were written; total: how many were expected, None if unknown.
     batches: how many transactions were committed for it.
-    part: for a part of a step whose `_id` range is walked side by side, its number.
-    run_at, run_documents: when the run that is at work took it up, and how many
-    documents were written by then.
-    subject: what the operation is about; a script that failed may be edited, not this.
-    group: knows the operation again in a later run, for what an undoing left (Staying);
+    part: for a part of a step whose `_id` range is walked in parallel, its number.
+    run_at, run_documents: when the current run took it up, and how many documents had
+    been written by then.
+    subject: what the operation is about; a script that failed may be edited, but not
+    this.
+    group: identifies the operation in a later run, for what an undo left (Staying);
     again: whether there was an earlier run, which was undone. later: the groups of the
-    steps after it that insert into its collection; what stayed of them is not its own.
+    steps after it that insert into its collection; what stayed of them does not belong
+    to it.
     before: what was there before, as far as undoing needs it.
     error: what a function of the script raised; None after a crash.
     """
@@ -104,7 +106,7 @@ class StepRecord:
         }
 
     def to_document(self) -> dict[str, Any]:
-        """Return the fields as they are stored, without `_id` and times."""
+        """Return the fields as stored, without `_id` and times."""
         names = {field.name for field in dataclasses.fields(self)}
         names -= {"revision", "direction", "step", "part"}
         names -= {"started_at", "finished_at", "run_at"}
@@ -129,7 +131,8 @@ class StepRecord:
 class StepStore:
     """Reads and writes the records of one database, for one holder of the lock.
 
-    token: the holder's fencing token; a record that a later holder wrote is not ours.
+    token: the holder's fencing token; a record that a later holder wrote is no longer
+    ours.
     transactions: False on a standalone server.
     """
 
@@ -147,11 +150,11 @@ class StepStore:
 
     @around("mongo.steps.claim")
     def claim(self, session_id: Mapping[str, Any] | None = None) -> None:
-        """Shut out the runs before us; raise LockLost if there is one after us.
+        """Shut out earlier runs; raise LockLost if there is a later one.
 
         session_id: the server session of our transactions; None: there will be none.
-        Those of the run before are ended: killed in a transaction, they would hold up
-        our writes for a minute.
+        The sessions of the previous run are ended: if it was killed in a transaction,
+        they would hold up our writes for a minute.
         """
         sessions = [] if session_id is None else [session_id]
         ensure_collection(self._db, STEPS)
@@ -170,10 +173,10 @@ class StepStore:
 
     @around("mongo.steps.shut_out")
     def shut_out(self) -> None:
-        """Shut out the runs before us, with no one to carry on what they began.
+        """Shut out earlier runs, without continuing what they began.
 
-        The fence keeps them from beginning a step; this, from going on with one: a
-        transaction that we ended is tried again by a run that wakes.
+        The fence keeps them from beginning a step; this keeps them from continuing one:
+        a run that wakes up retries a transaction that we ended.
         """
         self.claim()
         before = {"token": {"$lt": self._token}}
@@ -181,7 +184,7 @@ class StepStore:
 
     @around("mongo.steps.enlist")
     def enlist(self, session_ids: Sequence[Mapping[str, Any]]) -> None:
-        """Add server sessions to those that the run after us has to end."""
+        """Add server sessions to those that the next run has to end."""
         held = self._records.update_one(
             {"_id": _FENCE, "token": self._ours},
             {"$push": {"sessions": {"$each": list(session_ids)}}},
@@ -192,7 +195,7 @@ class StepStore:
     def load(self, revision: str, direction: Direction) -> tuple[StepRecord, ...]:
         """Return the records of a revision in one direction, in the order of steps.
 
-        What the parts of a step wrote is in its count of documents.
+        A step's count of documents includes what its parts wrote.
         """
         found = self._records.find(_of(revision, direction)).sort("_id", 1)
         records: dict[int, StepRecord] = {}
@@ -243,7 +246,7 @@ class StepStore:
     def gather(self, record: StepRecord, session: ClientSession) -> None:
         """Count what a step's parts wrote as the step's own.
 
-        Their places stay, and the numbers of their batches, which are keys.
+        Their positions stay, as do the numbers of their batches, which are keys.
         """
 
         def attempt(inner: ClientSession) -> None:
@@ -257,9 +260,9 @@ class StepStore:
 
     @around("mongo.steps.begin")
     def begin(self, record: StepRecord, session: ClientSession) -> StepRecord:
-        """Write the record of an operation that was not begun, or was undone.
+        """Write the record of an operation that was not begun or was undone.
 
-        One transaction with the fence: a run that lost its lock begins nothing.
+        Done in one transaction with the fence: a run that lost its lock begins nothing.
         """
 
         return self.fenced(lambda inner: self._insert(record, inner), session)
@@ -267,7 +270,7 @@ class StepStore:
     def fenced(
         self, write: Callable[[ClientSession], Result], session: ClientSession
     ) -> Result:
-        """Let `write` happen in one transaction with the fence; raises LockLost."""
+        """Run `write` in one transaction with the fence; raise LockLost if shut out."""
 
         def attempt(inner: ClientSession) -> Result:
             self._hold_fence(inner)
@@ -277,7 +280,7 @@ class StepStore:
             session,
             attempt,
             supported=self._transactions,
-            # In a snapshot no collection can be made.
+            # A collection cannot be created in a snapshot.
             read_concern=ReadConcern("local"),
             write_concern=DURABLE,
             read_preference=ReadPreference.PRIMARY,
@@ -322,7 +325,7 @@ class StepStore:
         stamp: str | None = None,
         session: ClientSession | None = None,
     ) -> StepRecord:
-        """Change a record, on the condition that no later holder of the lock did.
+        """Change a record, provided that no later holder of the lock has.
 
         documents, batches: added to the counts. stamp: a field that gets the server's
         time.
@@ -354,7 +357,7 @@ class StepStore:
 
 
 def _texts_of(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the texts among the changes as they can be stored: a script made them."""
+    """Return the texts among the changes, which come from a script, made storable."""
     texts: dict[str, Any] = {}
     if changes.get("error") is not None:
         texts["error"] = storable(changes["error"])

@@ -1,7 +1,7 @@
 """Which documents an operation wrote, batch by batch.
 
-Undoing takes the entries off again, in the transactions that undo them: what is left
-in it is what is left to undo.
+An undo removes the entries in the same transactions that undo them: what is left in the
+collection is what is left to undo.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ TOUCHED = "_migrations_touched"
 class Touched:
     """The entries of one database; an entry is a batch.
 
-    ids: the documents written. details: one value a document, in the same order, for
-    the undo to go by, see `fate_of`; wrote: one value for all of them. others:
-    documents that were seen, and not written. reach: the range of the batch, as
-    `range_of` takes it; of: instead of it, for documents that were caught up, the key
-    of the batch that walked over their range. again: of a later round, which may have
-    met them once more.
+    ids: the documents written. details: one value per document, in the same order, for
+    the undo to use, see `fate_of`; wrote: one value for all of them. others: documents
+    that were seen but not written. reach: the range of the batch, as `range_of` takes
+    it; of: instead of it, for documents that were caught up, the key of the batch that
+    walked over their range. again: of a later round, which may have met them once more.
     """
 
     def __init__(self, db: ExactDatabase, *, transactions: bool = True) -> None:
@@ -40,7 +39,7 @@ class Touched:
         self._entries = native(db, TOUCHED)
 
     def prepare(self) -> None:
-        """Make the collection, outside of a transaction, with the index on `of`."""
+        """Create the collection, outside of a transaction, with the index on `of`."""
         index = {"key": {"of": 1}, "name": "of", "sparse": True}
         command(self._db, {"createIndexes": TOUCHED, "indexes": [index]})
 
@@ -63,7 +62,7 @@ class Touched:
             whole = as_document(entry, written.named("ids"), *beside)
             self._db[TOUCHED].insert_one(RawBSONDocument(whole), session=session)
             return
-        # A crash may have left the entry of this batch, which is done again now.
+        # A crash may have left the entry of this batch, which is now done again.
         ids_now, told = self._with_those_before(key, written, details)
         rest = {"details": told, **more}
         fields = bson.encode(rest, codec_options=EXACT)[4:-1]
@@ -74,9 +73,9 @@ class Touched:
     def _with_those_before(
         self, key: Mapping[str, Any], ids: IdList, details: Sequence[Any]
     ) -> tuple[IdList, list[Any]]:
-        """Return what an entry has to say after a batch that may be done again.
+        """Return what an entry must contain after a batch that may be repeated.
 
-        What a document was before is what it was the first time.
+        A document's former state is the one recorded the first time.
         """
         entry = self._db[TOUCHED].find_one({"_id": key})
         if entry is None:
@@ -96,10 +95,10 @@ class Touched:
     def last(
         self, record: StepRecord, session: ClientSession, *, at_most: int
     ) -> Mapping[str, Any] | None:
-        """Return the newest entry of a step, None if there is none left.
+        """Return the newest entry of a step; None if none is left.
 
-        Its `ids` are an IdList, its `wrote` is as it is stored. at_most: of a longer
-        one the end, and in `rest` what comes before it.
+        Its `ids` are an IdList, its `wrote` is as stored. at_most: return only the end
+        of a longer entry, and in `rest` what comes before it.
         """
         found = self._db[TOUCHED].find_one(
             _entries_of(record), sort=[("_id", -1)], session=session
@@ -122,16 +121,16 @@ class Touched:
         return {**entry, "ids": end, "details": details[-at_most:], "rest": rest}
 
     def begun(self, record: StepRecord) -> IdList:
-        """Return the `_id`s of a batch that was begun, without transactions."""
+        """Return the `_id`s of a batch that was begun without transactions."""
         entry = self._db[TOUCHED].find_one({"_id": _batch(record)}, {"ids": True})
         return NONE if entry is None else _ids_of(entry, "ids")
 
     def describe(
         self, record: StepRecord, digests: Callable[[IdList], list[bytes]]
     ) -> None:
-        """Add what documents of a batch are after its writing, without transactions.
+        """Add the state of a batch's documents after the write, without transactions.
 
-        Those of which that is told already were written by a run before.
+        Documents for which this is already recorded were written by an earlier run.
         """
         key = _batch(record)
         ids = self.begun(record)
@@ -141,8 +140,8 @@ class Touched:
     def undo_begins(self, entry: Mapping[str, Any], ids: IdList) -> None:
         """Mark documents that are about to be undone, without transactions.
 
-        What they are after that is known to no one: an undoing that is killed finds the
-        mark, and does not take them for changed.
+        Their state after that is unknown: after a kill, the next undo finds the mark,
+        and does not take them for changed.
         """
         keys = set(ids.keys)
 
@@ -175,9 +174,9 @@ class Touched:
     def reaches(
         self, record: StepRecord
     ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], int]]:
-        """Yield the key and the range of each batch that a step's walk did.
+        """Yield the key and the range of each batch of a step's walk.
 
-        And how many documents it wrote.
+        Also yields how many documents it wrote.
         """
         walked = {**_entries_of(record), "reach": {"$exists": True}}
         shape = {"reach": True, "count": {"$size": "$ids"}}
@@ -193,7 +192,7 @@ class Touched:
     def seen(
         self, key: Mapping[str, Any], session: ClientSession | None = None
     ) -> IdList:
-        """Return the `_id`s seen in the range of a batch, those caught up too."""
+        """Return the `_id`s seen in the range of a batch, including those caught up."""
         query = {"$or": [{"_id": key}, {"of": key}]}
         shape = {"_id": False, "ids": True, "others": True}
         found = list(self._db[TOUCHED].find(query, shape, session=session))
@@ -203,7 +202,7 @@ class Touched:
 
     @around("mongo.touched.forget")
     def forget(self, record: StepRecord) -> None:
-        """Remove the entries of a step that is done, and cannot be undone anyway."""
+        """Remove the entries of a step that is done and cannot be undone anyway."""
         self._entries.delete_many(_entries_of(record))
 
     @around("mongo.touched.remove")
@@ -215,12 +214,12 @@ class Touched:
 
 
 def told_in(detail: Any) -> dict[str, Any]:
-    """Return a detail as a mapping: the digest that a document has may stand alone."""
+    """Return a detail as a mapping; it may be stored as a bare digest."""
     return dict(detail) if isinstance(detail, Mapping) else {"is": detail}
 
 
 def _ids_of(entry: RawBSONDocument, name: str) -> IdList:
-    """Return the `_id`s of an entry; none where it has no such field."""
+    """Return the `_id`s of an entry; none if it has no such field."""
     found = field_of(entry, name)
     return IdList(as_document() if found is None else found.value)
 

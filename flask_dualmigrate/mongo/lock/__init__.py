@@ -1,1 +1,1 @@
-"""The lease that one run at a time holds."""
+"""The lease, which only one run at a time holds."""

@@ -1,11 +1,11 @@
 """The lock in MongoDB: a lease on one document, renewed while it is held.
 
-Times that are told are the server's ($$NOW). No clock that someone may set decides:
-the holder stops by its own monotonic clock, taken before each request, and who waits
-takes over by its own, having seen no renewal for as long as the lease: see vigil.py.
-The token grows with each holder and stands in whatever a holder writes: one that woke
-too late is fenced out. What takes no token is sent by no process whose lease is over:
-see watchdog.py.
+Reported times are the server's ($$NOW). Decisions do not depend on a clock that someone
+may set: the holder stops by its own monotonic clock, read before each request, and a
+waiting run takes over by its own, having seen no renewal for the length of the lease:
+see vigil.py. The token grows with each holder and is stored in whatever a holder
+writes: a holder that wakes too late is fenced out. A process whose lease is over cannot
+send commands that take no token: see watchdog.py.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ _BEAT = {"$add": [{"$ifNull": ["$beats", 0]}, 1]}
 class MongoLock:
     """A lease on the lock document of one database.
 
-    lease_s: seconds that it lives without being renewed. keep_going: called while it
-    is waited for; raises when the run must stop.
+    lease_s: seconds that it lives without being renewed. keep_going: called while
+    waiting for the lock; raises when the run must stop.
     """
 
     def __init__(
@@ -73,7 +73,8 @@ class MongoLock:
         self._lease_s = lease_s
         self._keep_going = keep_going
         self._owner = uuid4().hex
-        # So long before the lease ends the holder stops, if it could not renew it.
+        # How long before the end of the lease the holder stops, if it could not renew
+        # it.
         self._spare_s = min(_SPARE_S, lease_s / 4)
         self._ends_at = 0.0
         self._watchdog = Watchdog()
@@ -85,7 +86,7 @@ class MongoLock:
     def held(self, *, timeout_s: float, on_wait: OnWait) -> Iterator[None]:
         """Hold the lock; raises LockTimeout, naming the holder.
 
-        on_wait: told again and again who holds it, about once a second.
+        on_wait: called with the holder about once a second.
         """
         with driver_errors("take its lock"):
             self._seed()
@@ -103,15 +104,15 @@ class MongoLock:
                 self._stop.set()
                 try:
                     renewer.join()
-                finally:  # a Ctrl-C here must not end the program some time later
+                finally:  # a Ctrl-C here must not end the program at some later point
                     self._watchdog.disarm()
                 self._release()
 
     @contextmanager
     def _apart(self) -> Iterator[None]:
-        """Renew through a client of our own, where the app's has few connections.
+        """Renew through a separate client if the app's has few connections.
 
-        All of them may be taken by commands that last longer than the lease.
+        Commands that last longer than the lease may take all of them.
         """
         size = self._db.client.options.pool_options.max_pool_size
         if not size or size >= _ROOMY:
@@ -126,9 +127,9 @@ class MongoLock:
 
     @contextmanager
     def binding(self) -> Iterator[None]:
-        """Let this process not outlive its lease: what runs inside asks no `require`.
+        """End this process with its lease: what runs inside does not call `require`.
 
-        Elsewhere only a process that does not notice the end of its lease is killed.
+        Elsewhere a process is killed only if it does not notice the end of its lease.
         """
         self._binding.set()
         try:
@@ -147,15 +148,15 @@ class MongoLock:
             )
 
     def is_held(self) -> bool:
-        """Return whether someone holds the lock, and is not provably gone."""
+        """Return whether someone holds the lock and is not provably gone."""
         holder = self.holder()
         return holder is not None and holder.gone is None and not holder.is_overdue
 
     @around("mongo.lock.seed")
     def _seed(self) -> None:
-        """See that the document is there; $expr in an upsert's filter is refused.
+        """Make sure the document exists; $expr in an upsert's filter is refused.
 
-        Where someone dropped it, the tokens go on after the last one in use.
+        If someone dropped it, the tokens continue after the last one in use.
         """
         if self._locks.find_one({"_id": "lock"}, {"_id": True}) is not None:
             return
@@ -170,7 +171,7 @@ class MongoLock:
             return  # another worker seeded it at the same moment
 
     def _last_token(self) -> int:
-        """Return the highest token that stands in a journal; 0 if there is none."""
+        """Return the highest token in a journal; 0 if there is none."""
         found = [
             document["token"]
             for name in (JOURNAL, STEPS)
@@ -193,7 +194,7 @@ class MongoLock:
                 holder = None if doc is None else _holder_of(doc)
                 if self._outlived(holder) or vigil.look(doc):
                     continue
-                # To watch one whose lease is over takes no longer than its lease.
+                # Watching a holder whose lease is over takes no longer than its lease.
                 if now >= give_up and not (holder and holder.is_overdue):
                     raise LockTimeout.of("MongoDB", holder, timeout_s)
                 on_wait(holder)
@@ -202,11 +203,11 @@ class MongoLock:
             self._keep_going()
 
     def _outlived(self, holder: Holder | None) -> bool:
-        """Free the lock of a process that is provably gone: it renews it no more."""
+        """Free the lock of a process that is provably gone: it no longer renews it."""
         return holder is not None and holder.gone is not None and self.free(holder)
 
     def outwatch(self, holder: Holder) -> bool:
-        """Watch a holder whose lease is over; return whether it renews it no more."""
+        """Watch a holder whose lease is over; return whether it stopped renewing it."""
         vigil = Vigil(self._lease_s)
         while True:
             doc = self._held()
@@ -220,7 +221,7 @@ class MongoLock:
             self._keep_going()
 
     def _take(self, silent: Doc | None = None) -> bool:
-        """Take the lock if no one has it. silent: or if it is as this says still."""
+        """Take the lock if no one has it, or if its document still equals `silent`."""
         asked = clock()
         doc = self._locks.find_one_and_update(
             {"_id": "lock", **(silent or {"owner": None})},
@@ -234,7 +235,7 @@ class MongoLock:
         return True
 
     def _arm(self) -> None:
-        """Have this process killed when its lease ends, unless it is renewed."""
+        """Have this process killed when its lease ends unless it is renewed."""
         if self._left_s() > 0 and not self._stop.is_set():
             self._watchdog.arm(self._ends_at)
 
@@ -263,8 +264,8 @@ class MongoLock:
     def _renew(self) -> None:
         """Renew at a third of the lease, and more often after a failed try.
 
-        While a function of a script is at work that may have to be stopped by the end
-        of this process, it is looked at more often whether the lock is still ours.
+        While a function of a script runs, which can only be stopped by ending this
+        process, check more often whether the lock is still ours.
         """
         pause = self._lease_s / 3
         while not self._paused(pause):
@@ -287,7 +288,7 @@ class MongoLock:
             pause = self._lease_s / 3
 
     def _paused(self, seconds: float) -> bool:
-        """Pause; return whether the lock was let go meanwhile."""
+        """Pause; return whether the lock was released meanwhile."""
         end = clock() + seconds
         while (left := end - clock()) > 0:
             if self._stop.wait(min(left, _NOTICE_S)):
@@ -297,7 +298,7 @@ class MongoLock:
         return self._stop.is_set()
 
     def _lose(self, ends_at: float) -> None:
-        """Have `require` refuse from now on; let this process live if it will ask."""
+        """Make `require` refuse from now on; let this process live if it calls that."""
         self._ends_at = 0.0
         if not self._binding.is_set():
             self._watchdog.disarm()
@@ -326,12 +327,12 @@ class MongoLock:
             return  # the lease ends by itself
 
     def holder(self) -> Holder | None:
-        """Return who holds the lock, or held it when its lease ended; None: no one."""
+        """Return who holds the lock, or held it when its lease ended, if anyone."""
         doc = self._held()
         return None if doc is None else _holder_of(doc)
 
     def _held(self) -> Doc | None:
-        """Return the document of the lock, with the server's time; None: no one's."""
+        """Return the lock's document, with the server's time; None if it is free."""
         pipeline: list[Doc] = [
             {"$match": {"_id": "lock", "owner": {"$ne": None}}},
             {"$set": {"now": "$$NOW"}},
@@ -340,12 +341,12 @@ class MongoLock:
 
     @around("mongo.lock.free")
     def free(self, holder: Holder) -> bool:
-        """Take the lock from a holder, and shut it out; False if it has it no more.
+        """Take the lock from a holder and shut it out; False if it no longer has it.
 
-        The token grows, and stands in the fence of what a run writes: whatever the old
-        holder still tries, it is refused, and its open transactions are ended. What a
-        function of a script sends has no token: until the holder has noticed, and is
-        killed, no one else gets the lock.
+        The token grows, and is checked by the fence of whatever a run writes: whatever
+        the old holder still tries is refused, and its open transactions are ended. What
+        a function of a script sends has no token: no one else gets the lock until the
+        holder has noticed and is killed.
         """
         freed = self._locks.find_one_and_update(
             {"_id": "lock", "owner": holder.key},

@@ -1,9 +1,9 @@
-"""Whether the holder of the lock renews it, by the clock of who waits for it.
+"""Whether the holder of the lock renews it, by the clock of the waiting run.
 
-The server's clock may be set while it is held, or be another server's after a failover:
-a lease that is over by it may be renewed in the next second. A holder stops when it
-could not renew for as long as its lease; so one that was seen to renew nothing for that
-long, by a clock that no one sets, has stopped.
+The server's clock may be set while the lock is held, or be another server's after a
+failover: a lease that is over by that clock may be renewed in the next second. A holder
+stops if it could not renew for the length of its lease; so one that was not seen to
+renew for that long, by a monotonic clock, has stopped.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _BEATS = ("owner", "beats", "expires_at")
 
 
 class Vigil:
-    """Watches the document of the lock, look by look.
+    """Watches the lock's document from one look to the next.
 
-    lease_s: of a holder that did not write down its own, as earlier versions.
-    silent: what the document says of a holder that renews it no more; None: no one was
-    seen to be silent for so long.
+    lease_s: for a holder that did not record its own, as in earlier versions. silent:
+    what the document says about a holder that no longer renews it; None: no holder was
+    seen to be silent for that long.
     """
 
     def __init__(self, lease_s: float) -> None:
@@ -29,7 +29,7 @@ class Vigil:
         self.silent: Doc | None = None
 
     def look(self, doc: Doc | None) -> bool:
-        """Look at the document as it was just read; return whether its holder is gone.
+        """Look at the document as just read; return whether its holder is gone.
 
         doc: None: no one holds the lock.
         """

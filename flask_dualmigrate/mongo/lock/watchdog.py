@@ -1,11 +1,11 @@
 """Ends this process when its lease ends, even while the process is stopped.
 
-Before each command a run looks at the clock of its lease. A process that is stopped
-right after that look (SIGSTOP, a frozen container, a machine asleep) and woken when
+Before each command a run checks the clock of its lease. A process that is stopped right
+after that check (SIGSTOP, a frozen container, a sleeping machine) and woken when
 another one has the lock would send the command late. MongoDB refuses such a write to a
-document, by its token (see steps.py), but no drop, rename or index. So a timer of the
-kernel's knows when the lease ends, and sends SIGKILL then: to a stopped process too,
-which never wakes.
+document because of its token (see steps.py), but not a drop, a rename or an index. So a
+kernel timer knows when the lease ends, and then sends SIGKILL, even to a stopped
+process, which never wakes.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _NANOSECONDS = 1_000_000_000
 
 
 def clock() -> float:
-    """Return seconds of a clock that no one sets.
+    """Return the seconds of a monotonic clock.
 
-    On Linux it goes on while the machine sleeps, as a lease does on its server.
+    On Linux it keeps running while the machine sleeps, as a lease does on its server.
     """
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 
 class Watchdog:
-    """A timer that kills this process, and none of its children.
+    """A timer that kills this process, but none of its children.
 
-    Where the system has none (Linux has) nothing is armed.
+    If the system has no such timer (Linux has), nothing is armed.
     Source: timer_create(2), timer_settime(2).
     """
 
@@ -39,7 +39,7 @@ class Watchdog:
         self._timer: ctypes.c_void_p | None = None
 
     def arm(self, at: float) -> None:
-        """Have this process killed at a time of `clock`, not the one armed before."""
+        """Have this process killed at a time of `clock`, replacing any earlier one."""
         if _LIBRARY is None:
             return
         if self._timer is None:
@@ -60,7 +60,7 @@ class Watchdog:
 
 
 class _Event(ctypes.Structure):
-    """What is to happen; 64 bytes. Source: sigevent(3type)."""
+    """What the timer does; 64 bytes. Source: sigevent(3type)."""
 
     _fields_ = (
         ("value", ctypes.c_void_p),
@@ -77,16 +77,16 @@ class _Time(ctypes.Structure):
 
 
 class _Setting(ctypes.Structure):
-    """When it is to happen, and no second time. Source: timer_settime(2)."""
+    """When it fires, once only. Source: timer_settime(2)."""
 
     _fields_ = (("interval", _Time), ("value", _Time))
 
 
 def _load() -> ctypes.CDLL | None:
-    """Return the library that has timers; None where the system has none."""
+    """Return the library that has timers; None if the system has none."""
     if _CLOCK is None:
         return None
-    for name in (None, "librt.so.1"):  # the latter where glibc is older than 2.34
+    for name in (None, "librt.so.1"):  # the latter if glibc is older than 2.34
         try:
             library = ctypes.CDLL(name)
         except OSError:

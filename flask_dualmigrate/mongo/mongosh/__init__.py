@@ -1,1 +1,1 @@
-"""JavaScript for mongosh: values, plain statements, and the entries of the journal."""
+"""JavaScript for mongosh: values, plain statements, and journal entries."""

@@ -31,7 +31,7 @@ def begin(
     written: Collection[str],
     moved: Collection[str],
 ) -> Iterator[str]:
-    """Yield what takes the lock, and refuses a database in another state.
+    """Yield the statements that take the lock and refuse a database in another state.
 
     written: the collections whose documents are written; moved: those that are renamed.
     """
@@ -79,13 +79,13 @@ def _other_state(
     written: Collection[str],
     moved: Collection[str],
 ) -> Iterator[str]:
-    """Yield the conditions that are true where the script must not go on."""
+    """Yield the conditions under which the script must not continue."""
     stands = f'{on(JOURNAL)}.distinct("_id", {literal({"status": "applied"})})'
     yield f"{stands}.sort().join() !== {literal(','.join(sorted(applied)))}"
     half = ({"status": "running"}, {"awaits_partner": True}, {"partial": True})
     yield _some(JOURNAL, {"$or": half})
     ids = [step.revision.id for step in steps]
-    # An undoing left documents that the next run has to leave out.
+    # An undo left documents that the next run has to leave out.
     left = {"_id.revision": {"$in": ids}, "_id.left": {"$exists": True}}
     yield _some(TOUCHED, left)
     if steps[0].direction is Direction.UPGRADE:
@@ -103,7 +103,7 @@ def _some(name: str, query: Any) -> str:
 
 
 def entry(step: Step, checksum: str) -> Iterator[str]:
-    """Yield what writes that a revision is done, as a run does."""
+    """Yield the statements that record a revision as done, as a run does."""
     revision, up = step.revision, step.direction is Direction.UPGRADE
     status = str(Status.APPLIED if up else Status.ROLLED_BACK)
     same: dict[str, Any] = {
@@ -145,7 +145,7 @@ def entry(step: Step, checksum: str) -> Iterator[str]:
 
 
 def end(owner: str) -> Iterator[str]:
-    """Yield what notes that there is a history, and frees the lock."""
+    """Yield the statements that note that there is a history, and free the lock."""
     has_entries = {"$set": {"has_entries": True}}
     used = {"$unset": {"unused": ""}}
     yield "\n".join(

@@ -46,9 +46,9 @@ class Raw:
 
 
 def literal(value: Any, indent: int = 0) -> str:
-    """Return a value as JavaScript, on one line where it fits.
+    """Return a value as JavaScript, on one line if it fits.
 
-    indent: spaces before the line that it stands in.
+    indent: spaces before the line it is on.
     Raises OperationError for a document whose order JavaScript would change.
     """
     if isinstance(value, Mapping) and not isinstance(value, DBRef):
@@ -63,7 +63,7 @@ def on(collection: str) -> str:
 
 
 def call(target: str, method: str, *arguments: Any, then: str = "") -> str:
-    """Return a statement that calls a method. then: what is called on its result."""
+    """Return a statement that calls a method. then: a call on its result."""
     inner = [literal(argument, 2) for argument in arguments]
     line = f"{target}.{method}({', '.join(inner)}){then};"
     if "\n" not in line and len(line) <= WIDTH:
@@ -103,7 +103,7 @@ def _key(key: str) -> str:
 
 
 def _refuse_reordered(keys: list[str]) -> None:
-    """JavaScript puts the keys that are whole numbers first, in their order."""
+    """Refuse keys that JavaScript reorders: it puts whole numbers first, sorted."""
     numbers = [key for key in keys if _INDEX.fullmatch(key)]
     if keys[: len(numbers)] != sorted(numbers, key=int):
         raise OperationError(

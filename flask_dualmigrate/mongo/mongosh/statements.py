@@ -1,4 +1,4 @@
-"""Plain statements of mongosh, as a person would type them: what operations share."""
+"""Plain mongosh statements, as a person would type them, shared by operations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Kept(NamedTuple):
 class Part:
     """One operation of a script.
 
-    aside: where it keeps what it takes away, and kept: what that is; or empty.
+    aside: where it keeps what it removes, and kept: what that is; or empty.
     """
 
     work: Work
@@ -32,7 +32,7 @@ class Part:
     kept: Kept | None = None
 
     def keep(self, operation: Any, query: Query, entry: Any = "$$ROOT") -> list[str]:
-        """Copy what is taken away to the aside, and enter that in the catalog."""
+        """Copy what is removed to the aside, and enter it in the catalog."""
         shape = [] if entry == "$$ROOT" else [{"$replaceWith": entry}]
         into = {"$merge": {"into": self.aside, "whenMatched": "fail"}}
         stages = [{"$match": query}, *shape, into]
