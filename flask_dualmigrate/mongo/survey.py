@@ -17,7 +17,7 @@ _NO_VALUE = ["missing", "null", "undefined"]
 
 
 def count_documents(db: Database[Any], *, only: Collection[str] | None) -> Counts:
-    """Count the documents of the app's collections, exactly; only: of these, if any."""
+    """Count the documents of the app's collections exactly. only: these, if given."""
     names = db.list_collection_names(filter={"type": {"$ne": "view"}})
     return {
         name: count_in(db, name)
@@ -41,9 +41,9 @@ def field_values(
     *,
     keys: Sequence[Any],
 ) -> list[dict[str, Any]]:
-    """Return fields of the documents that have these keys; those missing are left out.
+    """Return fields of the documents with these keys; missing ones are left out.
 
-    One that a path leads to through an array is taken for missing.
+    A field that is reached through an array counts as missing.
     """
     if not keys:
         return []

@@ -1,4 +1,4 @@
-"""Whether a MongoDB server is up, asked for a short time."""
+"""Checking whether a MongoDB server is up, within a short time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .server.errors import driver_errors, first_line
 
 
 def why_absent(db: Database[Any], timeout_s: float) -> str | None:
-    """Return why there is no primary to talk to yet; None: there is one.
+    """Return why there is no primary to talk to yet; None if there is one.
 
     timeout_s: seconds, whatever serverSelectionTimeoutMS says: it is 30 s by default.
-    Raises DatabaseUnavailable for what waiting does not fix: wrong credentials.
+    Raises DatabaseUnavailable if waiting does not help: wrong credentials.
     """
     with driver_errors("be reached"):
         try:

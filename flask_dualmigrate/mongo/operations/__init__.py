@@ -1,1 +1,1 @@
-"""What the tool knows about each operation of a Mongo script."""
+"""The handlers: everything the tool knows about each operation of a Mongo script."""

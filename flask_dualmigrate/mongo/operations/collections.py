@@ -43,9 +43,9 @@ _SHAPING = ("capped", "timeseries", "viewOn")
 
 
 class CreateCollectionHandler(Handler[CreateCollection]):
-    """In a downgrade, the collection that the upgrade dropped is renamed back.
+    """Creates a collection; in a downgrade, renames the dropped one back.
 
-    Where the app has made one of that name since, its documents come into that one.
+    If the app has since created one of that name, the dropped documents move into it.
     """
 
     creates = True
@@ -135,14 +135,14 @@ class CreateCollectionHandler(Handler[CreateCollection]):
         name, options = operation.collection, part.work.native(operation.options)
         create = db_command({"create": name, **options})
         ordinary = {"name": name, "type": "collection", "options.capped": {"$ne": True}}
-        # One with options has to have just these: the server compares, and refuses.
+        # One with options must have exactly these: the server compares, and refuses.
         return [create if options else only_if(f"!{infos_of(ordinary)}", create)]
 
 
 class DropCollectionHandler(Handler[DropCollection]):
-    """The collection is renamed aside: the same UUID, its indexes with it.
+    """Drops a collection by renaming it aside: the same UUID, with its indexes.
 
-    Of a view, the upgrade keeps one of the same definition aside.
+    For a view, the upgrade keeps one of the same definition aside.
     """
 
     removes = True
@@ -181,7 +181,7 @@ class DropCollectionHandler(Handler[DropCollection]):
 
     @staticmethod
     def _drop(work: Work, name: str) -> None:
-        """Drop it, and not what the app has made of its name after a kill."""
+        """Drop it, but not what the app has created under its name after a kill."""
         info, uuid = collection_info(work.db, name), work.before.get("uuid")
         if info is None or uuid is None or is_same(info, uuid):
             drop(work.db, name)
@@ -271,7 +271,7 @@ class DropCollectionHandler(Handler[DropCollection]):
 
 
 def note_views(work: Work, collection: str, *, gone: str) -> None:
-    """Note which views read a collection that is no more."""
+    """Note which views read a collection that no longer exists."""
     views = views_on(work.db, collection)
     if views:
         work.note(told_of_views(views, collection, gone=gone))
@@ -284,7 +284,7 @@ def _aside_for(work: Work, collection: str) -> dict[str, Any]:
 def _refuse_other_options(
     name: str, asked: Mapping[str, Any], actual: Mapping[str, Any]
 ) -> None:
-    """Raise OperationError if a collection that is there is another than asked for."""
+    """Raise OperationError if an existing collection differs from the one asked for."""
     for option in [*asked, *(key for key in _SHAPING if key not in asked)]:
         if option in _NOT_KEPT:
             continue
@@ -300,7 +300,7 @@ def _refuse_other_options(
 
 
 def _holds(wanted: Any, found: Any) -> bool:
-    """True if what was found has all that is wanted; the server adds defaults."""
+    """True if the options found include all those wanted; the server adds defaults."""
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
         return all(_holds(wanted[key], found.get(key)) for key in wanted)
     if wanted in (None, False):
@@ -316,7 +316,7 @@ def comes_into(source: str, name: str) -> str:
 
 
 def tell_views(look: Look[Any], told: Told, *, gone: str) -> None:
-    """Name the views that read a collection, and that no operation before it drops."""
+    """Name the views that read a collection and that no earlier operation drops."""
     views = [
         view
         for view in views_on(look.db, look.collection)

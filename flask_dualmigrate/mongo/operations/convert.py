@@ -51,7 +51,7 @@ _HINT = 'Fix them first, or pass on_error="null", on_error="keep" or using=….'
 
 
 class ConvertFieldHandler(PassHandler[ConvertField]):
-    """In a downgrade, the originals are put back where the conversion still stands."""
+    """Converts a field; a downgrade puts the originals back if still as converted."""
 
     def before(self, operation: ConvertField, work: Work) -> Mapping[str, Any]:
         refuse_unwritable(work, operation.collection)
@@ -63,7 +63,7 @@ class ConvertFieldHandler(PassHandler[ConvertField]):
             of=operation.collection,
             field=operation.field,
         )
-        if not sources:  # what is put back first does not have to survive
+        if not sources:  # what is put back first need not survive
             _refuse_lost(operation, work)
         found: dict[str, Any] = {"sources": sources, **_left_alone(work, sources)}
         if operation.keep:
@@ -102,9 +102,9 @@ class ConvertFieldHandler(PassHandler[ConvertField]):
         )
 
     def tell_more(self, look: Look[ConvertField], told: Told) -> None:
-        """Count and show the values that do not convert where that is no failure.
+        """Count and show the values that do not convert, if that is not a failure.
 
-        Not where an upgrade's originals come back first: those are not there now.
+        Not if an upgrade's originals come back first: those are not there now.
         """
         how = {
             "null": ("becomes null", "become null"),
@@ -166,7 +166,7 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
         target = Target(work, operation.collection, session)
         if aside is not None:
             keep_values(work, aside, batch, session)
-            if is_volatile(result):  # as it is kept: it would come out as another
+            if is_volatile(result):  # as kept: it would come out differently
                 target.update_each(
                     (doc, path.set_to(literal_of(doc, "became")))
                     for doc in batch.documents
@@ -193,7 +193,7 @@ def _convert_rest(operation: ConvertField, work: Work, *, phase: int) -> None:
 
 
 def queries(operation: ConvertField, work: Work) -> tuple[Query, Query]:
-    """Return which documents to convert, and which must not be left at the end."""
+    """Return the filters for what to convert, and for what must not be left."""
     other_type = _where(operation, work)
     convertible = _where(operation, work, {"$ne": [_outcome(operation, work), LOST]})
     match operation.on_error:
@@ -227,7 +227,7 @@ def lost(operation: ConvertField, work: Work) -> Query:
 
 
 def converted(operation: ConvertField, work: Work) -> Expr:
-    """Return the expression of what a value becomes; null for what would be lost."""
+    """Return the expression of the converted value; null for what would be lost."""
     return {"$ifNull": [{"$arrayElemAt": [_outcome(operation, work), 0]}, None]}
 
 
@@ -239,7 +239,7 @@ def _outcome(operation: ConvertField, work: Work) -> Expr:
 
 
 def _where(operation: ConvertField, work: Work, condition: Expr = True) -> Query:
-    """Return the filter for the values of another type, on a further condition."""
+    """Return the filter for values of another type that meet a further condition."""
     path = FieldPath(operation.field)
     needs = needs_conversion(path, operation.to)
     if "only" in work.before:
@@ -250,8 +250,8 @@ def _where(operation: ConvertField, work: Work, condition: Expr = True) -> Query
 def _left_alone(work: Work, sources: Sequence[str]) -> dict[str, Any]:
     """Return `only`: the types that a downgrade converts, if not all.
 
-    Where the upgrade said on_error="keep", values of other types than it made are
-    those that it left alone, and the downgrade does so too.
+    If the upgrade had on_error="keep", values of types other than the one it produced
+    are those that it left alone, and the downgrade leaves them too.
     """
     entries = [work.bench.asides.known(name) for name in sources]
     if not any(entry.get("on_error") == "keep" for entry in entries):
@@ -295,7 +295,7 @@ def _take_originals_again(operation: ConvertField, work: Work, aside: str) -> No
 
 
 def _restore(operation: ConvertField, work: Work, aside: str) -> None:
-    """Undo the conversion: the originals move from the aside to where they were."""
+    """Undo the conversion: move the originals from the aside to where they were."""
 
     def restore(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
         ids = _exchange(operation, work, documents, "became", "value", session)
@@ -313,9 +313,9 @@ def _exchange(
     wanted: str,
     session: ClientSession,
 ) -> IdList:
-    """Write one of two kept values where the other still stands.
+    """Write one of two kept values if the other is still there.
 
-    given, wanted: "value" and "became", or the other way round.
+    given, wanted: "value" and "became", or vice versa.
     Returns the ids of the documents that were written.
     """
     path, collection = FieldPath(operation.field), operation.collection
@@ -333,7 +333,7 @@ def _exchange(
         ]
 
     ready = having(given)
-    # A batch that was killed, or refused, may be written in part.
+    # A batch that was killed or refused may be partly written.
     written = [] if work.bench.transactions else having(wanted)
     Target(work, collection, session).update_each(
         (doc, path.set_to(literal_of(doc, wanted))) for doc in ready

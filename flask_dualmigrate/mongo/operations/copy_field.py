@@ -58,7 +58,7 @@ from .shared.passes import Pass, PassHandler, unfit, updates
 
 
 class CopyFieldHandler(PassHandler[CopyField]):
-    """What the copy overwrites goes aside."""
+    """Copies a field; what the copy overwrites is kept aside."""
 
     leaves_out = True
 
@@ -175,7 +175,7 @@ def _put_over(
     kept: Mapping[bytes, RawBSONDocument],
     session: ClientSession,
 ) -> IdList:
-    """Put values back over their copies, but where a copy was changed since.
+    """Put values back over their copies, unless a copy was changed since.
 
     Returns the `_id`s of those documents.
     """
@@ -197,7 +197,7 @@ def _put_over(
 def note_not_copied(
     work: Work, operation: CopyField, source: FieldPath, target: FieldPath
 ) -> None:
-    """Note how many documents had the target of a copy already."""
+    """Note how many documents already had the target of a copy."""
     name = operation.collection
     had = work.db[name].count_documents(having_both(source, target))
     count = had - work.record.documents

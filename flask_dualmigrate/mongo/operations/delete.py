@@ -41,9 +41,9 @@ from .shared.put_back_values import drain
 
 
 class DeleteHandler(PassHandler[Delete]):
-    """The documents go aside as they are, in the transaction that deletes them.
+    """Deletes documents, keeping them aside unchanged in the same transaction.
 
-    Not those that an insert of the same script left in an earlier run.
+    It leaves out those that an insert of the same script left in an earlier run.
     """
 
     removes = True

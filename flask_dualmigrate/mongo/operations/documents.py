@@ -55,10 +55,10 @@ _NO_UNDO = "it has neither undo= nor keep=True"
 
 
 class UpdateHandler(PassHandler[Update]):
-    """Each batch is one update_many, exactly once, whatever its operators.
+    """Updates documents: each batch is one update_many, done exactly once.
 
-    Undoing by `undo=` compares the fields that the two updates write, where these say
-    so; the whole document otherwise, and with `keep=True`.
+    An undo by `undo=` compares the fields that the two updates write, if these are
+    known; otherwise, and with `keep=True`, it compares the whole document.
     """
 
     leaves_out = True
@@ -157,7 +157,7 @@ class UpdateHandler(PassHandler[Update]):
 
 
 class TransformHandler(PassHandler[Transform]):
-    """A function of the script per document; what it changed is written in bulk."""
+    """Calls a function of the script per document; writes the changes in bulk."""
 
     leaves_out = True
 
@@ -237,7 +237,7 @@ def remember(
     ids: IdList,
     session: ClientSession,
 ) -> None:
-    """Remember written documents, and what they are after the writing."""
+    """Remember written documents, and their state after the write."""
     details: list[bytes] = []
     if operation.undoable:
         details = _digests(work, operation, ids, session, reach=batch.reach)
@@ -248,10 +248,10 @@ def remember(
 def _described(
     work: Work, operation: Update, batch: Batch, session: ClientSession
 ) -> Iterator[None]:
-    """Remember what documents are before a writing and after it, without transactions.
+    """Remember documents' states before and after a write, without transactions.
 
-    A batch that the server refuses may be written in part. After another error it may
-    still be at work: then the undoing goes by what they were before.
+    A batch that the server refuses may be partly written. After another error the
+    server may still be working: the undo then relies on their state before.
     """
     before = _digests(work, operation, batch.ids, session, reach=batch.reach)
     touch(work, batch, session, details=[{"was": digest} for digest in before])
@@ -292,7 +292,7 @@ def compared(
     session: ClientSession,
 ) -> tuple[IdList, IdList]:
     """Return the `_id`s of touched documents that are as they were written, and those
-    that were changed since. One that was deleted, or never written, is in neither.
+    that were changed since. One that was deleted or never written is in neither.
     """
     ids: IdList = entry["ids"]
     now = _digests(work, operation, ids, session)
@@ -310,13 +310,13 @@ def compared(
 
 
 def forget_if_final(work: Work, operation: Update | Transform) -> None:
-    """Forget which documents were written, where that can undo nothing."""
+    """Forget which documents were written, if that is of no use to an undo."""
     if not operation.undoable:
         work.bench.touched.forget(work.record)
 
 
 def put_images_back(work: Work, operation: Update | Transform) -> None:
-    """Replace the documents by what they were, unless they were written since."""
+    """Restore the documents to what they were, unless they were written since."""
 
     def replace(entry: Mapping[str, Any], session: ClientSession) -> IdList:
         ids, aside = entry["ids"], work.db[work.before["aside"]]
@@ -324,7 +324,7 @@ def put_images_back(work: Work, operation: Update | Transform) -> None:
         images = {id_key(document): document for document in kept}
         same, changed = compared(work, operation, entry, session)
         now = _digests(work, operation, changed, session)
-        # The app may have made of a document what undoing would.
+        # The app may have changed a document to what the undo would make it.
         equal = {
             key
             for key, digest in zip(changed.keys, now, strict=True)

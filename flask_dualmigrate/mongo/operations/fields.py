@@ -58,7 +58,7 @@ from .shared.put_back_values import LACKED, drop_lacking, keep_lacking, restore_
 
 
 class AddFieldHandler(PassHandler[AddField]):
-    """In a downgrade, what the upgrade dropped is put back before the default is."""
+    """Adds a field; a downgrade first puts back what the upgrade dropped."""
 
     puts_back = DropField
 
@@ -88,7 +88,7 @@ class AddFieldHandler(PassHandler[AddField]):
         note_staying(work, name)
 
     def forecast(self, look: Look[AddField]) -> Told:
-        """Without a default there is nothing to pass over, only to put back."""
+        """Forecast; without a default there are only values to put back."""
         if look.operation.writes or not look.is_there:
             return super().forecast(look)
         told = Told()
@@ -127,9 +127,9 @@ class AddFieldHandler(PassHandler[AddField]):
 
 
 def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> None:
-    """Give the documents that lack the field its value, and remember which it was.
+    """Give the field to the documents that lack it, and remember its value.
 
-    Not those that lacked it when the upgrade dropped it.
+    Leaves out those that lacked it when the upgrade dropped it.
     """
     name, sources = operation.collection, tuple(work.before["sources"])
 
@@ -140,7 +140,7 @@ def _fill(operation: AddField, work: Work, path: FieldPath, *, phase: int) -> No
         wrote, details = _constant_of(operation, work), _places(path, batch)
         if work.bench.transactions:
             touch(work, batch, session, details=details, wrote=wrote)
-        else:  # each document has its own, as a batch done again may write another
+        else:  # each document has its own: a repeated batch may write another
             found = RawBSONDocument(bson.encode({"value": wrote}, codec_options=EXACT))
             value = field_of(found, "value")
             assert value is not None  # as it was just encoded
@@ -214,7 +214,7 @@ def _constant_of(operation: AddField, work: Work) -> Any:
 
 
 class DropFieldHandler(PassHandler[DropField]):
-    """The values, and where they stood, go aside in the transaction of their batch."""
+    """Drops a field; its values and positions go aside in the same transaction."""
 
     puts_back = CopyField
 

@@ -1,4 +1,4 @@
-"""What the tool knows of an operation: the shape of its handler."""
+"""The interface of a handler: everything the tool knows about an operation."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ DOCUMENT_ACTIONS = ("find", "insert", "update", "remove")
 
 
 class Handler(ABC, Generic[Op]):
-    """All that the tool knows of one kind of operation. It has no state of its own.
+    """Everything the tool knows about one kind of operation. It has no state.
 
-    What is abstract, each operation has to say; the rest has a default that holds for
-    most of them.
+    Each operation must define the abstract methods; the rest have a default that suits
+    most operations.
 
-    leaves_out: whether it leaves out the documents that an undoing left (Staying). One
-    that goes by what stands in a document meets them as they are.
-    creates: it creates its collection where that is missing. fills: it brings documents
-    into it. eases: it drops an index or changes a validator, so that what is refused
-    now may pass. removes: it takes documents out of the database.
+    leaves_out: whether it leaves out the documents that an undo left (Staying). An
+    operation that depends on a document's content processes them as they are. creates:
+    it creates its collection if that is missing. fills: it adds documents to it. eases:
+    it drops an index or changes a validator, so that what is refused now may pass.
+    removes: it removes documents from the database.
     puts_back: the operation of an upgrade whose aside it puts back in a downgrade.
     """
 
@@ -52,24 +52,24 @@ class Handler(ABC, Generic[Op]):
     # A run.
 
     def before(self, operation: Op, work: Work) -> Mapping[str, Any]:
-        """Return what is there before the operation; it goes into the step's record.
+        """Return what is there before the operation, for the step's record.
 
-        Reads only. Raises OperationError where the operation cannot do its work: then
-        nothing was written.
+        Only reads. Raises OperationError if the operation cannot do its work; nothing
+        has been written then.
         """
         return {}
 
     @abstractmethod
     def apply(self, operation: Op, work: Work) -> None:
-        """Do the work, or carry on with it; by `work.before`, which stays the first."""
+        """Do or continue the work, using `work.before`, which stays as first found."""
 
     def why_not(self, operation: Op, record: StepRecord) -> str | None:
-        """Return why it cannot be undone, None if it can."""
+        """Return why it cannot be undone; None if it can."""
         return None
 
     @abstractmethod
     def undo(self, operation: Op, work: Work) -> None:
-        """Undo what `apply` did, all or part of it; or carry on with undoing."""
+        """Undo all or part of what `apply` did, or continue undoing it."""
 
     def tidy(self, operation: Op, work: Work) -> None:
         """Remove what undoing needed."""
@@ -81,26 +81,26 @@ class Handler(ABC, Generic[Op]):
 
     @abstractmethod
     def forecast(self, look: Look[Op]) -> Told:
-        """Find out what it would do. Writes nothing that lasts."""
+        """Find out what it would do, writing nothing that lasts."""
 
     @abstractmethod
     def reads(self, operation: Op) -> frozenset[str]:
-        """Return the fields, by their first names, that decide what it does."""
+        """Return the top-level names of the fields that decide what it does."""
 
     @abstractmethod
     def writes(self, operation: Op) -> frozenset[str]:
-        """Return the fields, by their first names, that it changes."""
+        """Return the top-level names of the fields that it changes."""
 
     def moves_to(self, operation: Op) -> str | None:
-        """Return what its collection is called after it; None: as before."""
+        """Return what its collection is called afterwards; None: as before."""
         return None
 
     def reaches(self, operation: Op) -> str | None:
-        """Return why it may touch more than it names; None if it does not."""
+        """Return why it may touch more than it names; None if it cannot."""
         return None
 
     def replay(self, operation: Op, names: Names, *, source: str | None) -> None:
-        """Take it for done, as to what the names of collections and indexes stand for.
+        """Replay its effect on the names of collections and indexes.
 
         source: the aside that a downgrade renames back to the collection.
         """
@@ -108,22 +108,22 @@ class Handler(ABC, Generic[Op]):
     # Before a run.
 
     def refuse(self, operation: Op, app_db: Database[Any]) -> None:
-        """Raise OperationError for what cannot be run here, whatever is stored."""
+        """Raise OperationError if it cannot be run here, whatever data is stored."""
 
     @abstractmethod
     def actions(self, operation: Op) -> tuple[str, ...]:
-        """Return the rights that it takes on its collection.
+        """Return the privileges that it needs on its collection.
 
         Source: MongoDB manual, the required access of each command.
         """
 
     @abstractmethod
     def why_not_standalone(self, operation: Op) -> str | None:
-        """Return why it needs transactions, None if it does without.
+        """Return why it needs transactions; None if it does not.
 
-        Without them, a batch and its checkpoint are two writes. A crash between them
-        lets the next run do that batch again, so an operation must either give the
-        same result twice, or not meet a document again that it has written.
+        Without them, a batch and its checkpoint are two writes. After a crash between
+        them the next run does that batch again, so an operation must either give the
+        same result twice, or not match a document again that it has written.
         """
 
     def to_try(self, operation: Op) -> Mapping[str, Any] | None:
@@ -131,7 +131,7 @@ class Handler(ABC, Generic[Op]):
         return None
 
     def loss(self, operation: Op, db: Database[Any]) -> Loss:
-        """Count what it takes away for good: what is there now.
+        """Count what it would permanently remove of what is there now.
 
         db: the app's own, whose codec knows the values of a script.
         """
@@ -141,27 +141,27 @@ class Handler(ABC, Generic[Op]):
 
     @abstractmethod
     def statements(self, operation: Op, part: Part) -> list[str]:
-        """Return it as plain statements of mongosh, as a person would type them.
+        """Return it as plain mongosh statements, as a person would type them.
 
-        Filters and updates are those of a run. Where a field is at the top of its
-        document, they are written with `$exists` and `$set`, which are easier to read.
-        Raises OperationError for one that has no plain form: why.
+        Filters and updates are those of a run. For a top-level field they are written
+        with `$exists` and `$set`, which are easier to read. Raises OperationError,
+        saying why, if it has no plain form.
         """
 
     def kept(self, operation: Op) -> Kept | None:
-        """Return what it keeps aside, None if it keeps nothing."""
+        """Return what it keeps aside; None if nothing."""
         return None
 
     # The indexes that scripts declare.
 
     def declare(self, operation: Op, declared: Declared, source: str) -> None:
-        """Take it for done, as to the indexes that scripts declare. source: of it."""
+        """Replay its effect on the indexes that scripts declare. source: its script."""
 
 
 def refuse_unwritable(work: Work, collection: str) -> None:
-    """Raise OperationError for what is no ordinary collection.
+    """Raise OperationError for anything but an ordinary collection.
 
-    A missing one passes: there is nothing to do in it.
+    A missing collection is accepted: there is nothing to do in it.
     """
     info = collection_info(work.db, collection)
     if info is not None:
@@ -169,9 +169,9 @@ def refuse_unwritable(work: Work, collection: str) -> None:
 
 
 def name_spare(work: Work, collection: str) -> str:
-    """Choose a name for a collection that an operation creates, should it be undone.
+    """Choose a name for an operation's new collection, in case it is undone.
 
-    It goes into the record as `spare`; no `spare` says that the collection was there.
+    It is stored in the record as `spare`; no `spare` means that the collection existed.
     Raises OperationError if the collection's own name is too long.
     """
     refuse_long_name(work.db, collection)
@@ -179,7 +179,7 @@ def name_spare(work: Work, collection: str) -> str:
 
 
 def remove_created(work: Work, collection: str) -> bool:
-    """Undo the creation of a collection; documents that came in meanwhile are kept.
+    """Undo the creation of a collection; documents inserted meanwhile are kept.
 
     Returns whether the operation had created it.
     """

@@ -35,7 +35,7 @@ _HELPED = {"unique", "sparse", "hidden", "collation", "expireAfterSeconds"} | {
 
 
 class CreateIndexHandler(Handler[CreateIndex]):
-    """A build outlives the client that asked for it; asking again joins it."""
+    """Builds an index; a repeated request joins a build that outlived its client."""
 
     creates = True
 
@@ -62,7 +62,7 @@ class CreateIndexHandler(Handler[CreateIndex]):
         name, built = operation.collection, work.record.checkpoint.get("built")
         there = index_specs(work.db, name).get(operation.name)
         if not work.before["existed"]:
-            # Of a run that was killed, the command may wait still: behind it, then.
+            # The command of a killed run may still be waiting: queue behind it, then.
             if built is None or (there is not None and same_bson(built, there)):
                 drop(work, name, operation.name)
             elif there is not None:
@@ -140,14 +140,14 @@ class CreateIndexHandler(Handler[CreateIndex]):
         return [db_command({"createIndexes": operation.collection, "indexes": [spec]})]
 
     def declare(self, operation: CreateIndex, declared: Declared, source: str) -> None:
-        """One that already exists remains as it is: the operation says so."""
+        """Declare the index; an existing one stays as it is, as the operation says."""
         place, name = operation.collection, operation.name
         made = DeclaredIndex(place, name, operation.keys, operation.options, (source,))
         declared.setdefault((place, name), made)
 
 
 class DropIndexHandler(Handler[DropIndex]):
-    """The full specification is kept in the record, so that undoing rebuilds it."""
+    """Drops an index; its full specification is kept, so that an undo rebuilds it."""
 
     eases = True
 
@@ -226,7 +226,7 @@ def _is_known(
     collation: Mapping[str, Any] | None,
     told: Told,
 ) -> bool:
-    """Tell of the index under that name, or of one that is the same under another."""
+    """Report the index of that name, or the same index under another name."""
     now = index_specs(look.db, look.collection) if look.is_there else {}
     specs = look.names.indexes(look.said.collection, now)
     wanted = normalise(look.operation.keys, options, collation=collation)

@@ -44,9 +44,9 @@ from .shared.put_back_documents import (
 
 
 class InsertHandler(Handler[Insert]):
-    """What was given is remembered, and is what undoing deletes.
+    """Inserts documents, and remembers which, so that an undo deletes just those.
 
-    In a downgrade, what the upgrade deleted from the collection comes back first.
+    In a downgrade, what the upgrade deleted from the collection is put back first.
     """
 
     creates = fills = True
@@ -58,7 +58,7 @@ class InsertHandler(Handler[Insert]):
         refuse_unwritable(work, operation.collection)
         work.native(list(operation.documents))
         found: dict[str, Any] = {
-            # Chosen once: a batch that is done again has the same ids.
+            # Chosen once: a repeated batch has the same ids.
             "ids": _choose_ids(operation, work),
             "sources": deleted_by_upgrade(work, operation),
         }
@@ -99,7 +99,7 @@ class InsertHandler(Handler[Insert]):
         documents: list[RawBSONDocument],
         session: ClientSession,
     ) -> None:
-        """Insert a batch; the rest of it, where a crash came between two writes."""
+        """Insert a batch, or the rest of it after a crash between two writes."""
         new = documents
         if not work.bench.transactions:
             new = self._announce(work, collection, documents, session)
@@ -127,10 +127,10 @@ class InsertHandler(Handler[Insert]):
         documents: Sequence[RawBSONDocument],
         session: ClientSession,
     ) -> list[RawBSONDocument]:
-        """Remember what will be inserted, without transactions; return what is to be.
+        """Without transactions, remember what will be inserted; return that.
 
-        Not what is there from a run that was killed. Of what was there before it,
-        nothing is remembered: undoing must not delete that.
+        Leaves out what is there from a run that was killed. What was there before that
+        run is not remembered: the undo must not delete it.
         """
         begun = set(work.bench.touched.begun(work.record).keys)
         there = taken_ids(work, collection, documents, session)
@@ -159,7 +159,7 @@ class InsertHandler(Handler[Insert]):
             return ids.only(key for key, _, after in there if after).without(same)
 
         undo_batches(work, delete)
-        # In a collection that goes aside whole, none stays.
+        # In a collection that is moved aside as a whole, none stays.
         if not remove_created(work, name):
             note_staying(work, name, leaves_out=True)
 
@@ -212,9 +212,9 @@ class InsertHandler(Handler[Insert]):
 
 
 def _choose_ids(operation: Insert, work: Work) -> list[Any]:
-    """Return an `_id` for each document, in case it has none.
+    """Return an `_id` for each document, for those that have none.
 
-    One that stays of an earlier run, as it was changed since, keeps its own.
+    A document left by an earlier run because it was changed since keeps its own.
     """
     staying = list(work.bench.staying.left(work.record)) if work.record.again else []
     ids: list[Any] = []
@@ -234,7 +234,7 @@ def _choose_ids(operation: Insert, work: Work) -> list[Any]:
 def _but_those_staying(
     work: Work, given: Sequence[RawBSONDocument], session: ClientSession
 ) -> list[RawBSONDocument]:
-    """Return the documents without those that stay of an earlier run."""
+    """Return the documents without those that an earlier run left."""
     if not work.record.again:
         return list(given)
     staying = work.bench.staying.known(work.record, IdList.of(given), session)

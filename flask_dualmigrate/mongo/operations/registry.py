@@ -1,4 +1,4 @@
-"""What is known of which operation: the one way to the files beside this one."""
+"""The registry of handlers: the only way into the other files of this folder."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ HANDLERS: dict[type[Operation], Handler[Any]] = {
 def handled(
     operations: Iterable[Operation],
 ) -> Iterator[tuple[Operation, Handler[Any]]]:
-    """Yield each operation with its handler. A todo is left out: nothing is known."""
+    """Yield each operation with its handler. A todo has none, and is left out."""
     for operation in operations:
         handler = HANDLERS.get(type(operation))
         if handler is not None:
@@ -70,6 +70,6 @@ def handled(
 
 
 def why_not_standalone(operation: Operation) -> str | None:
-    """Return why an operation needs transactions, None if it does without."""
+    """Return why an operation needs transactions; None if it does not."""
     handler = HANDLERS.get(type(operation))
     return None if handler is None else handler.why_not_standalone(operation)

@@ -29,10 +29,11 @@ from .shared.put_back_collection import (
 
 
 class RenameCollectionHandler(Handler[RenameCollection]):
-    """Old missing and new there: renamed, whoever asked.
+    """Renames a collection; old missing and new there counts as renamed.
 
-    On the way back, in an undo or a downgrade, an app may have made one of the old name
-    since: then the documents come into that one. So they do on the way there again.
+    On the way back, in an undo or a downgrade, the app may have created a collection of
+    the old name since: the documents then move into that one. The same holds when the
+    renaming is run again.
     """
 
     def before(self, operation: RenameCollection, work: Work) -> Mapping[str, Any]:
@@ -72,7 +73,7 @@ class RenameCollectionHandler(Handler[RenameCollection]):
         if not work.before["renamed"]:
             return
         there, back = _given(work, old), _given(work, new)
-        if there is not None:  # its documents came into another one
+        if there is not None:  # its documents moved into another one
             take_back(work, new, there)
             bring_back(work, there, old)
         elif back is not None:
@@ -139,10 +140,10 @@ class RenameCollectionHandler(Handler[RenameCollection]):
 
 
 def may_take(work: Work, there: Mapping[str, Any]) -> bool:
-    """True if a collection of that name is in no renaming's way.
+    """True if a collection of that name does not prevent the renaming.
 
-    A downgrade, or an upgrade that was undone, meets what the app has made since; a
-    first upgrade, what its author has not thought of.
+    A downgrade, or an upgrade that was undone, meets what the app has created since; a
+    first upgrade meets what its author did not expect.
     """
     if work.is_downgrade:
         return True
@@ -157,7 +158,7 @@ def may_take(work: Work, there: Mapping[str, Any]) -> bool:
 
 
 def _given(work: Work, name: str) -> str | None:
-    """Return the aside that gives the documents of a renamed collection to another."""
+    """Return the aside that gives a renamed collection's documents to another one."""
     for aside in work.bench.asides.of_step(work.record, gives=name):
         if collection_info(work.db, aside) is not None:
             return aside
@@ -165,7 +166,7 @@ def _given(work: Work, name: str) -> str | None:
 
 
 def _refused_renaming(look: Look[RenameCollection], info: Info) -> list[str]:
-    """Ask what its handler asks, where that could not look as the target is moved."""
+    """Return what the handler would refuse if it could look: the target is moved."""
     if look.problem is not None:
         return []
     try:

@@ -61,11 +61,11 @@ from .shared.put_back_values import restore_values
 
 
 class RenameFieldHandler(PassHandler[RenameField]):
-    """Within one parent the field keeps its place; else it moves to the new parent.
+    """Renames a field, in place within one parent, else by moving it to the new one.
 
-    Undoing moves the value back that stands there now, also one of the app's. On the
-    way back, in a downgrade too, the app may have written the field again that the
-    value came from: its own value stays there, ours goes aside.
+    An undo moves back the value that is there now, even one of the app's. On the way
+    back, also in a downgrade, the app may have written the old field again: its value
+    stays there, ours is moved aside.
     """
 
     puts_back = RenameField
@@ -215,7 +215,7 @@ def _move_back(
 ) -> None:
     """Undo the renaming of one batch.
 
-    Where there is something in the place of the old field, the value goes aside.
+    If something is in the place of the old field, the value is moved aside.
     """
     ids, kept = ids_in(entry["ids"]), kept_with(work, entry, session)
     keys = entry["ids"].keys
@@ -256,9 +256,9 @@ def _stages_without(
     kept: Mapping[bytes, RawBSONDocument],
     key: bytes,
 ) -> Stages:
-    """Return the pipeline for a document whose value went aside: what it was before.
+    """Return the pipeline that restores a document whose value was moved aside.
 
-    Empty where there is nothing more to do.
+    Empty if there is nothing more to do.
     """
     place, former = places[key], kept.get(key)
     if former is not None:

@@ -26,7 +26,7 @@ from .shared.async_run import call_async, is_async, refuse_models
 
 
 class RunHandler(Handler[Run]):
-    """Transactional: the function and its marker commit together."""
+    """Calls a function; if transactional, it commits together with its marker."""
 
     def apply(self, operation: Run, work: Work) -> None:
         if operation.kind is Kind.TRANSACTIONAL:
@@ -69,7 +69,7 @@ class RunHandler(Handler[Run]):
     def refuse(self, operation: Run, app_db: Database[Any]) -> None:
         """Raise OperationError for an async function that cannot be called here.
 
-        Raises UsageError if what it needs of Beanie is not there.
+        Raises UsageError if what it needs from Beanie is missing.
         """
         functions = [fn for fn in (operation.fn, operation.undo) if fn is not None]
         if not any(map(is_async, functions)):
@@ -113,7 +113,7 @@ def _call_in_transaction(
         try:
             _refuse_undone(operation, fn(work.bench.app_db, session))
         except (PyMongoError, DualMigrateError):
-            raise  # the transaction may be tried again
+            raise  # the transaction may be retried
         except FAILURES as error:
             raise _raised(operation, error) from error
         work.checkpoint(session, place, documents=0)
@@ -123,7 +123,7 @@ def _call_in_transaction(
 
 @around("mongo.run")
 def _call(work: Work, operation: Run, fn: Callable[..., Any]) -> None:
-    """Call a function outside of a transaction; note in the record that it raised.
+    """Call a function outside of a transaction; note in the record if it raised.
 
     Without that note the step is in doubt: a crash cannot write it.
     """
@@ -134,7 +134,7 @@ def _call(work: Work, operation: Run, fn: Callable[..., Any]) -> None:
             else:
                 _refuse_undone(operation, fn(work.bench.app_db))
     except ConnectionFailure:
-        raise  # what the function had done by then is not known
+        raise  # what the function had done by then is unknown
     except FAILURES as error:
         told = _raised(operation, error)
         work.save(error=told.what)

@@ -26,7 +26,7 @@ _VALIDATION = {
 
 
 class SetValidatorHandler(Handler[SetValidator]):
-    """The previous validator, level and action are kept in the record."""
+    """Sets a validator; the previous one, its level and action are in the record."""
 
     creates = eases = True
 
@@ -48,7 +48,7 @@ class SetValidatorHandler(Handler[SetValidator]):
             "validationLevel": operation.level,
             "validationAction": operation.action,
         }
-        # What is set, if only to its default, the server does not take away again.
+        # The server does not remove a setting again, even one set to its default.
         if not same_bson(wanted, work.before.get("previous")):
             self._modify(work, operation.collection, wanted)
         info = collection_info(work.db, operation.collection)
@@ -75,7 +75,7 @@ class SetValidatorHandler(Handler[SetValidator]):
         command(work.db, {"collMod": collection, **options})
 
     def forecast(self, look: Look[SetValidator]) -> Told:
-        """Documents that a validator would refuse stay, and are told of."""
+        """Forecast; documents that a validator would refuse stay, and are reported."""
         told = Told()
         validator = look.operation.validator
         if validator is None or not look.is_there:

@@ -1,1 +1,1 @@
-"""What is looked at before a run: rights, abilities, losses."""
+"""Checks before a run: privileges, server features, losses."""

@@ -1,7 +1,7 @@
-"""What migrations need of a server, tried before the first write.
+"""Trying what migrations need from a server, before the first write.
 
 Servers that speak MongoDB's protocol, such as Amazon DocumentDB and Azure Cosmos DB,
-lack some of it, each version something else. A run that finds out half-way has an undo
+lack some features, depending on the version. A run that finds out half-way has an undo
 log that the same server may refuse.
 """
 
@@ -41,7 +41,7 @@ def require_abilities(
 ) -> None:
     """Raise DatabaseUnavailable for the first thing that the server lacks.
 
-    What is tried matches no document, and changes none. transactions: False on a
+    The commands tried match no documents, and change none. transactions: False on a
     standalone server.
     """
     view = exact_view(db)
@@ -73,7 +73,7 @@ def _try_transaction(view: Database[Any]) -> None:
 
 
 def _try_index(view: Database[Any], spec: Mapping[str, Any], collection: str) -> None:
-    """Build an index on an empty collection of our own. collection: it is for."""
+    """Build an index on an empty scratch collection. collection: the intended one."""
     special = spec.keys() - PLAIN - {"key", "name"}
     what = ", ".join(sorted(special)) or "these keys"
     with _needed(f"indexes with {what}, as {spec['name']} of {collection}"):
@@ -85,13 +85,13 @@ def _try_index(view: Database[Any], spec: Mapping[str, Any], collection: str) ->
 
 @contextmanager
 def _needed(what: str) -> Iterator[None]:
-    """Turn the refusal of what is inside into DatabaseUnavailable."""
+    """Turn a refusal of the commands inside into DatabaseUnavailable."""
     try:
         yield
     except OperationFailure as error:
         passes = error.has_error_label("TransientTransactionError")
         if passes or error.code in NOT_ALLOWED | _WRONG:
-            return  # of rights the run asks elsewhere
+            return  # privileges are checked elsewhere
         raise DatabaseUnavailable(
             f"This server lacks what migrations need, {what}: {first_line(error)}",
             hint="Nothing was changed. Use MongoDB 4.4 or later: some versions "

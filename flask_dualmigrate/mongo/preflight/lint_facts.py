@@ -1,4 +1,4 @@
-"""What lint asks of a MongoDB that is there; nothing where it is away or refuses."""
+"""What lint asks a MongoDB, if there is one; nothing if it is away or refuses."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Answer = TypeVar("Answer")
 
 
 class MongoFacts:
-    """Connects when a rule first asks something, and once only.
+    """Connects once, when a rule first asks something.
 
-    applied: reads the ids of the revisions that the database has. Of these nothing is
-    told: what they did is done.
+    applied: reads the ids of the revisions that the database has. Nothing is reported
+    about these: what they did is done.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class _OfRevision(Facts):
         try:
             with pymongo.timeout(COUNT_S):
                 return question()
-        except PyMongoError:  # no right to ask, too long, or gone: it is not known
+        except PyMongoError:  # no privilege, too slow, or gone: it is not known
             return None
 
     def documents(self, collection: str) -> int | None:
         return self._ask(self._db[collection].estimated_document_count) or None
 
     def duplicates(self, index: CreateIndex) -> int | None:
-        """An empty collection tells nothing of the one in production."""
+        """Count duplicates; an empty collection says nothing about production."""
         if not self.documents(index.collection):
             return None
 

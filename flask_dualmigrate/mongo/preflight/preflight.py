@@ -1,4 +1,4 @@
-"""What makes a Mongo script unfit to run, found before anything is changed."""
+"""Finding what makes a Mongo script unfit to run, before anything is changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..server.failures import told_as_operation_errors
 
 
 def refuse_todos(step: Step, operations: Sequence[Operation], path: str) -> None:
-    """Raise TreeError for what is left to write. path: of the script."""
+    """Raise TreeError for a todo that is left. path: of the script."""
     for operation in operations:
         if isinstance(operation, Todo):
             raise TreeError(

@@ -1,4 +1,4 @@
-"""What the user of a MongoDB URI may do, asked before anything is changed."""
+"""Checking what the user of a MongoDB URI may do, before anything is changed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def require_privileges(db: Database[Any], operations: Iterable[Operation]) -> No
         users = found.get("authenticatedUsers")
         granted = found.get("authenticatedUserPrivileges")
         if not users or granted is None:
-            return  # it has read the journal without a name, or is not told its rights
+            return  # it read the journal without a user, or sees no privileges
         missing = [
             (action, collection)
             for action, collection in _needed(operations, _validated(db))
@@ -102,7 +102,7 @@ def _covers(resource: Mapping[str, Any], db: str, collection: str) -> bool:
 
 
 def _is_enforced(db: Database[Any]) -> bool:
-    """Return whether the server holds its users to their roles: not all do."""
+    """Return whether the server enforces its users' roles: not all do."""
     answer = ask(db.client.admin, {"getCmdLineOpts": 1})
     if answer is None:
         return True

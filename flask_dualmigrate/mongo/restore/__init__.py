@@ -1,1 +1,1 @@
-"""Bringing collections back from a backup."""
+"""Restoring collections from a backup."""

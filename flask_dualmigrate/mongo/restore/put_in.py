@@ -1,4 +1,4 @@
-"""Bringing stored documents into a collection, byte for byte."""
+"""Inserting stored documents into a collection, byte for byte."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def put_in(
     bypass: bool,
     on_batch: OnBatch = lambda done: None,
 ) -> int:
-    """Insert documents in their order; return how many.
+    """Insert documents in order; return how many.
 
     bypass: whether there is a validator, which may refuse what was there before.
 
-    They are not yet safe from the loss of the primary: what is written after them with
-    w:majority makes them so.
+    They are not yet safe from the loss of the primary: a later write with w:majority
+    makes them so.
     """
     collection = db.get_collection(
         name, codec_options=EXACT, write_concern=WriteConcern(1)

@@ -1,6 +1,6 @@
-"""`restore` in `_migrations_meta`: how far a restore is, for whoever carries it on.
+"""`restore` in `_migrations_meta`: how far a restore is, so that it can continue.
 
-All that is needed after the point of no return stands in it: the backup may be gone.
+It contains everything needed after the point of no return: the backup may be gone.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Doc = dict[str, Any]
 class Put:
     """One collection that comes back.
 
-    way: rename the side over it; copy the documents of the side into it, where MongoDB
-    renames nothing; or view: recreate it.
-    side: where its documents wait; "": it has none. data: where they belong.
+    way: rename the side collection over it; copy the documents of the side collection
+    into it, if MongoDB cannot rename; or view: recreate it. side: where its documents
+    wait; "": it has none. data: where they belong.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Put:
     indexes: tuple[Mapping[str, Any], ...] = ()
 
     def to_document(self) -> Doc:
-        # As bytes: a validator has names with dots and dollars in them.
+        # As bytes: a validator contains names with dots and dollars.
         more = bson.encode({"options": self.options, "indexes": list(self.indexes)})
         return {
             "name": self.name,
@@ -62,7 +62,7 @@ class Put:
 
 @dataclasses.dataclass(frozen=True)
 class Gone:
-    """One collection that was made since. aside: its name from then on; "": dropped."""
+    """One collection that was made since. aside: its new name; "": dropped."""
 
     name: str
     aside: str = ""
@@ -73,9 +73,9 @@ class Gone:
 class Record:
     """The record of one restore.
 
-    unfinished: as the spine sees it. revision: the first one of the plan that the
-    backup was made for. made_since: names of the collections that are to go; gone: what
-    becomes of each. entries: of the catalog of asides, that are to stay in it.
+    unfinished: in the form the core uses. revision: the first one of the plan that the
+    backup was made for. made_since: names of the collections to remove; gone: what
+    becomes of each. entries: those of the catalog of asides that must stay in it.
     """
 
     unfinished: Unfinished
@@ -94,14 +94,14 @@ class RestoreRecord:
 
     @around("mongo.restore.begin")
     def begin(self, unfinished: Unfinished) -> None:
-        """Write that a restore is begun; an earlier one that decided nothing goes."""
+        """Record that a restore is begun, replacing one that decided nothing."""
         self._meta.replace_one(
             {"_id": KEY}, dataclasses.asdict(unfinished), upsert=True
         )
 
     @around("mongo.restore.loaded")
     def loaded(self, puts: list[Put], made_since: list[str], revision: str) -> None:
-        """Write what waits in side collections, and all that `decide` has to know."""
+        """Record what waits in side collections, and all that `decide` needs."""
         self._set(
             {
                 "puts": [put.to_document() for put in puts],
@@ -112,7 +112,7 @@ class RestoreRecord:
 
     @around("mongo.restore.decide")
     def decide(self, gone: list[Gone], entries: list[Doc]) -> None:
-        """Write that it will be switched: from here on there is no way back."""
+        """Record that it will be switched: from here on there is no way back."""
         found = [dataclasses.asdict(each) for each in gone]
         self._set({"switching": True, "gone": found, "entries": entries})
 

@@ -1,7 +1,7 @@
-"""Restoring MongoDB from a backup: side collections, compared, then renamed over.
+"""Restoring MongoDB from a backup: fill side collections, compare, rename over.
 
-What a rename cannot do (views, time series) is recreated from what is in the record, or
-in a side collection, as often as it takes.
+What cannot be renamed (views, time series) is recreated from the record or from a side
+collection, as often as it takes.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class MongoRestorer:
 
     @property
     def _wanted(self) -> list[Stored]:
-        """What comes back, views last: they look at the others."""
+        """What is restored, views last: they read the others."""
         found = [each for each in self._stored.all.values() if not _is_kept(each.name)]
         return sorted(found, key=lambda each: (each.kind == "view", each.name))
 
@@ -102,7 +102,7 @@ class MongoRestorer:
         )
 
     def _made_since(self) -> list[str]:
-        """Return the collections that are there now, and are to go."""
+        """Return the existing collections that must be removed."""
         there = [
             name
             for name in self._db.list_collection_names()
@@ -120,7 +120,7 @@ class MongoRestorer:
 
     @takes_its_time
     def load(self, mark: str) -> None:
-        """Fill the side collections, and see that all is in them."""
+        """Fill the side collections, and check that everything is in them."""
         self._require_lock()
         unfinished = Unfinished(mark, self._manifest.name, False, self._partner)
         with driver_errors("be restored"):
@@ -190,7 +190,7 @@ class MongoRestorer:
             bypass=bypass,
             on_batch=on_batch,
         )
-        # By what this server has now: the batches need not have spread yet.
+        # By what this server has now: the batches need not have replicated yet.
         local = native(self._db, side).with_options(read_concern=ReadConcern("local"))
         there = local.count_documents({})
         if not done == there == total:
@@ -202,7 +202,7 @@ class MongoRestorer:
         told(done, ended=True)
 
     def _build(self, stored: Stored, side: str) -> None:
-        """Build the indexes, and see that they are what they were."""
+        """Build the indexes, and check that they are as they were."""
         if stored.built:
             indexes = list(map(_index, stored.built))
             try:
@@ -232,17 +232,17 @@ class MongoRestorer:
 
     @takes_its_time
     def switch(self, mark: str) -> tuple[Kept, ...]:
-        """Rename all of it into place; what is done already is not done again."""
+        """Rename everything into place; what is already done is not repeated."""
         return finish(self._app_db, self._lock, mark)
 
 
 def _is_kept(name: str) -> bool:
-    """Return whether a collection is never restored: it says what goes on now."""
+    """Return whether a collection is never restored: it describes the present run."""
     return name in (LOCK, META) or name.startswith(SIDE)
 
 
 def _index(index: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what createIndexes takes: older servers say the namespace in it too."""
+    """Return what createIndexes takes; older servers also include the namespace."""
     return {key: value for key, value in index.items() if key != "ns"}
 
 
@@ -256,7 +256,7 @@ def _same_index(built: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def _loose(value: Any) -> Any:
-    """Return a value with its numbers as floats: 1 and 1.0 are one direction."""
+    """Return a value with its numbers as floats: 1 and 1.0 are the same direction."""
     if isinstance(value, list | tuple):
         return [_loose(item) for item in value]
     if isinstance(value, Mapping):

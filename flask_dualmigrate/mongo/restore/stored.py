@@ -1,4 +1,4 @@
-"""What a backup holds of MongoDB: collections as mongodump lays them out."""
+"""The MongoDB part of a backup: collections in mongodump's layout."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Stored:
 
     @property
     def data(self) -> str:
-        """The collection that its documents lie in: the buckets, of a time series."""
+        """The collection that holds its documents: for a time series, the buckets."""
         return f"{BUCKETS}{self.name}" if self.kind == "timeseries" else self.name
 
     @property
     def built(self) -> tuple[Mapping[str, Any], ...]:
-        """The indexes that are built, without those that it comes with."""
+        """The indexes to build, without those created with the collection."""
         return tuple(
             index
             for index in self.indexes
@@ -52,7 +52,7 @@ class Stored:
 
 
 class StoredCollections:
-    """The part of MongoDB of one backup."""
+    """The MongoDB part of one backup."""
 
     def __init__(self, folder: BackupFolder, manifest: Manifest) -> None:
         assert manifest.mongo is not None
@@ -63,7 +63,7 @@ class StoredCollections:
 
     @cached_property
     def all(self) -> dict[str, Stored]:
-        """The collections, by name; IntegrityError if what is said of one is broken."""
+        """The collections, by name; IntegrityError if one's metadata is broken."""
         head = f"mongo/{self.part.database}/"
         found = [
             self._read(path)
@@ -73,7 +73,7 @@ class StoredCollections:
         return {stored.name: stored for stored in found}
 
     def check(self) -> None:
-        """Raise IntegrityError for what cannot be restored; no document is read."""
+        """Raise IntegrityError for what cannot be restored; read no documents."""
         known = {mongo_metadata(self.part.database, name) for name in self.all}
         known |= {
             mongo_data(self.part.database, stored.data) for stored in self.all.values()
@@ -101,7 +101,7 @@ class StoredCollections:
                 )
 
     def problems(self) -> Iterator[str]:
-        """Read all of it as a restore does; yield what is wrong, a line each."""
+        """Read everything as a restore does; yield what is wrong, one line each."""
         try:
             self.check()
             for stored in self.all.values():
@@ -130,7 +130,7 @@ class StoredCollections:
 
     @cached_property
     def made(self) -> frozenset[str]:
-        """Names of the collections that the plan makes: there were none."""
+        """Names of the collections that the plan creates: they did not exist."""
         listed = self.part.collections or ()
         return frozenset(each.name for each in listed if not each.existed)
 
@@ -147,9 +147,9 @@ class StoredCollections:
         return self._counts[stored.name]
 
     def batches(self, stored: Stored) -> Iterator[list[bytes]]:
-        """Yield the documents of a collection, some megabytes at a time.
+        """Yield the documents of a collection, a few megabytes at a time.
 
-        Raises IntegrityError where the file ends in the middle of one, or is none.
+        Raises IntegrityError if the file ends in the middle of one, or is invalid.
         """
         path = mongo_data(self.part.database, stored.data)
         if path not in self._files:
@@ -193,6 +193,6 @@ class StoredCollections:
 
 
 def unreadable(folder: BackupFolder, manifest: Manifest) -> Iterator[str]:
-    """Yield what of MongoDB in a backup could not be restored, a line each."""
+    """Yield what could not be restored of a backup's MongoDB part, one line each."""
     if manifest.mongo is not None:
         yield from StoredCollections(folder, manifest).problems()

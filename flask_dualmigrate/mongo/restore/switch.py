@@ -1,7 +1,7 @@
 """The switch of a restore: collection by collection, each by one rename.
 
-It begins with a record of all that will be done, and each deed can be told from what is
-there: so a run that was killed is carried on, and nothing is done twice.
+It begins with a record of everything that will be done, and what was done is visible in
+the database: so a run that was killed can be continued, and nothing is done twice.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _JOURNALS = ("_migrations", CATALOG)
 
 
 def finish(db: Database[Any], lock: MongoLock, mark: str) -> tuple[Kept, ...]:
-    """Bring a restore to its end; returns what was made since, and is kept.
+    """Complete a restore; return what was made since and is kept.
 
-    lock: held by the caller. Where that restore is done already, nothing is.
+    lock: held by the caller. Does nothing if that restore is already done.
     """
     exact = exact_view(db)
 
     def shut_out() -> None:
-        # The fence came back too, as it was: the runs since must not pass it.
+        # The fence was restored too, as it was: the runs since must not pass it.
         StepStore(exact, token=lock.token).shut_out()
 
     with driver_errors("be restored"):
@@ -53,7 +53,7 @@ def finish(db: Database[Any], lock: MongoLock, mark: str) -> tuple[Kept, ...]:
 
 
 class Switching:
-    """Puts what waits in side collections into place; the record says what that is."""
+    """Puts the side collections into place, as the record says."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Switching:
         self._require_lock = require_lock
 
     def run(self, mark: str, *, shut_out: Callable[[], None]) -> tuple[Kept, ...]:
-        """Do all of it, or the rest of it; nothing if that restore is done."""
+        """Do all or the rest of it; do nothing if that restore is done."""
         self._require_lock()
         record = self._record.read()
         if record is None or record.unfinished.mark != mark:
@@ -96,7 +96,7 @@ class Switching:
         )
 
     def _fates(self, record: Record) -> list[Gone]:
-        """Say what becomes of what was made since: data is kept, under another name."""
+        """Decide what becomes of what was made since: data is kept, renamed."""
         asides, found = Asides(self._db), []
         taken: set[str] = set()
         for name in record.made_since:
@@ -139,7 +139,7 @@ class Switching:
             rename(self._db, gone.name, gone.aside)
 
     def _put(self, put: Put) -> None:
-        """Put one collection into place; a side that is gone is in place already."""
+        """Put one collection into place; a side that is gone is already in place."""
         if put.side and collection_info(self._db, put.side) is None:
             return
         info = collection_info(self._db, put.name)
@@ -195,7 +195,7 @@ class Switching:
             yield batch
 
     def _catalogue(self, record: Record) -> None:
-        """Enter what is kept into the catalog that came back, for people."""
+        """Enter what is kept into the restored catalog, for people."""
         catalog = native(self._db, CATALOG)
         for entry in record.entries:
             catalog.replace_one(

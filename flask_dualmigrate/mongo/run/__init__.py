@@ -1,1 +1,1 @@
-"""Applying a script's operations and undoing them, or only rehearsing."""
+"""Applying a script's operations, undoing them, or only rehearsing them."""

@@ -1,4 +1,4 @@
-"""The record of a step as it begins, and as a later run takes it up."""
+"""The record of a step when it begins, and when a later run continues it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def draft_of(
     again: bool,
     later: Sequence[str] = (),
 ) -> StepRecord:
-    """Return the record of an operation that begins. group, again, later: of it."""
+    """Return the record of an operation that begins. group, again, later: as in it."""
     actor = Actor.current()
     return StepRecord(
         revision=place.revision,
@@ -70,7 +70,7 @@ def inserting_after(
 
 
 def carry_on(work: Work, operation: Operation) -> None:
-    """Make the record of a step that was begun ours; a changed script is noted."""
+    """Take over the record of a step that was begun; note if the script changed."""
     record, fingerprint = work.record, operation.fingerprint()
     actor = Actor.current()
     work.save(

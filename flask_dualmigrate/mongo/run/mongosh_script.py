@@ -1,8 +1,8 @@
 """`--mongosh`: the MongoDB side of a plan as a script, made without a connection.
 
-It is a list of plain statements, for a person to read and to run once. It takes the
-lock of a run, refuses another state than it was made for, and writes the entries of the
-journal and of the asides that a run writes, so that a run can follow it.
+It is a list of plain statements, for a person to read and to run once. It takes a run's
+lock, refuses any state other than the one it was made for, and writes the same journal
+and aside entries as a run, so that a run can follow it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class MongoshScript:
     def text(
         self, steps: Sequence[Step], applied: Sequence[str], *, database: str
     ) -> str:
-        """Return the script. applied: what the database has before it.
+        """Return the script. applied: the revisions that the database has before it.
 
         Raises UsageError for an operation that has no plain form.
         """
@@ -110,7 +110,7 @@ class MongoshScript:
 
 
 class _Names:
-    """The names of the asides of one revision: as a run chooses them."""
+    """The names of one revision's asides, as a run chooses them."""
 
     def __init__(
         self, runner: OperationRunner, step: Step, before: Sequence[Operation]
@@ -135,9 +135,9 @@ class _Names:
 
 
 def _written_and_moved(operations: Sequence[Operation]) -> tuple[set[str], set[str]]:
-    """Return the collections whose documents are written, and those that are renamed.
+    """Return the collections whose documents are written, and the renamed ones.
 
-    One that is dropped for good is in neither.
+    A collection that is permanently dropped is in neither.
     """
     written, moved = set(), set()
     for operation in operations:
@@ -201,6 +201,6 @@ def _header(steps: Sequence[Step], applied: Sequence[str], database: str) -> str
 
 
 def _comment(text: str) -> str:
-    """Return a text as comment lines; no character of it can end them."""
+    """Return a text as comment lines, which no character of it can end."""
     lines = textwrap.wrap(" ".join(text.split()), 84, break_long_words=False)
     return "\n".join(f"// {line}" for line in lines)

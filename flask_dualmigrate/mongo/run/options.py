@@ -1,4 +1,4 @@
-"""What can be done with an attempt that is open: read off its records. Pure."""
+"""What can be done with an open attempt, according to its records. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..operations.registry import HANDLERS
 
 
 def find_ways(records: Sequence[StepRecord], operations: Sequence[Operation]) -> Ways:
-    """Say whether a run can carry on, and whether all can be taken back.
+    """Return whether a run can continue, and whether everything can be undone.
 
-    records: of the steps that were begun, what their parts wrote counted.
+    records: of the steps that were begun, including what their parts wrote.
     """
     return Ways(_not_on(records, operations), _not_back(records, operations))
 

@@ -1,4 +1,4 @@
-"""Looking at the operations of a plan one after the other, as a dry run shows them."""
+"""Forecasting the operations of a plan one after the other, for a dry run."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Rehearsal:
         handler, name = HANDLERS[type(operation)], getattr(operation, "collection", "")
         reads = handler.reads(operation)
         if self._names.ran or self._names.writes_before(name, reads):
-            # What comes first may fix it: it is no reason to say no.
+            # An earlier operation may fix it: it is not a reason to refuse.
             told.notes += [f"now it would fail: {text}" for text in told.problems]
             told.problems.clear()
         note = self._names.note(name, reads, empty=look.is_empty, fills=handler.fills)
@@ -81,7 +81,7 @@ class Rehearsal:
         return told.forecast(step, operation)
 
     def _replay(self, look: Look[Any]) -> None:
-        """Take an operation for done. A collection that is not there is not renamed."""
+        """Replay an operation's effect. A missing collection is not renamed."""
         operation, names = look.said, self._names
         handler, name = HANDLERS[type(operation)], getattr(operation, "collection", "")
         target = handler.moves_to(operation)
@@ -113,12 +113,12 @@ class Rehearsal:
             return look
         target = HANDLERS[type(operation)].moves_to(operation)
         if target is not None and self._names.moved(target):
-            return look  # its handler would look at what is not there yet
+            return look  # its handler would examine what is not there yet
         return _checked(look)
 
 
 def _tell(look: Look[Any]) -> Told:
-    """Ask the family of an operation; what the server refuses is a problem."""
+    """Ask the operation's family; a refusal by the server is a problem."""
     try:
         return HANDLERS[type(look.said)].forecast(look)
     except OperationFailure as error:
@@ -130,7 +130,7 @@ def _tell(look: Look[Any]) -> Told:
 
 
 def _checked(look: Look[Any]) -> Look[Any]:
-    """Ask the handler what it finds, and whether it refuses; it only reads."""
+    """Ask the handler what it finds and whether it refuses; it only reads."""
     handler = HANDLERS[type(look.operation)]
     try:
         with pymongo.timeout(LIMIT_S):
@@ -147,6 +147,6 @@ def _checked(look: Look[Any]) -> Look[Any]:
 
 
 def _knowing(look: Look[Any], before: Mapping[str, Any]) -> Look[Any]:
-    """Return a look that has what was found before, its work too: queries go by it."""
+    """Return a look with what was found before, and its Work: queries depend on it."""
     look.work.record = dataclasses.replace(look.work.record, before=before)
     return dataclasses.replace(look, before=before)

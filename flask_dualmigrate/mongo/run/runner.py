@@ -1,7 +1,7 @@
 """Applying and undoing the operations of one Mongo script, step by step.
 
 Each step has a record, written before its work; a run that was stopped anywhere is
-carried on by the next one, or taken back by `revert`.
+continued by the next one, or undone by `revert`.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ log = logging.getLogger(__name__)
 class OperationRunner:
     """Runs operations on one database.
 
-    db: any view of it. app_db: what functions of the script get; `db` unless given.
-    token: the fencing token of the lock's holder. on_progress: told after each batch.
-    keep_going: called between batches; raises when the run must stop.
-    batch_seconds: how long a batch may take, 0: batches keep their size.
-    replication_lag_s: how far behind the secondaries may be, 0: not waited for.
-    transactions: False on a standalone server. stop: cuts short what may be.
-    max_time_s: how long a batch, or another command, may take; 0: no limit.
+    db: any view of it. app_db: what functions of the script get; by default `db`.
+    token: the fencing token of the lock's holder. on_progress: called after each batch.
+    keep_going: called between batches; raises when the run must stop. batch_seconds:
+    how long a batch may take, 0: batches keep their size. replication_lag_s: how far
+    behind the secondaries may be, 0: no waiting. transactions: False on a standalone
+    server. stop: interrupts what may be interrupted. max_time_s: how long a batch, or
+    another command, may take; 0: no limit.
     binding: see Bench.
     """
 
@@ -82,7 +82,7 @@ class OperationRunner:
         binding: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         app_db = db if app_db is None else app_db
-        # The app's client: a session of another one could not span op.run's work.
+        # The app's client: another client's session could not include op.run's work.
         view = exact_view(app_db.client.get_database(db.name))
         self._token = token
         self._bench = Bench(
@@ -110,8 +110,8 @@ class OperationRunner:
     ) -> RunResult:
         """Apply the operations that are not done yet.
 
-        Raises OperationError for the one that failed; IntegrityError if one that was
-        done or begun has changed since, or is in doubt.
+        Raises OperationError for an operation that failed; IntegrityError if one that
+        was done or begun has changed since, or is in doubt.
         """
         self._refuse_unrunnable(revision, operations)
         with self._claimed() as session:
@@ -143,9 +143,9 @@ class OperationRunner:
         direction: Direction,
         operations: Sequence[Operation],
     ) -> Reverted:
-        """Undo what `run` did, newest first, up to an operation that has no undo.
+        """Undo what `run` did, newest first, as far as an operation that has no undo.
 
-        What an earlier run had undone, before it was killed, is told again.
+        What an earlier run had undone before it was killed is reported again.
         """
         undone: list[StepResult] = []
         with self._claimed() as session:
@@ -163,7 +163,7 @@ class OperationRunner:
         return Reverted(tuple(undone))
 
     def counted(self, revision: str, direction: Direction) -> tuple[StepRecord, ...]:
-        """Return the records with what their parts wrote; they are not gathered."""
+        """Return the records with what their parts wrote, without gathering those."""
         return tuple(map(self._counted, self.records(revision, direction)))
 
     def _counted(self, record: StepRecord) -> StepRecord:
@@ -182,11 +182,11 @@ class OperationRunner:
             self._bench.store.remove(revision, direction)
 
     def stamp(self, applied: Sequence[str], session: ClientSession) -> None:
-        """Forget what undoings left of other states than that of a stamp."""
+        """Forget what undos left that does not belong to the stamped state."""
         self._bench.staying.stamp(applied, session)
 
     def fenced(self, write: Callable[[ClientSession], None]) -> None:
-        """Let something else be written that a run after this one must shut out.
+        """Write something else that a later run must be able to shut out.
 
         It is one transaction where the server has them. Raises LockLost.
         """
@@ -201,7 +201,7 @@ class OperationRunner:
     def _gathered(
         self, revision: str, direction: Direction, session: ClientSession
     ) -> tuple[StepRecord, ...]:
-        """Return the records, what their parts wrote counted as their own."""
+        """Return the records, counting what their parts wrote as their own."""
         for record in self.records(revision, direction):
             if "parts" in record.checkpoint:
                 with driver_errors("write the journal of its operations"):
@@ -239,7 +239,7 @@ class OperationRunner:
         *,
         group: str = "",
     ) -> Work:
-        """Return what a handler would work with, for a look: nothing is begun.
+        """Return what a handler would work with, for a look, beginning nothing.
 
         group: of an operation that was undone before.
         """
@@ -253,12 +253,12 @@ class OperationRunner:
         return Work(self._bench, draft, session)
 
     def aside_name(self, revision: str, label: str) -> str:
-        """Return the name that is tried first for an aside; see Asides.first_name."""
+        """Return the name tried first for an aside; see Asides.first_name."""
         return self._bench.asides.first_name(revision, label)
 
     @contextmanager
     def _claimed(self) -> Iterator[ClientSession]:
-        """Shut out the runs before this one; the session is for all transactions."""
+        """Shut out earlier runs; the session is for all transactions."""
         with driver_errors("write the journal of its operations"):
             session = self._bench.db.client.start_session(causal_consistency=False)
         with session:
@@ -312,7 +312,7 @@ class OperationRunner:
     def _finish_undoing(
         self, operation: Operation, record: StepRecord, session: ClientSession
     ) -> None:
-        """Undo the rest of a step whose undoing was stopped, so that it can begin."""
+        """Finish undoing a step whose undo was stopped, so that it can begin."""
         try:
             for note in self._undo_step(operation, record, session).notes:
                 what = f"undone, to be run again, except for this: {note}"
@@ -327,7 +327,7 @@ class OperationRunner:
     def _undo_step(
         self, operation: Operation, record: StepRecord, session: ClientSession
     ) -> StepResult:
-        """Undo one step, or the rest of one whose undoing was stopped.
+        """Undo one step, or the rest of one whose undo was stopped.
 
         Raises _NoUndo, with the record as it was, or OperationError.
         """
@@ -338,7 +338,7 @@ class OperationRunner:
         work = Work(self._bench, record, session)
         started = time.monotonic()
         with self._at(operation, record):
-            # A kill on the way must not lose what was noted until then.
+            # A kill on the way must not lose what was noted so far.
             kept = record.notes if record.status is StepStatus.UNDOING else ()
             undoing = str(StepStatus.UNDOING)
             work.save(status=undoing, error=None, notes=list(kept))
@@ -390,9 +390,9 @@ def _tell(event: str, done: str, record: StepRecord, **fields: Any) -> None:
 
 
 def _commands_of(operation: Operation, bench: Bench) -> AbstractContextManager[None]:
-    """Bound the commands of an operation that has no batches, which are bounded each.
+    """Bound the commands of an operation without batches; batches have their own.
 
-    A function of the script has limits of its own, if any.
+    A function of the script has its own limits, if any.
     """
     calls = HANDLERS[type(operation)].reaches(operation) is not None
     is_single = operation.kind is Kind.IDEMPOTENT and not calls

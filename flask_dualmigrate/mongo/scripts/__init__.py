@@ -1,1 +1,1 @@
-"""The Mongo scripts of the tree, and what they record."""
+"""The tree's Mongo scripts, and what they record."""

@@ -1,4 +1,4 @@
-"""Recording what a Mongo script says, without a database."""
+"""Recording a Mongo script's operations, without a database."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _MEND = "Fix the script; nothing of this revision was done."
 def record(
     script: Script, direction: Direction, recorder: MongoOperations | None = None
 ) -> tuple[Operation, ...]:
-    """Return what a Mongo script's upgrade(op) or downgrade(op) says.
+    """Return the operations of a Mongo script's upgrade(op) or downgrade(op).
 
-    recorder: the `op` that it is given; None: one of its own.
-    Raises Irreversible if it has no such function, or if its downgrade says by a
-    NotImplementedError that there is none; ScriptError if it raises something else.
+    recorder: the `op` that it is given; None: a new one. Raises Irreversible if it has
+    no such function, or if its downgrade raises NotImplementedError; ScriptError if it
+    raises something else.
     """
     function = getattr(script.module, direction, None)
     if function is None:

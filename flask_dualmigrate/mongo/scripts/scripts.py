@@ -1,4 +1,4 @@
-"""The Mongo scripts of a tree: found, recorded as operations, and their verify."""
+"""The Mongo scripts of a tree: finding them, their operations, their verify."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .recording import record
 
 
 class MongoScripts(SideScripts):
-    """Tells the operations of the scripts, and calls their verify.
+    """Returns the operations of the scripts, and calls their verify.
 
-    load, limits: as SideScripts takes them. stop: cuts a verify short.
+    load, limits: as SideScripts takes them. stop: interrupts a verify.
     """
 
     name = BackendName.MONGO

@@ -1,6 +1,7 @@
-"""The indexes that Beanie's documents declare, collected as Beanie's init does it.
+"""Collecting the indexes that Beanie's documents declare, as Beanie's init does.
 
-Nothing of Beanie is imported: a document class says it all, and is not initialised.
+Beanie is not imported: a document class has all the information, and is not
+initialized.
 Source: beanie 2.2, odm/utils/init.py (init_indexes, init_document) and odm/fields.py.
 """
 
@@ -21,12 +22,12 @@ Models = dict[tuple[str, ...], IndexModel]
 
 
 def load_document(path: str, named_in: str) -> Any:
-    """Import what a dotted path names. named_in: what took the path, for the error."""
+    """Import what a dotted path names. named_in: what took the path, for errors."""
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
     except Exception as error:
-        # Whatever the module raises: it is the app's.
+        # The module may raise anything: it is the app's.
         raise ModelsError(
             f"{named_in} cannot import {path!r}: {_in_one_line(error)}",
             hint="Fix the module, or name the class as package.module.Class.",
@@ -42,7 +43,7 @@ def of_documents(documents: Iterable[type[Any] | str]) -> DeclaredIndexes:
     """Return the indexes of Indexed() fields and of Settings.indexes.
 
     documents: classes, or their dotted paths.
-    Raises ModelsError for what is no document class of Beanie's, or a wrong index.
+    Raises ModelsError for anything but a Beanie document class, or for a wrong index.
     """
     found: dict[type[Any], tuple[DeclaredIndex, ...]] = {}
     for given in documents:
@@ -54,7 +55,7 @@ def of_documents(documents: Iterable[type[Any] | str]) -> DeclaredIndexes:
                 f"documents= contains {given!r}, which is not a Beanie document class",
                 hint="It takes subclasses of beanie.Document, or their dotted paths.",
             )
-        for each in _documents_of(document):  # Beanie initialises the parents too
+        for each in _documents_of(document):  # Beanie initializes the parents too
             found.setdefault(each, tuple(_of_document(each)))
     return DeclaredIndexes(tuple(index for each in found.values() for index in each))
 
@@ -71,7 +72,7 @@ def _of_document(document: type[Any]) -> Iterator[DeclaredIndex]:
 
 
 def collection_of(document: type[Any]) -> str:
-    """Return the collection: a child of a root document is kept with its root."""
+    """Return the collection; a child of a root document is stored with its root."""
     for base in _documents_of(document):
         if getattr(_settings(base), "is_root", False):
             document = base
@@ -82,12 +83,12 @@ def collection_of(document: type[Any]) -> str:
 
 
 def _documents_of(document: type[Any]) -> list[type[Any]]:
-    """Return the app's own document classes that one is made of, oldest first."""
+    """Return the app's own document classes that a class inherits, oldest first."""
     return [base for base in reversed(document.mro()) if _is_document(base)]
 
 
 def _is_document(given: Any) -> bool:
-    """Return whether a class derives from beanie.Document, and is not Beanie's own."""
+    """Return whether a class derives from beanie.Document but is not Beanie's own."""
     if not isinstance(given, type) or _is_of_beanie(given):
         return False
     return any(

@@ -1,7 +1,7 @@
-"""Commands that a run does without where the server refuses them.
+"""Commands that a run can do without if the server refuses them.
 
-Managed servers and accounts with few rights refuse what administers a server, each with
-another code: 8000 (Atlas), 59, 13, 115. So any refusal counts, whatever its code.
+Managed servers and accounts with few privileges refuse administrative commands with
+various codes: 8000 (Atlas), 59, 13, 115. So any refusal counts, whatever its code.
 Source: MongoDB Atlas, Unsupported Commands; Amazon DocumentDB, Supported APIs.
 """
 
@@ -26,9 +26,9 @@ _SAMPLES = 20
 
 
 def ask(db: Database[Any], question: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the answer to a command; None where the server refuses it.
+    """Return the answer to a command; None if the server refuses it.
 
-    A lost connection is no refusal: it is raised.
+    A lost connection is not a refusal: it is raised.
     """
     try:
         return db.command(dict(question), codec_options=NATIVE)
@@ -39,7 +39,7 @@ def ask(db: Database[Any], question: Mapping[str, Any]) -> dict[str, Any] | None
 
 
 def estimated_count(collection: Collection[Any]) -> int:
-    """Return how many documents a collection has, by its metadata where told."""
+    """Return how many documents a collection has, by its metadata if available."""
     try:
         return collection.estimated_document_count()
     except ExecutionTimeout:
@@ -57,12 +57,12 @@ class Size:
 
     @property
     def document_bytes(self) -> int:
-        """The average of its documents; 1 where it has none."""
+        """The average size of its documents; 1 if it has none."""
         return max(1, self.size_bytes // max(1, self.documents))
 
 
 def size_of(db: Database[Any], collection: str) -> Size:
-    """Return how much a collection holds; by its first documents, if it is not told."""
+    """Return how much a collection holds, by its first documents if need be."""
     told = ask(db, {"collStats": collection})
     if told is not None:
         return Size(int(told.get("count", 0)), int(told.get("size", 0)))

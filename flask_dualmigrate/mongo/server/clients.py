@@ -1,4 +1,4 @@
-"""Clients like the app's: of another kind, or not shared with it."""
+"""Clients like the app's, but of another kind or not shared with it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ...errors import OperationError
 
 
 def options_of(client: MongoClient[Any]) -> dict[str, Any]:
-    """Return the arguments that a client was made with, for another one like it.
+    """Return the arguments that a client was created with, for another one like it.
 
-    The URI may have been another one than MONGO_URI, and options and credentials may
-    have been passed beside it: pymongo keeps them all, for copies of its own.
-    Raises OperationError where it does not. Source: MongoClient._duplicate.
+    The URI may not have been MONGO_URI, and options and credentials may have been
+    passed separately: pymongo keeps them all, for its own copies. Raises OperationError
+    if it does not. Source: MongoClient._duplicate.
     """
     try:
         options: dict[str, Any] = client._init_kwargs
@@ -29,11 +29,11 @@ def options_of(client: MongoClient[Any]) -> dict[str, Any]:
 
 
 def own_database(app_db: Database[Any]) -> Database[Any]:
-    """Return the same database, through a client that only the caller uses.
+    """Return the same database through a client that only the caller uses.
 
-    The caller closes that client. The app's own stays unopened: a client that was
-    used before a fork warns in each of the children, and a closed one is of no use
-    to anybody. Source: "Is PyMongo fork-safe?" in the FAQ of PyMongo.
+    The caller closes that client. The app's own stays unopened: a client that was used
+    before a fork warns in each of the children, and a closed one is useless. Source:
+    "Is PyMongo fork-safe?" in the FAQ of PyMongo.
     """
     client = type(app_db.client)(**options_of(app_db.client))
     return type(app_db)(

@@ -1,7 +1,7 @@
-"""Views: which ones read a collection, and how one gets another name.
+"""Views: which ones read a collection, and how to rename one.
 
-A view goes by names. Nothing follows when what it reads is renamed or dropped: it is
-empty from then on, and no server says so. Source: MongoDB manual, Views.
+A view refers to names. It does not follow when what it reads is renamed or dropped: it
+is empty from then on, without an error from the server. Source: MongoDB manual, Views.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .views import NATIVE, collection_info, command, drop, rename
 
 
 def views_on(db: Database[Any], collection: str) -> tuple[str, ...]:
-    """Return the views that read a collection, by way of other views too, sorted.
+    """Return the views that read a collection, directly or through others, sorted.
 
-    Not those that were dropped and are kept aside.
+    Views that were dropped and are kept aside are left out.
     """
     listed = db.with_options(codec_options=NATIVE).list_collections(
         filter={"type": "view", "name": {"$not": {"$regex": "^_aside_"}}}
@@ -28,7 +28,7 @@ def views_on(db: Database[Any], collection: str) -> tuple[str, ...]:
 
 
 def told_of_views(views: Sequence[str], collection: str, *, gone: str) -> str:
-    """Say what becomes of views whose collection is no more. gone: how, in words."""
+    """Say what becomes of views whose collection is gone. gone: how, in words."""
     if len(views) == 1:
         return (
             f"the view {views[0]} reads {collection}, which is {gone}: it is empty "
@@ -41,9 +41,9 @@ def told_of_views(views: Sequence[str], collection: str, *, gone: str) -> str:
 
 
 def move(db: Database[Any], old: str, new: str) -> None:
-    """Give a collection another name, or a view, which MongoDB cannot rename.
+    """Rename a collection, or a view, which MongoDB cannot rename.
 
-    Done again after a crash, with the same result.
+    It can be repeated after a crash, with the same result.
     """
     info = collection_info(db, old)
     if info is None or info["type"] != "view":

@@ -1,4 +1,4 @@
-"""Errors of pymongo and bson, told in one sentence that names what they are about."""
+"""Errors of pymongo and bson, in one sentence that names what they are about."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def told_as_operation_errors(*, step: int, where: str) -> Iterator[None]:
     """Turn what pymongo raises inside into this package's errors.
 
     step: index of the operation in its script; where: the revision and the operation.
-    Raises DatabaseUnavailable where the connection failed, OperationError elsewhere,
-    with the original as its cause. Other exceptions pass.
+    Raises DatabaseUnavailable if the connection failed, otherwise OperationError, with
+    the original as its cause. Other exceptions pass.
     """
     try:
         yield
@@ -55,12 +55,12 @@ def told_as_operation_errors(*, step: int, where: str) -> Iterator[None]:
 
 
 def shortened(text: str) -> str:
-    """Cut a text to what fits an error."""
+    """Shorten a text to what fits in an error."""
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def shown(value: Any) -> str:
-    """Return a value of a document for an error: as Python, and cut."""
+    """Return a document's value for an error: as Python, shortened."""
     return shortened(repr(_plain(value)))
 
 
@@ -74,7 +74,7 @@ def _plain(value: Any) -> Any:
 
 
 def code_of(error: PyMongoError) -> int | None:
-    """Return the server's code of an error, that of the first one in a bulk write."""
+    """Return an error's server code; in a bulk write, that of the first error."""
     code = _details(error).get("code")
     return code if isinstance(code, int) else getattr(error, "code", None)
 
@@ -82,7 +82,8 @@ def code_of(error: PyMongoError) -> int | None:
 def duplicate_of(error: PyMongoError) -> str:
     """Return the key that a unique index refused, as text: `{'email': 'a@b.c'}`.
 
-    By a collation the server tells a sort key: the value is in the document, if at all.
+    With a collation the server reports a sort key: the value is in the document, if
+    anywhere.
     """
     details = _details(error)
     value: Mapping[str, Any] = details.get("keyValue") or {}
@@ -103,12 +104,12 @@ def duplicate_of(error: PyMongoError) -> str:
 
 
 def invalid_document_of(error: PyMongoError) -> str:
-    """Return which document a validator refused, and why where the server tells it."""
+    """Return which document a validator refused, and why if the server reports it."""
     return refused_document(_details(error).get("errInfo") or {}, shown)
 
 
 def reason_of(error: PyMongoError) -> str:
-    """Return what the server said, of a bulk write for which document too."""
+    """Return what the server said; for a bulk write, also about which document."""
     details = _details(error)
     said = shortened(str(details.get("errmsg") or first_line(error))).rstrip(".")
     written = details.get("op")
@@ -142,7 +143,7 @@ def _sentence(error: Exception) -> tuple[str, str | None]:
 
 
 def _details(error: PyMongoError) -> Mapping[str, Any]:
-    """Return the server's answer; of a bulk write, the first error in it."""
+    """Return the server's answer; for a bulk write, the first error in it."""
     details: Mapping[str, Any] = getattr(error, "details", None) or {}
     if isinstance(error, BulkWriteError):
         failed = details.get("writeErrors") or details.get("writeConcernErrors") or [{}]

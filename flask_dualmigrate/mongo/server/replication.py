@@ -16,10 +16,10 @@ class Replication:
     """Waits while the secondaries are too far behind.
 
     bound_s: seconds that a secondary may be behind the primary; 0: never wait.
-    A member that is down is not waited for, and one that is delayed on purpose not for
-    its delay. Where the server does not tell (without the
-    privilege clusterMonitor, or on a shared tier), or has no members, there is no
-    waiting: each batch is written with a write concern of majority anyway.
+    It does not wait for a member that is down, or for the intended delay of a delayed
+    member. If the server does not report the lag (without the privilege clusterMonitor,
+    or on a shared tier), or has no members, there is no waiting: each batch is written
+    with a write concern of majority anyway.
     """
 
     def __init__(self, db: Database[Any], *, bound_s: float) -> None:
@@ -28,7 +28,7 @@ class Replication:
         self._next_s = 0.0
 
     def wait(self, keep_going: Callable[[], None]) -> None:
-        """Return when the secondaries are near enough. Asks once a second at most."""
+        """Wait until the secondaries are close enough, asking at most once a second."""
         while self._bound_s and time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + 1.0
             if self._lag_s() <= self._bound_s:
@@ -59,7 +59,7 @@ class Replication:
         return max(behind_s.values())
 
     def _delays_s(self) -> dict[int, float]:
-        """Return by how many seconds members are behind on purpose."""
+        """Return by how many seconds members are deliberately delayed."""
         told = ask(self._admin, {"replSetGetConfig": 1}) or {"config": {"members": []}}
         return {
             member["_id"]: float(

@@ -1,7 +1,7 @@
-"""What MongoDB does not do on collections that are no ordinary ones, told beforehand.
+"""Refusing beforehand what MongoDB does not do on special collections.
 
 A view, a time-series or a capped collection refuses some operations only when they are
-tried; here each has its reason, and what to write instead.
+tried; here each refusal has its reason, and what to write instead.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def kind_of(info: Info) -> str:
 
 
 def refuse_writes(name: str, info: Info) -> None:
-    """Refuse to change documents where transactions cannot."""
+    """Refuse to change documents that transactions cannot change."""
     if info["type"] == "view":
         raise OperationError(
             f"{name} is a view: documents cannot be changed through it",
@@ -79,7 +79,7 @@ def refuse_indexes(name: str, info: Info) -> None:
 
 
 def refuse_index(operation: CreateIndex, info: Info, db: Database[Any]) -> None:
-    """Refuse an index of a sort that this collection cannot have."""
+    """Refuse an index of a kind that this collection cannot have."""
     refuse_indexes(operation.collection, info)
     options = info["options"]
     reason = None
@@ -98,7 +98,7 @@ def refuse_index(operation: CreateIndex, info: Info, db: Database[Any]) -> None:
 def _not_on_time_series(
     operation: CreateIndex, series: Mapping[str, Any], db: Database[Any]
 ) -> str | None:
-    """Return what of an index a time-series collection does not take.
+    """Return which feature of an index a time-series collection does not accept.
 
     Source: MongoDB manual, Time Series Secondary Indexes.
     """
@@ -128,7 +128,7 @@ def _too_early(db: Database[Any], since: tuple[int, int], what: str) -> str | No
 
 
 def _refuse_lax_collation(operation: CreateIndex, options: Mapping[str, Any]) -> None:
-    """An index inherits the collation of its collection, and two sorts take none."""
+    """Refuse an index that inherits a collation its kind does not support."""
     ways = {way for _, way in operation.keys} & {"text", "2d"}
     if ways and options.get("collation") and "collation" not in operation.options:
         (way, *_) = sorted(ways, key=str)

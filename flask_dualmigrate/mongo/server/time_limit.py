@@ -1,9 +1,9 @@
 """maxTimeMS: what a script sets, for the commands of one batch, or of an operation
 without batches; and work that the limits of the app's client are not meant for.
 
-`socketTimeoutMS` and `timeoutMS` bound the app's own short questions. The build of an
+`socketTimeoutMS` and `timeoutMS` bound the app's own short queries. The build of an
 index, or the count of a large collection, takes longer than any of them, and the server
-goes on with it when its client has hung up.
+continues with it after its client has hung up.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Arguments = ParamSpec("Arguments")
 
 @contextmanager
 def limit(client: MongoClient[Any], seconds: float) -> Iterator[None]:
-    """Give the commands inside so many seconds, all together; 0: no limit.
+    """Give the commands inside this many seconds in total; 0: no limit.
 
-    pymongo sends with each command, as maxTimeMS, what is left of them.
-    Raises OperationError when they are over.
+    With each command pymongo sends what is left of them as maxTimeMS. Raises
+    OperationError when they have run out.
     """
     if not seconds:
         with unhurried(client):
@@ -41,8 +41,8 @@ def limit(client: MongoClient[Any], seconds: float) -> Iterator[None]:
         with pymongo.timeout(seconds):
             yield
     except (ExecutionTimeout, NetworkTimeout) as error:
-        # The server and the driver count the same time: either may be the first.
-        # Before that it was another limit: of a function of the script, of the client.
+        # The server and the driver count the same time: either may be first. Before
+        # that it was another limit: of a function of the script, of the client.
         if time.monotonic() - began < seconds * 0.9:
             raise
         raise OperationError(
@@ -53,10 +53,10 @@ def limit(client: MongoClient[Any], seconds: float) -> Iterator[None]:
 
 @contextmanager
 def unhurried(client: MongoClient[Any]) -> Iterator[None]:
-    """Let the commands inside take their time, whatever limits the app's client has.
+    """Let the commands inside take their time, whatever the app's client limits.
 
-    A shorter limit around it, or inside, holds. Source: PyMongo, `pymongo.timeout`,
-    which replaces timeoutMS and socketTimeoutMS.
+    A shorter limit around it, or inside, still applies. Source: PyMongo,
+    `pymongo.timeout`, which replaces timeoutMS and socketTimeoutMS.
     """
     options = client.options
     if options.timeout is None and options.pool_options.socket_timeout is None:

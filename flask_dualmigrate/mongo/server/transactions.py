@@ -29,9 +29,9 @@ _SHORTEST_S = 1.0
 
 
 class TransactionTooLong(OperationError):
-    """The server ended a transaction for its age: it would end the next one too.
+    """The server ended a transaction for its age, as it would the next one.
 
-    share: the part of the work that it would have had the time for.
+    share: the part of the work that it would have had time for.
     """
 
     def __init__(self, took_s: float, limit_s: float) -> None:
@@ -62,10 +62,10 @@ def transact(
 ) -> Result:
     """Commit what `attempt` does, once; it may be called several times.
 
-    supported: False on a standalone server, where its writes stand one by one.
+    supported: False on a standalone server, where each write stands alone.
     options: as with_transaction takes them.
-    Raises TransactionTooLong where the server ended it for its age: it would end the
-    next attempt too.
+    Raises TransactionTooLong if the server ended it for its age: it would end the next
+    attempt too.
     """
     if not supported:
         return attempt(session)
@@ -103,7 +103,7 @@ def _refuse_outlived(session: ClientSession, took_s: float) -> None:
 
 
 def _reason(error: PyMongoError) -> PyMongoError:
-    """Return why the attempts failed, of which pymongo says that their time was over.
+    """Return why the attempts failed whose time pymongo reports as over.
 
     Source: MongoDB specifications, transactions-convenient-api, "timeouts".
     """
@@ -112,11 +112,11 @@ def _reason(error: PyMongoError) -> PyMongoError:
 
 
 def kill_sessions(db: Database[Any], session_ids: Sequence[Mapping[str, Any]]) -> None:
-    """End what sessions still do on the server, their open transactions included.
+    """End what sessions are still doing on the server, with their open transactions.
 
-    A client that was killed leaves its transaction open for up to 60 seconds; whoever
-    writes the same documents meanwhile meets a write conflict, and tries again for two
-    minutes. So a server that refuses it costs time.
+    A client that was killed leaves its transaction open for up to 60 seconds; anyone
+    who writes the same documents meanwhile meets a write conflict, and retries for two
+    minutes. So a server that refuses this costs time.
     Source: MongoDB manual, killSessions.
     """
     ask(db.client.admin, {"killSessions": list(map(dict, session_ids))})

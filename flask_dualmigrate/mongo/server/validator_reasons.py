@@ -1,6 +1,6 @@
 """Why a validator refused a document: the server's errInfo, in words.
 
-Source: MongoDB manual, Schema Validation; MongoDB before 5.0 tells no details.
+Source: MongoDB manual, Schema Validation; MongoDB before 5.0 reports no details.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def exact_view(db: Database[Any]) -> ExactDatabase:
     """Return the same database, read and written byte for byte and durably.
 
     The app's own options (a secondary as read preference, w=1, a type registry) do not
-    reach into it.
+    apply to it.
     """
     client: MongoClient[RawBSONDocument] = db.client
     return Database(
@@ -63,7 +63,7 @@ def exact_view(db: Database[Any]) -> ExactDatabase:
 
 
 def native(db: Database[Any], name: str) -> Collection[dict[str, Any]]:
-    """Return a collection of our own, its documents as dicts."""
+    """Return one of our own collections, with its documents as dicts."""
     return db.get_collection(name).with_options(codec_options=NATIVE)
 
 
@@ -72,10 +72,10 @@ _session: ContextVar[ClientSession | None] = ContextVar("session", default=None)
 
 @contextmanager
 def sent_in(session: ClientSession) -> Iterator[None]:
-    """Send the commands below in a session that the next run can end.
+    """Send the commands inside in a session that the next run can end.
 
-    One that waits for the lock of a collection outlives its client: it would come when
-    another run has undone what it is a part of.
+    A command that waits for a collection's lock outlives its client: it would take
+    effect after another run has undone what it belongs to.
     """
     token = _session.set(session)
     try:
@@ -93,7 +93,7 @@ def _current() -> ClientSession | None:
 def command(db: Database[Any], document: Mapping[str, Any]) -> dict[str, Any]:
     """Send a command that writes; wait until its effect survives a lost primary."""
     durable = {**document, "writeConcern": DURABLE.document}
-    # The build of an index is to outlive us: the next run joins it.
+    # The build of an index must outlive us: the next run joins it.
     session = None if "createIndexes" in document else _current()
     with unhurried(db.client):
         return db.command(durable, codec_options=NATIVE, session=session)
@@ -104,7 +104,7 @@ def rename(db: Database[Any], old: str, new: str) -> None:
     """Rename a collection.
 
     The command of a run that was killed may have waited for the same lock, and come
-    first: then it is renamed.
+    first: the collection is then already renamed.
     """
     try:
         with unhurried(db.client):
@@ -122,7 +122,7 @@ def drop(db: Database[Any], name: str) -> None:
 
 
 def collection_info(db: Database[Any], name: str) -> dict[str, Any] | None:
-    """Return the entry of listCollections for a name, None if there is none."""
+    """Return the entry of listCollections for a name; None if there is none."""
     query = {"listCollections": 1, "filter": {"name": name}}
     found = db.command(query, codec_options=NATIVE)["cursor"]["firstBatch"]
     return dict(found[0]) if found else None
@@ -131,7 +131,7 @@ def collection_info(db: Database[Any], name: str) -> dict[str, Any] | None:
 def index_specs(db: Database[Any], collection: str) -> dict[str, dict[str, Any]]:
     """Return the indexes of a collection, name -> full specification.
 
-    Unfinished builds are among them. A missing collection has none.
+    Unfinished builds are included. A missing collection has none.
     """
     if collection_info(db, collection) is None:
         return {}
@@ -140,7 +140,7 @@ def index_specs(db: Database[Any], collection: str) -> dict[str, dict[str, Any]]
 
 
 def ensure_collection(db: Database[Any], name: str) -> None:
-    """Create a collection unless it is there.
+    """Create a collection unless it exists.
 
     Done outside of transactions: creating one inside conflicts with other writers.
     """
@@ -152,9 +152,9 @@ def ensure_collection(db: Database[Any], name: str) -> None:
 
 
 def as_stored(values: Mapping[str, Any], app_db: Database[Any], *, what: str) -> bytes:
-    """Return a document as the app would store it. what: has its values, in words.
+    """Return a document as the app would store it. what: the source of its values.
 
-    Raises OperationError for a value that BSON has no type for.
+    Raises OperationError for a value that has no BSON type.
     """
     try:
         return bson.encode(values, codec_options=app_db.codec_options)
@@ -165,7 +165,7 @@ def as_stored(values: Mapping[str, Any], app_db: Database[Any], *, what: str) ->
 
 
 def same_bson(left: Any, right: Any) -> bool:
-    """True if two values are the same bytes; 1 and 1.0 are not."""
+    """True if two values have the same bytes; 1 and 1.0 do not."""
     return as_bytes(left) == as_bytes(right)
 
 

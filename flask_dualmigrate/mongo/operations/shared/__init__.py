@@ -1,1 +1,1 @@
-"""What the families of operations share."""
+"""Code that the families of operations share."""

@@ -1,4 +1,4 @@
-"""Calling a script's async functions: a client of their own, and Beanie's documents.
+"""Calling a script's async functions: a separate client, and Beanie's documents.
 
 The client has the servers and the options of the app's, and lives as long as the call:
 an async client belongs to one event loop.
@@ -28,7 +28,7 @@ AsyncFunction = Callable[[AsyncDatabase[Any]], Coroutine[Any, Any, Any]]
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """True if calling it gives a coroutine; partials and objects are looked into."""
+    """True if calling it gives a coroutine, also through partials and objects."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - which kind, not whether
     )
@@ -37,9 +37,9 @@ def is_async(function: Callable[..., Any]) -> bool:
 def call_async(
     function: AsyncFunction, app_db: Database[Any], *, models: Sequence[Any] = ()
 ) -> None:
-    """Call an async function with the app's database, and wait until it is done.
+    """Call an async function with the app's database, and wait for it.
 
-    models: Beanie documents to initialise before.
+    models: Beanie documents to initialize first.
     """
 
     async def call() -> None:
@@ -60,9 +60,9 @@ def call_async(
 
 
 def _run(call: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine to its end; in a thread, where a loop runs in this one.
+    """Run a coroutine to its end, in another thread if a loop runs in this one.
 
-    The thread sees the context variables of the caller: the current app is one.
+    The thread sees the caller's context variables, such as the current app.
     """
     try:
         asyncio.get_running_loop()
@@ -83,7 +83,7 @@ async def _init_models(db: AsyncDatabase[Any], models: Sequence[Any]) -> None:
 
 
 def refuse_models(models: Sequence[Any]) -> None:
-    """Raise UsageError if Beanie is missing or too old, or for what is no model of it.
+    """Raise UsageError if Beanie is missing or too old, or for a non-Beanie model.
 
     models: classes, or their dotted paths.
     """

@@ -1,6 +1,6 @@
-"""Values that cannot go back where they came from: they go aside.
+"""Moving values aside that cannot go back where they came from.
 
-The app has a newer value there, or a unique index refuses the former one.
+The app has a newer value there, or a unique index refuses the old one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OURS_BACK = "ours_back"
 
 
 def name_ours_back(work: Work, collection: str, path: FieldPath) -> None:
-    """Choose an aside for the values that cannot go back, once, and make it."""
+    """Choose and create, once, an aside for the values that cannot go back."""
     if OURS_BACK not in work.before:
         name = name_aside(work, collection, path.text)
         work.save(before={**work.before, OURS_BACK: name})
@@ -38,7 +38,7 @@ def set_ours_aside(
     found: Sequence[RawBSONDocument],
     session: ClientSession,
 ) -> None:
-    """Move a field's values aside where there is no room for them any more.
+    """Move a field's values aside if there is no longer room for them.
 
     found: as `shape_of` reads them.
     """

@@ -1,4 +1,4 @@
-"""Keeping documents as they were before they are written or deleted."""
+"""Keeping copies of documents before they are written or deleted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def walk_of(
 
 
 def name_images(work: Work, operation: DocumentOperation) -> dict[str, Any]:
-    """Choose the aside for the documents as they are before, where they are kept."""
+    """Choose the aside for the original documents, if they are kept."""
     if not operation.keep:
         return {}
     label = f"{operation.collection}.documents"

@@ -1,4 +1,4 @@
-"""The commands that build and drop an index, and what they refuse in words."""
+"""The commands that build and drop an index, and their refusals in words."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from ...server.views import command, exact_view, index_specs
 
 
 def build(work: Work, collection: str, spec: Mapping[str, Any]) -> None:
-    """Build an index, or join its build; one that already exists remains as it is.
+    """Build an index, or join its build; an existing one stays as it is.
 
-    Raises OperationError that names the index in the way, or the key that is double.
+    Raises OperationError that names the index in the way, or the duplicate key.
     """
     try:
-        with work.bench.stop.at_once():  # the server goes on; the next run joins it
+        with work.bench.stop.at_once():  # the server continues; the next run joins it
             command(work.db, {"createIndexes": collection, "indexes": [spec]})
     except OperationFailure as error:
         told = index_error(work.db, collection, spec, error)
@@ -50,7 +50,7 @@ def drop(work: Work, collection: str, name: str) -> None:
 def index_error(
     db: Database[Any], collection: str, spec: Mapping[str, Any], error: OperationFailure
 ) -> OperationError | None:
-    """Return why an index was not built, in our words; None for another reason."""
+    """Return why an index was not built, in our words; None for other reasons."""
     name = spec["name"]
     if error.code == DUPLICATE_KEY:
         return OperationError(
@@ -75,7 +75,7 @@ def index_error(
 
 
 def other_definition(collection: str, name: str, there: Mapping[str, Any]) -> str:
-    """Say that the name of an index is taken. there: by which specification."""
+    """Say that an index's name is taken. there: the specification that has it."""
     return (
         f"{collection} already has an index {name} with a different "
         f"definition: {_shown(there)}"
@@ -88,7 +88,7 @@ def _duplicate(
     spec: Mapping[str, Any],
     error: OperationFailure,
 ) -> str:
-    """Return the key that is double; by a collation the server does not tell it."""
+    """Return the duplicate key; with a collation the server does not report it."""
     told = duplicate_of(error)
     if not any((error.details or {}).get("hexEncoded", ())):
         return told

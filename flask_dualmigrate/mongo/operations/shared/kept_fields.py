@@ -1,4 +1,4 @@
-"""What operations on fields share: refusing documents, and keeping values."""
+"""Shared by operations on fields: refusing documents, and keeping values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FieldOperation = Any
 
 
 def values_of_upgrade(work: Work, operation: FieldOperation, verb: str) -> list[str]:
-    """Return the asides of values that a downgrade's operation gives back.
+    """Return the asides of values that a downgrade's operation puts back.
 
     verb: of the upgrade's operation that kept them.
     """
@@ -33,7 +33,7 @@ def values_of_upgrade(work: Work, operation: FieldOperation, verb: str) -> list[
 def put_all_back(
     work: Work, operation: FieldOperation, path: FieldPath, *, first_phase: int
 ) -> None:
-    """Put back what the upgrade kept, one aside a phase."""
+    """Put back what the upgrade kept, one aside per phase."""
     for phase, aside in enumerate(work.before["sources"], start=first_phase):
         put_values_back(
             work,
@@ -74,7 +74,7 @@ def keep_values(
     session: ClientSession,
     documents: Sequence[RawBSONDocument] | None = None,
 ) -> None:
-    """Write a batch's values to an aside; a later round writes over an earlier one."""
+    """Write a batch's values to an aside; a later round overwrites an earlier one."""
     kept = list(batch.documents if documents is None else documents)
     if not kept:
         return
@@ -92,7 +92,7 @@ def standing_in(batch: Batch) -> list[dict[str, Any]]:
 def with_digests(
     digests: Sequence[bytes], details: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return details, with the digest of what each document got. details: or none."""
+    """Return details (may be none) with the digest of what each document got."""
     places = details or [{}] * len(digests)
     return [
         {**place, "is": digest} for place, digest in zip(places, digests, strict=True)
@@ -108,7 +108,8 @@ ARRAY_HINT = (
 def refuse_arrays(work: Work, collection: str, *paths: FieldPath) -> None:
     """Refuse documents where a path goes through an array, before anything is written.
 
-    There it holds nowhere: the operation would pass, and leave every element as it is.
+    The path never holds there: the operation would pass, and leave every element as it
+    is.
     """
     for above, (is_array, path) in _arrays_above(paths).items():
         refuse_if_any(
@@ -142,7 +143,7 @@ def _arrays_above(paths: Sequence[FieldPath]) -> dict[str, tuple[Expr, FieldPath
 
 
 def refuse_barred(work: Work, collection: str, path: FieldPath) -> None:
-    """Refuse documents that cannot have an embedded field, before anything is written.
+    """Refuse documents that cannot have an embedded field, before any write.
 
     Those with null above it are left as they are; see `note_unfit`.
     """

@@ -1,4 +1,4 @@
-"""How much an operation takes away for good."""
+"""Counting what an operation permanently removes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...server.best_effort import estimated_count
 def counted(
     db: Database[Any], operation: Operation, collection: str, query: Query, unit: str
 ) -> Loss:
-    """Count what matches; where that takes too long, say what is there at the most."""
+    """Count what matches; if that takes too long, return the most it can be."""
     what = operation.describe()
     try:
         number = db[collection].count_documents(query, maxTimeMS=limit_ms())

@@ -1,4 +1,4 @@
-"""What renaming a field and copying one share."""
+"""Shared by renaming and copying a field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .put_back_values import note_leftovers
 
 
 def note_undone(work: Work, collection: str, path: FieldPath) -> None:
-    """Note what undoing left, and what is kept of the values that were written over."""
+    """Note what an undo left, and what is kept of the overwritten values."""
     note_staying(work, collection, leaves_out=True)
     if (aside := work.before.get("aside")) is not None:
         note_leftovers(work, aside, collection, path)
@@ -59,12 +59,12 @@ def having_both(old: FieldPath, new: FieldPath) -> Query:
 
 
 def overwritten_in(batch: Batch) -> list[RawBSONDocument]:
-    """Return those documents of a batch whose target field has a value already."""
+    """Return the documents of a batch whose target field already has a value."""
     return [document for document in batch.documents if "value" in document]
 
 
 def shape_of(old: FieldPath, new: FieldPath) -> dict[str, Any]:
-    """What is read of a document: where the two fields stand, what the second holds."""
+    """Return what to read: where the two fields are, and what the second holds."""
     return {
         "_id": True,
         "value": new.value,
@@ -82,7 +82,7 @@ def move(old: FieldPath, new: FieldPath) -> Stages:
 
 
 def with_room(source: FieldPath, target: FieldPath, *, overwrite: bool) -> Query:
-    """Return the filter for documents whose first field can go where the second is."""
+    """Return the filter for documents whose first field can move to the second."""
     room: Any = target.absent
     if overwrite:
         room = {"$or": [room, target.present]}
@@ -92,7 +92,7 @@ def with_room(source: FieldPath, target: FieldPath, *, overwrite: bool) -> Query
 def kept_with(
     work: Work, entry: Mapping[str, Any], session: ClientSession
 ) -> dict[bytes, RawBSONDocument]:
-    """Return what the aside keeps of a batch's documents, by the key of their `_id`."""
+    """Return what the aside keeps of a batch's documents, by `_id` key."""
     aside = work.before.get("aside")
     if aside is None:
         return {}
@@ -115,7 +115,7 @@ def moved(
     change: Any,
     part: Part,
 ) -> list[str]:
-    """Write one field's value to another one, which may have one only if it is kept."""
+    """Write a field's value to another, which may only have one if that is kept."""
     name, statements = operation.collection, []
     query = with_room(old, new, overwrite=operation.overwrite)
     if part.aside:

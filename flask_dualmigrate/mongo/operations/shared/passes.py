@@ -1,4 +1,4 @@
-"""Operations that pass over the documents of a collection, batch by batch."""
+"""Operations that process the documents of a collection, batch by batch."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .put_back_values import NOT_PUT_BACK
 
 @dataclasses.dataclass(frozen=True)
 class Pass:
-    """Which documents an operation passes over, and how it writes them.
+    """Which documents an operation processes, and how it writes them.
 
-    write: None: not to be tried, as it calls the script or refuses nothing.
-    refused: the kind, the filter and the field of those that it refuses.
-    unfit: the filter of those that it leaves out, and what is said of them.
+    write: None: must not be tried, as it calls the script or refuses nothing. refused:
+    the kind, the filter and the field of those that it refuses. unfit: the filter of
+    those that it leaves out, and what is said about them.
     """
 
     query: Query
@@ -38,24 +38,24 @@ class Pass:
 
 
 class PassHandler(Handler[Op]):
-    """Of an operation that passes over the documents of a collection."""
+    """The handler of an operation that processes the documents of a collection."""
 
     @abstractmethod
     def passes(self, look: Look[Op]) -> Pass:
-        """Return what it passes over. The collection is there."""
+        """Return which documents it processes. The collection exists."""
 
     def forecast(self, look: Look[Op]) -> Told:
         return _tell_pass(look, self)
 
     def tell_more(self, look: Look[Op], told: Told) -> None:
-        """Tell what this kind of operation alone finds; its handler has no problem."""
+        """Report what is specific to this operation; its handler found no problem."""
 
     def actions(self, operation: Op) -> tuple[str, ...]:
         return DOCUMENT_ACTIONS
 
 
 def _tell_pass(look: Look[Any], handler: PassHandler[Any]) -> Told:
-    """Count what a pass matches; try a batch of it; say what it would refuse."""
+    """Count what a pass matches; try a batch; report what it would refuse."""
     told = Told()
     if not look.is_there:
         told.matches = Count(0)

@@ -1,10 +1,10 @@
-"""A collection that comes back, where the app has made one of its name since.
+"""Putting a collection back if the app has since created one of its name.
 
-An empty one makes way: it is renamed first, so that a document that comes in at the
-same time is not lost. From one that has documents nothing is moved. The former
-documents come into it, batch by batch, beside an app that goes on writing; those whose
-`_id` or unique value is taken stay in their aside. Whatever stops it, it is done again
-with the same result: all is decided by what is there, and by the marks of the asides.
+An empty one makes way: it is renamed first, so that a document inserted at the same
+time is not lost. From one that has documents nothing is moved. The former documents are
+moved into it, batch by batch, while the app keeps writing; those whose `_id` or unique
+value is taken stay in their aside. If interrupted, it can be repeated with the same
+result: everything is decided by what is there, and by the marks of the asides.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _VALIDATION = ("validator", "validationLevel", "validationAction")
 
 
 def bring_back(work: Work, source: str, name: str, *, remember: bool = False) -> None:
-    """Give a collection its name back, or its documents; again after a crash.
+    """Give a collection its name or its documents back; repeatable after a crash.
 
-    source: an aside, or a collection that is renamed. remember: what came into a
-    collection that was there is to be undone by `take_back`, should that be asked.
+    source: an aside, or a collection that is renamed. remember: record what moved into
+    an existing collection, so that `take_back` can undo it.
     """
     tries = _TRIES
     while (former := collection_info(work.db, source)) is not None:
@@ -75,7 +75,7 @@ def bring_back(work: Work, source: str, name: str, *, remember: bool = False) ->
 
 
 def take_back(work: Work, name: str, source: str) -> None:
-    """Undo `bring_back` from an aside, whatever of it was done."""
+    """Undo `bring_back` from an aside, however far it got."""
     former, there = collection_info(work.db, source), collection_info(work.db, name)
     if former is None:
         if there is not None:
@@ -91,17 +91,17 @@ def take_back(work: Work, name: str, source: str) -> None:
 
 
 def is_plain(info: Mapping[str, Any]) -> bool:
-    """True for what can be renamed, and have documents come into it."""
+    """True for a collection that can be renamed, and have documents moved into it."""
     return bool(info["type"] == "collection")
 
 
 def is_same(info: Mapping[str, Any] | None, uuid: Any) -> bool:
-    """True if a collection is the one that had this UUID, under whatever name."""
+    """True if a collection has this UUID, under whatever name."""
     return info is not None and uuid is not None and uuid_of(info) == uuid
 
 
 def uuid_of(info: Mapping[str, Any]) -> Any:
-    """Return the UUID of a collection, which renaming keeps; None: it has none."""
+    """Return a collection's UUID, which renaming keeps; None if it has none."""
     return info.get("info", {}).get("uuid")
 
 
@@ -129,7 +129,7 @@ def _bring_view_back(
 
 
 def _renamed(work: Work, source: str, name: str) -> bool:
-    """Rename a collection, unless the app has made one of that name meanwhile."""
+    """Rename a collection, unless the app has created one of that name meanwhile."""
     try:
         rename(work.db, source, name)
     except OperationFailure as error:
@@ -146,7 +146,7 @@ def _make_way(work: Work, name: str) -> None:
 
 
 def _clear_way(work: Work, name: str) -> None:
-    """Drop what made way; what came into it at the last moment comes back."""
+    """Drop what made way; put back what was inserted at the last moment."""
     asides = work.bench.asides
     for spare in asides.of_step(work.record, made_way=True):
         info, there = collection_info(work.db, spare), collection_info(work.db, name)
@@ -162,7 +162,7 @@ def _clear_way(work: Work, name: str) -> None:
 
 
 def _set_aside(work: Work, source: str) -> str:
-    """Return the aside that a collection comes from; one that is none is renamed."""
+    """Return the aside a collection comes from; if it is not one, rename it aside."""
     asides = work.bench.asides
     if asides.known(source):
         return source
@@ -203,9 +203,9 @@ def _merge(
 
 
 def _otherness(former: Mapping[str, Any], there: Mapping[str, Any]) -> str | None:
-    """Return how a collection differs for good from the former one.
+    """Return how a collection permanently differs from the former one.
 
-    None if the former documents can come into it.
+    None if the former documents can be moved into it.
     """
     if not is_plain(there) or there["options"].get("capped"):
         return f"as a {kind_of(there)}"
@@ -225,7 +225,7 @@ def _lend_shape(
 ) -> None:
     """Give a collection the indexes and the validator of the former one.
 
-    What it has itself stays. What cannot be built is noted: documents come first.
+    What it has itself stays. What cannot be built is noted: the documents matter more.
     """
     lent = list(work.bench.asides.known(source).get("lent") or ())
     have = index_specs(work.db, name)
@@ -246,7 +246,7 @@ def _lend_shape(
 
 
 def _take_shape(work: Work, name: str, source: str) -> None:
-    """Drop the indexes that were lent, and the validator, where they are as lent."""
+    """Drop the lent indexes and validator, if they are still as lent."""
     lent = work.bench.asides.known(source).get("lent") or ()
     former, there = index_specs(work.db, source), index_specs(work.db, name)
     for index in lent:
@@ -261,9 +261,9 @@ def _take_shape(work: Work, name: str, source: str) -> None:
 
 
 def _pour(work: Work, source: str, name: str, *, remember: bool) -> None:
-    """Move documents, in the order of their `_id`s; those refused are passed over.
+    """Move documents in `_id` order, passing over those refused.
 
-    There is no checkpoint: what was moved is not there any more.
+    There is no checkpoint: what was moved is no longer there.
     """
     last = tried = IdList.of(())
     pace = Pace(most=_BATCH_SIZE, seconds=0)
@@ -303,7 +303,7 @@ def _move(
         details = [{"is": digest_of(document)} for document in free]
         work.bench.touched.add(work.record, IdList.of(free), session, details=details)
     moved = _inserted(work, name, free, session)
-    # The same as it is there: the app has put it back, or a run that was killed.
+    # The same document is there: put back by the app, or by a run that was killed.
     rest = [document for document in batch if id_key(document) in taken]
     now = digests_of(work, name, IdList.of(rest), session) if rest else []
     moved += [
@@ -318,7 +318,7 @@ def _move(
 def _inserted(
     work: Work, name: str, batch: Sequence[RawBSONDocument], session: ClientSession
 ) -> list[RawBSONDocument]:
-    """Insert documents; return which were. Without transactions each for itself."""
+    """Insert documents; return those inserted. Without transactions, one by one."""
     target = Target(work, name, session)
     if work.bench.transactions:
         if batch:
@@ -337,7 +337,7 @@ def _inserted(
 
 
 def _take_documents(work: Work, name: str, source: str) -> None:
-    """Move the documents that came into a collection out again, if they are unchanged.
+    """Move the documents that were moved into a collection out again, if unchanged.
 
     Those that were changed since stay, and are counted.
     """

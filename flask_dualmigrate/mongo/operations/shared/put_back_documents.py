@@ -1,7 +1,7 @@
-"""Putting documents back that an upgrade deleted, and taking them away again.
+"""Putting back documents that an upgrade deleted, and removing them again.
 
-A document whose `_id` is taken again is not written over: it stays in the aside, and a
-note of the run says how many there are.
+If an `_id` is in use again, that document is not overwritten: the former one stays in
+the aside, and a note of the run says how many there are.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _ID_ONLY = {"_id": True}
 
 
 def deleted_by_upgrade(work: Work, operation: Insert) -> list[str]:
-    """Return the asides of documents that a downgrade's insert gives back."""
+    """Return the asides of documents that a downgrade's insert puts back."""
     return work.bench.asides.kept_by_upgrade(
         work.record, Delete.verb, of=operation.collection
     )
 
 
 def put_documents_back(work: Work, collection: str) -> None:
-    """Move the documents of the sources back; what they are is remembered for undo."""
+    """Move the documents of the sources back, remembering them for an undo."""
     for source in work.before.get("sources", ()):
         _put_back(work, collection, source)
 
@@ -41,7 +41,7 @@ def put_documents_back(work: Work, collection: str) -> None:
 def take_documents_again(
     work: Work, collection: str, entry: Mapping[str, Any], session: ClientSession
 ) -> None:
-    """Undo a batch of `put_documents_back`: the documents are copied to their aside."""
+    """Undo a batch of `put_documents_back`: copy the documents to their aside."""
     sources = {detail.get("source") for detail in entry["details"]} - {None}
     if sources:
         (source,) = sources  # a batch comes from one
@@ -49,7 +49,7 @@ def take_documents_again(
         target = Target(work, source, session)
         if work.bench.transactions:
             target.insert(found)
-        else:  # a part may be there, from an undoing that was killed
+        else:  # a part may be there, from an undo that was killed
             target.replace(found, upsert=True)
 
 
@@ -59,9 +59,9 @@ def without_those_back(
     given: Sequence[RawBSONDocument],
     session: ClientSession,
 ) -> list[RawBSONDocument]:
-    """Return the documents to insert: where some came back, those not there yet.
+    """Return the documents to insert: if some came back, those not there yet.
 
-    A script that says again what it deleted gets the former documents.
+    A script that names again what was deleted gets the former documents.
     """
     if not work.before.get("sources"):
         return list(given)
@@ -75,9 +75,10 @@ def taken_ids(
     documents: Sequence[RawBSONDocument],
     session: ClientSession,
 ) -> set[bytes]:
-    """Return the keys of those `_id`s that documents of a collection have now.
+    """Return the keys of the `_id`s that documents of a collection have now.
 
-    By the collation of the collection: in a lax one an `A` takes the place of an `a`.
+    Compared by the collection's collation: in a lax one an `A` takes the place of an
+    `a`.
     """
     target = work.db[collection]
     keys = set(map(id_key, documents))
@@ -98,9 +99,10 @@ def there_already(
     documents: Sequence[RawBSONDocument],
     session: ClientSession,
 ) -> list[RawBSONDocument]:
-    """Return those that a collection has, byte for byte, without transactions.
+    """Return those that a collection contains, byte for byte; without transactions.
 
-    There a batch that was killed, or refused, may be written in part, or not at all.
+    Without them, a batch that was killed or refused may be partly written, or not at
+    all.
     """
     if work.bench.transactions:
         return []

@@ -1,7 +1,7 @@
-"""Putting values back from an aside: a field where it stood in its document.
+"""Putting values back from an aside, at their old position in the document.
 
-A value that the app has written since is not written over: it stays in the aside, and
-a note of the run says how many there are.
+A value that the app has written since is not overwritten: the former one stays in the
+aside, and a note of the run says how many there are.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def put_values_back(
     phase: int,
     batch_size: int | None,
 ) -> None:
-    """Let a downgrade put back what its upgrade took, where the field is missing.
+    """Put back what the upgrade of a downgrade took, if the field is missing.
 
     The values stay in the aside, marked, until the revision is settled.
     """
@@ -70,7 +70,7 @@ def put_values_back(
 def take_values_again(
     work: Work, aside: str, *, collection: str, path: FieldPath, batch_size: int | None
 ) -> None:
-    """Undo `put_values_back`: the fields go, the values are in the aside anyway.
+    """Undo `put_values_back`: remove the fields; the values are still in the aside.
 
     A field that was changed since stays.
     """
@@ -91,7 +91,7 @@ def take_values_again(
 
 
 def keep_lacking(work: Work, aside: str, operation: DropField, path: FieldPath) -> None:
-    """Remember which documents lack a field that is dropped: no downgrade gives it.
+    """Remember which documents lack a dropped field, so no downgrade adds it.
 
     They count as put back already, so that a downgrade passes them over.
     """
@@ -115,7 +115,7 @@ def keep_lacking(work: Work, aside: str, operation: DropField, path: FieldPath) 
 
 
 def drop_lacking(work: Work, aside: str, ids: IdList, session: ClientSession) -> None:
-    """Forget that documents lacked a field, which they have got since."""
+    """Forget that documents lacked a field that they have since received."""
     query = both(ids_in(ids), {"put_back": LACKED})
     work.db[aside].delete_many(query, session=session)
 
@@ -123,7 +123,7 @@ def drop_lacking(work: Work, aside: str, ids: IdList, session: ClientSession) ->
 def restore_values(
     work: Work, aside: str, *, collection: str, path: FieldPath, batch_size: int | None
 ) -> None:
-    """Undo the taking of values: they move from the aside to where they stood."""
+    """Undo the removal of values: move them from the aside to where they were."""
 
     def restore(documents: Sequence[RawBSONDocument], session: ClientSession) -> None:
         standing = fill_in(work, documents, collection, path, session)
@@ -142,10 +142,10 @@ def fill_in(
     path: FieldPath,
     session: ClientSession,
 ) -> Standing:
-    """Put kept values into those of their documents that lack the field.
+    """Put kept values into their documents that lack the field.
 
-    Without transactions a batch that was killed, or refused, may be written in part:
-    what has its value counts as put back.
+    Without transactions a batch that was killed or refused may be partly written:
+    documents that have their value count as put back.
     """
     target = work.db[collection]
     ids = IdList.of(kept)
@@ -180,10 +180,10 @@ def drain(
     query: Query | None = None,
     batch_size: int | None,
 ) -> None:
-    """Pass over an aside in `_id` order, `take` removing or unmarking what it handled.
+    """Process an aside in `_id` order; `take` removes or unmarks what it handled.
 
-    There is no checkpoint: what was handled does not match any more, and the rest is
-    looked at again. What a unique index refuses is passed over, and noted.
+    There is no checkpoint: what was handled no longer matches, and the rest is
+    processed again. What a unique index refuses is passed over, and noted.
     """
     last = tried = IdList.of(())
     pace = Pace(most=batch_size, seconds=0)
@@ -218,7 +218,7 @@ LACKED = -1
 
 
 def mark_refused(work: Work, batch: Batch, session: ClientSession) -> None:
-    """Mark what a unique index refuses: it stays in its aside, as put in by no one."""
+    """Mark what a unique index refuses: it stays in its aside, not put back."""
     update = {"$set": {"refused": True}}
     work.db[batch.walk.collection].update_many(
         ids_in(batch.ids), update, session=session
@@ -232,7 +232,7 @@ def unmark_refused(work: Work, aside: str) -> None:
 def mark(
     work: Work, aside: str, ids: Sequence[Any], depth: int, session: ClientSession
 ) -> None:
-    """Mark values as put back; depth: what FieldPath.standing said before."""
+    """Mark values as put back. depth: FieldPath.standing before that."""
     update = {"$set": {"put_back": depth}, "$unset": {"refused": ""}}
     work.db[aside].update_many(ids_in(ids), update, session=session)
 
