@@ -1,4 +1,4 @@
-"""Writes the two scripts of a revision from one change of the models."""
+"""Write a revision's two scripts from one change to the models."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The app's models: compared with PostgreSQL, with the scripts, and with MongoDB.
 
-It asks nothing of MongoDB itself: it says what should be there, and under which names.
+Nothing here queries MongoDB: it says what should exist there, and under which names.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from .tables.unchecked_enums import has_unchecked_enums
 
 
 class Database(Protocol):
-    """PostgreSQL, as far as the models are compared with it.
+    """What comparing the models needs of PostgreSQL.
 
-    hooks: what the app's hooks find as `context` while it is held; given: the options
-    of the command.
+    hooks: what the app's hooks see as `context` inside the with block; given: the
+    options of the command.
     """
 
     @property
@@ -54,11 +54,11 @@ class Database(Protocol):
 
 
 class Models:
-    """What the models of an app say, for the databases and the scripts of a tree.
+    """What an app's models declare, for the databases and the scripts of a tree.
 
     metadata: the models' tables; None: the app has no SQL side. validators: "off",
     "warn" or "error". options: the app's arguments for Alembic's configure().
-    directory: the tree, loaded when it is needed.
+    directory: the tree, loaded when needed.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Models:
         return self._given
 
     def compare(self, heads: Sequence[str]) -> Comparison:
-        """Compare the models with PostgreSQL. heads: where it stands; all of them."""
+        """Compare the models with PostgreSQL. heads: all its current revisions."""
         scripts = self._made_by_scripts()
         with (
             self._database.connect() as link,
@@ -101,15 +101,15 @@ class Models:
             )
 
     def against_scripts(self) -> Comparison:
-        """Compare the models with what the tree's Alembic scripts make."""
+        """Compare the models with what the tree's Alembic scripts create."""
         if self._given is None:
             return Comparison(())
         return against_scripts(self._given, self._modules(), options=self._options)
 
     def generate(self, header: Header, **told: Any) -> Pair:
-        """Make both scripts from what the models have that PostgreSQL has not.
+        """Make both scripts from what the models have and PostgreSQL lacks.
 
-        told: what the app's hooks find as the options of the command.
+        told: what the app's hooks see as the options of the command.
         """
         scripts = self._made_by_scripts()
         with (
@@ -133,7 +133,7 @@ class Models:
         return empty_pair(header)
 
     def partner(self, header: Header, missing: BackendName) -> str:
-        """Return the missing script of a revision, as far as the other one says it."""
+        """Return the missing script of a revision, as far as the other one shows it."""
         if missing is not BackendName.MONGO:
             return empty_partner(header, missing)
         directory, name = self._directory(), BackendName.POSTGRES
@@ -161,7 +161,7 @@ class Models:
         documents: Callable[[], DeclaredIndexes],
         scripted: Callable[[], DeclaredIndexes],
     ) -> DeclaredIndexes:
-        """Return what MongoDB should have, by models, documents and applied scripts."""
+        """Return what MongoDB should have: from models, documents, applied scripts."""
         made = DeclaredIndexes()
         naming, included = self.naming, includes(self._options)
         models = counterparts(self.metadata, naming=naming, included=included)
@@ -187,18 +187,18 @@ class Models:
         return tuple(paired_fields(found, self.naming, self._database.dialect))
 
     def key_of(self, table: str) -> str | None:
-        """Return the primary key of a model's table, if it is of one column."""
+        """Return the primary key of a model's table, if it has one column."""
         names = [column.name for column in self.metadata.tables[table].primary_key]
         return str(names[0]) if len(names) == 1 else None
 
     def shapes(self, applied: Collection[str]) -> tuple[CollectionShape, ...]:
-        """Return what documents look like where these revisions are applied."""
+        """Return what documents look like when these revisions are applied."""
         return collection_shapes(self._scripts(applied), naming=self.naming)
 
     def _made_by_scripts(self) -> Schema:
-        """Return the tables that the tree's Alembic scripts make, as far as known.
+        """Return the tables that the tree's Alembic scripts create, as far as known.
 
-        None of them where the models have nothing that only scripts tell.
+        Empty if everything in the models can also be read from the database.
         """
         if not has_unchecked_enums(
             self.metadata, plain_dialect(self._database.dialect)

@@ -1,4 +1,4 @@
-"""A revision's two sources: empty ones, and the partner of a script that there is."""
+"""A revision's two sources: empty ones, and the partner of an existing script."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BY_HAND = (
     "import sqlalchemy as sa  # noqa: F401",
     "from alembic import op  # noqa: F401",
 )
-"""The imports of a script to be filled in by hand, which will need one or both."""
+"""The imports of a script to fill in by hand, which will need one or both."""
 
 
 def empty_pair(header: Header) -> Pair:
@@ -40,7 +40,7 @@ def empty_pair(header: Header) -> Pair:
 
 
 def empty_partner(header: Header, backend: BackendName | str) -> str:
-    """Return a script of one side that does nothing yet."""
+    """Return a script for one side that does nothing yet."""
     if BackendName(backend) is BackendName.MONGO:
         return render_mongo(header, (), ())
     functions = [
@@ -57,10 +57,10 @@ def pair_from_script(
     naming: Naming,
     validators: str = "off",
 ) -> str:
-    """Make the Mongo partner of an Alembic script that there is.
+    """Make the Mongo partner of an existing Alembic script.
 
-    Both of its functions are run on a database that is not there, and what they do is
-    translated. earlier_scripts: those before it, oldest first, whose tables it finds.
+    Both its functions run without a database, and what they do is translated.
+    earlier_scripts: those before it, oldest first, which create its existing tables.
     What cannot be recorded or translated becomes op.todo().
     """
     make_dialect: Any = PGDialect

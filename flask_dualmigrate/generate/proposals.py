@@ -51,14 +51,14 @@ def generate(
 
     connection: to the database, which must be at head; nothing is written to it.
     validators: "off", "warn" or "error". options: those of Alembic's configure();
-    environment: what the app's hooks find as context.environment_context. made: the
-    tables that the scripts make, for what no database tells.
+    environment: what the app's hooks see as context.environment_context. made: the
+    tables that the scripts create, for what no database stores.
     """
     proposal = propose(
         connection, metadata, header, options, environment=environment, made=made
     )
     if not proposal.upgrade:
-        return empty_pair(header)  # also where the app's hook left a downgrade alone
+        return empty_pair(header)  # also if the app's hook left only a downgrade
     header = _header(header, proposal)
     context = Context(naming, plain_dialect(connection.dialect), validators)
     return Pair(
@@ -72,8 +72,8 @@ def generate(
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the models have that the database has not, in words; and what of the two
-    was not compared, a line each."""
+    """What the models have and the database lacks, in words; and what was not
+    compared, one line each."""
 
     differences: tuple[str, ...]
     not_compared: tuple[str, ...] = ()
@@ -90,8 +90,8 @@ def compare_models(
 ) -> Comparison:
     """Compare the models with the database, and write nothing.
 
-    heads: where the database stands, for process_revision_directives, which is asked as
-    for a revision. options, environment, made: as for `generate`.
+    heads: the database's current revisions, for process_revision_directives, which is
+    called as for a new revision. options, environment, made: as for `generate`.
     """
     none_yet = Header(new_id(), tuple(heads), (), (), "", datetime.now(UTC))
     proposal = propose(
@@ -102,7 +102,7 @@ def compare_models(
 
 
 def differences(*arguments: Any, **keywords: Any) -> tuple[str, ...]:
-    """Return the differences alone, of what `compare_models` takes."""
+    """Return only the differences; the arguments are those of `compare_models`."""
     return compare_models(*arguments, **keywords).differences
 
 
@@ -150,7 +150,7 @@ def _postgres_source(header: Header, proposal: Proposal, connection: Connection)
         plan = plan_enums(proposal.upgrade, connection, skip=skip, others=others)
         autogen.opts["render_item"] = enum_renderer(autogen)
         dialect = plain_dialect(connection.dialect)
-        # Alembic would double each percent sign, as for a driver's parameters.
+        # Alembic would double percent signs, as for a driver's parameters.
         autogen.migration_context.impl.dialect = dialect
         models = Tables.of(proposal.models, dialect)
         there = Tables.of(proposal.tables, dialect)
@@ -167,7 +167,7 @@ def _postgres_source(header: Header, proposal: Proposal, connection: Connection)
 
 
 def _rendered_by_the_app(autogen: AutogenContext) -> Callable[[Any], bool]:
-    """Return what tells the types that the app's own render_item renders."""
+    """Return a function that says whether the app's own render_item renders a type."""
     render_item = autogen.opts.get("render_item")
 
     def is_rendered(type_: Any) -> bool:
@@ -181,7 +181,7 @@ def _rendered_by_the_app(autogen: AutogenContext) -> Callable[[Any], bool]:
 def _missing_schemas(
     proposal: Proposal, connection: Connection, created: Iterable[NamedType]
 ) -> tuple[str, ...]:
-    """Return the schemas that new tables and types are in, and that are not there."""
+    """Return the schemas of new tables and types that do not exist yet."""
     wanted = {op.schema for op in proposal.upgrade if isinstance(op, CreateTableOp)}
     wanted |= {named.schema for named in created}
     there = set(inspect(connection).get_schema_names())

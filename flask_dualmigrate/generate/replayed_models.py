@@ -1,4 +1,4 @@
-"""The models against the tables that the Alembic scripts make; no database is asked."""
+"""Compare the models with the tables from the Alembic scripts, without a database."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _NO_DATABASE = (
 def against_scripts(
     metadata: MetaData, scripts: Mapping[str, ModuleType], *, options: Mapping[str, Any]
 ) -> Comparison:
-    """Compare the models with the tables that scripts make.
+    """Compare the models with the tables that scripts create.
 
     scripts: revision -> its Alembic script, oldest first. options: those of Alembic's
-    configure(); its hooks say what is compared. Nothing is said of an app that has no
-    tables.
+    configure(); its hooks decide what is compared. The result is empty for an app
+    without tables.
     """
     dialect = postgres_dialect()
     made = _Replay(Context(Naming(), dialect))
@@ -52,9 +52,9 @@ def against_scripts(
 
 
 def made_by_scripts(scripts: Mapping[str, ModuleType]) -> Schema:
-    """Return the tables that scripts make, without what they change by SQL.
+    """Return the tables that scripts create, ignoring what they change with SQL.
 
-    scripts: as for `against_scripts`. Empty where one cannot be replayed.
+    scripts: as for `against_scripts`. Empty if one cannot be replayed.
     """
     made = _Replay(Context(Naming(), postgres_dialect()))
     if not made.run(scripts):
@@ -76,9 +76,9 @@ def made_by_scripts(scripts: Mapping[str, ModuleType]) -> Schema:
 
 @dataclass
 class _Replay:
-    """Runs scripts on a database that is not there, and keeps what they leave.
+    """Runs scripts without a database, and keeps the tables that they leave.
 
-    notes: what they do that this does not show.
+    notes: what the scripts do that this does not show.
     """
 
     context: Context
@@ -87,7 +87,7 @@ class _Replay:
     notes: list[str] = field(default_factory=list)
 
     def run(self, scripts: Mapping[str, ModuleType]) -> bool:
-        """Return whether all of them ran to their end."""
+        """Run scripts; return whether all of them ran to the end."""
         with Recorder() as recorder:
             for revision, module in scripts.items():
                 recorded = recorder.record(module, "upgrade")

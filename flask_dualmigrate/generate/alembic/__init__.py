@@ -1,1 +1,1 @@
-"""Alembic's diff, completed and put in order, as a PostgreSQL script."""
+"""Alembic's diff, completed and ordered, as a PostgreSQL script."""

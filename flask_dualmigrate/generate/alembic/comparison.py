@@ -1,4 +1,4 @@
-"""How Alembic compares: its options, and what it must not take for the app's."""
+"""How Alembic compares: its options, and what does not belong to the app."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def migration_context(
     environment: EnvironmentContext | None = None,
     not_compared: list[str],
 ) -> MigrationContext:
-    """Return a context that compares the models with everything but what is ours.
+    """Return a context that compares the models with everything except our own tables.
 
     options: those of Alembic's configure(), as the app gave them. not_compared: gets a
     line for each thing that the comparison leaves out.
@@ -49,7 +49,7 @@ def migration_context(
     opts["target_metadata"] = metadata
     if known.by_catalog:
         if not _is_autocommit(connection):
-            # As the scripts do: a default without a zone is one of UTC.
+            # As in the scripts: a default without a time zone is in UTC.
             connection.execute(text("SET LOCAL timezone TO 'UTC'"))
         parts = parts_of_tables(metadata, connection)
         opts["include_name"] = _no_parts(opts["include_name"], parts, connection)
@@ -61,7 +61,7 @@ def migration_context(
     if environment is not None:
         environment._migration_context = context  # as EnvironmentContext.configure()
     if opts["compare_server_default"] is True and known.by_catalog:
-        # Not by the option: Alembic calls that for identities too, and fails on them.
+        # Not with the option: Alembic also calls that for identities, and fails there.
         impl: Any = context.impl
         impl.compare_server_default = _DefaultComparison(impl)
     if known.by_catalog:
@@ -79,10 +79,10 @@ def migration_context(
 def _options(
     options: Mapping[str, Any], schemas: frozenset[str], known: Comparing
 ) -> dict[str, Any]:
-    """Return the app's options on top of the defaults, what is ours filtered out.
+    """Return the app's options on top of the defaults, without our own tables.
 
-    SQLite alters a table by recreating it, in a batch. How it words a default then is
-    not how it was declared, so its defaults are compared only if the app asks for it.
+    SQLite alters a table by recreating it, in a batch. A default is then not worded as
+    it was declared, so SQLite's defaults are compared only if the app asks for it.
     """
     opts: dict[str, Any] = {
         "sqlalchemy_module_prefix": "sa.",
@@ -103,10 +103,10 @@ def _options(
 def _schemas(
     metadata: MetaData | Sequence[MetaData], connection: Connection
 ) -> frozenset[str]:
-    """Return the schemas of the models, the default one left out.
+    """Return the schemas of the models, without the default one.
 
-    Alembic looks into them only if it is told to; else it would create their tables
-    in each revision again.
+    Alembic looks into them only on request; otherwise it would create their tables
+    again in each revision.
     """
     each = [metadata] if isinstance(metadata, MetaData) else metadata
     named = {table.schema for item in each for table in item.tables.values()}
@@ -130,7 +130,7 @@ def _not_ours_object(include: Callable[..., bool] | None) -> Callable[..., bool]
 def _not_ours_name(
     include: Callable[..., bool] | None, schemas: frozenset[str] | None
 ) -> Callable[..., bool]:
-    """schemas: the ones to look into beside the default one; None: in all of them."""
+    """schemas: those to look into besides the default one; None: all of them."""
 
     def include_name(name: str | None, kind: str, parents: Any) -> bool:
         if kind == "table" and name and name.startswith(OWN_PREFIX):
@@ -157,7 +157,7 @@ def _no_parts(
 
 
 def _read_domains_apart(impl: Any) -> None:
-    """Have a column not take the default and the NOT NULL of its domain for its own."""
+    """Keep a domain's default and NOT NULL from being read as the column's own."""
     alembics = impl.autogen_column_reflect
 
     def reflect(inspector: Any, table: Any, column: Any) -> None:
@@ -181,9 +181,9 @@ _OWN = text(
 
 
 class _DefaultComparison:
-    """Tells whether two server defaults differ, in place of Alembic's PostgresqlImpl.
+    """Decides whether two server defaults differ, in place of Alembic's PostgresqlImpl.
 
-    That asks PostgreSQL whether the one equals the other, and fails where their types
+    Alembic asks PostgreSQL whether one equals the other, which fails if their types
     have no = : json, or an integer that becomes a boolean.
     """
 
@@ -211,7 +211,7 @@ class _DefaultComparison:
 
 
 def _same_expression(one: str, other: str) -> bool | None:
-    """Compare two expressions by what they say; None: only their values can tell."""
+    """Compare two expressions by their meaning; None: only their values can decide."""
     try:
         left, right = (
             expressions.bare(expressions.parse(one)),
@@ -237,7 +237,7 @@ def _same_value(
     )
     in_transaction = not _is_autocommit(connection)
     try:
-        # A savepoint: what fails would take the rest of the comparison with it.
+        # A savepoint: a failure would otherwise abort the rest of the comparison.
         with connection.begin_nested() if in_transaction else nullcontext():
             return bool(connection.scalar(text(escape_colons(query))))
     except DBAPIError:

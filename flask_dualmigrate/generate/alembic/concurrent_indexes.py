@@ -1,7 +1,7 @@
-"""Indexes that the models want CONCURRENTLY: outside of the revision's transaction.
+"""Indexes that the models want CONCURRENTLY: outside the revision's transaction.
 
-PostgreSQL refuses it in one. On a table that the same revision makes or drops it is of
-no use: no one writes there.
+PostgreSQL does not allow it in a transaction. On a table that the same revision creates
+or drops it is pointless: no one writes there.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def part_concurrent(
 ) -> tuple[list[Step], list[ops.MigrateOperation]]:
     """Return the steps for such indexes, and the operations without them.
 
-    The steps come first: their block commits what stands before it, and after a failure
-    that would be done twice. What needs a column of the same revision stays in its
-    transaction, and is built plainly.
+    The steps come first: their block commits everything before it, which would be
+    repeated after a failure. An index on a column of the same revision stays in the
+    transaction, and is built without CONCURRENTLY.
     """
     whole = (ops.CreateTableOp, ops.DropTableOp)
     tables = {
@@ -72,7 +72,7 @@ def _plainly(op: IndexOp) -> IndexOp:
 
 
 def _again(op: IndexOp) -> Call:
-    """Return the operation such that it can be done again after a failure."""
+    """Return the operation in a form that can be repeated after a failure."""
     found = copy.copy(op)
     if isinstance(found, ops.CreateIndexOp):
         found.if_not_exists = True

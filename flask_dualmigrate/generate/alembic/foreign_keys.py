@@ -1,6 +1,6 @@
-"""Foreign keys on columns that get another type: dropped before, and recreated after.
+"""Foreign keys on columns whose type changes: dropped before, and recreated after.
 
-PostgreSQL refuses a key whose two sides cannot be compared, and one side changes first.
+PostgreSQL rejects a key whose two sides cannot be compared, and one side changes first.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Place = tuple[str | None, str, str]
 def keys_around(
     operations: Sequence[ops.MigrateOperation], scope: Scope
 ) -> tuple[list[Call], list[Call]]:
-    """Return what drops the keys in the way of changed types, and what recreates them.
+    """Return operations that drop keys in the way of type changes, and recreate them.
 
-    Those that the operations drop or create themselves are left to them.
+    Keys that the given operations drop or create themselves are left to those.
     """
     found = list(leaves(operations))
     changed = {
@@ -62,7 +62,7 @@ def keys_around(
 
 
 def _becomes_another(op: ops.AlterColumnOp, scope: Scope) -> bool:
-    """Return whether the old type and the new one may not be comparable."""
+    """Return whether the old and the new type might not be comparable."""
     old, new = op.existing_type, op.modify_type
     if old is None or new is None or both_text(old, new, scope.dialect):
         return False

@@ -1,8 +1,8 @@
-"""An index of the models against the one there, by what PostgreSQL makes of each.
+"""Compare a model's index with the existing one by PostgreSQL's definitions of both.
 
-Alembic compares the columns and the texts of expressions. PostgreSQL itself writes a
-definition in one way, however it was declared; so the declared index is built on a copy
-of its table, and the two definitions are compared.
+Alembic compares the columns and the texts of expressions. PostgreSQL always writes a
+definition in the same way, however it was declared; so the declared index is built on a
+copy of its table, and the two definitions are compared.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Make = Callable[[Place, str], str | None]
 
 
 class LeftOut(str):
-    """A line about an index that was not compared; place: its table and its name."""
+    """A line about an index that was not compared; place: its table and name."""
 
     place: tuple[str, str]
 
@@ -63,7 +63,7 @@ class LeftOut(str):
 class IndexDefinitions:
     """Compares indexes and unique constraints in place of Alembic's PostgresqlImpl.
 
-    not_compared: gets a line for each of which PostgreSQL could not be asked.
+    not_compared: gets a line for each that PostgreSQL could not be asked about.
     """
 
     def __init__(self, impl: Any, not_compared: list[str]) -> None:
@@ -86,7 +86,7 @@ class IndexDefinitions:
         return _read(self._connection, _UNIQUES)
 
     def install(self) -> None:
-        """Have Alembic compare by this, and find indexes as they are."""
+        """Make Alembic compare with this, and see indexes as they are."""
         self._impl.compare_indexes = self.compare_indexes
         self._impl.compare_unique_constraint = self.compare_uniques
         self._impl.correct_for_autogen_constraints = self._correct
@@ -114,10 +114,10 @@ class IndexDefinitions:
     def _judge(
         self, about: str, key: Place, there: str, declared: str, make: Make
     ) -> ComparisonResult:
-        """Compare two definitions; make: returns what PostgreSQL makes of one.
+        """Compare two definitions; make: returns PostgreSQL's form of a definition.
 
-        What it writes for IN on a VARCHAR it writes in another way once it has read it
-        again: so both are read twice before they are called different.
+        PostgreSQL writes IN on a VARCHAR differently after reading its own output, so
+        both are passed through it again before they are considered different.
         """
         if there == declared:
             return ComparisonResult.Equal()
@@ -158,7 +158,7 @@ class IndexDefinitions:
             unique.initially = "DEFERRED" if " INITIALLY DEFERRED" in words else None
 
     def _as_it_is(self, index: Index) -> None:
-        """Give a reflected index the collations, and all else, that it has there."""
+        """Give a reflected index its actual collations and other properties."""
         definition = self._indexes.get(self._key(index))
         if definition is None:
             return
@@ -185,13 +185,13 @@ def _read(connection: Connection, query: str) -> Definitions:
 
 
 def _of_index(definition: str) -> str:
-    """Return what tells indexes apart: UNIQUE, if it is so, and what follows ON."""
+    """Return what distinguishes indexes: UNIQUE, if it is, and what follows ON."""
     head, _, body = definition.partition(" USING ")
     return ("UNIQUE " if head.startswith("CREATE UNIQUE") else "") + f"USING {body}"
 
 
 def _declared(index: Index, dialect: Dialect) -> str:
-    """Return the same of an index of SQLAlchemy, as far as PostgreSQL is not asked."""
+    """Return the same for a SQLAlchemy index, without asking PostgreSQL."""
     assert index.table is not None
     sql = " ".join(str(CreateIndex(index).compile(dialect=dialect)).split("\n"))
     table = dialect.identifier_preparer.format_table(index.table)
@@ -201,9 +201,9 @@ def _declared(index: Index, dialect: Dialect) -> str:
 
 
 def with_included(op: ops.CreateUniqueConstraintOp) -> UniqueConstraint:
-    """Return the constraint of an operation; its table has the included columns too.
+    """Return an operation's constraint, with the included columns added to its table.
 
-    SQLAlchemy looks them up there, and Alembic puts them there for an index alone.
+    SQLAlchemy looks them up there, but Alembic adds them only for an index.
     """
     constraint = op.to_constraint()
     for name in included(op):
@@ -213,19 +213,19 @@ def with_included(op: ops.CreateUniqueConstraintOp) -> UniqueConstraint:
 
 
 def included(op: ops.CreateUniqueConstraintOp) -> list[str]:
-    """Return the names of the columns that a constraint's index has beside its own."""
+    """Return the names of the columns that a constraint's index includes."""
     given = op.kw.get("postgresql_include") or ()
     return [item if isinstance(item, str) else str(item.name) for item in given]
 
 
 def constraint_sql(constraint: UniqueConstraint, dialect: Dialect) -> str:
-    """Return what stands in ALTER TABLE … ADD CONSTRAINT name."""
+    """Return what follows the name in ALTER TABLE … ADD CONSTRAINT."""
     compiler: Any = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
     sql = str(compiler.process(constraint))
     return sql[sql.rindex("UNIQUE ") :]
 
 
 def _keys(body: str) -> list[str]:
-    """Return the parts of an index: what stands between its first parentheses."""
+    """Return the parts of an index: what is between its first parentheses."""
     inner = words_of(body).brackets()
     return [] if inner is None else [part.text for part in inner.split(",")]

@@ -1,4 +1,4 @@
-"""Primary keys, MATCH of foreign keys, exclusion constraints: Alembic compares none."""
+"""Primary keys, MATCH of foreign keys, exclusions: Alembic does not compare these."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WHERE connamespace = pg_my_temp_schema() AND contype = 'x'
 
 
 class CreateKeyOp(ops.CreatePrimaryKeyOp):
-    """A primary key that autogenerate adds; Alembic renders none."""
+    """A primary key that autogenerate adds; Alembic does not render it."""
 
 
 @renderers.dispatch_for(CreateKeyOp)
@@ -69,7 +69,7 @@ def _create_key(autogen: AutogenContext, op: CreateKeyOp) -> str:
 
 
 class ByHandOp(DatabaseOp):
-    """A difference that is left to a person, and stays until it is gone."""
+    """A difference that must be fixed by hand, and is reported until it is."""
 
     kind = "primary keys"
 
@@ -85,9 +85,9 @@ class ByHandOp(DatabaseOp):
 
 
 class ChangeExclusionOp(DatabaseOp):
-    """An exclusion constraint comes, goes, or becomes another one.
+    """An exclusion constraint is added, dropped or replaced.
 
-    place: schema and name of the table. old, new: name and SQL; None: there is none.
+    place: schema and name of the table. old, new: name and SQL, or None.
     """
 
     kind = "exclusion constraints"
@@ -113,7 +113,7 @@ class ChangeExclusionOp(DatabaseOp):
         quote = dialect.identifier_preparer.quote
         table = ".".join(quote(part) for part in self._place if part)
         if self._old is not None:
-            # It has gone with a column of it that was dropped.
+            # It was dropped together with one of its columns.
             name = quote(self._old[0])
             yield f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}"
         if self._new is not None:
@@ -129,9 +129,9 @@ def add_keys(
     include: Callable[[Table], bool],
     not_compared: list[str],
 ) -> list[DatabaseOp]:
-    """Add what brings keys to the models', and return what is done after the tables.
+    """Add operations that make keys match the models; return those after the tables.
 
-    include: says of a table of the models that it is compared. not_compared: gets a
+    include: returns whether a table of the models is compared. not_compared: gets a
     line for what is not, such as an exclusion constraint that the models do not have.
     """
     assert script.upgrade_ops is not None
@@ -165,7 +165,7 @@ class _Change:
 
 
 class _Keys:
-    """Those of one table of the models, which the database has too."""
+    """The keys of one table of the models that the database also has."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class _Keys:
         return [tuple(row) for row in self._connection.execute(text(query), place)]
 
     def primary_key(self) -> _Change | ByHandOp | None:
-        """Return what makes the key that of the models; None: it is."""
+        """Return what makes the key match the models; None if it already does."""
         name, columns, is_a_target = next(iter(self._asked(_KEY)), ("", [], False))
         wanted = [str(column.name) for column in self._table.primary_key]
         if columns == wanted:
@@ -218,9 +218,9 @@ class _Keys:
     def foreign_keys(
         self, handled: Collection[tuple[str | None, str, str]]
     ) -> Iterator[_Change]:
-        """Yield what gives foreign keys the MATCH of the models.
+        """Yield what gives foreign keys the models' MATCH.
 
-        handled: those that are dropped, and recreated with it, in any case.
+        handled: keys that are dropped and recreated with it in any case.
         """
         there = self._asked(_FOREIGN)
         for key in self._table.foreign_key_constraints:
@@ -237,7 +237,7 @@ class _Keys:
     def _found(
         self, key: ForeignKeyConstraint, there: Sequence[Any]
     ) -> tuple[str, bool] | None:
-        """Return name and MATCH FULL of the key that is there; None: there is none."""
+        """Return the name and MATCH FULL of the existing key; None if there is none."""
         name = final_name(key.name, self._dialect)
         target = key.elements[0].target_fullname.rpartition(".")[0].rpartition(".")[2]
         columns = [str(element.parent.name) for element in key.elements]
@@ -261,7 +261,7 @@ class _Keys:
         return _Change([drop, new], [drop, old])
 
     def exclusions(self) -> Iterator[ChangeExclusionOp]:
-        """Yield the changes of exclusion constraints; notes those without a model."""
+        """Yield changes of exclusion constraints; note those the models do not have."""
         left = dict(self._asked(_EXCLUSIONS))
         constraints: Collection[Any] = self._table.constraints
         for item in sorted(constraints, key=lambda each: str(each.name)):
@@ -275,7 +275,7 @@ class _Keys:
     def _exclusion(
         self, item: ExcludeConstraint, left: dict[str, str]
     ) -> Iterator[ChangeExclusionOp]:
-        """Compare one; takes the one that it is out of `left`."""
+        """Compare one; remove the constraint that it matches from `left`."""
         name = final_name(item.name, self._dialect)
         compiler: Any = self._dialect.ddl_compiler(self._dialect, None)  # type: ignore[arg-type]
         words = str(compiler.process(item))
@@ -300,14 +300,14 @@ class _Keys:
         )
 
     def _is(self, there: str, made: str) -> bool:
-        """Compare two definitions; if they differ, once more as read again."""
+        """Compare two definitions; if they differ, compare again after re-reading."""
         if there == made:
             return True
         again = [self._made(sql, None) for sql in (there, made)]
         return None not in again and again[0] == again[1]
 
     def _made(self, sql: str, name: str | None) -> tuple[str, str] | None:
-        """Return the name and the definition that PostgreSQL makes of one."""
+        """Return the name and definition that PostgreSQL gives a constraint."""
         quote = self._dialect.identifier_preparer.quote
         named = f"CONSTRAINT {quote(name)} " if name else ""
         copy = f"pg_temp.{quote(self._key[1])}"

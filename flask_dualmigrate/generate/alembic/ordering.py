@@ -1,7 +1,7 @@
-"""Puts Alembic's operations in an order that PostgreSQL takes.
+"""Puts Alembic's operations in an order that PostgreSQL accepts.
 
-Alembic drops a table before the foreign keys of others that point to it, drops tables
-in no order, and cannot create two that point to each other.
+Alembic drops a table before other tables' foreign keys to it, drops tables in no
+particular order, and cannot create two that point to each other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..tables.postgres_names import foreign_key_name
 from ..tables.state import final_name
 from ..tables.walk import table_of
 
-# What goes first on a table: an index would be in the way of a change of type.
+# What comes first on a table: an index would be in the way of a type change.
 _LAST = 9
 _RANKS: dict[type[Any], int] = {
     ops.DropConstraintOp: 1,
@@ -44,9 +44,9 @@ def ordered(
 ) -> list[ops.MigrateOperation]:
     """Return the operations: tables to create, changes, tables to drop.
 
-    Of tables to create, those that others point to come first; of tables to drop, those
-    that point. Operations that an app's hook put among them stay where they are, and so
-    do all the others then.
+    Among tables to create, those that others point to come first; among tables to drop,
+    those that point to others. If an app's hook added operations, all stay where they
+    are.
     """
     first, operations, last = _tables_apart(operations)
     return [*first, *_ordered(operations, dialect), *last]
@@ -55,7 +55,7 @@ def ordered(
 def _tables_apart(
     operations: Sequence[ops.MigrateOperation],
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """Return what is of no table before all the rest, the rest, what is after it."""
+    """Return the operations of no table at the start, the rest, those at the end."""
     found = list(operations)
     first, last = [], []
     while found and isinstance(found[0], DatabaseOp):
@@ -87,8 +87,8 @@ def _ordered(
 def _keys_aside(
     changes: list[ops.MigrateOperation],
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """Return the changes of tables, each in order; the foreign keys to drop before
-    all of them, and those to create after."""
+    """Return the ordered changes of tables, with foreign keys to drop before all of
+    them and to create after all of them."""
     middle: list[Any] = []
     first: list[Any] = []
     last: list[Any] = []
@@ -98,7 +98,7 @@ def _keys_aside(
         for inner in op.ops:
             parts.setdefault(_rank(inner), []).append(inner)
         if any(by_class(_RANKS, inner) is None for inner in op.ops):
-            middle.append(op)  # An app's own operation knows where it stands.
+            middle.append(op)  # An app's own operation keeps its place.
             continue
         for rank, found in (
             (first, parts.pop(0, [])),
@@ -193,7 +193,7 @@ def _target(key: ForeignKeyConstraint, dialect: Dialect) -> str:
 
 
 def _sorted(needs: dict[str, set[str]]) -> list[str]:
-    """Return names, each after those it needs as far as there is no cycle."""
+    """Return names, each after those it needs, unless there is a cycle."""
     found: list[str] = []
     waiting = {name: (need & set(needs)) - {name} for name, need in needs.items()}
     while waiting:
@@ -207,10 +207,10 @@ def _sorted(needs: dict[str, set[str]]) -> list[str]:
 def _without_keys(
     op: ops.CreateTableOp, to_come: set[str], dialect: Dialect
 ) -> tuple[ops.CreateTableOp, list[ops.MigrateOperation]]:
-    """Return a table without the foreign keys that must wait, and those.
+    """Return a table without the foreign keys that must wait, and those keys.
 
-    They wait for a table that is created after it, or because the model says
-    use_alter: then Alembic would leave them out for good.
+    They wait for a table that is created later, or because the model says use_alter,
+    in which case Alembic would never create them.
     """
     late = [
         item
@@ -221,7 +221,7 @@ def _without_keys(
     if not late:
         return op, []
     table = copy.copy(op)
-    # By identity: SQLAlchemy's columns answer == with an expression.
+    # By identity: comparing SQLAlchemy columns with == returns an expression.
     gone = {id(item) for item in late}
     table.columns = [item for item in op.columns if id(item) not in gone]
     return table, [_add_key(op, item, dialect) for item in late]

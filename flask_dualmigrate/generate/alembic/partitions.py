@@ -1,6 +1,6 @@
-"""Partitions and children of tables, which are made beside the models.
+"""Partitions and child tables, which are created outside the models.
 
-They come and go with time, by hand or by a job: no difference is to drop them.
+They are created and dropped over time, by hand or by a job: never propose to drop them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ JOIN pg_namespace parent_schema ON parent_schema.oid = parent.relnamespace
 def parts_of_tables(
     metadata: MetaData | Sequence[MetaData], connection: Connection
 ) -> frozenset[TableKey]:
-    """Return the tables that are a part of another one, and of no model.
+    """Return the tables that are part of another table and belong to no model.
 
-    A partition goes with its table in any case; a table that inherits from another one
-    is a part of it where that is, or stands below, one of the models'.
+    A partition always belongs to its table. A table that inherits from another belongs
+    to it if that is one of the models' tables, or descends from one.
     """
     each = [metadata] if isinstance(metadata, MetaData) else metadata
     default = str(connection.dialect.default_schema_name)

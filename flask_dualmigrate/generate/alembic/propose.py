@@ -41,11 +41,11 @@ from .table_definitions import add_definitions
 
 @dataclass(frozen=True)
 class Proposal:
-    """One difference, both ways.
+    """One difference, in both directions.
 
-    upgrade, downgrade: Alembic's operations; tables: those they touch, as the database
-    has them now; script: what process_revision_directives left; autogen: for rendering;
-    not_compared: what may differ beside it, a line each.
+    upgrade, downgrade: Alembic's operations; tables: those they touch, as they are in
+    the database now; script: what process_revision_directives left; autogen: for
+    rendering; not_compared: what else may differ, one line each.
     """
 
     upgrade: tuple[ops.MigrateOperation, ...]
@@ -72,9 +72,9 @@ def propose(
 ) -> Proposal:
     """Compare the models with the database.
 
-    header: of the revision that is made; None if none is, and the app's hook
+    header: of the revision being created; None if none is, so that the app's hook
     process_revision_directives has nothing to process. options: those of Alembic's
-    configure(). made: the tables that the scripts make; None: they are not known.
+    configure(). made: the tables that the scripts create; None: not known.
     Reads the database, and writes nothing.
     Raises UsageError if process_revision_directives makes more than one revision.
     """
@@ -113,12 +113,12 @@ def _produce(
     context: MigrationContext, metadata: Any, known: Comparing
 ) -> ops.MigrationScript:
     with warnings.catch_warnings():
-        # Tables that point to each other: `ordered` sees to them.
+        # Tables that point to each other: `ordered` handles them.
         warnings.filterwarnings("ignore", "Cannot correctly sort tables")
         if known.expressions_by_text:  # `ExpressionIndexes` reads them
             warnings.filterwarnings("ignore", "Skipped unsupported reflection of expr")
         if known.by_catalog:
-            # It can: `add_definitions` does.
+            # It can be done: `add_definitions` does it.
             warnings.filterwarnings("ignore", "Computed default on .* cannot be")
         return produce_migrations(context, metadata)
 
@@ -129,7 +129,7 @@ def _add_database_ops(
     autogen: AutogenContext,
     left_out: list[str],
 ) -> None:
-    """Put enum types whose labels changed, and sequences, around all the rest."""
+    """Add changes of enum labels and of sequences before and after all others."""
     metadata = autogen.metadata
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     assert metadata is not None
@@ -155,7 +155,7 @@ def _add_database_ops(
 
 
 def _filters(autogen: AutogenContext) -> Callable[..., bool]:
-    """Return what the app's include_object says of a part of the models."""
+    """Return a function that asks the app's include_object about part of a model."""
 
     def include(item: Any, kind: Any = "table") -> bool:
         return autogen.run_object_filters(item, item.name, kind, False, None)
@@ -166,7 +166,7 @@ def _filters(autogen: AutogenContext) -> Callable[..., bool]:
 def _process(
     script: ops.MigrationScript, hook: Any, header: Header, autogen: AutogenContext
 ) -> ops.MigrationScript | None:
-    """Return what the app's process_revision_directives makes of a script."""
+    """Return a script after the app's process_revision_directives."""
     script.rev_id, script.message = header.revision, header.message
     directives = [script]
     hook(autogen.migration_context, header.down_revision, directives)
@@ -188,7 +188,7 @@ def _operations(
 def _reflect(
     connection: Connection, operations: Sequence[ops.MigrateOperation]
 ) -> tuple[Table, ...]:
-    """Return the tables that operations touch, as far as the database has them."""
+    """Return the tables that operations touch, if the database has them."""
     metadata = MetaData()
     for schema, name in _touched(operations, connection):
         try:
@@ -207,7 +207,7 @@ def _reflect(
 def _touched(
     operations: Sequence[ops.MigrateOperation], connection: Connection
 ) -> list[tuple[str | None, str]]:
-    """Return schema and name of the tables that operations are about."""
+    """Return the schema and name of each table that operations are about."""
     default = connection.dialect.default_schema_name
     found: set[tuple[str | None, str]] = set()
     for op in leaves(operations):
@@ -222,9 +222,9 @@ def _touched(
 def _name_constraints(
     operations: Sequence[ops.MigrateOperation], tables: Iterable[Table]
 ) -> None:
-    """Name the constraints that the models leave unnamed as PostgreSQL would.
+    """Give the models' unnamed constraints the names that PostgreSQL would.
 
-    Without a name, Alembic cannot drop what it adds: its downgrade fails.
+    Alembic cannot drop a constraint that it adds without a name: its downgrade fails.
     """
     taken = {
         (table.schema, table.name): {

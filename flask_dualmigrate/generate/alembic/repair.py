@@ -1,7 +1,7 @@
-"""Makes of Alembic's operations a script that PostgreSQL runs as it is, both ways.
+"""Turns Alembic's operations into a script that PostgreSQL runs as is, both ways.
 
-What Alembic leaves to a person: enum types, USING for a change of type, a default that
-cannot be cast along, NOT NULL where rows have none, schemas.
+It adds what Alembic leaves to the user: enum types, USING for a type change, a default
+that cannot be cast automatically, NOT NULL on columns with nulls, schemas.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from .steps import Call, Note, OnTable, Scope, Step, execute
 class Repair:
     """Turns operations into steps.
 
-    enums: the types to create before all, and to drop after all. schemas: those to
-    create.
+    enums: the types to create before everything else, and to drop after it. schemas:
+    those to create.
     """
 
     scope: Scope

@@ -1,4 +1,4 @@
-"""What it takes to add or to change a column of a table that has rows."""
+"""The steps to add or change a column in a table that has rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ColumnOp = ops.AddColumnOp | ops.AlterColumnOp
 
 
 def add_column(op: ops.AddColumnOp, scope: Scope) -> Iterator[Call | Note]:
-    """Fill a column that may not be null from the model's own default."""
+    """Add a column; if it is NOT NULL, fill it from the model's own default."""
     column = op.column
     if column.nullable or column.server_default is not None or column.primary_key:
         yield Call(op)
@@ -50,7 +50,7 @@ def add_column(op: ops.AddColumnOp, scope: Scope) -> Iterator[Call | Note]:
 
 def alter_column(op: ops.AlterColumnOp, scope: Scope) -> Iterator[Call | Note]:
     """Change the type with USING, then the default, then NOT NULL."""
-    # Only MySQL knows it, and Alembic warns when the script runs.
+    # Only MySQL supports it, and Alembic warns when the script runs.
     op.kw.pop("autoincrement", None)
     expression = None
     if op.modify_type is not None and op.existing_type is not None:
@@ -78,9 +78,9 @@ def _changes_kind(op: ops.AlterColumnOp, scope: Scope) -> bool:
 
 
 def _default_after(op: ops.AlterColumnOp, scope: Scope) -> Any:
-    """Return the default to set; False: it stays as it is.
+    """Return the default to set; False: leave it unchanged.
 
-    The default of the old type would stay as an expression of that type.
+    Otherwise the old default would remain, as an expression of the old type.
     """
     default = op.modify_server_default
     existing = op.existing_server_default
@@ -96,12 +96,12 @@ def _default_after(op: ops.AlterColumnOp, scope: Scope) -> Any:
 def _retype(
     op: ops.AlterColumnOp, default: Any, expression: str | None, scope: Scope
 ) -> Iterator[Call | Note]:
-    """Change the type, out of the way of default and indexes.
+    """Change the type, first removing a default and indexes that are in the way.
 
     expression: for USING; None: PostgreSQL needs none.
     """
     if expression is not None and isinstance(op.existing_server_default, DefaultClause):
-        # It would have to be cast along, and cannot.
+        # It would have to be cast too, and cannot.
         yield Call(_default_only(op, None))
         default = False if default is None else default
     counter = _counter(op, scope)
@@ -119,9 +119,9 @@ def _retype(
 
 
 def _counter(op: ops.AlterColumnOp, scope: Scope) -> DefaultClause | None:
-    """Return the default of a SERIAL whose column is not an integer any more, or again.
+    """Return a SERIAL's default if its column stops or starts being an integer.
 
-    Alembic does not see it: left there, it would count on in the new type.
+    Alembic does not see it: if left, it would go on counting in the new type.
     """
     column = scope.database.column(op.schema, op.table_name, op.column_name)
     default = None if column is None else column.server_default
@@ -139,9 +139,10 @@ def _is_integer(type_: Any, scope: Scope) -> bool:
 def _indexes_in_the_way(
     op: ops.AlterColumnOp, scope: Scope
 ) -> Iterator[tuple[Index, Index]]:
-    """Yield the indexes whose conditions or expressions are of the old type.
+    """Yield the indexes whose conditions or expressions use the old type.
 
-    PostgreSQL cannot read them with the new one. Each as it is, and as it shall be.
+    PostgreSQL cannot read them with the new type. Each is yielded as it is, and as it
+    should be.
     """
     table = scope.found.table(op.schema, op.table_name)
     target = scope.left.table(op.schema, op.table_name)
@@ -180,7 +181,7 @@ def _in_order(
 
 
 def _fill(op: ops.AlterColumnOp, default: Any, scope: Scope) -> Call | Note:
-    """Return what gives the rows that are null a value, before NOT NULL."""
+    """Return a step that replaces nulls with a value, before NOT NULL is set."""
     column = scope.left.column(op.schema, op.table_name, op.column_name)
     if default is False and op.modify_type is None:
         default = op.existing_server_default
@@ -217,7 +218,7 @@ def _default_only(op: ops.AlterColumnOp, default: Any) -> ops.AlterColumnOp:
 
 
 def _alter(op: ops.AlterColumnOp, **changes: Any) -> ops.AlterColumnOp:
-    """Return the operation with these changes alone."""
+    """Return the operation with only these changes."""
     return ops.AlterColumnOp(
         op.table_name,
         op.column_name,

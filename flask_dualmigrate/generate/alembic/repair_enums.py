@@ -1,4 +1,4 @@
-"""What it takes to change the labels of an enum type that columns have."""
+"""The steps to change the labels of an enum type that columns use."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from .steps import Call, Scope, execute
 def change_enum(
     op: ChangeEnumOp, operations: Sequence[ops.MigrateOperation], scope: Scope
 ) -> Iterator[Call]:
-    """Add the labels to the type; or recreate it, where some go, move or are used.
+    """Add labels to the type, or recreate it if any are removed, moved or used.
 
     A label cannot be used in the transaction that adds it.
-    operations: all of the script, which may use it.
+    operations: all those in the script, which may use it.
     """
     old, new = set(op.old.labels), set(op.new.labels)
     stay = tuple(label for label in op.new.labels if label in old)
@@ -52,7 +52,7 @@ def change_enum(
 
 
 def _indexes_in_the_way(op: ChangeEnumOp, scope: Scope) -> Iterator[Index]:
-    """Yield the indexes whose conditions or expressions have a value of the type."""
+    """Yield the indexes whose conditions or expressions contain a value of the type."""
     for schema, name, column in (item.place for item in op.columns):
         table = scope.database.table(schema, name)
         for index in sorted(table.indexes, key=_name) if table is not None else ():
@@ -67,7 +67,7 @@ def _name(index: Index) -> str:
 
 
 def _retype(op: ChangeEnumOp, column: EnumColumn, scope: Scope) -> Iterator[Call]:
-    """Give a column of the old type the new one, its default too."""
+    """Change a column, and its default, from the old type to the new one."""
     schema, table, name = column.place
     known = None if schema == scope.dialect.default_schema_name else schema
     alter = partial(ops.AlterColumnOp, table, name, schema=known)
@@ -100,7 +100,7 @@ def _uses(
 
 
 def _defaults(op: ColumnOp, scope: Scope) -> list[str]:
-    """Return the SQL of the defaults that an operation sets, or fills in."""
+    """Return the SQL of the defaults that an operation sets or fills in."""
     if isinstance(op, ops.AddColumnOp):
         name, default = str(op.column.name), op.column.server_default
     else:

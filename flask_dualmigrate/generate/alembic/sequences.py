@@ -1,7 +1,8 @@
-"""PostgreSQL's sequences: made, dropped and widened by the script itself.
+"""PostgreSQL's sequences: created, dropped and widened by the script itself.
 
-Alembic knows those of SERIAL and IDENTITY alone: it never makes what a model names with
-Sequence(), and leaves a SERIAL's sequence an integer when its column becomes BIGINT.
+Alembic only knows those of SERIAL and IDENTITY: it never creates a sequence that a
+model declares with Sequence(), and leaves a SERIAL's sequence an integer when its
+column becomes BIGINT.
 """
 
 from __future__ import annotations
@@ -61,11 +62,11 @@ _TYPES = {"smallint": sa.SmallInteger, "integer": sa.Integer, "bigint": sa.BigIn
 
 @dataclass(frozen=True)
 class Existing:
-    """A sequence of the database.
+    """A sequence in the database.
 
-    made: as SQLAlchemy's, to recreate it; type_: smallint, integer or bigint.
-    owner: the column that takes it along when it goes. users: the columns whose
-    defaults are its values. is_identity: PostgreSQL itself looks after it.
+    made: as a SQLAlchemy sequence, to recreate it; type_: smallint, integer or bigint.
+    owner: the column with which it is dropped. users: the columns whose defaults are
+    its values. is_identity: PostgreSQL itself manages it.
     """
 
     made: sa.Sequence
@@ -80,7 +81,7 @@ class Existing:
 
 
 class CreateSequenceOp(DatabaseOp):
-    """A sequence appears. owner: the column that it goes with; None: with none."""
+    """A sequence is added. owner: the column with which it is dropped, or None."""
 
     kind = "sequences"
 
@@ -101,7 +102,7 @@ class CreateSequenceOp(DatabaseOp):
 
 
 class DropSequenceOp(DatabaseOp):
-    """A sequence goes; its owner may have taken it along."""
+    """A sequence is dropped, if it was not already dropped with its owner."""
 
     kind = "sequences"
 
@@ -119,7 +120,7 @@ class DropSequenceOp(DatabaseOp):
 
 
 class WidenSequenceOp(DatabaseOp):
-    """A sequence gets the type of the column that it counts for."""
+    """A sequence gets the type of the column that it generates values for."""
 
     kind = "sequences"
 
@@ -138,7 +139,7 @@ class WidenSequenceOp(DatabaseOp):
 
 
 class OwnSequenceOp(DatabaseOp):
-    """A sequence stays where the column goes that would take it along."""
+    """A sequence is kept although the column that owns it is dropped."""
 
     kind = "sequences"
 
@@ -172,7 +173,7 @@ def _owned_by(sequence: sa.Sequence, owner: Place | None, dialect: Dialect) -> s
 
 
 def existing_sequences(connection: Connection) -> list[Existing]:
-    """Return the sequences of the database, but for those of extensions."""
+    """Return the sequences in the database, except those of extensions."""
     found: dict[tuple[str, str], Existing] = {}
     default = connection.dialect.default_schema_name
     for schema, name, type_, *options in connection.execute(sa.text(_THERE)):
@@ -197,7 +198,7 @@ def existing_sequences(connection: Connection) -> list[Existing]:
 def _made(
     name: str, schema: str | None, type_: str, numbers: Sequence[int], cycle: bool
 ) -> sa.Sequence:
-    """Return a sequence, and say of it what is not PostgreSQL's default."""
+    """Return a sequence with the options that are not PostgreSQL's default."""
     start, increment, low, high, cache = numbers
     most = _RANGES[type_]
     usual_low, usual_high = (1, most) if increment > 0 else (-most - 1, -1)
@@ -224,7 +225,7 @@ def sequence_changes(
 ) -> tuple[list[DatabaseOp], list[DatabaseOp]]:
     """Return what sequences need before and after the operations of an upgrade.
 
-    include: says of a table or a sequence of the models that it is compared.
+    include: returns whether a table or sequence of the models is compared.
     """
     dialect = connection.dialect
     there = existing_sequences(connection)
@@ -276,9 +277,10 @@ def _declared(
 def _owner(
     sequence: sa.Sequence, tables: Sequence[Table], dialect: Dialect
 ) -> Place | None:
-    """Return the one column whose model takes its values from a sequence.
+    """Return the only column whose model takes its values from a sequence.
 
-    It goes with that column then. A default of the database depends on it by itself.
+    The sequence is then dropped with that column. A server default depends on its
+    sequence in any case.
     """
     schema, name = _key(sequence, dialect)
     users = [
@@ -294,7 +296,7 @@ def _owner(
 def _gone(
     operations: Sequence[ops.MigrateOperation], dialect: Dialect
 ) -> dict[Place, bool]:
-    """Return the columns that go, and whether the way back makes them SERIAL."""
+    """Return the dropped columns, and whether the downgrade makes them SERIAL."""
     found: dict[Place, bool] = {}
     for op in leaves(operations):
         schema = getattr(op, "schema", None) or str(dialect.default_schema_name)
@@ -310,7 +312,7 @@ def _gone(
 
 
 def _goes(item: Existing, gone: dict[Place, bool]) -> bool:
-    """Return whether nothing is left that a sequence counts for."""
+    """Return whether no column is left that a sequence generates values for."""
     places = item.users | ({item.owner} if item.owner is not None else set())
     if item.is_identity or not places or not places <= gone.keys():
         return False
@@ -320,7 +322,7 @@ def _goes(item: Existing, gone: dict[Place, bool]) -> bool:
 def _widened(
     there: Sequence[Existing], tables: Sequence[Table], dialect: Dialect
 ) -> Iterator[WidenSequenceOp]:
-    """Yield a change for each sequence that ends before its column's type does."""
+    """Yield a change for each sequence with a smaller range than its column's type."""
     default = str(dialect.default_schema_name)
     types = {
         (table.schema or default, str(table.name), str(column.name)): column.type
@@ -340,7 +342,7 @@ def _widened(
 
 
 def without_serial(op: ops.CreateTableOp) -> ops.CreateTableOp:
-    """Return the operation with a key that a Sequence counts, and no SERIAL besides."""
+    """Return the operation with keys numbered by a Sequence not made SERIAL as well."""
     counted = {
         id(item)
         for item in op.columns

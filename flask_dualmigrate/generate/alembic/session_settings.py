@@ -1,4 +1,4 @@
-"""The settings of the session that a script depends on: it sets them for itself."""
+"""The session settings that a script depends on: it sets them itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .steps import Call, Scope, execute
 def set_for_script(
     operations: Sequence[ops.MigrateOperation], scope: Scope
 ) -> Iterator[Call]:
-    """Yield what sets, for this transaction, what the operations depend on."""
+    """Yield steps that set, for this transaction, what the operations depend on."""
     found: dict[str, str] = {}
     for op in leaves(operations):
         found.update(_needed(op, scope))
@@ -72,14 +72,14 @@ def _needed_to_alter(op: ops.AlterColumnOp, scope: Scope) -> dict[str, str]:
 
 
 def _is_read(type_: Any, default: Any, scope: Scope) -> bool:
-    """Return whether a default is a text that is read as a time with a zone."""
+    """Return whether a default is a string that is read as a time with a zone."""
     if not isinstance(default, DefaultClause) or not keeps_zone(type_, scope.dialect):
         return False
     return not _is_clock(default, scope)
 
 
 def _fills(type_: Any, default: Any, scope: Scope) -> bool:
-    """Return whether rows get the time of now as one without a zone."""
+    """Return whether rows get the current time as a time without a zone."""
     if not isinstance(default, DefaultClause):
         return False
     return keeps_zone(plain_type(type_, scope.dialect), scope.dialect) is False and (

@@ -1,4 +1,4 @@
-"""Writes the source of the Alembic script."""
+"""Write the source of the Alembic script."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def render_alembic(
 
 
 def _prefixes(autogen: AutogenContext) -> Iterator[str]:
-    """Yield the imports of what Alembic's options call the two modules."""
+    """Yield the imports of the two modules, under the names in Alembic's options."""
     for option, line in _MODULES.items():
         name = str(autogen.opts.get(option) or "").removesuffix(".")
         if name.isidentifier():
@@ -92,9 +92,9 @@ def _steps(steps: Sequence[Step], autogen: AutogenContext, *, indent: int) -> li
 
 
 def _expressions_aside(step: OnTable) -> tuple[list[Step], OnTable, list[Step]]:
-    """Return the indexes on expressions to drop, the rest, and those to create.
+    """Return indexes on expressions to drop, the other operations, and those to create.
 
-    A batch recreates the table from what can be read of it; these cannot.
+    A batch recreates the table from what can be reflected; these indexes cannot be.
     """
     aside = [
         inner
@@ -108,7 +108,7 @@ def _expressions_aside(step: OnTable) -> tuple[list[Step], OnTable, list[Step]]:
 
 
 def _batch(step: OnTable, autogen: AutogenContext, *, indent: int) -> list[str]:
-    """Return `with op.batch_alter_table(…) as batch_op:` and what it holds."""
+    """Return `with op.batch_alter_table(…) as batch_op:` and its body."""
     lines: list[str] = []
     head = ""
     for inner in step.steps:
@@ -127,7 +127,7 @@ def _batch(step: OnTable, autogen: AutogenContext, *, indent: int) -> list[str]:
 
 
 def _with_keywords(source: str, keywords: Mapping[str, str]) -> str:
-    """Return the source of a call with further arguments, texts all of them."""
+    """Return the source of a call with more keyword arguments, all of them strings."""
     if not keywords:
         return source
     more = ", ".join(f"{name}={value!r}" for name, value in keywords.items())
@@ -135,8 +135,8 @@ def _with_keywords(source: str, keywords: Mapping[str, str]) -> str:
 
 
 def enum_renderer(autogen: AutogenContext) -> RenderItem:
-    """Return a render_item hook that names enum types, and leaves creating them to the
-    script; whatever the app's own hook renders comes first."""
+    """Return a render_item hook that renders enum types by name, leaving it to the
+    script to create them; the app's own hook comes first."""
     users: RenderItem | None = autogen.opts.get("render_item")
 
     def render_item(kind: str, item: Any, context: AutogenContext) -> str | bool:
@@ -156,7 +156,7 @@ def enum_renderer(autogen: AutogenContext) -> RenderItem:
 
 
 def _domain_source(domain: DOMAIN, context: AutogenContext) -> str:
-    """Name the domain and its type; all else is in CREATE DOMAIN."""
+    """Name the domain and its type; everything else is in CREATE DOMAIN."""
     parts = [repr(str(domain.name)), repr_type(domain.data_type, context)]
     if domain.schema is not None:
         parts.append(f"schema={domain.schema!r}")
@@ -171,7 +171,7 @@ def _enum_source(enum: ENUM) -> str:
 
 
 def is_array(item: Any, context: AutogenContext) -> bool:
-    """True for an array: its item's type is rendered by itself."""
+    """Return True for an array: its item type is rendered separately."""
     return isinstance(plain_type(item, context.dialect), ARRAY)
 
 
@@ -187,9 +187,9 @@ def print_source(source: str, *, indent: int) -> list[str]:
 
 
 class _ColonEscaper(ast.NodeTransformer):
-    """Escapes the colons of SQL that would become parameters when the script runs.
+    """Escapes colons in SQL that would become parameters when the script runs.
 
-    Alembic renders the SQL as the database gets it.
+    Alembic renders the SQL as the database should receive it.
     """
 
     _SQL_FIRST = ("text", "CheckConstraint", "Computed")

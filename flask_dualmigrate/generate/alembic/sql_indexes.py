@@ -1,4 +1,4 @@
-"""The models' indexes against PostgreSQL's, by Alembic's own comparison."""
+"""Compare the models' indexes with PostgreSQL's, using Alembic's own comparison."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compare_sql_indexes(
     options: Mapping[str, Any],
     environment: EnvironmentContext | None = None,
 ) -> SqlComparison:
-    """Compare indexes and unique constraints; what else differs is of no account."""
+    """Compare indexes and unique constraints; ignore all other differences."""
     proposal = propose(connection, metadata, None, options, environment=environment)
     dialect = plain_dialect(connection.dialect)
     operations = list(leaves(proposal.upgrade))
@@ -81,7 +81,7 @@ def _index(index: Index, dialect: Dialect) -> SqlIndex:
 
 
 def _constraint(constraint: UniqueConstraint, dialect: Dialect) -> SqlIndex:
-    """Return a constraint by the unique index that it is made of."""
+    """Return a constraint as the unique index that it is made from."""
     options = {
         name: value
         for name, value in constraint.dialect_kwargs.items()

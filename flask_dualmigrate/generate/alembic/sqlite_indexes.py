@@ -1,7 +1,7 @@
-"""Indexes on expressions of SQLite, which neither SQLAlchemy nor Alembic can read.
+"""SQLite's indexes on expressions, which neither SQLAlchemy nor Alembic can read.
 
-Alembic leaves them out of a comparison, and so creates none; nor does it compare the
-WHERE of another. SQLite tells which there are, and keeps the words of each.
+Alembic leaves them out of a comparison, so it never creates one; nor does it compare
+the WHERE of other indexes. SQLite lists its indexes, and keeps each one's statement.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ SELECT tbl_name, name, sql, EXISTS (
 
 
 class ExpressionIndexes:
-    """Has Alembic create those that are not there.
+    """Makes Alembic create those that do not exist.
 
-    not_compared: gets a line for each that is there in other words, or that the models
-    do not have.
+    not_compared: gets a line for each that exists with a different text, or that the
+    models do not have.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class ExpressionIndexes:
         model_uniques: Any,
         indexes: set[Any],
     ) -> None:
-        """Leave to Alembic what it is to create; found: those that it can read."""
+        """Leave those to create to Alembic; found: those that Alembic can read."""
         for index in list(indexes):
             if is_expression_index(index) and index.name in self._there:
                 indexes.discard(index)
@@ -92,7 +92,7 @@ def _has_condition(index: Index) -> bool:
 
 
 def is_on_an_expression(op: ops.MigrateOperation) -> bool:
-    """Return whether an operation is about such an index: no batch can know it."""
+    """Return whether an operation is about such an index, which no batch can handle."""
     if isinstance(op, ops.CreateIndexOp | ops.DropIndexOp):
         return bool(is_expression_index(op.to_index()))
     return False

@@ -1,4 +1,4 @@
-"""What upgrade() and downgrade() of an Alembic script consist of."""
+"""The steps that an Alembic script's upgrade() and downgrade() consist of."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Call:
-    """One operation; keywords: further arguments that Alembic does not render."""
+    """One operation; keywords: more arguments, which Alembic does not render."""
 
     op: ops.MigrateOperation
     keywords: Mapping[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class OnTable:
 
 @dataclass(frozen=True)
 class Outside:
-    """Operations that are to run outside of the revision's transaction."""
+    """Operations that must run outside the revision's transaction."""
 
     steps: tuple[Call, ...]
 
@@ -47,10 +47,10 @@ Step = Note | Call | OnTable | Outside
 
 @dataclass(frozen=True)
 class Scope:
-    """What a repair goes by.
+    """What a repair depends on.
 
-    found: the tables as the operations find them; left: as they leave them; database:
-    as they are now; dropped: the names of the indexes that the operations drop.
+    found: the tables as they are before the operations; left: after them; database: as
+    they are now; dropped: the names of the indexes that the operations drop.
     """
 
     dialect: Dialect
@@ -60,13 +60,13 @@ class Scope:
     dropped: frozenset[str] = frozenset()
 
     def quote(self, *names: str | None) -> str:
-        """Return a name as it stands in SQL, its schema before it if there is one."""
+        """Return a name as written in SQL, prefixed with its schema if it has one."""
         quote = self.dialect.identifier_preparer.quote
         return ".".join(quote(name) for name in names if name)
 
 
 def plain_steps(operations: Sequence[ops.MigrateOperation]) -> list[Step]:
-    """Return operations as they are."""
+    """Return operations as steps, unchanged."""
     return [
         OnTable(op, tuple(Call(inner) for inner in op.ops))
         if isinstance(op, ops.ModifyTableOps)
@@ -76,5 +76,5 @@ def plain_steps(operations: Sequence[ops.MigrateOperation]) -> list[Step]:
 
 
 def execute(statement: str) -> Call:
-    """Return a step that runs SQL; a colon before a word would be a parameter."""
+    """Return a step that runs SQL, with colons escaped that would be parameters."""
     return Call(ops.ExecuteSQLOp(escape_colons(statement)))

@@ -1,7 +1,7 @@
 """CHECKs and generated columns, which Alembic does not compare.
 
-What the models say is tried on a copy of the table, and PostgreSQL's own words for it
-are compared with those for what is there.
+The models' definition is tried on a copy of the table, and PostgreSQL's own wording of
+it is compared with its wording of the existing definition.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ class Check:
 
 
 class ChangeComputedOp(DatabaseOp):
-    """A generated column gets another expression, or becomes one, or an ordinary one.
+    """A column's generation expression is changed, added or removed.
 
     old, new: its kind, a letter as in pg_attribute.attgenerated, and its SQL; None
-    where it is not generated. can_be_set: the server has SET EXPRESSION. What it cannot
-    do is left to a person, and the difference stays.
+    if it is not generated. can_be_set: the server has SET EXPRESSION. What the server
+    cannot do is left to the user, and the difference remains.
     """
 
     kind = "generated columns"
@@ -119,9 +119,9 @@ def add_definitions(
     include: Callable[[Table], bool],
     not_compared: list[str],
 ) -> list[ChangeComputedOp]:
-    """Add what brings CHECKs to the models', and return the changes of columns.
+    """Add operations that make CHECKs match the models; return the changes of columns.
 
-    include: says of a table of the models that it is compared. not_compared: gets a
+    include: returns whether a table of the models is compared. not_compared: gets a
     line for what is not, such as a CHECK that the models do not have.
     """
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
@@ -143,7 +143,7 @@ def add_definitions(
 
 
 def tables_of(connection: Connection) -> set[tuple[str, str]]:
-    """Return schema and name of the tables that are there."""
+    """Return the schema and name of each existing table."""
     rows = connection.exec_driver_sql(
         "SELECT nspname, relname FROM pg_class "
         "JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p')"
@@ -152,7 +152,7 @@ def tables_of(connection: Connection) -> set[tuple[str, str]]:
 
 
 class _Table:
-    """One table of the models, which the database has too."""
+    """One table of the models that the database also has."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class _Table:
         return [tuple(row) for row in rows]
 
     def checks(self) -> tuple[list[Any], list[Any]]:
-        """Return the operations on CHECKs, and those of the way back."""
+        """Return the operations on CHECKs, and those for the downgrade."""
         wanted = list(self._wanted())
         left = {row[0]: Check(*row) for row in self._asked(_CHECKS)}
         for name in [name for name, check in left.items() if self._is_an_enums(check)]:
@@ -212,7 +212,7 @@ class _Table:
     def _check(
         self, constraint: CheckConstraint, left: dict[str, Check]
     ) -> tuple[list[Any], list[Any]]:
-        """Compare one CHECK; takes the one that it is out of `left`."""
+        """Compare one CHECK; remove the one that it matches from `left`."""
         declared = sql_of(constraint.sqltext, self._dialect)
         name = final_name(constraint.name, self._dialect)
         try:
@@ -237,7 +237,7 @@ class _Table:
         return up, down
 
     def _made(self, expression: str, name: str | None) -> tuple[str, str] | None:
-        """Return the name and the definition that PostgreSQL makes of a CHECK."""
+        """Return the name and definition that PostgreSQL gives a CHECK."""
         quote = self._dialect.identifier_preparer.quote
         named = f"CONSTRAINT {quote(name)} " if name else ""
         statement = f"ALTER TABLE {self._copy} ADD {named}CHECK ({expression})"
@@ -248,7 +248,7 @@ class _Table:
         return given, f"CHECK {definition}"
 
     def _is(self, there: Check, made: tuple[str, str] | None) -> bool:
-        """Compare two definitions; if they differ, once more as read again."""
+        """Compare two definitions; if they differ, compare again after re-reading."""
         if made is None:
             return False
         definition = there.definition.removesuffix(" NOT VALID")
@@ -261,7 +261,7 @@ class _Table:
         return None not in again and again[0] == again[1]
 
     def computed(self) -> list[ChangeComputedOp]:
-        """Return the changes of generated columns; notes those that cannot be made."""
+        """Return the changes of generated columns; note those that cannot be made."""
         there = dict(self._asked(_COMPUTED))
         is_there = {name for (name,) in self._asked(_COLUMNS)}
         found: list[ChangeComputedOp] = []

@@ -1,4 +1,4 @@
-"""What PostgreSQL makes of SQL: tried on a copy of a table, in a savepoint."""
+"""Find out how PostgreSQL stores SQL, by trying it on a table's copy in a savepoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WAIT = "SET LOCAL lock_timeout TO '5s'"
 
 
 class NotTried(Exception):
-    """The copy could not be made, or not be used; the message says why."""
+    """The copy could not be created or used; the message says why."""
 
 
 def try_out(
@@ -21,12 +21,12 @@ def try_out(
     statements: Sequence[str],
     question: str,
 ) -> str | None:
-    """Return the answer to a question after some statements about a table's copy.
+    """Run statements on a copy of a table, and return the answer to a question.
 
     table: schema and name; None: the statements need no copy. In them pg_temp.<name> is
-    the copy: the columns and their types, nothing else. question: SQL of one value.
-    None: PostgreSQL does not take the statements. All is undone.
-    Raises NotTried where no copy can be had, such as for want of rights.
+    the copy: only the columns and their types. question: SQL that returns one value.
+    Returns None if PostgreSQL rejects the statements. Everything is undone.
+    Raises NotTried if no copy can be made, for example without the privileges.
     """
     with _undone(connection):
         try:
@@ -48,7 +48,7 @@ def try_out(
 
 
 def _is_of_the_statement(error: DBAPIError) -> bool:
-    """Return whether an error is about what the statement says, and not about rights.
+    """Return whether an error is about the statement itself, and not about privileges.
 
     Source: PostgreSQL's class 42; 42501 is insufficient_privilege.
     """

@@ -1,7 +1,7 @@
-"""A column's type against the one there, by the name that PostgreSQL has for each.
+"""Compare a column's type with the existing one by PostgreSQL's name for each.
 
-Alembic compares words: once it is there NCHAR(4) is CHARACTER(4), FLOAT(24) is REAL.
-It does not look at collations.
+Alembic compares texts, but the database turns NCHAR(4) into CHARACTER(4), and FLOAT(24)
+into REAL. Alembic also ignores collations.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ WHERE attrelid = CAST('pg_temp.{_SCRATCH}' AS regclass) AND attnum = 1
 
 
 class TypeNames:
-    """What Alembic's option compare_type takes: tells whether two types differ.
+    """A callable for Alembic's compare_type: decides whether two types differ.
 
-    not_compared: gets a line where PostgreSQL could not be asked.
+    not_compared: gets a line if PostgreSQL could not be asked.
     """
 
     def __init__(self, connection: Connection, not_compared: list[str]) -> None:
@@ -59,10 +59,10 @@ class TypeNames:
         inspected_type: TypeEngine[Any],
         type_: TypeEngine[Any],
     ) -> bool | None:
-        """Return None where Alembic is to decide: PostgreSQL has no such type yet."""
+        """Return None to let Alembic decide: PostgreSQL has no such type yet."""
         wanted = plain_type(type_, self._dialect)
         if isinstance(inspected_type, ARRAY) != isinstance(wanted, ARRAY):
-            return True  # Alembic takes VARCHAR[] for a VARCHAR
+            return True  # Alembic mistakes VARCHAR[] for VARCHAR
         declared = type_.compile(dialect=self._dialect)
         if declared == inspected_type.compile(dialect=self._dialect):
             return False

@@ -1,4 +1,4 @@
-"""Types of the app's own, whose repr is no Python that makes one."""
+"""The app's own types whose repr is not Python code that creates one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .steps import Note
 def implementation_renderer(
     autogen: AutogenContext, operations: Sequence[ops.MigrateOperation]
 ) -> RenderItem:
-    """Return a render_item hook that writes what stands behind such a type.
+    """Return a render_item hook that writes such a type's implementation.
 
-    What the hook that is there renders comes first.
+    An existing hook comes first.
     """
     first: RenderItem | None = autogen.opts.get("render_item")
     places = {id(type_): place for place, type_ in _columns(operations)}
@@ -46,7 +46,7 @@ def implementation_renderer(
 def notes_on_types(
     operations: Sequence[ops.MigrateOperation], autogen: AutogenContext
 ) -> Iterator[Note]:
-    """Say of which columns the implementation of a type stands in the script."""
+    """Note the columns for which the script has a type's implementation instead."""
     users: RenderItem | None = autogen.opts.get("render_item")
     for place, type_ in _columns(operations):
         if not isinstance(type_, TypeDecorator) or makes_one(type_):
@@ -59,9 +59,9 @@ def notes_on_types(
 
 
 def makes_one(type_: TypeEngine[Any]) -> bool:
-    """Return whether the repr of a type makes such a type again.
+    """Return whether evaluating a type's repr creates such a type.
 
-    A script knows the class by its module, and no other name of the app's.
+    A script can use the class through its module, but no other name from the app.
     """
     kind = type(type_)
     if kind.__module__.partition(".")[0] == "sqlalchemy":
@@ -80,7 +80,7 @@ def _name(type_: Any) -> str:
 def _columns(
     operations: Sequence[ops.MigrateOperation],
 ) -> Iterator[tuple[str, TypeEngine[Any]]]:
-    """Yield the columns whose types operations write, and those."""
+    """Yield the columns whose types operations write, with those types."""
     for op in leaves(operations):
         if isinstance(op, ops.CreateTableOp):
             for item in op.columns:

@@ -11,9 +11,9 @@ from .context import Context
 
 @dataclass(frozen=True)
 class Change:
-    """op: Alembic's. old, new: its table before and after, empty where there is none.
+    """op: Alembic's. old, new: its table before and after; empty if there is none.
 
-    after: all the tables after it.
+    after: all tables after it.
     """
 
     op: Any
@@ -24,7 +24,7 @@ class Change:
 
     @property
     def collection(self) -> str:
-        """The collection of the table, by the name it has after the operation."""
+        """The table's collection, under its name after the operation."""
         name = self.context.collection(self.new.name or self.old.name)
         assert name is not None
         return name

@@ -1,4 +1,4 @@
-"""What each of Alembic's operations does to collections and fields, indexes aside."""
+"""What each Alembic operation does to collections and fields, apart from indexes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .table_changes import (
 
 
 def changes(change: Change) -> list[Statement]:
-    """Return what an operation does but for the indexes. Raises Untranslatable."""
+    """Return what an operation does, apart from indexes. Raises Untranslatable."""
     op = change.op
     translate = by_class(_CHANGES, op)
     if translate is not None:
@@ -51,7 +51,7 @@ def changes(change: Change) -> list[Statement]:
 
 
 def _nothing(change: Change) -> list[Statement]:
-    """Leave it to the indexes."""
+    """Do nothing: only indexes change, and they are handled separately."""
     return []
 
 

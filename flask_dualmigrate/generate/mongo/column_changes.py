@@ -19,7 +19,7 @@ _MIDNIGHT = {"$dateTrunc": {"date": "$$NOW", "unit": "day"}}
 
 
 def add_column(change: Change) -> list[Statement]:
-    """Add the field, with the value that the rows get."""
+    """Add the field, with the value that existing rows get."""
     column, context = change.op.column, change.context
     place = f"{change.new.name}.{column.name}"
     field = context.field(change.new, str(column.name))
@@ -109,7 +109,7 @@ def _change_type(change: Change, old: ColumnState, new: ColumnState) -> list[Sta
     if field == "_id":
         raise Untranslatable(f"Column {place}: {words}, and the _id cannot be changed")
     if how.to == before.to:
-        # convert_field leaves the values alone that are of the type already.
+        # convert_field leaves values alone that already have the type.
         only: dict[str, Any] = {field: {"$type": how.to}}
         pipeline = ({"$set": {field: how.using}},)
         return [Update(change.collection, only, pipeline, keep=True)]
@@ -117,7 +117,7 @@ def _change_type(change: Change, old: ColumnState, new: ColumnState) -> list[Sta
 
 
 def _iso_text(field: str, *, has_zone: bool) -> Any:
-    """Return a date as the text that PostgreSQL gets: 2026-05-06T07:08:09.5."""
+    """Return a date as the same text as in PostgreSQL: 2026-05-06T07:08:09.5."""
     text: Any = {
         "$dateToString": {"date": f"${field}", "format": "%Y-%m-%dT%H:%M:%S.%L"}
     }
@@ -141,7 +141,7 @@ def _change_default(column: ColumnState, place: str) -> Comment:
 def _change_nullable(
     change: Change, column: ColumnState, place: str
 ) -> list[Statement]:
-    """Give the documents without a value the column's default, as the rows get it."""
+    """Give documents without a value the column's default, as for the rows."""
     has_rule = change.context.validators != "off"
     if column.nullable:
         text = f"{place} can be null now: MongoDB has no such rule."

@@ -1,4 +1,4 @@
-"""What every part of the translation needs to know: names, dialect, validators."""
+"""What every part of the translation needs: names, dialect, validators."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Untranslatable(ValueError):
 
 @dataclass(frozen=True)
 class Context:
-    """What the translation goes by.
+    """What the translation depends on.
 
-    validators: "off", "warn" or "error"; models: the tables of the app, for the
-    defaults that it gives itself; others: the names of tables that are there beside
-    those of the script.
+    validators: "off", "warn" or "error"; models: the app's tables, for the defaults
+    that the app itself sets; others: the names of tables that exist besides those in
+    the script.
     """
 
     naming: Naming
@@ -35,7 +35,7 @@ class Context:
     def collection(self, table: str) -> str | None:
         """Return the collection of a table; None: it has no Mongo side.
 
-        Raises Untranslatable for a name that MongoDB does not take.
+        Raises Untranslatable for a name that MongoDB does not accept.
         """
         name = self.naming.collection(table)
         if name is None:
@@ -51,7 +51,7 @@ class Context:
     def field(self, table: TableState, column: str) -> str:
         """Return the field of a column.
 
-        Raises Untranslatable for a name that MongoDB does not take.
+        Raises Untranslatable for a name that MongoDB does not accept.
         """
         name = self.naming.field(table.name, column, primary_key=table.primary_key)
         place = f"{table.name}.{column}"
@@ -71,7 +71,7 @@ class Context:
         return name
 
     def bson(self, table: TableState, column: str) -> Bson:
-        """Return what a column's values are in a document."""
+        """Return the BSON type of a column's values in a document."""
         state = table.columns.get(column)
         return self.bson_of(state.type_) if state else UNKNOWN
 

@@ -1,4 +1,4 @@
-"""The indexes that MongoDB should have, by the models: as autogenerate writes them."""
+"""The indexes that MongoDB should have for the models, as autogenerate writes them."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def counterparts(
     naming: Naming,
     included: Included = lambda item: True,
 ) -> DeclaredIndexes:
-    """Return the counterparts of the indexes and unique constraints of the models.
+    """Return the counterparts of the models' indexes and unique constraints.
 
-    included: tells the tables, indexes and unique constraints that count.
-    No database is asked. notes: the indexes that MongoDB has no counterpart of.
+    included: returns whether a table, index or unique constraint counts.
+    No database is queried. notes: the indexes without a counterpart in MongoDB.
     """
     each = [metadata] if isinstance(metadata, MetaData) else metadata
     tables = [
@@ -68,7 +68,7 @@ def script_counterparts(
 ) -> DeclaredIndexes:
     """Return what autogenerate would have written for some Alembic scripts' tables.
 
-    scripts: oldest first; they are run on a database that is not there.
+    scripts: oldest first; they run without a database.
     """
     context = Context(naming, postgres_dialect())
     tables: Schema = {}
@@ -87,7 +87,7 @@ def _of_tables(tables: Iterable[TableState], context: Context) -> DeclaredIndexe
 
 
 def postgres_dialect() -> Dialect:
-    """Return the dialect that scripts are read with; no driver is needed."""
+    """Return the dialect used to read scripts; it needs no driver."""
     make: Any = PGDialect
     dialect: Dialect = make(paramstyle="named")
     dialect.default_schema_name = "public"

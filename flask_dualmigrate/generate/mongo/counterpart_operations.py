@@ -1,4 +1,4 @@
-"""What a tree's Alembic scripts come to in MongoDB, revision after revision."""
+"""What a tree's Alembic scripts amount to in MongoDB, revision by revision."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .translate import replay, translate
 
 
 class CounterpartOperations:
-    """Translates what scripts do, oldest first; each finds the tables of those before.
+    """Translates what scripts do, oldest first; each sees the tables of earlier ones.
 
-    naming: how tables and columns are called in MongoDB. validators: as the app says.
+    naming: names of tables and columns in MongoDB. validators: the app's setting.
     """
 
     def __init__(self, naming: Naming, validators: str = "off") -> None:
@@ -27,7 +27,7 @@ class CounterpartOperations:
         self._tables: Schema = {}
 
     def skip(self, operations: Sequence[MigrateOperation]) -> None:
-        """Learn what the tables are after a revision that is not looked at."""
+        """Learn the tables as they are after a revision that is not checked."""
         for operation in operations:
             # A name that is too long, a value without a literal: the rest still counts.
             with suppress(SQLAlchemyError):
@@ -36,7 +36,7 @@ class CounterpartOperations:
     def translate(
         self, operations: Sequence[MigrateOperation]
     ) -> tuple[Operation, ...] | None:
-        """Return the Mongo operations; None if there is no telling all of them."""
+        """Return the Mongo operations; None if they cannot all be determined."""
         try:
             statements, after = translate(operations, self._tables, self._context)
         except SQLAlchemyError:
@@ -47,7 +47,7 @@ class CounterpartOperations:
         return None if any(isinstance(op, Todo) for op in found) else tuple(found)
 
     def mirrored(self) -> frozenset[str]:
-        """Return the collections that stand for the tables that there are."""
+        """Return the collections that correspond to the existing tables."""
         return frozenset(filter(None, map(self._collection, self._tables)))
 
     def _collection(self, table: str) -> str | None:

@@ -1,9 +1,9 @@
-"""The indexes of a table as MongoDB's: pure, from a table's state.
+"""Derive MongoDB's indexes from a table's state, without I/O.
 
-The translator takes the indexes before and after each change of the tables, and writes
-what differs. So whatever PostgreSQL does to indexes on the way (a rename carries them
-along, a dropped column takes them with it, NOT NULL alters what a unique one covers)
-needs no rule of its own.
+The translator compares the indexes before and after each change of the tables, and
+writes the difference. So whatever else PostgreSQL does to indexes (a rename keeps them,
+dropping a column drops them, NOT NULL changes what a unique index covers) needs no
+rule of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NO_CASE = {"locale": "en", "strength": 2}
 
 @dataclass(frozen=True)
 class Spec:
-    """An index that MongoDB gets; notes: comments that go with it."""
+    """An index for MongoDB; notes: comments that go with it."""
 
     keys: Keys
     options: Mapping[str, Any]
@@ -34,13 +34,13 @@ class Spec:
 
     @property
     def signature(self) -> str:
-        """What MongoDB takes for the same index, whatever its name (error 85)."""
+        """What makes MongoDB see it as the same index, whatever its name (error 85)."""
         return json.dumps([self.keys, self.options], sort_keys=True, default=repr)
 
 
 @dataclass(frozen=True)
 class Covered:
-    """An index that MongoDB has already, under another name."""
+    """An index that MongoDB already has, under another name."""
 
     text: str
 
@@ -62,7 +62,7 @@ def project(table: TableState, context: Context) -> dict[str, Projected]:
     for name in sorted(table.indexes):
         projected = _project(table.indexes[name], table, context)
         if isinstance(projected, Spec):
-            # MongoDB takes one index under one name: of twins, the first is kept.
+            # MongoDB accepts an index under one name only: the first of twins is kept.
             twin = kept.setdefault(projected.signature, name)
             if twin != name:
                 projected = Covered(
@@ -131,7 +131,7 @@ def _folded_column(key: Key) -> str | None:
 
 
 def _json_path(key: Key, table: TableState) -> tuple[str, ...] | None:
-    """Return column and keys of `column -> 'a' ->> 'b'`."""
+    """Return the column and keys of `column -> 'a' ->> 'b'`."""
     return _path(_parsed(key), table)
 
 
@@ -168,7 +168,7 @@ def _bare(expression: expressions.Expr) -> expressions.Expr:
 def _collation(
     index: IndexState, table: TableState, context: Context
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the options of an index that does not tell upper from lower case."""
+    """Return the options of a case-insensitive index."""
     folded = [key for key in index.keys if _folded_column(key) is not None]
     if not folded:
         return {}, ()
@@ -227,7 +227,7 @@ def _options(
 def _not_null(
     index: IndexState, table: TableState, context: Context, filters: list[Filter]
 ) -> list[Filter]:
-    """Return what leaves nulls out, as PostgreSQL lets many of them in.
+    """Return the filter that leaves nulls out, because PostgreSQL allows many of them.
 
     In MongoDB a missing field counts as null, so the index covers a $type instead.
     """

@@ -1,4 +1,4 @@
-"""How tables and columns are called in MongoDB."""
+"""The names of tables and columns in MongoDB."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ FieldNames = Mapping[str, str] | Callable[[str], str] | None
 
 @dataclass(frozen=True)
 class Naming:
-    """The names of collections and fields, as `DualMigrate` was told them.
+    """The names of collections and fields, as given to `DualMigrate`.
 
-    collections: table -> collection, None where a table has no Mongo side; a table of
-    a schema is "schema.table". fields: "table.column" -> field. What a mapping leaves
-    out, or a callable answers with None for a field, keeps its own name.
+    collections: table -> collection, None if a table has no Mongo side; a table in a
+    schema is "schema.table". fields: "table.column" -> field. A name that a mapping
+    omits, or a field for which a callable returns None, is kept unchanged.
     """
 
     collections: CollectionNames = None
@@ -34,8 +34,8 @@ class Naming:
     ) -> str:
         """Return the field of a column.
 
-        primary_key: the columns of the table's primary key; where `id` is the only
-        one, it is `_id`.
+        primary_key: the columns of the table's primary key; if `id` is the only one,
+        its field is `_id`.
         """
         named = self._named(f"{table}.{column}")
         if named is not None:
@@ -43,7 +43,7 @@ class Naming:
         return "_id" if column == "id" and primary_key == ("id",) else column
 
     def is_named(self, table: str, column: str) -> bool:
-        """Return True if the app itself named the field: a dot in it is meant."""
+        """Return True if the app itself named the field: a dot in it is intended."""
         return self._named(f"{table}.{column}") not in (None, column)
 
     def _named(self, place: str) -> str | None:

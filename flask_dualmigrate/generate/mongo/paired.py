@@ -1,4 +1,4 @@
-"""The fields that stand for a table's columns, and what they may hold."""
+"""The fields that correspond to a table's columns, and the types they may have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Paired:
 def paired_fields(table: Table, naming: Naming, dialect: Dialect) -> Iterator[Paired]:
     """Yield the pairs of a table that has a collection.
 
-    An `_id` may be of any type: an app may leave it to MongoDB.
+    An `_id` may have any type: an app may let MongoDB generate it.
     """
     key = tuple(column.name for column in table.primary_key)
     for column in table.columns:

@@ -1,7 +1,7 @@
-"""The condition of a partial index as a partialFilterExpression.
+"""Translate a partial index's condition to a partialFilterExpression.
 
-MongoDB takes equality, $exists: true, $gt to $lte, $type, $in, $and and $or there, and
-refuses $ne, $not, $nin, $nor and $expr: tried on 6.0.
+There MongoDB accepts equality, $exists: true, $gt to $lte, $type, $in, $and and $or,
+and rejects $ne, $not, $nin, $nor and $expr: tried on 6.0.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STATES = {
 
 
 def partial_filter(text: str, table: TableState, context: Context) -> Filter:
-    """Return the filter that says what an SQL condition says.
+    """Return the filter equivalent to an SQL condition.
 
     Raises Untranslatable if there is none.
     """
@@ -41,7 +41,7 @@ def partial_filter(text: str, table: TableState, context: Context) -> Filter:
 
 
 def join(filters: Iterable[Filter]) -> Filter:
-    """Return one filter that asks for all of several."""
+    """Return one filter that requires all of several."""
     parts = [part for part in filters if part]
     merged: Filter = {}
     for part in parts:
@@ -56,7 +56,7 @@ def join(filters: Iterable[Filter]) -> Filter:
 
 
 def _can_merge(one: Any, other: Any) -> bool:
-    """True if both are operators of one field, none of them in both."""
+    """Return True if both are operators on a field, and no operator is in both."""
     return (
         isinstance(one, dict) and isinstance(other, dict) and not set(one) & set(other)
     )

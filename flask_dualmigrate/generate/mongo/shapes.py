@@ -1,4 +1,4 @@
-"""What the documents of each collection look like, by the Alembic scripts."""
+"""What each collection's documents look like, according to the Alembic scripts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .translate import replay
 
 @dataclass(frozen=True)
 class FieldShape:
-    """A field. path: dotted; type_: of its column; bson: its family, as in types.py."""
+    """A field. path: dotted; type_: its column's; bson: its family, as in types.py."""
 
     path: str
     type_: TypeEngine[Any]
@@ -30,7 +30,7 @@ class FieldShape:
 
 @dataclass(frozen=True)
 class CollectionShape:
-    """A collection that stands for a table."""
+    """A collection that corresponds to a table."""
 
     collection: str
     fields: tuple[FieldShape, ...]
@@ -39,7 +39,7 @@ class CollectionShape:
 def collection_shapes(
     scripts: Sequence[Script], *, naming: Naming
 ) -> tuple[CollectionShape, ...]:
-    """Return the shapes that some Alembic scripts leave; no database is asked.
+    """Return the shapes that some Alembic scripts leave; no database is queried.
 
     scripts: oldest first.
     """

@@ -1,4 +1,4 @@
-"""Writes the source of a script: header, imports, upgrade() and downgrade()."""
+"""Write the source of a script: header, imports, upgrade() and downgrade()."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _body(statements: Sequence[Statement], imports: set[str]) -> list[str]:
 
 
 def call_source(operation: Operation, imports: set[str]) -> str:
-    """Return the call that records an operation; adds the imports that it needs."""
+    """Return the call that records an operation; add the imports that it needs."""
     args, kwargs = operation.arguments()
     positional = [value_source(value, imports) for value in args]
     named = [f"{key}={value_source(value, imports)}" for key, value in kwargs.items()]
@@ -61,7 +61,7 @@ def call_source(operation: Operation, imports: set[str]) -> str:
 
 
 def value_source(value: Any, imports: set[str]) -> str:
-    """Return the source of a BSON value; adds the imports that it needs."""
+    """Return the source of a BSON value; add the imports that it needs."""
     match value:
         case Now():
             return "op.now()"
@@ -89,7 +89,7 @@ def value_source(value: Any, imports: set[str]) -> str:
 def _object(
     value: Int64 | Decimal128 | Binary | datetime.datetime, imports: set[str]
 ) -> str:
-    """Return the call that makes a value of a class; adds the class's import."""
+    """Return the call that creates a class's value; add the class's import."""
     if isinstance(value, datetime.datetime):
         imports.add("from datetime import UTC, datetime")
         return _datetime(value)
@@ -102,7 +102,7 @@ def _object(
 
 
 def _sequence(value: Iterable[Any], imports: set[str]) -> str:
-    """Return a list; its pairs, as an index's keys have them, stay tuples."""
+    """Return a list; pairs in it, as in an index's keys, stay tuples."""
     items = []
     for item in value:
         source = value_source(item, imports)

@@ -1,4 +1,4 @@
-"""SQL that a script runs by hand: what MongoDB needs not, and what it can do too."""
+"""Raw SQL in a script: what MongoDB does not need, and what it can also do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NOT_FOR_MONGO = frozenset(
 
 
 def translate_sql(text: Any, schema: Schema, context: Context) -> list[Statement]:
-    """Return what SQL comes to: operations and comments, or one todo."""
+    """Return what SQL amounts to: operations and comments, or one todo."""
     sql = _text_of(text, context).strip().rstrip(";").strip()
     try:
         found = [_translated(each, schema, context) for each in kinds.statements(sql)]
@@ -66,7 +66,7 @@ def _translated(
 
 
 def _sets(statement: kinds.Statement) -> bool:
-    """Return whether it calls a function that sets a counter, or for the session."""
+    """Return whether it calls a function that sets a counter or a session setting."""
     rest = statement.rest
     if statement.kind != "SELECT" or not rest.next.isidentifier():
         return False
@@ -83,7 +83,7 @@ _SETTERS = {
 def insert_rows(
     op: ops.BulkInsertOp, schema: Schema, context: Context
 ) -> list[Statement]:
-    """Return what `op.bulk_insert(table, rows)` comes to."""
+    """Return what `op.bulk_insert(table, rows)` amounts to."""
     name = full_name(op.table.name, getattr(op.table, "schema", None), context.dialect)
     table = schema.get(name, TableState(name))
     collection = context.collection(name)
@@ -110,7 +110,7 @@ def _text_of(text: Any, context: Context) -> str:
         return text.replace("\\:", ":")
     try:
         return sql_with_values(text, context.dialect)
-    except CompileError:  # a value that SQL has no words for: a place-holder stands
+    except CompileError:  # a value without an SQL literal: use a placeholder
         return str(text.compile(dialect=context.dialect))
 
 

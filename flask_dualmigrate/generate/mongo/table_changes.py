@@ -38,7 +38,7 @@ def create_table(change: Change) -> list[Statement]:
 
 
 def drop_table(change: Change) -> list[Statement]:
-    """Drop the collection, unless another table has it too."""
+    """Drop the collection, unless another table also uses it."""
     name, collection = change.old.name, change.collection
     for other in sorted({*change.after, *change.context.others} - {name}):
         if change.context.naming.collection(other) == collection:
@@ -50,7 +50,7 @@ def drop_table(change: Change) -> list[Statement]:
 
 
 def rename_table(change: Change) -> list[Statement]:
-    """Rename the collection, and the fields that fields= calls otherwise now."""
+    """Rename the collection, and the fields that fields= now names differently."""
     context, old, new = change.context, change.old, change.new
     before, after = context.collection(old.name), context.collection(new.name)
     if before is None or after is None:
@@ -90,7 +90,7 @@ def add_check(change: Change) -> list[Statement]:
 
 
 def _check(change: Change, constraint: CheckConstraint) -> list[Statement]:
-    """Say that there is none, unless it is in the validator."""
+    """Note that MongoDB does not have it, unless it is in the validator."""
     if getattr(constraint, "_type_bound", False):
         return []
     context, name = change.context, change.new.name
@@ -105,7 +105,7 @@ def _check(change: Change, constraint: CheckConstraint) -> list[Statement]:
 
 
 def exclude(change: Change, constraint: Constraint) -> list[Statement]:
-    """Ask for what MongoDB has no index for."""
+    """Leave a todo: MongoDB has no such constraint."""
     name = final_name(constraint.name, change.context.dialect) or ""
     words = f"{type(constraint).__name__} {name}".strip()
     return [Todo(f"{words} of {change.new.name}: MongoDB has no such constraint.")]
@@ -121,7 +121,7 @@ def add_primary_key(change: Change) -> list[Statement]:
 
 
 def drop_constraint(change: Change) -> list[Statement]:
-    """Say what is gone; the index of a unique constraint goes as an index does."""
+    """Note what is dropped; a unique constraint's index is dropped like any index."""
     op, old = change.op, change.old
     index = old.indexes.get(str(final_name(op.constraint_name, change.context.dialect)))
     if index is not None and index.is_primary_key and _is_id(change, index.columns):

@@ -1,8 +1,8 @@
-"""Alembic's operations as those of a Mongo script.
+"""Translate Alembic's operations to those of a Mongo script.
 
-Each operation changes the state of the tables (`evolve`). What MongoDB must do is then
-the operation's own part, on collections and fields, between the indexes to drop and
-the indexes to create: the difference of the projected state before and after.
+Each operation changes the state of the tables (`evolve`). MongoDB must then drop
+indexes, do the operation's own part on collections and fields, and create indexes; the
+indexes are the difference between the projected states before and after.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def translate(
 ) -> tuple[list[Statement], Schema]:
     """Return the statements of a script's function, and the tables they leave.
 
-    operations: Alembic's, in order. before: the tables that they find.
+    operations: Alembic's, in order. before: the tables before them.
     """
     found = without_indexes_of_dropped_tables(list(leaves(operations)), context.dialect)
     statements: list[Statement] = []
@@ -57,9 +57,10 @@ def replay(
 def without_indexes_of_dropped_tables(
     operations: list[Any], dialect: Dialect
 ) -> list[Any]:
-    """Leave out what drops parts of a table that is dropped later on.
+    """Leave out operations that drop parts of a table that is dropped later.
 
-    Its indexes go with the collection, and stay with it where that is kept aside.
+    Its indexes are dropped with the collection, or kept if the collection is kept in an
+    aside.
     """
     parts = (ops.DropIndexOp, ops.DropConstraintOp)
     dropped: set[str | None] = set()
@@ -77,7 +78,7 @@ def without_indexes_of_dropped_tables(
 def _statements(
     op: Any, before: Schema, after: Schema, context: Context
 ) -> list[Statement]:
-    """Return what one operation comes to."""
+    """Return what one operation amounts to."""
     name = table_of(op, context.dialect)
     old = before.get(name) if name else None
     new_name = name
@@ -99,7 +100,7 @@ def _statements(
 def _index_changes(
     op: Any, old: TableState | None, new: TableState | None, context: Context
 ) -> tuple[list[Statement], list[Statement]]:
-    """Return what brings the indexes of a collection from one state to the other."""
+    """Return what changes a collection's indexes from one state to the other."""
     if new is None or isinstance(op, ops.CreateTableOp):
         old = None
     before = project(old, context) if old else {}
@@ -149,7 +150,7 @@ def _create(
 
 
 def _without_detours(statements: list[Statement]) -> list[Statement]:
-    """Leave out an index of a new collection that is dropped again further on."""
+    """Leave out an index of a new collection that is dropped again later."""
     new = {item.collection for item in statements if isinstance(item, CreateCollection)}
     found = list(statements)
     for drop in [item for item in statements if isinstance(item, DropIndex)]:

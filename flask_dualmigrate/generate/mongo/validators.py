@@ -1,4 +1,4 @@
-"""The validators of the collections, from the columns and checks of the tables."""
+"""The collections' validators, derived from the tables' columns and checks."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _WRITES = (AddField, ConvertField, DropField, RenameField, Update)
 def validator_changes(
     statements: list[Statement], before: Schema, after: Schema, context: Context
 ) -> list[Statement]:
-    """Return statements with the validators that change set among them.
+    """Return statements, adding those that set changed validators.
 
-    Where documents are rewritten, the old validator goes first: half-way through they
-    fit neither.
+    If documents are rewritten, the old validator is removed first: halfway through,
+    they match neither.
     """
     if context.validators == "off":
         return statements
@@ -89,7 +89,7 @@ def validator_of(table: TableState, context: Context) -> Filter:
             field = context.field(table, column.name)
         except Untranslatable:
             continue
-        # The _id is checked by the server; a dotted field is inside another document.
+        # The server checks _id; a dotted field is inside another document.
         if field == "_id" or "." in field:
             continue
         rule = _property(column, context)
@@ -136,7 +136,7 @@ def _checks(table: TableState, context: Context) -> Iterator[Filter]:
 
 
 def check_filter(text: str, table: TableState, context: Context) -> Filter:
-    """Return the filter that a check comes to; like the check, it lets nulls pass.
+    """Return the filter equivalent to a check; like the check, it lets nulls pass.
 
     Raises Untranslatable if there is none.
     """

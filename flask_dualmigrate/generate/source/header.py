@@ -1,4 +1,4 @@
-"""What stands at the top of both scripts of a revision."""
+"""Render the header of a revision's two scripts."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from .printer import WIDTH, print_expression, quote, width_of, wrap
 def assemble(
     header: Header, imports: list[str], functions: Sequence[Sequence[str]]
 ) -> str:
-    """Return a script's source from its parts; imports are in order already."""
+    """Return a script's source, assembled from its parts; imports must be sorted."""
     parts = [render_header(header, imports=imports)]
     parts += ["\n".join(lines) + "\n" for lines in functions]
     return "\n\n".join(parts)
 
 
 def clean_message(message: str) -> str:
-    """Return a message on one line: line ends and runs of spaces become one space.
+    """Return a message on one line: line breaks and runs of spaces become one space.
 
-    Raises UsageError for control characters, NUL, and what UTF-8 cannot hold.
+    Raises UsageError for control characters, NUL, and what UTF-8 cannot encode.
     """
     folded = " ".join(message.split())
     for char in folded:
         if unicodedata.category(char) in ("Cc", "Cs"):
-            # What is no UTF-8 to Python comes as surrogates: as all of it in LC_ALL=C.
+            # What Python cannot decode as UTF-8 becomes surrogates: all, in LC_ALL=C.
             locale = unicodedata.category(char) == "Cs"
             raise UsageError(
                 f"The message has the control character {char!r}",
@@ -67,10 +67,10 @@ def _docstring(header: Header) -> list[str]:
 
 
 def _message_literal(message: str) -> str:
-    """Return a message as it stands in a docstring: one line to Python.
+    """Return a message as written in a docstring: one line to Python.
 
-    Every quote and backslash is escaped, so that no message ends the docstring. What
-    is too long goes on after a backslash and a line end, which Python leaves out.
+    Every quote and backslash is escaped, so that no message ends the docstring. If it
+    is too long, it continues after a backslash and a newline, which Python omits.
     """
     if width_of(_escape(message)) + len('"""') <= WIDTH:
         return _escape(message)
@@ -83,9 +83,9 @@ def _escape(text: str) -> str:
 
 
 def _ids(ids: tuple[str, ...], *, plain: bool = False) -> str:
-    """Return ids as a tuple literal, None if there are none.
+    """Return ids as a tuple literal; None if there are none.
 
-    plain: a single one stands for itself.
+    plain: write a single id without a tuple.
     """
     if not ids:
         return "None"

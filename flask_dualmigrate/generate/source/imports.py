@@ -1,4 +1,4 @@
-"""The import lines of a script: those it uses, in the order of ruff's isort."""
+"""The import lines that a script uses, in the order of ruff's isort."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .printer import WIDTH, width_of
 def import_lines(source: str, wanted: Sequence[str]) -> list[str]:
     """Return the imports of a script's source, sorted as ruff's isort does.
 
-    wanted: further import lines, taken where the source uses what they bring.
+    wanted: more import lines, included if the source uses the names they import.
     """
     tree = ast.parse(source)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
@@ -35,7 +35,7 @@ def import_lines(source: str, wanted: Sequence[str]) -> list[str]:
 
 
 def _bindings(statement: ast.stmt) -> dict[str, str]:
-    """Return the names that an import binds, each with a line for it alone."""
+    """Return the names that an import binds, each with a line that imports only it."""
     if isinstance(statement, ast.Import):
         return {
             (item.asname or item.name).partition(".")[0]: ast.unparse(
@@ -56,7 +56,7 @@ def _bindings(statement: ast.stmt) -> dict[str, str]:
 def _modules(tree: ast.AST, roots: set[str]) -> set[str]:
     """Return the modules that dotted names such as `app.types.Money()` need.
 
-    Alembic names a type of the app by its module, and imports nothing.
+    Alembic writes the app's types with their module's name, but does not import it.
     """
     found = set()
     for node in ast.walk(tree):

@@ -1,8 +1,8 @@
-"""Prints Python expressions and statements as `ruff format` would leave them.
+"""Print Python expressions and statements as `ruff format` would.
 
-Scripts come out formatted without a formatter at run time. Only what migration scripts
-hold is laid out: calls, attributes, literals, assignments, `with` blocks; anything else
-is printed on one line by `ast.unparse`.
+This formats scripts without a formatter at run time. Only what migration scripts
+contain is laid out: calls, attributes, literals, assignments, `with` blocks; anything
+else is printed on one line by `ast.unparse`.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def print_statement(node: ast.stmt, *, indent: int = 0) -> list[str]:
 
 
 def print_block(body: Sequence[ast.stmt], *, indent: int) -> list[str]:
-    """Return the lines of several statements, one after the other."""
+    """Return the lines of several statements, one after another."""
     return [line for node in body for line in print_statement(node, indent=indent)]
 
 
 def print_expression(source: str, *, indent: int = 0, head: str = "") -> list[str]:
     """Return the lines of an expression given as source.
 
-    head: what stands before it on its first line, `name = `.
+    head: what comes before it on its first line, such as `name = `.
     """
     node = ast.parse(source, mode="eval").body
     return _lines(" " * indent + _statement(head, node, indent))
@@ -53,7 +53,7 @@ def print_comment(text: str, *, indent: int = 0) -> list[str]:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Return a text in lines of at most so many columns, longer words on their own."""
+    """Return a text in lines of at most `width` columns, longer words on their own."""
     lines: list[str] = []
     for word in text.split():
         if lines and width_of(lines[-1]) + 1 + width_of(word) <= width:
@@ -64,7 +64,7 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def width_of(text: str) -> int:
-    """Return how many columns a text takes: wide characters take two."""
+    """Return how many columns a text takes; wide characters take two."""
     return sum(map(_columns, text))
 
 
@@ -100,10 +100,10 @@ def _fits(text: str, first: int, last: int) -> bool:
 
 
 def _layout(node: ast.expr, indent: int, first: int, last: int) -> str:
-    """Return the source of an expression, broken over lines where it must be.
+    """Return the source of an expression, split over several lines if it has to be.
 
-    indent: columns before the lines that close a bracket; first: columns taken on its
-    first line; last: columns that follow on its last line.
+    indent: columns before the line that closes a bracket; first: columns already used
+    on its first line; last: columns that follow on its last line.
     """
     flat = _flat(node)
     if _fits(flat, first, last):
@@ -133,7 +133,7 @@ def _layout(node: ast.expr, indent: int, first: int, last: int) -> str:
 
 
 def _call(node: ast.Call, indent: int, first: int, last: int) -> str:
-    """Return a call that does not fit on a line, its last bracket broken first."""
+    """Return a call that does not fit on a line, splitting its last bracket first."""
     items: list[Item] = [*node.args, *node.keywords]
     flat = f"({_comma(items)})"
     head = _layout(node.func, indent, first, 1)
@@ -156,9 +156,9 @@ def _bracket(
     join: bool = False,
     always_comma: bool = False,
 ) -> str:
-    """Return a bracket with its items on lines of their own.
+    """Return a bracket with its items on their own lines.
 
-    join: put them all on one line where that fits, as a call's arguments are.
+    join: put them all on one line if they fit, as for a call's arguments.
     """
     inner = indent + INDENT
     pad, end = " " * inner, "\n" + " " * indent + closing
@@ -239,7 +239,7 @@ def _escape(inner: str, mark: str) -> str:
 
 
 def _split_text(text: AnyStr, indent: int, first: int, last: int) -> str:
-    """Return a long text as literals on lines of their own, cut after spaces."""
+    """Return a long text as literals on their own lines, split after spaces."""
     empty = text[:0]
     parts: list[AnyStr] = []
     line, room = empty, WIDTH - first - last
@@ -253,7 +253,7 @@ def _split_text(text: AnyStr, indent: int, first: int, last: int) -> str:
 
 
 def _pieces(text: AnyStr, room: int) -> list[AnyStr]:
-    """Return a text in words, spaces after them; what is too long in characters."""
+    """Return a text's words with trailing spaces; split too long ones by character."""
     if isinstance(text, bytes):
         return [text[at : at + 1] for at in range(len(text))]
     found: list[AnyStr] = []
@@ -267,7 +267,7 @@ def _is_text(node: ast.expr) -> bool:
 
 
 def _is_fluent(node: ast.expr) -> bool:
-    """True if two attributes or more follow a call: `a().b().c()`."""
+    """Return True if two or more attributes follow a call: `a().b().c()`."""
     count = 0
     while isinstance(node, ast.Call | ast.Attribute):
         if isinstance(node, ast.Attribute):
@@ -279,7 +279,7 @@ def _is_fluent(node: ast.expr) -> bool:
 
 
 def _chain(node: ast.Call, indent: int, first: int, last: int) -> str:
-    """Return a chain of calls, each on a line that begins with its dot."""
+    """Return a chain of calls, each on a line that starts with its dot."""
     if not isinstance(node.func, ast.Attribute):
         return _layout(node.func, indent, first, last)
     value, attr = node.func.value, node.func.attr

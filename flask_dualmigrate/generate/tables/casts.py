@@ -1,7 +1,7 @@
-"""What PostgreSQL must be told to change a column's type: USING, and the default.
+"""What PostgreSQL needs to change a column's type: USING, and the default.
 
-A cast must not depend on the settings of a session: PostgreSQL takes a time without a
-zone for one of the server's zone, and MongoDB keeps UTC.
+A cast must not depend on session settings: PostgreSQL reads a time without a zone as
+one in the server's zone, and MongoDB stores UTC.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ _IN_UTC = {
     ("text", "timestamp"): "{name}::timestamptz AT TIME ZONE 'UTC'",
     ("bytes", "text"): r"'\x' || encode({name}, 'hex')",
 }
-"""Casts that do not depend on TimeZone, DateStyle or bytea_output. As JSON a time is
-written the same way everywhere."""
+"""Casts that do not depend on TimeZone, DateStyle or bytea_output. In JSON a time is
+always written the same way."""
 
 _DATES = {"timestamp", "timestamptz", "date", "time", "timetz"}
 IN_UTC = {"timezone": "UTC"}
@@ -62,7 +62,7 @@ _ISO_IN_UTC = {"datestyle": "ISO, MDY", **IN_UTC}
 
 
 class NoCast(ValueError):
-    """PostgreSQL has no cast from the one type to the other."""
+    """PostgreSQL has no cast from one type to the other."""
 
 
 def using(
@@ -70,7 +70,7 @@ def using(
 ) -> str | None:
     """Return the expression for ALTER COLUMN … TYPE … USING; None: none is needed.
 
-    Raises NoCast. Source: pg_cast of PostgreSQL 18; any type becomes a text by itself.
+    Raises NoCast. Source: pg_cast of PostgreSQL 18; any type becomes text by itself.
     """
     plain, target = plain_type(old, dialect), plain_type(new, dialect)
     before, after = _kind(plain), _kind(target)
@@ -102,11 +102,11 @@ def using(
 def settings(
     old: TypeEngine[Any], new: TypeEngine[Any], dialect: Dialect
 ) -> dict[str, str]:
-    """Return the settings that a cast depends on, where no USING says it instead."""
+    """Return the settings that a cast depends on, if USING does not replace them."""
     kinds = {*_kinds(old, dialect), *_kinds(new, dialect)}
     reads = _kind(plain_type(old, dialect)) == "text"
     found: dict[str, str] = {}
-    if kinds & _DATES and (reads or "array" in kinds):  # else `using` sees to it
+    if kinds & _DATES and (reads or "array" in kinds):  # otherwise `using` handles it
         found.update(_ISO_IN_UTC)
     if "interval" in kinds and kinds & {"text", "array"}:
         found["intervalstyle"] = "postgres"
@@ -123,7 +123,7 @@ def _kinds(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[str]:
 
 
 def keeps_zone(type_: TypeEngine[Any], dialect: Dialect) -> bool | None:
-    """Return whether times of a type have a zone; None: they are no times."""
+    """Return whether times of a type have a zone; None if it is not a time type."""
     kinds = {*_kinds(type_, dialect)}
     if kinds & {"timestamptz", "timetz"}:
         return True
@@ -131,12 +131,12 @@ def keeps_zone(type_: TypeEngine[Any], dialect: Dialect) -> bool | None:
 
 
 def same_kind(old: TypeEngine[Any], new: TypeEngine[Any], dialect: Dialect) -> bool:
-    """Return True if both types are numbers, or both texts, …"""
+    """Return True if both types are numbers, or both text, …"""
     return len({_kind(plain_type(type_, dialect)) for type_ in (old, new)}) == 1
 
 
 def both_text(old: TypeEngine[Any], new: TypeEngine[Any], dialect: Dialect) -> bool:
-    """Return True if both types are texts, of any length."""
+    """Return True if both types are text, of any length."""
     return {_kind(plain_type(type_, dialect)) for type_ in (old, new)} == {"text"}
 
 

@@ -1,6 +1,6 @@
-"""Operations on what belongs to no table: enum types, domains, sequences.
+"""Operations on things that belong to no table: enum types, domains, sequences.
 
-They go before all that is done to tables, or after it.
+They come before all operations on tables, or after them.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from sqlalchemy.engine import Dialect
 
 
 class DatabaseOp(ops.MigrateOperation):
-    """One of these. kind: what all such are; words: what is done to this one."""
+    """One such operation. kind: what its class is about; words: what it does."""
 
     kind: str = ""
     words: str = ""
 
     @property
     def is_made(self) -> bool:
-        """Whether the script does it; else it is left to a person."""
+        """Whether the script does it; otherwise it is left to the user."""
         return True
 
     def first(self, dialect: Dialect) -> Iterator[str]:
-        """Yield the SQL that runs where the operation stands."""
+        """Yield the SQL that runs at the operation's own place."""
         yield from ()
 
     def last(self, dialect: Dialect) -> Iterator[str]:
-        """Yield the SQL that runs when the tables are there."""
+        """Yield the SQL that runs once the tables exist."""
         yield from ()

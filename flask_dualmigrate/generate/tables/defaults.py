@@ -37,7 +37,7 @@ _INT64 = range(-(2**63), 2**63)
 
 
 class NoValue(ValueError):
-    """A default has no BSON value that can be told here; the message says why."""
+    """A default has no BSON value that can be determined here; the message says why."""
 
 
 class Today:
@@ -48,9 +48,9 @@ TODAY = Today()
 
 
 def default_sql(default: Any, dialect: Dialect) -> str | None:
-    """Return a server default as SQL; None if it is a plain text in quotes.
+    """Return a server default as SQL; None if it is a plain string literal.
 
-    Raises NoValue for what the server computes or counts up itself.
+    Raises NoValue for what the server computes or numbers itself.
     """
     if isinstance(default, Computed):
         raise NoValue("it is computed from other columns")
@@ -125,7 +125,7 @@ def python_value(value: Any, bson: Bson) -> Any:
 def value_of(expression: expressions.Expr, bson: Bson) -> Any:
     """Return the BSON value of an SQL expression in a column of that type.
 
-    Raises NoValue if the expression is no constant, or no value of the type.
+    Raises NoValue if the expression is not a constant, or not a value of the type.
     """
     match expression:
         case expressions.Cast(value, _):
@@ -214,7 +214,7 @@ def _datetime(text: str, bson: Bson) -> Any:
 
 
 def _as_utc(moment: datetime.datetime) -> datetime.datetime:
-    """Return a time in UTC, cut to milliseconds as BSON keeps it."""
+    """Return a time in UTC, truncated to milliseconds as in BSON."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)
     moment = moment.astimezone(datetime.UTC)

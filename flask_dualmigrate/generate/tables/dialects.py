@@ -1,4 +1,4 @@
-"""What the generator compares and writes otherwise, by dialect."""
+"""What the generator compares and writes differently for each dialect."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from sqlalchemy.engine import Dialect
 class Comparing:
     """How one dialect is compared; the defaults are Alembic's own comparison.
 
-    by_catalog: by what PostgreSQL's catalog says, which Alembic does not read: types,
-    defaults, domains, definitions of indexes, constraints and enums, sequences.
+    by_catalog: also compare what only PostgreSQL's catalog shows, which Alembic does
+    not read: types, defaults, domains, definitions of indexes, constraints and enums,
+    sequences.
     in_batches: a table is altered by recreating it.
-    compares_defaults: a server default is worded there as it was declared.
-    expressions_by_text: indexes on expressions are read from their statements, as
+    compares_defaults: the database keeps a server default as it was declared.
+    expressions_by_text: read indexes on expressions from their statements, because
     SQLAlchemy does not reflect them.
     """
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's domains: made, dropped and changed by the script, as enums are."""
+"""PostgreSQL's domains: created, dropped and changed by the script, like enums."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DomainType:
     """A domain. schema: None for the default one; base: the SQL of its type.
 
     definition: what follows that in CREATE DOMAIN, as PostgreSQL itself would write it
-    where it is read from there.
+    if it was read from there.
     """
 
     schema: str | None
@@ -65,11 +65,11 @@ class DomainType:
 
 
 DomainColumn = tuple[str, str, str, bool]
-"""A column of a domain: schema, table, name, and whether it is an array of it."""
+"""A column that uses a domain: schema, table, name, and whether it is an array."""
 
 
 class ChangeDomainOp(DatabaseOp):
-    """A domain is recreated under its name. columns: those that have it."""
+    """A domain is recreated under its name. columns: those that use it."""
 
     kind = "domains"
 
@@ -85,7 +85,7 @@ class ChangeDomainOp(DatabaseOp):
         return ChangeDomainOp(self.new, self.old, self.columns)
 
     def first(self, dialect: Dialect) -> Iterator[str]:
-        """A constraint cannot be added to a domain that arrays have: recreate it."""
+        """Recreate it: a constraint cannot be added to a domain that arrays use."""
         quote, name = dialect.identifier_preparer.quote, self.new.sql_name(dialect)
         aside = DomainType(self.old.schema, aside_name(self.old.name), "", "")
         yield f"ALTER DOMAIN {name} RENAME TO {quote(aside.name)}"
@@ -103,7 +103,7 @@ class ChangeDomainOp(DatabaseOp):
 
 
 def domains_of(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[DOMAIN]:
-    """Yield the domain that a column's type is, or that its items are."""
+    """Yield the domain that is a column's type, or the type of its items."""
     plain = plain_type(type_, dialect)
     if isinstance(plain, ARRAY):
         yield from domains_of(plain.item_type, dialect)
@@ -121,7 +121,7 @@ def domain_type(domain: DOMAIN, dialect: Dialect) -> DomainType:
 
 
 def existing_domains(connection: Connection) -> dict[DomainType, DomainType]:
-    """Return the domains of the database, by schema and name."""
+    """Return the domains in the database, by schema and name."""
     found = _read(connection)
     return {item: item for item in found}
 
@@ -150,9 +150,9 @@ def changed_domains(
     columns_of: Callable[[DomainType], Sequence[DomainColumn]],
     connection: Connection,
 ) -> list[ChangeDomainOp]:
-    """Return a change for each domain that is not what the models say.
+    """Return a change for each domain that differs from the models.
 
-    wanted: the models' domains; columns_of: the columns of one in the database.
+    wanted: the models' domains; columns_of: returns a domain's columns in the database.
     """
     dialect = connection.dialect
     existing = existing_domains(connection) if wanted else {}
@@ -177,7 +177,7 @@ def _plain(domain: DomainType) -> str:
 def _as_read(domain: DOMAIN, connection: Connection) -> DomainType | None:
     """Return a domain of the models as PostgreSQL reads it; None: it cannot be tried.
 
-    It is made in a transaction that is rolled back.
+    It is created in a transaction that is rolled back.
     """
     if getattr(connection.connection, "autocommit", False):
         return None

@@ -1,7 +1,7 @@
 """PostgreSQL's enum types: created, dropped and changed by the script itself.
 
-Alembic leaves them behind with a dropped table, so that a second upgrade fails, does
-not create them for an added column, and does not see that a label is new.
+Alembic leaves them behind when a table is dropped, so that a second upgrade fails; does
+not create them for an added column; and does not see that a label is new.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class EnumColumn:
-    """A column of an enum type, or of an array of it; default: SQL, None if none."""
+    """A column of an enum type, or of an array of it; default: SQL, or None."""
 
     place: Place
     is_array: bool
@@ -86,7 +86,7 @@ Named = TypeVar("Named", EnumType, NamedType)
 class ChangeEnumOp(DatabaseOp):
     """The labels of an enum type change.
 
-    columns: those that have the type.
+    columns: those that use the type.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class ChangeEnumOp(DatabaseOp):
 
 @dataclass(frozen=True)
 class EnumPlan:
-    """The enum types and domains that an upgrade brings, and those that it leaves
-    without a column: each in the order of being made."""
+    """The enum types and domains that an upgrade creates, and those that it leaves
+    without a column, each in the order of creation."""
 
     created: tuple[NamedType, ...] = ()
     dropped: tuple[NamedType, ...] = ()
@@ -119,7 +119,7 @@ class EnumPlan:
 
 
 def enums_of(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[ENUM]:
-    """Yield the enum type that a column's type is, or that its items are."""
+    """Yield the enum type that is a column's type, or the type of its items."""
     plain = plain_type(type_, dialect)
     if isinstance(plain, ARRAY):
         yield from enums_of(plain.item_type, dialect)
@@ -132,8 +132,8 @@ def enums_of(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[ENUM]:
 def _named(
     type_: TypeEngine[Any], dialect: Dialect
 ) -> Iterator[tuple[NamedType, bool]]:
-    """Yield the named types that a column's type has in it, and whether we make them:
-    one comes after those that it is made of."""
+    """Yield the named types in a column's type, and whether we create them; a type
+    comes after those that it is made from."""
     for enum in enums_of(type_, dialect):
         yield enum_type(enum, dialect), enum.create_type
     for domain in domains_of(type_, dialect):
@@ -146,7 +146,7 @@ def enum_type(enum: ENUM, dialect: Dialect) -> EnumType:
 
 
 def existing_enums(connection: Connection) -> dict[EnumType, EnumType]:
-    """Return the enum types of the database, by schema and name."""
+    """Return the enum types in the database, by schema and name."""
     default = connection.dialect.default_schema_name
     inspector: Any = inspect(connection)
     found = [
@@ -178,8 +178,8 @@ def plan_enums(
 ) -> EnumPlan:
     """Return which named types an upgrade creates, and which it leaves unused.
 
-    skip: says of a type that the app renders it itself. others: enum types that
-    another package sees to.
+    skip: returns whether the app renders a type itself. others: enum types that another
+    package handles.
     """
     dialect = connection.dialect
     there: list[NamedType] = [*existing_enums(connection)]
@@ -209,7 +209,7 @@ def plan_enums(
 def _in_use(
     enums: set[NamedType], gone: set[Place], connection: Connection
 ) -> set[NamedType]:
-    """Return the named types that have a column which does not go."""
+    """Return the named types used by a column that is not dropped."""
     columns = uses(connection)
     return {
         enum
@@ -228,7 +228,7 @@ def _columns_of(
 
 
 def _sorted(found: Iterable[Named]) -> tuple[Named, ...]:
-    """Return types in order; a domain may be made of an enum."""
+    """Return types in order; a domain may be based on an enum."""
 
     def key(item: NamedType) -> tuple[bool, str, str]:
         return (isinstance(item, DomainType), item.schema or "", item.name)
@@ -239,7 +239,7 @@ def _sorted(found: Iterable[Named]) -> tuple[Named, ...]:
 def _brought(
     operations: Sequence[ops.MigrateOperation], dialect: Dialect
 ) -> Iterator[tuple[Place, TypeEngine[Any]]]:
-    """Yield the columns that operations add or give another type, with that type."""
+    """Yield the columns that operations add or give a new type, with that type."""
     for op in leaves(operations):
         if isinstance(op, ops.CreateTableOp):
             yield from _columns(op.to_table(), dialect)
@@ -252,7 +252,7 @@ def _brought(
 def _taken(
     operations: Sequence[ops.MigrateOperation], dialect: Dialect
 ) -> Iterator[tuple[Place, TypeEngine[Any]]]:
-    """Yield the columns that operations drop or take the type from, with that type."""
+    """Yield the columns that operations drop or take a type from, with that type."""
     for op in leaves(operations):
         if isinstance(op, ops.DropTableOp):
             yield from _columns(op.to_table(), dialect)
@@ -283,7 +283,7 @@ def changed_enums(
 ) -> list[ChangeEnumOp]:
     """Return a change for each enum type whose labels, or their order, differ.
 
-    include: says of a table of the models that it is compared. others: as in
+    include: returns whether a table of the models is compared. others: as in
     plan_enums.
     """
     dialect = connection.dialect
@@ -343,7 +343,7 @@ def changed_domain_types(
     *,
     include: Callable[[Table], bool],
 ) -> list[ChangeDomainOp]:
-    """Return a change for each domain that is not what the models say."""
+    """Return a change for each domain that differs from the models."""
     dialect = connection.dialect
     wanted = {
         domain_type(domain, dialect): domain

@@ -1,7 +1,7 @@
-"""Enum types that another package's operations see to: ours leaves them to it.
+"""Enum types that another package's operations handle: they are left to it.
 
 Such a package adds comparators to Alembic for the whole process; its operations name
-the type and its labels. With ours beside them each type would be made twice.
+the type and its labels. With ours as well, each type would be created twice.
 Source: alembic-postgresql-enum, alembic-autogenerate-enums.
 """
 
@@ -34,7 +34,7 @@ def enums_of_others(operations: Iterable[Any], dialect: Dialect) -> frozenset[En
 
 
 def words_of_another(op: Any, dialect: Dialect) -> str | None:
-    """Say what such an operation does; None: it is none."""
+    """Return in words what such an operation does; None if it is not one."""
     enum = enum_of_another(op, dialect)
     if enum is None:
         return None

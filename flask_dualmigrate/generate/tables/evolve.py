@@ -1,4 +1,4 @@
-"""How each of Alembic's operations changes the tables, as PostgreSQL does it."""
+"""How each of Alembic's operations changes the tables in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from .walk import table_of
 
 
 def evolve(schema: Schema, op: Any, dialect: Dialect) -> dict[str, TableState]:
-    """Return the tables after an operation; one they do not know changes nothing."""
+    """Return the tables after an operation; an unknown operation changes nothing."""
     if isinstance(op, ChangeEnumOp):
         return {
             name: _change_enum(table, op, dialect) for name, table in schema.items()
@@ -68,7 +68,7 @@ def _add_column(table: TableState, op: ops.AddColumnOp, _: Dialect) -> TableStat
 
 
 def _drop_column(table: TableState, op: ops.DropColumnOp, _: Dialect) -> TableState:
-    """PostgreSQL takes along every index and check that has the column in it."""
+    """Drop a column with every index and check that uses it, as PostgreSQL does."""
     gone = op.column_name
     return replace(
         table,
@@ -124,7 +124,7 @@ def _alter_column(table: TableState, op: ops.AlterColumnOp, _: Dialect) -> Table
 
 
 def _default(default: Any) -> Any:
-    """Return a server default as a column has it: a script may give a plain text."""
+    """Return a server default as a column stores it: a script may give a string."""
     if default is None or default is False:
         return None
     if isinstance(default, FetchedValue | Identity):
@@ -197,7 +197,7 @@ def _create_check(
 
 
 def _drop(table: TableState, op: Any, dialect: Dialect) -> TableState:
-    """Take an index or a constraint away, whichever has the name."""
+    """Remove the index or constraint with the name."""
     name = dropped_name(op, dialect)
     return replace(
         table,
@@ -209,7 +209,7 @@ def _drop(table: TableState, op: Any, dialect: Dialect) -> TableState:
 def dropped_name(
     op: ops.DropIndexOp | ops.DropConstraintOp, dialect: Dialect
 ) -> str | None:
-    """Return the name in the database of what an operation drops."""
+    """Return the database name of what an operation drops."""
     name = op.index_name if isinstance(op, ops.DropIndexOp) else op.constraint_name
     return final_name(name, dialect)
 

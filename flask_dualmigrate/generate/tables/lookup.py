@@ -1,4 +1,4 @@
-"""Tables by name: as the database has them, or as the models say."""
+"""Tables by name, as in the database or in the models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.engine import Dialect
 
 @dataclass(frozen=True)
 class Tables:
-    """Some tables, found by schema and name; default: the schema that goes unsaid."""
+    """Some tables, found by schema and name; default: the schema that is implied."""
 
     by_name: Mapping[tuple[str | None, str], Table] = field(default_factory=dict)
     default: str | None = None

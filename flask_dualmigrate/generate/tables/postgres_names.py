@@ -1,4 +1,4 @@
-"""The names that PostgreSQL gives to constraints that were given none.
+"""The names that PostgreSQL gives to unnamed constraints.
 
 Source: PostgreSQL, makeObjectName and ChooseRelationName in commands/indexcmds.c.
 """
@@ -11,12 +11,12 @@ MAX_BYTES = 63
 
 
 def kept(name: str) -> str:
-    """Return what PostgreSQL keeps of a name."""
+    """Return a name as PostgreSQL truncates it."""
     return _cut(name.encode(), MAX_BYTES)
 
 
 def aside_name(name: str) -> str:
-    """Return the name of what gives way to another of its name."""
+    """Return the name for something that makes way for another of its name."""
     return _object_name(name, "", "_old")
 
 
@@ -41,7 +41,7 @@ def check_name(table: str, columns: Sequence[str]) -> str:
 
 
 def _free_name(first: str, second: str, label: str, taken: Collection[str]) -> str:
-    """Return the name with the lowest number after it that makes it a new one."""
+    """Return the name with the lowest number appended that makes it unused."""
     name, count = _object_name(first, second, label), 0
     while name in taken:
         count += 1
@@ -50,7 +50,7 @@ def _free_name(first: str, second: str, label: str, taken: Collection[str]) -> s
 
 
 def _object_name(first: str, second: str, label: str) -> str:
-    """Join the parts with underscores, the longer of the first two cut to fit."""
+    """Join the parts with underscores, cutting the longer of the first two to fit."""
     one, two = first.encode(), second.encode()[:MAX_BYTES]
     room = MAX_BYTES - len(label) - 1 - (1 if second else 0)
     lengths = [len(one), len(two)]
@@ -62,5 +62,5 @@ def _object_name(first: str, second: str, label: str) -> str:
 
 
 def _cut(text: bytes, length: int) -> str:
-    """Return at most so many bytes of a text, no character cut in two."""
+    """Return at most `length` bytes of a text, without splitting a character."""
     return text[:length].decode(errors="ignore")

@@ -1,6 +1,6 @@
-"""What a script finds and leaves: the tables, as far as MongoDB has a counterpart.
+"""The tables before and after a script, as far as MongoDB has a counterpart.
 
-Values only; `schema_of` reads them off SQLAlchemy's tables, `evolve` changes them.
+Only values; `schema_of` reads them from SQLAlchemy's tables, `evolve` changes them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from . import postgres_names
 
 @dataclass(frozen=True)
 class ColumnState:
-    """A column; server_default as SQLAlchemy has it, None if there is none."""
+    """A column; server_default: as in SQLAlchemy, or None."""
 
     name: str
     type_: TypeEngine[Any]
@@ -46,8 +46,8 @@ class Key:
 class IndexState:
     """An index, or the one behind a unique or primary key constraint.
 
-    method: btree, hash, gin, …; where: the predicate of a partial index; ignored: the
-    options that have no meaning in MongoDB.
+    method: btree, hash, gin, …; where: the predicate of a partial index; ignored:
+    options with no meaning in MongoDB.
     """
 
     name: str
@@ -66,7 +66,7 @@ class IndexState:
 
 @dataclass(frozen=True)
 class TableState:
-    """A table; name: schema-qualified where it has a schema of its own."""
+    """A table; name: schema-qualified if it has its own schema."""
 
     name: str
     columns: Mapping[str, ColumnState] = field(default_factory=dict)
@@ -85,20 +85,20 @@ Schema = Mapping[str, TableState]
 
 
 def full_name(name: str, schema: str | None, dialect: Dialect) -> str:
-    """Return a table's name as collections= has it, no default schema before it."""
+    """Return a table's name as in collections=, without the default schema."""
     if schema is None or schema == dialect.default_schema_name:
         return str(name)
     return f"{schema}.{name}"
 
 
 def schema_of(tables: Iterable[Table], dialect: Dialect) -> dict[str, TableState]:
-    """Return the state that some tables are in."""
+    """Return the state of some tables."""
     states = [table_state(table, dialect) for table in tables]
     return {state.name: state for state in states}
 
 
 def table_state(table: Table, dialect: Dialect) -> TableState:
-    """Return the state of one table, reflected, from the models or from a script."""
+    """Return the state of a table that is reflected, or from the models or a script."""
     indexes = [
         constraint_index(constraint, table, dialect)
         for constraint in (table.primary_key, *table.constraints)
@@ -132,9 +132,9 @@ def column_state(column: Column[Any]) -> ColumnState:
 
 
 def final_name(name: Any, dialect: Dialect) -> str | None:
-    """Return the name a constraint or index has in the database; None if it has none.
+    """Return a constraint's or index's name in the database; None if it has none.
 
-    A name that a naming convention made is cut if too long, as SQLAlchemy does it.
+    A name from a naming convention is cut if too long, as in SQLAlchemy.
     """
     if not isinstance(name, str):
         return None
@@ -166,7 +166,7 @@ def constraint_index(
 def check_state(
     constraint: CheckConstraint, dialect: Dialect
 ) -> tuple[str, str] | None:
-    """Return a check's name and SQL; None for one that a type brings along."""
+    """Return a check's name and SQL; None for one that a type creates."""
     if getattr(constraint, "_type_bound", False):
         return None
     text = sql_of(constraint.sqltext, dialect)
@@ -194,12 +194,12 @@ def index_state(index: Index, dialect: Dialect) -> IndexState:
 
 
 def _is_given(value: Any) -> bool:
-    """Return whether an option says something; a clause is never compared."""
+    """Return whether an option has a value, without comparing SQL clauses."""
     return isinstance(value, ClauseElement) or value not in (None, False, {}, [], ())
 
 
 def sql_of(element: Any, dialect: Dialect) -> str:
-    """Return the SQL of an expression as it stands in DDL: no table, no parameters."""
+    """Return an expression's SQL as in DDL, without table names or parameters."""
     if isinstance(element, str):
         return element
     compiler = dialect.ddl_compiler(dialect, None).sql_compiler  # type: ignore[arg-type]
@@ -229,7 +229,7 @@ _SUFFIX = re.compile(
 
 
 def _key_of_text(text: str, descending: bool) -> Key:
-    """Read `lower(name) DESC NULLS LAST`, `"Name" gin_trgm_ops` and the like."""
+    """Parse `lower(name) DESC NULLS LAST`, `"Name" gin_trgm_ops` and the like."""
     match = _SUFFIX.search(text)
     suffix = match.groupdict() if match else {}
     body = text[: match.start()] if match else text

@@ -43,10 +43,10 @@ _VALUE = re.compile(
 
 @dataclass
 class ChangedBySql:
-    """What scripts change by SQL of their own.
+    """What scripts change with raw SQL.
 
     parts: tables, (table, column), and the names of indexes and constraints.
-    types: enums whose labels are not known any more. labels: enum -> those added.
+    types: enums whose labels are no longer known. labels: enum -> labels added.
     """
 
     parts: set[str | tuple[str, str]] = field(default_factory=set)
@@ -81,7 +81,7 @@ class ChangedBySql:
 
 @dataclass
 class StateComparison:
-    """Compares, and keeps in not_compared what it could not.
+    """Compares states, and lists in not_compared what could not be compared.
 
     options: Alembic's compare_type and compare_server_default.
     """
@@ -92,7 +92,7 @@ class StateComparison:
     not_compared: list[str] = field(default_factory=list)
 
     def differences(self, there: Schema, models: Schema) -> Iterator[str]:
-        """Yield what makes the tables that are there those of the models."""
+        """Yield, in words, the changes that turn the tables into the models' tables."""
         for name in sorted(there.keys() | models.keys()):
             if name in self.by_sql.parts:
                 self._pass(f"table {name}: a script changes it in raw SQL")
@@ -158,7 +158,7 @@ class StateComparison:
     def _same_text_labels(
         self, place: str, old: frozenset[str] | None, new: Any
     ) -> bool:
-        """Compare the labels of an enum that is kept as a text."""
+        """Compare the labels of an enum that is stored as text."""
         enum = text_enum(new, self.dialect)
         if enum is None:
             return True
@@ -207,7 +207,7 @@ class StateComparison:
             return literal(arg) if isinstance(arg, str) else sql_of(arg, self.dialect)
         if isinstance(default, Computed):
             return sql_of(default.sqltext, self.dialect)
-        return None  # an identity is numbered by a sequence
+        return None  # an identity takes its values from a sequence
 
     def _indexes(self, old: TableState, new: TableState) -> Iterator[str]:
         if old.primary_key != new.primary_key:
@@ -247,7 +247,7 @@ class StateComparison:
                 yield f"change {place} of {new.name}"
 
     def _same_text(self, place: str, old: str | None, new: str | None) -> bool:
-        """Compare two expressions by what they say; what cannot be read is told."""
+        """Compare two expressions by meaning; note those that cannot be parsed."""
         if old is None or new is None:
             return old == new
         if " ".join(old.split()) == " ".join(new.split()):
@@ -264,7 +264,7 @@ class StateComparison:
 def _labels_made(
     table: TableState, column: str, dialect: Dialect
 ) -> frozenset[str] | None:
-    """Return the labels that scripts leave a text: by a CHECK, or by its type."""
+    """Return the labels that scripts allow a text column, by a CHECK or its type."""
     for check in table.checks.values():
         labels = labels_of(check, column)
         if labels is not None:
@@ -274,7 +274,7 @@ def _labels_made(
 
 
 def _checks_of_enums(old: TableState, new: TableState, dialect: Dialect) -> set[str]:
-    """Return the CHECKs of scripts that are those of an enum of the models."""
+    """Return the scripts' CHECKs that belong to an enum in the models."""
     enums = [
         name
         for name, column in new.columns.items()

@@ -1,4 +1,4 @@
-"""What the app's include_object and include_name leave of two states to be compared."""
+"""Filter two states to be compared with the app's include_object and include_name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Part = tuple[str, str, Any]
 
 
 class Included:
-    """Asks the app's hooks as Alembic does: for the models' parts, then for the rest.
+    """Asks the app's hooks as Alembic does: about the models' parts, then the rest.
 
     options: those of Alembic's configure().
     """
@@ -34,7 +34,7 @@ class Included:
                 self._ask(item, (name, part), kind)
 
     def of_models(self, models: Schema) -> Schema:
-        """Return the models' tables without what does not count."""
+        """Return the models' tables without the parts that the hooks exclude."""
         return {
             name: replace(
                 table,
@@ -46,7 +46,7 @@ class Included:
         }
 
     def of_scripts(self, made: Schema, models: Schema) -> Schema:
-        """Return what scripts make, filtered alike; the models may lack parts of it."""
+        """Return what scripts create, filtered too; the models may lack parts of it."""
         for name, table in made.items():
             if self._object is not None or self._name is not None:
                 self._ask_for_rest(table, models.get(name))

@@ -1,7 +1,7 @@
-"""Enums that are texts with a CHECK: the CHECK is recreated where its labels change.
+"""Enums that are text with a CHECK: the CHECK is recreated if its labels change.
 
-Alembic compares the length of the text alone, and where that grows adds the CHECK
-again, under the name of the one that is there.
+Alembic only compares the length of the text, and if that grows it adds the CHECK again
+under the existing one's name.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def add_text_enums(
     *,
     include: Callable[[Table], bool],
 ) -> None:
-    """Add what brings the CHECKs of tables to the models' labels, and the way back.
+    """Add operations that give CHECKs the models' labels, and those for the downgrade.
 
-    include: says of a table of the models that it is compared.
+    include: returns whether a table of the models is compared.
     """
     inspector: Any = sa.inspect(connection)
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
@@ -70,7 +70,7 @@ def add_text_enums(
 def add_to(
     container: ops.UpgradeOps | ops.DowngradeOps, table: Table, found: list[Any]
 ) -> None:
-    """Put operations among the others on their table, which are ordered later."""
+    """Add operations to the others on their table, which are ordered later."""
     for op in container.ops:
         if isinstance(op, ops.ModifyTableOps) and (op.table_name, op.schema) == (
             table.name,
@@ -83,7 +83,7 @@ def add_to(
 
 
 def _without_checks(operations: Collection[ops.MigrateOperation]) -> None:
-    """Have changes of columns say the text alone: the CHECK has its own operations."""
+    """Make changes of columns give only the text type: the CHECK is done separately."""
     for op in leaves([*operations]):
         if isinstance(op, ops.AlterColumnOp):
             for name in ("modify_type", "existing_type"):
@@ -93,7 +93,7 @@ def _without_checks(operations: Collection[ops.MigrateOperation]) -> None:
 
 
 def checked_enum(type_: Any) -> sa.Enum | None:
-    """Return the enum that a type is, if it is a text with a CHECK."""
+    """Return a type as an enum, if it is one stored as text with a CHECK."""
     while isinstance(type_, TypeDecorator):
         type_ = type_.impl_instance
     if isinstance(type_, sa.Enum) and not type_.native_enum and type_.create_constraint:
@@ -104,7 +104,7 @@ def checked_enum(type_: Any) -> sa.Enum | None:
 def _change(
     table: Table, column: Column[Any], checks: Collection[Any], dialect: Dialect
 ) -> tuple[list[Any], list[Any]]:
-    """Return the operations of one column, and those of the way back."""
+    """Return the operations on one column, and those for the downgrade."""
     enum = checked_enum(column.type)
     assert enum is not None
     name = str(column.name)
@@ -141,7 +141,7 @@ def create_check(name: str, sql: str, table: Table) -> ops.CreateCheckConstraint
 
 
 def labels_of(sql: str, column: str) -> set[str] | None:
-    """Return the labels that a CHECK allows a column; None: it is about another one."""
+    """Return the labels that a CHECK allows in a column; None: it is not about it."""
     quoted = re.escape(quote(column))
     name = rf"\(*(?:{re.escape(column)}|{quoted})\)?{_CAST}\)?"
     many = rf"=\s*ANY\s*\(\(?ARRAY\[(?P<many>{_LIST})\]\)?{_CAST}\)"
@@ -156,7 +156,7 @@ def labels_of(sql: str, column: str) -> set[str] | None:
 
 
 def _name(table: Table, column: Column[Any], dialect: Dialect) -> str:
-    """Return the name that the models give the CHECK, or PostgreSQL would."""
+    """Return the CHECK's name in the models, or else the one PostgreSQL would give."""
     for item in table.constraints:
         is_bound = isinstance(item, CheckConstraint) and bool(
             getattr(item, "_type_bound", False)

@@ -1,4 +1,4 @@
-"""Which BSON type stands for a column's type, and how one becomes another."""
+"""Which BSON type corresponds to a column's type, and how to convert between them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...ops.base import MISSING
 
 
 def plain_dialect(dialect: Dialect) -> Dialect:
-    """Return a dialect that writes SQL for scripts: a percent sign is one."""
+    """Return a dialect that writes SQL for scripts: percent signs are not doubled."""
     if dialect.paramstyle not in ("format", "pyformat"):
         return dialect
     plain = type(dialect)(paramstyle="named")  # type: ignore[call-arg]
@@ -24,10 +24,10 @@ def plain_dialect(dialect: Dialect) -> Dialect:
 
 @dataclass(frozen=True)
 class Bson:
-    """What a column's values are in a document.
+    """The BSON type of a column's values in a document.
 
-    name: the family; to: the alias that convert_field takes, None if MongoDB cannot
-    convert to it; aliases: the BSON types of such values; item: of an array's items.
+    name: the family; to: the alias for convert_field, None if MongoDB cannot convert to
+    it; aliases: the BSON types of such values; item: the type of an array's items.
     """
 
     name: str
@@ -37,13 +37,13 @@ class Bson:
 
     @property
     def word(self) -> str:
-        """How a comment calls it: "string", "number", "date"."""
+        """Its name in comments: "string", "number", "date"."""
         partial = self.partial
         return partial if isinstance(partial, str) else self.name
 
     @property
     def partial(self) -> str | list[str]:
-        """The $type of a value that is not null, for a partial index."""
+        """The $type of values that are not null, for a partial index."""
         if set(self.aliases) <= {"int", "long", "double", "decimal"}:
             return "number"
         return self.aliases[0] if len(self.aliases) == 1 else list(self.aliases)
@@ -97,7 +97,7 @@ _FAMILIES: tuple[tuple[type[Any] | tuple[type[Any], ...], Bson], ...] = (
 
 
 def plain_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    """Return the type the database sees: no decorator, the dialect's variant."""
+    """Return the type that the database sees: undecorated, the dialect's variant."""
     impl = type_.dialect_impl(dialect)
     while isinstance(impl, TypeDecorator):
         impl = impl.load_dialect_impl(dialect).dialect_impl(dialect)
@@ -105,7 +105,7 @@ def plain_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
 
 
 def bson_type(type_: TypeEngine[Any], dialect: Dialect) -> Bson:
-    """Return what a column's values are in a document."""
+    """Return the BSON type of a column's values in a document."""
     plain = plain_type(type_, dialect)
     if isinstance(plain, postgresql.DOMAIN):
         return bson_type(plain.data_type, dialect)
@@ -126,8 +126,8 @@ def bson_type(type_: TypeEngine[Any], dialect: Dialect) -> Bson:
 class Conversion:
     """How a field becomes another type.
 
-    to: convert_field's; None: the documents stay as they are. using: the expression,
-    where $convert alone would not do what PostgreSQL's cast does.
+    to: for convert_field; None: the documents stay as they are. using: the expression,
+    if $convert alone would not do what PostgreSQL's cast does.
     """
 
     to: str | None
@@ -142,7 +142,7 @@ _TO_NUMBER = {
     "double": "$toDouble",
     "decimal": "$toDecimal",
 }
-# What convert_field does as the cast of PostgreSQL, or refuses where it would lose.
+# Where convert_field does the same as PostgreSQL's cast, or refuses to lose anything.
 _CONVERT = {
     ("int", "double"),
     ("int", "decimal"),
@@ -167,7 +167,7 @@ _SAME = {
 
 
 def conversion(old: Bson, new: Bson, field: str) -> Conversion | None:
-    """Return how a field of one type becomes another; None: no one can tell.
+    """Return how a field of one type becomes another; None if that is not known.
 
     field: its name, for the expression.
     """
@@ -184,7 +184,7 @@ def conversion(old: Bson, new: Bson, field: str) -> Conversion | None:
         text = {"$dateToString": {"date": f"${field}", "format": "%Y-%m-%d"}}
         return Conversion("string", text)
     if old == BOOL and new.name in _TO_NUMBER:
-        # convert_field refuses to take true for 1; PostgreSQL does it.
+        # convert_field refuses to convert true to 1; PostgreSQL does it.
         return Conversion(new.to, {_TO_NUMBER[new.name]: f"${field}"})
     if new.name == "array" and new.item is not None and new.item.name == old.name:
         return Conversion("array", [f"${field}"])

@@ -1,7 +1,7 @@
-"""Enums that are texts without a CHECK: no database has their labels.
+"""Enums that are text without a CHECK: no database has their labels.
 
-They stand in the models and in the scripts, whose last word on a column is what the
-models are compared with. MongoDB's validators go by the same.
+The labels are in the models and in the scripts; the models are compared with the last
+script that defines the column. MongoDB's validators use the same labels.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .walk import leaves
 
 
 def text_enum(type_: Any, dialect: Dialect) -> sa.Enum | None:
-    """Return the enum that a type is, if it is kept as a text."""
+    """Return a type as an enum, if it is one stored as text."""
     plain = plain_type(type_() if isinstance(type_, type) else type_, dialect)
     return plain if isinstance(plain, sa.Enum) and not plain.native_enum else None
 
 
 def unchecked_enum(type_: Any, dialect: Dialect) -> sa.Enum | None:
-    """Return the enum that a type is, if it is a text without a CHECK."""
+    """Return a type as an enum, if it is one stored as text without a CHECK."""
     enum = text_enum(type_, dialect)
     return None if enum is None or enum.create_constraint else enum
 
 
 def has_unchecked_enums(metadata: MetaData, dialect: Dialect) -> bool:
-    """Return whether the models have any, so that the scripts have to be asked."""
+    """Return whether the models have any, so that the scripts are needed."""
     return any(
         unchecked_enum(column.type, dialect) is not None
         for table in metadata.tables.values()
@@ -44,7 +44,7 @@ def has_unchecked_enums(metadata: MetaData, dialect: Dialect) -> bool:
 
 
 def label_words(old: Any, new: Any, dialect: Dialect) -> str | None:
-    """Return how the labels change in a change of types, where nothing else does."""
+    """Return in words how a type change alters the labels, if it alters only them."""
     enums = [None if each is None else text_enum(each, dialect) for each in (old, new)]
     if enums[0] is None or enums[1] is None or enums[0].length != enums[1].length:
         return None
@@ -55,7 +55,7 @@ def label_words(old: Any, new: Any, dialect: Dialect) -> str | None:
 
 
 def with_labels(there: Schema, made: Schema, dialect: Dialect) -> dict[str, Any]:
-    """Return tables of the database with the labels that the scripts have."""
+    """Return the database's tables with the labels from the scripts."""
     found = dict(there)
     for name, table in there.items():
         if name not in made:
@@ -71,7 +71,7 @@ def with_labels(there: Schema, made: Schema, dialect: Dialect) -> dict[str, Any]
 
 
 def _is_kept_as(type_: Any, there: Any, dialect: Dialect) -> bool:
-    """Return whether the database has, of an enum of the scripts, this text."""
+    """Return whether the database stores an enum from the scripts as this text type."""
     if unchecked_enum(type_, dialect) is None:
         return False
     return bool(type_.compile(dialect=dialect) == there.compile(dialect=dialect))
@@ -86,11 +86,11 @@ def add_unchecked_enums(
     made: Schema | None,
     not_compared: list[str],
 ) -> None:
-    """Add what brings the labels of the scripts to the models', and the way back.
+    """Add operations that change the scripts' labels to the models', and back.
 
-    include: says of a table or a column of the models that it is compared. made: the
-    tables that the scripts make; None: nothing is compared. not_compared: gets a
-    line for each column whose labels the scripts do not tell.
+    include: returns whether a table or column of the models is compared. made: the
+    tables that the scripts create; None: nothing is compared. not_compared: gets a
+    line for each column whose labels the scripts do not show.
     """
     dialect = plain_dialect(connection.dialect)
     wanted = [
@@ -116,7 +116,7 @@ def add_unchecked_enums(
 
 
 class _Labels:
-    """Compares columns one by one, and adds to a script what differs."""
+    """Compares columns one by one, and adds the differences to a script."""
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class _Labels:
     def _say(
         self, changes: list[Any], table: Table, column: Column[Any], types: Any
     ) -> None:
-        """Have the change of the column's type, old and new, say the labels."""
+        """Make the change of the column's type show the old and the new labels."""
         ways = zip(self._ways, changes, (types, types[::-1]), strict=True)
         for way, change, (existing, modified) in ways:
             if change is None:
@@ -175,7 +175,7 @@ class _Labels:
             change.existing_type, change.modify_type = existing, modified
 
     def _change(self, way: Any, table: Table, column: Column[Any]) -> Any:
-        """Return the operation that changes a column's type; None: none does yet."""
+        """Return the operation that changes a column's type; None if there is none."""
         for op in leaves(way.ops):
             if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
                 place = (op.schema, op.table_name, op.column_name)

@@ -1,4 +1,4 @@
-"""Goes through Alembic's operations, and tells which table each is about."""
+"""Walk through Alembic's operations, and find which table each is about."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .state import full_name
 
 
 def leaves(operations: Sequence[ops.MigrateOperation]) -> Iterator[Any]:
-    """Yield the operations one by one, those of a table or batch taken apart."""
+    """Yield the operations one by one, including those inside a table or batch."""
     for operation in operations:
         if isinstance(operation, ops.OpContainer):
             yield from leaves(operation.ops)

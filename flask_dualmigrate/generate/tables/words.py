@@ -21,7 +21,7 @@ from .walk import leaves, table_of
 def describe_all(
     operations: Sequence[ops.MigrateOperation], dialect: Dialect
 ) -> tuple[str, ...]:
-    """Return one line for each operation: "add table items"."""
+    """Return one line for each operation, such as "add table items"."""
     return tuple(describe(op, dialect) for op in leaves(operations))
 
 
@@ -40,7 +40,7 @@ def describe(op: Any, dialect: Dialect) -> str:
 
 
 def entity_words(op: Any) -> str | None:
-    """Name the view, function or trigger that an operation is about; None: it is not.
+    """Name the view, function or trigger that an operation is about; None: no such one.
 
     Source: ReplaceableEntity of alembic_utils.
     """
@@ -73,7 +73,7 @@ def _create_index(op: ops.CreateIndexOp, table: str, dialect: Dialect) -> str:
 
 
 def index_words(index: IndexState, table: str) -> str:
-    """Return an index in words: "unique index ix on items(name)"."""
+    """Return an index in words, such as "unique index ix on items(name)"."""
     unique = "unique " if index.unique else ""
     return f"{unique}index {index.name} on {table}{_columns(index)}"
 
