@@ -26,7 +26,7 @@ Look = Callable[[BackupFolder, Manifest], Iterator[str]]
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """What `verify` found in one folder; it is good if there are no problems.
+    """What `verify` found in one folder; good if there are no problems.
 
     unfinished: it has no manifest: a killed run left it, or a run is still writing it.
     """

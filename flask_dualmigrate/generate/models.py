@@ -39,7 +39,7 @@ from .tables.unchecked_enums import has_unchecked_enums
 
 
 class Database(Protocol):
-    """What comparing the models needs of PostgreSQL.
+    """What comparing the models needs from PostgreSQL.
 
     hooks: what the app's hooks see as `context` inside the with block; given: the
     options of the command.

@@ -1,4 +1,4 @@
-"""Goes through the scripts of a tree, oldest first, and asks the rules.
+"""Apply the rules to the scripts of a tree, oldest first.
 
 Each script is recorded once; nothing is run on a database.
 """
@@ -52,7 +52,7 @@ POSTGRES, MONGO = BackendName.POSTGRES, BackendName.MONGO
 
 
 class Counterpart(Protocol):
-    """Translates Alembic's operations to MongoDB, revision after revision."""
+    """Translates Alembic's operations to MongoDB, revision by revision."""
 
     def skip(self, operations: Sequence[MigrateOperation]) -> None:
         """Learn the tables as they are after a revision that is not checked."""
@@ -210,7 +210,7 @@ class _OneRevision:
         )
 
     def _downgrade(self, script: LoadedScript) -> tuple[Change, ...] | None:
-        """Return what a downgrade does; None if that is unknown, or it refuses."""
+        """Return what a downgrade does; None: that is unknown, or it refuses to run."""
         if not callable(getattr(script.module, "downgrade", None)):
             return None
         down = self._recorder.record(script.module, "downgrade")
@@ -233,7 +233,7 @@ class _OneRevision:
         return dataclasses.replace(view, mongo_up=up, mongo_down=down)
 
     def _mongo(self, direction: Direction) -> tuple[Said, ...] | None:
-        """Record a Mongo script; None if it refuses, which is reported."""
+        """Record a Mongo script; None if it refuses to run, which is reported."""
         script = self._script(MONGO)
         assert script is not None
         recorder = LinedOperations(script.path)

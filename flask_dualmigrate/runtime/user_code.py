@@ -21,7 +21,7 @@ _YIELDING = (
 
 
 def why_undone(called: Any) -> str | None:
-    """Return why a call does nothing, as the end of a sentence; None if it does.
+    """Return why a call does nothing, as the end of a sentence; None if it works.
 
     called: a function, or what it returned, which is then closed.
     """

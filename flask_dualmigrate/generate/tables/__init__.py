@@ -1,1 +1,1 @@
-"""The tables that scripts have made so far, as values."""
+"""The tables that scripts have created so far, as values."""

@@ -16,7 +16,7 @@ def kept(name: str) -> str:
 
 
 def aside_name(name: str) -> str:
-    """Return the name for something that makes way for another of its name."""
+    """Return the temporary name of something whose own name is needed."""
     return _object_name(name, "", "_old")
 
 

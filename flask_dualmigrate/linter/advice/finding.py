@@ -26,7 +26,7 @@ class Advice:
     """What a rule found at one place.
 
     danger: in one or two sentences. instead: code to paste; "" if there is none.
-    line: of the script; None for the script as a whole.
+    line: in the script; None for the script as a whole.
     """
 
     danger: str
@@ -65,9 +65,9 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class LintResult:
-    """What `lint` found; nothing means all is well.
+    """What `lint` found; no findings means that all is well.
 
-    allowed: what comments in the scripts allow. revisions: how many were looked at.
+    allowed: what comments in the scripts allow. revisions: how many were checked.
     """
 
     findings: tuple[Finding, ...]
@@ -101,7 +101,7 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {}
-"""Code -> rule: DM1xx of Alembic scripts, DM2xx of Mongo scripts, DM3xx of pairs."""
+"""Code -> rule: DM1xx for Alembic scripts, DM2xx for Mongo scripts, DM3xx for pairs."""
 
 
 def rule(

@@ -1,1 +1,1 @@
-"""The rules, by what they look at."""
+"""The rules, grouped by what they check."""

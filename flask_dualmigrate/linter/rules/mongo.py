@@ -1,4 +1,4 @@
-"""Rules of Mongo scripts.
+"""Rules for Mongo scripts.
 
 Source: MongoDB manual, Limits and Thresholds, Schema Validation, Update Operators.
 """

@@ -1,4 +1,4 @@
-"""Rules of indexes in Mongo scripts.
+"""Rules for indexes in Mongo scripts.
 
 Source: MongoDB manual, Index Builds on Populated Collections, Unique Indexes, Limits.
 """
@@ -46,14 +46,14 @@ _NULLS = " Documents without the field count as null."
 
 
 def _leaves_out(index: CreateIndex) -> bool:
-    """Return whether documents without the field are not in the index."""
+    """Return whether the index leaves out documents without the field."""
     return bool(index.options.get("partialFilterExpression")) or bool(
         index.options.get("sparse")
     )
 
 
 def _indexes_nothing(index: CreateIndex, view: MongoView) -> bool:
-    """Return whether it is on a field that the script has just made, without values."""
+    """Return whether it is on a field that the script just created, without values."""
     made = {
         (field.collection, field.field)
         for field, _ in view.of(AddField)

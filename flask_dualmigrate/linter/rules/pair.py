@@ -1,4 +1,4 @@
-"""Rules of the two scripts of a revision together, and of upgrade and downgrade."""
+"""Rules for a revision's two scripts together, and for upgrade and downgrade."""
 
 from __future__ import annotations
 

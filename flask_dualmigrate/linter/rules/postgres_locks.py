@@ -143,7 +143,7 @@ def _rewrites(change: Change, old: str, new: str) -> bool:
 
 
 def _is_plain_cast(change: Change) -> bool:
-    """Return whether USING is what PostgreSQL would do without it."""
+    """Return whether USING does what PostgreSQL would do without it."""
     using = re.sub(r"[\s()\"]", "", change.using or "").lower()
     column = (change.column or "").lower()
     type_ = re.sub(r"[\s()]", "", change.type_ or "")

@@ -1,1 +1,1 @@
-"""What the rules see of a script."""
+"""The views of a script that rules check."""

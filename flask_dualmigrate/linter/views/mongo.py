@@ -51,11 +51,11 @@ class LinedOperations(MongoOperations):
 
 @dataclass(frozen=True)
 class Said:
-    """One operation. existing: its collection was there before the script.
+    """One operation. existing: its collection existed before the script.
 
-    indexes: how many its collection has then, by the scripts; has_target: an earlier
-    operation gave documents the field that this one renames or copies to. views: those
-    that the scripts have made over its collection.
+    indexes: how many its collection has then, according to the scripts; has_target: an
+    earlier operation gave documents the field that this one renames or copies to.
+    views: those that the scripts have created on its collection.
     """
 
     operation: Operation
@@ -68,7 +68,10 @@ class Said:
 
 @dataclass(frozen=True)
 class MongoView:
-    """One function of a script. why_not_standalone: of an operation, in words."""
+    """One function of a script.
+
+    why_not_standalone: returns why an operation cannot run on a standalone server.
+    """
 
     said: tuple[Said, ...]
     source: Source

@@ -46,7 +46,7 @@ class Source:
 
     @cached_property
     def _statements(self) -> list[tuple[int, int]]:
-        """First and last line of each statement; of those with a body, the head."""
+        """First and last line of each statement; only the head if it has a body."""
         found = []
         for node in ast.walk(self.tree):
             if isinstance(node, ast.stmt):
@@ -63,7 +63,7 @@ class Source:
         return min(around, key=lambda span: span[1] - span[0], default=(line, line))
 
     def line_after(self, line: int) -> int:
-        """Return the next line below one that is neither empty nor a comment."""
+        """Return the next line after one that is neither empty nor a comment."""
         lines = self.text.splitlines()
         for number, text in enumerate(lines[line:], line + 1):
             if text.strip() and not text.lstrip().startswith("#"):
