@@ -1,4 +1,4 @@
-"""Counting rows, and the nulls of columns."""
+"""Counting rows, and the nulls in columns."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def count_rows(
     only: Collection[BackupItem] | None,
     ours: Collection[str],
 ) -> Counts:
-    """Count the rows of the app's tables, exactly.
+    """Count the rows of the app's tables exactly.
 
     schemas: where to look; None is the default one. only: these tables; None: all.
-    ours: tables that are not the app's. Returns names as the metadata has them,
+    ours: tables that are not the app's. Returns names as in the metadata,
     "schema.table" or "table".
     """
     inspector = sa.inspect(connection)
@@ -64,7 +64,7 @@ def column_values(
 ) -> list[dict[str, Any]]:
     """Return columns of some rows, half of them from each end of the key.
 
-    They are read without the types of the models, which may be those of later on.
+    They are read without the types of the models, which may be of a later revision.
     """
     inspector = sa.inspect(connection)
     if not inspector.has_table(table.name, schema=table.schema):
@@ -76,7 +76,7 @@ def column_values(
     wanted = sorted({*columns} & there)
     try:
         return _rows(connection, table, key, wanted, limit)
-    except Exception:  # the driver knows no such value: a date of the year 10000, say
+    except Exception:  # the driver has no such value: a date in the year 10000
         return _rows_by_column(connection, table, key, wanted, limit)
 
 
@@ -87,7 +87,7 @@ def _rows_by_column(
     columns: Sequence[str],
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Read one column after the other, and leave out those that cannot be read."""
+    """Read column by column, leaving out those that cannot be read."""
     found: dict[Any, dict[str, Any]] = {}
     for column in columns:
         with contextlib.suppress(Exception):
@@ -116,7 +116,7 @@ def _rows(
 def column_facts(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str]
 ) -> dict[str, FieldFacts]:
-    """Count the nulls of columns in one pass; those that are not there are left out."""
+    """Count the nulls of columns in one pass, leaving out missing columns."""
     inspector = sa.inspect(connection)
     if not inspector.has_table(table.name, schema=table.schema):
         return {}

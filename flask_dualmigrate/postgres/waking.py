@@ -1,4 +1,4 @@
-"""Whether a database server is up, asked for a short time."""
+"""Checking whether a database server is up, within a short time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ _TIMEOUTS = dict.fromkeys(
 
 
 def why_absent(engine: Engine, timeout_s: float) -> str | None:
-    """Return why the server takes no connections or no writes yet; None: it does.
+    """Return why the server accepts no connections or writes yet; None if it does.
 
-    timeout_s: seconds that connecting may take, but 2 at least.
-    Raises DatabaseUnavailable for what waiting does not fix: wrong credentials, a
-    database that is not there.
+    timeout_s: seconds that connecting may take, at least 2. Raises DatabaseUnavailable
+    if waiting does not help: wrong credentials, a database that does not exist.
     """
     with driver_errors("be reached"), _brief(engine, timeout_s) as parameters:
         try:
@@ -31,7 +30,7 @@ def why_absent(engine: Engine, timeout_s: float) -> str | None:
         except DBAPIError as error:
             if not _takes_connections(engine, error, parameters()):
                 return first_line(error)
-        # It may have come up in between: only now is a refusal meant for us.
+        # It may have come up in between: only now does a refusal concern us.
         return _ask(engine)
 
 
@@ -45,7 +44,7 @@ def _ask(engine: Engine) -> str | None:
 def _brief(
     engine: Engine, timeout_s: float
 ) -> Iterator[Callable[[], Mapping[str, Any]]]:
-    """Let the engine connect in a short time; give what it last connected with."""
+    """Let the engine connect in a short time; yield what it last connected with."""
     used: dict[str, Any] = {}
 
     def shorten(dialect: Any, record: Any, words: Any, parameters: Any) -> None:
@@ -65,11 +64,11 @@ def _brief(
 def _takes_connections(
     engine: Engine, error: DBAPIError, parameters: Mapping[str, Any]
 ) -> bool:
-    """Return whether a server is up that refuses just these parameters.
+    """Return whether a server is up but refuses these parameters.
 
-    libpq's PQping tells: it goes by the error's code, which a failed connection does
-    not show, and not by its text, which may be in any language. Where it cannot be
-    asked the answer is no, so that one waits; a file is not waited for.
+    libpq's PQping shows this: it uses the error's code, which a failed connection does
+    not expose, and not its text, which may be in any language. If it is not available
+    the answer is no, so that the caller waits; for a file it does not wait.
     """
     if engine.dialect.driver != "psycopg":
         return dialect_of(engine).is_answer(error)

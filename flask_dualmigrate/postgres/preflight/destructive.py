@@ -22,8 +22,8 @@ from ...tree.script_file import LoadedScript
 class Destructive:
     """A call that removes something.
 
-    text: the call. table, schema, column: what it is about, as far as the source says.
-    drops: whether that is dropped, and not only narrowed.
+    text: the call. table, schema, column: what it affects, as far as the source shows.
+    drops: whether that is dropped, not only narrowed.
     """
 
     text: str
@@ -34,10 +34,10 @@ class Destructive:
 
 
 def destructive_calls(script: LoadedScript, function: str) -> tuple[Destructive, ...]:
-    """Return the calls in a script's function that drop or narrow what has data.
+    """Return the calls in a script's function that drop or narrow what holds data.
 
-    Calls are found by their names, raw SQL by how its text begins; what a script
-    computes, or hides in a helper of another module, is not seen.
+    Calls are found by name, raw SQL by how its text begins; what a script computes, or
+    hides in another module's helper, is not seen.
     """
     reader = _Reader(script.module)
     for statement in body_of(script, function):
@@ -46,7 +46,7 @@ def destructive_calls(script: LoadedScript, function: str) -> tuple[Destructive,
 
 
 class _Reader(ast.NodeVisitor):
-    """Reads calls, and knows which table the batch around them is on."""
+    """Reads calls, keeping track of the table of the batch around them."""
 
     def __init__(self, module: ModuleType) -> None:
         self.found: list[Destructive] = []
@@ -105,16 +105,16 @@ class _Reader(ast.NodeVisitor):
         return narrows(old, new)
 
     def _value(self, node: ast.expr) -> Any:
-        """Return the type that an expression of the script makes; None if it fails."""
+        """Return the type that a script's expression creates; None if it fails."""
         code = compile(ast.Expression(node), "<type>", "eval")
         try:
             return eval(code, dict(vars(self._module)))
-        # A name of the function's own: then the type is not known.
+        # A local name of the function: the type is not known then.
         except Exception:
             return None
 
     def _read_sql(self, call: ast.Call) -> None:
-        """Collect each of its statements that lint calls destructive."""
+        """Collect each statement that lint considers destructive."""
         text = ast.unparse(call)
         for change in (c for sql in _texts(call) for c in changes_of_sql(sql)):
             if loss_of(change) is None:

@@ -1,4 +1,4 @@
-"""How much of a table a script would remove."""
+"""Counting how much of a table a script would remove."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Estimate = Callable[[sa.Connection, str, str | None], int | None]
 
 
 def loss_of(connection: sa.Connection, call: Destructive, estimate: Estimate) -> Loss:
-    """Count what is there now, which a step before it in the plan may change.
+    """Count what is there now, which an earlier step of the plan may change.
 
-    estimate: gets a table and its schema, where they cannot be counted.
+    estimate: called with a table and its schema if its rows cannot be counted.
     """
     if call.table is None:
         return Loss(call.text)
@@ -44,7 +44,7 @@ def _counted(
     try:
         with connection.begin_nested():
             return Loss(call.text, int(connection.execute(query).scalar_one()), unit)
-    except DBAPIError:  # too long for the limit, or a lock, or a right is missing
+    except DBAPIError:  # over the time limit, or locked, or a privilege is missing
         rows = estimate(connection, str(call.table), call.schema)
         return Loss(call.text, rows, unit, exact=False)
 
@@ -52,7 +52,7 @@ def _counted(
 def estimated_rows(
     connection: sa.Connection, table: str, schema: str | None
 ) -> int | None:
-    """Return how many rows PostgreSQL believes there are; None: it does not say."""
+    """Return how many rows PostgreSQL estimates there are; None if it does not say."""
     preparer = connection.dialect.identifier_preparer
     name = preparer.quote(table)
     if schema is not None:

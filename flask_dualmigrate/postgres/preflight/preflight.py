@@ -19,10 +19,10 @@ from .destructive import destructive_calls
 
 
 def refuse_irreversible(script: LoadedScript, direction: Direction) -> None:
-    """Raise Irreversible for a script without that function, or one that refuses it.
+    """Raise Irreversible for a script that lacks the function, or refuses to run it.
 
-    One that begins with `raise NotImplementedError` says that it cannot be done; what
-    else it raises is a failure of the run.
+    A function that begins with `raise NotImplementedError` says that it cannot be done;
+    anything else it raises is a failure of the run.
     """
     if not callable(getattr(script.module, direction, None)):
         said = "has no"
@@ -49,7 +49,7 @@ def _refuses(script: LoadedScript) -> bool:
 
 
 def refuse_concurrently(script: LoadedScript, function: str) -> None:
-    """Raise TreeError for CONCURRENTLY in the script's transaction."""
+    """Raise TreeError for CONCURRENTLY within the script's transaction."""
     for call in _concurrent(body_of(script, function)):
         raise TreeError(
             f"Revision {script.revision} builds or drops an index CONCURRENTLY, "
@@ -60,7 +60,7 @@ def refuse_concurrently(script: LoadedScript, function: str) -> None:
 
 
 def _concurrent(body: Sequence[ast.AST]) -> Iterator[ast.Call]:
-    """Yield the calls that say CONCURRENTLY, outside of an autocommit block."""
+    """Yield the calls with CONCURRENTLY outside of an autocommit block."""
     for node in body:
         if isinstance(node, ast.With) and any(
             "autocommit_block" in ast.unparse(item.context_expr) for item in node.items
@@ -98,11 +98,11 @@ _CONCURRENTLY = re.compile(
 def refuse_invalid_indexes(
     engine: Engine, key: int, scripts: Sequence[tuple[LoadedScript, Direction]]
 ) -> None:
-    """Raise IntegrityError for an index that IF NOT EXISTS would take for done.
+    """Raise IntegrityError for an invalid index that IF NOT EXISTS would accept.
 
-    A CREATE INDEX CONCURRENTLY that fails leaves its index there, marked INVALID. One
-    that another run builds is INVALID until then: that run is waited for.
-    key: of the lock of migrations.
+    A CREATE INDEX CONCURRENTLY that fails leaves its index behind, marked INVALID. An
+    index that another run is still building is INVALID too: wait for that run. key: of
+    the migration lock.
     """
     wanted = {
         name: script
@@ -136,7 +136,7 @@ _INVALID = sa.text(
 
 
 def _made_if_missing(call: ast.Call) -> str | None:
-    """Return the name of an index that a call makes unless it is there."""
+    """Return the name of an index that a call creates unless it exists."""
     if ast.unparse(call.func) != "op.create_index" or not call.args:
         return None
     return text_of(call.args[0]) if _is_true(call, "if_not_exists") else None
@@ -145,10 +145,10 @@ def _made_if_missing(call: ast.Call) -> str | None:
 def refuse_tables_without_history(
     engine: Engine, scripts: Sequence[LoadedScript]
 ) -> None:
-    """Raise IntegrityError if a database without history has what scripts would make.
+    """Raise IntegrityError if a database without history has what scripts create.
 
-    scripts: of an upgrade from base, in order. Those after one that drops something
-    are not looked at: it may make room.
+    scripts: of an upgrade from base, in order. Those after one that drops something are
+    not examined: it may make room.
     """
     wanted = {
         table: script for script in _until_a_drop(scripts) for table in _made(script)
@@ -183,7 +183,7 @@ def _until_a_drop(scripts: Sequence[LoadedScript]) -> Iterator[LoadedScript]:
 
 
 def _made(script: LoadedScript) -> Iterator[tuple[str | None, str]]:
-    """Yield (schema, name) of each `create_table("name", …)` in a script."""
+    """Yield (schema, name) for each `create_table("name", …)` in a script."""
     for call in calls_of(script, Direction.UPGRADE):
         options = {keyword.arg: keyword.value for keyword in call.keywords}
         assert isinstance(call.func, ast.Attribute)

@@ -1,4 +1,4 @@
-"""What the role of a PostgreSQL URL may do, asked before anything is changed."""
+"""Checking what the role of a PostgreSQL URL may do, before anything is changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TABLE_ARGUMENT = {
 
 
 def require_writable(connection: Connection) -> None:
-    """Raise DatabaseUnavailable if the session takes no writes."""
+    """Raise DatabaseUnavailable if the session is read-only."""
     if connection.execute(sa.text("SHOW transaction_read_only")).scalar_one() == "on":
         raise DatabaseUnavailable(
             "This PostgreSQL session is read-only",
@@ -49,8 +49,8 @@ def require_privileges(
     """Raise DatabaseUnavailable if the role may not do what scripts need.
 
     scripts: each with the name of its function. ours: the version table and those of
-    the journal, in `schema`. What a script computes is not seen, and one that becomes
-    another role is believed.
+    the journal, in `schema`. What a script computes is not seen, and a script that
+    switches to another role is trusted.
     """
     _require_journal(connection, ours, schema)
     for script, function in scripts:
@@ -98,13 +98,13 @@ def _require_create(connection: Connection, schema: str | None, why: str) -> Non
         "coalesce(:schema, current_schema()))), 'CREATE'), current_schema()"
     )
     may, current = connection.execute(query, {"schema": schema}).one()
-    # None: a schema that is not there yet, which a script may make.
+    # None: a schema that does not exist yet, which a script may create.
     if may is False:
         raise _denied(connection, f"CREATE {why}", f"schema {schema or current}")
 
 
 def _owns(connection: Connection, schema: str | None, table: str) -> bool:
-    """Return whether the role may change a table; True where there is none yet."""
+    """Return whether the role may change a table; True if there is none yet."""
     query = sa.text(
         "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class "
         "WHERE oid = to_regclass(coalesce(quote_ident(:schema) || '.', '') "

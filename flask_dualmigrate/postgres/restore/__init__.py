@@ -1,1 +1,1 @@
-"""Bringing tables back from a backup."""
+"""Restoring tables from a backup."""

@@ -1,6 +1,6 @@
-"""Which objects a database has, named as pg_dump names them.
+"""The objects of a database, named as pg_dump names them.
 
-It is asked with an empty search_path, so that types are written with their schemas.
+The queries use an empty search_path, so that types are written with their schemas.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from ..backup.schema_text import Key
 
-# What an extension brings along is the extension's own business.
+# What an extension creates is managed by the extension.
 _NOT_OF_EXTENSION = (
     " NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'"
     " AND d.objid = {0}.oid AND d.classid = 'pg_catalog.{1}'::regclass)"
@@ -92,7 +92,7 @@ _TO_DROP = sa.text(
 
 
 def present(connection: Connection) -> frozenset[Key]:
-    """Return the objects that are there now."""
+    """Return the objects that exist now."""
     return frozenset(
         (str(kind), str(place), str(tag))
         for kind, place, tag in connection.execute(_PRESENT)
@@ -102,6 +102,6 @@ def present(connection: Connection) -> frozenset[Key]:
 def everything(connection: Connection) -> tuple[tuple[str, str], ...]:
     """Return what to drop to empty a database: kind, and quoted name with its schema.
 
-    What belongs to an extension is not among it.
+    What belongs to an extension is not included.
     """
     return tuple((str(kind), str(name)) for kind, name in connection.execute(_TO_DROP))

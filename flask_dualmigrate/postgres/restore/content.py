@@ -1,4 +1,4 @@
-"""What a backup holds of PostgreSQL: the schema, the rows, and of which tables."""
+"""The PostgreSQL part of a backup: the schema, the rows, and the tables covered."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EMPTY_VIEW = re.compile(rf"^{re.escape(EMPTY_VIEW)}(.+)$", re.MULTILINE)
 
 
 class Content:
-    """The part of PostgreSQL of one backup. program: returns the path of pg_restore."""
+    """The PostgreSQL part of one backup. program: returns the path of pg_restore."""
 
     def __init__(
         self, folder: BackupFolder, manifest: Manifest, program: Callable[[], str]
@@ -51,24 +51,24 @@ class Content:
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """The whole schema, in the order to make it."""
+        """The whole schema, in the order in which to create it."""
         return tuple(parse(self._schema))
 
     @cached_property
     def empty_views(self) -> frozenset[str]:
-        """The materialized views that held no rows, WITH NO DATA, by quoted names."""
+        """The materialized views without rows (WITH NO DATA), by quoted names."""
         return frozenset(_EMPTY_VIEW.findall(self._schema))
 
     @property
     def tables(self) -> frozenset[Table] | None:
-        """The tables that the plan touches, or makes; None: all there are."""
+        """The tables that the plan touches or creates; None: all of them."""
         if self._part.tables is None:
             return None
         return frozenset((table.schema, table.name) for table in self._part.tables)
 
     @cached_property
     def names(self) -> dict[Table, str]:
-        """The tables that there were, each with its name as a statement says it."""
+        """The tables that existed, each with its name as in a statement."""
         return {
             entry.key[1:]: entry.defines or ""
             for entry in self.entries
@@ -77,7 +77,7 @@ class Content:
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """Rows of each table in the dump, by its quoted name; reads all of it.
+        """Rows of each table in the dump, by quoted name; reads the whole dump.
 
         Raises IntegrityError if the dump cannot be read to its end.
         """
@@ -90,7 +90,7 @@ class Content:
 
     @contextmanager
     def data(self) -> Iterator[Iterator[Rows | bytes]]:
-        """Yield what fills the tables, as data_of does; nothing where there is none."""
+        """Yield what fills the tables, as data_of does; nothing if there is none."""
         if POSTGRES_DUMP not in self._files:
             yield iter(())
             return
@@ -118,9 +118,10 @@ class Content:
 
 
 def pg_restore_for(manifest: Manifest, pg_dump: str | None) -> str:
-    """Return the path of a pg_restore that is as new as the pg_dump of a backup.
+    """Return the path of a pg_restore at least as new as a backup's pg_dump.
 
-    pg_dump: the one that the app names, which has it beside it; None: it is looked for.
+    pg_dump: the one that the app names, with pg_restore next to it; None: search for
+    it.
     Raises DatabaseUnavailable if there is none.
     """
     made_by = manifest.versions.get("pg_dump", "0")

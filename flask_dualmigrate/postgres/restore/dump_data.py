@@ -1,7 +1,7 @@
-"""The rows of a dump, as pg_restore writes them out: COPY blocks, and a few statements.
+"""The rows of a dump, as pg_restore prints them: COPY blocks and a few statements.
 
-pg_restore connects to nothing here, so it is given no password: it turns the dump into
-text, and that goes to the server through the connection that we have.
+pg_restore does not connect here, so it gets no password: it turns the dump into text,
+which is sent to the server through our own connection.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _END = b"\\.\n"
 class Rows:
     """The rows of one table, in the order of the dump.
 
-    copy: the statement that takes them. table: its name as pg_dump quotes it.
+    copy: the statement that loads them. table: its name as quoted by pg_dump.
     """
 
     def __init__(self, copy: bytes, table: str, chunks: Iterator[bytes]) -> None:
@@ -36,11 +36,11 @@ class Rows:
 def data_of(
     dump: IO[bytes], program: str, codec: str
 ) -> Iterator[Iterator[Rows | bytes]]:
-    """Yield what fills the tables: the rows of one after the other, and statements.
+    """Yield what fills the tables: the rows, table by table, and statements.
 
     dump: a file in pg_dump's custom format. program: pg_restore. codec: of its names.
-    Raises IntegrityError, with what pg_restore says, if it cannot read the dump; so
-    the end must be waited for before anything is committed.
+    Raises IntegrityError, with pg_restore's message, if it cannot read the dump; so
+    read to the end before committing anything.
     """
     words = [program, "--section=data", "--no-owner", "--file=-"]
     with (
@@ -80,7 +80,7 @@ def unreadable(said: bytes) -> IntegrityError:
 
 
 class _Reader:
-    """Takes what pg_restore writes apart."""
+    """Takes apart what pg_restore prints."""
 
     def __init__(self, stream: IO[bytes], codec: str) -> None:
         self._stream = stream
@@ -88,11 +88,11 @@ class _Reader:
         self._read: list[bytes] = []
 
     def parts(self) -> Iterator[Rows | bytes]:
-        """Yield the parts; the rows of one must be taken before the next is asked."""
+        """Yield the parts; consume the rows of one before asking for the next."""
         statements, begun = bytearray(), False
         for line in self._lines():
             if line.startswith(b"--"):
-                # What stands before the first heading sets up a session of psql.
+                # What comes before the first heading sets up a psql session.
                 begun = begun or b"Name: " in line
                 continue
             if not begun or line.startswith(b"\\") or not line.strip():
@@ -115,7 +115,7 @@ class _Reader:
             yield line
 
     def _rows(self) -> Iterator[bytes]:
-        """Yield the lines up to the end mark, many at a time."""
+        """Yield the lines up to the end mark, in batches."""
         while batch := self._batch():
             if _END in batch:
                 end = batch.index(_END)
@@ -126,5 +126,5 @@ class _Reader:
             yield b"".join(batch)
 
     def _batch(self) -> list[bytes]:
-        """Return lines that were read and not taken yet, or read more."""
+        """Return lines that were read but not yet consumed, or read more."""
         return self._read or self._stream.readlines(_CHUNK_BYTES)

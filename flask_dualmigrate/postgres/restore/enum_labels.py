@@ -1,4 +1,4 @@
-"""Bringing the labels of an enum type back that stays, as others use it as well."""
+"""Restoring the labels of an enum type that stays because others use it too."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _OID = sa.text("SELECT CAST(to_regtype(:quoted) AS oid)")
 def bring_labels_back(
     connection: Connection, entries: Collection[Entry], chosen: Sequence[Entry]
 ) -> None:
-    """Undo ALTER TYPE … RENAME VALUE on the types that stay and are needed again.
+    """Undo ALTER TYPE … RENAME VALUE on types that stay and are needed again.
 
-    entries: the whole schema of the backup. chosen: what is made of it. The tables of
-    the backup are dropped: what uses a type now is outside of it.
-    Raises IntegrityError, naming what uses it, where that would change values there,
-    or where a label is gone for another reason.
+    entries: the whole schema of the backup. chosen: the entries to create. The tables
+    of the backup are dropped: whatever uses a type now is outside of it. Raises
+    IntegrityError, naming what uses the type, if that would change values there, or if
+    a label is gone for another reason.
     """
     making = {id(entry) for entry in chosen}
     for entry in entries:
@@ -55,7 +55,7 @@ def _users(connection: Connection, quoted: str) -> list[Dependent]:
 
 
 def _renamed(wanted: Sequence[str], now: Sequence[str]) -> list[tuple[str, str]] | None:
-    """Return then -> now of labels that only have another name; None if it is more."""
+    """Return then -> now of labels that were only renamed; None if more changed."""
     if len(wanted) != len(now):
         return None
     pairs = [(old, new) for old, new in zip(wanted, now, strict=True) if old != new]

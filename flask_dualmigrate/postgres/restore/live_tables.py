@@ -1,4 +1,4 @@
-"""What a restore has to know of the tables that are there now, and do with them."""
+"""What a restore reads from the existing tables, and does with them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _LONGEST_NAME = 63
 
 @dataclasses.dataclass(frozen=True)
 class LiveTable:
-    """A table that is there. quoted: with its schema, as a statement says it."""
+    """An existing table. quoted: with its schema, as in a statement."""
 
     schema: str
     name: str
@@ -66,7 +66,7 @@ class LiveTable:
 
 
 def live_tables(connection: Connection) -> tuple[LiveTable, ...]:
-    """Return the tables that are there, without those of extensions."""
+    """Return the existing tables, without those of extensions."""
     return tuple(LiveTable(*row) for row in connection.execute(_TABLES))
 
 
@@ -76,12 +76,12 @@ def count(connection: Connection, table: LiveTable) -> int:
 
 
 def _escaped(quoted: str) -> str:
-    """Return a name for sa.text(), which takes a colon for a parameter's."""
+    """Escape a name for sa.text(), which takes a colon for a parameter."""
     return quoted.replace("\\", "\\\\").replace(":", "\\:")
 
 
 def types_of(connection: Connection, tables: Iterable[LiveTable]) -> list[str]:
-    """Return the app's own types that the columns of tables have, quoted."""
+    """Return the app's own types used by columns of tables, quoted."""
     return sorted(
         {
             str(name)
@@ -92,7 +92,7 @@ def types_of(connection: Connection, tables: Iterable[LiveTable]) -> list[str]:
 
 
 def labels(connection: Connection, quoted: str) -> tuple[str, ...]:
-    """Return the labels of an enum type; none where it is none, or not there."""
+    """Return the labels of an enum type; none if it is not one, or does not exist."""
     return tuple(connection.execute(_LABELS, {"quoted": quoted}).scalars())
 
 
@@ -104,9 +104,9 @@ def populated(connection: Connection) -> frozenset[tuple[str, str]]:
 def keep_rows(
     connection: Connection, table: LiveTable, taken: Collection[tuple[str, str]]
 ) -> str:
-    """Copy the rows of a table to another one of its schema; return its name.
+    """Copy the rows of a table to a new one in its schema; return its name.
 
-    A type of the app's becomes text, so that it can go. taken: names that are in use.
+    The app's own types become text, so that they can be dropped. taken: names in use.
     """
     columns = connection.execute(_COLUMNS, {"quoted": table.quoted}).scalars()
     number, name = 1, ""
@@ -123,7 +123,7 @@ def keep_rows(
 
 
 def try_to(connection: Connection, sql: str, *, unless: Sequence[str]) -> bool:
-    """Run a statement; return False where it fails with one of these codes."""
+    """Run a statement; return False if it fails with one of these codes."""
     savepoint = connection.begin_nested()
     try:
         execute(connection, sql)

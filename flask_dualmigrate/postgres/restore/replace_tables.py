@@ -1,4 +1,4 @@
-"""Replacing tables by those of a backup, in a transaction that is begun."""
+"""Replacing tables by those of a backup, in a transaction already begun."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _NONE = "SQL_ASCII"
 class Replacing:
     """One transaction that replaces tables.
 
-    ours: names of the tables that are never kept aside: the version table, the journal.
+    ours: names of the tables that are never kept: the version table, the journal.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Replacing:
         self._on_progress = on_progress or (lambda progress: None)
 
     def run(self) -> list[Kept]:
-        """Replace the tables; return what was made since the backup and is kept.
+        """Replace the tables; return what was created since the backup and is kept.
 
         Leaves the search_path of the transaction as it found it.
         """
@@ -98,7 +98,7 @@ class Replacing:
         return kept
 
     def _settle_in(self) -> str:
-        """Set up the transaction as pg_dump's own text does; return the search_path."""
+        """Set up the transaction as pg_dump's output does; return the search_path."""
         show = sa.text("SELECT current_setting('search_path')")
         place = str(self._connection.execute(show).scalar_one())
         known = sa.text("SELECT name FROM pg_settings WHERE name = ANY(:names)")
@@ -120,7 +120,7 @@ class Replacing:
             execute(self._connection, sql)
 
     def _keep(self, doomed: list[LiveTable]) -> list[Kept]:
-        """Copy the rows of tables that were made since the backup."""
+        """Copy the rows of tables that were created since the backup."""
         then = self._content.names
         taken = {table.key for table in live.live_tables(self._connection)}
         kept = []
@@ -163,7 +163,7 @@ class Replacing:
         before: Collection[Key],
         full: Collection[tuple[str, str]],
     ) -> None:
-        """Fill the materialized views that held rows."""
+        """Refresh the materialized views that held rows."""
         empty = self._content.empty_views
         for entry in made:
             if entry.kind != "MATERIALIZED VIEW" or entry.defines in empty:
@@ -214,7 +214,7 @@ class Replacing:
 
     @contextmanager
     def _verbatim(self) -> Iterator[None]:
-        """Send a dump without an encoding as it is, whatever bytes are in it."""
+        """Send a dump without an encoding unchanged, whatever bytes it contains."""
         if self._content.encoding != _NONE:
             yield
             return
@@ -225,7 +225,7 @@ class Replacing:
         execute(self._connection, f"SET LOCAL client_encoding = '{ours}'")
 
     def _fill(self, chosen: list[Entry]) -> None:
-        """Bring the rows in, and see that all of them came."""
+        """Load the rows, and check that all of them arrived."""
         made = {entry.defines for entry in chosen if entry.kind == "TABLE"}
         with self._verbatim(), self._content.data() as parts:
             for part in parts:
@@ -289,9 +289,9 @@ class Replacing:
 def doomed_tables(
     connection: Connection, tables: frozenset[Table] | None
 ) -> list[LiveTable]:
-    """Return the tables that go: those of a backup, and those made since.
+    """Return the tables to drop: those of a backup, and those created since.
 
-    tables: schema and name of those that it is about; None: all.
+    tables: schema and name of those that the backup covers; None: all.
     """
     return [
         table
@@ -301,5 +301,5 @@ def doomed_tables(
 
 
 def shown(key: Table) -> str:
-    """Return a table's name for a person: its schema where that tells something."""
+    """Return a table's name for a person, with its schema if that is informative."""
     return key[1] if key[0] == "public" else ".".join(key)

@@ -1,8 +1,8 @@
-"""Restoring PostgreSQL from a backup: in one transaction, whose COMMIT decides.
+"""Restoring PostgreSQL from a backup in one transaction, whose COMMIT decides.
 
-DDL is transactional here, so the transaction is the side place: what is there stays as
-it is, for everybody else and if anything fails, until the COMMIT. It goes with other
-sessions connected, which neither a renamed database nor a dropped one does.
+DDL is transactional here, so the transaction is the staging area: until the COMMIT
+everything stays as it is for everyone else, and if anything fails. This works with
+other sessions connected, unlike renaming or dropping a database.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _NO_SUCH_ROW = "23503"
 class PostgresRestorer:
     """Restores the tables of one backup, or all that a database had.
 
-    require_lock: raises when our lock is gone. version_table: Alembic's; it and the
-    journal are never kept aside.
+    require_lock: raises if our lock is gone. version_table: Alembic's; it and the
+    journal are never kept.
     """
 
     atomic = True
@@ -67,7 +67,7 @@ class PostgresRestorer:
         self._on_progress = on_progress
 
     def check(self) -> None:
-        """See that the dump can be read to its end, and put back where it was."""
+        """Check that the dump can be read to its end, and put back where it was."""
         self._content.require_consistent()
         assert self._content.rows is not None
         with self._reading() as connection:
@@ -83,7 +83,7 @@ class PostgresRestorer:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        """Yield a connection that waits no longer for a table than the switch does."""
+        """Yield a connection that waits for a table no longer than the switch does."""
         with driver_errors("be read"), self._engine.connect() as connection:
             for statement in limit_statements(self._limits):
                 connection.exec_driver_sql(statement)
@@ -121,13 +121,13 @@ class PostgresRestorer:
         return (*tables_of, *others)
 
     def load(self, mark: str) -> None:
-        """Nothing: the transaction of `switch` is the side place."""
+        """Do nothing: the transaction of `switch` is the staging area."""
 
     def discard(self, mark: str) -> None:
-        """Nothing: what did not commit is not there."""
+        """Do nothing: what was not committed does not exist."""
 
     def switch(self, mark: str) -> tuple[Kept, ...]:
-        """Replace the tables, the journal among them, and leave the mark.
+        """Replace the tables, including the journal, and leave the mark.
 
         Raises DatabaseUnavailable, with nothing changed, if it cannot be done.
         """

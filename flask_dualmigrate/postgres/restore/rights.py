@@ -1,7 +1,7 @@
-"""Who may do what with the objects of a database: read, and put back exactly.
+"""Reading the privileges on a database's objects, and restoring them exactly.
 
-What a restore recreates gets the default privileges, by which a role may get again
-what was taken from it.
+What a restore recreates gets the default privileges, which may give a role what had
+been revoked from it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Grant:
 
 @dataclasses.dataclass(frozen=True)
 class Rights:
-    """Who may do what with one object. plain: what its owner and all have at first."""
+    """The privileges on one object. plain: the initial ones of its owner and PUBLIC."""
 
     owner: str
     granted: frozenset[Grant]
@@ -90,7 +90,7 @@ class Rights:
 
 
 def read_rights(connection: Connection) -> dict[Thing, Rights]:
-    """Return what is granted on the objects of a database, but for PostgreSQL's own."""
+    """Return what is granted on a database's objects, except PostgreSQL's own."""
     owners: dict[Thing, str] = {}
     grants: dict[tuple[Thing, bool], set[Grant]] = defaultdict(set)
     for row in connection.execute(_RIGHTS):
@@ -108,7 +108,7 @@ def read_rights(connection: Connection) -> dict[Thing, Rights]:
 
 
 def make_plain(connection: Connection, but: Collection[Thing]) -> None:
-    """Take away what default privileges gave on all that is new. but: what is not."""
+    """Revoke what default privileges gave on new objects. but: those not new."""
     now = read_rights(connection)
     for thing, rights in now.items():
         if thing not in but:
@@ -116,7 +116,7 @@ def make_plain(connection: Connection, but: Collection[Thing]) -> None:
 
 
 def put_back(connection: Connection, before: Mapping[Thing, Rights]) -> None:
-    """Grant on what was there before what was granted then, and nothing else."""
+    """Grant on the former objects exactly what was granted then."""
     # What is revoked on a table is revoked on its columns too: they come after it.
     for of_columns in (False, True):
         for thing, rights in read_rights(connection).items():
@@ -134,7 +134,7 @@ def _set(
     for grant in sorted(now.granted - wanted, key=str):
         sql = f"REVOKE {grant.privilege}{place} FROM {grant.grantee} CASCADE"
         execute(connection, sql)
-    # The owner first, then who has it from the owner, and may hand it on.
+    # The owner first, then those who have it from the owner and may pass it on.
     for grant in sorted(wanted, key=lambda each: (not each.grantable, str(each))):
         option = " WITH GRANT OPTION" if grant.grantable else ""
         sql = f"GRANT {grant.privilege}{place} TO {grant.grantee}{option}"
@@ -143,7 +143,7 @@ def _set(
 
 
 def _as_role(connection: Connection, role: str, sql: str) -> bool:
-    """Grant as the role that had granted it; False where we may not be that role."""
+    """Grant as the role that had granted it; False if we may not become that role."""
     ours = connection.scalar(sa.text("SELECT current_setting('role')"))
     become = f"SET LOCAL ROLE {role}; {sql}"
     done = try_to(connection, become, unless=("42501", "0LP01", "22023"))

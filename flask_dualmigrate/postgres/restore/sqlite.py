@@ -1,7 +1,8 @@
-"""Restoring an SQL side on SQLite: the file of the backup, by SQLite's backup API.
+"""Restoring an SQL side on SQLite: the backup's file, by SQLite's backup API.
 
-It is copied in one go, under SQLite's own lock: who reads meanwhile sees the one or the
-other. A process that is killed in it leaves a journal, by which SQLite rolls it back.
+It is copied in one go, under SQLite's own lock: a concurrent reader sees either the old
+or the new content. A process killed meanwhile leaves a journal, which SQLite uses to
+roll it back.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ..server.errors import driver_errors
 
 
 class SqliteRestorer:
-    """Restores the whole file: what was made since the backup goes with it."""
+    """Restores the whole file: what was created since the backup is lost."""
 
     atomic = True
 
@@ -47,7 +48,7 @@ class SqliteRestorer:
         self._ours = {version_table, *(table.name for table in journal.tables)}
 
     def check(self) -> None:
-        """See that it is a database of SQLite, whole."""
+        """Check that it is an intact SQLite database."""
         if SQLITE_FILE not in self._files:
             raise IntegrityError(
                 "The backup has no SQLite file, but the app uses SQLite",
@@ -67,7 +68,7 @@ class SqliteRestorer:
 
     @contextmanager
     def _stored(self) -> Iterator[sqlite3.Connection]:
-        """Open a copy of the stored file: SQLite opens files by their name alone."""
+        """Open a copy of the stored file: SQLite opens files only by name."""
         with tempfile.TemporaryDirectory() as place:
             path = Path(place) / "database"
             with self._folder.read(SQLITE_FILE) as source, path.open("wb") as target:
@@ -89,10 +90,10 @@ class SqliteRestorer:
         )
 
     def load(self, mark: str) -> None:
-        """Nothing: SQLite copies the file in one transaction of its own."""
+        """Do nothing: SQLite copies the file in one transaction of its own."""
 
     def discard(self, mark: str) -> None:
-        """Nothing: what did not commit is not there."""
+        """Do nothing: what was not committed does not exist."""
 
     def switch(self, mark: str) -> tuple[Kept, ...]:
         with driver_errors("read its journal"), self._engine.connect() as connection:
@@ -111,7 +112,7 @@ class SqliteRestorer:
 
     @contextmanager
     def _marked(self, mark: str) -> Iterator[sqlite3.Connection]:
-        """Open the stored database with our mark in it: both come in one step."""
+        """Open the stored database with our mark in it, to restore both in one step."""
         with self._stored() as stored:
             (row,) = stored.execute("PRAGMA database_list").fetchall()
             engine = sa.create_engine(f"sqlite:///{row[2]}", poolclass=sa.NullPool)

@@ -1,7 +1,7 @@
-"""What stands around the tables of a restore: looked at before, and compared after.
+"""What surrounds the tables of a restore: recorded before, and compared after.
 
-Nothing outside of a backup may change. What would go with its tables, and cannot be
-brought back, is named before anything is dropped.
+Nothing outside of a backup may change. What would be dropped with its tables, and
+cannot be restored, is named before anything is dropped.
 """
 
 from __future__ import annotations
@@ -89,17 +89,17 @@ Looks = Mapping[tuple[str, str], tuple[str | None, ...]]
 
 @dataclasses.dataclass(frozen=True)
 class Around:
-    """What is not in a backup and would go with its tables.
+    """What is not in a backup and would be dropped with its tables.
 
-    lost: described; it cannot be brought back. made_since: likewise; it was not there
-    at the time of the backup, and holds no rows.
+    lost: descriptions of what cannot be restored. made_since: descriptions of what did
+    not exist at the time of the backup, and holds no rows.
     """
 
     lost: tuple[str, ...]
     made_since: tuple[str, ...]
 
     def require_nothing_lost(self) -> None:
-        """Raise IntegrityError, naming it, if anything would be."""
+        """Raise IntegrityError, naming it, if anything would be lost."""
         if self.lost:
             raise IntegrityError(
                 "Not in this backup, and lost if its tables are replaced, because "
@@ -114,7 +114,7 @@ NOTHING = Around((), ())
 def around(
     connection: Connection, doomed: Sequence[LiveTable], entries: Collection[Entry]
 ) -> Around:
-    """Say what would go with some tables. entries: what the backup can make again.
+    """Return what would be dropped with tables. entries: what the backup can recreate.
 
     The search_path must be empty, so that names are as pg_dump writes them.
     """
@@ -135,12 +135,12 @@ def around(
 
 
 def _of_view(found: Dependent) -> bool:
-    """Return whether it is a part of a view, and comes and goes with that."""
+    """Return whether it is a part of a view, created and dropped with it."""
     return found.relkind in ("v", "m") and not found.kind.endswith("view")
 
 
 def _without_parts(lost: Sequence[str]) -> tuple[str, ...]:
-    """Leave out the parts of what is named as a whole: tables, and columns' defaults.
+    """Leave out the parts of what is named as a whole: tables, columns' defaults.
 
     PostgreSQL describes a part as `column x of table t`, `default value for column x
     of table t`, `constraint c on table t`.
@@ -153,7 +153,7 @@ def _without_parts(lost: Sequence[str]) -> tuple[str, ...]:
 
 
 def look(connection: Connection, but: Collection[tuple[str, str]]) -> Looks:
-    """Return how the tables look, all but some. The search_path must be empty."""
+    """Return how all but some tables look. The search_path must be empty."""
     return {
         (schema, name): tuple(parts)
         for schema, name, *parts in connection.execute(_TABLES)
@@ -162,7 +162,7 @@ def look(connection: Connection, but: Collection[tuple[str, str]]) -> Looks:
 
 
 def require_unchanged(before: Looks, after: Looks) -> None:
-    """Raise IntegrityError, naming it, if a table outside does not look as before."""
+    """Raise IntegrityError, naming it, if a table outside looks different now."""
     for table, then in before.items():
         now = after.get(table, ())
         changed = [

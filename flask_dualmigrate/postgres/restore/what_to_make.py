@@ -1,4 +1,4 @@
-"""Which objects of a schema a restore recreates, told from what is there."""
+"""Which objects of a schema a restore recreates, given what is there."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def to_make(
     before: Collection[Key],
     after: Collection[Key],
 ) -> list[Entry]:
-    """Return the entries to run, in their order.
+    """Return the entries to run, in order.
 
-    tables: schema and name of those that were dropped; None: all there was.
-    before, after: what there was before they were dropped, and is after it.
-    What went with the tables comes back: the foreign keys of others, views. So does
-    what went earlier and hangs on them, or they on it; what else is missing, someone
-    has dropped on purpose.
+    tables: schema and name of those that were dropped; None: everything. before, after:
+    what existed before they were dropped, and after. What was dropped with the tables
+    is recreated: the foreign keys of others, views. So is what was dropped earlier and
+    depends on them, or they on it; anything else that is missing was dropped on
+    purpose.
     """
     missing = [e for e in entries if e.key[0] in KNOWN and e.key not in after]
     if tables is None:
@@ -48,7 +48,7 @@ def _is_told(entry: Entry) -> bool:
 
 
 def _with_what_hangs(gone: Sequence[Entry], missing: Sequence[Entry]) -> list[Entry]:
-    """Add the missing entries that mention one of these, or are mentioned by one."""
+    """Add the missing entries that mention one of these, or are mentioned in one."""
     found = {id(entry): entry for entry in gone}
     while True:
         names = any_of([entry.defines for entry in found.values() if entry.defines])
@@ -71,7 +71,7 @@ def _is_mentioned(entry: Entry, by: Collection[Entry]) -> bool:
 
 
 def _derived(entries: Sequence[Entry], made: Sequence[Entry]) -> list[Entry]:
-    """Return the comments, grants and the like of what is made."""
+    """Return the comments, grants and the like of what is created."""
     names = any_of([entry.defines for entry in made if entry.defines])
     tags = {(entry.schema, entry.tag) for entry in made}
     whole = {(e.schema, e.tag) for e in made if e.key[0] in ("TABLE", "TYPE")}
@@ -82,7 +82,7 @@ def _derived(entries: Sequence[Entry], made: Sequence[Entry]) -> list[Entry]:
         place = _OF_TABLE.fullmatch(entry.tag)
         of_schema = entry.tag.partition(" ")[2] if entry.schema == "-" else ""
         if place:
-            # A CHECK stands within its table's own entry: it has none.
+            # A CHECK is part of its table's entry: it has none of its own.
             table, name = unquoted(place["table"]), unquoted(place["name"])
             belongs = (entry.schema, f"{table} {name}") in tags or (
                 (entry.schema, table) in whole
@@ -97,9 +97,9 @@ def _derived(entries: Sequence[Entry], made: Sequence[Entry]) -> list[Entry]:
 def split(
     entries: Sequence[Entry], chosen: Sequence[Entry]
 ) -> tuple[list[Entry], list[Entry]]:
-    """Return what is made before the rows come in, and what after it.
+    """Return what is created before the rows are loaded, and what after.
 
-    entries: all of the schema, whose order tells where the rows belong.
+    entries: all of the schema, whose order shows where the rows belong.
     """
     wanted = {id(entry) for entry in chosen}
     border = next(
@@ -109,15 +109,15 @@ def split(
     late = {id(entry) for entry in chosen if _joins_another(entry, made)}
     before = [e for e in entries[:border] if id(e) in wanted and id(e) not in late]
     after = [e for e in entries[border:] if id(e) in wanted and id(e) not in late]
-    # Where its table has been there all the time, a partition has to bring its indexes
-    # along, whole, or it would be given others.
+    # If its table was there all the time, a partition has to bring all its indexes
+    # along, or it would be given others.
     place = 1 + max((n for n, e in enumerate(after) if e.kind in _INDEXES), default=-1)
     joining = [entry for entry in entries if id(entry) in late]
     return before, [*after[:place], *joining, *after[place:]]
 
 
 def _joins_another(entry: Entry, made: Collection[str | None]) -> bool:
-    """Return whether it makes something a part of what has been there all the time."""
+    """Return whether it makes something a part of what was there all the time."""
     found = _ATTACH.match(entry.sql)
     return found is not None and found["parent"] not in made
 

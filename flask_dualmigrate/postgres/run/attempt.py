@@ -1,7 +1,7 @@
-"""lock_timeout and statement_timeout: set for a script, tried again, told.
+"""lock_timeout and statement_timeout: setting, retrying, reporting.
 
-DDL that waits for a table's lock holds up all that come after it. So it gives up soon,
-and the whole transaction is tried again, later.
+DDL that waits for a table's lock holds up everything queued behind it. So it gives up
+soon, and the whole transaction is retried later.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 
 
 def limit_statements(limits: Limits) -> Iterator[str]:
-    """Yield what bounds the statements of one transaction."""
+    """Yield the statements that limit those of one transaction."""
     yield f"SET LOCAL lock_timeout = {_ms(limits.lock_timeout_s)}"
     if limits.statement_timeout_s is not None:
         yield f"SET LOCAL statement_timeout = {_ms(limits.statement_timeout_s)}"
 
 
 def _ms(seconds: float) -> int:
-    """Return milliseconds: a short limit is one too, and 0 is none."""
+    """Return milliseconds; a short limit is not rounded to 0, which means none."""
     return max(1, round(seconds * 1000)) if seconds else 0
 
 
 class OneAttempt:
-    """A script that is run once: without limits, and never tried again."""
+    """An attempt at a script that is run once, without limits or retries."""
 
     blockers: tuple[str, ...] = ()
 
@@ -58,22 +58,22 @@ class OneAttempt:
         """Called in the transaction, just before the script."""
 
     def end_script(self, connection: Connection) -> None:
-        """Called just after it, before our own statements."""
+        """Called just after the script, before our own statements."""
 
     def leave(self, connection: Connection) -> None:
-        """Called when the session is done, whatever became of the script."""
+        """Called when the session is done, however the script ended."""
 
     def end(self) -> None:
-        """Called where the connection was lost, before the database is asked."""
+        """Called if the connection was lost, before the database is queried."""
 
     def repeat(self, run: Callable[[], None]) -> None:
         run()
 
 
 class Attempt(OneAttempt):
-    """The transaction of one script, tried again while a table's lock is not had.
+    """The transaction of one script, retried until it gets the tables' locks.
 
-    key: of the lock of migrations; the session of the script holds another one, by
+    key: of the migration lock; the session of the script holds another one, through
     which the next run finds it.
     """
 
@@ -88,7 +88,7 @@ class Attempt(OneAttempt):
         self._watch: BlockerWatch | None = None
 
     def begin(self, connection: Connection) -> None:
-        """Set the limits, at the begin of the transaction; watch whom it waits for.
+        """Set the limits at the start of the transaction; watch what it waits for.
 
         Raises LockLost if another run is at work.
         """
@@ -110,24 +110,24 @@ class Attempt(OneAttempt):
             self._watch = BlockerWatch(self._engine, server_pid, timeout_s)
 
     def end_script(self, connection: Connection) -> None:
-        """Check what a script has deferred, and undo what it set for our statements."""
+        """Check what a script deferred, and undo its settings before our statements."""
         if self._standing is not None:
             self._standing.take_again(connection)
 
     def leave(self, connection: Connection) -> None:
-        """Say that the session is at work no more, whatever became of the script."""
+        """Mark the session as no longer at work, however the script ended."""
         leave(connection, self._key)
 
     def end(self) -> None:
-        """See that a session whose connection was lost is at nothing any more.
+        """Make sure that a session whose connection was lost has stopped working.
 
-        Until then its COMMIT may come. Raises DatabaseUnavailable.
+        Until then it may still COMMIT. Raises DatabaseUnavailable.
         """
         if self._server_pid is not None:
             end_own(self._engine, self._key, self._server_pid)
 
     def repeat(self, run: Callable[[], None]) -> None:
-        """Run the script; again, with longer and longer pauses, without its lock."""
+        """Run the script; without its lock, retry with longer and longer pauses."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._may_be_repeated),
             stop=tenacity.stop_after_attempt(1 + self._limits.lock_retries),
@@ -147,9 +147,10 @@ class Attempt(OneAttempt):
                 self._watch = None
 
     def _may_be_repeated(self, error: BaseException) -> bool:
-        """True if a lock was not had, and all that the script did was rolled back.
+        """True if a lock was not available, and all the script did was rolled back.
 
-        A script that commits, in an autocommit block say, would do that part twice.
+        A script that commits, for example in an autocommit block, would do that part
+        twice.
         """
         if _sqlstate(error) != _LOCK_NOT_AVAILABLE or self._transaction_id is None:
             return False
@@ -158,7 +159,7 @@ class Attempt(OneAttempt):
             with self._engine.connect() as connection:
                 return bool(connection.execute(asked).scalar_one() == "aborted")
         except SQLAlchemyError:
-            return False  # the first error is the one to tell
+            return False  # report the first error
 
     def _tell(self, state: tenacity.RetryCallState) -> None:
         assert state.next_action is not None
@@ -179,9 +180,9 @@ class Attempt(OneAttempt):
 def limit_error(
     error: BaseException, limits: Limits, script: Script, blockers: Sequence[str]
 ) -> DualMigrateError | None:
-    """Return the error for a limit that was met; None for another error.
+    """Return the error for a limit that was reached; None for another error.
 
-    blockers: whose lock it waited for; empty if that was not seen.
+    blockers: the sessions whose lock it waited for; empty if none was seen.
     """
     if _sqlstate(error) == _LOCK_NOT_AVAILABLE:
         return LockTimeout(
@@ -203,7 +204,7 @@ def limit_error(
             hint="Raise it for the role of the migrations (ALTER ROLE … SET), or in "
             f'the script: op.execute("SET LOCAL {setting} = 0").',
         )
-    # The same state as by pg_cancel_backend(), whose message tells of a user.
+    # The same state as after pg_cancel_backend(), whose message mentions a user.
     if _sqlstate(error) == _QUERY_CANCELED and "user request" not in str(error):
         seconds = limits.statement_timeout_s
         own = f", {seconds:g} s" if seconds else " of the server"
@@ -223,12 +224,12 @@ _SEE = "Another session holds it: see pg_locks."
 
 
 def held_by(blockers: Sequence[str]) -> str:
-    """Return who holds the lock that was waited for, as a part of a sentence."""
+    """Return who held the lock it waited for, as a part of a sentence."""
     return f": held by {'; '.join(blockers)}" if blockers else ""
 
 
 def _sqlstate(error: BaseException) -> str | None:
-    """Return PostgreSQL's code of an error, by psycopg's name or by psycopg2's."""
+    """Return PostgreSQL's code of an error, from psycopg's or psycopg2's attribute."""
     origin = error.orig if isinstance(error, DBAPIError) else None
     code = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
     return None if code is None else str(code)

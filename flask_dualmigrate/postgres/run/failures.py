@@ -1,4 +1,4 @@
-"""What a script raised, as the error that is told of it."""
+"""The error to report for what a script raised."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def script_failure(
     else:
         said = f"{type(error).__name__}: {error}"
     return ScriptError(
-        # That the revision failed is said by who tells of it.
+        # The caller's report says that the revision failed.
         f"PostgreSQL script: {said}",
         where=script.path,
         hint=f"PostgreSQL's hint: {hint}." if hint else None,

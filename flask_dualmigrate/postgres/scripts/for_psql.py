@@ -1,8 +1,8 @@
 """`--sql`: the PostgreSQL side of a plan as a script, made without a connection.
 
-It writes what a normal run writes: the scripts' statements, the version rows, our
-journal rows; a transaction a revision, autocommit blocks outside of them. Times are the
-server's when the script is run.
+It contains what a normal run writes: the scripts' statements, the version rows, our
+journal rows; one transaction per revision, with autocommit blocks outside of them.
+Times are the server's when the script is run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class OfflineScript:
     """Writes the script of some steps.
 
     script_of, checksum_of: of a step's revision on this side. environment_options: as
-    `env.environment` takes them. limits_of: what a step has to keep to.
+    `env.environment` takes them. limits_of: the limits of a step.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class OfflineScript:
         self._limits_of = limits_of
 
     def text(self, steps: Sequence[Step], heads: Sequence[str]) -> str:
-        """Return the script. heads: where the database stands before it.
+        """Return the script. heads: the heads of the database before it.
 
-        Raises ScriptError that names the revision whose script needs a connection.
+        Raises ScriptError naming the revision whose script needs a connection.
         """
         buffer = io.StringIO()
         buffer.write(_header(steps, heads, self._known.offline_notes))
@@ -102,7 +102,7 @@ class OfflineScript:
             context.run_migrations()
 
     def _guarded(self, step: Step, context: MigrationContext) -> MigrationStep:
-        """Return Alembic's step; what it cannot print names its revision."""
+        """Return Alembic's step, whose printing errors name the revision."""
         script = self._script_of(step)
         alembic_step = revision_step(self._tree, script, step.direction)
         function = alembic_step.migration_fn
@@ -141,13 +141,13 @@ class OfflineScript:
 
 
 def _dialect_of(name: str) -> Dialect:
-    """Return the dialect as Alembic prints with it."""
+    """Return the dialect that Alembic uses for printing."""
     dialect: Dialect = sa.make_url(f"{name}://").get_dialect()(**NAMED)
     return dialect
 
 
 def _id_of(info: Any) -> str:
-    """Return the revision that a step applies or takes back."""
+    """Return the revision that a step applies or reverts."""
     ids = info.up_revision_ids
     return str(ids[0])
 

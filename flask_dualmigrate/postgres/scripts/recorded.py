@@ -1,4 +1,4 @@
-"""Recording what an Alembic script does: its operations, and their SQL; no database."""
+"""Recording an Alembic script's operations and their SQL, without a database."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 class Recorded:
     """What one function of a script does.
 
-    operations: Alembic's, in order; the indexes and constraints that come with a
-    column are there apart too. statements: their SQL, without the last semicolon.
-    is_complete: that is all of it. It is not where the script asks the database, raises
-    an error, or does what has no SQL without a connection; why: which of these.
+    operations: Alembic's, in order; the indexes and constraints that come with a column
+    are also listed separately. statements: their SQL, without the last semicolon.
+    is_complete: this is all of it. It is not if the script queries the database, raises
+    an error, or does something that has no SQL without a connection; why: which of
+    these.
     """
 
     operations: tuple[MigrateOperation, ...]
@@ -44,7 +45,7 @@ def record(
     dialect_name: str = "postgresql",
     options: Mapping[str, Any] = NO_OPTIONS,
 ) -> Recorded:
-    """Record upgrade() or downgrade() of a script, which finds an empty database.
+    """Record upgrade() or downgrade() of a script as if on an empty database.
 
     options: the app's arguments for Alembic's configure().
     """
@@ -65,7 +66,7 @@ def _sql_of(
     dialect_name: str,
     options: Mapping[str, Any],
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the SQL of operations, and why that of some cannot be told."""
+    """Return the SQL of operations, and why that of some is not known."""
     statements: list[str] = []
     unsaid: list[str] = []
     context = MigrationContext.configure(

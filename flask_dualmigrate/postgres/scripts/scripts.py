@@ -1,4 +1,4 @@
-"""The Alembic scripts of a tree: found, told without a server, and their verify."""
+"""The Alembic scripts of a tree: finding, printing and verifying them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .recorded import record
 
 
 class PostgresScripts(SideScripts):
-    """Tells what the scripts would do, for one dialect.
+    """Shows what the scripts would do, for one dialect.
 
     load, limits: as SideScripts takes them. environment_options: as `env.environment`
     takes them. schema: of the version table and the journal.
@@ -85,7 +85,7 @@ class PostgresScripts(SideScripts):
         except (NameError, ImportError) as error:
             raise script_failure(script, error, self.limits_of(step)) from error
         except Exception as error:
-            # A query, say, whose answer the script goes on with: here there is none.
+            # For example a query whose answer the script uses: there is none here.
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             buffer.write(
                 f"\n-- the rest cannot be shown without a connection: {reason}"
@@ -94,7 +94,7 @@ class PostgresScripts(SideScripts):
         return PlannedStep(self.name, tuple(line for line in lines if line))
 
     def mentioned(self, steps: Sequence[Step]) -> Mentioned:
-        """Return what the SQL of steps is about, as far as it is known beforehand."""
+        """Return what the SQL of steps affects, as far as it is known beforehand."""
         found = Mentioned()
         for step in steps:
             recorded = record(
@@ -135,5 +135,5 @@ class PostgresScripts(SideScripts):
 
 
 def _in_one_line(error: BaseException) -> str:
-    """Return what an error says, without the statement that SQLAlchemy adds."""
+    """Return an error's message, without the statement that SQLAlchemy adds."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

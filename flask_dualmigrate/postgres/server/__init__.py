@@ -1,1 +1,1 @@
-"""What the server, the driver and Alembic are like: errors, connections."""
+"""Dealing with the server, the driver and Alembic: errors, connections."""

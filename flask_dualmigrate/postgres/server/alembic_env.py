@@ -1,4 +1,4 @@
-"""What an env.py does, without one: run one Alembic script, or record one.
+"""Running or recording one Alembic script as an env.py does, but without one.
 
 A connection that ran a SELECT before configure() has begun a transaction; Alembic then
 takes it for someone else's and commits nothing. So each step gets a clean connection.
@@ -47,7 +47,8 @@ def environment(
 ) -> Iterator[EnvironmentContext]:
     """Hold an EnvironmentContext, configured as an env.py would.
 
-    options: the app's arguments for configure(); configure: ours, which win.
+    options: the app's arguments for configure(); configure: ours, which take
+    precedence.
     """
     as_sql = connection is None
     ours = callbacks(options.get(_APPLIED), configure.pop(_APPLIED, None))
@@ -66,10 +67,10 @@ _APPLIED = "on_version_apply"
 def unconfigured(
     tree: RevisionGraph, options: Namespace, **more: Any
 ) -> Iterator[EnvironmentContext]:
-    """Hold an EnvironmentContext: what `alembic.context` is meanwhile.
+    """Hold an EnvironmentContext, which `alembic.context` stands for meanwhile.
 
     options: what is context.config.cmd_opts. more: as EnvironmentContext takes them.
-    The config has a script_location, so that a hook may look at the scripts by
+    The config has a script_location, so that a hook may read the scripts with
     ScriptDirectory.from_config(context.config).
     """
     config = AlembicConfig()
@@ -85,7 +86,7 @@ def unconfigured(
 
 
 def _escaped(path: Path) -> str:
-    """Return a path as configparser takes it, which reads %(…)s."""
+    """Return a path escaped for configparser, which interprets %(…)s."""
     return str(path).replace("%", "%%")
 
 
@@ -110,11 +111,11 @@ def run_script(
     guard: Callable[[], AbstractContextManager[None]] = nullcontext,
     **environment_options: Any,
 ) -> None:
-    """Run one script in one transaction, the version row with it.
+    """Run one script in one transaction, together with its version row.
 
     before_script, after_script: called in the transaction, just before and after the
     script; before_commit: after the version row too, as Alembic's on_version_apply
-    callbacks are. guard: held around the script and after_script, and no more.
+    callbacks are. guard: held around the script and after_script only.
     """
 
     def steps(heads: Any, context: MigrationContext) -> Sequence[MigrationStep]:
@@ -156,7 +157,7 @@ def script_as_sql(
     buffer: TextIO,
     **environment_options: Any,
 ) -> None:
-    """Write the statements of one script to a buffer; no connection is used."""
+    """Write the statements of one script to a buffer, without a connection."""
     step = revision_step(tree, script, direction)
 
     def steps(heads: Any, context: MigrationContext) -> Sequence[MigrationStep]:

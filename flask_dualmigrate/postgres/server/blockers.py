@@ -1,4 +1,4 @@
-"""Whose locks a session waits for: looked at while it waits, as nothing tells later."""
+"""Whose locks a session waits for, observed while it waits: later it is too late."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 _QUICKEST_S, _SLOWEST_S = 0.05, 1.0
 _LEAVE_S = 2.0
-# Other roles are not shown what a session does, and since when. The query is left out:
-# it may hold what no one else is to read.
+# Other roles cannot see what a session does, and since when. The query is left out: it
+# may contain what no one else may read.
 _BLOCKERS = sa.text(
     "SELECT b.pid, a.usename, a.application_name, a.state,"
     " coalesce(a.xact_start, a.state_change) AS since"
@@ -22,10 +22,10 @@ _BLOCKERS = sa.text(
 
 
 class BlockerWatch:
-    """Looks, on a connection of its own, whom a session waits for.
+    """Finds out, on a separate connection, which sessions another one waits for.
 
     It first looks when the session could have waited for half of its lock_timeout; a
-    script that is done before that costs no connection.
+    script that is done before that needs no extra connection.
     """
 
     def __init__(self, engine: Engine, server_pid: int, lock_timeout_s: float) -> None:
@@ -41,9 +41,9 @@ class BlockerWatch:
         self._thread.start()
 
     def end(self) -> tuple[str, ...]:
-        """Stop looking; return whom it waited for last, a session each."""
+        """Stop looking; return the sessions it last waited for."""
         self._over.set()
-        # It may be waiting for a connection of the pool, and must not keep us.
+        # It may be waiting for a connection of the pool, and must not delay us.
         self._thread.join(_LEAVE_S)
         return self._seen
 

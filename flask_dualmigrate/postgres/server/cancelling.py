@@ -1,7 +1,7 @@
-"""A signal that comes while psycopg2 waits for a statement cancels the statement.
+"""Canceling psycopg2's current statement when a signal arrives.
 
-psycopg2 waits in libpq, where Python calls no handler of a signal before the statement
-has ended. psycopg 3 waits where it does, and cancels by itself.
+psycopg2 waits in libpq, where Python does not call signal handlers until the statement
+has ended. psycopg 3 waits where Python does, and cancels by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...runtime.stopping import NEVER, SIGNALS, Stop
 
 @contextmanager
 def interruptible(connection: Connection, stop: Stop) -> Iterator[None]:
-    """Let a signal break in anywhere in the block, as `stop.at_once` does."""
+    """Let a signal interrupt the block anywhere, as `stop.at_once` does."""
     if stop is NEVER or connection.dialect.driver != "psycopg2":
         with stop.at_once():
             yield
@@ -32,10 +32,10 @@ def interruptible(connection: Connection, stop: Stop) -> Iterator[None]:
 
 @contextmanager
 def _cancelled_by_signals(connection: Any) -> Iterator[None]:
-    """Have a thread cancel the statement at work; it hears of a signal at once.
+    """Have a thread, which learns of a signal at once, cancel the statement.
 
-    Its handler is called when the statement has ended. Only the main thread gets
-    signals; another one is left as it is.
+    The signal's handler is called when the statement has ended. Only the main thread
+    gets signals; nothing is done in other threads.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""The database that the models are compared with, and what the app's hooks find."""
+"""The database that the models are compared with, and what app hooks find."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .errors import driver_errors
 
 
 class ComparedDatabase:
-    """Connects, and holds what hooks find; engine and tree are made when asked for.
+    """Connects, and holds what hooks find; creates engine and tree on demand.
 
     x_arg: what hooks get from context.get_x_argument().
     """
@@ -37,7 +37,7 @@ class ComparedDatabase:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """Give a connection; what the driver raises is told as a comparison's."""
+        """Yield a connection; driver errors are reported as a comparison's."""
         with (
             driver_errors("be compared with the models"),
             self._engine().connect() as link,

@@ -1,4 +1,4 @@
-"""The crash points of a PostgreSQL transaction, told by SQLAlchemy's events."""
+"""The crash points of a PostgreSQL transaction, from SQLAlchemy's events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POINTS = {
 
 
 def watch(connection: Connection) -> None:
-    """Visit the points of one connection, where crash points are armed."""
+    """Visit the points of one connection if crash points are armed."""
     if not crashpoints.armed:
         return
     for name, point in POINTS.items():

@@ -1,4 +1,4 @@
-"""An engine of our own, past a pooling proxy: DUALMIGRATE_POSTGRES_URI."""
+"""A separate engine that bypasses a pooling proxy: DUALMIGRATE_POSTGRES_URI."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ KEY = "DUALMIGRATE_POSTGRES_URI"
 def direct_engine(url: Any) -> Engine:
     """Return an engine that keeps no connection.
 
-    Raises UsageError in words of our own for a URL that is none: what SQLAlchemy says
-    of one may hold a part of its password.
+    Raises UsageError in our own words for an invalid URL: SQLAlchemy's message may
+    contain a part of its password.
     """
     try:
         parsed = sa.make_url(url)

@@ -1,4 +1,4 @@
-"""Text that a database can hold, whatever its encoding; what it cannot is escaped."""
+"""Escaping text that a database cannot hold in its encoding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...text import storable
 
 
 def fitting(connection: Connection, text: str) -> str:
-    r"""Return a text as this database can hold it: `→` becomes `\u2192` in LATIN1."""
+    r"""Return a text so that this database can hold it: `→` is `\u2192` in LATIN1."""
     text = storable(text)
     for codec in _codecs(connection):
         text = text.encode(codec, "backslashreplace").decode(codec)
@@ -22,8 +22,8 @@ def fitting(connection: Connection, text: str) -> str:
 def _codecs(connection: Connection) -> Iterator[str]:
     """Yield Python's names of the encodings that a text passes through.
 
-    PostgreSQL tells its own ones on connecting: no round trip is needed. Other servers
-    are taken to hold any text.
+    PostgreSQL reports its encodings on connecting: no round trip is needed. Other
+    servers are assumed to hold any text.
     """
     raw: Any = connection.connection.driver_connection
     told = getattr(raw, "info", None)
@@ -31,15 +31,15 @@ def _codecs(connection: Connection) -> Iterator[str]:
     if ask is None:
         return
     server, client = ask("server_encoding"), ask("client_encoding")
-    # A server in SQL_ASCII takes any bytes: the client's encoding decides.
+    # A server in SQL_ASCII accepts any bytes: the client's encoding decides.
     for name in {client, client if server == "SQL_ASCII" else server} - {None}:
         yield codec_of(str(name), unknown="ascii")
 
 
 def codec_of(name: str, *, unknown: str = "utf-8") -> str:
-    """Return Python's name of an encoding of PostgreSQL's.
+    """Return Python's name for a PostgreSQL encoding.
 
-    unknown: for one that Python does not have, and for SQL_ASCII, which is none.
+    unknown: for one that Python does not have, and for SQL_ASCII, which is not one.
     """
     if name == "SQL_ASCII":
         return unknown

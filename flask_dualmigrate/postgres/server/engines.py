@@ -13,7 +13,7 @@ from .direct import direct_engine
 
 
 def engine_of(db: SQLAlchemy | None, direct_url: Any) -> sa.Engine:
-    """Return the app's own engine, or one for a URL if the app names one.
+    """Return the app's own engine, or one for a URL if the app gives one.
 
     Raises DatabaseUnavailable if the app's SQLAlchemy object was not initialised.
     """
@@ -30,9 +30,9 @@ def engine_of(db: SQLAlchemy | None, direct_url: Any) -> sa.Engine:
 
 
 def close_pool(engine: sa.Engine) -> None:
-    """Close pooled connections, but where one of them is the database itself.
+    """Close pooled connections, unless one of them is the database itself.
 
-    So it is with SQLite in memory.
+    This is the case for SQLite in memory.
     """
     if not isinstance(engine.pool, StaticPool | SingletonThreadPool):
         engine.dispose()

@@ -45,7 +45,7 @@ _CHECK = f"Check {_URLS}, and that the server is running."
 _HINTS = tuple(
     (re.compile(words), hint)
     for words, hint in (
-        # A refused login has no SQLSTATE in psycopg: it is told by its words.
+        # A refused login has no SQLSTATE in psycopg: it is recognized by its text.
         (
             r'authentication failed|no password supplied|role ".*" does not exist'
             r"|Access denied for user",
@@ -80,20 +80,20 @@ def first_line(error: Exception) -> str:
 
 
 def error_number(error: Exception) -> int | None:
-    """Return the number of an error of MySQL or MariaDB; None for another server's."""
+    """Return the error number of MySQL or MariaDB; None for another server."""
     arguments = getattr(getattr(error, "orig", None), "args", ())
     first = arguments[0] if arguments else None
     return first if isinstance(first, int) else None
 
 
 def server_words(error: Exception) -> str:
-    """Return what the server said, with its DETAIL: the key, the view in the way."""
+    """Return what the server said, with its DETAIL, such as the key or the view."""
     detail = server_field(error, "message_detail")
     return f"{first_line(error)} ({detail})" if detail else first_line(error)
 
 
 def server_field(error: Exception, name: str) -> str | None:
-    """Return a field of PostgreSQL's answer in one line, None where it has none.
+    """Return a field of PostgreSQL's answer in one line; None if it has none.
 
     name: as in psycopg's Diagnostic, such as message_detail or message_hint.
     """
@@ -105,5 +105,5 @@ def server_field(error: Exception, name: str) -> str | None:
 
 
 def connection_lost(error: BaseException) -> bool:
-    """Return whether the connection went away: what it was doing is unknown."""
+    """Return whether the connection was lost: what it was doing is then unknown."""
     return isinstance(error, DBAPIError) and error.connection_invalidated

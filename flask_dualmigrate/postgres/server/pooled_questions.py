@@ -1,4 +1,4 @@
-"""Questions on a connection of the app's pool, which may have died there."""
+"""Queries on a connection of the app's pool, which may be dead."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Answer = TypeVar("Answer")
 
 
 def ask(engine: Engine, doing: str, question: Callable[[Connection], Answer]) -> Answer:
-    """Return the answer to a question that only reads.
+    """Return the answer to a query that only reads.
 
-    It is put once more where the connection turns out to be dead: a server, or what
-    lies on the way, ends those that are idle, as all are while MongoDB works. The pool
-    has let go of the others then.
+    It is repeated once if the connection turns out to be dead: a server, or something
+    on the way, ends idle connections, as all are while MongoDB works. The pool has then
+    discarded the others.
     """
     with driver_errors(doing):
         try:

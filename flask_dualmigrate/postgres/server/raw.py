@@ -1,4 +1,4 @@
-"""What SQLAlchemy has no words for: many statements at once, and COPY."""
+"""What SQLAlchemy does not provide: many statements at once, and COPY."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ...errors import DatabaseUnavailable
 
 
 def execute(connection: Connection, sql: bytes | str) -> None:
-    """Run a text of several statements, in the transaction of a connection.
+    """Run a text of several statements in the transaction of a connection.
 
-    Bytes are in the client's encoding, text is put into it. Percent signs are its own:
-    no parameters are looked for.
+    Bytes are in the client's encoding, text is converted to it. Percent signs are
+    literal: parameters are not replaced.
     """
     with _wrapped(connection, sql) as raw, raw.cursor() as cursor:
         name = getattr(getattr(raw, "info", None), "encoding", "utf-8")
@@ -27,7 +27,7 @@ def execute(connection: Connection, sql: bytes | str) -> None:
 
 
 def copy(connection: Connection, statement: bytes, chunks: Iterable[bytes]) -> int:
-    """Run COPY … FROM stdin; return how many rows it took."""
+    """Run COPY … FROM stdin; return how many rows it loaded."""
     with _wrapped(connection, statement) as raw, raw.cursor() as cursor:
         with cursor.copy(statement.strip().rstrip(b";")) as taking:
             for chunk in chunks:
@@ -36,7 +36,7 @@ def copy(connection: Connection, statement: bytes, chunks: Iterable[bytes]) -> i
 
 
 def require_copy(connection: Connection) -> None:
-    """Raise DatabaseUnavailable where the driver has no COPY that we know."""
+    """Raise DatabaseUnavailable if the driver has no COPY that we know."""
     if connection.dialect.driver != "psycopg":
         raise DatabaseUnavailable(
             f"Rows cannot be restored with {connection.dialect.driver}",
@@ -46,7 +46,7 @@ def require_copy(connection: Connection) -> None:
 
 @contextmanager
 def _wrapped(connection: Connection, sql: bytes | str) -> Iterator[Any]:
-    """Yield the driver's connection; what it raises is as if SQLAlchemy had sent it."""
+    """Yield the driver's connection; wrap its errors as SQLAlchemy would."""
     raw: Any = connection.connection.driver_connection
     dialect: Any = connection.dialect
     try:

@@ -26,28 +26,28 @@ _CHECK = "SET CONSTRAINTS ALL IMMEDIATE"
 
 @contextmanager
 def own_connection(engine: Engine, *, closed: bool) -> Iterator[Connection]:
-    """Yield a connection that is closed in the end, unless `closed` says otherwise.
+    """Yield a connection that is closed at the end, unless `closed` says otherwise.
 
-    It comes by way of the app's engine, with its events and credentials.
+    It is created by the app's engine, with its events and credentials.
     """
     with engine.connect() as connection:
         try:
             yield connection
         finally:
-            # At the end: a detached connection takes no isolation level.
+            # At the end: a detached connection accepts no isolation level.
             usable = not (connection.closed or connection.invalidated)
             if usable and closed:
                 connection.detach()
 
 
 def connect_apart(engine: Engine, stack: ExitStack) -> Connection:
-    """Return a connection that the app's pool knows nothing of, in autocommit.
+    """Return a connection outside of the app's pool, in autocommit mode.
 
-    It comes by way of the app's engine, with its events and credentials, and is really
-    closed with the stack: the pool gets back neither a lock nor the settings.
+    It is created by the app's engine, with its events and credentials, and is really
+    closed with the stack: the pool gets neither a lock nor the settings back.
     """
     plain = stack.enter_context(engine.connect())
-    # In this order: a detached connection takes no options.
+    # In this order: a detached connection accepts no options.
     connection = plain.execution_options(isolation_level="AUTOCOMMIT")
     connection.detach()
     return connection
@@ -55,17 +55,17 @@ def connect_apart(engine: Engine, stack: ExitStack) -> Connection:
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """Who a session is, and where it looks for tables, before a script changes that."""
+    """A session's role and search path, before a script changes them."""
 
     values: tuple[str, ...]
 
     @staticmethod
     def columns() -> list[sa.ColumnElement[str]]:
-        """Return what to ask for, to make one of the answer."""
+        """Return the columns to query, to make an instance from the answer."""
         return [sa.func.current_setting(name) for name in _NAMES]
 
     def take_again(self, connection: Connection) -> None:
-        """Check what a script has deferred; then be who and where it was before."""
+        """Check what a script deferred, then restore the role and search path."""
         set_config = ", ".join(
             f"pg_catalog.set_config('{name}', {literal(value)}, true)"
             for name, value in zip(_NAMES, self.values, strict=True)
