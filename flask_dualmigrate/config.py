@@ -29,7 +29,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "DUALMIGRATE_POSTGRES_URI": None,  # a direct URL, past a pooling proxy
         "DUALMIGRATE_POSTGRES_LOCK_TIMEOUT_S": 5.0,  # seconds; 0: wait for ever
         "DUALMIGRATE_POSTGRES_LOCK_RETRIES": 5,  # tries after the first one
-        "DUALMIGRATE_POSTGRES_STATEMENT_TIMEOUT_S": None,  # None: as the server has it
+        "DUALMIGRATE_POSTGRES_STATEMENT_TIMEOUT_S": None,  # None: the server's setting
         "DUALMIGRATE_MONGO_MAX_TIME_S": 0.0,  # seconds; 0: no limit
         "DUALMIGRATE_BATCH_SECONDS": 0.5,  # a batch's time; 0: its size stays
         "DUALMIGRATE_REPLICATION_LAG_S": 10.0,  # seconds; 0: do not wait for it
@@ -58,7 +58,7 @@ class Config:
     """The settings of one run.
 
     directory: the migrations directory, absolute.
-    active: which sides this deployment uses, as given; `active_backends` answers it.
+    active: which sides this deployment uses, as given; `active_backends` resolves it.
     collections, fields: how tables and columns are named in MongoDB.
     documents: Beanie's document classes or dotted paths, or a callable that returns
         them.

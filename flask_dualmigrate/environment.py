@@ -1,7 +1,7 @@
-"""What a command needs, wired: the tree, the sides of a run, the models, and the run.
+"""Wiring what a command needs: the tree, the sides of a run, the models, the run.
 
-Alone in knowing both wings. A side that is not in use is never touched: its object may
-not even be initialised.
+Only this module knows both wings. A side that is not in use is never touched: its
+object may not even be initialized.
 """
 
 from __future__ import annotations
@@ -53,14 +53,13 @@ from .tree.directory import ScriptDirectory
 
 
 class Environment:
-    """Makes what a command asks for, when it is first asked for.
+    """Creates what a command needs, on first use.
 
-    backend: narrows the run to one side, "both" to neither; None: as the app says.
-    own_client: work through a MongoDB client of its own, which dispose() closes: the
-    app's is left as it was, so that processes forked from this one can use it.
-    on_progress, on_step, on_wait: told what happens, for a person; more: likewise, as
-    Run takes it.
-    stop: asked between what can be left; no one stops a run that is given none.
+    backend: narrows the run to one side, or with "both" not at all; None: as the app
+    says. own_client: use a separate MongoDB client, which dispose() closes: the app's
+    is left alone, so that processes forked from this one can use it. on_progress,
+    on_step, on_wait: called with what happens, for a person; more: likewise, as in Run.
+    stop: checked wherever the run can be interrupted; without it nothing stops the run.
     """
 
     def __init__(
@@ -96,7 +95,7 @@ class Environment:
         """The arguments that make another environment report like this one."""
 
     def limit(self, given: GivenLimits) -> None:
-        """Set time limits for this run alone.
+        """Set time limits for this run only.
 
         Raises UsageError for an invalid name or value.
         """
@@ -139,7 +138,7 @@ class Environment:
 
     @cached_property
     def backup_store(self) -> BackupStore:
-        """Where the app's backups lie; it need not be there."""
+        """The folder of the app's backups, which may not exist."""
         given = self.config.backup_dir
         place = Path(self.app.instance_path) / "dualmigrate_backups"
         return BackupStore(Path(given).absolute() if given else place, unreadable)
@@ -202,7 +201,7 @@ class Environment:
 
     @cached_property
     def engine(self) -> sa.Engine:
-        """The app's own engine, or a direct one by DUALMIGRATE_POSTGRES_URI."""
+        """The app's own engine, or a direct one from DUALMIGRATE_POSTGRES_URI."""
         return engine_of(self.db, self.config.postgres_uri)
 
     @property
@@ -223,7 +222,7 @@ class Environment:
 
     @cached_property
     def models(self) -> Models:
-        """The app's models, to be compared with both sides and with the scripts."""
+        """The app's models, for comparison with both sides and with the scripts."""
         return Models(
             None if self.db is None else self.db.metadata,
             naming=Naming(self.config.collections, self.config.fields),
@@ -235,7 +234,7 @@ class Environment:
 
     @property
     def compares_models(self) -> bool:
-        """Whether the models can be held against a database: that is PostgreSQL."""
+        """Whether the models can be compared with a database, which is PostgreSQL."""
         return BackendName.POSTGRES in self.in_scope
 
     @cached_property
@@ -279,7 +278,7 @@ class Environment:
             return self.models.sql_indexes(connection, context)
 
     def mongo_operations(self, revision_id: str) -> tuple[Operation, ...]:
-        """Return what the upgrade of a Mongo script records; no database is asked."""
+        """Return what the upgrade of a Mongo script records, without a database."""
         script = self.directory.script(BackendName.MONGO, revision_id)
         return record_mongo(script, Direction.UPGRADE)
 
@@ -294,7 +293,7 @@ class Environment:
             return True
 
     def wings(self, *, counts: bool) -> Wings:
-        """Return what both wings tell lint. counts: a MongoDB may be asked."""
+        """Return what lint needs from both wings. counts: a MongoDB may be queried."""
         naming, validators = self.models.naming, self.config.validators
         both = len(self.available) == 2
         return Wings(
@@ -312,7 +311,7 @@ class Environment:
 
     def dispose(self) -> None:
         """Close pooled connections, so that none is left for a fork to share."""
-        used = self.__dict__  # what no one asked for is not made to be closed
+        used = self.__dict__  # do not create it just to close it
         if self._own_client and used.get("_mongo_db") is not None:
             used["_mongo_db"].client.close()
         if BackendName.POSTGRES in used.get("in_scope", ()):

@@ -47,8 +47,8 @@ _known: set[str] = set()
 def conceal(url: Any) -> None:
     """Make `redact` remove the password of a URL anywhere, in any quoting.
 
-    url: a text, or SQLAlchemy's URL; anything else has no password. A short word is
-    left to its place in a URL: elsewhere it may be part of another word.
+    url: a text, or SQLAlchemy's URL; anything else has no password. A short password is
+    redacted only inside a URL: elsewhere it may be part of another word.
     """
     given = getattr(url, "password", None)
     found = [] if given is None else [str(given)]
@@ -75,9 +75,9 @@ def redact(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text for people: in one line, without a password, and not for ever.
+    """Return a text for people: in one line, without passwords, and cut.
 
-    What a terminal would obey is escaped.
+    Characters that control a terminal are escaped.
     """
     return visible(" ".join(cut(redact(text)).splitlines()))
 
@@ -86,8 +86,8 @@ class DualMigrateError(Exception):
     """Base of all errors of this package.
 
     what: one sentence that says what happened.
-    where: the file, revision, collection or server it happened at.
-    hint: what to do next, a command where there is one.
+    where: the file, revision, collection or server where it happened. hint: what to do
+    next, a command if there is one.
     """
 
     exit_code: ClassVar[int] = 1
@@ -227,7 +227,7 @@ class BackupError(DatabaseUnavailable):
 class OutcomeUnknown(DatabaseUnavailable):
     """The connection was lost during COMMIT, so the outcome is not yet known.
 
-    The other side is left as it is: the next run asks, and closes or carries on.
+    The other side is left as it is: the next run asks, and closes or continues it.
     """
 
 

@@ -42,8 +42,8 @@ class DualMigrate:
     """Paired migrations for one or more apps.
 
     app, db, mongo: as for any Flask extension; without an app call init_app() later.
-        With no `mongo` the app has the SQL side alone; a text in its place is the
-        directory, as for Flask-Migrate.
+        Without `mongo` the app has only the SQL side; a string in its place is the
+        directory, as in Flask-Migrate.
     directory: the migrations directory, relative to the app's root_path's parent
         (where `flask` is run), as in Flask-Migrate.
     active: "postgres", "mongo", "both", or a callable that says so: the sides that this
@@ -54,7 +54,7 @@ class DualMigrate:
         returns them: what they declare counts for `index diff` and `index sync`.
     auto_upgrade: True upgrades when the app is created; "check" refuses to start when
         revisions are pending.
-    command: another name for the command group, beside "db-migrate".
+    command: another name for the command group, besides "db-migrate".
     alembic_options: arguments for Alembic's EnvironmentContext.configure().
     """
 
@@ -120,9 +120,9 @@ class DualMigrate:
     def is_migrating(self) -> bool:
         """Return whether the app is being created for `flask db-migrate …`.
 
-        The tables and collections need not be there then, or not as the models have
-        them. A factory that reads or seeds them leaves it out:
-        `if not dualmigrate.is_migrating(): seed_the_admin()`.
+        The tables and collections may then be missing, or differ from the models. A
+        factory that reads or seeds them skips that: `if not dualmigrate.is_migrating():
+        seed_the_admin()`.
         """
         return _asked_for() in self._commands
 
@@ -131,9 +131,9 @@ class DualMigrate:
         """Answers the probes of an orchestrator, once an app registers it.
 
         GET /healthz/ready: 200 if the databases are at head, else 503, with the ids of
-        the revisions that are pending. GET /healthz/live: 200, and no database asked.
-        app.register_blueprint(dualmigrate.health_blueprint, url_prefix=…) puts them
-        elsewhere.
+        the revisions that are pending. GET /healthz/live: 200, without asking a
+        database. app.register_blueprint(dualmigrate.health_blueprint, url_prefix=…)
+        puts them elsewhere.
         """
         return make_blueprint(lambda: _registered().probe.ask())
 
@@ -191,8 +191,8 @@ class Registered:
     def on_start(self, auto_upgrade: bool | str) -> None:
         """Upgrade, or check that nothing is pending; takes no lock if already at head.
 
-        Raises what `migrate` raises, without the frames that lie below: each worker
-        of a server prints them, and the reason would drown.
+        Raises what `migrate` raises, without the frames below: each worker of a server
+        prints them, and the reason would be lost among them.
         """
         with self.app.app_context():
             env = self.environment(on_wait=_log_wait, own_client=True)
@@ -213,9 +213,9 @@ class Registered:
 
 
 def _directory(name: str) -> Path:
-    """Return the migrations directory, absolute; it need not be there.
+    """Return the migrations directory as an absolute path; it may not exist.
 
-    Raises UsageError for what cannot be one, or cannot be looked at.
+    Raises UsageError for what cannot be one, or cannot be accessed.
     """
     try:
         path = Path(name).absolute()
@@ -284,10 +284,10 @@ def _log_wait(holder: str) -> None:
 
 
 def _asked_for() -> str | None:
-    """Return the command that `flask` makes the app for; None: no command does.
+    """Return the command that `flask` creates the app for; None if there is none.
 
-    It is empty for `--help`, and for the completion of a shell, which makes the app
-    with no context at all.
+    It is empty for `--help`, and for shell completion, which creates the app without
+    any context.
     """
     if any(_COMPLETION.fullmatch(name) for name in os.environ):
         return ""
@@ -306,9 +306,9 @@ def _asked_for() -> str | None:
 def _words_of_the_command() -> list[str]:
     """Return the command that click looks up right now, and its arguments.
 
-    An app's own command is looked up in the app, which is made for that: before click
-    has told its context which command was asked for. So it is read off the stack.
-    Empty where no command is looked up: `flask --help` lists them.
+    An app's own command is looked up in the app, which is created for that, before
+    click stores the requested command in its context. So it is read from the stack.
+    Empty if no command is looked up: `flask --help` lists them.
     """
     frame = inspect.currentframe()
     while frame is not None:

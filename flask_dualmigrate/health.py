@@ -1,7 +1,6 @@
 """A blueprint for an orchestrator's readiness and liveness probes.
 
-It names revisions and nothing else: no host, no user, no error of a driver. Those are
-logged.
+It names only revisions: no host, no user, no driver error. Those are logged.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ Read = Callable[[], Readiness]
 class Probe:
     """Asks the databases, within a time limit, whether they match the code.
 
-    read: the question; it may hang for as long as a driver does, so it is asked in a
-    thread of its own, and probes that come meanwhile wait for the same answer.
+    read: the query; it may hang for as long as a driver does, so it runs in its own
+    thread, and probes that arrive meanwhile wait for the same answer.
     """
 
     def __init__(self, read: Read, *, timeout_s: float = TIMEOUT_S) -> None:
@@ -100,7 +99,7 @@ def _report(ask: Read) -> dict[str, Any]:
         log.warning("Not ready: %s", error)
         is_down = isinstance(error, DatabaseUnavailable)
         why = "a database cannot be used" if is_down else _SEE_LOG
-    except Exception as error:  # of a callable of the app's, say: no page of Flask's
+    except Exception as error:  # such as one of the app's: no Flask error page
         log.warning("Not ready: %s: %s", type(error).__name__, shown(str(error)))
         why = _SEE_LOG
     if not readiness.paired:

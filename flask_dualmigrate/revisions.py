@@ -14,7 +14,7 @@ class BackendName(StrEnum):
 
     @property
     def label(self) -> str:
-        """The name that a person reads."""
+        """The name shown to people."""
         return "MongoDB" if self is BackendName.MONGO else "PostgreSQL"
 
 
@@ -51,7 +51,7 @@ class Revision:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One revision, in one direction, on the sides that have it still to do.
+    """One revision, in one direction, on the sides that still have to do it.
 
     backends: in the order they are worked on; the last one decides.
     """

@@ -1,7 +1,7 @@
-"""Make text safe to show and store; times, sizes and paths in words.
+"""Making text safe to show and store; times, sizes and paths in words.
 
-A name in a database, what a script raised, who holds a lock: any of them may hold what
-a terminal obeys, or what a database refuses.
+A name in a database, what a script raised, who holds a lock: any of them may contain
+what controls a terminal, or what a database refuses.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def when(moment: datetime) -> str:
 
 
 def utc(moment: datetime) -> datetime:
-    """Return a time in UTC; one without a zone, as SQLite gives it, is in UTC."""
+    """Return a time in UTC; one without a zone, as from SQLite, is taken as UTC."""
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC)
@@ -32,7 +32,7 @@ def duration(duration_ms: int) -> str:
 
 
 def short_path(path: str) -> str:
-    """Return a path as seen from where the command runs, if it lies below."""
+    """Return a path relative to the current directory, if it is below that."""
     here = Path.cwd()
     return (
         str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
@@ -60,7 +60,7 @@ def size(size_bytes: int) -> str:
 _LONGEST = 10_000
 _MOST_STORED = 50
 
-# Cc, Cf (but for the joiners of scripts and of emoji), Cs, Zl, Zp.
+# Cc, Cf (except the joiners of scripts and of emoji), Cs, Zl, Zp.
 _UNFIT = (
     r"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0001-\U000e007f"
@@ -73,30 +73,30 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 def visible(text: str, *, lines: bool = False) -> str:
     r"""Return a text with its control characters as escapes, such as \x1b.
 
-    So are those that turn the direction of what follows, and ends of lines; lines: but
-    for the ends of lines and tabs, of a text that may have several.
+    This includes characters that change the text direction, and line ends. lines: keep
+    line ends and tabs, for a text that may have several lines.
     """
     return (_BUT_LINES if lines else _CONTROLS).sub(_escaped, text)
 
 
 def visible_json(text: str) -> str:
-    """Return JSON with the same characters as escapes of JSON; it stays as valid.
+    """Return JSON with the same characters as JSON escapes; it stays valid.
 
-    The ends of lines between its values are left.
+    Line ends between its values are kept.
     """
     return _BUT_LINES.sub(lambda found: "".join(_units(found[0])), text)
 
 
 def storable(text: str) -> str:
-    """Return a text that both databases can store, cut to what a journal has room for.
+    """Return a text that both databases can store, cut to what fits in a journal.
 
-    Neither BSON nor PostgreSQL takes half a surrogate pair, nor PostgreSQL a NUL.
+    Neither BSON nor PostgreSQL accepts half a surrogate pair, and PostgreSQL no NUL.
     """
     return cut(_UNSTORABLE.sub(_escaped, text))
 
 
 def cut(text: str) -> str:
-    """Return a text, shortened to what is worth reading."""
+    """Return a text shortened to what is worth reading."""
     if len(text) <= _LONGEST:
         return text
     return f"{text[: _LONGEST - 30]}… ({len(text):,} characters)"
@@ -126,5 +126,5 @@ def own_version() -> str:
     """Return the version of this package, as it is installed."""
     try:
         return version("Flask-DualMigrate")
-    except PackageNotFoundError:  # it is run from a folder, and not installed
+    except PackageNotFoundError:  # it runs from a folder, without being installed
         return "unknown"

@@ -99,9 +99,10 @@ def prove(
     """Run revisions up, down and up again on scratch databases: the command `test`.
 
     It is not called `test`, because pytest would collect it wherever it is imported.
-    revisions: none: what is pending, or the heads. data: on values at the edges of the
-    types; sample: on that many real rows and documents of each table and collection.
-    strict: what has no way down is not `.ok`. The real databases are not written.
+    revisions: none: what is pending, or the heads. data: use values at the limits of
+    the types; sample: use that many real rows and documents of each table and
+    collection. strict: a revision without a downgrade is not `.ok`. The real databases
+    are not written.
     """
     named = [revisions] if isinstance(revisions, str) else list(revisions)
     return proving.prove(

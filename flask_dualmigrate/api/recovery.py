@@ -22,9 +22,9 @@ def repair(
 ) -> repairing.Repaired:
     """Return what is unfinished or wrong, `.ok` if nothing is; or make one choice.
 
-    step, done: a step in doubt did its work, or is to be called again. undo: take back
-    what is half done. accept_checksum: take an edited script for what was run. pair:
-    make a pair of two databases that each had another partner.
+    step, done: a step in doubt did its work, or must be called again. undo: undo what
+    is half done. accept_checksum: accept an edited script as the one that was run.
+    pair: make a pair of two databases that had different partners.
     """
     return repairing.repair(
         parts(directory),

@@ -29,7 +29,7 @@ def upgrade(
 ) -> RunResult | PlanResult | ScriptResult:
     """Upgrade the databases to a revision, or show what that would do.
 
-    wait_s: seconds to wait for the databases to come up; not for a script.
+    wait_s: seconds to wait for the databases to come up; not for a printed script.
     verify: compare counts before and after: `.verified` and `.ok`.
     sql, mongosh: return the script of it, for PostgreSQL or for MongoDB; revision may
     then be a range, FROM:TO, which needs no database.

@@ -1,4 +1,4 @@
-"""The protocols by which the engine knows a side, and their values."""
+"""The protocols through which the engine uses a side, and their values."""
 
 from .data import Aside, Counts, FieldFacts
 from .extent import BackupItem, Dumped, Extent

@@ -1,4 +1,4 @@
-"""How much of the app's data there is, and what was kept aside of it."""
+"""How much of the app's data there is, and what of it is kept aside."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Aside:
     revision, direction, step, verb: of the operation.
     size_bytes: of its documents, before the server compresses them.
     since: when it was made; age_s: seconds since then, by the server's clock.
-    for_downgrade: a downgrade of the revision would put it back; the others are what
-        could not be put back, or what a downgrade took.
-    needed: the revision is half done, and cannot go on without it.
+    for_downgrade: a downgrade of the revision would put it back; other asides hold what
+    could not be put back, or what a downgrade removed.
+    needed: the revision is half done, and cannot continue without it.
     """
 
     name: str

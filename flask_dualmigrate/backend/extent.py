@@ -1,4 +1,4 @@
-"""What a backup of one side is to hold, and what it holds."""
+"""What a backup of one side must contain, and what it does contain."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..revisions import BackendName
 
 @dataclasses.dataclass(frozen=True)
 class BackupItem:
-    """A table or a collection that a backup is to hold. schema: None in MongoDB.
+    """A table or a collection that a backup must contain. schema: None in MongoDB.
 
-    size_bytes: as the server counts it. existed: False if it is not there: the plan
-    makes it. own: it is of the journal, and no data of the app's.
+    size_bytes: as the server counts it. existed: False if it does not exist yet: the
+    plan creates it. own: it belongs to the journal, and is not the app's data.
     """
 
     name: str
@@ -27,9 +27,9 @@ class BackupItem:
 
 @dataclasses.dataclass(frozen=True)
 class Extent:
-    """What a backup of one side is to hold.
+    """What a backup of one side must contain.
 
-    scope: ALL: the whole database; why: the reason, where no one asked for all of it.
+    scope: ALL: the whole database; why: the reason, if no one asked for all of it.
     """
 
     backend: BackendName

@@ -1,4 +1,4 @@
-"""What a step would do on one side, and what it would take away."""
+"""What a step would do on one side, and what it would remove."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..revisions import BackendName
 
 
 class Dropped(NamedTuple):
-    """A table that a script drops, or with a column one of its columns."""
+    """A table that a script drops, or, if a column is given, one of its columns."""
 
     table: str
     schema: str | None = None
@@ -44,7 +44,7 @@ class Failing:
     kind: conversion, collision, duplicate, validator or insert. count: documents;
     None: more than could be counted in time. samples: up to five, each the `_id` and,
     where it is useful, the value.
-    fatal: the operation would fail; else they only deserve a look.
+    fatal: the operation would fail; otherwise they only deserve a look.
     """
 
     kind: str
@@ -58,12 +58,12 @@ class Forecast:
     """What one operation would do to the current data.
 
     step: its number in the script, from 0.
-    matches, writes: documents that it is about, and that it would write; None: not
-    known. exact: False if these are the server's estimates.
-    failing: documents that it would stumble over. problems: why it would fail, a
-    sentence each; none where it would not. notes: what else is good to know.
+    matches, writes: documents that it matches, and that it would write; None: unknown.
+    exact: False if these are the server's estimates.
+    failing: documents that would make it fail. problems: why it would fail, one
+    sentence each; none if it would not. notes: what else is useful to know.
     plan: how the server would find the documents, such as `IXSCAN _id_`.
-    builds: True if it builds an index over what it matches, and writes no document.
+    builds: True if it builds an index over what it matches, without writing documents.
     """
 
     step: int
@@ -82,7 +82,7 @@ class Forecast:
 class PlannedStep:
     """What one side would do for a step, in words or statements, one line each.
 
-    forecasts: one a line, where the lines are operations.
+    forecasts: one per line, if the lines are operations.
     """
 
     backend: BackendName

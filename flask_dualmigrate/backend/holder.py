@@ -20,10 +20,10 @@ class Holder:
     """The holder of the lock of one side, as far as its server shows it.
 
     user, host, pid: of the process. since: when it took the lock; age_s: seconds since.
-    mark: tells its process from a later one of the same pid, see `mark_of`.
-    lease_s: seconds until its lease ends, 0 and less: it is over; None: it has none,
-        and holds the lock as long as its session on the server lasts.
-    server_pid: of that session. key: what tells this hold from the next one.
+    mark: distinguishes its process from a later one with the same pid, see `mark_of`.
+    lease_s: seconds until its lease ends; 0 or less: it is over; None: it has none, and
+    holds the lock as long as its session on the server lasts. server_pid: of that
+    session. key: what distinguishes this hold from the next one.
     """
 
     user: str | None = None
@@ -71,8 +71,8 @@ OnWait = Callable[[Holder | None], None]
 def mark_of(pid: int) -> str | None:
     """Return a mark that identifies a process; None if it does not exist.
 
-    It is made of the machine's boot, the namespace of pids (containers share a host
-    name, not that) and the process's start, so it never comes again. None, too, where
+    It consists of the machine's boot, the pid namespace (containers may share a host
+    name, but not that) and the process's start, so it is never repeated. Also None if
     the system does not show them.
     """
     place, started = _place(), _started(pid)
@@ -80,7 +80,7 @@ def mark_of(pid: int) -> str | None:
 
 
 def _has_ended(pid: int, mark: str) -> bool:
-    """Return whether a process of this machine and namespace has ended for sure."""
+    """Return whether a process of this machine and namespace has certainly ended."""
     place = _place()
     if place is None or mark.partition(".")[0] != place:
         return False
@@ -96,15 +96,15 @@ def _place() -> str | None:
     except OSError:
         return None
     if us != str(os.getpid()):
-        return None  # /proc is another namespace's, and its pids are not ours
+        return None  # /proc belongs to another namespace, and its pids are not ours
     return hashlib.sha256(f"{boot} {space}".encode()).hexdigest()[:8]
 
 
 def _started(pid: int) -> str | None:
-    """Return when a process was started, in ticks since the boot.
+    """Return when a process was started, in ticks since boot.
 
-    Source: proc(5), field 22 of /proc/PID/stat; the name before it may hold anything.
-    A zombie has ended: only its parent has not asked yet.
+    Source: proc(5), field 22 of /proc/PID/stat; the name before it may contain
+    anything. A zombie has ended: its parent just has not asked yet.
     """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")

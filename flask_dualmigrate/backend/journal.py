@@ -35,11 +35,11 @@ class Entry:
     checksum: SHA-256 of the script that was applied, or that failed; None for a stamp
         without one.
     stamped: True if the revision was marked, not run.
-    awaits_partner: this side is done, and was not told yet that it is final: that the
-        other side has committed too, where there is one.
-    partial: it failed, and some of it could not be undone.
+    awaits_partner: this side is done, but not yet marked as final: the other side, if
+    there is one, must have committed too.
+    partial: it failed, and part of it could not be undone.
     undoing: it is half undone; written before the first operation is undone.
-    notes: what the last undoing left in what it undid, one line each.
+    notes: what the last undo left in what it undid, one line each.
     """
 
     revision: str
@@ -79,11 +79,11 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Undone:
-    """What undoing an attempt on one side came to.
+    """The result of undoing an attempt on one side.
 
-    stays: why some of it could not be undone, and has to be carried on; None: all that
-    the attempt did was gone through. notes: what there is to know of that, one line
-    each: what it had to leave as it is, and how much of it.
+    stays: why part of it could not be undone, and must be continued; None: everything
+    the attempt did was processed. notes: details, one line each: what the undo had to
+    leave as it is, and how much of it.
     """
 
     stays: str | None = None

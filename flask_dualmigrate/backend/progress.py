@@ -14,8 +14,8 @@ class Progress:
 
     revision: empty, and step -1, for a backup.
     subject: the collection that it works on, if it works on one. done: documents
-    written, or what else unit says; total: expected; rate: a second, of this run; None
-    if it is not known. ended: the operation is done.
+    written, or whatever unit says; total: expected; rate: per second, in this run; None
+    if unknown. ended: the operation is done.
     """
 
     revision: str
@@ -40,7 +40,7 @@ class Progress:
 def how_far(progress: Progress) -> str:
     """Return the numbers of an operation: done of total, rate, time left."""
     if not progress.done and progress.total is None:
-        return "begun"  # a function of a script has no number of documents
+        return "begun"  # a function of a script has no count of documents
     unit = progress.unit
     parts = [f"{progress.done:,} {unit}"]
     if progress.total:

@@ -1,7 +1,7 @@
-"""What is asked of a side: a narrow protocol for each part of the engine that asks.
+"""What a side must provide: a narrow protocol for each part of the engine.
 
-A backend keeps all of them. What a part takes says what it can do with a side: the wait
-for a lock reads journals, and cannot run a step.
+A backend implements all of them. The protocol that a part takes shows what it can do
+with a side: the wait for a lock reads journals, but cannot run a step.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ class Side(Protocol):
 
 
 class Server(Side, Protocol):
-    """Whether the database can be used, and by whom it is used now: its lock."""
+    """Whether the database can be used, and who uses it now: its lock."""
 
     def place(self) -> str:
-        """Say which database it is: its name, and its server; no account."""
+        """Return which database it is: its name and its server, but no account."""
 
     def check(self) -> None:
         """Raise DatabaseUnavailable if the server cannot be reached or used."""
 
     def why_absent(self, timeout_s: float) -> str | None:
-        """Return why the server cannot be used yet; None: it can.
+        """Return why the server cannot be used yet; None if it can.
 
         timeout_s: seconds for an answer.
-        Raises DatabaseUnavailable for what no waiting mends, such as a wrong password.
+        Raises DatabaseUnavailable if waiting does not help, as with a wrong password.
         """
 
     def lock(
         self, *, timeout_s: float, on_wait: OnWait
     ) -> AbstractContextManager[None]:
-        """Hold this side's lock; LockTimeout if not taken within timeout_s seconds.
+        """Hold this side's lock; raise LockTimeout if not taken within timeout_s.
 
         on_wait: called about once a second with the holder; None: there is none any
         more.
         """
 
     def holder(self) -> Holder | None:
-        """Return who holds this side's lock; None: no one."""
+        """Return who holds this side's lock; None if no one does."""
 
     def outwatch(self, holder: Holder) -> bool:
         """Watch a holder whose lease has expired; return whether it stays unrenewed."""
@@ -80,20 +80,20 @@ class Journal(Side, Protocol):
     def read(self, graph: RevisionGraph | None = None) -> State:
         """Read the state of this side; change nothing.
 
-        graph: what follows what, where that is known without loading the scripts.
+        graph: what follows what, if that is known without loading the scripts.
         """
 
     def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
         """Return all attempts at a revision, oldest first."""
 
     def progress(self, entry: Entry) -> Progress | None:
-        """Return the progress of an open attempt by its journal; None if unknown."""
+        """Return the progress of an open attempt from its journal; None if unknown."""
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
         """Return the steps of an open attempt that only a person can decide on."""
 
     def ways(self, step: Step) -> Ways:
-        """Return whether an open attempt can be continued, and be undone."""
+        """Return whether an open attempt can be continued, and whether undone."""
 
     def prepare(self) -> None:
         """Create the journal if it does not exist; call with the lock held."""
@@ -109,7 +109,7 @@ class Journal(Side, Protocol):
 
 
 class Runner(Side, Protocol):
-    """Does steps and takes them back; the caller holds the lock."""
+    """Does steps and undoes them; the caller holds the lock."""
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run a step, or continue it from where it stopped.
@@ -128,8 +128,8 @@ class Runner(Side, Protocol):
     ) -> Undone:
         """Undo what `execute` did; return what remains of it.
 
-        by_script: False: the script is not to blame, so that no checksum is recorded
-        for the failure, and whoever waited for this run tries it again.
+        by_script: False: the script is not to blame, so no checksum is recorded for the
+        failure, and a run that waited for this one tries it again.
         """
 
 
@@ -146,10 +146,10 @@ class Preflight(Side, Protocol):
         """Return what steps would do, one after the other; change nothing."""
 
     def script(self, steps: Sequence[Step], applied: Sequence[str]) -> str:
-        """Return a script that does the steps, for a person to run; connect to nothing.
+        """Return a script that does the steps, for a person to run, without connecting.
 
         applied: ids of the revisions that the database has before it.
-        Raises ScriptError, naming the revision, where that cannot be said in a script.
+        Raises ScriptError, naming the revision, if that cannot be written as a script.
         """
 
     def destructive(self, step: Step) -> tuple[Loss, ...]:
@@ -166,7 +166,7 @@ class Preflight(Side, Protocol):
 
 
 class Storage(Side, Protocol):
-    """Writes its part of a backup, and brings one back."""
+    """Writes its part of a backup, and restores one."""
 
     def extent(self, steps: Sequence[Step], scope: Scope) -> Extent:
         """Return what a backup before these steps must contain.
@@ -196,7 +196,7 @@ class Storage(Side, Protocol):
 
 
 class Data(Side, Protocol):
-    """Counts and reads what the app keeps there."""
+    """Counts and reads the app's data."""
 
     def verify(self, revision: Revision) -> bool:
         """Call the script's verify(); return False if it has none.
@@ -213,7 +213,7 @@ class Data(Side, Protocol):
     def survey(self, only: Extent | None) -> Mapping[str, int]:
         """Count the rows or documents of the app's tables or collections, exactly.
 
-        only: of what it names, if not of all.
+        only: just those that it names; by default all.
         """
 
     def facts(self, name: str, fields: Sequence[str]) -> Mapping[str, FieldFacts]:
@@ -225,11 +225,11 @@ class Data(Side, Protocol):
     def values(
         self, name: str, key: str, fields: Sequence[str], *, only: Sequence[Any] | int
     ) -> Sequence[Mapping[str, Any]]:
-        """Return fields of some; only: their keys, or how many from both ends."""
+        """Return fields of some. only: their keys, or how many from both ends."""
 
 
 class Backend(Server, Journal, Runner, Preflight, Storage, Data, Protocol):
-    """One side with all that it does: what `environment` makes, and hands over."""
+    """One side with everything it does, as created and passed on by `environment`."""
 
 
 Backends = Mapping[BackendName, Backend]

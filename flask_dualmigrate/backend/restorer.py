@@ -1,4 +1,4 @@
-"""What a restore is to the spine: what it replaces, and what a side has to do for it.
+"""A restore as the core sees it: what it replaces, and what a side must do for it.
 
 Each side first loads its part into a staging area (`load`), which no one sees; then
 the parts replace what is there (`switch`). The side that can decide atomically
@@ -18,10 +18,10 @@ from ..revisions import BackendName
 class Replacement:
     """A table or a collection that a restore restores or removes.
 
-    now, then: rows or documents; now is None where there is none at present, then is
-    None where there was none at the time of the backup. Neither: it holds none, as a
-    view does, was created since the backup, and is removed.
-    kept: what is in it is kept elsewhere, if it is removed.
+    now, then: rows or documents; now is None if there is none at present, then is None
+    if there was none at the time of the backup. Neither: it holds none, as a view does,
+    was created since the backup, and is removed.
+    kept: its content is kept elsewhere if it is removed.
     """
 
     backend: BackendName
@@ -35,8 +35,8 @@ class Replacement:
 class Unfinished:
     """A restore that was begun.
 
-    mark: tells it from others. backup: its name. switching: it is past the point of no
-    return on this side; else the mark of the partner says whether it is.
+    mark: identifies it. backup: its name. switching: it is past the point of no return
+    on this side; otherwise the partner's mark says whether it is.
     partner: the other side is restored too.
     """
 
@@ -57,7 +57,7 @@ class Kept:
 
 
 class Restorer(Protocol):
-    """One side of one restore. `atomic` as the Backend has it."""
+    """One side of one restore. `atomic`: as in Backend."""
 
     atomic: bool
 

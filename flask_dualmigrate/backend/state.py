@@ -1,4 +1,4 @@
-"""What a side has by its journal, and what can be done with what is half done."""
+"""What a side has according to its journal, and the options for what is half done."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .restorer import Unfinished
 class State:
     """The state of one side, read without changing anything.
 
-    applied: ids of the revisions that are applied, those that the tree does not know
-    among them. entries: revision id -> the last attempt at it.
+    applied: ids of the revisions that are applied, including those that the tree does
+    not know. entries: revision id -> the last attempt at it.
     pair_id: the random id that both sides of a pair hold; None before the first run.
-    rows: of the version table, as they are; () where there is none, as in MongoDB.
+    rows: of the version table, as they are; () if there is none, as in MongoDB.
     restoring: a restore that was begun there; restored: the mark of the last one.
-    unused: it was given that id, and nothing was run or marked there since.
-    lost: it has no entries, and had some: the journal was dropped.
-    has_journal: False where what goes with a version table is not there: before the
-        first run, or since the journal was dropped.
+    unused: it was given that id, but nothing has been run or marked there since. lost:
+    it has no entries, but had some: the journal was dropped. has_journal: False if the
+    journal that belongs to a version table is missing: before the first run, or after
+    the journal was dropped.
     """
 
     applied: frozenset[str]
@@ -47,9 +47,9 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Doubt:
-    """A step that a crash left begun, and that may have done its work or not.
+    """A step that a crash left begun, and that may or may not have done its work.
 
-    failed: it said that it failed, and may have done some of it all the same.
+    failed: it reported a failure, but may still have done some of its work.
     """
 
     step: int
@@ -64,8 +64,8 @@ class Doubt:
 class Ways:
     """What can be done with an open attempt.
 
-    not_on: why it cannot be carried on; not_back: why it cannot be taken back, all of
-    it. None where it can, for all that the journal and the script tell.
+    not_on: why it cannot be continued; not_back: why it cannot be fully undone. None if
+    it can, as far as the journal and the script show.
     """
 
     not_on: str | None = None

@@ -47,7 +47,7 @@ class PostgresBackend(PostgresData):
 
     options: the app's arguments for Alembic's configure().
     limits: of the app and of the run; each script may have its own.
-    stop: cuts a script short; its transaction rolls back.
+    stop: interrupts a script; its transaction rolls back.
     pg_dump, on_progress: as PostgresDump takes them.
     """
 
@@ -252,11 +252,11 @@ class PostgresBackend(PostgresData):
         )
 
     def _was_committed(self, step: Step, attempt: OneAttempt) -> bool:
-        """Ask the version table: a connection lost in COMMIT leaves it unknown.
+        """Ask the version table whether a COMMIT that lost its connection succeeded.
 
-        The server may not have heard of it, and be at the COMMIT still.
+        The server may not have noticed the loss, and may still be committing.
 
-        Raises OutcomeUnknown if it cannot be asked.
+        Raises OutcomeUnknown if the server cannot be queried.
         """
         try:
             attempt.end()
@@ -271,15 +271,15 @@ class PostgresBackend(PostgresData):
         return applied is (step.direction is Direction.UPGRADE)
 
     def is_at_work(self) -> bool:
-        """On PostgreSQL what is not committed leaves nothing to be at work at."""
+        """Return whether a run is at work; never if uncommitted work leaves nothing."""
         return not self._dialect.is_atomic and self.holder() is not None
 
     def progress(self, entry: Entry) -> Progress | None:
-        """Nothing is known before the commit."""
+        """Return None: nothing is known before the commit."""
         return None
 
     def doubts(self, entry: Entry) -> tuple[Doubt, ...]:
-        """A transaction leaves none."""
+        """Return none: a transaction leaves no step in doubt."""
         return ()
 
     def ways(self, step: Step) -> Ways:
@@ -293,7 +293,7 @@ class PostgresBackend(PostgresData):
             self._journal.stamp(connection, applied=[(revision, checksum)], gone=[])
 
     def verify(self, revision: Revision) -> bool:
-        """Call it in a transaction that can write nothing, and is rolled back."""
+        """Call verify in a transaction that cannot write, and roll it back."""
         with driver_errors("be verified"), self._own_connection() as connection:
             self._dialect.forbid_writes(connection)
             found = self._scripts.verify(revision, connection)
@@ -311,7 +311,7 @@ class PostgresBackend(PostgresData):
         )
 
     def finish_restore(self, mark: str) -> tuple[Kept, ...]:
-        """Nothing: its commit is the point of no return."""
+        """Do nothing: its commit is the point of no return."""
         return ()
 
     def keep(self, step: Step, error: str) -> None:
@@ -329,7 +329,7 @@ class PostgresBackend(PostgresData):
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
     ) -> Undone:
-        """Write the failure down: the transaction has rolled back by itself."""
+        """Record the failure: the transaction has rolled back by itself."""
         failed = error is not None and step.direction is Direction.UPGRADE
         blamed = failed and by_script
         checksum = self._scripts.checksum(step.revision) if blamed else None
@@ -345,7 +345,7 @@ class PostgresBackend(PostgresData):
         return Undone(None if error is None else self._dialect.left_by_failure())
 
     def settle(self, step: Step) -> None:
-        """Nothing is left open after COMMIT."""
+        """Do nothing: nothing is left open after COMMIT."""
 
     @around("postgres.stamp")
     def stamp(self, revisions: Sequence[Revision]) -> None:
@@ -361,7 +361,7 @@ class PostgresBackend(PostgresData):
             or not state.says_applied(revision.id)
             or getattr(state.entries.get(revision.id), "checksum", None) != checksum
         ]
-        # What the journal says too: the version row may say otherwise.
+        # Include what the journal says: the version row may say otherwise.
         known = applied | {e.revision for e in state.entries.values() if e.applied}
         gone = [
             self._directory.revisions.get(revision_id, Revision(revision_id))

@@ -1,4 +1,4 @@
-"""The app's data on the PostgreSQL side: how much there is, and what a run touches."""
+"""The app's data in PostgreSQL: how much there is, and what a run touches."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Other:
     """Any server: DDL commits by itself, and backups are left to its own tools.
 
     schema: of the version table and the journal; None: the default one. limits: of the
-    app and of the run. stop: cuts a wait short. pg_dump, on_progress: as PostgresDump
+    app and of the run. stop: interrupts a wait. pg_dump, on_progress: as PostgresDump
     takes them.
     """
 
@@ -116,7 +116,7 @@ class Other:
         return sa.func.current_timestamp()
 
     def time(self) -> datetime:
-        """Return the time of day: the server's, if it tells the zone of its own."""
+        """Return the time of day: the server's, if the server reports its zone."""
         return datetime.now(UTC)
 
     def attempt(self, limits: Limits) -> OneAttempt:
@@ -134,12 +134,12 @@ class Other:
         """Raise TreeError for a script that cannot run on this server."""
 
     def refuse_state(self, scripts: Scripts) -> None:
-        """Raise IntegrityError if scripts would take something broken for done."""
+        """Raise IntegrityError if scripts would accept something broken as done."""
 
     def require_rights(
         self, scripts: Callable[[], Scripts], ours: Sequence[str]
     ) -> None:
-        """Raise DatabaseUnavailable for a right that is missing.
+        """Raise DatabaseUnavailable if a privilege is missing.
 
         ours: the version table and those of the journal.
         """
@@ -150,7 +150,7 @@ class Other:
     def estimated_rows(
         self, connection: Connection, table: str, schema: str | None
     ) -> int | None:
-        """Return the server's estimate of the number of rows; None: it has none."""
+        """Return the server's estimate of the number of rows; None if it has none."""
         return None
 
     def extent(
@@ -159,7 +159,7 @@ class Other:
         mentioned: Callable[[], Mentioned] | None,
         ours: Sequence[str],
     ) -> Extent:
-        """Say what a backup holds. mentioned: by the scripts; None: all is wanted."""
+        """Return what a backup holds. mentioned: by the scripts; None: everything."""
         why = f"a {self.name} database: use its own tools for that"
         return Extent(BackendName.POSTGRES, Scope.ALL, (), why)
 
@@ -211,7 +211,7 @@ class SQLite(Other):
         return SqliteLock(self._engine, keep_going=self._stop.require)
 
     def is_answer(self, error: DBAPIError) -> bool:
-        return True  # there is no server that may come up
+        return True  # there is no server to wait for
 
     def extent(
         self,
@@ -245,10 +245,10 @@ class SQLite(Other):
 
 
 class MySQL(Other):
-    """MySQL and MariaDB: each DDL statement commits, and all before it."""
+    """MySQL and MariaDB: each DDL statement commits, with everything before it."""
 
     closes_sessions = True
-    # A database may be of another charset, which cannot hold an error's text.
+    # A database may have another charset, which cannot hold an error's text.
     table_options = MappingProxyType(
         {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
     )
@@ -263,7 +263,7 @@ class MySQL(Other):
         return error_number(error) in _REFUSALS
 
     def now(self) -> sa.ColumnElement[Any]:
-        # Its current_timestamp is of the session's zone, and its columns have none.
+        # Its current_timestamp is in the session's zone, and its columns have no zone.
         return sa.func.utc_timestamp()
 
     def attempt(self, limits: Limits) -> MysqlAttempt:
@@ -308,7 +308,7 @@ class PostgreSQL(Other):
         return bool(connection.execute(query).scalar_one())
 
     def now(self) -> sa.ColumnElement[Any]:
-        # Not that of the transaction's begin.
+        # Not the time at which the transaction began.
         return sa.func.clock_timestamp()
 
     def time(self) -> datetime:

@@ -1,1 +1,1 @@
-"""The engine: it plans and runs revisions through the protocol of `backend`."""
+"""The engine, which plans and runs revisions through the protocols of `backend`."""

@@ -1,4 +1,4 @@
-"""Make a backup before a run: of what, how much and where."""
+"""Making a backup before a run: of what, how much and where."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class BackupChoice:
-    """What of the databases a run backs up first.
+    """Which parts of the databases a run backs up first.
 
-    scope: None: nothing. max_bytes: a larger one is refused; None: a person said that
-    it may be of any size.
+    scope: None: nothing. max_bytes: a larger backup is refused; None: a person allowed
+    any size.
     """
 
     scope: Scope | None
@@ -34,13 +34,13 @@ class BackupChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Foreseen:
-    """What a backup would hold; no extents: none is wanted."""
+    """What a backup would hold; no extents: no backup is wanted."""
 
     extents: tuple[Extent, ...]
 
     @property
     def held(self) -> tuple[Extent, ...]:
-        """Those of the sides that can be backed up from here."""
+        """The extents of the sides that can be backed up from here."""
         return tuple(e for e in self.extents if e.items or not e.why)
 
     @property
@@ -96,7 +96,7 @@ class Backups:
     def words(self, plan: Plan) -> tuple[str | None, str | None]:
         """Return in words what a backup would hold, and why it would be refused.
 
-        None: none is made; it is not refused for its size.
+        None: no backup is made; it is not refused for its size.
         """
         foreseen = self.foresee(plan)
         if not foreseen.is_needed:
@@ -130,7 +130,7 @@ class Backups:
         self._store.prepare()
 
     def make(self, states: States) -> Manifest:
-        """Make a backup that no run asks for; of empty databases, too."""
+        """Make a backup outside of a run, even of empty databases."""
         plan = Plan(Direction.UPGRADE, "", ())
         foreseen = self._extents(plan)
         self._require_means(foreseen)
@@ -167,7 +167,7 @@ class Backups:
 
     @around("backup.take")
     def _write(self, plan: Plan, states: States, foreseen: Foreseen) -> Manifest:
-        now = datetime.now(UTC)  # two of one second have an order too
+        now = datetime.now(UTC)  # two backups of the same second have an order too
         ids = [step.revision.id for step in plan.steps]
         parts: dict[type, PostgresPart | MongoPart] = {}
         versions = {"flask_dualmigrate": own_version()}

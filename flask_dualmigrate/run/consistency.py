@@ -16,7 +16,7 @@ _URLS = {BackendName.MONGO: "MONGO_URI", BackendName.POSTGRES: "DATABASE_URL"}
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One way out. command: the command to run; None: it is outside this tool."""
+    """One option. command: the command to run; None: it is outside this tool."""
 
     what: str
     command: str | None = None
@@ -26,7 +26,7 @@ class Choice:
 class Contradiction:
     """A contradiction. what, where, hint: as in an error.
 
-    kind: extra-row or lost-mark. choices: the hint's, one by one.
+    kind: extra-row or lost-mark. choices: the options in the hint, one by one.
     """
 
     kind: str
@@ -77,7 +77,7 @@ def _superfluous_rows(
 
 
 def _below(directory: RevisionGraph, revision_id: str) -> set[str]:
-    """Return the parents and theirs; what a revision depends on keeps its row."""
+    """Return all ancestors; what a revision depends on keeps its row."""
     found: set[str] = set()
     todo = list(directory.revisions[revision_id].parents)
     while todo:
@@ -130,9 +130,9 @@ def _target(heads: Sequence[str]) -> str:
 
 
 def _lost_journals(directory: RevisionGraph, states: States) -> Iterator[Contradiction]:
-    """A stamp without its journal, on a side that was migrated with its partner.
+    """Find a stamp without its journal, on a side that was migrated with its partner.
 
-    Where no partner knows of that, it is a database that Alembic has had alone so far.
+    If no partner knows about it, it is a database that only Alembic has managed so far.
     """
     for name, state in states.items():
         if state.has_journal:
@@ -163,7 +163,7 @@ def _lost_journals(directory: RevisionGraph, states: States) -> Iterator[Contrad
 
 
 def _run_in_a_pair(partner: State) -> frozenset[str]:
-    """Return the revisions that a side has and may have had together with another."""
+    """Return the revisions a side has and may have applied together with another."""
     if partner.pair_id is None:
         return frozenset()
     done = {entry.revision for entry in partner.entries.values() if not entry.open}
@@ -173,14 +173,14 @@ def _run_in_a_pair(partner: State) -> frozenset[str]:
 def _lost_histories(
     directory: RevisionGraph, states: States
 ) -> Iterator[Contradiction]:
-    """A side with no history at all, that had one, or whose partner shares one.
+    """Find a side without any history that had one, or whose partner shares one.
 
-    To run all of it there again would do twice what its data has had already.
+    Running everything there again would apply the changes to its data twice.
     """
     for name, state in states.items():
         if state.applied or state.entries:
             continue
-        # Made and never used: a run was stopped between the pairing and the work.
+        # Created but never used: a run was stopped between the pairing and the work.
         if state.unused:
             continue
         known = any(_run_in_a_pair(states[other]) for other in states if other != name)

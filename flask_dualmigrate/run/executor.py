@@ -1,4 +1,4 @@
-"""Run a plan step by step; resume unfinished steps, undo failed ones.
+"""Running a plan step by step: resume unfinished steps, undo failed ones.
 
 One revision, on both sides, before the next is begun. The side that can decide
 atomically goes last (last-resource commit); the other keeps an undo log.
@@ -39,7 +39,7 @@ UNDECIDED = (OutcomeUnknown, StepInDoubt, LockLost)
 class StepResult:
     """One step that was done. duration_ms: milliseconds, all sides together.
 
-    notes: what there is to know of one that was undone, and what of it stays.
+    notes: details about a step that was undone, and what of it stays.
     """
 
     step: Step
@@ -50,7 +50,7 @@ class StepResult:
 def partner_decided(states: States, name: BackendName, entry: Entry) -> bool:
     """Return whether what this side waits with is final.
 
-    That is so if the partner has committed it; alone, a side waits for no one.
+    It is if the partner has committed it; a single side does not wait.
     """
     if not entry.awaits_partner:
         return False
@@ -67,9 +67,9 @@ class Executor:
     runners: of the sides, in the order they are worked on, the deciding one last.
     on_step: called with each step before it begins. keep_going: called before each
     step; raises when the run must stop.
-    on_error: what becomes of a step whose script fails; RESTORE leaves it as it
-    stands, for the caller. backup: the name of this run's backup, for the message.
-    undone: the half-done steps of earlier runs that recover() took back.
+    on_error: what happens to a step whose script fails; RESTORE leaves it as it is, for
+    the caller. backup: the name of this run's backup, for the message. undone: the
+    half-done steps of earlier runs that recover() undid.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Executor:
         """Close unfinished work of earlier runs that this run will not continue.
 
         Returns whether anything was changed, so that the states must be read again.
-        Raises IntegrityError if an open attempt can neither be carried on nor undone.
+        Raises IntegrityError if an open attempt can neither be continued nor undone.
         """
         changed = False
         for name, state in states.items():
@@ -149,8 +149,8 @@ class Executor:
     def run(self, plan: Plan) -> tuple[StepResult, ...]:
         """Do the steps of a plan.
 
-        Raises PartialFailure if one fails: that one is undone, those before it stay.
-        Raises Interrupted if it is to stop: the one at hand stays as it is.
+        Raises PartialFailure if one fails: that one is undone, earlier ones stay.
+        Raises Interrupted if it must stop: the current step stays as it is.
         """
         results: list[StepResult] = []
         try:
@@ -204,8 +204,8 @@ class Executor:
         started = time.monotonic()
         for name in step.backends:
             runner = self._runners[name]
-            # Until it is settled, its undo log is there, and would be taken for work
-            # that is done: so it stays open, even if no partner comes after it.
+            # Until it is settled its undo log exists, and would be taken for finished
+            # work: so it stays open, even if no partner follows.
             decides = runner.atomic and name == step.backends[-1]
             try:
                 runner.execute(step, partner=not decides)
@@ -253,7 +253,7 @@ class Executor:
                 stopped.add_note(f"It had failed and is being undone: {text}")
                 raise
             except Exception as undo_error:
-                # Whatever it was: the other side must be undone all the same.
+                # Whatever the error was: the other side must be undone anyway.
                 undone = Undone(reason_of(undo_error))
             self._left += stands(name, undone)
             end = _except_for(undone.notes)
@@ -271,17 +271,17 @@ class Executor:
             )
 
     def _keep(self, runner: Runner, step: Step, error: Exception) -> None:
-        """Keep a failed step as it is: the next run carries it on."""
+        """Keep a failed step as it is, for the next run to continue."""
         try:
             runner.keep(step, redact(str(error)))
         except DualMigrateError as other:
-            # It stays open then, as after a kill: that is carried on too.
+            # It then stays open, as after a kill, and is continued in the same way.
             said = f"The failure could not be recorded: {reason_of(other)}"
             self._left += Stands((said,))
 
 
 def _except_for(notes: tuple[str, ...]) -> str:
-    """Return, for a sentence, what an undoing left; empty for nothing."""
+    """Return, for a sentence, what an undo left; empty for nothing."""
     return f" except for this: {'; '.join(notes)}" if notes else ""
 
 

@@ -16,8 +16,8 @@ from .plan import Plan
 class FailedRun:
     """The facts about a run when one of its steps fails.
 
-    done: ids of the revisions that it did before. sides: in use. backup: the name of
-    the one that it made; None: it made none. on_error: what becomes of the step.
+    done: ids of the revisions that it completed before. sides: in use. backup: the name
+    of the one that it made; None: it made none. on_error: what happens to the step.
     """
 
     plan: Plan
@@ -31,8 +31,8 @@ class FailedRun:
 class Stands:
     """What remains after undoing a failed step, by side.
 
-    stays: what could not be undone at all, and what must be carried on. exceptions:
-    what the undoing had to leave in what it undid.
+    stays: what could not be undone at all, and what must be continued. exceptions: what
+    the undo had to leave in what it undid.
     """
 
     stays: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Stands:
 
 
 def stands(name: BackendName, undone: Undone) -> Stands:
-    """Return in words what undoing a step on one side left."""
+    """Return in words what the undo of a step left on one side."""
     stays: tuple[str, ...] = ()
     exceptions: tuple[str, ...] = ()
     if undone.stays is not None:
@@ -62,7 +62,7 @@ def failure(run: FailedRun, step: Step, error: Exception, left: Stands) -> Excep
     """Return what to raise for a failed step.
 
     An error that is not the script's fault keeps its class, and so its exit code; the
-    rest is added as notes.
+    other facts are added as notes.
     """
     if getattr(error, "exit_code", 1) == 1:
         return _partial(run, step, error, left)
@@ -115,7 +115,7 @@ def _what_stands(run: FailedRun, step: Step, left: Stands) -> str:
 def way_back(backup: str, sides: Sequence[BackendName]) -> str:
     """Return the words that name the command that restores everything.
 
-    sides: of the run; a backup of one alone is asked for by its name.
+    sides: of the run; the command for a backup of one side must name it.
     """
     if len(sides) > 1:
         what, option = "both databases", ""
@@ -130,7 +130,7 @@ def way_back(backup: str, sides: Sequence[BackendName]) -> str:
 def after_restore(
     plan: Plan, backup: str, error: Exception, sides: Sequence[BackendName]
 ) -> Exception:
-    """Return a failure worded for databases that were restored.
+    """Return a failure's message for databases that were restored.
 
     A script may also have written elsewhere, which cannot be known here.
     """
@@ -158,7 +158,7 @@ def after_restore(
 
 
 def reason_of(error: Exception) -> str:
-    """Return an error in one line, without a full stop."""
+    """Return an error in one line, without a final period."""
     if isinstance(error, DualMigrateError):
         return str(error).rstrip(".")
     text = str(error).strip() or "no message"

@@ -1,4 +1,4 @@
-"""The report of a run that waits for a lock: for whom, since when and how far it is.
+"""Reporting what a run waits for: who holds the lock, since when, and how far it is.
 
 The lock of one side shows its holder; the revision and its progress are in the
 journals. So a wait at PostgreSQL reads MongoDB's journal too.
@@ -20,10 +20,10 @@ _AGAIN_S = 30.0
 
 
 class Waiting:
-    """Hears about once a second who holds the lock of a side; speaks when it matters.
+    """Is called about once a second with a lock's holder; reports when it matters.
 
-    That is: at once, when another one holds it, when that one is gone, when another
-    revision is at work, and every half a minute.
+    That is: at once, when the holder changes, when it is gone, when another revision
+    begins, and every half a minute.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Waiting:
 
 
 def _gone(holder: Holder) -> tuple[str, ...]:
-    """Return why a holder is gone whose lock remains, and what frees it.
+    """Return why a holder is gone although its lock remains, and what frees the lock.
 
     This happens while its PostgreSQL session is still running a statement.
     """
@@ -81,7 +81,7 @@ def _how_far(journal: Journal, entry: Entry) -> str:
 def _open_entries(journals: Journals) -> Iterator[tuple[BackendName, Entry]]:
     for name, journal in journals.items():
         if journal.atomic:
-            continue  # it writes down what it has committed, and nothing before
+            continue  # it records only what it has committed
         for entry in journal.read().open_entries():
             yield name, entry
 

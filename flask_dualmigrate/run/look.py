@@ -1,6 +1,6 @@
-"""What the sides of a run have, and what a run would do; nothing is written.
+"""What the sides of a run have, and what a run would do, without writing.
 
-No lock is held, so another run may be at work meanwhile.
+No lock is held, so another run may be active meanwhile.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _AGAIN_S = 0.25
 
 
 class Parts(Protocol):
-    """What a run is made of; each part is made when it is first asked for.
+    """The parts of a run, each created on first use.
 
     backends: of the sides of the run, in the order they are worked on.
     """
@@ -52,9 +52,9 @@ class Parts(Protocol):
 
 
 class Look:
-    """Looks at the sides of a run, and changes nothing.
+    """Inspects the sides of a run without changing anything.
 
-    on_absent: told which server we wait for, for a person.
+    on_absent: called with the server we wait for, to tell a person.
     before_running: gets the scripts of the tree before any of them runs.
     """
 
@@ -77,8 +77,8 @@ class Look:
     def trust_no_edits(self, wait_s: float = 0.0) -> None:
         """Have the applied scripts compared with the journals before any script runs.
 
-        To be called before anything asks for the tree; which is compiled first, so that
-        a broken script is found before a database is touched. A tree that is wrong as a
+        Call this before anything uses the tree. It compiles the tree first, so that a
+        broken script is found before a database is touched. A tree that is wrong as a
         whole is reported before a database that cannot be used.
         wait_s: seconds to wait for the servers to come up.
         """
@@ -109,7 +109,7 @@ class Look:
         return states
 
     def states_as_they_are(self) -> dict[BackendName, State]:
-        """Read what the sides have, in the middle of a restore too."""
+        """Read what the sides have, even in the middle of a restore."""
         return self._read(None)
 
     def _read(self, graph: RevisionGraph | None) -> dict[BackendName, State]:
@@ -118,8 +118,7 @@ class Look:
     def wait_for_servers(self, wait_s: float) -> None:
         """Wait until the sides of this run can be used; 0: do not wait.
 
-        Raises DatabaseUnavailable after so many seconds, or for what waiting does not
-        fix.
+        Raises DatabaseUnavailable after that many seconds, or if waiting does not help.
         """
         if wait_s:
             wait_for_servers(
@@ -173,9 +172,9 @@ class Look:
     def foresee(self, target: str, direction: Direction) -> tuple[Plan, States]:
         """Return the plan, and what it was made from; no lock is held.
 
-        Another run may be at work between two of our reads, and what they say together
-        is then no fault of anyone's: only if nothing has moved does it count, and if
-        no one is at work on an SQL side that shows a script half done, as SQLite does.
+        Another run may be active between two of our reads, which may then contradict
+        each other: a contradiction counts only if nothing has changed, and if no run is
+        active on an SQL side that shows half-done scripts, as SQLite does.
         Raises what `plan` and `preflight` raise.
         """
         before: States | None = None

@@ -16,13 +16,13 @@ Confirm = Callable[[Sequence[str]], None]
 class RunOptions:
     """The options of a run, apart from its target.
 
-    dry_run: return what it would do. sql, mongosh: return the script of it.
-    confirm: asks about what would be removed; None: no one is asked.
-    wait_s: seconds to wait for the servers to come up. verify: count what is there
-    before and after; the result is not `ok` where that does not agree.
+    dry_run: return what it would do. sql, mongosh: return it as a script. confirm: asks
+    about what would be removed; None: no one is asked. wait_s: seconds to wait for the
+    servers to come up. verify: count what is there before and after; the result is not
+    `ok` if these differ.
     limits: time limits of this run, by their names in scripts.
     backup: "touched", "all", "never"; None: as the config says.
-    on_error: what becomes of both databases when a script fails, as OnError has it.
+    on_error: what happens to both databases if a script fails; see OnError.
     """
 
     dry_run: bool = False
@@ -36,9 +36,9 @@ class RunOptions:
     on_error: str = "undo"
 
     def language(self, target: str) -> str | None:
-        """Return the language of the script that is asked for; None: no script.
+        """Return the language of the requested script; None: no script.
 
-        Raises UsageError for options that exclude each other, or for a stray range.
+        Raises UsageError for options that exclude each other, or a misplaced range.
         """
         if self.dry_run + self.sql + self.mongosh > 1:
             raise UsageError(

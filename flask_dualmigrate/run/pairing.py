@@ -1,4 +1,4 @@
-"""Giving both sides of a pair one id at their first run."""
+"""Giving both sides of a pair one id on their first run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .plan import States, require_pair
 
 
 def pair_up(journals: Journals, states: States) -> None:
-    """See that both sides belong together; give them an id if they have none yet.
+    """Check that both sides belong together; give them an id if they have none yet.
 
     Raises IntegrityError if they hold different ids.
     """

@@ -1,4 +1,4 @@
-"""Compute the steps of a run from the states of the sides and a target. Pure."""
+"""Computing a run's steps from the sides' states and a target. Pure functions."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Plan:
     steps: tuple[Step, ...]
 
     def within(self, other: Plan) -> Plan:
-        """Return this plan up to the first revision that another one does not have.
+        """Return this plan up to the first revision that another plan lacks.
 
-        An earlier plan for a target such as -1, which has moved on since; a target that
-        is an id stays where it is, and so its plan stays whole.
+        The other plan may be an earlier one for a target such as -1, which has moved
+        since; a target that is an id does not move, so its plan stays complete.
         """
         if not _RELATIVE.search(self.target):
             return self
@@ -41,7 +41,7 @@ class Plan:
 
     @property
     def fixed_target(self) -> str:
-        """The target as an id: the same however much of the plan is done."""
+        """The target as an id, which is the same however much of the plan is done."""
         if not self.steps or not _RELATIVE.search(self.target):
             return self.target
         last = self.steps[-1].revision
@@ -56,9 +56,9 @@ def make_plan(
     """Return the steps from what the sides have to the target.
 
     states: of the sides in use, in the order they are worked on. A side that is behind
-    is brought level by the way: each step names the sides that have it still to do.
-    Raises UsageError if the target is none, IntegrityError if a side has a revision
-    that the tree does not know.
+    catches up on the way: each step names the sides that still have to do it. Raises
+    UsageError if the target is invalid, IntegrityError if a side has a revision that
+    the tree does not know.
     """
     require_target(directory, target, direction)
     require_known(directory, states)
@@ -77,7 +77,7 @@ def make_plan(
 
 
 def require_target(directory: RevisionGraph, target: str, direction: Direction) -> None:
-    """Raise UsageError for a target that names no revision, or several.
+    """Raise UsageError for a target that names no revision or several.
 
     This needs no database, unless the target counts from the current revision.
     """
@@ -101,7 +101,7 @@ def require_target(directory: RevisionGraph, target: str, direction: Direction) 
 
 
 def require_known(directory: RevisionGraph, states: States) -> None:
-    """Raise IntegrityError if a database has a revision that the tree has not."""
+    """Raise IntegrityError if a database has a revision that the tree lacks."""
     for text in ahead(directory, states):
         raise IntegrityError(text, where=str(directory.root), hint=WHEN_AHEAD)
 
@@ -115,7 +115,7 @@ NOT_A_PAIR = (
 
 
 def is_pair(states: States) -> bool:
-    """Return whether the sides hold one pair id, as far as they hold any."""
+    """Return whether the sides hold one pair id, if they hold any."""
     return len({state.pair_id for state in states.values()} - {None}) < 2
 
 
@@ -126,7 +126,7 @@ def require_pair(states: States) -> None:
 
 
 def refuse_two_pairs() -> NoReturn:
-    """Raise IntegrityError for databases of two pairs."""
+    """Raise IntegrityError for databases of different pairs."""
     raise IntegrityError(
         NOT_A_PAIR,
         hint="Check DATABASE_URL and MONGO_URI, or what was restored. For your "
@@ -187,8 +187,8 @@ def _to_do(
 ) -> bool:
     """Return whether a side still has work to do for a revision.
 
-    An attempt that is open counts as work to do: carrying it on is cheap where all of
-    it is done. One that only waits for its partner is open while the partner is in use.
+    An open attempt counts as work to do: continuing it is cheap if all of it is done.
+    One that only waits for its partner is open while the partner is in use.
     """
     state = states[name]
     entry = state.entries.get(revision_id)
@@ -228,8 +228,8 @@ def _upgrade_revisions(
 def _closed_heads(directory: RevisionGraph, applied: frozenset[str]) -> tuple[str, ...]:
     """Return the heads of those revisions whose ancestors are applied too.
 
-    A revision that one side skipped is an ancestor of others that are applied; the
-    walk must begin under it.
+    A revision that one side skipped is an ancestor of others that are applied; the walk
+    must begin below it.
     """
     closed: set[str] = set()
     for revision in directory.topological():
@@ -272,7 +272,7 @@ def _begun_first(
     revisions: list[Revision],
     direction: Direction,
 ) -> list[Revision]:
-    """Put what was begun, and what that needs, before the rest: branches may mix."""
+    """Put begun revisions, and what they need, before the rest: branches may mix."""
     begun = {
         entry.revision
         for state in states.values()

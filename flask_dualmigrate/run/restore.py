@@ -1,9 +1,9 @@
-"""Restoring both databases from one backup, in an order that a kill may interrupt.
+"""Restoring both databases from one backup, in an order that survives a kill.
 
-First every side brings its part into a side place. Then the side that can decide
+First every side loads its part into a staging area. Then the side that can decide
 atomically commits, and leaves its mark; the other one follows, by renames that are
-written down before. Killed before the commit, nothing was changed; killed after it, the
-next `restore` carries on from the record.
+recorded beforehand. After a kill before the commit, nothing was changed; after a later
+kill, the next `restore` continues from the record.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 
 def decided(states: States) -> Unfinished | None:
-    """Return the restore that is past the point of no return, and not at its end.
+    """Return the restore that is past the point of no return but not complete.
 
-    Where the partner of the side that keeps the record is not asked, it may be past it.
+    If the partner of the side that keeps the record is not asked, it may be past it.
     """
     marks = {state.restored for state in states.values()}
     for state in states.values():
@@ -48,7 +48,7 @@ def decided(states: States) -> Unfinished | None:
 
 
 def refuse_half_restored(states: States) -> None:
-    """Raise IntegrityError if a restore is half done: only `restore` may go on."""
+    """Raise IntegrityError if a restore is half done: only `restore` may continue."""
     begun = decided(states)
     if begun is not None:
         raise IntegrityError(
@@ -88,14 +88,14 @@ class Restoring:
         }
 
     def require_whole(self, states: States) -> None:
-        """Raise IntegrityError if the backup is damaged, or of another pair."""
+        """Raise IntegrityError if the backup is damaged or belongs to another pair."""
         self._folder.require_whole(self.manifest)
         self.require_fitting(states)
         for restorer in self._restorers.values():
             restorer.check()
 
     def require_fitting(self, states: States) -> None:
-        """Raise IntegrityError if the databases are another pair than the backup's."""
+        """Raise IntegrityError if the databases are not the backup's pair."""
         ids = {state.pair_id for state in states.values()} - {None}
         if self.manifest.pair_id is not None and ids - {self.manifest.pair_id}:
             raise IntegrityError(
@@ -114,7 +114,7 @@ class Restoring:
         )
 
     def run(self) -> tuple[Kept, ...]:
-        """Restore; returns what was made since the backup, and is kept."""
+        """Restore; return what was created since the backup and is kept."""
         mark, started = uuid4().hex, time.monotonic()
         sides = sorted(self._restorers.values(), key=lambda each: each.atomic)
         kept = self._decide(sides, mark)
@@ -132,13 +132,13 @@ class Restoring:
         return tuple(kept)
 
     def _decide(self, sides: Sequence[Restorer], mark: str) -> list[Kept]:
-        """Load all, switch the last one; where that fails, nothing is left of it."""
+        """Load all sides and switch the last one; if that fails, leave nothing."""
         try:
             for restorer in sides:
                 restorer.load(mark)
             return [*sides[-1].switch(mark)]
         except (OutcomeUnknown, LockLost):
-            raise  # not known, or not ours any more: the next restore looks
+            raise  # not known, or no longer ours: the next restore checks
         except Exception as error:
             for restorer in sides:
                 try:
@@ -149,7 +149,7 @@ class Restoring:
 
 
 def carry_on(storages: Storages, begun: Unfinished) -> tuple[Kept, ...]:
-    """Bring a restore to its end that was decided; the backup itself is not needed."""
+    """Complete a restore that was decided, without needing the backup itself."""
     if begun.partner and len(storages) == 1:
         raise UsageError(
             f"The restore of {begun.backup} covers both databases",

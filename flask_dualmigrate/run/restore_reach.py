@@ -1,4 +1,4 @@
-"""Whether a backup reaches far enough: later revisions may have changed more."""
+"""Checking that a backup covers everything later revisions may have changed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ASIDE = "_aside_"
 def require_reach(
     manifest: Manifest, states: States, known: Sequence[Manifest]
 ) -> None:
-    """Raise IntegrityError if other revisions changed what is not in the backup.
+    """Raise IntegrityError if other revisions changed something not in the backup.
 
-    Their tables would stay as they are, while the journal that comes back says that
-    they are not applied, or are. A backup of everything reaches over any revision; one
-    of what its run touched, over those that touched no more, as their own backups say.
-    known: the backups that there are, oldest first.
+    Their tables would stay as they are, while the restored journal says that they are
+    not applied, or that they are. A backup of everything covers any revision; a backup
+    of what its run touched covers those that touched no more, according to their own
+    backups. known: the existing backups, oldest first.
     """
     for name, state in states.items():
         part = part_of(manifest, name)
@@ -50,13 +50,13 @@ def _words(revisions: Sequence[str]) -> str:
 
 
 def _changed(part: PostgresPart | MongoPart, state: State) -> set[str]:
-    """Return the revisions that are in another state than they were then."""
+    """Return the revisions whose state differs from that at the time of the backup."""
     begun = {entry.revision for entry in state.open_entries()}
     return {*(state.applied ^ set(part.applied)), *begun}
 
 
 def _held(part: PostgresPart | MongoPart) -> set[str] | None:
-    """Return what a part holds, asides left out; None: everything."""
+    """Return what a part holds, without asides; None: everything."""
     if isinstance(part, PostgresPart):
         if part.tables is None:
             return None

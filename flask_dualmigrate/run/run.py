@@ -1,4 +1,4 @@
-"""A run: what is done with both sides, under their locks."""
+"""A run: the work on both sides under their locks."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ from .same_failure import refuse_repetition
 
 
 class Run(Look):
-    """Works on the sides that it is given.
+    """Works on the given sides.
 
     on_step, on_wait, on_backup: called with what happens, to show a person. on_absent:
-    as Look takes it.
-    backup: the one that `migrate` made; None: it made none.
+    as in Look. backup: the one that `migrate` made; None: it made none.
     """
 
     def __init__(
@@ -52,14 +51,14 @@ class Run(Look):
     def back_up(self, given: str | None) -> None:
         """Choose what this run backs up: "touched", "all" or "never"; None: by config.
 
-        What a person asks for in so many words may be of any size.
+        What a person requests explicitly may be of any size.
         """
         if given is not None:
             scope = None if given == "never" else Scope(given)
             self._backup_choice = BackupChoice(scope)
 
     def make_backup(self) -> Manifest:
-        """Back up the sides of this run, as they are, under the locks of a run."""
+        """Back up the sides of this run in their present state, under a run's locks."""
         self.check_servers()
         with self.locked():
             states = self.states()
@@ -79,7 +78,7 @@ class Run(Look):
     def on_error(self, given: str) -> None:
         """Choose what happens to both databases when a script fails; see OnError.
 
-        Raises UsageError for another word, and for "restore" where no backup is made.
+        Raises UsageError for any other value, and for "restore" if no backup is made.
         """
         if given not in list(OnError):
             words = ", ".join(OnError)
@@ -100,7 +99,7 @@ class Run(Look):
         """Hold the locks of all sides of this run, PostgreSQL's first.
 
         The order is the same everywhere, so that two runs cannot wait for each other.
-        What runs under them is left between its steps: the locks are always released.
+        What runs under the locks stops between its steps, so they are always released.
         """
         with self._parts.stop.patiently(), ExitStack() as stack:
             for name in sorted(self._backends, reverse=True):
@@ -123,8 +122,8 @@ class Run(Look):
         """Migrate the sides of this run to a target; return the completed steps.
 
         If there is nothing to do, no lock is taken and nothing is written.
-        approve: gets the plan with the locks held; it raises to stop.
-        Raises what the sides raise; PartialFailure where a script failed.
+        approve: called with the plan while the locks are held; raises to stop. Raises
+        what the sides raise; PartialFailure if a script failed.
         """
         self._parts.directory.require_pairs()
         require_target(self._parts.directory, target, direction)
@@ -149,11 +148,11 @@ class Run(Look):
         before: States,
         approve: Callable[[Plan], None],
     ) -> tuple[StepResult, ...]:
-        """Do the steps that are still to do, now that the locks are held.
+        """Do the remaining steps, now that the locks are held.
 
         Another run may have done some of them while we waited, and a recovery undoes
-        some; -1 must not go one further for that. What it failed at is not repeated.
-        before: what `foreseen` was made from.
+        some; a target of -1 must not go further because of that. What the other run
+        failed at is not repeated. before: what `foreseen` was made from.
         """
         executor = Executor(
             self._backends,
@@ -175,23 +174,23 @@ class Run(Look):
         return (*executor.undone, *self._run(executor, plan))
 
     def _run(self, executor: Executor, plan: Plan) -> tuple[StepResult, ...]:
-        """Do the plan; where a script fails, bring back the backup if that is asked."""
+        """Do the plan; if a script fails, restore the backup if requested."""
         if self.backup is None:
             if executor.on_error is OnError.RESTORE:
-                executor.on_error = OnError.UNDO  # nothing was there to be backed up
+                executor.on_error = OnError.UNDO  # there was nothing to back up
             return executor.run(plan)
         executor.backup = self.backup.name
         try:
             return executor.run(plan)
         except UNDECIDED:
-            raise  # not ours any more, or not known: the next run looks
+            raise  # no longer ours, or not known: the next run checks
         except Exception as error:
             if executor.on_error is not OnError.RESTORE:
                 raise
             raise self._restored(self.backup.name, plan, error) from error
 
     def _restored(self, name: str, plan: Plan, error: Exception) -> Exception:
-        """Bring both databases back, under the same locks; return what to raise."""
+        """Restore both databases under the same locks; return what to raise."""
         try:
             with self._parts.backup_store.find(name) as (folder, manifest):
                 restoring = Restoring(self._backends, folder, manifest)

@@ -1,4 +1,4 @@
-"""Failures of another run while this one waited for its locks. Pure."""
+"""Failures of another run while this one waited for its locks. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .plan import Plan, States
 def refuse_repetition(
     directory: ScriptDirectory, plan: Plan, *, before: States, now: States
 ) -> None:
-    """Raise PartialFailure if the first step has just failed, with the same scripts.
+    """Raise PartialFailure if the first step has just failed with the same scripts.
 
-    before, now: what the sides said before this run waited, and with the locks held. A
-    failure that stands in `now` alone was recorded meanwhile: no clock is compared. One
-    that was there before is tried again, and so is one of other scripts, or of none:
-    then a server or a lock was lost.
+    before, now: the sides' states before this run waited, and with the locks held. A
+    failure that is only in `now` was recorded meanwhile: no clocks are compared. A
+    failure that was there before is retried, and so is one of other scripts, or of
+    none, which means that a server or a lock was lost.
     """
     if plan.direction is not Direction.UPGRADE or not plan.steps:
         return
@@ -35,7 +35,7 @@ def refuse_repetition(
         for name, entry in failed.items()
     ):
         return
-    # The side that failed is the one that was worked on last.
+    # The side that failed is the last one that was worked on.
     entry = max(failed.items(), key=lambda item: step.backends.index(item[0]))[1]
     reason = (entry.error or "no reason is recorded").rstrip(".")
     raise PartialFailure(
@@ -62,7 +62,7 @@ def _failures(
 
 
 def _is_known(entry: Entry, before: State | None) -> bool:
-    """Return whether a failure stood in the journal already."""
+    """Return whether a failure was already in the journal."""
     known = before.entries.get(entry.revision) if before else None
     return known is not None and (known.status, known.finished_at) == (
         entry.status,

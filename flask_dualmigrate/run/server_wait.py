@@ -1,4 +1,4 @@
-"""Wait for the databases of a run to come up."""
+"""Waiting for the databases of a run to come up."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def wait_for_servers(
 ) -> None:
     """Return when all of them can be used.
 
-    wait_s: seconds, for all of them together; the last try may take one or two more.
+    wait_s: seconds, for all of them together; the last attempt may take one or two
+    more.
     on_absent: called with the side it waits for and why, again when that changes.
-    Raises DatabaseUnavailable, with the last reason, when the time is over.
+    Raises DatabaseUnavailable, with the last reason, when the time is up.
     """
     give_up = time.monotonic() + wait_s
     for name, ask in servers.items():

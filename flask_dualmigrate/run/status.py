@@ -26,10 +26,10 @@ PENDING = "pending"
 class SideStatus:
     """The state of one revision on one side.
 
-    state: applied, pending, failed, running, stopped, or "not used here"; stopped is
-    half done, and not running.
-    duration_ms: milliseconds; None for a stamp. progress: of the operation that is
-    under way, by the journal.
+    state: applied, pending, failed, running, stopped, or "not used here"; stopped means
+    half done and not running.
+    duration_ms: milliseconds; None for a stamp. progress: of the operation in progress,
+    from the journal.
     """
 
     state: str
@@ -58,9 +58,9 @@ def make_status(
     progress: OpenProgress = MappingProxyType({}),
     at_work: Collection[BackendName] | None = None,
 ) -> tuple[RevisionStatus, ...]:
-    """Return a row a revision, newest first; `backends` are the columns.
+    """Return one row per revision, newest first; `backends` are the columns.
 
-    at_work: the sides whose lock is held; None: not known.
+    at_work: the sides whose lock is held; None: unknown.
     """
     halted = frozenset() if at_work is None else states.keys() - frozenset(at_work)
     return tuple(
@@ -106,7 +106,7 @@ def _is_under_way(entry: Entry) -> bool:
 
 
 def half_done(states: States) -> tuple[str, ...]:
-    """Return the open attempts, one line each, and the commands that carry them on."""
+    """Return the open attempts, one line each, and the commands that continue them."""
     return tuple(
         f"The {entry.direction} of {entry.revision} is half done on {name.label}; "
         f"carry it on with: flask db-migrate {entry.direction}"
@@ -119,7 +119,7 @@ def half_done(states: States) -> tuple[str, ...]:
 def undoing_notes(states: States, only: str | None = None) -> tuple[str, ...]:
     """Return what the last undo of each revision left, one line each.
 
-    only: of this revision.
+    only: just this revision.
     """
     return tuple(
         f"{entry.revision} was undone on {name.label} except for this: {note}"
@@ -132,13 +132,13 @@ def undoing_notes(states: States, only: str | None = None) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class Readiness:
-    """Whether the databases are what this code needs.
+    """Whether the databases match what this code needs.
 
     pending: ids of the revisions that some side in use still needs, oldest first.
     half_done: ids of those that were begun and neither finished nor undone.
-    ahead: ids of what the databases have beyond this code. They are told, and keep
-    no one from being ready: while a release is rolled out, the last one serves on.
-    paired: False if each of the two was migrated with another partner.
+    ahead: ids of what the databases have beyond this code. They are reported, but do
+    not prevent readiness: while a release is rolled out, the last one keeps serving.
+    paired: False if each of the two was migrated with a different partner.
     """
 
     pending: tuple[str, ...]
@@ -190,7 +190,7 @@ def pending(directory: RevisionGraph, states: States) -> tuple[Revision, ...]:
 
 
 def edited_ids(scripts: Hashed, name: BackendName, state: State) -> tuple[str, ...]:
-    """Return the applied revisions whose script is no longer what was run."""
+    """Return the applied revisions whose script differs from what was run."""
     return tuple(
         revision_id
         for revision_id in sorted(state.applied & scripts.revisions.keys())
@@ -216,7 +216,7 @@ def edited_scripts(scripts: Hashed, states: States) -> Iterator[str]:
 
 
 def _moved(scripts: Hashed, entry: Entry) -> str:
-    """Return what an applied revision follows now, if that changed."""
+    """Return which revisions an applied one follows now, if that changed."""
     now = scripts.revisions[entry.revision].parents
     if set(now) == set(entry.down_revision):
         return ""
@@ -252,8 +252,8 @@ def forgotten(
 ) -> tuple[str, ...]:
     """Return what a stamp would forget, one line each: revisions that were run there.
 
-    What this tree lacks comes first: what it changed cannot be known here.
-    wanted: the ids that are to count as applied.
+    What this tree lacks comes first: what it changed is not known here. wanted: the ids
+    that will count as applied.
     """
     unknown = unknown_ids(graph, states)
     lacking = tuple(

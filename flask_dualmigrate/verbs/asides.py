@@ -22,7 +22,7 @@ class AsidesResult:
 class PurgeResult:
     """What `asides --purge-older-than` dropped.
 
-    spared: asides that are old enough, and that a half-done revision needs.
+    spared: asides that are old enough but that a half-done revision needs.
     """
 
     dropped: tuple[Aside, ...]
@@ -46,10 +46,10 @@ def purge_asides(
     *,
     confirm: Callable[[Sequence[Aside]], None] | None = None,
 ) -> PurgeResult:
-    """Drop the asides that are as old as that or older, such as "30d".
+    """Drop the asides of at least a given age, such as "30d".
 
-    Under the locks of a migration, so that no run meets one half gone. One that a
-    half-done revision needs is spared.
+    It holds the locks of a migration, so that no run finds one half dropped. An aside
+    that a half-done revision needs is spared.
     Raises UsageError for an invalid age, and what `confirm` raises.
     """
     least_s = age_in_seconds(older_than)

@@ -16,9 +16,9 @@ from ..text import size
 
 @dataclasses.dataclass(frozen=True)
 class ListedBackup:
-    """One backup. revisions: that the run was to do, in order; none: made by hand.
+    """One backup. revisions: those the run had to do, in order; none: made by hand.
 
-    scope: touched, or all. applied: what each side had, which a restore brings back.
+    scope: touched, or all. applied: what each side had, which a restore returns to.
     """
 
     name: str
@@ -41,7 +41,7 @@ class BackupCreateResult:
 class BackupListResult:
     """What `backup list` found in a folder, oldest first.
 
-    unusable: names of folders that are no backup, or none that can be read.
+    unusable: names of folders that are not a backup, or cannot be read.
     """
 
     folder: str
@@ -86,7 +86,7 @@ def list_backups(env: Environment) -> BackupListResult:
 def verify(env: Environment, name: str | None = None) -> BackupVerifyResult:
     """Compare the files of a backup, or of all, with what was written.
 
-    Also read the MongoDB part, as a restore does.
+    Also reads the MongoDB part as a restore does.
     """
     return BackupVerifyResult(env.backup_store.verify(name))
 
@@ -94,7 +94,7 @@ def verify(env: Environment, name: str | None = None) -> BackupVerifyResult:
 def prune(
     env: Environment, keep: int, *, confirm: Confirm | None = None
 ) -> BackupPruneResult:
-    """Remove all backups but the newest, and what killed runs left.
+    """Remove all backups except the newest, and what killed runs left.
 
     keep: how many stay. Raises UsageError for a negative number, and what `confirm`
     raises.

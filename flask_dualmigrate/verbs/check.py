@@ -14,7 +14,7 @@ from ..run.status import edited_scripts, half_done, pending
 
 
 def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
-    """Look for what makes a deployment unsafe; change nothing.
+    """Look for what makes a deployment unsafe, changing nothing.
 
     wait_s: seconds to wait for the servers to come up.
     """
@@ -47,7 +47,7 @@ def check(env: Environment, *, wait_s: float = 0.0) -> CheckResult:
 def _look_at_models(
     env: Environment, *, beyond: Sequence[str], waiting: Sequence[Revision]
 ) -> tuple[Sequence[str], tuple[str, ...]]:
-    """Return what `check` says of the models, and what it did not compare."""
+    """Return what `check` says about the models, and what it did not compare."""
     if not env.compares_models:
         compared = env.models.against_scripts()
         there = "what the Alembic scripts create"
@@ -104,7 +104,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class CheckResult:
-    """What `check` found; nothing is good.
+    """What `check` found; empty if all is well.
 
     not_compared: the parts of the models that it could not or was not to compare.
     """

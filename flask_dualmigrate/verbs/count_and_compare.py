@@ -1,6 +1,6 @@
 """`upgrade --verify`: counts what a run touches, before it and after it.
 
-Of the values that are equal on both sides before it, a sample must be equal after it.
+A sample of the values that are equal on both sides before must be equal after.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Witness:
         }
 
     def compare(self) -> Survey:
-        """Count again, and compare the columns and fields that stand for each other."""
+        """Count again, and compare the columns and fields that correspond."""
         after = self._count()
         places = tuple(
             place

@@ -1,7 +1,7 @@
 """What a downgrade recreates empty: tables and columns that its upgrade dropped.
 
-What the upgrade of MongoDB took is kept aside, and comes back. PostgreSQL keeps
-nothing: what was in a dropped table is in a backup, or nowhere.
+What the upgrade removed from MongoDB is kept aside, and put back. PostgreSQL keeps
+nothing: what was in a dropped table is in a backup, or lost.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _backup_of(
 ) -> tuple[str | None, int | None]:
     """Return the newest backup from just before the upgrade, and the rows in it.
 
-    None: there is none, or it is not recorded.
+    None if there is none, or it is not recorded.
     """
     for manifest in reversed(backups):
         if manifest.postgres is None:

@@ -31,7 +31,7 @@ class IndexListResult:
 
 @dataclasses.dataclass(frozen=True)
 class IndexDiffResult:
-    """What `index diff` found: a difference for each index, those that are OK too."""
+    """What `index diff` found: a difference for each index, also if it matches."""
 
     differences: tuple[Difference, ...]
     notes: tuple[str, ...] = ()
@@ -56,9 +56,9 @@ class SyncAction:
 class IndexSyncResult:
     """What `index sync` did, and what still differs.
 
-    dry_run: nothing was touched. remaining: what is not as declared; undeclared
-    indexes that no one asked to drop are among them, and are no fault, nor are those
-    that could not be compared.
+    dry_run: nothing was touched. remaining: what is not as declared; this includes
+    undeclared indexes that no one asked to drop, and those that could not be compared;
+    neither counts as a fault.
     """
 
     actions: tuple[SyncAction, ...]
@@ -113,10 +113,10 @@ def list_indexes(env: Environment, place: str | None = None) -> IndexListResult:
 def diff_indexes(env: Environment, place: str | None = None) -> IndexDiffResult:
     """Compare the declared indexes with the existing ones.
 
-    Raises IntegrityError where a database is ahead of this code: what another branch
-    made would be called undeclared.
+    Raises IntegrityError if a database is ahead of this code: what another branch
+    created would be called undeclared.
     """
-    if env.config.directory.is_dir():  # indexes are compared without one too
+    if env.config.directory.is_dir():  # indexes can be compared without one
         require_known(env.directory, env.run.states())
     return _diff(env.index_sides, place)
 
@@ -132,9 +132,9 @@ def sync_indexes(
 ) -> IndexSyncResult:
     """Make the existing indexes match the declared ones.
 
-    drop_undeclared: drop those that nothing declares too, also where a declared one
-    can only be fixed that way. confirm: asked before any index is dropped or replaced.
-    Raises IntegrityError where revisions are pending: they may make or drop indexes.
+    drop_undeclared: also drop those that nothing declares, even if only that allows a
+    declared one to be fixed. confirm: asked before any index is dropped or replaced.
+    Raises IntegrityError if revisions are pending: they may create or drop indexes.
     """
     sides = env.index_sides
     env.run.check_servers()
@@ -189,7 +189,7 @@ def _sync(
 def _told(
     failed: Sequence[OperationError], done: Sequence[SyncAction]
 ) -> OperationError:
-    """Return the first error, with the others and what was done noted on it."""
+    """Return the first error, with notes of the others and of what was done."""
     first, *others = failed
     for other in others:
         first.add_note(f"Error: {other}")
@@ -232,9 +232,9 @@ def rebuild_index(
 def _having(
     sides: Sequence[IndexSide], ask: Callable[[IndexSide], Answer]
 ) -> list[Answer]:
-    """Return the answers of the sides that have the index or collection: at least one.
+    """Return the answers, at least one, of the sides that have the index or collection.
 
-    Raises the UsageError of the first side where none has it.
+    Raises the UsageError of the first side if none has it.
     """
     answers: list[Answer] = []
     missing: list[UsageError] = []
@@ -289,9 +289,9 @@ def _diff(sides: Sequence[IndexSide], place: str | None) -> IndexDiffResult:
 
 
 def _left_with(item: Difference, every: Sequence[Difference]) -> Difference:
-    """Have the counterpart of an index that was not compared stay as it is too.
+    """Keep the counterpart of an index that was not compared as it is, too.
 
-    To change the one alone could make the two differ.
+    Changing only one could make the two differ.
     """
     if item.declared is None or item.remedy not in (Remedy.MODIFY, Remedy.REPLACE):
         return item
@@ -315,7 +315,7 @@ def _planned(
 ) -> list[Difference]:
     """Return what to do, in order; indexes that another change removes are left to it.
 
-    Without drop_undeclared nothing undeclared goes, and what would take it along stays.
+    Without drop_undeclared nothing undeclared is dropped, nor what would drop it too.
     """
     wanted = [
         item
@@ -337,12 +337,12 @@ def _loses(item: Difference) -> bool:
 
 
 def _keys(item: Difference) -> list[tuple[BackendName, str, str]]:
-    """Return which index it is about, and those that go with it."""
+    """Return which index a difference is about, and those dropped with it."""
     return [(item.backend, item.place, name) for name in (item.name, *item.also)]
 
 
 def _actions(item: Difference) -> list[SyncAction]:
-    """Return the action for it, and the drop of each index that goes with it."""
+    """Return the action for it, and a drop for each index dropped with it."""
     own, *others = _keys(item)
     drops = (
         SyncAction(

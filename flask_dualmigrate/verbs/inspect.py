@@ -58,7 +58,7 @@ def _at_work(env: Environment, states: States) -> frozenset[BackendName]:
 def _open_progress(
     env: Environment, states: States, at_work: frozenset[BackendName]
 ) -> OpenProgress:
-    """Return how far open attempts are; of those that stopped, without a rate."""
+    """Return how far open attempts are, without a rate for stopped ones."""
     found = {
         (name, entry.revision): env.backends[name].progress(entry)
         for name, state in states.items()
@@ -116,8 +116,8 @@ def show(env: Environment, identifier: str = "head") -> ShowResult:
 class CurrentResult:
     """The heads of each side in use, and whether they are the tree's.
 
-    half_done: the attempts that are open, one line each. ahead: what the databases have
-    and the tree lacks, one line each. paired: False if each was migrated with another
+    half_done: the open attempts, one line each. ahead: what the databases have and the
+    tree lacks, one line each. paired: False if each was migrated with a different
     partner.
     """
 

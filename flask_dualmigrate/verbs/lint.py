@@ -21,9 +21,9 @@ def lint(
 ) -> LintResult:
     """Look for dangerous changes in the scripts of revisions, or of all of them.
 
-    revisions: ids, or FROM:TO: what lies above FROM, up to TO. since: what lies above
-    that one, up to the heads.
-    No database is needed; where MongoDB is there, what it holds is counted.
+    revisions: ids, or FROM:TO: what is above FROM, up to TO. since: what is above that
+    one, up to the heads. No database is needed; if MongoDB is available, its content is
+    counted.
     """
     sides = _sides(env, sql_only=sql_only, mongo_only=mongo_only)
     directory = env.directory
@@ -33,7 +33,7 @@ def lint(
 
 
 def lint_written(env: Environment, revision_id: str) -> LintResult:
-    """Look at a revision that was just written; no database is asked."""
+    """Check a revision that was just written, without a database."""
     directory = ScriptDirectory(env.config.directory, env.available)
     linter = _linter(env, directory, env.available, counts=False)
     return _result(list(linter.findings({revision_id})), 1)
@@ -86,7 +86,7 @@ def _sides(
 def _wanted(
     directory: ScriptDirectory, revisions: Sequence[str], since: str | None
 ) -> Collection[str]:
-    """Return the ids of the revisions that are meant."""
+    """Return the ids of the requested revisions."""
     if since is not None and revisions:
         raise UsageError(
             "Name revisions or use --since, not both",
@@ -105,7 +105,7 @@ def _wanted(
 
 
 def _between(directory: ScriptDirectory, start: str, end: str) -> set[str]:
-    """Return what lies above one revision, up to another one."""
+    """Return what is above one revision, up to another one."""
     above = directory.ancestors([each.id for each in directory.resolve(end)])
     if start in ("", "base"):
         return set(above)

@@ -27,8 +27,8 @@ class RepairReport:
     """What `repair` shows: the journals side by side, and each case.
 
     rows: revisions, newest first: those that a case is about or on which the sides
-    differ. heads: the revisions of each side. notes: what the last undoing of a
-    revision left in the databases, one line each.
+    differ. heads: the revisions of each side. notes: what the last undo of a revision
+    left in the databases, one line each.
     """
 
     rows: tuple[RevisionStatus, ...]
@@ -45,8 +45,8 @@ class RepairReport:
 class UndoResult:
     """What `repair --undo` took back; closed: sides whose partner had decided.
 
-    A closed one was not undone: it is done on both sides. notes: what the undoing had
-    to leave, one line each.
+    A closed one was not undone: it is done on both sides. notes: what the undo had to
+    leave, one line each.
     """
 
     revision: str
@@ -65,7 +65,7 @@ class AcceptResult:
 
 @dataclasses.dataclass(frozen=True)
 class RepairResult:
-    """What `repair` decided of a step: that it is done, or is to be called again."""
+    """What `repair` decided about a step: it is done, or must be called again."""
 
     revision: str
     step: int
@@ -90,9 +90,9 @@ def repair(
 
     step: of the revision's Mongo script, from 0; done: it did its work, else it is
     called again. undo: undo the half-done revision, after asking `confirm`.
-    accept_checksum: take the edited script for what was run. pair: make a pair of two
-    databases that each had another partner, asked of `confirm` too.
-    Raises UsageError unless it is at most one of them, and of a revision.
+    accept_checksum: accept the edited script as the one that was run. pair: make a pair
+    of two databases that each had a different partner, after asking `confirm`. Raises
+    UsageError for several choices at once, or if a revision is missing.
     """
     _refuse_muddle(identifier, step, done, undo, accept_checksum, pair)
     if pair:
@@ -142,7 +142,7 @@ def _refuse_muddle(
 
 
 def report(env: Environment, only: str | None = None) -> RepairReport:
-    """Return the journals' rows and each case; only: of this revision."""
+    """Return the journals' rows and each case. only: just this revision."""
     states = env.run.states()
     open_entries = {
         (name, entry.revision): entry
@@ -235,7 +235,7 @@ def _undo(env: Environment, revision: Revision, confirm: Confirm | None) -> Undo
 def _refuse_what_stays(
     env: Environment, states: States, found: dict[BackendName, Entry]
 ) -> None:
-    """Raise IntegrityError, with nothing changed, if not all of it can be undone."""
+    """Raise IntegrityError, changing nothing, if not all of it can be undone."""
     for name, entry in found.items():
         ways = _ways(env, name, entry)
         if ways.not_back is None or partner_decided(states, name, entry):

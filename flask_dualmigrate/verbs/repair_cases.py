@@ -1,4 +1,4 @@
-"""The problems between two journals, case by case, with the options. Pure."""
+"""Problems between two journals, case by case, with options. Pure functions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def find_cases(
 ) -> tuple[Case, ...]:
     """Return what is unfinished or wrong, most serious first.
 
-    holders: who holds a lock and is not provably gone: what is open is theirs.
+    holders: who holds a lock and is not provably gone: open attempts are theirs.
     """
     if holders:
         return tuple(_at_work(holders))

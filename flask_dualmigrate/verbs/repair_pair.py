@@ -1,4 +1,4 @@
-"""`repair --pair`: make a pair of two databases that each had another partner."""
+"""`repair --pair`: make a pair of two databases that had different partners."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class PairResult:
 def pair(env: Environment, confirm: Confirm | None = None) -> PairResult:
     """Give both databases one new id, if they are of two pairs; ask `confirm` first.
 
-    Nothing is run, and nothing else is written. A kill between the two leaves them of
-    two pairs, as before.
-    Raises UsageError with one side in use; IntegrityError if they are a pair already,
-    or if something is half done with the former partner.
+    Nothing is run, and nothing else is written. A kill between the two writes leaves
+    them in different pairs, as before. Raises UsageError if only one side is in use;
+    IntegrityError if they are a pair already, or if something is half done with the
+    former partner.
     """
     env.run.check_servers()
     states = env.run.states()

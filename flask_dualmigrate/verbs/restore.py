@@ -41,11 +41,10 @@ def restore(
 ) -> RestoreResult:
     """Bring the sides in use to the state and the revision of a backup.
 
-    name: of the backup, a prefix of it, or "latest". One that was killed halfway is
-    carried on, and nothing is asked again.
-    Raises IntegrityError, with nothing changed, if the backup is damaged, of other
-    databases, or holds less than what later revisions changed; UsageError if there is
-    none, and what `confirm` raises.
+    name: of the backup, a prefix of it, or "latest". A restore that was killed halfway
+    is continued without asking again. Raises IntegrityError, changing nothing, if the
+    backup is damaged, belongs to other databases, or holds less than later revisions
+    changed; UsageError if there is none, and what `confirm` raises.
     """
     env.run.check_servers()
     begun = decided(env.run.states_as_they_are())
@@ -61,7 +60,7 @@ def restore(
         if confirm is not None:
             confirm(manifest, losses(manifest, states, replaced))
         with env.run.locked():
-            # Someone may have restored, or run, while we asked and waited.
+            # Someone may have restored or migrated while we asked and waited.
             states = env.run.states()
             restoring.require_fitting(states)
             require_reach(manifest, states, known)

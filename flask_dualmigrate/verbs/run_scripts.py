@@ -40,7 +40,7 @@ class DoneStep:
 class RunResult:
     """What `upgrade` and `downgrade` did.
 
-    backup: the name of the one that was made before; None: nothing was to be kept.
+    backup: the name of the one that was made before; None: nothing had to be kept.
     verified: with --verify, what was counted before and after; else None.
     emptied: what a downgrade recreated empty, and which backup has it.
     """
@@ -125,7 +125,7 @@ def _go(
 
 
 def _losses(env: Environment, plan: Plan, sides: Collection[BackendName]) -> list[str]:
-    """Return what would be lost. sides: those that have something to lose."""
+    """Return what would be lost. sides: those with something to lose."""
     return [
         f"{step.revision.id}  {loss}"
         for step in plan.steps
@@ -136,12 +136,12 @@ def _losses(env: Environment, plan: Plan, sides: Collection[BackendName]) -> lis
 
 
 def upgrade_unasked(env: Environment) -> None:
-    """Upgrade the sides in use to head with no one to ask.
+    """Upgrade the sides in use to head when there is no one to ask.
 
-    Raises UsageError, with nothing changed, if that would take data away, unless
-    DUALMIGRATE_ALLOW_DESTRUCTIVE is set. It is looked at with the locks held: another
-    process may have filled what was empty. A plan that touches no data of the app's
-    takes none away.
+    Raises UsageError, changing nothing, if that would remove data, unless
+    DUALMIGRATE_ALLOW_DESTRUCTIVE is set. This is checked with the locks held: another
+    process may have filled what was empty. A plan that does not touch the app's data
+    does not remove any.
     """
 
     def approve(plan: Plan) -> None:

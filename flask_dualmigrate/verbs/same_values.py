@@ -1,4 +1,4 @@
-"""Whether the values of a row and a document are equal, whatever driver read them."""
+"""Comparing the values of a row and a document, whatever driver read them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Read = Callable[[Any], Canonical]
 
 
 def canonical(value: Any) -> Canonical:
-    """Return a value as one that equals that of the other side, its kind before it.
+    """Return a value, preceded by its kind, in a form that both sides share.
 
     Times are in UTC and cut to milliseconds, as BSON keeps them; numbers are compared
     by value, whatever their type.

@@ -1,4 +1,4 @@
-"""A sample of the rows of a table, and of the documents that stand for them."""
+"""A sample of a table's rows, and of the documents that correspond to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Keys = Mapping[Canonical, tuple[Any, Canonical]]
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Rows and documents by key, as far as both have one, and what stands for what.
+    """Rows and documents by key, if both have one, and which fields correspond.
 
     fields: column -> field.
     """
@@ -41,9 +41,9 @@ class Sample:
         collection: str,
         keys: Keys | None = None,
     ) -> Sample | None:
-        """Return a sample; None: the table has no key of one column.
+        """Return a sample; None if the table has no single-column key.
 
-        keys: of the documents that were looked at before.
+        keys: of the documents that were examined before.
         """
         fields = {pair.column: pair.field for pair in env.models.paired_fields(table)}
         key = env.models.key_of(table)
@@ -71,7 +71,7 @@ class Sample:
         return cls(table, collection, fields, rows, documents, wanted)
 
     def equal(self, column: str) -> frozenset[Canonical]:
-        """Return the keys of the rows whose value is that of their document."""
+        """Return the keys of the rows whose value equals their document's."""
         field = self.fields[column]
         return frozenset(
             key
@@ -81,7 +81,7 @@ class Sample:
         )
 
     def compare(self, later: Sample, total: int) -> Iterator[PairedValues]:
-        """Yield each column that was equal somewhere, as it is later."""
+        """Yield each column that was equal somewhere, with its later state."""
         for column, field in self.fields.items():
             there = later.rows.keys() & later.documents.keys()
             compared = {

@@ -15,7 +15,7 @@ class Place:
     """A table or a collection; None: it did not exist, or no longer exists.
 
     allowed: the plan removes something, or its rows are elsewhere under another name,
-    so fewer are no surprise.
+    so fewer are expected.
     """
 
     backend: BackendName
@@ -54,7 +54,7 @@ class PairedField:
 
     @property
     def problem(self) -> str | None:
-        """Why the two do not agree; an empty side does not count."""
+        """Why the two do not agree; an empty side is ignored."""
         if self.strange:
             return f"{', '.join(self.strange)} where the column has other values"
         if self.rows and self.documents and self.nulls != self.missing:
@@ -70,7 +70,7 @@ Row = Mapping[str, Any]
 class PairedValues:
     """The values of a column and its field that were equal before the run.
 
-    compared: how many were, of the rows that were looked at: `rows` of `total`.
+    compared: how many were equal, of the rows examined: `rows` of `total`.
     different: how many no longer are; example: the key of one of them.
     """
 
@@ -97,7 +97,7 @@ class PairedValues:
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """What was there before a run and after it, of what it touched.
+    """What a run touched, before it and after it.
 
     values: of what was there before and is there after it, on both sides.
     """
@@ -122,8 +122,8 @@ def compared(
 ) -> tuple[Place, ...]:
     """Return the places of one side, by name.
 
-    removing: the plan declares that it removes something there. What is gone while
-    something new has as many is taken for renamed.
+    removing: the plan declares that it removes something there. A place that is gone
+    while a new one has as many counts as renamed.
     """
     new = [after[name] for name in after.keys() - before.keys()]
     places = []

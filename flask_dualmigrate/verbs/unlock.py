@@ -16,8 +16,8 @@ from ..run.options import Confirm
 class SideLock:
     """The lock of one side, as `unlock` leaves it.
 
-    outcome: free (no one had it), freed (it was taken from the holder) or held.
-    gone: why the holder cannot still be running; None: that is not proven.
+    outcome: free (no one had it), freed (it was taken from the holder) or held. gone:
+    why the holder cannot still be running; None: this is not proven.
     """
 
     backend: BackendName
@@ -30,7 +30,7 @@ class SideLock:
 class UnlockResult:
     """What `unlock` found and did; `ok` unless someone still holds a lock.
 
-    under_way: the revisions that the journals call open, and how far they are.
+    under_way: the revisions that are open in the journals, and how far they are.
     """
 
     sides: tuple[SideLock, ...]
@@ -57,7 +57,7 @@ def unlock(
     ]
     if force and alive and confirm is not None:
         confirm([*alive, *_what_goes_on(env, holders)])
-    # MongoDB's first, as they are listed: from there on its holder writes nothing.
+    # MongoDB's first, in the order listed: from then on its holder writes nothing.
     sides = [_side(env, name, holder, force) for name, holder in holders.items()]
     result = UnlockResult(tuple(reversed(sides)))
     return result if result.ok else UnlockResult(result.sides, under_way(env.backends))

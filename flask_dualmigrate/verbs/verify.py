@@ -29,7 +29,7 @@ class Verified:
 
 @dataclasses.dataclass(frozen=True)
 class Counted:
-    """Rows of a table and documents of its collection; None: there is none.
+    """Rows of a table and documents of its collection; None if there is none.
 
     exact: False if the counting stopped at the limit.
     """
@@ -73,11 +73,11 @@ def verify(
 ) -> VerifyResult:
     """Run the verify functions of applied revisions, and compare counts.
 
-    identifier: of one revision; head_only: only of the current revisions.
-    counts: compare tables with their collections too, where both sides are in use.
+    identifier: of one revision; head_only: only the current revisions. counts: compare
+    tables with their collections too, if both sides are in use.
     count_limit: stop counting there; 0: nowhere.
-    Raises UsageError for a revision that is not applied on any side, IntegrityError
-    where a database has one that the tree lacks: what that promised cannot be called.
+    Raises UsageError for a revision that is not applied on any side, IntegrityError if
+    a database has one that the tree lacks, as its verify cannot be called.
     """
     if identifier is not None and head_only:
         raise UsageError(
@@ -141,6 +141,6 @@ def _counts(env: Environment, limit: int) -> Iterator[Counted]:
         rows = env.backends[BackendName.POSTGRES].count(table, limit)
         documents = env.backends[BackendName.MONGO].count(collection, limit)
         if rows is None and documents is None:
-            continue  # a model that no revision has made yet
+            continue  # a model that no revision has created yet
         at_limit = limit > 0 and limit in (rows, documents)
         yield Counted(table, collection, rows, documents, exact=not at_limit)

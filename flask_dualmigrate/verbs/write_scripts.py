@@ -38,7 +38,7 @@ class InitResult:
 
 @dataclasses.dataclass(frozen=True)
 class RevisionResult:
-    """What `revision` and `merge` wrote; nothing, where nothing had changed.
+    """What `revision` and `merge` wrote; nothing if nothing had changed.
 
     detected: what autogenerate found, one line each. files: absolute paths.
     """
@@ -98,8 +98,8 @@ def revision(
     """Write a new pair, or with `pair` the missing partner of a script.
 
     header_arguments: head, splice, branch_label, depends_on, rev_id, as
-    `make_header` takes them. With autogenerate nothing is written if the
-    models have nothing that the database has not.
+    `make_header` takes them. With autogenerate nothing is written if the models match
+    the database.
     """
     if pair is not None:
         _refuse_beside_pair(message, autogenerate, header_arguments)
@@ -125,7 +125,7 @@ def _write(env: Environment, made: Pair) -> RevisionResult:
 def _refuse_beside_pair(
     message: str, autogenerate: bool, header_arguments: dict[str, Any]
 ) -> None:
-    """A partner takes all of its header from the script that is there."""
+    """Refuse options of the header: a partner copies it from the existing script."""
     given = {key for key, value in header_arguments.items() if value}
     if header_arguments.get("head") == "head":
         given.discard("head")
@@ -179,7 +179,7 @@ def _require_postgres(env: Environment, verb: str) -> None:
 
 
 def _require_at_head(env: Environment) -> None:
-    """Refuse to compare with a database that is behind the tree, or ahead of it."""
+    """Refuse to compare with a database that is behind or ahead of the tree."""
     states = env.run.states()
     require_known(env.directory, states)
     name = BackendName.POSTGRES

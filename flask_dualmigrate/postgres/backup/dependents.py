@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from .schema_text import Key
 
-# An object that is an inner part of another one takes that other one with it.
+# Dropping an inner part of another object also drops that object.
 _GOING = """
 WITH RECURSIVE going(classid, objid, objsubid) AS (
   SELECT CAST(:catalog AS regclass)::oid, oid, 0
@@ -30,7 +30,7 @@ WITH RECURSIVE going(classid, objid, objsubid) AS (
   ) AS more
 )
 """
-# Each with the relation that it is a part of, and its own name there.
+# Each with the relation it is a part of, and its own name there.
 _PLACES = """
   SELECT coalesce((SELECT d.refobjid FROM pg_catalog.pg_depend d
                    WHERE d.classid = g.classid AND d.objid = g.objid
@@ -115,11 +115,11 @@ _ALONE = ("INDEX", "STATISTICS")
 
 @dataclasses.dataclass(frozen=True)
 class Dependent:
-    """One object that would go. said: as PostgreSQL describes it.
+    """One object that would be dropped. said: as PostgreSQL describes it.
 
-    relid: of the relation that it is, or is a part of; relkind: what kind that is;
-    table: its name. None: it is of none. key: as pg_dump names it. inner_part: it comes
-    and goes with another object, which is told too.
+    relid: of the relation that it is, or is a part of; relkind: that relation's kind;
+    table: its name. None: there is no such relation. key: as pg_dump names it.
+    inner_part: it is created and dropped with another object, which is also returned.
     """
 
     kind: str
@@ -132,7 +132,7 @@ class Dependent:
 
     @property
     def holds_rows(self) -> bool:
-        """Whether values go with it, which no definition brings back."""
+        """Whether values are dropped with it, which no definition restores."""
         if self.relkind not in ("r", "p", "f", "c"):
             return False
         return self.kind.endswith((" column", "table", "composite type"))
@@ -141,9 +141,9 @@ class Dependent:
 def dependents_of(
     connection: Connection, catalog: str, oids: Collection[int]
 ) -> tuple[Dependent, ...]:
-    """Return all that goes if these objects of one catalog are dropped with CASCADE.
+    """Return all that is dropped if these objects of a catalog are, with CASCADE.
 
-    catalog: such as pg_class. They themselves, and their parts, are among it.
+    catalog: such as pg_class. The objects themselves and their parts are included.
     """
     parameters = {"catalog": f"pg_catalog.{catalog}", "oids": sorted(oids)}
     return tuple(

@@ -55,10 +55,10 @@ def _timeouts(connection: Connection) -> tuple[str, ...]:
 
 
 class PostgresDump:
-    """Writes one database into a backup; the caller holds the lock of migrations.
+    """Writes one database into a backup; the caller holds the migration lock.
 
-    pg_dump: the one to take; None: it is looked for. lock_timeout_s: to wait for the
-    lock of a table; 0: for ever. on_progress: told how much is written.
+    pg_dump: the one to use; None: search for it. lock_timeout_s: how long to wait for
+    the lock of a table; 0: forever. on_progress: called with how much is written.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class PostgresDump:
     def write(
         self, folder: BackupFolder, extent: Extent, applied: Sequence[str]
     ) -> Dumped:
-        """Write dump.pgc and schema.sql, both of one moment."""
+        """Write dump.pgc and schema.sql, both as of one moment."""
         program = self.program()
         with self._snapshot() as (connection, snapshot):
             link = libpq_of(connection)
@@ -118,7 +118,7 @@ class PostgresDump:
     def _snapshot(self) -> Iterator[tuple[Connection, str]]:
         """Yield a transaction with a snapshot, and the name of that snapshot."""
         with driver_errors("be backed up"), self._engine.connect() as connection:
-            # A run that was killed leaves a pg_dump that goes on, with its locks.
+            # A run that was killed leaves a pg_dump that continues, with its locks.
             connection.execute(_END_ORPHANS, {"name": APPLICATION})
             connection.rollback()
             connection.execution_options(
@@ -133,7 +133,7 @@ class PostgresDump:
     def _count(
         self, connection: Connection, extent: Extent
     ) -> tuple[BackedTable, ...] | None:
-        """Count the rows of the tables, while pg_dump reads them; all: none is."""
+        """Count the tables' rows while pg_dump reads them; None if it dumps all."""
         if extent.scope is Scope.ALL:
             return None
         return tuple(
@@ -155,7 +155,7 @@ class PostgresDump:
             return int(connection.exec_driver_sql(query).scalar_one())
 
     def _tell(self, file: IO[bytes] | None) -> None:
-        """Report how much is written. file: None: that is all."""
+        """Report how much is written. file: None: everything is written."""
         written = 0 if file is None else os.fstat(file.fileno()).st_size
         self._on_progress(
             Progress(
@@ -200,13 +200,13 @@ class _Run:
     def started(
         self, file: IO[bytes], arguments: Sequence[str]
     ) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-        """Start it, its output into a file; what leaves this before its end kills it.
+        """Start it, writing to a file; kill it if the block is left before it ends.
 
-        In a process group of its own, so that Ctrl-C is ours to answer.
+        It gets a separate process group, so that Ctrl-C reaches only us.
         """
         words = [self._program.path, self._link.argument(), *_ARGUMENTS, *self._more]
         words += [f"--encoding={self.encoding}"]
-        # It takes names as bytes of that encoding.
+        # It expects names as bytes in that encoding.
         chosen = [word.encode(self.codec) for word in arguments]
         with tempfile.TemporaryFile() as said:
             try:
@@ -234,7 +234,7 @@ class _Run:
         started: tuple[subprocess.Popen[bytes], IO[bytes]],
         on_poll: Callable[[], None],
     ) -> None:
-        """Wait for its end. Raises BackupError with what it said, if it failed."""
+        """Wait for its end. Raises BackupError with its output if it failed."""
         process, said = started
         while process.poll() is None:
             self._stop.require()
@@ -275,9 +275,9 @@ def _pattern(schema: str, name: str) -> str:
 
 
 def _unreadable(connection: Connection) -> list[str]:
-    """Return patterns of the tables that our role may not read: other apps', say.
+    """Return patterns of the tables that our role may not read, such as other apps'.
 
-    The schema is told without them; pg_dump would stop at the first one.
+    The schema is dumped without them; pg_dump would stop at the first one.
     """
     found = connection.execute(_UNREADABLE).all()
     return [_pattern(schema, name) for schema, name in found]

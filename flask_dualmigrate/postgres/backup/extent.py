@@ -51,8 +51,8 @@ _COMPOSITES = sa.text(
     "SELECT reltype FROM pg_class WHERE oid = ANY(CAST(:oids AS oid[]))"
 )
 
-# Partitions and heirs hold the rows of their parents; a foreign key carries what is
-# done to the rows of one table on to another.
+# Partitions and child tables hold the rows of their parents; a foreign key passes
+# changes to the rows of one table on to another.
 _HANGING = sa.text("""
 WITH RECURSIVE hit(oid) AS (
   SELECT unnest(CAST(:oids AS oid[]))
@@ -92,7 +92,7 @@ def extent_of(
 ) -> Extent:
     """Return which tables a backup must contain, and how much that is.
 
-    mentioned: says what the SQL of the plan is about; None: the whole database is
+    mentioned: shows what the SQL of the plan affects; None: the whole database is
     wanted. journal: our own tables.
     """
     catalog = _Catalog(connection)
@@ -114,7 +114,7 @@ def extent_of(
 
 
 class _Catalog:
-    """Answers of one database, asked through one connection."""
+    """Queries the catalog of one database through one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -144,7 +144,7 @@ class _Catalog:
         )
 
     def reaching(self, found: Mentioned) -> str | None:
-        """Return why more may be touched than is named; None if it is not."""
+        """Return why more may be touched than is named; None if nothing more is."""
         if self._connection.scalar(_ODD_STRINGS):
             return "standard_conforming_strings is off"
         reach = reach_of(self._connection, found.made)
@@ -172,7 +172,7 @@ class _Catalog:
         return None
 
     def _hanging(self, catalog: str, oids: frozenset[int]) -> frozenset[int]:
-        """Return the tables of which something goes, or changes, with these objects."""
+        """Return the tables that lose or change something with these objects."""
         found = dependents_of(self._connection, catalog, oids)
         within = {each.relid for each in found if each.relid and each.relkind == "c"}
         types = self.oids(_COMPOSITES, oids=sorted(within))
@@ -186,7 +186,7 @@ class _Catalog:
     def facts(
         self, oids: frozenset[int], own: frozenset[int]
     ) -> tuple[BackupItem, ...]:
-        """Return what is known of tables; those of the journal are not the app's."""
+        """Return facts about tables; those of the journal do not belong to the app."""
         rows = self._connection.execute(_FACTS, {"oids": sorted(oids)}).all()
         return tuple(
             BackupItem(

@@ -1,4 +1,4 @@
-"""How a PostgreSQL program reaches the server that an engine is connected to."""
+"""How a PostgreSQL program reaches the server of an engine's connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Libpq:
     password: str | None = dataclasses.field(repr=False)
 
     def argument(self, database: str | None = None) -> str:
-        """Return `--dbname=…`, which holds no password. database: another one."""
+        """Return `--dbname=…`, without a password. database: a different one to use."""
         words = {
             **self.parameters,
             "dbname": database or self.database,
@@ -41,10 +41,10 @@ class Libpq:
 
 
 def libpq_of(connection: Connection) -> Libpq:
-    """Return how to reach the very server and database of a connection.
+    """Return how to reach the exact server and database of a connection.
 
-    Of a driver on libpq it is read off the connection itself, so that what stands in
-    connect_args, a service file or a list of hosts counts too.
+    With a driver based on libpq it is read from the connection itself, so that
+    connect_args, a service file or a list of hosts count too.
     """
     driver: Any = connection.connection.dbapi_connection
     info: Any = getattr(driver, "info", None)
@@ -59,7 +59,7 @@ def libpq_of(connection: Connection) -> Libpq:
         for key, value in given.items()
         if key not in (*_SECRET, *_NOT_FOR_PROGRAMS)
     }
-    # One of a list of hosts: the one that this connection came to.
+    # One of a list of hosts: the one that this connection reached.
     if "," in words.get("host", "") + words.get("hostaddr", ""):
         words.pop("hostaddr", None)
         words |= {"host": str(info.host)}

@@ -35,12 +35,11 @@ class Program:
 
 
 def find_program(name: str, server_major: int, named: str | None = None) -> Program:
-    """Return pg_dump, or another program beside it, for a server.
+    """Return pg_dump, or another program next to it, for a server.
 
-    Of the server's own version where there is one, else the oldest of those that are
-    newer: an older one refuses a newer server.
-    named: the one to take, pg_dump by its path; None: look for it.
-    Raises BackupError if there is none that is new enough.
+    It has the server's version if possible, else the oldest of the newer ones: an older
+    program refuses a newer server. named: the path of the pg_dump to use; None: search
+    for it. Raises BackupError if none is new enough.
     """
     if named is not None:
         return _named(_beside(named, name), name, server_major)

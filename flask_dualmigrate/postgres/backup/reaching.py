@@ -1,8 +1,8 @@
 """Which code in a database may write to its tables, and what calls that code.
 
-Told by the text of functions, and by the catalog of dependencies: a default, a CHECK, a
-generated column, an index, a policy, a domain, an operator, an aggregate, a cast or a
-view may call a function that no statement names.
+This is derived from the text of functions and from the catalog of dependencies: a
+default, a CHECK, a generated column, an index, a policy, a domain, an operator, an
+aggregate, a cast or a view may call a function that no statement names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...sql.tables import REACHING, Code
 from ...sql.words import split
 from .dependents import Dependent, dependents_of
 
-# A function in C comes with an extension; those that reach elsewhere are told by name.
+# A function in C comes with an extension; those that reach elsewhere are listed here.
 _FUNCTIONS = sa.text(r"""
 SELECT p.oid, p.proname AS name, l.lanname AS language,
        coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) AS body
@@ -45,11 +45,11 @@ _CALLED_BY_NAME = (
 
 @dataclasses.dataclass(frozen=True)
 class Reach:
-    """What reaches code that may write.
+    """Everything that reaches code that may write.
 
-    names, signs: of functions, views, types, tables, and operators. tables: oid -> what
-    of it does, for whatever is done with it. triggers: likewise, if rows are written.
-    anything: what does without any name in a statement; None: nothing.
+    names, signs: of functions, views, types, tables, and operators. tables: oid ->
+    which part of it does so on any use. triggers: likewise, if rows are written.
+    anything: what does so without being named in a statement; None: nothing.
     """
 
     names: frozenset[str] = frozenset()
@@ -60,7 +60,7 @@ class Reach:
 
 
 def reach_of(connection: Connection, made: Collection[Code]) -> Reach:
-    """Follow the code of a database. made: functions that the plan creates."""
+    """Follow the code in a database. made: functions that the plan creates."""
     there = [
         (row.oid, Code(row.name, row.language, row.body))
         for row in connection.execute(_FUNCTIONS)
@@ -81,7 +81,7 @@ def reach_of(connection: Connection, made: Collection[Code]) -> Reach:
 
 
 def _may_write(code: Code, found: Reach) -> bool:
-    """Return whether a function may write, or call what may, as its text tells."""
+    """Return whether a function's text shows that it may write, or call what may."""
     if code.language not in _READABLE:
         return True
     for words in split(code.body):
@@ -96,7 +96,7 @@ def _may_write(code: Code, found: Reach) -> bool:
 def _followed(
     connection: Connection, writing: Collection[int], names: frozenset[str]
 ) -> Reach:
-    """Return what hangs on functions that may write, as the catalog knows it."""
+    """Return what depends on functions that may write, according to the catalog."""
     hanging = dependents_of(connection, "pg_proc", writing)
     said = [each.said.rpartition(" on ")[0] for each in hanging if _is_domains(each)]
     domains = frozenset(connection.scalars(_DOMAINS, {"said": said}))

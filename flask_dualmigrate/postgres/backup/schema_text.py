@@ -1,6 +1,6 @@
-"""pg_dump's output for a schema, taken apart: one entry per object.
+"""Parsing pg_dump's output for a schema: one entry per object.
 
-Each entry has a heading of pg_dump's, which says what it is, and its own SQL.
+Each entry has a heading from pg_dump, which says what it is, and its SQL.
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ Key = tuple[str, str, str]
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One object. tag: its name, with that of its table before it where it has one.
+    """One object. tag: its name, preceded by that of its table if it has one.
 
-    defines: the name that other entries call it by, quoted and with its schema; None:
+    defines: the name that other entries use for it, quoted and with its schema; None:
     none do. settings: what was set just before it, such as the tablespace.
     """
 
@@ -137,7 +137,7 @@ class Entry:
         if self.kind == "INDEX":
             return self._beside(self.tag)
         if self.kind == "CONSTRAINT":
-            # An index of that name goes with it: ATTACH and comments call it by that.
+            # An index of that name comes with it: ATTACH and comments use that name.
             named = _CONSTRAINT.search(self.sql)
             return self._beside(unquoted(named["name"])) if named else None
         return None
@@ -177,13 +177,13 @@ def decode(content: bytes) -> str:
 
 
 def encoding_of(content: bytes) -> str:
-    """Return the encoding that a dump says it is in, as PostgreSQL names it."""
+    """Return the encoding that a dump declares, as PostgreSQL names it."""
     found = _ENCODING.search(content)
     return found[1].decode() if found else "UTF8"
 
 
 def parse(text: str) -> Iterator[Entry]:
-    """Yield the entries of a schema, in their order.
+    """Yield the entries of a schema, in order.
 
     Source: pg_backup_archiver.c, _printTocEntry.
     """

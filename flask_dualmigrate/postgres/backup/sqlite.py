@@ -20,7 +20,7 @@ _PAGES = 2048
 
 
 def extent_of_sqlite(connection: Connection, journal: Collection[str]) -> Extent:
-    """Say what a backup holds: the whole file, or nothing, and why."""
+    """Return what a backup holds: the whole file, or nothing, and why."""
     path = path_of(connection)
     if path is None:
         why = "a database in memory: it has no file"
@@ -37,11 +37,11 @@ def extent_of_sqlite(connection: Connection, journal: Collection[str]) -> Extent
 def dump_sqlite(
     connection: Connection, folder: BackupFolder, applied: Sequence[str]
 ) -> Dumped:
-    """Copy the file of a database, as it is at one moment, while others use it."""
+    """Copy a database's file, as of one moment, while others use it."""
     source: Any = connection.connection.driver_connection
     path = path_of(connection) or ""
     with folder.new_file(layout.SQLITE_FILE) as file:
-        # No one else can put a file there: the folder is ours alone.
+        # No one else can put a file there: only we can access the folder.
         target = sqlite3.connect(folder.path / layout.SQLITE_FILE)
         try:
             target.execute("PRAGMA journal_mode = OFF")

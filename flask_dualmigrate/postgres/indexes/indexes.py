@@ -1,8 +1,8 @@
-"""The indexes of the PostgreSQL side: read, compared, built, dropped and rebuilt.
+"""Reading, comparing, building, dropping and rebuilding PostgreSQL's indexes.
 
-All that is built or dropped is so CONCURRENTLY, outside of a transaction, so that
-readers and writers go on. What such a build leaves when it fails is INVALID: it is
-dropped first, and built again.
+Everything is built and dropped CONCURRENTLY, outside of a transaction, so that readers
+and writers can continue. A build that fails leaves an INVALID index: it is dropped
+first, then built again.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class PostgresIndexes:
     """The indexes of one database.
 
     compare: Alembic's comparison of the models with a connection's database.
-    key: of the lock of migrations.
-    lock_timeout_s: seconds to wait for a table's lock that stops writers;
-    patience_s: seconds that what stops no one waits for older transactions.
+    key: of the migration lock.
+    lock_timeout_s: seconds to wait for a table's lock that blocks writers; patience_s:
+    seconds that a statement that blocks no one waits for older transactions.
     """
 
     name = BackendName.POSTGRES
@@ -94,9 +94,9 @@ class PostgresIndexes:
             )
 
     def diff(self, place: str | None) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
-        """Return a difference for each index; those of primary keys are of no account.
+        """Return a difference for each index, ignoring those of primary keys.
 
-        They go with their table, and so do those of exclusion constraints.
+        They belong to their table, as do those of exclusion constraints.
         """
         with driver_errors("compare indexes"), self._engine.connect() as connection:
             compared = self._compare(connection)
@@ -153,7 +153,7 @@ class PostgresIndexes:
             self._replace(wanted, found, on_build)
 
     def _replace(self, wanted: SqlIndex, found: FoundIndex, on_build: OnBuild) -> None:
-        """Build it under another name; then swap the two in one transaction."""
+        """Build it under another name, then swap the two in one transaction."""
         schema = _schema(found.place)
         name = f"{STAND_IN}{wanted.name}"[:63]
         self._run(f"DROP INDEX CONCURRENTLY IF EXISTS {self._quoted(name, schema)}")
@@ -181,7 +181,7 @@ class PostgresIndexes:
             self._drop_concurrently(found)
 
     def rebuild(self, place: str, name: str, on_build: OnBuild) -> None:
-        """REINDEX INDEX CONCURRENTLY; the remains of a failed one are dropped first."""
+        """REINDEX INDEX CONCURRENTLY, after dropping the remains of a failed one."""
         found = self._found(place, name)
         for other in self.read(place).indexes:
             is_left = other.name.startswith((f"{name}_ccnew", f"{name}_ccold"))
@@ -258,10 +258,10 @@ class PostgresIndexes:
             try:
                 connection.exec_driver_sql(statement.replace("%", "%%"))
             finally:
-                # Let go of before the next statement asks for it: a session that is
-                # only closed may hold its lock for a moment longer.
+                # Release it before the next statement needs it: a session that is only
+                # closed may hold its lock for a moment longer.
                 leave(connection, self._key)
-                connection.invalidate()  # the setting is the session's: not the pool's
+                connection.invalidate()  # the setting is the session's, not the pool's
 
     @around("postgres.index.swap")
     def _swap(self, statements: Sequence[str]) -> None:
@@ -288,7 +288,7 @@ class PostgresIndexes:
 
 
 class _Told:
-    """Says what PostgreSQL refuses in our words."""
+    """Reports what PostgreSQL refuses in our words."""
 
     def __init__(self, doing: str) -> None:
         self._doing = doing

@@ -42,7 +42,7 @@ def watch_until(
         yield
     finally:
         stop.set()
-        # It may be waiting for a connection of the pool, and must not keep us.
+        # It may be waiting for a connection of the pool, and must not delay us.
         watcher.join(_LEAVE_S)
 
 
@@ -53,7 +53,7 @@ def _watch(
         try:
             progress = progress_of(engine, place, name)
         except SQLAlchemyError:
-            return  # no connection left, or no right: the build itself will say
+            return  # no connection left, or no privilege: the build itself will report
         if progress is not None and not stop.is_set():
             on_build(progress)
 

@@ -45,9 +45,9 @@ _LAST_USED_SINCE = 160000
 
 
 def read(connection: Connection, *, ours: Iterable[str]) -> tuple[FoundIndex, ...]:
-    """Return the indexes of all tables but our own.
+    """Return the indexes of all tables except our own.
 
-    ours: names of tables, beside those that begin with "dualmigrate_".
+    ours: names of tables, besides those that begin with "dualmigrate_".
     """
     version = connection.execute(sa.text("SHOW server_version_num")).scalar_one()
     has_last_used = int(version) >= _LAST_USED_SINCE
@@ -68,7 +68,7 @@ def _found(row: Mapping[str, Any], default: str | None) -> FoundIndex:
         row["table"] if row["schema"] == default else f"{row['schema']}.{row['table']}"
     )
     ways = [-1 if down else 1 for down in row["descending"]]
-    # What is no btree has no order; its indoption is 0.
+    # An index that is not a btree has no order; its indoption is 0.
     key = tuple(zip(row["keys"], ways, strict=False))
     state = State.READY if row["is_valid"] else State.INVALID
     return FoundIndex(

@@ -1,4 +1,4 @@
-"""`dualmigrate_journal`: one row an attempt; the stamp itself is `alembic_version`."""
+"""`dualmigrate_journal`: one row per attempt; the stamp is in `alembic_version`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 class PostgresJournal:
     """Reads and writes the journal tables.
 
-    schema: where they are, beside the version table; None: the default one.
-    now: returns the server's time of day, not that of the transaction's begin.
+    schema: where they are, next to the version table; None: the default one. now:
+    returns the server's current time, not that of the transaction's start.
     table_options: what a dialect adds to the tables, as `sqlalchemy.Table` takes it.
     """
 
@@ -79,7 +79,7 @@ class PostgresJournal:
         return inspector.has_table(self._attempts.name, schema=self._schema)
 
     def create(self, connection: Connection) -> None:
-        """Make the journal tables that are missing."""
+        """Create the journal tables that are missing."""
         self._metadata.create_all(connection)
 
     def entries(self, connection: Connection) -> dict[str, Entry] | None:
@@ -118,7 +118,7 @@ class PostgresJournal:
     def pair_and_restored(
         self, connection: Connection
     ) -> tuple[str | None, str | None]:
-        """Return the id of the pair, and the mark of the last restore; None: none."""
+        """Return the pair's id and the last restore's mark; None for a missing one."""
         if not self.exists(connection):
             return None, None
         query = sa.select(self._meta.c.key, self._meta.c.value)
@@ -126,7 +126,7 @@ class PostgresJournal:
         return found.get("pair_id"), found.get(_RESTORED)
 
     def restored(self, connection: Connection) -> str | None:
-        """Return the mark of the last restore; None: there is none."""
+        """Return the mark of the last restore; None if there is none."""
         if not self.exists(connection):
             return None
         query = sa.select(self._meta.c.value).filter_by(key=_RESTORED)
@@ -189,8 +189,8 @@ class PostgresJournal:
     ) -> sa.Insert:
         """Return the statement for the row of a revision that a script applies.
 
-        by_server: what is for the server to say, as who, where and how long: a script
-        is made in one place, and run in another.
+        by_server: what the server fills in, such as who, where and how long: a script
+        is written in one place and run in another.
         """
         up = direction is Direction.UPGRADE
         return self._attempts.insert().values(
@@ -211,7 +211,7 @@ class PostgresJournal:
         applied: Sequence[tuple[Revision, str]],
         gone: Sequence[Revision],
     ) -> None:
-        """Write that revisions were marked: as applied with a checksum, or as not."""
+        """Record revisions marked as applied (with a checksum) or as not applied."""
         for revision, checksum in applied:
             self.write(
                 connection,
@@ -259,7 +259,7 @@ def _entry(row: Any, before: Entry | None) -> Entry:
 
 
 def _words(row: Any) -> tuple[Direction, Status]:
-    """Return two columns of a row; IntegrityError if they hold none of our words."""
+    """Return two columns of a row; IntegrityError if their values are not ours."""
     try:
         return Direction(row["direction"]), Status(row["status"])
     except ValueError as error:
@@ -272,7 +272,7 @@ def _words(row: Any) -> tuple[Direction, Status]:
 
 
 def _aware(moment: datetime | None) -> datetime | None:
-    """Return a time with its zone: SQLite and similar store none, and mean UTC."""
+    """Return a time with its zone: SQLite and others store none, and mean UTC."""
     if moment is None or moment.tzinfo is not None:
         return moment
     return moment.replace(tzinfo=UTC)

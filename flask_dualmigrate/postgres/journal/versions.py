@@ -1,4 +1,4 @@
-"""The rows of alembic_version: the heads, and with them all below."""
+"""The rows of alembic_version: the heads, which imply all below them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def read_heads(
 ) -> tuple[str, ...]:
     """Return the rows; none if there is no such table. options: `environment`'s.
 
-    One that someone made NULL is told as an empty text: it names no revision.
+    A row that someone set to NULL is returned as an empty text, which names no
+    revision.
     """
     with environment(connection, tree, **options) as context:
         heads: tuple[str | None, ...] = context.get_context().get_current_heads()
@@ -43,7 +44,7 @@ def write_heads(
 def applied_below(
     heads: Sequence[str], graph: RevisionGraph, entries: Mapping[str, Entry]
 ) -> frozenset[str]:
-    """Return the heads and all below them, by the tree or else by the journal."""
+    """Return the heads and all below them, by the tree, or else by the journal."""
     below = {
         parent
         for head in heads

@@ -1,9 +1,9 @@
-"""What a run that is gone left at work in PostgreSQL, and the lock that it is known by.
+"""What a dead run left active in PostgreSQL, and the lock that identifies it.
 
-kill -9 on a client does not stop the server: a statement goes on to its end, and a
-COMMIT that was sent is done, while the lock of migrations is free already. So a session
-that runs a script holds another lock meanwhile. Whoever has the lock of migrations and
-finds that one taken ends the session, before it reads where the database stands.
+kill -9 on a client does not stop the server: a statement runs to its end, and a COMMIT
+that was sent is done, while the migration lock is already free. So a session that runs
+a script holds another lock meanwhile. A run that has the migration lock and finds the
+other one taken ends that session before it reads the state of the database.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WHO = sa.text(
     " AND p.command LIKE '% CONCURRENTLY') AS builds"
     " FROM pg_stat_activity a WHERE a.pid IN (SELECT l.pid" + _HELD + ")"
 )
-# Of the same role, or of one that it may end: others are waited for.
+# Of the same role, or of one whose sessions it may end: wait for others.
 _END = sa.text(
     "SELECT pg_terminate_backend(l.pid)" + _HELD + " AND l.pid = :pid"
     " AND EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = l.pid"
@@ -53,7 +53,7 @@ def work_key(key: int) -> int:
 
 
 def work_parameters(key: int) -> dict[str, int]:
-    """Return what `IS_AT_WORK` asks for. key: of the lock of migrations."""
+    """Return the parameters of `IS_AT_WORK`. key: of the migration lock."""
     work = work_key(key)
     return {"work_high": work >> 32, "work_low": work & 0xFFFFFFFF}
 
@@ -78,9 +78,9 @@ def leave(connection: Connection, key: int) -> None:
 
 
 def enter(connection: Connection, key: int) -> None:
-    """Take the lock of a session that is at work; it is for `leave`, or its end.
+    """Take the lock of an active session; `leave`, or the session's end, frees it.
 
-    Raises LockLost if another one is.
+    Raises LockLost if another one is active.
     """
     asked = sa.select(sa.func.pg_try_advisory_lock(work_key(key)))
     require_free(connection.execute(asked).scalar_one())
@@ -96,9 +96,9 @@ def require_free(taken: bool) -> None:
 
 
 def end_own(engine: Engine, key: int, pid: int) -> None:
-    """See that a session of ours, whose connection was lost, is at nothing any more.
+    """Make sure that our session, whose connection was lost, is no longer active.
 
-    Raises DatabaseUnavailable if that cannot be told.
+    Raises DatabaseUnavailable if that cannot be determined.
     """
     parameters = {**work_parameters(key), "pid": pid}
     held = sa.text("SELECT count(*)" + _HELD + " AND l.pid = :pid")
@@ -125,8 +125,8 @@ def shut_out(
 ) -> None:
     """End the sessions that a dead run left active; the migration lock is held.
 
-    What it had not committed is rolled back. An index that it builds concurrently is
-    waited for: what is done of it would be lost, and an INVALID index left.
+    What they had not committed is rolled back. It waits for an index that is being
+    built concurrently: ending that would lose the work, and leave an INVALID index.
     connection: in autocommit. timeout_s, on_wait: as for the lock. Raises LockTimeout.
     """
     began = time.monotonic()

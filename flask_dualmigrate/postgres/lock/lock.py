@@ -1,7 +1,7 @@
 """The lock in PostgreSQL: a session advisory lock, polled on its own connection.
 
-A waiter blocked in pg_advisory_lock() stalls CREATE INDEX CONCURRENTLY, so it is asked
-for again and again with pg_try_advisory_lock(). The lock ends with its session.
+A waiter blocked in pg_advisory_lock() stalls CREATE INDEX CONCURRENTLY, so the lock is
+polled with pg_try_advisory_lock(). It ends with its session.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _OURS = (
     " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     " AND l.classid = :high AND l.objid = :low AND l.objsubid = 1"
 )
-# The session is idle since it had the lock: its last change of state was then. To other
-# roles the server shows neither that nor the address, but the name.
+# The session has been idle since it got the lock: its last change of state was then.
+# The server shows other roles neither that nor the address, only the name.
 _HOLDER = sa.text(
     "SELECT a.pid, a.usename, host(a.client_addr) AS client, a.application_name,"
     " a.state_change AS since,"
@@ -43,9 +43,9 @@ _END = sa.text("SELECT pg_terminate_backend(l.pid)" + _OURS + " AND l.pid = :pid
 _ENDS_IN_S = 5.0
 
 _SETTINGS = {
-    # No one may take an idle session, and the lock with it, for forgotten.
+    # Nothing may end the idle session as forgotten, and the lock with it.
     "idle_session_timeout": "0",
-    # A host that vanished keeps its session for two hours otherwise.
+    # Otherwise a host that vanished keeps its session for two hours.
     "tcp_keepalives_idle": "15",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
@@ -53,13 +53,13 @@ _SETTINGS = {
 
 
 def lock_key(schema: str | None) -> int:
-    """Return the 63-bit key: one for each version table in a database."""
+    """Return the 63-bit key, one for each version table in a database."""
     digest = hashlib.sha256(f"flask-dualmigrate:{schema or ''}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def lock_in_script(key: int) -> str:
-    """Return SQL that takes the lock; it goes with the session that runs the script."""
+    """Return SQL that takes the lock; it ends with the session that runs the script."""
     return (
         "DO $$ BEGIN\n"
         f"  IF NOT pg_try_advisory_lock({key}) THEN\n"
@@ -72,7 +72,7 @@ def lock_in_script(key: int) -> str:
 class PostgresLock:
     """The advisory lock of one database and version table.
 
-    keep_going: called while it is waited for; raises when the run must stop.
+    keep_going: called while waiting; raises when the run must stop.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class PostgresLock:
     def require(self, connection: Connection) -> None:
         """Raise LockLost if the lock that `held` took was taken from us.
 
-        connection: another one than the lock's, which stays idle.
+        connection: not the lock's own, which stays idle.
         """
         if self._server_pid is None:
             return  # a run without locks, as tests have it
@@ -120,7 +120,7 @@ class PostgresLock:
             )
 
     def holder(self) -> Holder | None:
-        """Return who holds the lock; None: no one."""
+        """Return who holds the lock; None if no one does."""
         with driver_errors("read its lock"), self._engine.connect() as connection:
             return self._holder(connection)
 

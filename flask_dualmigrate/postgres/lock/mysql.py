@@ -1,8 +1,8 @@
 """The lock in MySQL and MariaDB: GET_LOCK, polled on its own connection.
 
-It belongs to one server, not to a database of it, so its name is made of the database's
-too; and not to a cluster: with several servers that are written to, each has its own.
-The lock ends with its session.
+It belongs to one server, not to one of its databases, so its name includes the
+database's; nor to a cluster: if several servers accept writes, each has its own. The
+lock ends with its session.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _IDLE_S = 31_536_000
 _TAKE = sa.text("SELECT GET_LOCK(:name, 0), CONNECTION_ID()")
 _RELEASE = sa.text("SELECT RELEASE_LOCK(:name)")
 _USED_BY = sa.text("SELECT IS_USED_LOCK(:name)")
-# An account without the right PROCESS sees its own sessions only. The session is idle
-# since it had the lock: its time was set back then.
+# An account without the PROCESS privilege sees only its own sessions. The session has
+# been idle since it got the lock: its time was reset then.
 _SESSION = sa.text(
     "SELECT USER AS user, HOST AS host, TIME AS age_s,"
     " UTC_TIMESTAMP() - INTERVAL TIME SECOND AS since"
@@ -47,7 +47,7 @@ class MysqlLock:
     """The lock of one database and version table.
 
     schema: of the version table; None: the database that the engine connects to.
-    keep_going: called while it is waited for; raises when the run must stop.
+    keep_going: called while waiting; raises when the run must stop.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class MysqlLock:
     def require(self, connection: Connection) -> None:
         """Raise LockLost if the lock that `held` took was taken from us.
 
-        connection: another one than the lock's, which stays idle.
+        connection: not the lock's own, which stays idle.
         """
         if self._session is None:
             return  # a run without locks, as tests have it
@@ -95,7 +95,7 @@ class MysqlLock:
             )
 
     def holder(self) -> Holder | None:
-        """Return who holds the lock; None: no one."""
+        """Return who holds the lock; None if no one does."""
         with driver_errors("read its lock"), self._engine.connect() as connection:
             return _holder(connection, self._name(connection))
 
@@ -118,7 +118,7 @@ class MysqlLock:
         return True
 
     def enter(self, connection: Connection) -> None:
-        """Mark a session as at work on a script, for whoever comes next.
+        """Mark a session as working on a script, for the next run to see.
 
         kill -9 on a client does not stop its statement. Raises LockLost if another
         session is at work.
@@ -131,7 +131,7 @@ class MysqlLock:
             )
 
     def leave(self, connection: Connection) -> None:
-        """Mark the session as no longer active; if it is gone, that is so anyway."""
+        """Mark the session as no longer active; if it is gone, nothing is needed."""
         if connection.closed or connection.invalidated:
             return
         with suppress(sa.exc.DBAPIError):
@@ -140,9 +140,9 @@ class MysqlLock:
             connection.rollback()
 
     def end(self) -> None:
-        """See that no session is at work, after the connection of ours was lost.
+        """Make sure that no session is active after our connection was lost.
 
-        Raises DatabaseUnavailable if that cannot be told.
+        Raises DatabaseUnavailable if that cannot be determined.
         """
         with driver_errors("end a session"), self._engine.connect() as plain:
             connection = plain.execution_options(isolation_level="AUTOCOMMIT")
@@ -163,8 +163,8 @@ class MysqlLock:
         if database is None:
             found = connection.execute(sa.text("SELECT DATABASE()")).scalar_one()
             database = str(found or "")
-        # Whether names of databases have a case is the server's; two that share a lock
-        # only wait for each other.
+        # Whether database names are case-sensitive depends on the server; two databases
+        # that share a lock only wait for each other.
         words = f"flask-dualmigrate:{database.lower()}".encode()
         return f"dualmigrate:{hashlib.sha256(words).hexdigest()[:40]}"
 
@@ -239,7 +239,7 @@ def _at_work(name: str) -> str:
 
 
 def _used_by(connection: Connection, name: str) -> int | None:
-    """Return the id of the session that holds a lock; None: no one does."""
+    """Return the id of the session that holds a lock; None if none does."""
     found = connection.execute(_USED_BY, {"name": name}).scalar_one()
     return None if found is None else int(found)
 

@@ -1,9 +1,9 @@
 """A pooler in transaction mode, such as PgBouncer: a session lock does not hold there.
 
-Each transaction may get another session of the server, and someone else's next one
+Each transaction may get a different session of the server, and someone else's next one
 gets ours, lock and all. What only passes bytes on (a port forward, a NAT, a plain TCP
-proxy) is no pooler, and a pooler in session mode does no harm: so it is told by what it
-does.
+proxy) is not a pooler, and a pooler in session mode does no harm: so a pooler is
+detected by its behavior.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def refuse_pooler(engine: Engine, connection: Connection) -> None:
 
 
 def _is_direct(connection: Connection) -> bool:
-    """Return whether the session that greeted us is the one that answers us.
+    """Return whether the session that greeted us is the one that answers.
 
-    The greeting says the pid of the session, for cancelling. A pooler makes up one of
-    its own; what only passes bytes on cannot. False where the driver does not say it.
+    The greeting contains the pid of the session, for canceling. A pooler makes up its
+    own; what only passes bytes on cannot. False if the driver does not report it.
     Source: PostgreSQL manual, BackendKeyData.
     """
     raw: Any = connection.connection.dbapi_connection
@@ -46,10 +46,10 @@ def _is_direct(connection: Connection) -> bool:
 
 
 def _shares_sessions(engine: Engine, connection: Connection) -> bool:
-    """Return whether two connections meet in one session, or one moves to another.
+    """Return whether two connections share a session, or one changes its session.
 
-    Neither is ever so on a server, or behind a pooler in session mode. An idle pooler
-    gives the session that was used last, so that the two meet; a busy one moves them.
+    Neither ever happens on a server, or behind a pooler in session mode. An idle pooler
+    assigns the session used last, so that both share it; a busy one moves them.
     """
     with engine.connect() as plain:
         other = plain.execution_options(isolation_level="AUTOCOMMIT")
@@ -63,8 +63,8 @@ def _shares_sessions(engine: Engine, connection: Connection) -> bool:
 def _session_of(connection: Connection) -> int:
     """Return the pid of the session that answers now.
 
-    Never the same text twice: psycopg would prepare it after five times, and a prepared
-    statement is met again in another session.
+    The text is never the same twice: psycopg would prepare it after five uses, and the
+    prepared statement would be used in a different session.
     """
     query = sa.text(f"SELECT pg_backend_pid() /* {uuid4().hex} */")
     return int(connection.execute(query).scalar_one())

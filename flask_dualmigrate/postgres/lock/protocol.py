@@ -1,4 +1,4 @@
-"""The lock of one database, and how it is polled."""
+"""The lock of one database, and polling it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class Lock(Protocol):
     def held(
         self, *, timeout_s: float, on_wait: OnWait
     ) -> AbstractContextManager[None]:
-        """Hold it; raises LockTimeout."""
+        """Hold the lock; raises LockTimeout."""
 
     def holder(self) -> Holder | None:
-        """Return who holds it; None: no one."""
+        """Return who holds the lock; None if no one does."""
 
     def free(self, holder: Holder) -> bool:
-        """Take it from a holder; False if that one no longer has it."""
+        """Take the lock from a holder; False if that one no longer has it."""
 
     def require(self, connection: Connection) -> None:
         """Raise LockLost if the lock that `held` took was taken from us."""
 
 
 class NoLock:
-    """Keeps no one out: for a server whose locks are not supported here."""
+    """Keeps no one out; for a server whose locks are not supported here."""
 
     def held(
         self, *, timeout_s: float, on_wait: OnWait
@@ -66,7 +66,7 @@ def poll(
 ) -> Taken:
     """Call `take` until it returns something; return that.
 
-    server: its name, for people. on_wait: told about once a second who holds the lock.
+    server: its name, for people. on_wait: called about once a second with the holder.
     keep_going: raises when the run must stop. Raises LockTimeout, naming the holder.
     """
     give_up = time.monotonic() + timeout_s

@@ -1,6 +1,6 @@
 """The name of the session that holds the lock, which every role may read.
 
-It stands in application_name, which the server cuts at 63 bytes: the host comes last.
+It is in application_name, which the server cuts to 63 bytes: the host comes last.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _NAME = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class SessionName:
-    """What a name says; nothing if it is not ours. `mark` as `mark_of` has it.
+    """What a name says; nothing if it is not ours. `mark`: as from `mark_of`.
 
-    A host that was cut ends in `~`.
+    A host that was cut off ends in `~`.
     """
 
     user: str | None = None
@@ -32,7 +32,7 @@ class SessionName:
 
 
 def session_name(actor: Actor) -> str:
-    """Return the name for a session of ours: printable ASCII, 63 bytes at most."""
+    """Return the name for our session: printable ASCII, at most 63 bytes."""
     user = _ascii(actor.user).replace("@", "?")[:_LONGEST_USER]
     name = f"dualmigrate:{actor.pid}:{mark_of(actor.pid) or ''}:{user}@"
     host = _ascii(actor.host)
@@ -51,5 +51,5 @@ def read_name(name: str) -> SessionName:
 
 
 def _ascii(text: str) -> str:
-    """Return a text as the server would keep it: it makes `?` of all else."""
+    """Return a text as the server would store it: with `?` for anything not ASCII."""
     return "".join(c if " " <= c <= "~" else "?" for c in text)

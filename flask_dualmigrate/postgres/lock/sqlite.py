@@ -1,7 +1,7 @@
-"""The lock of an SQLite database: a file beside it, locked during a run.
+"""The lock of an SQLite database: a file next to it, locked during a run.
 
-SQLite locks its database for one transaction, and a script is several of them there.
-The lock ends with its process.
+SQLite locks its database for one transaction, and a script may use several. The lock
+ends with its process.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _SUFFIX = ".dualmigrate-lock"
 
 
 class SqliteLock:
-    """The lock of one file; none for a database in memory, which no one else sees.
+    """The lock of one file; a database in memory needs none, as no one else sees it.
 
-    keep_going: called while it is waited for; raises when the run must stop.
+    keep_going: called while waiting; raises when the run must stop.
     """
 
     def __init__(self, engine: Engine, *, keep_going: Callable[[], None]) -> None:
@@ -35,7 +35,7 @@ class SqliteLock:
 
     @contextmanager
     def held(self, *, timeout_s: float, on_wait: OnWait) -> Iterator[None]:
-        """Hold the lock; raises LockTimeout. on_wait: told again and again."""
+        """Hold the lock; raises LockTimeout. on_wait: called repeatedly."""
         lock = self._file()
         if lock is None:
             yield
@@ -53,7 +53,7 @@ class SqliteLock:
             lock.release()
 
     def holder(self) -> Holder | None:
-        """Return that someone holds it, a file does not say who; None: no one."""
+        """Return a holder, if any; a file does not say who it is."""
         lock = self._file()
         if lock is None or not os.path.exists(lock.lock_file):
             return None
