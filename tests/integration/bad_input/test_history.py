@@ -317,7 +317,7 @@ STORIES = (
         Row(
             "tampered-journal-row",
             UP,
-            ("PostgreSQL", "none of ours", "dualmigrate_journal, id 1"),
+            ("PostgreSQL", "does not belong to it", "dualmigrate_journal, id 1"),
             code=3,
         ),
         sql("UPDATE dualmigrate_journal SET status = 'garbage' WHERE id = 1"),

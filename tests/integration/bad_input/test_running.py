@@ -321,7 +321,7 @@ def test_documents_that_do_not_import_are_named(live: Live) -> None:
     try:
         bench = live.app(documents=["broken_documents.A"])
         assert live.bench.cli(*UP).exit_code == 0
-        says = ("documents= cannot import", "broken_documents", "SyntaxError", "Mend")
+        says = ("documents= cannot import", "broken_documents", "SyntaxError", "Fix the module")
         bench.try_(Row("documents", ("index", "diff"), says))
     finally:
         sys.path.remove(str(folder))

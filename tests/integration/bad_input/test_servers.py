@@ -122,7 +122,7 @@ SERVERS = (
         Row(
             "direct-no-url",
             UP,
-            ("DUALMIGRATE_POSTGRES_URI", "no URL"),
+            ("DUALMIGRATE_POSTGRES_URI", "not a database URL"),
         ),
         direct(f"postgresql:{QUOTED}"),
     ),
@@ -130,7 +130,7 @@ SERVERS = (
         Row(
             "direct-port",
             UP,
-            ("DUALMIGRATE_POSTGRES_URI", "no URL"),
+            ("DUALMIGRATE_POSTGRES_URI", "not a database URL"),
         ),
         direct(f"postgresql+psycopg://user:{QUOTED}@host:port/x"),
     ),
@@ -167,7 +167,7 @@ SERVERS = (
         Row(
             "direct-number",
             UP,
-            ("DUALMIGRATE_POSTGRES_URI", "no URL"),
+            ("DUALMIGRATE_POSTGRES_URI", "not a database URL"),
         ),
         direct(7),
     ),
