@@ -43,7 +43,7 @@ class Failing:
 
     kind: conversion, collision, duplicate, validator or insert. count: documents;
     None: more than could be counted in time. samples: up to five, each the `_id` and,
-    where it is useful, the value.
+    if useful, the value.
     fatal: the operation would fail; otherwise they only deserve a look.
     """
 

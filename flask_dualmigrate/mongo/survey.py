@@ -57,7 +57,7 @@ def field_values(
 
 
 def _at(document: Any, field: str) -> list[Any]:
-    """Return the value at a path, as a list: empty where there is none."""
+    """Return the value at a path, as a list: empty if there is none."""
     value = document
     for part in field.split("."):
         if not isinstance(value, dict) or part not in value:

@@ -138,7 +138,7 @@ def _end(direction: Direction) -> str:
 
 
 def _stated(env: Environment, start: str) -> State:
-    """Return the state that a FROM stands for: it, and all below it, applied."""
+    """Return the state that a FROM means: it and all below it applied."""
     found = () if start == "base" else env.directory.resolve(start)
     return State(env.directory.ancestors([revision.id for revision in found]), {})
 

@@ -31,7 +31,7 @@ def refuse_if_any(
 ) -> None:
     """Raise OperationError if documents match, giving their number and a few of them.
 
-    field: a path whose values are shown beside the `_id`s. exempt, leaves_out: as in
+    field: a path whose values are shown next to the `_id`s. exempt, leaves_out: as in
     Walk.
     """
     shape = {"_id": True} | ({"value": f"${field}"} if field else {})

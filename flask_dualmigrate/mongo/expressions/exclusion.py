@@ -1,4 +1,4 @@
-"""What is told of an update from its form: which fields it writes, and whether it takes
+"""What the form of an update shows: which fields it writes, and whether it takes
 its documents out of its own filter.
 """
 

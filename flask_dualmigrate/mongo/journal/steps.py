@@ -47,7 +47,7 @@ class StepRecord:
     """How far one operation of a script is, and how to undo it.
 
     step: index of the operation in its script, from 0.
-    checkpoint: where the batches stand, native BSON: phase, round, last `_id`.
+    checkpoint: how far the batches are, native BSON: phase, round, last `_id`.
     documents: how many were written; total: how many were expected, None if unknown.
     batches: how many transactions were committed for it.
     part: for a part of a step whose `_id` range is walked in parallel, its number.
@@ -59,7 +59,7 @@ class StepRecord:
     again: whether there was an earlier run, which was undone. later: the groups of the
     steps after it that insert into its collection; what stayed of them does not belong
     to it.
-    before: what was there before, as far as undoing needs it.
+    before: what was there before, as far as the undo needs it.
     error: what a function of the script raised; None after a crash.
     """
 

@@ -188,7 +188,7 @@ class OperationRunner:
     def fenced(self, write: Callable[[ClientSession], None]) -> None:
         """Write something else that a later run must be able to shut out.
 
-        It is one transaction where the server has them. Raises LockLost.
+        It is one transaction if the server has them. Raises LockLost.
         """
         with self._claimed() as session, driver_errors("write its journal"):
             self._bench.store.fenced(write, session)

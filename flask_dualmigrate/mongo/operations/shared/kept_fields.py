@@ -134,7 +134,7 @@ def note_arrays(work: Work, collection: str, *paths: FieldPath) -> None:
 
 
 def _arrays_above(paths: Sequence[FieldPath]) -> dict[str, tuple[Expr, FieldPath]]:
-    """Return each path above some, once: what is true where it is an array, below."""
+    """Return each path above some, once, with the test for its being an array."""
     found: dict[str, tuple[Expr, FieldPath]] = {}
     for path in paths:
         for above, is_array in path.arrays:
