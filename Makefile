@@ -3,7 +3,7 @@
 # test` a part of the tests.
 
 VENV := .venv
-WORKERS := 3
+WORKERS := 4
 TESTS := tests
 # Percent of the code that the tests without a database run; see CONTRIBUTING.md.
 COVERED := 54

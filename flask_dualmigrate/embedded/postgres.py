@@ -151,7 +151,7 @@ class PostgresServer:
         if not self._data.exists():
             return
         file = self._data / "PG_VERSION"
-        version = file.read_text().strip() if file.exists() else "an unknown version"
+        version = file.read_text().strip() if file.exists() else "of an unknown version"
         if version != POSTGRES_VERSION:
             raise EmbeddedServerError(
                 f"The data folder belongs to PostgreSQL {version}, "

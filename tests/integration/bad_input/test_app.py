@@ -70,8 +70,8 @@ SQL_KEY, MONGO_KEY = (
     "SQLALCHEMY_DATABASE_URI cannot be read",
     "MONGO_URI cannot be read",
 )
-READS_SQL = "It reads postgresql+psycopg://HOST:PORT/DATABASE, with USER:PASSWORD@"
-READS_MONGO = "It reads mongodb://HOST:PORT/DATABASE, with USER:PASSWORD@"
+READS_SQL = "The form is postgresql+psycopg://HOST:PORT/DATABASE, with USER:PASSWORD@"
+READS_MONGO = "The form is mongodb://HOST:PORT/DATABASE, with USER:PASSWORD@"
 ROWS = (
     App("none-named", ("Could not locate a Flask", "flask --app"), None, words=UP),
     App("none-there", ("Could not import 'the_app'", "flask --app MODULE"), None),

@@ -203,7 +203,7 @@ STORIES = (
             (
                 "PostgreSQL",
                 "two rows",
-                "a1a1 lies below c3c3",
+                "a1a1 is an ancestor of c3c3",
                 "stamp --backend postgres c3c3",
             ),
             code=3,

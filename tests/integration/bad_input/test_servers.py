@@ -99,7 +99,7 @@ SERVERS = (
         lambda live: postgres(live, username="no_such_role"),
     ),
     Server(
-        Row("postgres-database", UP, ("no_such_database", "Make it"), code=4),
+        Row("postgres-database", UP, ("no_such_database", "Create it"), code=4),
         lambda live: postgres(live, database="no_such_database"),
     ),
     Server(
@@ -211,7 +211,7 @@ def test_a_secondary_is_refused(live: Live) -> None:
             live.bench.mongo_db = client.get_database(
                 live.name, read_preference=_anywhere()
             )
-            row = Row("secondary", UP, ("no primary", "?replicaSet="), code=4)
+            row = Row("secondary", UP, ("is not a primary", "?replicaSet="), code=4)
             live.bench.try_(row)
         finally:
             client.admin.command("replSetFreeze", 0)

@@ -76,7 +76,7 @@ def test_what_cannot_be_counted_in_time_is_estimated(
     with engine.begin() as connection:
         connection.execute(sa.text("ANALYZE item"))
         connection.execute(sa.text("LOCK item IN ACCESS EXCLUSIVE MODE"))
-        monkeypatch.setattr("flask_dualmigrate.postgres.data.LIMIT_MS", 50)
+        monkeypatch.setattr("flask_dualmigrate.postgres.dialects.LIMIT_MS", 50)
         said = cli(app, "upgrade")
     assert "op.drop_column('item', 'price'): about 1,200 values" in said.stderr
 

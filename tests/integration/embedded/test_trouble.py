@@ -270,7 +270,7 @@ def test_data_of_another_postgres_are_refused_and_left_as_they_are(used: Path) -
 def test_a_folder_that_is_not_of_postgres_is_refused(folder: Path) -> None:
     (folder / "postgres").mkdir()
     line = error_of(EmbeddedServers.postgres_uri, folder)
-    assert "of PostgreSQL an unknown version" in line
+    assert "to PostgreSQL of an unknown version" in line
 
 
 def test_data_of_another_mongo_are_refused_in_its_own_words(used: Path) -> None:

@@ -281,7 +281,7 @@ def test_what_postgresql_does_not_do_concurrently_is_told(
     [
         ("items", "nope", "no index nope"),
         ("items", "items_pkey", "belongs to the constraint items_pkey"),
-        ("nowhere", "ix", "no table nowhere"),
+        ("nowhere", "ix", "Table nowhere does not exist"),
     ],
 )
 def test_what_cannot_be_dropped_is_refused(

@@ -110,7 +110,7 @@ def test_what_would_be_lost_outside_is_named_and_nothing_is_touched(
             restorer.check()
         with pytest.raises(IntegrityError):
             restorer.switch("a mark")
-    assert f"depending on them: {named}" in raised.value.what
+    assert f"depends on them: {named}" in raised.value.what
     assert place.dumped() == now
 
 

@@ -58,9 +58,9 @@ def test_a_list_tells_key_options_size_and_use(
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("nowhere", "no collection nowhere"),
+        ("nowhere", "Collection nowhere does not exist"),
         ("look", "is a view"),
-        ("_aside_1", "belongs"),
+        ("_aside_1", "reserved for migrations"),
     ],
 )
 def test_what_has_no_indexes_says_why(
@@ -259,7 +259,7 @@ def test_a_unique_index_over_double_keys_is_one_clear_error(
     with pytest.raises(OperationError, match=r" ix_a of item.*'a': 'x'") as raised:
         sync()
 
-    assert raised.value.__notes__ == ["Done: replace item.old by ix_b (MongoDB)"]
+    assert raised.value.__notes__ == ["Done: replace item.old with ix_b (MongoDB)"]
     assert spec(mongo_db, "ix_a") == before
     assert names(mongo_db) == {"ix_a", "ix_b"}
 

@@ -165,7 +165,7 @@ def test_an_embedded_field_is_not_written_over_a_value(mongo_db: Db) -> None:
     ]
     mongo_db.t.insert_many(documents)
     add = AddField("t", "a.b", default=0)
-    for said, number in (("an array", 2), ("something else", 0)):
+    for said, number in (("an array", 2), ("a value that is not a document", 0)):
         with pytest.raises(OperationError, match=rf"1 document of t has {said} .*a\.b"):
             run(mongo_db, add)
         assert list(mongo_db.t.find().sort("_id")) == documents

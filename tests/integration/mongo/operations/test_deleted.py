@@ -51,7 +51,8 @@ def test_a_deleted_document_whose_id_is_taken_again_stays_aside(mongo_db: Db) ->
     (aside,) = our_asides(mongo_db)
     assert mongo_db[aside].find_one() == MANY[1]
     assert step.notes == (
-        "1 deleted document of t: the _id is taken again, the former one stays in "
+        "1 deleted document of t: the _id, or the key in a unique index, is taken "
+        "again, the former one stays in "
         f"{aside}",
     )
 
@@ -76,7 +77,7 @@ def test_a_downgrade_of_deletes_that_was_stopped_is_carried_on(
     mongo_db: Db, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "flask_dualmigrate.mongo.operations.put_back_documents._BATCH_SIZE", 2
+        "flask_dualmigrate.mongo.operations.shared.put_back_documents._BATCH_SIZE", 2
     )
     mongo_db.t.insert_many(MANY)
     complete(mongo_db, DELETE)
