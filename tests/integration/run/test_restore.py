@@ -251,7 +251,9 @@ def test_a_person_is_asked_with_what_would_be_lost(at_r2: Upgraded) -> None:
     assert "PostgreSQL: r2 no longer applied" in said.output
     assert "items on PostgreSQL: 10 rows now, 9 in the backup" in said.output
     assert "item on MongoDB: 22 documents now, 21 in the backup" in said.output
-    assert "late on MongoDB: removed, as it was created since; it is empty" in said.output
+    assert (
+        "late on MongoDB: removed, as it was created since; it is empty" in said.output
+    )
     assert "--yes" in said.output
     assert shop.holds() == after
 

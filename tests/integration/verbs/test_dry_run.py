@@ -212,7 +212,9 @@ def test_documents_that_a_new_validator_refuses_are_told_and_do_not_fail_it(
     forecast = one(mongo_db, SetValidator("item", schema))
     assert forecast.failing == (Failing("validator", 2, ("0", "1"), fatal=False),)
     assert forecast.problems == ()
-    assert forecast.notes[0].startswith("2 documents do not match it: 0, 1; they remain")
+    assert forecast.notes[0].startswith(
+        "2 documents do not match it: 0, 1; they remain"
+    )
 
 
 def test_a_batch_that_a_validator_would_refuse_is_a_problem(mongo_db: Db) -> None:
@@ -304,7 +306,9 @@ def test_a_count_that_takes_too_long_is_the_servers_estimate(
     slow = {"$expr": {"$function": {"body": body, "args": [], "lang": "js"}}}
     forecast = one(mongo_db, Update("item", slow, {"$set": {"a": 1}}))
     assert (forecast.matches, forecast.exact) == (50, False)
-    assert forecast.notes[0].startswith("more than could be counted in 0.2 s: the collection has about 50")
+    assert forecast.notes[0].startswith(
+        "more than could be counted in 0.2 s: the collection has about 50"
+    )
     assert "a sample took more than" in forecast.notes[1]
 
 
