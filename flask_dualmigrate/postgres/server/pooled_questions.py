@@ -8,24 +8,35 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from .errors import connection_lost, driver_errors
+from .errors import connection_lost, driver_errors, error_number
 
 Answer = TypeVar("Answer")
+
+_TRIES = 5
+
+_CREATED_MEANWHILE = 1412
+"""ER_TABLE_DEF_CHANGED of MySQL: a table is newer than the snapshot that is read."""
 
 
 def ask(engine: Engine, doing: str, question: Callable[[Connection], Answer]) -> Answer:
     """Return the answer to a query that only reads.
 
-    It is repeated once if the connection turns out to be dead: a server, or something
-    on the way, ends idle connections, as all are while MongoDB works. The pool has then
-    discarded the others.
+    It is repeated if the connection turns out to be dead: a server, or something on the
+    way, ends idle connections, as all are while MongoDB works. The pool has then
+    discarded the others. It is also repeated, in a new transaction, if another run
+    creates its tables at the same time on MySQL.
     """
     with driver_errors(doing):
-        try:
-            with engine.connect() as connection:
-                return question(connection)
-        except DBAPIError as error:
-            if not connection_lost(error):
-                raise
+        for _ in range(_TRIES - 1):
+            try:
+                with engine.connect() as connection:
+                    return question(connection)
+            except DBAPIError as error:
+                if not _passes(error):
+                    raise
         with engine.connect() as connection:
             return question(connection)
+
+
+def _passes(error: DBAPIError) -> bool:
+    return connection_lost(error) or error_number(error) == _CREATED_MEANWHILE
