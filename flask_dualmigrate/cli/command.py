@@ -20,7 +20,7 @@ from ..runtime.stopping import Interrupted, Stop
 from .interrupted import facts_of
 from .json_lines import JsonLines
 from .load_app import push_app
-from .output import prints_to_stderr, put, say
+from .output import give_up_stderr, prints_to_stderr, put, say
 from .progress import Display
 from .views import as_json, as_text
 
@@ -158,6 +158,8 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
             _show(result, display, "json" if json_ else format_)
             if not getattr(result, "ok", True):
                 sys.exit(getattr(result, "exit_code", 3))
+        finally:
+            give_up_stderr()
 
     return callback
 

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -25,7 +25,7 @@ def put(text: str, *, json_: bool = False) -> None:
         except UnicodeEncodeError:  # nothing was written in that case
             click.echo(_fitting(text, sys.stdout.encoding or "ascii", json_=json_))
     except OSError:
-        _leave_stdout()
+        _leave(sys.stdout)
         raise
 
 
@@ -37,6 +37,16 @@ def say(text: str = "", *, color: str | None = None) -> None:
     text = visible(text)
     with contextlib.suppress(OSError, ValueError):
         click.echo(text if color is None else click.style(text, fg=color), err=True)
+
+
+def give_up_stderr() -> None:
+    """Discard what `say` could not write, so that it does not change the exit code."""
+    # A closed stderr is None in Python.
+    with contextlib.suppress(ValueError, AttributeError):
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _leave(sys.stderr)
 
 
 @contextlib.contextmanager
@@ -92,10 +102,9 @@ def _fitting(text: str, encoding: str, *, json_: bool) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _leave_stdout() -> None:
-    """Keep Python from flushing again at exit, which would print a traceback."""
+def _leave(stream: TextIO) -> None:
+    """Keep Python from flushing again at exit, which would exit with code 120."""
     with contextlib.suppress(OSError, ValueError):
-        stdout = sys.stdout.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stdout)
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

@@ -1,7 +1,7 @@
 """What PostgreSQL needs to change a column's type: USING, and the default.
 
 A cast must not depend on session settings: PostgreSQL reads a time without a zone as
-one in the server's zone, and MongoDB stores UTC.
+one in the session's TimeZone, and MongoDB stores UTC.
 """
 
 from __future__ import annotations

@@ -81,6 +81,7 @@ ROWS = {
     "stdout-full-error": ("$F show zzzz --json >/dev/full", 2, "branch 'zzzz'"),
     "stdout-read-no-more": ("$F history | true", 1, ""),
     "stderr-full": ("$F show zzzz 2>/dev/full", 2, ""),
+    "stderr-full-buffered": ("PYTHONUNBUFFERED= $COLD show zzzz 2>/dev/full", 2, ""),
     "locale-c": (
         "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $COLD revision -m größer",
         2,
