@@ -11,11 +11,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
+
+from tests.support.listener import listening
 
 _OP_MSG = 2013
 _DECODED: CodecOptions[dict[str, Any]] = CodecOptions(
@@ -62,8 +64,7 @@ class Wire:
         number, _, kind = struct.unpack("<iii", message[4:16])
         if kind != _OP_MSG or message[20] != 0:
             return None
-        (size,) = struct.unpack_from("<i", message, 21)
-        command = bson.decode(message[21 : 21 + size], _DECODED)
+        command = command_of(message)
         name = next(iter(command))
         self.seen[name] += 1
         time.sleep(self.slow.get(name, 0.0))
@@ -79,6 +80,19 @@ class Wire:
         return struct.pack("<iiii", 16 + len(out), 1, number, _OP_MSG) + out
 
 
+def command_of(message: bytes) -> dict[str, Any]:
+    """Return the command that a message (OP_MSG) begins with."""
+    (size,) = struct.unpack_from("<i", message, 21)
+    return bson.decode(message[21 : 21 + size], _DECODED)
+
+
+def dial(uri: str) -> socket.socket:
+    """Connect to the one server that a URI names."""
+    place = uri.partition("://")[2].rpartition("@")[2].partition("/")[0]
+    host, _, port = place.partition(":")
+    return socket.create_connection((host, int(port or 27017)))
+
+
 def by_way_of(uri: str, port: int) -> str:
     """Return the URI of a server of a test that leads through a port of this host."""
     head, _, tail = uri.partition("://")
@@ -91,35 +105,22 @@ def by_way_of(uri: str, port: int) -> str:
 def wired(uri: str) -> Iterator[tuple[str, Wire]]:
     """Pass all on to a server; yield the URI that leads through the wire, and it."""
     wire = Wire()
-    place = uri.partition("://")[2].rpartition("@")[2].partition("/")[0]
-    host, _, number = place.partition(":")
 
     def serve(client: socket.socket) -> None:
-        with client, socket.create_connection((host, int(number or 27017))) as server:
+        with client, dial(uri) as server:
             back = threading.Thread(target=_copy, args=(wire, server, client))
             back.daemon = True
             back.start()
             with suppress(OSError):
-                while message := _message(client):
-                    reply = wire.answer(message)
-                    target, data = (
-                        (server, message) if reply is None else (client, reply)
-                    )
+                while asked := message(client):
+                    reply = wire.answer(asked)
+                    target, data = (server, asked) if reply is None else (client, reply)
                     target.sendall(data)
             with suppress(OSError):
                 server.shutdown(socket.SHUT_RDWR)
 
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    client = listener.accept()[0]
-                    threading.Thread(target=serve, args=(client,), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield by_way_of(uri, listener.getsockname()[1]), wire
-        listener.shutdown(socket.SHUT_RDWR)
+    with listening(serve) as port:
+        yield by_way_of(uri, port), wire
 
 
 def _copy(wire: Wire, source: socket.socket, target: socket.socket) -> None:
@@ -130,7 +131,7 @@ def _copy(wire: Wire, source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def _message(stream: socket.socket) -> bytes:
+def message(stream: socket.socket) -> bytes:
     head = _exactly(stream, 4)
     return head + _exactly(stream, struct.unpack("<i", head)[0] - 4) if head else b""
 

@@ -14,7 +14,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -22,10 +22,10 @@ from typing import Protocol
 import psycopg
 from sqlalchemy import URL, make_url
 
+from tests.support.listener import listening
+
 _ENCRYPTION = (80877103, 80877104)  # SSLRequest, GSSENCRequest
 _READY, _KEY, _QUERY, _SYNC, _END = b"Z", b"K", b"Q", b"S", b"X"
-
-Serve = Callable[[socket.socket], None]
 
 
 class Stream(Protocol):
@@ -44,7 +44,7 @@ def _server_of(url: str) -> tuple[str, int]:
     return host, int(str(made.query.get("port") or made.port or 5432))
 
 
-def _dial(url: str) -> socket.socket:
+def dial(url: str) -> socket.socket:
     host, port = _server_of(url)
     if not host.startswith("/"):
         return socket.create_connection((host, port))
@@ -53,26 +53,10 @@ def _dial(url: str) -> socket.socket:
     return dialled
 
 
-def _by_way_of(url: str, port: int) -> str:
+def by_way_of(url: str, port: int) -> str:
     made = make_url(url)
     far: URL = made.set(host="127.0.0.1", port=port, query={})
     return far.render_as_string(hide_password=False)
-
-
-@contextmanager
-def _listening(url: str, serve: Serve) -> Iterator[str]:
-    """Serve each connection in a thread; yield the URL that leads here."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    client = listener.accept()[0]
-                    threading.Thread(target=serve, args=(client,), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield _by_way_of(url, listener.getsockname()[1])
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -86,14 +70,14 @@ def forward(url: str) -> Iterator[str]:
             target.shutdown(socket.SHUT_WR)
 
     def serve(client: socket.socket) -> None:
-        with client, _dial(url) as server:
+        with client, dial(url) as server:
             back = threading.Thread(target=copy, args=(server, client), daemon=True)
             back.start()
             copy(client, server)
             back.join()
 
-    with _listening(url, serve) as near:
-        yield near
+    with listening(serve) as port:
+        yield by_way_of(url, port)
 
 
 class Cut:
@@ -131,14 +115,14 @@ def cuttable(url: str) -> Iterator[tuple[str, Cut]]:
                 target.sendall(data)
 
     def serve(client: socket.socket) -> None:
-        server = _dial(url)  # stays open: a server hears nothing of a cut
+        server = dial(url)  # stays open: a server hears nothing of a cut
         wires.join(client, server)
         with client:
             threading.Thread(target=copy, args=(server, client), daemon=True).start()
             copy(client, server)
 
-    with _listening(url, serve) as near:
-        yield near, wires
+    with listening(serve) as port:
+        yield by_way_of(url, port), wires
     wires.close()
 
 
@@ -146,7 +130,7 @@ class _Server:
     """One connection of the pooler to the server."""
 
     def __init__(self, url: str) -> None:
-        self._socket = _dial(url)
+        self._socket = dial(url)
         self.stream = self._socket.makefile("rwb")
 
     def close(self) -> None:
@@ -157,13 +141,13 @@ class _Server:
     def answer(self, client: Stream) -> bytes:
         """Pass messages on to the client until the server is ready; how it is then."""
         while True:
-            kind, body = _read(self.stream)
+            kind, body = read(self.stream)
             if kind == _KEY:
                 body = struct.pack(">II", 0x7FFF0001, 7)  # of our own, for cancelling
             _write(client, kind, body)
             if kind == b"R" and body[:4] not in (b"\0\0\0\0", b"\0\0\0\x0c"):
                 client.flush()
-                _write(self.stream, *_read(client))
+                _write(self.stream, *read(client))
                 self.stream.flush()
             if kind == _READY:
                 client.flush()
@@ -199,8 +183,8 @@ def pooler(url: str, *, session_mode: bool = False) -> Iterator[str]:
         with suppress(OSError, EOFError):
             serve(connection)
 
-    with _listening(url, quietly) as near:
-        yield near
+    with listening(quietly) as port:
+        yield by_way_of(url, port)
     for server in made:
         server.close()
 
@@ -208,8 +192,8 @@ def pooler(url: str, *, session_mode: bool = False) -> Iterator[str]:
 def _startup(client: Stream) -> bytes:
     """Return the message that logs in, after those that ask for encryption."""
     while True:
-        size, code = struct.unpack(">II", _exactly(client, 8))
-        rest = _exactly(client, size - 8)
+        size, code = struct.unpack(">II", exactly(client, 8))
+        rest = exactly(client, size - 8)
         if code not in _ENCRYPTION:
             return struct.pack(">II", size, code) + rest
         client.write(b"N")
@@ -220,7 +204,7 @@ def _batch(client: Stream) -> bytes | None:
     """Return the messages up to the one that the server answers; None at the end."""
     asked = b""
     while True:
-        kind, body = _read(client)
+        kind, body = read(client)
         if kind == _END:
             return None
         asked += kind + struct.pack(">I", len(body) + 4) + body
@@ -228,16 +212,16 @@ def _batch(client: Stream) -> bytes | None:
             return asked
 
 
-def _read(stream: Stream) -> tuple[bytes, bytes]:
-    kind, size = struct.unpack(">cI", _exactly(stream, 5))
-    return kind, _exactly(stream, size - 4)
+def read(stream: Stream) -> tuple[bytes, bytes]:
+    kind, size = struct.unpack(">cI", exactly(stream, 5))
+    return kind, exactly(stream, size - 4)
 
 
 def _write(stream: Stream, kind: bytes, body: bytes) -> None:
     stream.write(kind + struct.pack(">I", len(body) + 4) + body)
 
 
-def _exactly(stream: Stream, size: int) -> bytes:
+def exactly(stream: Stream, size: int) -> bytes:
     found = stream.read(size)
     if len(found) < size:
         raise EOFError
@@ -285,7 +269,7 @@ def _bouncing(url: str, folder: Path, mode: str) -> Iterator[str]:
     # It refuses to be root; who is not cannot become nobody.
     words = ["-u", "nobody"] if os.getuid() == 0 else []
     process = subprocess.Popen([PGBOUNCER, "-q", *words, folder / "pgbouncer.ini"])
-    near = _by_way_of(url, port)
+    near = by_way_of(url, port)
     try:
         _wait_for(near)
         yield near
