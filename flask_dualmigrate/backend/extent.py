@@ -24,6 +24,10 @@ class BackupItem:
     existed: bool = True
     own: bool = False
 
+    @property
+    def full_name(self) -> str:
+        return self.name if self.schema is None else f"{self.schema}.{self.name}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Extent:

@@ -6,7 +6,7 @@ with a side: the wait for a lock reads journals, but cannot run a step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -204,16 +204,13 @@ class Data(Side, Protocol):
         Raises ScriptError if it fails. What it writes to PostgreSQL is refused.
         """
 
-    def count(self, name: str, limit: int) -> int | None:
-        """Count the rows or documents of a table or collection, up to a limit.
+    def count(
+        self, names: Collection[str] | None = None, *, limit: int = 0
+    ) -> Mapping[str, int]:
+        """Count the rows or documents of the app's tables or collections one by one.
 
-        limit: 0: all. Returns None if there is no such table or collection.
-        """
-
-    def survey(self, only: Extent | None) -> Mapping[str, int]:
-        """Count the rows or documents of the app's tables or collections, exactly.
-
-        only: just those that it names; by default all.
+        names: these, if they exist; by default all. limit: stop there; 0: nowhere.
+        Returns them by name; one of the default schema has no schema in its name.
         """
 
     def facts(self, name: str, fields: Sequence[str]) -> Mapping[str, FieldFacts]:

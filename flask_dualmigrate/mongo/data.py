@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pymongo.database import Database
@@ -18,8 +18,8 @@ from .operations.registry import handled
 from .scripts.scripts import MongoScripts
 from .server.errors import driver_errors
 from .server.time_limit import takes_its_time
-from .server.views import collection_info, exact_view
-from .survey import count_documents, count_in, field_facts, field_values
+from .server.views import exact_view
+from .survey import count_documents, field_facts, field_values
 
 
 class MongoData:
@@ -58,17 +58,9 @@ class MongoData:
         return any(handler.removes for _, handler in handled(operations))
 
     @takes_its_time
-    def count(self, name: str, limit: int) -> int | None:
+    def count(self, names: Collection[str] | None = None, *, limit: int = 0) -> Counts:
         with driver_errors("count documents"):
-            if collection_info(self._db, name) is None:
-                return None
-            return count_in(exact_view(self._db), name, limit)
-
-    @takes_its_time
-    def survey(self, only: Extent | None) -> Counts:
-        names = None if only is None else {item.name for item in only.items}
-        with driver_errors("count documents"):
-            return count_documents(exact_view(self._db), only=names)
+            return count_documents(exact_view(self._db), names, limit)
 
     @takes_its_time
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:

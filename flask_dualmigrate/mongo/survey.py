@@ -16,21 +16,17 @@ from .server.views import NATIVE
 _NO_VALUE = ["missing", "null", "undefined"]
 
 
-def count_documents(db: Database[Any], *, only: Collection[str] | None) -> Counts:
-    """Count the documents of the app's collections exactly. only: these, if given."""
-    names = db.list_collection_names(filter={"type": {"$ne": "view"}})
+def count_documents(
+    db: Database[Any], names: Collection[str] | None, limit: int
+) -> Counts:
+    """Count the documents of the app's collections, of views only if they are named."""
+    query = {"type": {"$ne": "view"}} if names is None else {}
+    bounded: dict[str, Any] = {"limit": limit} if limit else {}
     return {
-        name: count_in(db, name)
-        for name in sorted(names)
-        if not name.startswith(OURS) and (only is None or name in only)
+        name: db[name].count_documents({}, **bounded)
+        for name in sorted(db.list_collection_names(filter=query))
+        if not name.startswith(OURS) and (names is None or name in names)
     }
-
-
-def count_in(db: Database[Any], name: str, limit: int = 0) -> int:
-    """Count the documents of a collection one by one. limit: stop there; 0: nowhere."""
-    if not limit:
-        return db[name].count_documents({})
-    return db[name].count_documents({}, limit=limit)
 
 
 def field_values(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from ..backend import Dropped, Extent, FieldFacts, Loss
@@ -17,7 +16,7 @@ from .journal.journal import PostgresJournal
 from .preflight.losses import loss_of
 from .scripts.scripts import PostgresScripts
 from .server.errors import driver_errors
-from .survey import column_facts, column_values, count_in, count_rows
+from .survey import column_facts, column_values, count_rows
 
 
 class PostgresData:
@@ -49,21 +48,11 @@ class PostgresData:
     def removes(self, step: Step) -> bool:
         return bool(self._scripts.destructive(step))
 
-    def count(self, name: str, limit: int) -> int | None:
-        table = self._metadata.tables[name]
-        with driver_errors("count rows"), self.engine.connect() as connection:
-            if not sa.inspect(connection).has_table(table.name, schema=table.schema):
-                return None
-            return count_in(connection, table, limit)
-
-    def survey(self, only: Extent | None) -> Counts:
-        tables = self._metadata.tables.values()
+    def count(self, names: Collection[str] | None = None, *, limit: int = 0) -> Counts:
+        schemas = {None, *(table.schema for table in self._metadata.tables.values())}
         with driver_errors("count rows"), self.engine.connect() as connection:
             return count_rows(
-                connection,
-                {None, *(table.schema for table in tables)},
-                only=None if only is None else only.items,
-                ours={self._version_table},
+                connection, schemas, names, limit=limit, ours={self._version_table}
             )
 
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..backend import BackupItem, FieldFacts
+from ..backend import FieldFacts
 from ..backend.data import Counts
 from .journal.journal import PREFIX
 
@@ -16,42 +16,32 @@ from .journal.journal import PREFIX
 def count_rows(
     connection: sa.Connection,
     schemas: Collection[str | None],
+    names: Collection[str] | None,
     *,
-    only: Collection[BackupItem] | None,
+    limit: int,
     ours: Collection[str],
 ) -> Counts:
-    """Count the rows of the app's tables exactly.
+    """Count the rows of the app's tables one by one.
 
-    schemas: where to look; None is the default one. only: these tables; None: all.
-    ours: tables that are not the app's. Returns names as in the metadata,
-    "schema.table" or "table".
+    schemas: where to look; None is the default one. names: these tables; None: all.
+    limit: stop there; 0: nowhere. ours: tables that are not the app's. Returns names as
+    in the metadata, "schema.table" or "table".
     """
     inspector = sa.inspect(connection)
-    default = inspector.default_schema_name
-    wanted = None
-    if only is not None:
-        wanted = {(item.schema or default, item.name) for item in only}
     found = {}
     for schema in sorted(schemas, key=str):
         for name in sorted(inspector.get_table_names(schema)):
             full = name if schema is None else f"{schema}.{name}"
+            known_as = {full, f"{schema or inspector.default_schema_name}.{name}"}
             is_ours = name in ours or name.startswith(PREFIX)
-            if is_ours or (
-                wanted is not None and (schema or default, name) not in wanted
-            ):
-                continue
-            found[full] = count_in(connection, sa.table(name, schema=schema))
+            if not is_ours and (names is None or not known_as.isdisjoint(names)):
+                table: sa.FromClause = sa.table(name, schema=schema)
+                if limit:
+                    some = sa.select(sa.literal(1)).select_from(table).limit(limit)
+                    table = some.subquery()
+                query = sa.select(sa.func.count()).select_from(table)
+                found[full] = int(connection.execute(query).scalar_one())
     return found
-
-
-def count_in(connection: sa.Connection, table: sa.FromClause, limit: int = 0) -> int:
-    """Count the rows of a table one by one. limit: stop there; 0: nowhere."""
-    rows: sa.FromClause = table
-    if limit:
-        some = sa.select(sa.literal(1)).select_from(table).limit(limit)
-        rows = some.subquery()
-    query = sa.select(sa.func.count()).select_from(rows)
-    return int(connection.execute(query).scalar_one())
 
 
 def column_values(

@@ -1,13 +1,13 @@
-"""`upgrade --verify`: counts what a run touches, before it and after it.
+"""Counting what corresponds on both sides, and `upgrade --verify`.
 
-A sample of the values that are equal on both sides before must be equal after.
+It counts what a run touches, before it and after it. A sample of the values that are
+equal on both sides before must be equal after.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from ..backend import Extent
 from ..backend.data import Counts
 from ..backups import Scope
 from ..environment import Environment
@@ -15,6 +15,33 @@ from ..revisions import BackendName
 from ..run.plan import Plan
 from .sample import Sample
 from .survey import PairedField, Survey, compared
+
+AllCounts = Mapping[BackendName, Counts]
+
+
+def count(
+    env: Environment,
+    names: Mapping[BackendName, Collection[str] | None],
+    *,
+    limit: int = 0,
+) -> AllCounts:
+    """Count on each side what is named; None: all of the side. limit: stop there."""
+    return {
+        side: env.backends[side].count(wanted, limit=limit)
+        for side, wanted in names.items()
+    }
+
+
+def mirrored(env: Environment, counts: AllCounts) -> Iterator[tuple[str, str]]:
+    """Yield the tables and their collections, if either was counted on its side.
+
+    Nothing if only one side was counted.
+    """
+    if len(counts) == 2:
+        rows, documents = counts[BackendName.POSTGRES], counts[BackendName.MONGO]
+        for table, collection in env.models.mirrored():
+            if table in rows or collection in documents:
+                yield table, collection
 
 
 class Witness:
@@ -25,31 +52,27 @@ class Witness:
 
     def __init__(self, env: Environment, plan: Plan) -> None:
         self._env = env
-        self._only: dict[BackendName, Extent | None] = {}
+        self._only: dict[BackendName, Collection[str] | None] = {}
         self._removing: set[BackendName] = set()
         for name in {name for step in plan.steps for name in step.backends}:
             backend = env.backends[name]
             steps = [step for step in plan.steps if name in step.backends]
             extent = backend.extent(steps, Scope.TOUCHED)
-            self._only[name] = extent if extent.scope is Scope.TOUCHED else None
+            touched = {item.full_name for item in extent.items}
+            self._only[name] = touched if extent.scope is Scope.TOUCHED else None
             if any(map(backend.removes, steps)):
                 self._removing.add(name)
-        self._before = self._count()
+        self._before = count(env, self._only)
         self._values = {
             table: sample
-            for table, collection in self._mirrored(self._before)
+            for table, collection in mirrored(env, self._before)
             if (sample := Sample.of(env, table, collection)) is not None
-        }
-
-    def _count(self) -> dict[BackendName, Counts]:
-        return {
-            name: self._env.backends[name].survey(only)
-            for name, only in self._only.items()
         }
 
     def compare(self) -> Survey:
         """Count again, and compare the columns and fields that correspond."""
-        after = self._count()
+        env = self._env
+        after = count(env, self._only)
         places = tuple(
             place
             for side, there in sorted(self._before.items(), reverse=True)
@@ -57,27 +80,16 @@ class Witness:
                 side, there, after[side], removing=side in self._removing
             )
         )
-        env, mirrored = self._env, [*self._mirrored(after)]
-        fields = (pair for place in mirrored for pair in _pairs(env, *place))
+        both = [*mirrored(env, after)]
+        fields = (pair for place in both for pair in _pairs(env, *place))
         values = (
             pair
-            for table, collection in mirrored
+            for table, collection in both
             if (before := self._values.get(table)) is not None
             if (now := Sample.of(env, table, collection, before.keys)) is not None
             for pair in before.compare(now, after[BackendName.POSTGRES].get(table, 0))
         )
         return Survey(places, tuple(fields), tuple(values))
-
-    def _mirrored(
-        self, counts: Mapping[BackendName, Counts]
-    ) -> Iterator[tuple[str, str]]:
-        """Yield what was touched on either side, if both are in use."""
-        if len(counts) < 2:
-            return
-        rows, documents = counts[BackendName.POSTGRES], counts[BackendName.MONGO]
-        for table, collection in self._env.models.mirrored():
-            if table in rows or collection in documents:
-                yield table, collection
 
 
 def _pairs(env: Environment, table: str, collection: str) -> Iterator[PairedField]:

@@ -10,6 +10,7 @@ from ..environment import Environment
 from ..errors import ScriptError, UsageError
 from ..revisions import BackendName, Revision
 from ..run.plan import require_known, require_pair
+from .count_and_compare import count, mirrored
 from .history import single
 
 
@@ -135,12 +136,17 @@ def _verify(
 
 
 def _counts(env: Environment, limit: int) -> Iterator[Counted]:
+    """Compare what corresponds, without a model that no revision has created yet."""
     if len(env.in_scope) < 2:
         return
-    for table, collection in env.models.mirrored():
-        rows = env.backends[BackendName.POSTGRES].count(table, limit)
-        documents = env.backends[BackendName.MONGO].count(collection, limit)
-        if rows is None and documents is None:
-            continue  # a model that no revision has created yet
+    pairs = dict(env.models.mirrored())
+    counts = count(
+        env,
+        {BackendName.POSTGRES: pairs.keys(), BackendName.MONGO: {*pairs.values()}},
+        limit=limit,
+    )
+    for table, collection in mirrored(env, counts):
+        rows = counts[BackendName.POSTGRES].get(table)
+        documents = counts[BackendName.MONGO].get(collection)
         at_limit = limit > 0 and limit in (rows, documents)
         yield Counted(table, collection, rows, documents, exact=not at_limit)

@@ -7,7 +7,7 @@ them leaves. What a real server does is for the integration tests.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -153,9 +153,6 @@ class FakeSide:
     def verify(self, revision: Revision) -> bool:
         raise AssertionError("the executor verifies by way of execute")
 
-    def count(self, name: str, limit: int) -> int | None:
-        raise AssertionError("the executor counts nothing")
-
     def prepare(self) -> None:
         pass
 
@@ -180,7 +177,9 @@ class FakeSide:
     def removes(self, step: Step) -> bool:
         return False
 
-    def survey(self, only: Extent | None) -> dict[str, int]:
+    def count(
+        self, names: Collection[str] | None = None, *, limit: int = 0
+    ) -> dict[str, int]:
         return {}
 
     def facts(self, name: str, fields: Sequence[str]) -> dict[str, FieldFacts]:
