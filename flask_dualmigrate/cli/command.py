@@ -149,10 +149,10 @@ def _callback(verb: Verb, make_environment: MakeEnvironment) -> Callable[..., No
         except BaseException as error:
             if debug:
                 display.trace(_traceback(error))
-            told = _unforeseen(error)
+            what = _unforeseen(error)
             if json_:
-                _put_facts({"type": type(error).__name__, "what": told})
-            display.error(error, told)
+                _put_facts({"type": type(error).__name__, "what": what})
+            display.error(error, what)
             sys.exit(1)
         else:
             _show(result, display, "json" if json_ else format_)

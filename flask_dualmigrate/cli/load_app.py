@@ -138,9 +138,9 @@ def _url_error(error: BaseException) -> AppError | None:
         for begin, (key, form) in _URL_READERS.items():
             if module.startswith(begin):
                 said = _in_one_line(error)
-                told = "" if _tells_a_secret(said, error) else f": {said}"
+                detail = "" if _tells_a_secret(said, error) else f": {said}"
                 return AppError(
-                    f"The app cannot be loaded: {key} cannot be read{told}",
+                    f"The app cannot be loaded: {key} cannot be read{detail}",
                     where=_place(error),
                     hint=f"The form is {form}, with USER:PASSWORD@ before HOST; write "
                     "characters such as @ / and % there as %40 %2F and %25.",

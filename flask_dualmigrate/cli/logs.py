@@ -27,7 +27,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC)
-        told: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "time": moment.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": None,  # its place; from the fields below
@@ -35,10 +35,10 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
         }
         fields = {k: v for k, v in vars(record).items() if k not in _STANDARD}
-        told |= fields
+        entry |= fields
         if record.exc_info:
-            told["exception"] = redact(self.formatException(record.exc_info))
-        kept = {key: value for key, value in told.items() if value is not None}
+            entry["exception"] = redact(self.formatException(record.exc_info))
+        kept = {key: value for key, value in entry.items() if value is not None}
         return visible_json(json.dumps(kept, ensure_ascii=False, default=str))
 
 
@@ -62,13 +62,13 @@ def words_of_logs(say: Callable[[str], None], *, quiet: bool) -> Iterator[None]:
     quiet: drop what the app would log of a run below WARNING.
     """
     more = (PACKAGE, logging.getLogger("alembic")) if quiet else ()
-    told = _told_once() if PACKAGE.hasHandlers() else _warnings_said(say)
-    with no_less_than_warnings(ALEMBIC_STEPS, *more), told:
+    reported = _repeated_nowhere() if PACKAGE.hasHandlers() else _warnings_said(say)
+    with no_less_than_warnings(ALEMBIC_STEPS, *more), reported:
         yield
 
 
 @contextmanager
-def _told_once() -> Iterator[None]:
+def _repeated_nowhere() -> Iterator[None]:
     """Hide what the command reports itself from the app's stderr handlers.
 
     Log files and other handlers still get it.

@@ -150,21 +150,21 @@ class _Place:
         self.there = {n: definition_of(i) for n, i in found.items()}
 
     def differences(self) -> Iterator[Difference]:
-        told: set[str] = set()
+        reported: set[str] = set()
         leaving: dict[str, str] = {}  # undeclared -> the declared one it blocks
         for name, index in sorted(self.declared.items()):
             other = name if name in self.found else self._in_the_way(name)
             if other is None:
                 yield self._say(name, Verdict.MISSING, index, None, Remedy.CREATE)
                 continue
-            told.add(other)
+            reported.add(other)
             if other == name:
                 difference = self._same_name(name)
                 leaving |= dict.fromkeys(difference.also, name)
                 yield difference
             else:
                 yield self._twin(name, other)
-        for name in sorted(self.found.keys() - told):
+        for name in sorted(self.found.keys() - reported):
             yield self._undeclared(name, leaving.get(name))
 
     def _in_the_way(self, name: str) -> str | None:
@@ -186,7 +186,7 @@ class _Place:
         if not names:
             return self._say(name, Verdict.OK, index, found)
         changes = _changes(wanted, names)
-        why = [_told(each, index, found) for each in names]
+        why = [_difference(each, index, found) for each in names]
         if changes:
             remedy = Remedy.MODIFY
             return self._conflict(name, found, remedy, why, changes=changes)
@@ -269,7 +269,7 @@ def _replace(wanted: Definition) -> Remedy:
     return Remedy.REPLACE if wanted.can_be_stood_in_for else Remedy.NONE
 
 
-def _told(name: str, index: DeclaredIndex, found: FoundIndex) -> str:
+def _difference(name: str, index: DeclaredIndex, found: FoundIndex) -> str:
     if name == "key":
         return f"key is {key_text(found.key)}, declared: {key_text(index.key)}"
     return f"{name} is {_value(found, name)}, declared: {_value(index, name)}"

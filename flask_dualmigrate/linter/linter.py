@@ -268,9 +268,9 @@ class _OneRevision:
         allowed = allowances(source)
         found = [*self._made(side, source), *self._not_read(side, source)]
         found = [each for each in found if each.code not in self._linter._ignored]
-        told = list(allow(found, allowed))
-        told += self._faults(side, allowed, script.path)
-        yield from sorted(told, key=lambda finding: (finding.line, finding.code))
+        reported = list(allow(found, allowed))
+        reported += self._faults(side, allowed, script.path)
+        yield from sorted(reported, key=lambda finding: (finding.line, finding.code))
 
     def _made(self, side: BackendName, source: Source) -> Iterator[Finding]:
         seen: set[Any] = set()
@@ -329,7 +329,7 @@ def _not_seen(found: alembic_scripts.Recording) -> Iterator[tuple[str, str]]:
     """Yield why rules may have missed something, and in which function."""
     name = found.function
     if found.error is not None:
-        yield f"{name}() cannot be followed to its end: {found.error}. {_UNSEEN}", name
+        yield f"{name}() cannot be read to its end: {found.error}. {_UNSEEN}", name
     elif found.reads:
         yield (
             f"{name}() queries the database and depends on the answer. Lint has no "

@@ -11,7 +11,7 @@ from ..backups import Manifest, Scope
 from ..config import Config
 from ..errors import UsageError, redact
 from ..revisions import Direction, Revision, Step
-from ..runtime.events import lock_told, run_told, waits_told
+from ..runtime.events import log_lock, log_run, log_waits
 from .backup import BackupChoice, Backups
 from .executor import UNDECIDED, Executor, StepResult
 from .failure import after_restore, way_back
@@ -106,10 +106,10 @@ class Run(Look):
                 lock = self._backends[name].lock(
                     timeout_s=self._parts.config.lock_timeout_s,
                     on_wait=Waiting(
-                        name, self._backends, waits_told(name, self.on_wait)
+                        name, self._backends, log_waits(name, self.on_wait)
                     ),
                 )
-                stack.enter_context(lock_told(name, lock))
+                stack.enter_context(log_lock(name, lock))
             yield
 
     def migrate(
@@ -135,7 +135,10 @@ class Run(Look):
         self.backups.require(foreseen)
         self._parts.stop.target = foreseen.fixed_target
         ids = [step.revision.id for step in foreseen.steps]
-        with run_told(direction, target, ids, [*self._backends]) as done, self.locked():
+        with (
+            log_run(direction, target, ids, [*self._backends]) as done,
+            self.locked(),
+        ):
             results = self._migrate(target, direction, foreseen, states, approve)
             done([result.step.revision.id for result in results])
         return results

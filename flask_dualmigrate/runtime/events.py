@@ -85,9 +85,9 @@ def tell(
         level = logging.DEBUG if event in DETAILS else logging.INFO
     if not logger.isEnabledFor(level):
         return
-    told = {key: _plain(value) for key, value in fields.items() if value is not None}
+    facts = {key: _plain(value) for key, value in fields.items() if value is not None}
     # No arguments: the message may contain a percent sign.
-    logger.log(level, "%s", shown(message), extra={"event": event, **told})
+    logger.log(level, "%s", shown(message), extra={"event": event, **facts})
 
 
 def _plain(value: Any) -> Any:
@@ -116,7 +116,7 @@ def since_ms(started: float) -> int:
 
 
 @contextmanager
-def run_told(
+def log_run(
     direction: str, target: str, revisions: list[str], backends: list[str]
 ) -> Iterator[Callable[[list[str]], None]]:
     """Log the start and end of a run; yield a function to pass the steps to."""
@@ -167,7 +167,7 @@ def run_told(
 
 
 @contextmanager
-def lock_told(backend: str, lock: AbstractContextManager[None]) -> Iterator[None]:
+def log_lock(backend: str, lock: AbstractContextManager[None]) -> Iterator[None]:
     """Hold a lock; log when it was taken and released."""
     asked = taken = time.monotonic()
     is_taken = False
@@ -184,7 +184,7 @@ def lock_told(backend: str, lock: AbstractContextManager[None]) -> Iterator[None
             tell(log, "lock_released", text, backend=backend, held_ms=held_ms)
 
 
-def waits_told(backend: str, on_wait: Callable[[str], None]) -> Callable[[str], None]:
+def log_waits(backend: str, on_wait: Callable[[str], None]) -> Callable[[str], None]:
     """Return an on_wait that also logs the event."""
 
     def wait(holder: str) -> None:

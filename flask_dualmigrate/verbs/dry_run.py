@@ -10,7 +10,7 @@ from ..environment import Environment
 from ..errors import UsageError
 from ..revisions import BackendName, Direction
 from ..run.plan import Plan, States
-from .emptied import told_of_emptied
+from .emptied import not_restored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,21 +84,21 @@ def describe(env: Environment, plan: Plan, states: States) -> PlanResult:
         plan.direction,
         (*taken_back, *_described(env, plan)),
         *env.run.backups.words(plan),
-        emptied=told_of_emptied(env, plan.steps),
+        emptied=not_restored(env, plan.steps),
     )
 
 
 def _described(env: Environment, plan: Plan) -> tuple[PlannedRevision, ...]:
-    told: dict[tuple[str, BackendName], PlannedStep] = {}
+    planned_sides: dict[tuple[str, BackendName], PlannedStep] = {}
     for name, backend in env.backends.items():
         steps = [step for step in plan.steps if name in step.backends]
         for step, planned in zip(steps, backend.plan(steps), strict=True):
-            told[step.revision.id, name] = planned
+            planned_sides[step.revision.id, name] = planned
     return tuple(
         PlannedRevision(
             step.revision.id,
             step.revision.message,
-            tuple(told[step.revision.id, name] for name in step.backends),
+            tuple(planned_sides[step.revision.id, name] for name in step.backends),
         )
         for step in plan.steps
     )

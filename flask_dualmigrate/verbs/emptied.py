@@ -14,7 +14,7 @@ from ..environment import Environment
 from ..revisions import BackendName, Direction, Step
 
 
-def told_of_emptied(env: Environment, steps: Iterable[Step]) -> tuple[str, ...]:
+def not_restored(env: Environment, steps: Iterable[Step]) -> tuple[str, ...]:
     """Report what a downgrade does not restore, and which backup has it.
 
     A table that its backup saw empty is left out: it lost nothing.

@@ -182,11 +182,11 @@ def _sync(
         else:
             done += _actions(item)
     if failed:
-        raise _told(failed, done)
+        raise _partial_failure(failed, done)
     return tuple(done)
 
 
-def _told(
+def _partial_failure(
     failed: Sequence[OperationError], done: Sequence[SyncAction]
 ) -> OperationError:
     """Return the first error, with notes of the others and of what was done."""

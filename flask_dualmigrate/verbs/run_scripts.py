@@ -22,7 +22,7 @@ from ..run.status import (
 from . import dry_run
 from .count_and_compare import Witness
 from .dry_run import PlanResult, ScriptResult
-from .emptied import told_of_emptied
+from .emptied import not_restored
 from .survey import Survey
 
 
@@ -101,7 +101,7 @@ def _go(
         if options.dry_run:
             return dry_run.describe(env, plan, states)
         begun = [name for name, state in states.items() if state.applied]
-        losses = [*_losses(env, plan, begun), *told_of_emptied(env, plan.steps)]
+        losses = [*_losses(env, plan, begun), *not_restored(env, plan.steps)]
         if options.confirm is not None and losses and not env.config.allow_destructive:
             options.confirm(losses)
         if options.verify:
@@ -120,7 +120,7 @@ def _go(
         ),
         backup=None if env.run.backup is None else env.run.backup.name,
         verified=witness.compare() if witness is not None else None,
-        emptied=told_of_emptied(env, [result.step for result in done]),
+        emptied=not_restored(env, [result.step for result in done]),
     )
 
 

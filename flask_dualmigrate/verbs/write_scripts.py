@@ -148,13 +148,13 @@ def _autogenerate(env: Environment, header: Header) -> Pair:
     """
     _require_postgres(env, "revision --autogenerate")
     _require_at_head(env)
-    made = env.models.generate(header, **_told_to_hooks(header))
+    made = env.models.generate(header, **_options_for_hooks(header))
     if made.header.revision != header.revision:
         check_id(env.directory, made.header.revision)
     return made
 
 
-def _told_to_hooks(header: Header) -> dict[str, Any]:
+def _options_for_hooks(header: Header) -> dict[str, Any]:
     """Return the options of `alembic revision --autogenerate`, as hooks read them."""
     return {
         "autogenerate": True,

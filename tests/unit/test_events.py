@@ -19,7 +19,7 @@ from flask_dualmigrate.cli.logs import PACKAGE, JsonFormatter, json_of_logs
 from flask_dualmigrate.errors import DatabaseUnavailable
 from flask_dualmigrate.results import RunResult
 from flask_dualmigrate.revisions import Direction
-from flask_dualmigrate.runtime.events import EVENTS, run_told, tell
+from flask_dualmigrate.runtime.events import EVENTS, log_run, tell
 
 from .terminal import PutVerb, Terminal
 
@@ -109,7 +109,7 @@ def test_a_run_that_fails_tells_so_and_raises(caplog: pytest.LogCaptureFixture) 
     caplog.set_level(logging.INFO)
     with (
         pytest.raises(DatabaseUnavailable),
-        run_told("upgrade", "head", ["r1"], ["mongo"]),
+        log_run("upgrade", "head", ["r1"], ["mongo"]),
     ):
         raise DatabaseUnavailable("gone")
 
@@ -221,7 +221,7 @@ def test_a_failure_is_told_once_on_stderr_and_once_to_what_else_the_app_logs_to(
     lines: list[str] = []
 
     def fail(arguments: object) -> RunResult:
-        with run_told("upgrade", "head", ["r1"], ["mongo"]):
+        with log_run("upgrade", "head", ["r1"], ["mongo"]):
             raise DatabaseUnavailable("MongoDB is away")
 
     verb("upgrade", fail)

@@ -36,14 +36,14 @@ def _(result: ProofResult) -> Iterator[str]:
 @lines.register
 def _(proof: Proof) -> Iterator[str]:
     message = f" ({one_line(proof.message)})" if proof.message else ""
-    told = _WORDS[proof.outcome]
+    words = _WORDS[proof.outcome]
     if proof.duration_ms:
-        told += f", {duration(proof.duration_ms)}"
+        words += f", {duration(proof.duration_ms)}"
     counts = ((proof.rows, "row"), (proof.documents, "document"))
     data = [f"{n:,} {noun}{'' if n == 1 else 's'}" for n, noun in counts if n]
     if data:
-        told += f", on {' and '.join(data)}"
-    yield f"{proof.revision}{message}: {told}"
+        words += f", on {' and '.join(data)}"
+    yield f"{proof.revision}{message}: {words}"
     if proof.refused:
         yield f"  With edge values: {one_line(proof.refused, 400)}"
     yield from _differences("After the downgrade", proof.not_back)

@@ -135,9 +135,9 @@ def rules_of(digit: str) -> tuple[Rule, ...]:
 
 _OWN = {
     "DM001": "an allow-comment without a reason",
-    "DM002": "an allow-comment of an unknown rule",
+    "DM002": "an allow-comment for an unknown rule",
     "DM003": "an allow-comment that allows nothing",
-    "DM004": "a script that cannot be followed to its end",
+    "DM004": "a script that cannot be read to its end",
 }
 TITLES = _OWN
 """Code -> title of the findings about comments and about lint itself."""

@@ -79,7 +79,7 @@ def unsafe_run(view: MongoView) -> Advices:
         )
 
 
-@rule("DM204", "not to be repeated on a standalone server", counts=True)
+@rule("DM204", "update that a standalone server could run twice", counts=True)
 def not_standalone(view: MongoView) -> Advices:
     """Without transactions a crash can make a batch run twice."""
     transactions = view.facts.has_transactions()
@@ -213,14 +213,14 @@ def validator(view: MongoView) -> Advices:
         count = view.facts.refused(operation)
         if count == 0:
             continue
-        told = (
+        what = (
             f"{count:,} {'document' if count == 1 else 'documents'} of "
             f"{operation.collection} {'does' if count == 1 else 'do'} not fit"
             if count
             else f"Documents of {operation.collection} that do not fit remain"
         )
         yield Advice(
-            f"{told}: with level strict, every later update of such a document fails, "
+            f"{what}: with level strict, every later update of such a document fails, "
             "whatever it changes.",
             call(operation, level="moderate"),
             said.line,

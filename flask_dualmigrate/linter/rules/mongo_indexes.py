@@ -28,14 +28,14 @@ def unique_index(view: MongoView) -> Advices:
         count = view.facts.duplicates(index)
         if count == 0:
             continue
-        told = (
+        what = (
             f"{count:,} documents of {index.collection} share a key"
             if count
             else f"Two documents of {index.collection} may share a key"
         )
         nulls = "" if _leaves_out(index) else _NULLS
         yield Advice(
-            f"{told}: in that case the index is not built, and the revision "
+            f"{what}: in that case the index is not built, and the revision "
             f"fails.{nulls}",
             _deduplicated(index, counted=bool(count)),
             said.line,

@@ -165,7 +165,7 @@ def json_column(view: PostgresView) -> Advices:
 _SMALL = ("integer", "int", "int4", "serial", "smallint", "smallserial", "int2")
 
 
-@rule("DM124", "serial or int key", only_postgres=True)
+@rule("DM124", "serial or integer key", only_postgres=True)
 def small_key(view: PostgresView) -> Advices:
     """It runs out at 2,147,483,647, and changing it then rewrites the table."""
     for change in view.changes:

@@ -83,7 +83,7 @@ class MongoDump:
         wanted = {item.name for item in extent.items if item.existed}
         with driver_errors("be backed up"):
             found = [info for info in infos(self._db) if info["name"] in wanted]
-            told = ask(self._db.client.admin, {"buildInfo": 1}) or {}
+            build = ask(self._db.client.admin, {"buildInfo": 1}) or {}
             counts, cluster_time = self._write_all(folder, found)
         listed = tuple(
             BackedCollection(item.name, counts.get(item.name, 0), item.name in counts)
@@ -91,7 +91,7 @@ class MongoDump:
         )
         collections = None if extent.scope is Scope.ALL else listed
         part = MongoPart(self._db.name, tuple(applied), collections, cluster_time)
-        return Dumped(part, {"mongo": str(told.get("version", "unknown"))})
+        return Dumped(part, {"mongo": str(build.get("version", "unknown"))})
 
     def _write_all(
         self, folder: BackupFolder, found: Sequence[Info]

@@ -59,10 +59,10 @@ def _create(db: Database[Any], place: str, spec: Mapping[str, Any]) -> None:
     except OperationFailure as error:
         # People know it by the name of the index it stands in for.
         named = {**spec, "name": spec["name"].removeprefix(STAND_IN)}
-        told = index_error(db, place, named, error)
-        if told is None:
+        reason = index_error(db, place, named, error)
+        if reason is None:
             raise
-        raise told from error
+        raise reason from error
 
 
 def modify(

@@ -64,8 +64,8 @@ def _read(
     db: Database[Any], place: str, notes: dict[str, None], *, usage: bool
 ) -> Iterator[FoundIndex]:
     entries = list(_entries(db, place))
-    sizes = _told(_sizes, db, place, notes, "sizes") if usage else {}
-    uses = _told(_uses, db, place, notes, "how often they were used") if usage else {}
+    sizes = _noted(_sizes, db, place, notes, "sizes") if usage else {}
+    uses = _noted(_uses, db, place, notes, "how often they were used") if usage else {}
     for spec, building in entries:
         options = {k: v for k, v in spec.items() if k not in _NOT_OPTIONS}
         key = spec["key"]
@@ -155,7 +155,7 @@ def _entries(db: Database[Any], place: str) -> Iterator[tuple[dict[str, Any], bo
         yield dict(entry.get("spec", entry)), "buildUUID" in entry
 
 
-def _told(
+def _noted(
     ask: Any, db: Database[Any], place: str, notes: dict[str, None], what: str
 ) -> dict[str, Any]:
     try:

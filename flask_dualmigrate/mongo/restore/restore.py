@@ -163,7 +163,7 @@ class MongoRestorer:
     def _fill(self, stored: Stored, side: str, *, bypass: bool) -> None:
         total, began = self._stored.count(stored), time.monotonic()
 
-        def told(done: int, *, ended: bool = False) -> None:
+        def report(done: int, *, ended: bool = False) -> None:
             took_s = time.monotonic() - began
             self._on_progress(
                 Progress(
@@ -181,7 +181,7 @@ class MongoRestorer:
         def on_batch(done: int) -> None:
             self._require_lock()
             self._keep_going()
-            told(done)
+            report(done)
 
         done = put_in(
             self._db,
@@ -199,7 +199,7 @@ class MongoRestorer:
                 f"but the backup has {total}",
                 hint="Nothing was changed. See: flask db-migrate backup verify",
             )
-        told(done, ended=True)
+        report(done, ended=True)
 
     def _build(self, stored: Stored, side: str) -> None:
         """Build the indexes, and check that they are as they were."""

@@ -167,7 +167,7 @@ class StoredCollections:
                 yield batch
 
     def _documents(self, source: Any, path: str) -> Iterator[bytes]:
-        with self._told(path):
+        with self._damage_reported(path):
             while head := source.read(4):
                 (size,) = struct.unpack("<i", head)
                 if not 5 <= size <= _LONGEST_DOCUMENT:
@@ -178,7 +178,7 @@ class StoredCollections:
                 yield head + rest
 
     @contextmanager
-    def _told(self, path: str) -> Iterator[None]:
+    def _damage_reported(self, path: str) -> Iterator[None]:
         try:
             yield
         except _BROKEN as error:
