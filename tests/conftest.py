@@ -27,6 +27,7 @@ from sqlalchemy import make_url
 
 from flask_dualmigrate.embedded import EmbeddedServers
 from flask_dualmigrate.embedded.config import with_driver
+from tests.support.nursery import Nursery
 
 _session_servers = pytest.StashKey[EmbeddedServers]()
 _folder = pytest.StashKey[Path]()
@@ -138,6 +139,14 @@ def mongo_server(mongo_server_uri: str) -> Iterator[MongoClient[dict[str, Any]]]
             # Each dropped database waits that long, in ms; the default is 100.
             client.admin.command("setParameter", 1, journalCommitInterval=2)
         yield client
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """What forks the processes that would take a second to import what they need."""
+    made = Nursery()
+    yield made
+    made.close()
 
 
 @pytest.fixture

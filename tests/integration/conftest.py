@@ -18,7 +18,6 @@ from pymongo.database import Database
 from flask_dualmigrate import DualMigrate, init, upgrade
 from flask_dualmigrate.backups import BackupStore
 from tests.support.bad_servers import live_fixture, mongo_fixture, postgres_fixture
-from tests.support.nursery import Nursery
 from tests.support.trees import Tree
 
 __all__ = ["NOWHERE", "SEEDED", "MakeApp", "MakeModels", "Tree"]
@@ -34,14 +33,6 @@ collect_ignore = (
 MakeApp = Callable[..., Flask]
 MakeModels = Callable[..., Flask]
 NOWHERE = "mongodb://127.0.0.1:9/nowhere?serverSelectionTimeoutMS=30000"
-
-
-@pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    """What forks the processes that a test kills."""
-    made = Nursery()
-    yield made
-    made.close()
 
 
 @pytest.fixture

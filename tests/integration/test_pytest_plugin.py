@@ -17,6 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from flask_dualmigrate import DualMigrate, init
 from tests.integration.conftest import Tree
+from tests.support.nursery import Nursery
 
 READY = ("lint", "models_match_head", "paired", "single_head", "up_down_up")
 
@@ -129,13 +130,13 @@ APPS = {
 
 
 def run(
-    folder: Path, *arguments: str, servers: dict[str, str]
+    nursery: Nursery, folder: Path, *arguments: str, servers: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """Run pytest as a user does, with the plugin."""
     installed = {point.name for point in entry_points(group="pytest11")}
     plugin = [] if "dualmigrate" in installed else ["-p", "pytest_dualmigrate"]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rA", *plugin, *arguments],
+        [*nursery.python(), "-m", "pytest", "-q", "-rA", *plugin, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **servers},
         capture_output=True,
@@ -151,7 +152,9 @@ def urls(postgres_server_url: str, mongo_server_uri: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def told(
-    tmp_path_factory: pytest.TempPathFactory, urls: dict[str, str]
+    nursery: Nursery,
+    tmp_path_factory: pytest.TempPathFactory,
+    urls: dict[str, str],
 ) -> dict[str, dict[str, str]]:
     """What each ready test came to: app -> test -> outcome; and "" -> all it said."""
     folder = tmp_path_factory.mktemp("suites")
@@ -161,7 +164,7 @@ def told(
         make(folder / name)
         list_revisions(folder / name / "migrations")
     (folder / "not_paired/migrations/mongo/versions/r2.py").unlink()
-    done = run(folder, servers=urls)
+    done = run(nursery, folder, servers=urls)
     found: dict[str, dict[str, str]] = {"": {"": done.stdout + done.stderr}}
     line = re.compile(r"^(PASSED|FAILED|ERROR) (\w+)/test_\w+\.py::test_(\w+)", re.M)
     for outcome, app, test in line.findall(done.stdout):
@@ -191,7 +194,9 @@ def test_each_ready_test_catches_its_fault_and_the_others_do_not_mind(
         assert set(told[app]) == set(READY), output
 
 
-def test_they_pass_on_the_sample_app(tmp_path: Path, urls: dict[str, str]) -> None:
+def test_they_pass_on_the_sample_app(
+    nursery: Nursery, tmp_path: Path, urls: dict[str, str]
+) -> None:
     (tmp_path / "conftest.py").write_text(
         "import pytest\n"
         "from sample_app import create_app\n\n\n"
@@ -206,18 +211,18 @@ def test_they_pass_on_the_sample_app(tmp_path: Path, urls: dict[str, str]) -> No
     (tmp_path / "test_migrations.py").write_text(
         "from pytest_dualmigrate.tests import *\n"
     )
-    done = run(tmp_path, servers=urls)
+    done = run(nursery, tmp_path, servers=urls)
     assert done.returncode == 0, done.stdout
     assert "5 passed" in done.stdout
 
 
 def test_without_an_app_they_say_what_to_write(
-    tmp_path: Path, urls: dict[str, str]
+    nursery: Nursery, tmp_path: Path, urls: dict[str, str]
 ) -> None:
     (tmp_path / "test_migrations.py").write_text(
         "from pytest_dualmigrate.tests import *\n"
     )
-    done = run(tmp_path, "-k", "single_head", servers=urls)
+    done = run(nursery, tmp_path, "-k", "single_head", servers=urls)
     assert done.returncode == 1
     assert "def dualmigrate_app(" in done.stdout
 

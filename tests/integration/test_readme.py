@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 
 from flask_dualmigrate.config import DEFAULTS
+from tests.support.nursery import Nursery
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,7 +48,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_the_session_prints_what_the_readme_shows(
-    project: Path, postgres_url: str, mongo_url: str
+    nursery: Nursery, project: Path, postgres_url: str, mongo_url: str
 ) -> None:
     environment = {
         **os.environ,
@@ -56,24 +57,26 @@ def test_the_session_prints_what_the_readme_shows(
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     before, after = blocks("console")[1:3]
-    _run_session(before, project, environment)
+    _run_session(nursery, before, project, environment)
     source = (project / "app.py").read_text()
     new_line = blocks("python")[1]
     source = source.replace(
         "    name: Mapped[str]\n", f"    name: Mapped[str]\n{new_line}"
     )
     (project / "app.py").write_text(source)
-    _run_session(after, project, environment)
+    _run_session(nursery, after, project, environment)
     shown = dict(zip(("postgres", "mongo"), blocks("python")[2:4], strict=True))
     for backend, expected in shown.items():
         (path,) = (project / "migrations" / backend).glob("versions/*add_status.py")
         assert same(path.read_text()) == same(expected)
 
 
-def _run_session(block: str, folder: Path, environment: dict[str, str]) -> None:
+def _run_session(
+    nursery: Nursery, block: str, folder: Path, environment: dict[str, str]
+) -> None:
     for command, expected in commands_with_output(block):
         done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(command)],
+            [*nursery.python(), "-m", *shlex.split(command)],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
@@ -16,6 +15,7 @@ from flask_dualmigrate import show, status
 from flask_dualmigrate.revisions import BackendName
 from sample_app import mongo
 from sample_app.config import get_db_type
+from tests.support.nursery import Nursery
 
 from .conftest import MakeApp
 
@@ -131,12 +131,12 @@ def test_a_deployment_on_one_database_applies_its_side_only(one_sided: Flask) ->
 
 
 def test_a_migration_command_leaves_the_upgrade_to_whoever_calls_it(
-    postgres_url: str, mongo_url: str
+    nursery: Nursery, postgres_url: str, mongo_url: str
 ) -> None:
     urls = {"DATABASE_URL": postgres_url, "MONGO_URI": mongo_url, "DB_TYPE": "both"}
     command = ["-m", "flask", "--app", "sample_app", "db-migrate", "status", "--json"]
 
-    done = start(command, urls)
+    done = start(nursery, command, urls)
     output, errors = done.communicate()
 
     assert done.returncode == 0, errors
@@ -148,13 +148,14 @@ def test_a_migration_command_leaves_the_upgrade_to_whoever_calls_it(
 def test_of_processes_that_start_at_once_one_migrates_and_all_serve(
     make_app: MakeApp,
     monkeypatch: pytest.MonkeyPatch,
+    nursery: Nursery,
     postgres_url: str,
     mongo_url: str,
     db_type: str,
 ) -> None:
     urls = {"DATABASE_URL": postgres_url, "MONGO_URI": mongo_url, "DB_TYPE": db_type}
 
-    processes = [start(["-W", "error", "-c", SERVE], urls) for _ in range(4)]
+    processes = [start(nursery, ["-W", "error", "-c", SERVE], urls) for _ in range(4)]
     answers = [process.communicate() for process in processes]
 
     assert [output for output, _ in answers] == ["200\n"] * 4, answers
@@ -173,7 +174,7 @@ def test_of_processes_that_start_at_once_one_migrates_and_all_serve(
     ],
 )
 def test_the_other_databases_repositories_are_not_even_imported(
-    db_type: str, module: str
+    nursery: Nursery, db_type: str, module: str
 ) -> None:
     program = (
         "import sys; from flask import Flask; from sample_app import mongo;"
@@ -182,7 +183,7 @@ def test_the_other_databases_repositories_are_not_even_imported(
         f"repositories_for({db_type!r}); sys.exit({module!r} in sys.modules)"
     )
 
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([*nursery.python(), "-c", program], check=True)
 
 
 def test_on_both_the_repositories_use_postgres(
@@ -211,11 +212,11 @@ def test_an_unknown_database_is_refused_with_what_is_known(
 
 
 def start(
-    arguments: Sequence[str], environment: Mapping[str, str]
+    nursery: Nursery, arguments: Sequence[str], environment: Mapping[str, str]
 ) -> subprocess.Popen[str]:
     """Start Python in an environment."""
     return subprocess.Popen(
-        [sys.executable, *arguments],
+        [*nursery.python(), *arguments],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

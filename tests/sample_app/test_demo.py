@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.nursery import Nursery
 
 THERE_AND_BACK = [
     "both databases are one revision lower",
@@ -18,9 +19,11 @@ THERE_AND_BACK = [
 
 
 @pytest.mark.slow
-def test_the_demo_runs_and_a_second_one_has_nothing_to_upgrade(folder: Path) -> None:
-    first = demo(folder)
-    second = demo(folder)
+def test_the_demo_runs_and_a_second_one_has_nothing_to_upgrade(
+    nursery: Nursery, folder: Path
+) -> None:
+    first = demo(nursery, folder)
+    second = demo(nursery, folder)
 
     assert (first.returncode, first.stderr) == (0, "")
     assert seen(first) == ["no revision is pending on either side", *THERE_AND_BACK]
@@ -32,10 +35,12 @@ def test_the_demo_runs_and_a_second_one_has_nothing_to_upgrade(folder: Path) -> 
     ]
 
 
-def test_a_demo_whose_servers_do_not_start_says_why_in_one_line(folder: Path) -> None:
+def test_a_demo_whose_servers_do_not_start_says_why_in_one_line(
+    nursery: Nursery, folder: Path
+) -> None:
     (folder / "file").touch()
 
-    failed = demo(folder / "file")
+    failed = demo(nursery, folder / "file")
 
     assert failed.returncode == 4
     assert failed.stderr.strip().splitlines()[0].startswith("Error: ")
@@ -48,12 +53,12 @@ def seen(run: subprocess.CompletedProcess[str]) -> list[str]:
     return [line.removeprefix("ok  ") for line in lines if line.startswith("ok  ")]
 
 
-def demo(folder: Path) -> subprocess.CompletedProcess[str]:
+def demo(nursery: Nursery, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the demonstration on servers of its own."""
     ours = ("DATABASE_URL", "MONGO_URI", "DB_TYPE", "FLASK_APP")
     environment = {name: os.environ[name] for name in os.environ if name not in ours}
     return subprocess.run(
-        [sys.executable, "-m", "sample_app.demo", "--instance", str(folder)],
+        [*nursery.python(), "-m", "sample_app.demo", "--instance", str(folder)],
         capture_output=True,
         encoding="utf-8",
         env=environment,

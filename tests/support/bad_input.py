@@ -149,25 +149,18 @@ def tree_image(root: Path) -> dict[str, Any]:
 
 @contextmanager
 def all_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Log all, the drivers' commands too; each record is put into words once.
+    """Log all, the drivers' commands too, to the test's own handler alone.
 
-    Each of pytest's handlers does that again otherwise, which takes longer than all
-    that is tried.
+    Each of pytest's handlers would put all that into words again, which takes longer
+    than all that is tried.
     """
-
-    def put_into_words(record: logging.LogRecord) -> bool:
-        record.msg, record.args = record.getMessage(), None
-        return True
-
+    handlers = logging.root.handlers[:]
     with caplog.at_level("DEBUG"):
-        handlers = list(logging.root.handlers)
-        for handler in handlers:
-            handler.addFilter(put_into_words)
+        logging.root.handlers[:] = [caplog.handler]
         try:
             yield
         finally:
-            for handler in handlers:
-                handler.removeFilter(put_into_words)
+            logging.root.handlers[:] = handlers
 
 
 _watchers: list[list[Any]] = []

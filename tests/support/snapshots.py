@@ -32,29 +32,42 @@ def mongo_snapshot(db: Database[Any], *, ours: bool = False) -> dict[str, Any]:
     return found
 
 
+_TABLES = sa.text("""
+SELECT relname,
+  ARRAY(
+    SELECT concat_ws(
+      ' ', quote_ident(attname), format_type(atttypid, atttypmod), attnotnull,
+      attidentity::text, attgenerated::text, pg_get_expr(adbin, adrelid)
+    )
+    FROM pg_attribute
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped ORDER BY attname
+  ),
+  ARRAY(
+    SELECT conname || ' ' || pg_get_constraintdef(oid)
+    FROM pg_constraint  -- NOT NULL is said of its column
+    WHERE conrelid = pg_class.oid AND contype <> 'n' ORDER BY conname
+  ),
+  ARRAY(
+    SELECT concat(indisvalid, ' ', pg_get_indexdef(indexrelid))
+    FROM pg_index WHERE indrelid = pg_class.oid ORDER BY indexrelid::regclass::text
+  )
+FROM pg_class
+WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
+ORDER BY relname
+""")
+
+
 def postgres_snapshot(engine: sa.Engine, *, ours: bool = False) -> dict[str, Any]:
-    """Return table -> (columns, keys, indexes, rows); our own if asked."""
-    inspector = sa.inspect(engine)
+    """Return table -> (columns, constraints, indexes, rows); our own if asked."""
     found = {}
-    for name in inspector.get_table_names():
-        is_ours = name.startswith("dualmigrate_") or name == "alembic_version"
-        if is_ours and not ours:
-            continue
-        with engine.connect() as connection:
-            rows = connection.exec_driver_sql(f'SELECT * FROM "{name}"').all()
-        columns = [
-            (c["name"], str(c["type"]), c["nullable"], c["default"])
-            for c in inspector.get_columns(name)
-        ]
-        found[name] = (
-            sorted(columns),
-            inspector.get_pk_constraint(name),
-            sorted(map(repr, inspector.get_foreign_keys(name))),
-            sorted(map(repr, inspector.get_unique_constraints(name))),
-            sorted(map(repr, inspector.get_check_constraints(name))),
-            sorted(map(repr, inspector.get_indexes(name))),
-            sorted(map(repr, (dict(row._mapping) for row in rows))),
-        )
+    with engine.connect() as connection:
+        for name, *parts in connection.execute(_TABLES).all():
+            is_ours = name.startswith("dualmigrate_") or name == "alembic_version"
+            if is_ours and not ours:
+                continue
+            rows = connection.exec_driver_sql(f'SELECT * FROM "{name}"').mappings()
+            found[name] = (*parts, sorted(repr(dict(row)) for row in rows))
     return found
 
 

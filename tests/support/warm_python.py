@@ -13,6 +13,8 @@ import socket
 import sys
 
 STREAMS = (0, 1, 2)
+FORKED = ("-c", "-m", "-W")
+"""What the first word may be; with another one, it is Python itself."""
 LIMITS = (resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE)
 
 
@@ -25,6 +27,8 @@ def _is_open(number: int) -> bool:
 
 
 def main(address: str, *words: str) -> int:
+    if words[0] not in FORKED:
+        os.execv(sys.executable, [sys.executable, *words])
     streams = [number for number in STREAMS if _is_open(number)]
     # None of what is opened here may take the number of a stream that is closed.
     fillers = [os.open(os.devnull, os.O_RDONLY) for _ in range(len(STREAMS))]

@@ -12,10 +12,12 @@ import os
 import resource
 import runpy
 import select
+import shlex
 import signal
 import socket
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,13 @@ def words_of(address: str) -> list[str]:
 
 
 def listen(address: str) -> None:
-    """Begin to answer at a unix socket, in a process of its own, until ours ends."""
+    """Begin to answer at a unix socket, in a process of its own, until ours ends.
+
+    What is forked there has a `sys.executable` that is forked there too.
+    """
+    program = Path(f"{address}.sh")
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(words_of(address))} "$@"\n')
+    program.chmod(0o755)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen()
@@ -39,6 +47,7 @@ def listen(address: str) -> None:
         listener.close()
         return
     os.close(ours)
+    sys.executable = str(program)
     try:
         # Keepers end by themselves, and nobody asks how.
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -156,6 +165,9 @@ def _stream(number: int) -> io.TextIOWrapper | None:
 
 def _run(words: list[str]) -> None:
     option, what, *rest = words
+    if option == "-W":
+        warnings.filterwarnings(what)  # type: ignore[arg-type]  # it says so if wrong
+        option, what, *rest = rest
     try:
         here = os.getcwd()
     except FileNotFoundError:

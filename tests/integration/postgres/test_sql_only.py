@@ -27,6 +27,7 @@ from flask_dualmigrate import (
 )
 from flask_dualmigrate.postgres.lock.sqlite import SqliteLock
 from tests.support.lock_holders import nobody
+from tests.support.nursery import Nursery
 
 
 def test_a_failure_on_sqlite_does_not_claim_that_it_was_undone(tmp_path: Path) -> None:
@@ -89,9 +90,9 @@ def lite(tmp_path: Path) -> Iterator[SQLAlchemy]:
 
 
 def test_workers_on_sqlite_run_each_revision_once(
-    lite: SQLAlchemy, tmp_path: Path
+    nursery: Nursery, lite: SQLAlchemy, tmp_path: Path
 ) -> None:
-    words = [sys.executable, "-c", WORKER, str(tmp_path)]
+    words = [*nursery.python(), "-c", WORKER, str(tmp_path)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     workers = [
         subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)

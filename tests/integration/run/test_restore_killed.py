@@ -29,13 +29,6 @@ CRITICAL = (
 OF_A_RESTORE = ("mongo.restore.", "postgres.restore.")
 
 
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
-
-
 class Restored:
     """A restore that is killed, again and again, on databases put back each time."""
 
