@@ -63,10 +63,11 @@ class Operation(ABC):
 
     verb: ClassVar[str]
     positional: ClassVar[int] = 1
+    usual_kind: ClassVar[Kind] = Kind.TRANSACTIONAL
 
     @property
     def kind(self) -> Kind:
-        return Kind.TRANSACTIONAL
+        return self.usual_kind
 
     @property
     def destructive(self) -> bool:
@@ -90,7 +91,9 @@ class Operation(ABC):
 
         Arguments that equal their default are left out.
         """
-        fields = dataclasses.fields(self)
+        fields = sorted(
+            dataclasses.fields(self), key=lambda field: field.kw_only is True
+        )
         own = [field for field in fields if field.name != "options"]
         args = [getattr(self, field.name) for field in own[: self.positional]]
         kwargs = {
@@ -110,6 +113,23 @@ class Operation(ABC):
         named = {key: kwargs[key] for key in sorted(kwargs.keys() - _PACE)}
         text = f"{self.verb}{_canonical(args)}{_canonical(named)}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Batched(Operation):
+    """An operation that works in batches.
+
+    batch_size: documents in a batch, which is one transaction, at most; None: it begins
+    with BATCH_SIZE, and adapts to the time that a batch may take. workers: in how many
+    parts the collection is worked on side by side.
+    """
+
+    batch_size: int | None = None
+    workers: int = 1
+
+    @property
+    def pace(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in sorted(_PACE)}
 
 
 _PACE = {"batch_size", "workers"}

@@ -14,12 +14,9 @@ class CreateCollection(Operation):
     """Create a collection; an existing one is left as it is."""
 
     verb: ClassVar[str] = "create_collection"
+    usual_kind: ClassVar[Kind] = Kind.IDEMPOTENT
     collection: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.IDEMPOTENT
 
     def describe(self) -> str:
         options = f" with {dict(self.options)!r}" if self.options else ""
@@ -34,12 +31,9 @@ class DropCollection(Operation):
     """Drop a collection; it is kept under another name unless keep=False."""
 
     verb: ClassVar[str] = "drop_collection"
+    usual_kind: ClassVar[Kind] = Kind.IDEMPOTENT
     collection: str
     keep: bool = True
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.IDEMPOTENT
 
     @property
     def destructive(self) -> bool:
@@ -59,12 +53,9 @@ class RenameCollection(Operation):
 
     verb: ClassVar[str] = "rename_collection"
     positional: ClassVar[int] = 2
+    usual_kind: ClassVar[Kind] = Kind.IDEMPOTENT
     collection: str
     new_name: str
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.IDEMPOTENT
 
     def describe(self) -> str:
         return f"rename collection {self.collection} to {self.new_name}"
@@ -82,14 +73,11 @@ class SetValidator(Operation):
 
     verb: ClassVar[str] = "set_validator"
     positional: ClassVar[int] = 2
+    usual_kind: ClassVar[Kind] = Kind.IDEMPOTENT
     collection: str
     validator: Mapping[str, Any] | None
     level: str = "strict"
     action: str = "error"
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.IDEMPOTENT
 
     def describe(self) -> str:
         if self.validator is None:

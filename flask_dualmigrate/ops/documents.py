@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from .base import Operation, name_of
+from .base import Batched, Operation, name_of
 
 Document = Mapping[str, Any]
 UpdateSpec = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
@@ -14,7 +14,7 @@ UpdateSpec = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Update(Operation):
+class Update(Batched):
     """A server-side update of the matching documents, in batches.
 
     undo: the inverse update, applied to the documents that were updated; keep: the
@@ -28,8 +28,6 @@ class Update(Operation):
     update: UpdateSpec
     undo: UpdateSpec | None = None
     keep: bool = False
-    batch_size: int | None = None
-    workers: int = 1
 
     @property
     def undoable(self) -> bool:
@@ -42,7 +40,7 @@ class Update(Operation):
 
 
 @dataclasses.dataclass(frozen=True)
-class Transform(Operation):
+class Transform(Batched):
     """A Python function called for each document; results are written in bulk.
 
     fn: takes a document (dict), returns the one to store, or None to leave it as it is.
@@ -56,8 +54,6 @@ class Transform(Operation):
     filter: Document = dataclasses.field(default_factory=dict)
     undo: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None
     keep: bool = False
-    batch_size: int | None = None
-    workers: int = 1
 
     @property
     def undoable(self) -> bool:
@@ -92,7 +88,7 @@ class Insert(Operation):
 
 
 @dataclasses.dataclass(frozen=True)
-class Delete(Operation):
+class Delete(Batched):
     """Delete the matching documents in batches; kept aside unless keep=False."""
 
     verb: ClassVar[str] = "delete"
@@ -100,8 +96,6 @@ class Delete(Operation):
     collection: str
     filter: Document
     keep: bool = True
-    batch_size: int | None = None
-    workers: int = 1
 
     @property
     def destructive(self) -> bool:

@@ -1,17 +1,11 @@
-"""Operations on one field of every document of a collection, in batches.
-
-All that work in batches have two fields in common. batch_size: documents in a batch,
-which is one transaction, at most; None: it begins with BATCH_SIZE, and adapts to the
-time that a batch may take. workers: in how many parts the collection is worked on side
-by side.
-"""
+"""Operations on one field of every document of a collection, in batches."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any, ClassVar
 
-from .base import MISSING, Operation, quoted
+from .base import MISSING, Batched, Operation, quoted
 
 BATCH_SIZE = 1000
 """The size of the first batch, in documents, of an operation without `batch_size`."""
@@ -34,7 +28,7 @@ ON_ERROR = ("fail", "null", "keep")
 
 
 @dataclasses.dataclass(frozen=True)
-class AddField(Operation):
+class AddField(Batched):
     """Add a field to the documents that lack it.
 
     default: a BSON value, or NOW; using: an aggregation expression over the document.
@@ -47,8 +41,6 @@ class AddField(Operation):
     field: str
     default: Any = MISSING
     using: Any = MISSING
-    batch_size: int | None = None
-    workers: int = 1
 
     @property
     def writes(self) -> bool:
@@ -64,11 +56,11 @@ class AddField(Operation):
         return f"add field {place}, {quoted(self.default)} where it is missing"
 
     def reverse(self) -> Operation:
-        return DropField(self.collection, self.field, **_pace_of(self))
+        return DropField(self.collection, self.field, **self.pace)
 
 
 @dataclasses.dataclass(frozen=True)
-class DropField(Operation):
+class DropField(Batched):
     """Remove a field from every document; values are kept aside unless keep=False."""
 
     verb: ClassVar[str] = "drop_field"
@@ -76,8 +68,6 @@ class DropField(Operation):
     collection: str
     field: str
     keep: bool = True
-    batch_size: int | None = None
-    workers: int = 1
 
     @property
     def destructive(self) -> bool:
@@ -90,11 +80,11 @@ class DropField(Operation):
     def reverse(self) -> Operation | None:
         if not self.keep:
             return None
-        return AddField(self.collection, self.field, **_pace_of(self))
+        return AddField(self.collection, self.field, **self.pace)
 
 
 @dataclasses.dataclass(frozen=True)
-class RenameField(Operation):
+class RenameField(Batched):
     """Rename a field; its position in the document stays the same.
 
     overwrite: a document that has both keeps the old value aside; without it such
@@ -107,18 +97,16 @@ class RenameField(Operation):
     field: str
     new_name: str
     overwrite: bool = False
-    batch_size: int | None = None
-    workers: int = 1
 
     def describe(self) -> str:
         return f"rename field {self.collection}.{self.field} to {self.new_name}"
 
     def reverse(self) -> Operation:
-        return RenameField(self.collection, self.new_name, self.field, **_pace_of(self))
+        return RenameField(self.collection, self.new_name, self.field, **self.pace)
 
 
 @dataclasses.dataclass(frozen=True)
-class CopyField(Operation):
+class CopyField(Batched):
     """Copy a field to another one in the documents that have it.
 
     overwrite: as for RenameField.
@@ -130,18 +118,16 @@ class CopyField(Operation):
     field: str
     target: str
     overwrite: bool = False
-    batch_size: int | None = None
-    workers: int = 1
 
     def describe(self) -> str:
         return f"copy field {self.collection}.{self.field} to {self.target}"
 
     def reverse(self) -> Operation:
-        return DropField(self.collection, self.target, **_pace_of(self))
+        return DropField(self.collection, self.target, **self.pace)
 
 
 @dataclasses.dataclass(frozen=True)
-class ConvertField(Operation):
+class ConvertField(Batched):
     """Convert a field to another BSON type; null and missing stay as they are.
 
     to: one of CONVERSIONS. using: an aggregation expression that computes the value
@@ -158,8 +144,6 @@ class ConvertField(Operation):
     on_error: str = "fail"
     using: Any = MISSING
     keep: bool = True
-    batch_size: int | None = None
-    workers: int = 1
 
     @property
     def destructive(self) -> bool:
@@ -171,9 +155,3 @@ class ConvertField(Operation):
             f"convert field {self.collection}.{self.field} to {self.to}{how} "
             f"(on error: {self.on_error})"
         )
-
-
-def _pace_of(
-    operation: AddField | DropField | RenameField | CopyField,
-) -> dict[str, Any]:
-    return {"batch_size": operation.batch_size, "workers": operation.workers}

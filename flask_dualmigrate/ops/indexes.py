@@ -22,14 +22,11 @@ class CreateIndex(Operation):
 
     verb: ClassVar[str] = "create_index"
     positional: ClassVar[int] = 2
+    usual_kind: ClassVar[Kind] = Kind.IDEMPOTENT
     collection: str
     keys: Keys
     name: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.IDEMPOTENT
 
     @property
     def unique(self) -> bool:
@@ -53,12 +50,9 @@ class DropIndex(Operation):
 
     verb: ClassVar[str] = "drop_index"
     positional: ClassVar[int] = 2
+    usual_kind: ClassVar[Kind] = Kind.IDEMPOTENT
     collection: str
     name: str
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.IDEMPOTENT
 
     def describe(self) -> str:
         return f"drop index {self.name} of {self.collection}"

@@ -6,7 +6,9 @@ arguments, appends one frozen operation to the list, and returns it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import ScriptError
@@ -47,6 +49,19 @@ from .run import Run, Todo
 Op = TypeVar("Op", bound=Operation)
 TransformFn = Callable[[dict[str, Any]], dict[str, Any] | None]
 
+_CHECKS: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("collection", collection_name),
+    ("field", field_name),
+    ("filter", partial(document, "filter")),
+    ("fn", function),
+    ("default", own),
+    ("using", own),
+    ("options", own),
+    ("batch_size", number_of_documents),
+    ("workers", number_of_workers),
+)
+"""Field of an operation -> what checks or copies it, for all that have the field."""
+
 
 class MongoOperations:
     """The operations of a Mongo script; `operations` lists those recorded so far.
@@ -66,8 +81,12 @@ class MongoOperations:
         return tuple(self._operations)
 
     def _record(self, operation: Op) -> Op:
-        self._operations.append(operation)
-        return operation
+        """Check and copy what the script gave, and append the operation."""
+        given = vars(operation)
+        checked = {name: check(given[name]) for name, check in _CHECKS if name in given}
+        recorded = dataclasses.replace(operation, **checked)
+        self._operations.append(recorded)
+        return recorded
 
     @staticmethod
     def now() -> Now:
@@ -79,7 +98,7 @@ class MongoOperations:
 
         options: those of MongoDB's `create` command, by the same names.
         """
-        return self._record(CreateCollection(collection_name(collection), own(options)))
+        return self._record(CreateCollection(collection, options))
 
     def drop_collection(self, collection: str, *, keep: bool = True) -> DropCollection:
         """Drop a collection.
@@ -87,13 +106,11 @@ class MongoOperations:
         It is kept under another name, so that it can be restored; keep=False drops it
         permanently.
         """
-        return self._record(DropCollection(collection_name(collection), keep=keep))
+        return self._record(DropCollection(collection, keep=keep))
 
     def rename_collection(self, collection: str, new_name: str) -> RenameCollection:
         """Rename a collection and keep its indexes."""
-        return self._record(
-            RenameCollection(collection_name(collection), collection_name(new_name))
-        )
+        return self._record(RenameCollection(collection, collection_name(new_name)))
 
     def set_validator(
         self,
@@ -107,9 +124,7 @@ class MongoOperations:
         one_of("level", level, ("off", "strict", "moderate"))
         one_of("action", action, ("error", "warn"))
         rules = None if validator is None else document("validator", validator)
-        return self._record(
-            SetValidator(collection_name(collection), rules, level=level, action=action)
-        )
+        return self._record(SetValidator(collection, rules, level=level, action=action))
 
     def add_field(
         self,
@@ -130,12 +145,12 @@ class MongoOperations:
             raise ScriptError("add_field() takes default= or using=, not both")
         return self._record(
             AddField(
-                collection_name(collection),
-                field_name(field),
-                default=own(default),
-                using=own(using),
-                batch_size=number_of_documents(batch_size),
-                workers=number_of_workers(workers),
+                collection,
+                field,
+                default=default,
+                using=using,
+                batch_size=batch_size,
+                workers=workers,
             )
         )
 
@@ -155,11 +170,7 @@ class MongoOperations:
         """
         return self._record(
             DropField(
-                collection_name(collection),
-                field_name(field),
-                keep=keep,
-                batch_size=number_of_documents(batch_size),
-                workers=number_of_workers(workers),
+                collection, field, keep=keep, batch_size=batch_size, workers=workers
             )
         )
 
@@ -180,12 +191,12 @@ class MongoOperations:
         """
         return self._record(
             RenameField(
-                collection_name(collection),
-                field_name(field),
+                collection,
+                field,
                 field_name(new_name),
                 overwrite=overwrite,
-                batch_size=number_of_documents(batch_size),
-                workers=number_of_workers(workers),
+                batch_size=batch_size,
+                workers=workers,
             )
         )
 
@@ -206,12 +217,12 @@ class MongoOperations:
         """
         return self._record(
             CopyField(
-                collection_name(collection),
-                field_name(field),
+                collection,
+                field,
                 field_name(target),
                 overwrite=overwrite,
-                batch_size=number_of_documents(batch_size),
-                workers=number_of_workers(workers),
+                batch_size=batch_size,
+                workers=workers,
             )
         )
 
@@ -236,14 +247,14 @@ class MongoOperations:
         one_of("on_error", on_error, ON_ERROR)
         return self._record(
             ConvertField(
-                collection_name(collection),
-                field_name(field),
+                collection,
+                field,
                 to=to,
                 on_error=on_error,
-                using=own(using),
+                using=using,
                 keep=keep,
-                batch_size=number_of_documents(batch_size),
-                workers=number_of_workers(workers),
+                batch_size=batch_size,
+                workers=workers,
             )
         )
 
@@ -260,17 +271,12 @@ class MongoOperations:
         options: those of MongoDB's `createIndexes` command, by the same names.
         """
         return self._record(
-            CreateIndex(
-                collection_name(collection),
-                index_keys(keys),
-                index_name(name),
-                own(options),
-            )
+            CreateIndex(collection, index_keys(keys), index_name(name), options)
         )
 
     def drop_index(self, collection: str, name: str) -> DropIndex:
         """Drop an index, given by its name."""
-        return self._record(DropIndex(collection_name(collection), index_name(name)))
+        return self._record(DropIndex(collection, index_name(name)))
 
     def update(
         self,
@@ -291,13 +297,13 @@ class MongoOperations:
         """
         return self._record(
             Update(
-                collection_name(collection),
-                document("filter", filter),
+                collection,
+                filter,
                 update_spec(update),
                 undo=None if undo is None else update_spec(undo),
                 keep=keep,
-                batch_size=number_of_documents(batch_size),
-                workers=number_of_workers(workers),
+                batch_size=batch_size,
+                workers=workers,
             )
         )
 
@@ -320,13 +326,13 @@ class MongoOperations:
         """
         return self._record(
             Transform(
-                collection_name(collection),
-                function(fn),
-                filter=document("filter", filter or {}),
+                collection,
+                fn,
+                filter=filter or {},
                 undo=None if undo is None else function(undo),
                 keep=keep,
-                batch_size=number_of_documents(batch_size),
-                workers=number_of_workers(workers),
+                batch_size=batch_size,
+                workers=workers,
             )
         )
 
@@ -336,7 +342,7 @@ class MongoOperations:
         """Insert one or more documents."""
         many = [documents] if isinstance(documents, Mapping) else documents
         copies = tuple(document("document", each) for each in many)
-        return self._record(Insert(collection_name(collection), copies))
+        return self._record(Insert(collection, copies))
 
     def delete(
         self,
@@ -354,11 +360,7 @@ class MongoOperations:
         """
         return self._record(
             Delete(
-                collection_name(collection),
-                document("filter", filter),
-                keep=keep,
-                batch_size=number_of_documents(batch_size),
-                workers=number_of_workers(workers),
+                collection, filter, keep=keep, batch_size=batch_size, workers=workers
             )
         )
 
@@ -380,7 +382,7 @@ class MongoOperations:
             raise ScriptError("run() takes transactional= or idempotent=, not both")
         return self._record(
             Run(
-                function(fn),
+                fn,
                 name=name,
                 undo=None if undo is None else function(undo),
                 transactional=transactional,

@@ -60,11 +60,8 @@ class Todo(Operation):
     """What the translator could not translate; refused until someone writes it."""
 
     verb: ClassVar[str] = "todo"
+    usual_kind: ClassVar[Kind] = Kind.IDEMPOTENT
     text: str
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.IDEMPOTENT
 
     def describe(self) -> str:
         return f"TODO: {self.text}"
