@@ -126,28 +126,15 @@ def test_a_run_that_takes_back_may_be_killed_too(stage: Rehearsal) -> None:
 
 
 @pytest.mark.parametrize("direction", Direction)
-@pytest.mark.parametrize("place", ["mongo.bbbb.1", "mongo.verify bbbb"])
+@pytest.mark.parametrize(
+    "place", ["mongo.bbbb.1", "mongo.verify bbbb", "postgres.commit bbbb"]
+)
 def test_an_undo_that_is_killed_is_carried_on(
     place: str, direction: Direction, stage: Rehearsal
 ) -> None:
     _reach(stage, direction)
     target = "bbbb" if direction is UP else "aaaa"
     failing = {place: ScriptError("x")}
-    for _ in _killed_everywhere(stage, target, direction, failing=failing):
-        stage.run(target, direction)
-
-        ids = IDS[:2] if direction is UP else IDS[:1]
-        assert stage.snapshot() == stage.expected(*ids)
-        assert stage.open() == []
-
-
-@pytest.mark.parametrize("direction", Direction)
-def test_an_undo_of_both_sides_that_is_killed_is_carried_on(
-    direction: Direction, stage: Rehearsal
-) -> None:
-    _reach(stage, direction)
-    target = "bbbb" if direction is UP else "aaaa"
-    failing = {"postgres.commit bbbb": ScriptError("x")}
     for _ in _killed_everywhere(stage, target, direction, failing=failing):
         stage.run(target, direction)
 

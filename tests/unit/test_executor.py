@@ -101,29 +101,21 @@ PLACES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("begin", "target", "direction"),
+    [("bbbb", "head", UP), ("head", "aaaa", DOWN)],
+    ids=["upgrade", "downgrade"],
+)
 @pytest.mark.parametrize("place", PLACES)
-def test_a_failure_leaves_both_sides_at_the_previous_revision(
-    place: str, stage: Rehearsal
+def test_a_failure_leaves_both_sides_where_they_stood(
+    place: str, begin: str, target: str, direction: Direction, stage: Rehearsal
 ) -> None:
-    stage.run("bbbb", UP)
+    stage.run(begin, UP)
     before = stage.snapshot()
+    failing = Calls(fail_at={place: ScriptError("no such column")})
 
     with pytest.raises(PartialFailure):
-        stage.run("head", UP, Calls(fail_at={place: ScriptError("no such column")}))
-
-    assert stage.snapshot() == before
-    assert stage.open() == []
-
-
-@pytest.mark.parametrize("place", PLACES)
-def test_a_failed_downgrade_leaves_both_sides_where_they_stood(
-    place: str, stage: Rehearsal
-) -> None:
-    stage.run("head", UP)
-    before = stage.snapshot()
-
-    with pytest.raises(PartialFailure):
-        stage.run("aaaa", DOWN, Calls(fail_at={place: ScriptError("no such column")}))
+        stage.run(target, direction, failing)
 
     assert stage.snapshot() == before
     assert stage.open() == []
@@ -303,24 +295,21 @@ def test_the_opposite_direction_undoes_what_was_begun(
     assert stage.open() == []
 
 
-def test_one_down_takes_away_what_is_half_there_and_not_the_one_below(
+@pytest.mark.parametrize(
+    ("killed", "at", "run"),
+    [(("head", UP), "cccc", ("-1", DOWN)), (("-1", DOWN), "bbbb", ("+1", UP))],
+    ids=["down", "up"],
+)
+def test_one_step_back_ends_what_is_half_done_and_takes_no_other(
+    killed: tuple[str, Direction],
+    at: str,
+    run: tuple[str, Direction],
     stage: Rehearsal,
 ) -> None:
     stage.run("bbbb", UP)
-    stage.kill("head", UP, at="postgres.statements cccc")
+    stage.kill(*killed, at=f"postgres.statements {at}")
 
-    stage.run("-1", DOWN)
-
-    assert stage.snapshot() == stage.expected("aaaa", "bbbb")
-
-
-def test_one_up_puts_back_what_is_half_gone_and_not_the_one_above(
-    stage: Rehearsal,
-) -> None:
-    stage.run("bbbb", UP)
-    stage.kill("-1", DOWN, at="postgres.statements bbbb")
-
-    stage.run("+1", UP)
+    stage.run(*run)
 
     assert stage.snapshot() == stage.expected("aaaa", "bbbb")
 
