@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from pymongo.database import Database
 
-from tests.support.crash.trees import FAIL, indented
+from tests.support.crash.trees import FAIL
 from tests.support.trees import Tree
 
 ITEMS = range(10)
@@ -54,15 +54,15 @@ def write_beside(tree: Tree) -> None:
     """One revision of most operations; its PostgreSQL half fails while `fail` is."""
     tree.add(
         "r1",
-        postgres=f"""
+        postgres="""
             op.add_column("account", sa.Column("note", sa.Text))
             op.execute("UPDATE account SET balance = balance + 1")
-            {indented(FAIL)}
+            fail_if_wanted()
         """,
-        postgres_down=f"""
+        postgres_down="""
             op.execute("UPDATE account SET balance = balance - 1")
             op.drop_column("account", "note")
-            {indented(FAIL)}
+            fail_if_wanted()
         """,
         mongo=f"""
             op.update("item", {{}}, {{"$inc": {{"n": 1}}}},
@@ -96,5 +96,6 @@ def write_beside(tree: Tree) -> None:
             op.update("item", {{}}, {{"$inc": {{"n": -1}}}},
                       undo={{"$inc": {{"n": 1}}}}, batch_size={BATCH})
         """,
+        postgres_more=FAIL,
         mongo_more=_MORE,
     )

@@ -45,9 +45,49 @@ def drop(db):
 
 FAIL = """
 import pathlib
-if pathlib.Path(__file__).parents[2].joinpath("fail").exists():
-    raise RuntimeError("told to fail")
+
+def fail_if_wanted():
+    if pathlib.Path(__file__).parents[2].joinpath("fail").exists():
+        raise RuntimeError("told to fail")
 """
+
+Ways = tuple[str, str]
+"""An operation, and the one that takes it back."""
+
+INDEX = (
+    'op.create_index("item", [("n", 1)], name="ix_n")',
+    'op.drop_index("item", "ix_n")',
+)
+COUNT = (
+    "op.run(count_in, undo=count_out, transactional=True)",
+    "op.run(count_out, undo=count_in, transactional=True)",
+)
+BUMP = "op.run(bump, undo=drop)", "op.run(drop, undo=bump)"
+BALANCE = ', sa.Column("balance", sa.Integer)'
+
+
+def account(more: str = "") -> dict[str, str]:
+    """Return both functions of an Alembic script. more: columns."""
+    key = 'sa.Column("id", sa.Integer, primary_key=True)'
+    up, down = f'op.create_table("account", {key}{more})', 'op.drop_table("account")'
+    return {"postgres": up, "postgres_down": down}
+
+
+def added(collection: str = "item", **pace: int) -> Ways:
+    """Return an update that must run once for each document."""
+    more = "".join(f", {name}={value}" for name, value in pace.items())
+    one, back = (
+        f'op.update("{collection}", {{}}, {{"$inc": {{"n": {n}}}}}, '
+        f'undo={{"$inc": {{"n": {-n}}}}}{more})'
+        for n in (1, -1)
+    )
+    return one, back
+
+
+def mongo_of(*operations: Ways) -> dict[str, str]:
+    """Return both functions of a Mongo script."""
+    up, down = zip(*operations, strict=True)
+    return {"mongo": "\n".join(up), "mongo_down": "\n".join(reversed(down))}
 
 
 def seed(db: Database[Any]) -> None:
@@ -61,24 +101,12 @@ def seed(db: Database[Any]) -> None:
 
 def write_two(tree: Tree) -> None:
     """Two revisions of nearly everything."""
+    rows = 'op.execute("INSERT INTO account SELECT n, n FROM generate_series(1, 3) n")'
     tree.add(
         "r1",
-        postgres="""
-            op.create_table("account", sa.Column("id", sa.Integer, primary_key=True),
-                            sa.Column("balance", sa.Integer))
-            op.execute("INSERT INTO account SELECT n, n FROM generate_series(1, 3) n")
-        """,
-        postgres_down='op.drop_table("account")',
-        mongo=f"""
-            op.update("item", {{}}, {{"$inc": {{"n": 1}}}},
-                      undo={{"$inc": {{"n": -1}}}}, batch_size={BATCH})
-            op.create_index("item", [("n", 1)], name="ix_n")
-        """,
-        mongo_down=f"""
-            op.drop_index("item", "ix_n")
-            op.update("item", {{}}, {{"$inc": {{"n": -1}}}},
-                      undo={{"$inc": {{"n": 1}}}}, batch_size={BATCH})
-        """,
+        postgres=f"{account(BALANCE)['postgres']}\n{rows}",
+        postgres_down=account()["postgres_down"],
+        **mongo_of(added(batch_size=BATCH), INDEX),
         mongo_more=_MORE,
         postgres_more="""
             def verify(connection):
@@ -95,20 +123,22 @@ def write_two(tree: Tree) -> None:
             op.execute("UPDATE account SET balance = balance - 10")
             op.drop_column("account", "note")
         """,
-        mongo=f"""
-            op.drop_field("item", "old", batch_size={BATCH})
-            op.transform("item", grow, undo=shrink, batch_size={BATCH})
-            op.run(count_in, undo=count_out, transactional=True)
-            op.run(bump, undo=drop)
-            op.run(mark, undo=unmark, idempotent=True)
-        """,
-        mongo_down=f"""
-            op.run(unmark, undo=mark, idempotent=True)
-            op.run(drop, undo=bump)
-            op.run(count_out, undo=count_in, transactional=True)
-            op.transform("item", shrink, undo=grow, batch_size={BATCH})
-            op.add_field("item", "old", batch_size={BATCH})
-        """,
+        **mongo_of(
+            (
+                f'op.drop_field("item", "old", batch_size={BATCH})',
+                f'op.add_field("item", "old", batch_size={BATCH})',
+            ),
+            (
+                f'op.transform("item", grow, undo=shrink, batch_size={BATCH})',
+                f'op.transform("item", shrink, undo=grow, batch_size={BATCH})',
+            ),
+            COUNT,
+            BUMP,
+            (
+                "op.run(mark, undo=unmark, idempotent=True)",
+                "op.run(unmark, undo=mark, idempotent=True)",
+            ),
+        ),
         mongo_more=_MORE,
     )
 
@@ -117,73 +147,30 @@ def write_failing(tree: Tree) -> None:
     """One revision whose PostgreSQL half fails, up and down, while `fail` is there."""
     tree.add(
         "r1",
-        postgres=f"""
-            op.create_table("account", sa.Column("id", sa.Integer, primary_key=True))
-            {indented(FAIL)}
-        """,
-        postgres_down=f"""
-            op.drop_table("account")
-            {indented(FAIL)}
-        """,
-        mongo=f"""
-            op.update("item", {{}}, {{"$inc": {{"n": 1}}}},
-                      undo={{"$inc": {{"n": -1}}}}, batch_size={BATCH})
-            op.create_index("item", [("n", 1)], name="ix_n")
-            op.drop_field("item", "old")
-            op.run(count_in, undo=count_out, transactional=True)
-            op.create_collection("made")
-            op.insert("made", [{{"_id": 1}}])
-        """,
-        mongo_down=f"""
-            op.drop_collection("made")
-            op.run(count_out, undo=count_in, transactional=True)
-            op.add_field("item", "old")
-            op.drop_index("item", "ix_n")
-            op.update("item", {{}}, {{"$inc": {{"n": -1}}}},
-                      undo={{"$inc": {{"n": 1}}}}, batch_size={BATCH})
-        """,
+        **{name: f"{code}\nfail_if_wanted()" for name, code in account().items()},
+        postgres_more=FAIL,
+        **mongo_of(
+            added(batch_size=BATCH),
+            INDEX,
+            ('op.drop_field("item", "old")', 'op.add_field("item", "old")'),
+            COUNT,
+            ('op.create_collection("made")', 'op.drop_collection("made")'),
+            ('op.insert("made", [{"_id": 1}])', ""),
+        ),
         mongo_more=_MORE,
     )
 
 
 def write_one(tree: Tree) -> None:
     """One small revision, of which every pair of points can be visited."""
-    tree.add(
-        "r1",
-        postgres="""
-            op.create_table("account", sa.Column("id", sa.Integer, primary_key=True))
-        """,
-        postgres_down='op.drop_table("account")',
-        mongo=f"""
-            op.update("item", {{}}, {{"$inc": {{"n": 1}}}},
-                      undo={{"$inc": {{"n": -1}}}}, batch_size={DOCUMENTS})
-            op.create_index("item", [("n", 1)], name="ix_n")
-        """,
-        mongo_down=f"""
-            op.drop_index("item", "ix_n")
-            op.update("item", {{}}, {{"$inc": {{"n": -1}}}},
-                      undo={{"$inc": {{"n": 1}}}}, batch_size={DOCUMENTS})
-        """,
-        mongo_more=_MORE,
-    )
+    mongo = mongo_of(added(batch_size=DOCUMENTS), INDEX)
+    tree.add("r1", **account(), **mongo, mongo_more=_MORE)
 
 
 def write_unsafe(tree: Tree) -> None:
     """One revision with an unsafe function between two other operations."""
-    tree.add(
-        "r1",
-        postgres="""
-            op.create_table("account", sa.Column("id", sa.Integer, primary_key=True))
-        """,
-        postgres_down='op.drop_table("account")',
-        mongo=f"""
-            op.update("item", {{}}, {{"$inc": {{"n": 1}}}},
-                      undo={{"$inc": {{"n": -1}}}}, batch_size={DOCUMENTS})
-            op.run(bump, undo=drop)
-            op.create_index("item", [("n", 1)], name="ix_n")
-        """,
-        mongo_more=_MORE,
-    )
+    mongo = mongo_of(added(batch_size=DOCUMENTS), BUMP, INDEX)["mongo"]
+    tree.add("r1", **account(), mongo=mongo, mongo_more=_MORE)
 
 
 def write_concurrent(tree: Tree) -> None:
@@ -201,14 +188,13 @@ def write_concurrent(tree: Tree) -> None:
                 op.drop_index("ix_account", if_exists=True,
                               postgresql_concurrently=True)
         """,
-        mongo="""
-            op.rename_collection("calls", "called")
-            op.update("called", {}, {"$inc": {"n": 1}}, undo={"$inc": {"n": -1}})
-        """,
-        mongo_down="""
-            op.update("called", {}, {"$inc": {"n": -1}}, undo={"$inc": {"n": 1}})
-            op.rename_collection("called", "calls")
-        """,
+        **mongo_of(
+            (
+                'op.rename_collection("calls", "called")',
+                'op.rename_collection("called", "calls")',
+            ),
+            added("called"),
+        ),
     )
 
 
@@ -217,22 +203,10 @@ PARTED = 2400
 
 def write_parted(tree: Tree) -> None:
     """One revision that walks a larger collection in two parts."""
-    tree.add(
-        "r1",
-        mongo=f"""
-            op.insert("many", [{{"_id": n, "n": 0}} for n in range({PARTED})])
-        """,
-    )
-    tree.add(
-        "r2",
-        postgres="""
-            op.create_table("account", sa.Column("id", sa.Integer, primary_key=True))
-        """,
-        mongo="""
-            op.update("many", {}, {"$inc": {"n": 1}}, undo={"$inc": {"n": -1}},
-                      batch_size=300, workers=2)
-        """,
-    )
+    documents = f'[{{"_id": n, "n": 0}} for n in range({PARTED})]'
+    tree.add("r1", mongo=f'op.insert("many", {documents})')
+    up, _ = added("many", batch_size=300, workers=2)
+    tree.add("r2", postgres=account()["postgres"], mongo=up)
 
 
 CHAOS_DOCUMENTS = 1500
@@ -248,18 +222,11 @@ def seed_many(db: Database[Any]) -> None:
 def write_long(tree: Tree) -> None:
     """Three revisions that take a second or two, of non-idempotent operations."""
     more = _MORE.replace("== 10", f"== {CHAOS_DOCUMENTS}")
+    rows = 'op.execute("INSERT INTO account SELECT n, n FROM generate_series(1, 99) n")'
     tree.add(
         "r1",
-        postgres="""
-            op.create_table("account", sa.Column("id", sa.Integer, primary_key=True),
-                            sa.Column("balance", sa.Integer))
-            op.execute("INSERT INTO account SELECT n, n FROM generate_series(1, 99) n")
-        """,
-        mongo="""
-            op.update("item", {}, {"$inc": {"n": 1}},
-                      undo={"$inc": {"n": -1}}, batch_size=25)
-            op.create_index("item", [("n", 1)], name="ix_n")
-        """,
+        postgres=f"{account(BALANCE)['postgres']}\n{rows}",
+        mongo="\n".join((added(batch_size=25)[0], INDEX[0])),
         mongo_more=more,
     )
     tree.add(
@@ -269,10 +236,7 @@ def write_long(tree: Tree) -> None:
             op.execute("SELECT pg_sleep(0.2)")
             op.add_column("account", sa.Column("note", sa.Text))
         """,
-        mongo="""
-            op.transform("item", grow, undo=shrink, batch_size=25)
-            op.run(count_in, undo=count_out, transactional=True)
-        """,
+        mongo=f'op.transform("item", grow, undo=shrink, batch_size=25)\n{COUNT[0]}',
         mongo_more=more,
     )
     tree.add(
@@ -286,7 +250,3 @@ def write_long(tree: Tree) -> None:
         """,
         mongo_more=more,
     )
-
-
-def indented(code: str) -> str:
-    return code.strip().replace("\n", "\n" + " " * 12)
