@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -63,7 +64,11 @@ class Step:
     @property
     def target(self) -> str:
         """The target of a run that goes exactly as far as this step."""
-        if self.direction is Direction.UPGRADE:
-            return self.revision.id
-        parents = self.revision.parents or ("base",)
-        return parents[0] if len(parents) == 1 else "-1"
+        return target_of_step(self.direction, self.revision.id, self.revision.parents)
+
+
+def target_of_step(direction: Direction, revision: str, parents: Sequence[str]) -> str:
+    """Return the target of a run that goes exactly as far as one revision."""
+    if direction is Direction.UPGRADE:
+        return revision
+    return (*parents, "base")[0] if len(parents) < 2 else "-1"

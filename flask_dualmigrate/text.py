@@ -7,6 +7,7 @@ what controls a terminal, or what a database refuses.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +23,11 @@ def utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun: 1 row, 2,000 rows."""
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"
 
 
 def duration(duration_ms: int) -> str:
@@ -114,12 +120,9 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _units(char: str) -> Iterable[str]:
-    code = ord(char)
-    if code > 0xFFFF:
-        code -= 0x10000
-        yield f"\\u{0xD800 + (code >> 10):04x}"
-        code = 0xDC00 + (code & 0x3FF)
-    yield f"\\u{code:04x}"
+    """Yield the JSON escapes of a character: two for one beyond U+FFFF."""
+    for (unit,) in struct.iter_unpack(">H", char.encode("utf-16-be", "surrogatepass")):
+        yield f"\\u{unit:04x}"
 
 
 def own_version() -> str:

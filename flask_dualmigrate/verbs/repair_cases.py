@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC
 
 from ..backend import Doubt, Progress, Ways
 from ..backend.holder import Holder
 from ..backend.journal import Entry
 from ..backend.progress import how_far
-from ..revisions import BackendName, Direction
+from ..revisions import BackendName, Direction, target_of_step
 from ..run.consistency import Choice, contradictions
 from ..run.plan import States, is_pair
 from ..run.status import OpenProgress, edited_ids
+from ..text import when
 from ..tree.directory import ScriptDirectory
 
 
@@ -164,9 +164,7 @@ def _half_done(
 
 
 def _doubt(name: BackendName, entry: Entry, doubt: Doubt) -> Case:
-    began = (
-        f" at {doubt.began.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z" if doubt.began else ""
-    )
+    began = f" at {when(doubt.began)}" if doubt.began else ""
     step = f"{_RUN} repair {entry.revision} --step {doubt.step}"
     return Case(
         "in-doubt",
@@ -252,7 +250,4 @@ def _choices(entry: Entry, ways: Ways) -> tuple[Choice, ...]:
 
 def target_of(entry: Entry) -> str:
     """Return the target of a run that goes exactly as far as the attempt."""
-    if entry.direction is Direction.UPGRADE:
-        return entry.revision
-    parents = entry.down_revision or ("base",)
-    return parents[0] if len(parents) == 1 else "-1"
+    return target_of_step(entry.direction, entry.revision, entry.down_revision)

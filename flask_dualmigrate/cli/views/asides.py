@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...backend import Aside
-from ...text import size, when
+from ...text import counted, size, when
 from ...verbs.asides import AsidesResult, PurgeResult
 from .layout import lines, table
 
@@ -21,9 +21,8 @@ def _(result: AsidesResult) -> Iterator[str]:
     rows += [_row(aside) for aside in result.asides]
     yield from table(rows)
     total = sum(aside.size_bytes for aside in result.asides)
-    noun = "aside" if len(result.asides) == 1 else "asides"
     yield ""
-    yield f"{len(result.asides)} {noun}, {size(total)}."
+    yield f"{counted(len(result.asides), 'aside')}, {size(total)}."
 
 
 @lines.register
@@ -40,8 +39,8 @@ def _(result: PurgeResult) -> Iterator[str]:
 
 def aside_line(aside: Aside) -> str:
     """Return an aside in one line, and what dropping it means for a downgrade."""
-    noun = "document" if aside.documents == 1 else "documents"
-    line = f"{aside.name}: {aside.documents:,} {noun}, {size(aside.size_bytes)}"
+    documents = counted(aside.documents, "document")
+    line = f"{aside.name}: {documents}, {size(aside.size_bytes)}"
     if aside.for_downgrade:
         line += f"; a downgrade of {aside.revision} cannot put that back"
     return line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...text import short_path, size, when
+from ...text import counted, short_path, size, when
 from ...verbs.backup import (
     BackupCreateResult,
     BackupListResult,
@@ -32,10 +32,9 @@ def _(result: BackupListResult) -> Iterator[str]:
         rows += [_row(backup) for backup in result.backups]
         yield from table(rows)
         total = sum(backup.size_bytes for backup in result.backups)
-        noun = "backup" if len(result.backups) == 1 else "backups"
+        count, where = counted(len(result.backups), "backup"), short_path(result.folder)
         yield ""
-        where = short_path(result.folder)
-        yield f"{len(result.backups)} {noun} in {where}, {size(total)}."
+        yield f"{count} in {where}, {size(total)}."
     for name in result.unusable:
         yield f"{name} is not a complete backup. See: flask db-migrate backup verify"
 

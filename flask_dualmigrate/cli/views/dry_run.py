@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...backend import Forecast, PlannedStep
-from ...text import one_line
+from ...text import counted, one_line
 from ...verbs.dry_run import PlanResult
 from .layout import lines
 
@@ -28,8 +28,7 @@ def _(result: PlanResult) -> Iterator[str]:
     yield from result.emptied
     count = len(result.problems)
     if count:
-        noun = "problem" if count == 1 else "problems"
-        yield f"{count} {noun} would make the {result.direction} fail."
+        yield f"{counted(count, 'problem')} would make the {result.direction} fail."
     yield "Nothing was changed."
 
 
@@ -59,13 +58,9 @@ def _counts(forecast: Forecast) -> str:
     if forecast.matches is not None:
         about = "" if forecast.exact else "about "
         verb = "builds over" if forecast.builds else "matches"
-        parts.append(f"{verb} {about}{_documents(forecast.matches)}")
+        parts.append(f"{verb} {about}{counted(forecast.matches, 'document')}")
     if forecast.writes is not None and forecast.writes != forecast.matches:
-        parts.append(f"writes {_documents(forecast.writes)}")
+        parts.append(f"writes {counted(forecast.writes, 'document')}")
     if forecast.plan:
         parts.append(f"by {forecast.plan}")
     return ", ".join(parts)
-
-
-def _documents(count: int) -> str:
-    return "1 document" if count == 1 else f"{count:,} documents"

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...indexes import Difference, FoundIndex, State, Verdict
 from ...revisions import BackendName
-from ...text import duration, when
+from ...text import duration, size, when
 from ...verbs.index import (
     IndexDiffResult,
     IndexDropResult,
@@ -107,9 +107,9 @@ def _row(index: FoundIndex) -> list[str]:
     options = _options(index.options)
     if index.constraint and not index.options.get("primary_key"):
         options = f"{options}, constraint" if options else "constraint"
-    size = "unknown" if index.size_bytes is None else _bytes(index.size_bytes)
+    large = "unknown" if index.size_bytes is None else size(index.size_bytes)
     key = _key(index.key)
-    return [index.place, index.name, key, options, size, _used(index), state]
+    return [index.place, index.name, key, options, large, _used(index), state]
 
 
 def _key(key: Sequence[tuple[str, Any]]) -> str:
@@ -144,15 +144,6 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
     return str(value)
-
-
-def _bytes(size: int) -> str:
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"
 
 
 def _used(index: FoundIndex) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from ...backend.progress import how_far
 from ...run.plan import NOT_A_PAIR, WHEN_AHEAD
 from ...run.status import SideStatus
-from ...text import duration, one_line, short_path, when
+from ...text import counted, duration, one_line, short_path, when
 from ...verbs.check import CheckResult
 from ...verbs.history import GraphResult, GraphRevision
 from ...verbs.inspect import CurrentResult, ShowResult, StatusResult
@@ -87,8 +87,7 @@ def _(result: CheckResult) -> Iterator[str]:
         looked_at = " in what was compared" if result.not_compared else ""
         yield f"No problem found{looked_at}."
     else:
-        noun = "problem" if len(result.findings) == 1 else "problems"
-        yield f"{len(result.findings)} {noun} found."
+        yield f"{counted(len(result.findings), 'problem')} found."
 
 
 def _attempt(attempt: Mapping[str, Any]) -> str:

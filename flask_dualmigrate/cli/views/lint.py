@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...linter import Finding, LintResult, Severity
-from ...text import short_path
+from ...text import counted, short_path
 from .layout import lines
 
 
@@ -52,18 +52,14 @@ def _title(finding: Finding) -> str:
 
 
 def _sum(result: LintResult) -> str:
-    looked = _number(result.revisions, "revision")
+    looked = counted(result.revisions, "revision")
     allowed = f"; {len(result.allowed)} allowed by comments" if result.allowed else ""
     if not result.findings:
         return f"Nothing found in {looked}{allowed}."
     lost = sum(f.severity is Severity.DESTRUCTIVE for f in result.findings)
     destructive = f", {lost} of them destructive" if lost else ""
-    found = _number(len(result.findings), "finding")
+    found = counted(len(result.findings), "finding")
     return f"{found} in {looked}{destructive}{allowed}."
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _data(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...proving.proofs import Outcome, Proof, ProofResult
 from ...proving.snapshots.compare import Difference
-from ...text import duration, one_line
+from ...text import counted, duration, one_line
 from .layout import lines
 
 _WORDS = {
@@ -40,7 +40,7 @@ def _(proof: Proof) -> Iterator[str]:
     if proof.duration_ms:
         words += f", {duration(proof.duration_ms)}"
     counts = ((proof.rows, "row"), (proof.documents, "document"))
-    data = [f"{n:,} {noun}{'' if n == 1 else 's'}" for n, noun in counts if n]
+    data = [counted(number, noun) for number, noun in counts if number]
     if data:
         words += f", on {' and '.join(data)}"
     yield f"{proof.revision}{message}: {words}"
@@ -71,11 +71,10 @@ def _models(result: ProofResult) -> Iterator[str]:
 
 
 def _verdict(result: ProofResult) -> str:
-    counted = [
+    outcomes = [
         f"{count} {_WORDS[outcome].lower()}"
         for outcome in Outcome
         if (count := sum(proof.outcome is outcome for proof in result.proofs))
     ]
-    number = len(result.proofs)
-    noun = "revision" if number == 1 else "revisions"
-    return f"Proved {number} {noun}: {', '.join(counted) or 'nothing to do'}."
+    revisions = counted(len(result.proofs), "revision")
+    return f"Proved {revisions}: {', '.join(outcomes) or 'nothing to do'}."

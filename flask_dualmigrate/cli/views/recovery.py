@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...text import one_line
+from ...text import counted, one_line
 from ...verbs.repair import AcceptResult, RepairReport, RepairResult, UndoResult
 from ...verbs.repair_cases import Case
 from ...verbs.repair_pair import PairResult
@@ -155,8 +155,8 @@ def _summary(result: VerifyResult) -> Iterator[str]:
         return
     parts = [f"{len(called)} verified, {len(failed)} failed"]
     if result.counts:
-        noun = "count" if len(result.counts) == 1 else "counts"
-        parts.append(f"{len(result.counts)} {noun} compared, {len(different)} differ")
+        counts = counted(len(result.counts), "count")
+        parts.append(f"{counts} compared, {len(different)} differ")
     yield f"{'; '.join(parts)}."
     if any(check.later for check in failed):
         yield (

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ...backend.restorer import Kept, Replacement
 from ...revisions import BackendName
+from ...text import counted
 from ...verbs.restore import RestoreResult
 from .layout import lines
 
@@ -33,14 +34,13 @@ def _replaced(item: Replacement) -> str:
     place = f"{item.name} on {item.backend.label}"
     if item.then is None:
         return f"{place}: removed"
-    return f"{place}: {item.then:,} {_noun(item.backend, item.then)}"
+    return f"{place}: {_counted(item.backend, item.then)}"
 
 
 def _kept(kept: Kept) -> str:
-    count = f"{kept.count:,} {_noun(kept.backend, kept.count)}"
+    count = _counted(kept.backend, kept.count)
     return f"{kept.was} on {kept.backend.label}: {count} kept in {kept.name}"
 
 
-def _noun(backend: BackendName, count: int) -> str:
-    noun = "row" if backend is BackendName.POSTGRES else "document"
-    return noun if count == 1 else f"{noun}s"
+def _counted(backend: BackendName, count: int) -> str:
+    return counted(count, "row" if backend is BackendName.POSTGRES else "document")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...text import counted
 from ...verbs.survey import PairedField, PairedValues, Place, Survey
 from .layout import lines, table
 
@@ -25,12 +26,8 @@ def _(survey: Survey) -> Iterator[str]:
         head = ["Column", "Field", "Values compared", ""]
         yield from table([head, *map(_values, survey.values)])
     problems = len(list(survey.problems()))
-    noun = "difference" if problems == 1 else "differences"
-    yield (
-        f"Verified: {problems} {noun}."
-        if problems
-        else "Verified: everything as expected."
-    )
+    found = counted(problems, "difference") if problems else "everything as expected"
+    yield f"Verified: {found}."
 
 
 def _place(place: Place) -> list[str]:
