@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,8 @@ from .dispatch import by_class
 from .narrowing import labels_fit
 from .recorder import Call
 from .sql_changes import changes_of_sql
+
+_Reader = Callable[[Any], Iterable[Change]]
 
 
 def changes_of(calls: Sequence[Call]) -> tuple[Change, ...]:
@@ -90,16 +92,34 @@ def _default(argument: Any) -> str | None:
     return None if argument is None else sql_of(argument)
 
 
+def _change(op: Any, verb: str, **facts: Any) -> Change:
+    """Return a change with what Alembic's operations have in common."""
+    given = {**getattr(op, "kw", {}), **vars(op)}
+    table, name = given.get("table_name"), given.get("constraint_name")
+    common = {
+        "table": _full(table, given.get("schema")) if table else None,
+        "name": _text(given.get("index_name", name)),
+        "concurrently": bool(given.get("postgresql_concurrently")),
+        "not_valid": bool(given.get("postgresql_not_valid")),
+        "repeatable": bool(given.get("if_exists") or given.get("if_not_exists")),
+    }
+    return Change(verb=verb, **{**common, **facts})
+
+
+def _only(verb: str) -> _Reader:
+    """Make a reader for an operation that is one change, with nothing of its own."""
+    return lambda op: [_change(op, verb)]
+
+
 def _create_table(op: ops.CreateTableOp) -> Iterator[Change]:
-    table = _full(op.table_name, op.schema)
-    there = bool(op.if_not_exists)
-    yield Change(verb="create_table", table=table, repeatable=there)
+    yield _change(op, "create_table")
     items: list[Any] = list(op.columns)
     key = {str(c.name) for c in items if getattr(c, "primary_key", False) is True}
     for item in items:
         if isinstance(item, PrimaryKeyConstraint):
             key |= {str(name) for name in _key_of(item)}
     for item in items:
+        table = _full(op.table_name, op.schema)
         if isinstance(item, Column):
             facts = _column(item)
             facts["primary_key"] = facts["column"] in key
@@ -117,18 +137,11 @@ def _key_of(constraint: Any) -> list[Any]:
 
 
 def _add_column(op: ops.AddColumnOp) -> Iterator[Change]:
-    table = _full(op.table_name, op.schema)
-    there = bool(getattr(op, "if_not_exists", False))
-    facts = _column(op.column)
-    yield Change(verb="add_column", table=table, repeatable=there, **facts)
-    for constraint in op.column.constraints:
-        if isinstance(constraint, CheckConstraint):
-            yield Change(
-                verb="add_check",
-                table=table,
-                name=_text(constraint.name),
-                check=sql_of(constraint.sqltext),
-            )
+    yield _change(op, "add_column", **_column(op.column))
+    for item in op.column.constraints:
+        if isinstance(item, CheckConstraint):
+            name, check = _text(item.name), sql_of(item.sqltext)
+            yield _change(op, "add_check", name=name, check=check, repeatable=False)
 
 
 def _text(value: Any) -> str | None:
@@ -141,17 +154,17 @@ def _text(value: Any) -> str | None:
 
 
 def _alter_column(op: ops.AlterColumnOp) -> Iterator[Change]:
-    table, column = _full(op.table_name, op.schema), str(op.column_name)
+    column = str(op.column_name)
     # Alembic's own order: the default and the type first, the name last.
     if op.modify_nullable is False:
-        yield Change(verb="set_not_null", table=table, column=column)
+        yield _change(op, "set_not_null", column=column)
     if op.modify_server_default is not False or op.modify_nullable:
-        yield Change(verb="alter_column", table=table, column=column)
+        yield _change(op, "alter_column", column=column)
     if op.modify_type is not None:
         using = op.kw.get("postgresql_using")
-        yield Change(
-            verb="alter_type",
-            table=table,
+        yield _change(
+            op,
+            "alter_type",
             column=column,
             type_=sql_type(op.modify_type),
             old_type=sql_type(op.existing_type) if op.existing_type else None,
@@ -161,8 +174,7 @@ def _alter_column(op: ops.AlterColumnOp) -> Iterator[Change]:
             fits=labels_fit(op.existing_type, op.modify_type),
         )
     if op.modify_name is not None and str(op.modify_name) != column:
-        new = str(op.modify_name)
-        yield Change(verb="rename_column", table=table, column=column, name=new)
+        yield _change(op, "rename_column", column=column, name=str(op.modify_name))
 
 
 def _lost(old: Any, new: Any) -> tuple[str, ...]:
@@ -180,21 +192,18 @@ def _type_code(type_: Any) -> str | None:
 
 
 def _create_index(op: ops.CreateIndexOp) -> Iterator[Change]:
-    options = dict(op.kw)
-    where = options.pop("postgresql_where", None)
-    yield Change(
-        verb="create_index",
-        table=_full(op.table_name, op.schema),
-        name=_text(op.index_name),
+    where = op.kw.get("postgresql_where")
+    yield _change(
+        op,
+        "create_index",
         columns=tuple(_key(column) for column in op.columns),
         unique=bool(op.unique),
         where=None if where is None else sql_of(where),
-        concurrently=bool(options.pop("postgresql_concurrently", False)),
-        repeatable=bool(op.if_not_exists),
         options=tuple(
             (key, repr(value))
-            for key, value in options.items()
-            if isinstance(value, str | int | bool | list | tuple | dict)
+            for key, value in op.kw.items()
+            if key not in ("postgresql_where", "postgresql_concurrently")
+            and isinstance(value, str | int | bool | list | tuple | dict)
         ),
     )
 
@@ -206,25 +215,14 @@ def _key(column: Any) -> str:
     return sql_of(column)
 
 
-def _drop_index(op: ops.DropIndexOp) -> Iterator[Change]:
-    yield Change(
-        verb="drop_index",
-        table=_full(op.table_name, op.schema) if op.table_name else None,
-        name=_text(op.index_name),
-        concurrently=bool(op.kw.get("postgresql_concurrently")),
-        repeatable=bool(op.if_exists),
-    )
-
-
 def _foreign_key(op: ops.CreateForeignKeyOp) -> Iterator[Change]:
-    yield Change(
-        verb="add_foreign_key",
+    yield _change(
+        op,
+        "add_foreign_key",
         table=_full(op.source_table, op.kw.get("source_schema")),
-        name=_text(op.constraint_name),
         columns=tuple(map(str, op.local_cols)),
         referred=_full(op.referent_table, op.kw.get("referent_schema")),
         referred_columns=tuple(map(str, op.remote_cols)),
-        not_valid=bool(op.kw.get("postgresql_not_valid")),
         options=tuple(
             (key, repr(value))
             for key, value in op.kw.items()
@@ -234,86 +232,39 @@ def _foreign_key(op: ops.CreateForeignKeyOp) -> Iterator[Change]:
 
 
 def _check(op: ops.CreateCheckConstraintOp) -> Iterator[Change]:
-    yield Change(
-        verb="add_check",
-        table=_full(op.table_name, op.schema),
-        name=_text(op.constraint_name),
-        check=sql_of(op.condition),
-        not_valid=bool(op.kw.get("postgresql_not_valid")),
-    )
+    yield _change(op, "add_check", check=sql_of(op.condition))
 
 
-def _unique(verb: str) -> Callable[[Any], Iterator[Change]]:
+def _unique(verb: str) -> _Reader:
     def read(op: Any) -> Iterator[Change]:
-        yield Change(
-            verb=verb,
-            table=_full(op.table_name, op.schema),
-            name=_text(op.constraint_name),
-            columns=tuple(str(getattr(item, "name", item)) for item in op.columns),
-        )
+        columns = tuple(str(getattr(item, "name", item)) for item in op.columns)
+        yield _change(op, verb, columns=columns)
 
     return read
-
-
-def _exclude(op: Any) -> Iterator[Change]:
-    yield Change(
-        verb="add_exclude",
-        table=_full(op.table_name, op.schema),
-        name=_text(op.constraint_name),
-    )
 
 
 def _execute(op: ops.ExecuteSQLOp) -> Iterator[Change]:
     element: Any = op.sqltext
-    for kind, verb in _WRITES:
-        if isinstance(element, kind):
-            table = getattr(element, "table", None)
-            name, schema = getattr(table, "name", "?"), getattr(table, "schema", None)
-            selects = verb == "insert" and getattr(element, "select", None) is not None
-            yield Change(
-                verb="insert_select" if selects else verb, table=_full(name, schema)
-            )
-            return
-    yield from changes_of_sql(sql_of(element))
+    verb = by_class(_WRITES, element)
+    if verb is None:
+        yield from changes_of_sql(sql_of(element))
+        return
+    if verb == "insert" and getattr(element, "select", None) is not None:
+        verb = "insert_select"
+    table = getattr(element, "table", None)
+    name, schema = getattr(table, "name", "?"), getattr(table, "schema", None)
+    yield Change(verb=verb, table=_full(name, schema))
 
 
-_WRITES: tuple[tuple[type[Any], str], ...] = (
-    (dml.Update, "update"),
-    (dml.Delete, "delete"),
-    (dml.Insert, "insert"),
-)
-
-
-def _of_table(verb: str) -> Callable[[Any], Iterator[Change]]:
-    def read(op: Any) -> Iterator[Change]:
-        there = bool(getattr(op, "if_exists", False))
-        table = _full(op.table_name, getattr(op, "schema", None))
-        yield Change(verb=verb, table=table, repeatable=there)
-
-    return read
+_WRITES = {dml.Update: "update", dml.Delete: "delete", dml.Insert: "insert"}
 
 
 def _drop_column(op: ops.DropColumnOp) -> Iterator[Change]:
-    yield Change(
-        verb="drop_column",
-        table=_full(op.table_name, op.schema),
-        column=str(op.column_name),
-        repeatable=bool(op.kw.get("if_exists") or getattr(op, "if_exists", False)),
-    )
+    yield _change(op, "drop_column", column=str(op.column_name))
 
 
 def _rename_table(op: ops.RenameTableOp) -> Iterator[Change]:
-    new = _full(op.new_table_name, op.schema)
-    yield Change(verb="rename_table", table=_full(op.table_name, op.schema), name=new)
-
-
-def _drop_constraint(op: ops.DropConstraintOp) -> Iterator[Change]:
-    yield Change(
-        verb="drop_constraint",
-        table=_full(op.table_name, op.schema),
-        name=_text(op.constraint_name),
-        repeatable=bool(getattr(op, "if_exists", False)),
-    )
+    yield _change(op, "rename_table", name=_full(op.new_table_name, op.schema))
 
 
 def _bulk_insert(op: ops.BulkInsertOp) -> Iterator[Change]:
@@ -321,23 +272,23 @@ def _bulk_insert(op: ops.BulkInsertOp) -> Iterator[Change]:
     yield Change(verb="insert", table=table)
 
 
-_READERS: dict[type[Any], Callable[[Any], Iterator[Change]]] = {
+_READERS: dict[type[Any], _Reader] = {
     ops.CreateTableOp: _create_table,
-    ops.DropTableOp: _of_table("drop_table"),
+    ops.DropTableOp: _only("drop_table"),
     ops.RenameTableOp: _rename_table,
-    ops.CreateTableCommentOp: _of_table("alter_table"),
-    ops.DropTableCommentOp: _of_table("alter_table"),
+    ops.CreateTableCommentOp: _only("alter_table"),
+    ops.DropTableCommentOp: _only("alter_table"),
     ops.AddColumnOp: _add_column,
     ops.DropColumnOp: _drop_column,
     ops.AlterColumnOp: _alter_column,
     ops.CreateIndexOp: _create_index,
-    ops.DropIndexOp: _drop_index,
+    ops.DropIndexOp: _only("drop_index"),
     ops.CreateForeignKeyOp: _foreign_key,
     ops.CreateCheckConstraintOp: _check,
     ops.CreateUniqueConstraintOp: _unique("add_unique"),
     ops.CreatePrimaryKeyOp: _unique("add_primary_key"),
-    CreateExcludeConstraintOp: _exclude,
-    ops.DropConstraintOp: _drop_constraint,
+    CreateExcludeConstraintOp: _only("add_exclude"),
+    ops.DropConstraintOp: _only("drop_constraint"),
     ops.ExecuteSQLOp: _execute,
     ops.BulkInsertOp: _bulk_insert,
 }

@@ -6,13 +6,12 @@ Running the script to see it would run its Python twice.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from ...alembic_scripts.narrowing import narrows
-from ...alembic_scripts.source_calls import body_of, text_of
+from ...alembic_scripts.source_calls import argument, body_of, text_of, texts_in
 from ...alembic_scripts.sql_changes import changes_of_sql
 from ...linter import loss_of
 from ...tree.script_file import LoadedScript
@@ -59,15 +58,17 @@ class _Reader(ast.NodeVisitor):
             call, name = item.context_expr, item.optional_vars
             if _method(call) == "batch_alter_table" and isinstance(name, ast.Name):
                 assert isinstance(call, ast.Call)
-                place = (_given(call, 0, "table_name"), _given(call, 1, "schema"))
+                table = argument(call, "table_name", 0)
+                place = text_of(table), text_of(argument(call, "schema", 1))
                 self._batches[name.id] = place
         self.generic_visit(node)
         self._batches = before
 
     def visit_Call(self, call: ast.Call) -> None:
+        schema = text_of(argument(call, "schema"))
         match _method(call):
             case "drop_table":
-                self._take(call, _given(call, 0, "table_name"), _schema(call))
+                self._take(call, text_of(argument(call, "table_name", 0)), schema)
             case "drop_column":
                 self._take(call, *self._column(call))
             case "alter_column" if self._narrows(call):
@@ -93,16 +94,16 @@ class _Reader(ast.NodeVisitor):
         assert isinstance(call.func, ast.Attribute)
         batch = self._batches.get(getattr(call.func.value, "id", ""))
         if batch is not None:
-            return *batch, _given(call, 0, "column_name")
-        column = _given(call, 1, "column_name")
-        return _given(call, 0, "table_name"), _schema(call), column
+            return *batch, text_of(argument(call, "column_name", 0))
+        names = ("table_name", 0), ("schema", None), ("column_name", 1)
+        table, schema, column = (text_of(argument(call, *each)) for each in names)
+        return table, schema, column
 
     def _narrows(self, call: ast.Call) -> bool:
-        types = {keyword.arg: keyword.value for keyword in call.keywords}
-        if not {"type_", "existing_type"} <= types.keys():
+        old, new = argument(call, "existing_type"), argument(call, "type_")
+        if old is None or new is None:
             return False
-        old, new = (self._value(types[name]) for name in ("existing_type", "type_"))
-        return narrows(old, new)
+        return narrows(self._value(old), self._value(new))
 
     def _value(self, node: ast.expr) -> Any:
         """Return the type that a script's expression creates; None if it fails."""
@@ -116,7 +117,8 @@ class _Reader(ast.NodeVisitor):
     def _read_sql(self, call: ast.Call) -> None:
         """Collect each statement that lint considers destructive."""
         text = ast.unparse(call)
-        for change in (c for sql in _texts(call) for c in changes_of_sql(sql)):
+        texts = texts_in(*call.args)
+        for change in (each for sql in texts for each in changes_of_sql(sql)):
             if loss_of(change) is None:
                 continue
             schema, _, table = (change.table or "").rpartition(".")
@@ -136,22 +138,3 @@ def _method(node: ast.expr) -> str | None:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         return node.func.attr
     return None
-
-
-def _given(call: ast.Call, position: int, name: str) -> str | None:
-    """Return an argument that is a string literal in the source."""
-    if position < len(call.args):
-        return text_of(call.args[position])
-    named = [keyword.value for keyword in call.keywords if keyword.arg == name]
-    return text_of(named[0]) if named else None
-
-
-def _schema(call: ast.Call) -> str | None:
-    return _given(call, len(call.args), "schema")
-
-
-def _texts(call: ast.Call) -> Iterator[str]:
-    for argument in call.args:
-        for node in ast.walk(argument):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.value

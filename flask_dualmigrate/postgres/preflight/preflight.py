@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from ...alembic_scripts.source_calls import body_of, calls_of, text_of
+from ...alembic_scripts.source_calls import (
+    argument,
+    body_of,
+    calls_of,
+    text_of,
+    texts_in,
+)
+from ...alembic_scripts.sql_changes import changes_of_sql
 from ...errors import IntegrityError, Irreversible, TreeError
 from ...revisions import Direction
 from ...tree.script_file import LoadedScript
@@ -74,25 +80,15 @@ def _concurrent(body: Sequence[ast.AST]) -> Iterator[ast.Call]:
 def _is_concurrent(call: ast.Call) -> bool:
     name = ast.unparse(call.func)
     if name == "op.execute":
-        found = (text_of(node) for argument in call.args for node in ast.walk(argument))
-        return any(text and _CONCURRENTLY.match(text) for text in found)
+        changes = (each for sql in texts_in(*call.args) for each in changes_of_sql(sql))
+        return any(change.concurrently for change in changes)
     return name in ("op.create_index", "op.drop_index") and _is_true(
         call, "postgresql_concurrently"
     )
 
 
 def _is_true(call: ast.Call, option: str) -> bool:
-    return any(
-        keyword.arg == option
-        and isinstance(keyword.value, ast.Constant)
-        and keyword.value.value is True
-        for keyword in call.keywords
-    )
-
-
-_CONCURRENTLY = re.compile(
-    r"(?i)\s*(CREATE\s+(UNIQUE\s+)?INDEX|DROP\s+INDEX|REINDEX\s+\w+)\s+CONCURRENTLY\b"
-)
+    return getattr(argument(call, option), "value", None) is True
 
 
 def refuse_invalid_indexes(
@@ -137,9 +133,10 @@ _INVALID = sa.text(
 
 def _made_if_missing(call: ast.Call) -> str | None:
     """Return the name of an index that a call creates unless it exists."""
-    if ast.unparse(call.func) != "op.create_index" or not call.args:
+    if ast.unparse(call.func) != "op.create_index":
         return None
-    return text_of(call.args[0]) if _is_true(call, "if_not_exists") else None
+    name = text_of(argument(call, "index_name", 0))
+    return name if _is_true(call, "if_not_exists") else None
 
 
 def refuse_tables_without_history(
@@ -185,11 +182,10 @@ def _until_a_drop(scripts: Sequence[LoadedScript]) -> Iterator[LoadedScript]:
 def _made(script: LoadedScript) -> Iterator[tuple[str | None, str]]:
     """Yield (schema, name) for each `create_table("name", …)` in a script."""
     for call in calls_of(script, Direction.UPGRADE):
-        options = {keyword.arg: keyword.value for keyword in call.keywords}
         assert isinstance(call.func, ast.Attribute)
-        if call.func.attr != "create_table" or "if_not_exists" in options:
+        if call.func.attr != "create_table" or argument(call, "if_not_exists"):
             continue
-        name = text_of(call.args[0]) if call.args else None
-        schema = text_of(options["schema"]) if "schema" in options else None
-        if name and ("schema" not in options or schema):
+        name, place = text_of(argument(call, "table_name", 0)), argument(call, "schema")
+        schema = text_of(place)
+        if name and (place is None or schema):
             yield schema, name

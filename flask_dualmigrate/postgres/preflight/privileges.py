@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from ...alembic_scripts.source_calls import calls_of, text_of
+from ...alembic_scripts.source_calls import (
+    argument,
+    calls_of,
+    switches_role,
+    text_of,
+)
 from ...errors import DatabaseUnavailable
 from ...tree.script_file import LoadedScript
 
 _HINT = "Use a role that owns the tables in DATABASE_URL or DUALMIGRATE_POSTGRES_URI."
-_BECOMES_ANOTHER = re.compile(
-    rb"(?i)\bSET\s+(LOCAL\s+|SESSION\s+)?(ROLE|SESSION\s+AUTH)"
-)
 
 _TABLE_ARGUMENT = {
     **dict.fromkeys(("add_column", "drop_column", "alter_column"), 0),
@@ -54,7 +55,7 @@ def require_privileges(
     """
     _require_journal(connection, ours, schema)
     for script, function in scripts:
-        if _BECOMES_ANOTHER.search(script.file.source):
+        if switches_role(script):
             return
         for call in calls_of(script, function):
             _require_call(connection, script, call)
@@ -78,9 +79,9 @@ def _require_journal(
 def _require_call(connection: Connection, script: LoadedScript, call: ast.Call) -> None:
     assert isinstance(call.func, ast.Attribute)
     method = call.func.attr
-    schemas = [k.value for k in call.keywords if k.arg == "schema"]
-    schema = text_of(schemas[0]) if schemas else None
-    if schemas and schema is None:
+    given = argument(call, "schema")
+    schema = text_of(given)
+    if given is not None and schema is None:
         return
     if method == "create_table":
         _require_create(connection, schema, f"for revision {script.revision}")

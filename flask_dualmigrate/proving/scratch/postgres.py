@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -69,17 +69,17 @@ class PostgresPlace:
         return name
 
     def furnish(
-        self, name: str, *, schemas: Iterable[str], is_made: Callable[[str], bool]
+        self, name: str, *, schemas: Iterable[str], created: Collection[str]
     ) -> None:
         """Give a scratch database what the app's has before the first revision.
 
         That is the database's settings, the schemas in its search_path, and `schemas`.
-        is_made: returns whether a script creates a schema.
+        created: the schemas that scripts create.
         """
         with self._engine().connect() as connection:
             settings = connection.exec_driver_sql(_SETTINGS).scalars().all()
             found = connection.exec_driver_sql("SELECT unnest(current_schemas(false))")
-            path = [schema for schema in found.scalars() if not is_made(schema)]
+            path = [schema for schema in found.scalars() if schema not in created]
         for setting in settings:
             key, _, value = setting.partition("=")
             shown = value if key in _LISTS else literal(value)

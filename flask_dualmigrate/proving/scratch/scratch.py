@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from flask_sqlalchemy import SQLAlchemy
 from pymongo.errors import PyMongoError
 from sqlalchemy.exc import SQLAlchemyError
 
+from ...alembic_scripts.source_calls import created_schemas
 from ...embedded import EmbeddedServers
 from ...environment import Environment
 from ...errors import DatabaseUnavailable, EmbeddedServerError, UsageError
@@ -172,14 +172,11 @@ def _furnish(env: Environment, place: PostgresPlace, database: str) -> None:
     """Ensure that a scratch database has what the first revision takes for granted."""
     schema = env.config.alembic_options.get("version_table_schema")
     side, tree = BackendName.POSTGRES, env.directory
-    ids = [each for each in tree.revisions if tree.has(side, each)]
-    texts = [tree.script(side, each).file.source.decode("utf-8") for each in ids]
-
-    def is_made(name: str) -> bool:
-        makes = re.compile(rf"(?is)create\s*schema\b[^;\n]*\b{re.escape(name)}\b")
-        return any(makes.search(text) for text in texts)
-
-    place.furnish(database, schemas=[schema] if schema else [], is_made=is_made)
+    ids = (each for each in tree.revisions if tree.has(side, each))
+    created = {
+        name for each in ids for name in created_schemas(tree.script(side, each))
+    }
+    place.furnish(database, schemas=[schema] if schema else [], created=created)
 
 
 def _made(place: Place) -> str:
