@@ -6,8 +6,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator
 
-from ..revisions import BackendName
-from .advice.finding import TITLES, Finding, Severity
+from .advice.finding import OWN, Advice, Finding, Rule
 from .views.source import Comment, Source
 
 _MARK = "dualmigrate:"
@@ -65,14 +64,8 @@ def allow(findings: Iterable[Finding], allowed: list[Allowance]) -> Iterator[Fin
 
 
 def faults(
-    allowed: list[Allowance],
-    *,
-    known: Collection[str],
-    unsure: Collection[str],
-    revision: str,
-    backend: BackendName,
-    path: str,
-) -> Iterator[Finding]:
+    allowed: list[Allowance], *, known: Collection[str], unsure: Collection[str]
+) -> Iterator[tuple[Rule, Advice]]:
     """Yield what is wrong with the comments themselves.
 
     known: the existing codes; unsure: those of rules that this run could not
@@ -80,17 +73,7 @@ def faults(
     """
     for allowance in allowed:
         for code, danger, instead in _faults(allowance, known, unsure):
-            yield Finding(
-                code,
-                TITLES[code],
-                Severity.WARNING,
-                revision,
-                backend,
-                path,
-                allowance.comment.line,
-                danger,
-                instead,
-            )
+            yield OWN[code], Advice(danger, instead, allowance.comment.line)
 
 
 def _faults(
@@ -115,11 +98,7 @@ def _faults(
         return
     for code in allowance.codes:
         if code not in known:
-            yield (
-                "DM002",
-                f"There is no rule {code}: the comment allows nothing.",
-                "",
-            )
+            yield "DM002", f"There is no rule {code}: the comment allows nothing.", ""
         elif code not in allowance.used and code not in unsure:
             yield (
                 "DM003",

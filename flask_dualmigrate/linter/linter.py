@@ -6,7 +6,8 @@ Each script is recorded once; nothing is run on a database.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import starmap
 from typing import Any, Protocol
 
 from alembic.operations import MigrateOperation
@@ -21,7 +22,7 @@ from ..revisions import BackendName, Direction, Revision
 from ..runtime.time_limits import Limits
 from ..tree.directory import ScriptDirectory
 from ..tree.script_file import LoadedScript
-from .advice.finding import RULES, TITLES, Advice, Finding, Rule, Severity, rules_of
+from .advice.finding import OWN, RULES, Advice, Finding, Rule, rules_of
 from .allowing import Allowance, allow, allowances, faults
 from .rules import (
     mongo,
@@ -33,7 +34,7 @@ from .rules import (
 )
 from .rules.pair import PairAdvice, PairView
 from .views.facts import UNKNOWN, Facts
-from .views.mongo import Collections, LinedOperations, MongoView, Said
+from .views.mongo import Collections, LinedOperations, MongoView, Placed
 from .views.postgres import PostgresView, placed
 from .views.source import Source
 from .views.tables import Tables
@@ -127,15 +128,6 @@ class Linter:
                     one.skip()
 
 
-@dataclasses.dataclass
-class _Found:
-    """What rules found in a script. function: upgrade or downgrade."""
-
-    rule: Rule
-    advice: Advice
-    function: str
-
-
 class _OneRevision:
     """The scripts of one revision, recorded."""
 
@@ -146,11 +138,9 @@ class _OneRevision:
         self._revision = revision
         self._recorder = recorder
         self._wings = linter._wings
-        self._found: dict[BackendName, list[_Found]] = {POSTGRES: [], MONGO: []}
-        self._missed: dict[BackendName, list[tuple[str, str]]] = {
-            POSTGRES: [],
-            MONGO: [],
-        }
+        # Side -> rule, what it found, and the name of the function that it looked at.
+        self._found: dict[BackendName, list[tuple[Rule, Advice, str]]]
+        self._found = {POSTGRES: [], MONGO: []}
 
     def skip(self) -> None:
         """Learn the state that the revision leaves."""
@@ -164,17 +154,15 @@ class _OneRevision:
             self._mongo(Direction.UPGRADE)
 
     def findings(self) -> Iterator[Finding]:
-        view = self._look_at_postgres(PairView())
-        view = self._look_at_mongo(view)
+        view = PairView(**{**self._look_at_postgres(), **self._look_at_mongo()})
         for rule in rules_of("3"):
             for advice in rule.check(view):
                 assert isinstance(advice, PairAdvice)
-                if self._script(advice.backend) is not None:
-                    found = _Found(rule, advice, advice.function)
-                    self._found[advice.backend].append(found)
+                self._found[advice.backend].append((rule, advice, advice.function))
         for side in (POSTGRES, MONGO):
-            if side in self._linter._sides:
-                yield from self._findings_in(side)
+            script = self._script(side)
+            if script is not None and side in self._linter._sides:
+                yield from self._findings_in(side, Source(script))
 
     def _script(self, side: BackendName) -> LoadedScript | None:
         directory = self._linter._directory
@@ -182,32 +170,31 @@ class _OneRevision:
             return None
         return directory.script(side, self._revision.id)
 
-    def _look_at_postgres(self, view: PairView) -> PairView:
+    def _look_at_postgres(self) -> dict[str, Any]:
+        """Check the Alembic script; return what a PairView holds about it."""
         script = self._script(POSTGRES)
         if script is None:
-            return view
-        counterpart = self._wings.counterpart
+            return {}
         up = self._recorder.record(script.module, "upgrade")
         changes = placed(changes_of(up.calls), self._linter._tables)
         down = self._downgrade(script)
-        self._missed[POSTGRES] += _not_seen(up)
+        if why := _why_not_seen(up):
+            self._miss(POSTGRES, why)
         limits = self._linter._limits.for_script(script.module, script.path, POSTGRES)
         look = PostgresView(
             changes, Source(script), script.module, limits.lock_timeout_s
         )
-        self._ask("1", look, "upgrade")
+        self._ask("1", look)
         if down is not None:
-            below = dataclasses.replace(look, changes=down)
-            self._ask("1", below, "downgrade", on_downgrade=True)
-        if counterpart is None:
-            return dataclasses.replace(view, up=changes, down=down)
-        wanted = counterpart.translate(up.operations)
-        if up.missed or self._script(MONGO) is None:
-            wanted = None
-        mirrored = counterpart.mirrored()
-        return dataclasses.replace(
-            view, up=changes, down=down, wanted=wanted, mirrored=mirrored
-        )
+            self._ask("1", dataclasses.replace(look, changes=down), "downgrade")
+        found: dict[str, Any] = {"up": changes, "down": down}
+        counterpart = self._wings.counterpart
+        if counterpart is not None:
+            wanted = counterpart.translate(up.operations)
+            is_known = not up.missed and self._script(MONGO) is not None
+            found["wanted"] = wanted if is_known else None
+            found["mirrored"] = counterpart.mirrored()
+        return found
 
     def _downgrade(self, script: LoadedScript) -> tuple[Change, ...] | None:
         """Return what a downgrade does; None: that is unknown, or it refuses to run."""
@@ -216,123 +203,94 @@ class _OneRevision:
         down = self._recorder.record(script.module, "downgrade")
         return None if down.missed else changes_of(down.calls)
 
-    def _look_at_mongo(self, view: PairView) -> PairView:
+    def _look_at_mongo(self) -> dict[str, Any]:
+        """Check the Mongo script; return what a PairView holds about it."""
         script = self._script(MONGO)
         if script is None:
-            return view
+            return {}
         up, down = self._mongo(Direction.UPGRADE), self._mongo(Direction.DOWNGRADE)
         if up is None:
-            return dataclasses.replace(view, wanted=None)
+            return {"wanted": None}
         look = MongoView(
             up,
             Source(script),
             self._wings.facts_of(self._revision.id),
             self._wings.why_not_standalone,
         )
-        self._ask("2", look, "upgrade")
-        return dataclasses.replace(view, mongo_up=up, mongo_down=down)
+        self._ask("2", look)
+        return {"mongo_up": up, "mongo_down": down}
 
-    def _mongo(self, direction: Direction) -> tuple[Said, ...] | None:
+    def _mongo(self, direction: Direction) -> tuple[Placed, ...] | None:
         """Record a Mongo script; None if it refuses to run, which is reported."""
         script = self._script(MONGO)
         assert script is not None
         recorder = LinedOperations(script.path)
+        is_upgrade = direction is Direction.UPGRADE
         try:
             operations = self._wings.record_mongo(script, direction, recorder)
         except DualMigrateError as error:
-            if direction is Direction.UPGRADE:
-                self._missed[MONGO].append((f"{error.what}. {_UNSEEN}", "upgrade"))
+            if is_upgrade:
+                self._miss(MONGO, f"{error.what}. {_UNSEEN}")
             return None
-        if direction is Direction.UPGRADE:
-            return self._linter._collections.place(operations, recorder.lines)
-        return Collections().place(operations, recorder.lines)
+        before = self._linter._collections if is_upgrade else Collections()
+        return before.place(operations, recorder.lines)
 
-    def _ask(
-        self, digit: str, view: Any, function: str, *, on_downgrade: bool = False
-    ) -> None:
-        side = POSTGRES if digit == "1" else MONGO
+    def _miss(self, side: BackendName, why: str) -> None:
+        """Report that rules may have missed something in an upgrade."""
+        instead = "# dualmigrate: allow DM004 what the rest does, and who reviewed it"
+        self._found[side].append((OWN["DM004"], Advice(why, instead), "upgrade"))
+
+    def _ask(self, digit: str, view: Any, function: str = "upgrade") -> None:
+        """Apply the rules of one kind of script to one of its functions."""
+        found = self._found[POSTGRES if digit == "1" else MONGO]
         for rule in rules_of(digit):
             if rule.code in self._linter._unasked:
                 continue
-            if on_downgrade and not rule.on_downgrade:
-                continue
-            self._found[side] += [
-                _Found(rule, advice, function) for advice in rule.check(view)
-            ]
+            if function == "upgrade" or rule.on_downgrade:
+                found += [(rule, advice, function) for advice in rule.check(view)]
 
-    def _findings_in(self, side: BackendName) -> Iterator[Finding]:
-        script = self._script(side)
-        if script is None:
-            return
-        source = Source(script)
-        allowed = allowances(source)
-        found = [*self._made(side, source), *self._not_read(side, source)]
-        found = [each for each in found if each.code not in self._linter._ignored]
-        reported = list(allow(found, allowed))
-        reported += self._faults(side, allowed, script.path)
-        yield from sorted(reported, key=lambda finding: (finding.line, finding.code))
-
-    def _made(self, side: BackendName, source: Source) -> Iterator[Finding]:
-        seen: set[Any] = set()
-        for each in self._found[side]:
-            line = each.advice.line or source.line_of(each.function)
-            key = (each.rule.code, line, each.advice.danger)
-            if key not in seen:
-                seen.add(key)
-                yield Finding(
-                    each.rule.code,
-                    each.rule.title,
-                    each.rule.severity,
-                    self._revision.id,
-                    side,
-                    source.path,
-                    line,
-                    each.advice.danger,
-                    each.advice.instead,
-                )
-
-    def _not_read(self, side: BackendName, source: Source) -> Iterator[Finding]:
-        for text, function in self._missed[side]:
-            yield Finding(
-                "DM004",
-                TITLES["DM004"],
-                Severity.WARNING,
+    def _findings_in(self, side: BackendName, source: Source) -> Iterator[Finding]:
+        def finding(rule: Rule, advice: Advice, function: str) -> Finding:
+            return Finding(
+                rule.code,
+                rule.title,
+                rule.severity,
                 self._revision.id,
                 side,
                 source.path,
-                source.line_of(function),
-                text,
-                "# dualmigrate: allow DM004 what the rest does, and who reviewed it",
+                advice.line or source.line_of(function),
+                advice.danger,
+                advice.instead,
             )
 
-    def _faults(
-        self, side: BackendName, allowed: list[Allowance], path: str
-    ) -> Iterable[Finding]:
+        allowed = allowances(source)
+        once: dict[tuple[str, int, str], Finding] = {}
+        for each in starmap(finding, self._found[side]):
+            if each.code not in self._linter._ignored:
+                once.setdefault((each.code, each.line, each.danger), each)
+        found = list(allow(once.values(), allowed))
+        found += [finding(*each, "upgrade") for each in self._faults(allowed)]
+        yield from sorted(found, key=lambda each: (each.line, each.code))
+
+    def _faults(self, allowed: list[Allowance]) -> Iterator[tuple[Rule, Advice]]:
         unsure = {code for code, rule in RULES.items() if rule.counts}
         unsure |= {*self._linter._ignored, *self._linter._unasked}
         if len(self._linter._sides) < 2:
             unsure |= {code for code in RULES if code.startswith("DM3")}
-        return faults(
-            allowed,
-            known={*RULES, "DM004"},
-            unsure=unsure,
-            revision=self._revision.id,
-            backend=side,
-            path=path,
-        )
+        return faults(allowed, known={*RULES, "DM004"}, unsure=unsure)
 
 
 _UNSEEN = "No rule has checked what it does after that."
 
 
-def _not_seen(found: alembic_scripts.Recording) -> Iterator[tuple[str, str]]:
-    """Yield why rules may have missed something, and in which function."""
+def _why_not_seen(found: alembic_scripts.Recording) -> str | None:
+    """Return why rules may have missed something; None if they have seen it all."""
     name = found.function
     if found.error is not None:
-        yield f"{name}() cannot be read to its end: {found.error}. {_UNSEEN}", name
-    elif found.reads:
-        yield (
-            f"{name}() queries the database and depends on the answer. Lint has no "
-            "database, so no rule has checked what depends on it.",
-            name,
-        )
+        return f"{name}() cannot be read to its end: {found.error}. {_UNSEEN}"
+    if not found.reads:
+        return None
+    return (
+        f"{name}() queries the database and depends on the answer. Lint has no "
+        "database, so no rule has checked what depends on it."
+    )

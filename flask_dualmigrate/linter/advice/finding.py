@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -79,6 +79,7 @@ class LintResult:
         return not self.findings
 
 
+Advices = Iterator[Advice]
 Check = Callable[[Any], Iterable[Advice]]
 
 
@@ -133,16 +134,19 @@ def rules_of(digit: str) -> tuple[Rule, ...]:
     return tuple(RULES[code] for code in sorted(RULES) if code.startswith(f"DM{digit}"))
 
 
-_OWN = {
-    "DM001": "an allow-comment without a reason",
-    "DM002": "an allow-comment for an unknown rule",
-    "DM003": "an allow-comment that allows nothing",
-    "DM004": "a script that cannot be read to its end",
+OWN = {
+    code: Rule(code, title, Severity.WARNING, lambda view: ())
+    for code, title in (
+        ("DM001", "an allow-comment without a reason"),
+        ("DM002", "an allow-comment for an unknown rule"),
+        ("DM003", "an allow-comment that allows nothing"),
+        ("DM004", "a script that cannot be read to its end"),
+    )
 }
-TITLES = _OWN
-"""Code -> title of the findings about comments and about lint itself."""
+"""What lint reports about comments and about itself."""
 
 
 def titles() -> dict[str, str]:
     """Return code -> title of everything that lint can report."""
-    return {**TITLES, **{code: RULES[code].title for code in sorted(RULES)}}
+    rules = {**OWN, **dict(sorted(RULES.items()))}
+    return {code: each.title for code, each in rules.items()}

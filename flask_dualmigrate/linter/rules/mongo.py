@@ -23,13 +23,11 @@ from ...ops import (
     Todo,
     Update,
 )
-from ..advice.finding import Advice, Severity, rule
+from ..advice.finding import Advice, Advices, Severity, rule
 from ..advice.paste import text
 from ..advice.paste_mongo import call, source
 from ..views.facts import collection_of
-from ..views.mongo import MongoView, Said, code_names
-
-Advices = Iterator[Advice]
+from ..views.mongo import MongoView, Placed, code_names
 
 _MANY = {
     *("update_many", "delete_many", "insert_many", "bulk_write"),
@@ -316,7 +314,7 @@ def names(view: MongoView) -> Advices:
             yield Advice(danger.format(name=name), instead, said.line)
 
 
-def _names(said: Said) -> Iterator[tuple[str, str, str]]:
+def _names(said: Placed) -> Iterator[tuple[str, str, str]]:
     operation = said.operation
     made = []
     if isinstance(operation, CreateCollection):

@@ -5,15 +5,11 @@ Source: MongoDB manual, Index Builds on Populated Collections, Unique Indexes, L
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ...ops import AddField, CreateIndex
-from ..advice.finding import Advice, rule
+from ..advice.finding import Advice, Advices, rule
 from ..advice.paste import text
 from ..advice.paste_mongo import call
 from ..views.mongo import MongoView
-
-Advices = Iterator[Advice]
 
 LARGE = 100_000
 """The number of documents from which an index build is reported."""

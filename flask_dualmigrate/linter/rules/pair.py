@@ -29,7 +29,7 @@ from ..advice.finding import Advice, rule
 from ..advice.paste import alter, table_arguments, text
 from ..advice.paste_mongo import call
 from ..views.facts import collection_of
-from ..views.mongo import Said
+from ..views.mongo import Placed
 
 Effect = tuple[str, str, str]
 """The action, the collection or table, and the field, index or column ("" for none)."""
@@ -58,8 +58,8 @@ class PairView:
 
     up: tuple[Change, ...] = ()
     down: tuple[Change, ...] | None = None
-    mongo_up: tuple[Said, ...] = ()
-    mongo_down: tuple[Said, ...] | None = None
+    mongo_up: tuple[Placed, ...] = ()
+    mongo_down: tuple[Placed, ...] | None = None
     wanted: tuple[Operation, ...] | None = None
     mirrored: frozenset[str] = frozenset()
 
@@ -332,7 +332,7 @@ _BACK = {
 }
 
 
-def _mirror_mongo(up: Sequence[Said], down: Sequence[Said]) -> Advices:
+def _mirror_mongo(up: Sequence[Placed], down: Sequence[Placed]) -> Advices:
     backwards = [said.operation for said in down]
     if any(isinstance(op, Run | Todo | Transform) for op in backwards):
         return

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
 
 from ...alembic_scripts.change import WRITES, Change
 from ...alembic_scripts.column_types import rewrites
 from ...sql.statements import quoted
 from ..advice import paste
-from ..advice.finding import Advice, rule
+from ..advice.finding import Advice, Advices, rule
 from ..advice.paste import alter, autocommit, execute, text, then
 from ..views.postgres import PostgresView
-
-Advices = Iterator[Advice]
 
 lock_rule = functools.partial(rule, only_postgres=True)
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from ...alembic_scripts.change import Change
 from ...alembic_scripts.narrowing import loss
 from ..advice import paste
-from ..advice.finding import Advice, Severity, rule
+from ..advice.finding import Advice, Advices, Severity, rule
 from ..advice.paste import text
 from ..views.postgres import PostgresView
 
-Advices = Iterator[Advice]
 _LOSS = Severity.DESTRUCTIVE
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from ..advice import paste
-from ..advice.finding import Advice, rule
+from ..advice.finding import Advice, Advices, rule
 from ..views.postgres import PostgresView
-
-Advices = Iterator[Advice]
 
 
 @rule("DM117", "raw SQL that cannot be judged")

@@ -50,8 +50,10 @@ class LinedOperations(MongoOperations):
 
 
 @dataclass(frozen=True)
-class Said:
-    """One operation. existing: its collection existed before the script.
+class Placed:
+    """One operation, with what is known of its place.
+
+    existing: its collection existed before the script.
 
     indexes: how many its collection has then, according to the scripts; has_target: an
     earlier operation gave documents the field that this one renames or copies to.
@@ -73,12 +75,12 @@ class MongoView:
     why_not_standalone: returns why an operation cannot run on a standalone server.
     """
 
-    said: tuple[Said, ...]
+    said: tuple[Placed, ...]
     source: Source
     facts: Facts = UNKNOWN
     why_not_standalone: Callable[[Operation], str | None] = lambda operation: None
 
-    def of(self, kind: type[Op]) -> Iterator[tuple[Op, Said]]:
+    def of(self, kind: type[Op]) -> Iterator[tuple[Op, Placed]]:
         for said in self.said:
             if isinstance(said.operation, kind):
                 yield said.operation, said
@@ -97,7 +99,7 @@ class Collections:
 
     def place(
         self, operations: tuple[Operation, ...], lines: list[int | None]
-    ) -> tuple[Said, ...]:
+    ) -> tuple[Placed, ...]:
         """Return operations, each with the state before it, and learn from each."""
         made: set[str] = set()
         found = []
@@ -110,7 +112,7 @@ class Collections:
             elif isinstance(operation, RenameCollection) and name in made:
                 made.add(operation.new_name)
             found.append(
-                Said(
+                Placed(
                     operation,
                     line,
                     existing=name not in made,
