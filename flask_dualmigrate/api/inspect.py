@@ -110,5 +110,5 @@ def prove(
         named,
         all_=all_,
         since=since,
-        ways=proving.Ways(data, sample, embedded, keep, strict),
+        options=proving.ProofOptions(data, sample, embedded, keep, strict),
     )

@@ -118,7 +118,7 @@ def _test(
     all_: bool,
     since: str | None,
     sample: int | None,
-    **ways: Any,
+    **options: Any,
 ) -> Any:
     """Run revisions up, down and up again on scratch databases (default: pending)."""
     return proving.prove(
@@ -126,5 +126,5 @@ def _test(
         revisions,
         all_=all_,
         since=since,
-        ways=proving.Ways(sample=sample or 0, **ways),
+        options=proving.ProofOptions(sample=sample or 0, **options),
     )

@@ -8,14 +8,20 @@ snapshots  what a database contains, and how two snapshots differ
 
 from __future__ import annotations
 
-from .prover import Ways, models_at_head, prove, several_heads, tree_problems
+from .prover import (
+    ProofOptions,
+    models_at_head,
+    prove,
+    several_heads,
+    tree_problems,
+)
 from .scratch.mongo import MongoPlace
 from .scratch.postgres import PostgresPlace
 
 __all__ = [
     "MongoPlace",
     "PostgresPlace",
-    "Ways",
+    "ProofOptions",
     "models_at_head",
     "prove",
     "several_heads",

@@ -17,7 +17,7 @@ from .walk import Walk
 
 
 @dataclasses.dataclass(frozen=True)
-class Ways:
+class ProofOptions:
     """Options of a proof.
 
     data: insert rows and documents with edge values. sample: how many real rows or
@@ -39,7 +39,7 @@ def prove(
     *,
     all_: bool = False,
     since: str | None = None,
-    ways: Ways = Ways(),
+    options: ProofOptions = ProofOptions(),
 ) -> ProofResult:
     """Prove revisions on scratch databases; the real ones are at most read.
 
@@ -52,40 +52,40 @@ def prove(
             "Name revisions, or use one of --all and --since",
             hint="Without any of them, the pending revisions are proved.",
         )
-    if ways.data and ways.sample:
+    if options.data and options.sample:
         raise UsageError(
             "--data and --sample exclude each other",
             hint="To use both, run the command twice.",
         )
     env.directory.require_pairs()
     wanted, notes = _wanted(env, revisions, all_, since)
-    below = _applied(env, wanted) if ways.sample else frozenset()
+    below = _applied(env, wanted) if options.sample else frozenset()
     result = ProofResult(
         (),
         (),
-        data="seeded" if ways.data else "sampled" if ways.sample else "none",
+        data="seeded" if options.data else "sampled" if options.sample else "none",
         problems=several_heads(env),
         notes=notes,
-        strict=ways.strict,
+        strict=options.strict,
     )
     again = True
     while again:
         done = {proof.revision for proof in result.proofs}
-        result, again = _walk(env, wanted - done, ways, below, result)
+        result, again = _walk(env, wanted - done, options, below, result)
     return result
 
 
 def _walk(
     env: Environment,
     wanted: frozenset[str],
-    ways: Ways,
+    options: ProofOptions,
     below: frozenset[str],
     before: ProofResult,
 ) -> tuple[ProofResult, bool]:
     """Add the result of a walk on new databases; return whether another is needed."""
-    with bench(env, embedded=ways.embedded, keep=ways.keep) as made:
+    with bench(env, embedded=options.embedded, keep=options.keep) as made:
         scratches = Scratches(
-            made.env, with_data=ways.data, real=env, sample=ways.sample
+            made.env, with_data=options.data, real=env, sample=options.sample
         )
         walk = Walk(made.env, wanted, scratches, below=below)
         with made.env.run.locked():

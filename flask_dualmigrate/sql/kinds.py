@@ -102,9 +102,3 @@ _NAMING: dict[str, tuple[str, ...]] = {
     **{"INSERT": ("INTO",), "MERGE": ("INTO",), "DELETE": ("FROM",)},
 }
 """Verbs that names follow -> the keywords required before the names."""
-
-
-def full_name(name: Name) -> str:
-    """Return a name prefixed with its schema, unless that is public."""
-    schema, own = name
-    return own if schema in (None, "public") else f"{schema}.{own}"

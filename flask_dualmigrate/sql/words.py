@@ -173,6 +173,17 @@ class Words:
         names = map(identifier, self._tokens)
         return frozenset(name for name in names if name is not None)
 
+    def qualified(self) -> frozenset[Name]:
+        """Return all names with a schema, those within literals and code too."""
+        found: set[Name] = set()
+        for text in self.texts():
+            found |= words_of(text).qualified()
+        names = [identifier(token) for token in self._tokens]
+        for at, (schema, name) in enumerate(zip(names, names[2:], strict=False)):
+            if schema and name and self.key(at + 1) == "." != self.key(at - 1):
+                found.add((schema, name))
+        return frozenset(found)
+
     def texts(self) -> list[str]:
         """Return the literals in dollar signs or quotes, without the delimiters."""
         return [value(token) for token in self._tokens if token.is_literal]

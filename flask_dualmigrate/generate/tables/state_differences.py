@@ -15,7 +15,7 @@ from ...alembic_scripts.change import Change
 from ...alembic_scripts.column_types import parse_type
 from ...sql import expressions
 from ...sql import tokens as sql_tokens
-from ...sql.statements import name_of
+from ...sql.names import name_of
 from ...sql.tokens import literal
 from .defaults import NoValue, server_value
 from .enums import enums_of

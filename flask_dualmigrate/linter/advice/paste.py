@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ...alembic_scripts.change import Change
-from ...sql.statements import quoted
+from ...sql.names import quoted
 from .finding import NEXT
 
 AUTOCOMMIT = "with op.get_context().autocommit_block():"

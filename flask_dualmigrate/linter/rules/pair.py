@@ -24,7 +24,7 @@ from ...ops import (
     Update,
 )
 from ...revisions import BackendName
-from ...sql.statements import quoted
+from ...sql.names import quoted
 from ..advice.finding import Advice, rule
 from ..advice.paste import alter, table_arguments, text
 from ..advice.paste_mongo import call

@@ -11,7 +11,7 @@ import re
 
 from ...alembic_scripts.change import WRITES, Change
 from ...alembic_scripts.column_types import rewrites
-from ...sql.statements import quoted
+from ...sql.names import quoted
 from ..advice import paste
 from ..advice.finding import Advice, Advices, rule
 from ..advice.paste import alter, autocommit, execute, text, then

@@ -18,7 +18,8 @@ from ...backups import BackedTable, BackupFolder, PostgresPart, Scope, layout
 from ...errors import BackupError, redact
 from ...revisions import BackendName
 from ...runtime.stopping import Stop
-from ...sql.tokens import quote
+from ...sql.names import quote_full
+from ...sql.words import Name
 from ..server.encodings import codec_of
 from ..server.errors import driver_errors
 from .libpq import APPLICATION, Libpq, libpq_of
@@ -91,8 +92,9 @@ class PostgresDump:
             link = libpq_of(connection)
             run = _Run(program, link, snapshot, self._lock_timeout_s, self._stop)
             run.encoding = str(connection.scalar(sa.text("SHOW server_encoding")))
+            # These are patterns; in quotes no character is a wildcard (manual, psql).
             tables = [item for item in extent.items if item.existed]
-            chosen = [f"--table={_pattern(t.schema or '', t.name)}" for t in tables]
+            chosen = [f"--table={quote_full((t.schema, t.name))}" for t in tables]
             if extent.scope is Scope.ALL:
                 chosen = []
             hidden = [f"--exclude-table={each}" for each in _unreadable(connection)]
@@ -140,7 +142,7 @@ class PostgresDump:
             BackedTable(
                 item.schema or "",
                 item.name,
-                self._rows(connection, item.schema or "", item.name)
+                self._rows(connection, (item.schema, item.name))
                 if item.existed and not item.is_empty
                 else 0,
                 item.existed,
@@ -148,8 +150,8 @@ class PostgresDump:
             for item in extent.items
         )
 
-    def _rows(self, connection: Connection, schema: str, name: str) -> int:
-        table = f"{quote(schema)}.{quote(name)}".replace("%", "%%")
+    def _rows(self, connection: Connection, name: Name) -> int:
+        table = quote_full(name).replace("%", "%%")
         with self._stop.at_once():
             query = f"SELECT count(*) FROM ONLY {table}"
             return int(connection.exec_driver_sql(query).scalar_one())
@@ -265,22 +267,13 @@ def _failed(said: str, code: int) -> BackupError:
     )
 
 
-def _pattern(schema: str, name: str) -> str:
-    """Return a pattern that matches one table, whatever its name contains.
-
-    Within double quotes no character is a wildcard.
-    Source: PostgreSQL manual, psql, Patterns.
-    """
-    return f"{quote(schema)}.{quote(name)}"
-
-
 def _unreadable(connection: Connection) -> list[str]:
     """Return patterns of the tables that our role may not read, such as other apps'.
 
     The schema is dumped without them; pg_dump would stop at the first one.
     """
     found = connection.execute(_UNREADABLE).all()
-    return [_pattern(schema, name) for schema, name in found]
+    return [quote_full((schema, name)) for schema, name in found]
 
 
 def _server_version(connection: Connection) -> tuple[Any, ...]:

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from ...backend import BackupItem, Extent
 from ...backups import Scope
 from ...revisions import BackendName
+from ...sql.names import quote_full
 from ...sql.tables import Mentioned
-from ...sql.tokens import quote
 from ...sql.words import Name
 from .dependents import dependents_of
 from .reaching import reach_of
@@ -28,18 +28,18 @@ AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
 
 _NAMED = sa.text("""
 SELECT c.oid FROM unnest(CAST(:names AS text[])) AS name
-JOIN pg_class c ON c.oid = to_regclass(name)
+JOIN pg_class c ON c.oid = toquote_full(name)
 """)
 
 _NO_TABLES = sa.text("""
 SELECT c.relname FROM unnest(CAST(:names AS text[])) AS name
-JOIN pg_class c ON c.oid = to_regclass(name) AND c.relkind NOT IN ('r', 'p')
+JOIN pg_class c ON c.oid = toquote_full(name) AND c.relkind NOT IN ('r', 'p')
 LIMIT 1
 """)
 
 _OF_INDEXES = sa.text("""
 SELECT i.indrelid FROM unnest(CAST(:names AS text[])) AS name
-JOIN pg_index i ON i.indexrelid = to_regclass(name)
+JOIN pg_index i ON i.indexrelid = toquote_full(name)
 """)
 
 _TYPES = sa.text("""
@@ -124,16 +124,16 @@ class _Catalog:
 
     def named(self, names: Iterable[Name]) -> frozenset[int]:
         """Return the existing tables among these names."""
-        return self.oids(_NAMED, names=[*map(_regclass, names)])
+        return self.oids(_NAMED, names=[*map(quote_full, names)])
 
     def touched(self, found: Mentioned) -> frozenset[int]:
         """Return the named tables, and those that depend on them."""
         oids = (
             self.named(found.tables)
-            | self.oids(_OF_INDEXES, names=[*map(_regclass, found.indexes)])
+            | self.oids(_OF_INDEXES, names=[*map(quote_full, found.indexes)])
             | self._hanging("pg_class", self.named(found.cascaded))
             | self._hanging(
-                "pg_type", self.oids(_TYPES, names=[*map(_regclass, found.types)])
+                "pg_type", self.oids(_TYPES, names=[*map(quote_full, found.types)])
             )
         )
         return self.oids(
@@ -157,7 +157,7 @@ class _Catalog:
                 return f"the operator {sign} of this database may write to any table"
         if not found.written:
             return None
-        names = [*map(_regclass, found.written)]
+        names = [*map(quote_full, found.written)]
         view = self._connection.scalar(_NO_TABLES, {"names": names})
         if view is not None:
             return f"{view} is not a table, and what is written to it ends up elsewhere"
@@ -200,25 +200,16 @@ class _Catalog:
         )
 
     def _has_rows(self, schema: str, name: str) -> bool:
-        table = f"{quote(schema)}.{quote(name)}"
+        table = quote_full((schema, name)).replace("%", "%%")
         query = f"SELECT EXISTS (SELECT 1 FROM ONLY {table})"
-        return bool(self._connection.exec_driver_sql(_bare(query)).scalar_one())
+        return bool(self._connection.exec_driver_sql(query).scalar_one())
 
     def missing(self, names: Iterable[Name]) -> tuple[BackupItem, ...]:
         """Return the named tables that do not exist: the plan creates them."""
         schema = self._connection.scalar(sa.text("SELECT current_schema()")) or "public"
-        there = sa.text("SELECT to_regclass(:name) IS NOT NULL")
+        there = sa.text("SELECT toquote_full(:name) IS NOT NULL")
         return tuple(
             BackupItem(schema=of or schema, name=name, existed=False)
             for of, name in sorted(names, key=str)
-            if not self._connection.scalar(there, {"name": _regclass((of, name))})
+            if not self._connection.scalar(there, {"name": quote_full((of, name))})
         )
-
-
-def _regclass(name: Name) -> str:
-    return ".".join(quote(part) for part in name if part is not None)
-
-
-def _bare(statement: str) -> str:
-    """Escape what a driver takes for a parameter placeholder."""
-    return statement.replace("%", "%%")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import cached_property
 
-from ...sql.tokens import quote
+from ...sql.kinds import Statement, statements
+from ...sql.words import Name, words_of
 from ..server.encodings import codec_of
 
 _HEADING = re.compile(
@@ -20,14 +22,6 @@ _HEADING = re.compile(
 _END = re.compile(r"^--\n-- PostgreSQL database dump complete\n--\n", re.MULTILINE)
 _SETTING = re.compile(r"^SET default_\w+ = .*;\n", re.MULTILINE)
 _ENCODING = re.compile(rb"^SET client_encoding = '([\w-]+)';$", re.MULTILINE)
-_NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),;]+)'
-_DEFINED = re.compile(
-    r"\s*CREATE (?:OR REPLACE )?(?:UNLOGGED |FOREIGN )?"
-    r"(?:TABLE|VIEW|MATERIALIZED VIEW|SEQUENCE|TYPE|DOMAIN|FUNCTION|PROCEDURE|AGGREGATE"
-    rf"|STATISTICS) (?P<name>{_NAME}\.{_NAME})"
-)
-_CONSTRAINT = re.compile(rf"\bADD CONSTRAINT (?P<name>{_NAME}) ")
-_IDENTITY = re.compile(rf"\bSEQUENCE NAME (?P<name>{_NAME}\.{_NAME})")
 
 EMPTY_VIEW = "-- Held no rows: "
 """Written at the end, before the name of a materialized view WITH NO DATA."""
@@ -105,8 +99,8 @@ Key = tuple[str, str, str]
 class Entry:
     """One object. tag: its name, preceded by that of its table if it has one.
 
-    defines: the name that other entries use for it, quoted and with its schema; None:
-    none do. settings: what was set just before it, such as the tablespace.
+    defines: the name that other entries use for it, with its schema; None: none do.
+    settings: what was set just before it, such as the tablespace.
     """
 
     kind: str
@@ -127,48 +121,33 @@ class Entry:
     def is_after_data(self) -> bool:
         return self.key[0] in AFTER_DATA
 
-    @property
-    def defines(self) -> str | None:
-        found = _DEFINED.match(self.sql)
-        if found is None and self.kind == "SEQUENCE":
-            found = _IDENTITY.search(self.sql)
-        if found is not None:
-            return found["name"]
-        if self.kind == "INDEX":
-            return self._beside(self.tag)
-        if self.kind == "CONSTRAINT":
-            # An index of that name comes with it: ATTACH and comments use that name.
-            named = _CONSTRAINT.search(self.sql)
-            return self._beside(unquoted(named["name"])) if named else None
+    @cached_property
+    def statement(self) -> Statement | None:
+        """The first statement of its SQL."""
+        return next(statements(self.sql), None)
+
+    @cached_property
+    def defines(self) -> Name | None:
+        if self.kind in ("INDEX", "SEQUENCE"):
+            return (self.schema, self.tag)
+        if self.statement is None or not self.statement.targets:
+            return None
+        if self.statement.verb == "CREATE":
+            name = self.statement.target
+            return name if name[0] and self.key[0] in KNOWN else None
+        # An index of that name comes with it: ATTACH and comments use that name.
+        rest = self.statement.rest
+        if self.kind == "CONSTRAINT" and rest.accept("ADD", "CONSTRAINT"):
+            return (self.schema, rest.name()[1])
         return None
 
-    def _beside(self, name: str) -> str:
-        schema = quoted_like(self.schema, self.sql)
-        return f"{schema}.{quoted_like(name, self.sql)}"
+    @cached_property
+    def _names(self) -> frozenset[Name]:
+        return words_of(self.sql).qualified()
 
-    def mentions(self, names: re.Pattern[str]) -> bool:
-        """Return whether its SQL contains one of the names; see `any_of`."""
-        return names.search(self.sql) is not None
-
-
-def quoted_like(name: str, sql: str) -> str:
-    """Return a name quoted as in a statement."""
-    return quote(name) if quote(name) in sql else name
-
-
-def unquoted(name: str) -> str:
-    """Return a name without the quotes that a statement may put around it."""
-    if name.startswith('"'):
-        return name[1:-1].replace('""', '"')
-    return name
-
-
-def any_of(names: list[str]) -> re.Pattern[str]:
-    """Return a pattern that finds one of some names, quoted and with their schemas."""
-    if not names:
-        return re.compile(r"(?!)")
-    longest_first = sorted(map(re.escape, names), key=len, reverse=True)
-    return re.compile(rf'(?<![\w$".])(?:{"|".join(longest_first)})(?![\w$"])')
+    def mentions(self, names: Collection[Name | None]) -> bool:
+        """Return whether its SQL contains one of the names."""
+        return not self._names.isdisjoint(names)
 
 
 def decode(content: bytes) -> str:

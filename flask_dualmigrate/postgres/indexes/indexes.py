@@ -8,7 +8,8 @@ first, then built again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -251,7 +252,7 @@ class PostgresIndexes:
     def _run(self, statement: str, *, about: str | None = None) -> None:
         """Run one statement outside a transaction; it blocks no reads or writes."""
         limit_ms = int(self._patience_s * 1000)
-        with self._told(about or statement), self._engine.connect() as plain:
+        with _refusals(about or statement), self._engine.connect() as plain:
             connection = plain.execution_options(isolation_level="AUTOCOMMIT")
             connection.exec_driver_sql(f"SET lock_timeout = {limit_ms}")
             enter(connection, self._key)
@@ -267,13 +268,10 @@ class PostgresIndexes:
     def _swap(self, statements: Sequence[str]) -> None:
         """Run statements that lock the table for a moment, in one transaction."""
         limit_ms = int(self._lock_timeout_s * 1000)
-        with self._told(statements[-1]), self._engine.begin() as connection:
+        with _refusals(statements[-1]), self._engine.begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {limit_ms}")
             for statement in statements:
                 connection.exec_driver_sql(statement.replace("%", "%%"))
-
-    def _told(self, doing: str) -> _Told:
-        return _Told(doing)
 
     def _name_of(self, found: FoundIndex) -> str:
         return self._quoted(found.name, _schema(found.place))
@@ -287,40 +285,28 @@ class PostgresIndexes:
         return f"{quote(schema)}.{quote(name)}" if schema else quote(name)
 
 
-class _Told:
-    """Reports what PostgreSQL refuses in our words."""
-
-    def __init__(self, doing: str) -> None:
-        self._doing = doing
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+@contextmanager
+def _refusals(doing: str) -> Iterator[None]:
+    """Report what PostgreSQL refuses as this package's errors."""
+    try:
+        yield
+    except SQLAlchemyError as error:
         if isinstance(error, DBAPIError) and connection_lost(error):
-            raise unavailable(self._doing, error) from error
-        if isinstance(error, SQLAlchemyError):
-            raise OperationError(
-                f"PostgreSQL could not {self._doing}: {server_words(error)}",
-                hint=_hint(error),
-            ) from error
+            raise unavailable(doing, error) from error
+        raise OperationError(
+            f"PostgreSQL could not {doing}: {server_words(error)}",
+            hint=_HINTS.get(getattr(getattr(error, "orig", None), "sqlstate", None)),
+        ) from error
 
 
-def _hint(error: SQLAlchemyError) -> str | None:
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    if state == "23505":
-        return (
-            "Make the values unique, and run it again: the INVALID index "
-            "left behind is dropped first."
-        )
-    if state == "55P03":
-        return (
-            "An older transaction did not end in time. Run it again: an INVALID "
-            "index left behind is dropped first."
-        )
-    if state == "0A000":
-        return "PostgreSQL cannot do this CONCURRENTLY. Do it in a revision."
-    return None
+_HINTS: dict[str | None, str] = {
+    "23505": "Make the values unique, and run it again: the INVALID index "
+    "left behind is dropped first.",
+    "55P03": "An older transaction did not end in time. Run it again: an INVALID "
+    "index left behind is dropped first.",
+    "0A000": "PostgreSQL cannot do this CONCURRENTLY. Do it in a revision.",
+}
+"""SQLSTATE -> what to do."""
 
 
 def _schema(place: str) -> str | None:

@@ -15,6 +15,7 @@ from ...alembic_scripts.source_calls import (
     text_of,
 )
 from ...errors import DatabaseUnavailable
+from ...sql.names import quote_full
 from ...tree.script_file import LoadedScript
 
 _HINT = "Use a role that owns the tables in DATABASE_URL or DUALMIGRATE_POSTGRES_URI."
@@ -69,7 +70,7 @@ def _require_journal(
         if not inspector.has_table(table, schema=schema):
             _require_create(connection, schema, f"to make {table}")
             continue
-        name = f'"{schema}"."{table}"' if schema else f'"{table}"'
+        name = quote_full((schema, table))
         for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
             query = sa.select(sa.func.has_table_privilege(name, right))
             if not connection.execute(query).scalar_one():

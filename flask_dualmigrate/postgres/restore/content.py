@@ -10,6 +10,7 @@ from functools import cached_property
 from ...backups import BackupFolder, Manifest
 from ...backups.layout import POSTGRES_DUMP, POSTGRES_SCHEMA
 from ...errors import BackupError, DatabaseUnavailable, IntegrityError
+from ...sql.words import Name, words_of
 from ..backup.programs import KEY, find_program
 from ..backup.schema_text import EMPTY_VIEW, Entry, decode, encoding_of, parse
 from ..server.encodings import codec_of
@@ -55,9 +56,10 @@ class Content:
         return tuple(parse(self._schema))
 
     @cached_property
-    def empty_views(self) -> frozenset[str]:
-        """The materialized views without rows (WITH NO DATA), by quoted names."""
-        return frozenset(_EMPTY_VIEW.findall(self._schema))
+    def empty_views(self) -> frozenset[Name]:
+        """The materialized views without rows (WITH NO DATA)."""
+        found = _EMPTY_VIEW.findall(self._schema)
+        return frozenset(words_of(text).name() for text in found)
 
     @property
     def tables(self) -> frozenset[Table] | None:
@@ -67,17 +69,13 @@ class Content:
         return frozenset((table.schema, table.name) for table in self._part.tables)
 
     @cached_property
-    def names(self) -> dict[Table, str]:
-        """The tables that existed, each with its name as in a statement."""
-        return {
-            entry.key[1:]: entry.defines or ""
-            for entry in self.entries
-            if entry.kind == "TABLE"
-        }
+    def existed(self) -> frozenset[Table]:
+        """The tables that existed."""
+        return frozenset(each.key[1:] for each in self.entries if each.kind == "TABLE")
 
     @cached_property
-    def rows(self) -> dict[str, int]:
-        """Rows of each table in the dump, by quoted name; reads the whole dump.
+    def rows(self) -> dict[Name, int]:
+        """Rows of each table in the dump; reads the whole dump.
 
         Raises IntegrityError if the dump cannot be read to its end.
         """
@@ -108,7 +106,7 @@ class Content:
                 hint="Restore it where it was made, or use --backend mongo.",
             )
         for table in self._part.tables or ():
-            if table.existed and (table.schema, table.name) not in self.names:
+            if table.existed and (table.schema, table.name) not in self.existed:
                 raise IntegrityError(
                     "The backup's manifest lists the table "
                     f"{table.schema}.{table.name}, but its schema does not contain it",

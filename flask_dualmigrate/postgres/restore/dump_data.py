@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from ...errors import DatabaseUnavailable, IntegrityError
+from ...sql.words import Name, words_of
 
 _COPY = re.compile(rb"^COPY (?P<table>.+?) (?:\(.*\) )?FROM stdin;\n\Z", re.DOTALL)
 _CHUNK_BYTES = 1 << 18
@@ -23,13 +24,17 @@ _END = b"\\.\n"
 class Rows:
     """The rows of one table, in the order of the dump.
 
-    copy: the statement that loads them. table: its name as quoted by pg_dump.
+    copy: the statement that loads them. table: with its schema.
     """
 
-    def __init__(self, copy: bytes, table: str, chunks: Iterator[bytes]) -> None:
+    def __init__(self, copy: bytes, table: Name, chunks: Iterator[bytes]) -> None:
         self.copy = copy
         self.table = table
         self.chunks = chunks
+
+    @property
+    def name(self) -> str:
+        return ".".join(filter(None, self.table))
 
 
 @contextmanager
@@ -105,7 +110,7 @@ class _Reader:
                 yield bytes(statements)
                 statements.clear()
             name = copy["table"].decode(self._codec, "surrogateescape")
-            yield Rows(line, name, self._rows())
+            yield Rows(line, words_of(name).name(), self._rows())
         if statements:
             yield bytes(statements)
 

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from ...errors import IntegrityError
+from ...sql.names import quote_full
 from ...sql.tokens import literal
 from ..backup.dependents import Dependent, dependents_of, listed
-from ..backup.schema_text import Entry, any_of
+from ..backup.schema_text import Entry
 from ..server.raw import execute
 from . import live_tables as live
 from .what_to_make import labels_of
@@ -33,18 +34,19 @@ def bring_labels_back(
         wanted = labels_of(entry)
         if wanted is None or id(entry) in making or entry.defines is None:
             continue
-        now = live.labels(connection, entry.defines)
-        used = any_of([entry.defines])
-        if set(wanted) <= set(now) or not any(e.mentions(used) for e in chosen):
+        quoted = quote_full(entry.defines)
+        now = live.labels(connection, quoted)
+        is_used = any(each.mentions({entry.defines}) for each in chosen)
+        if set(wanted) <= set(now) or not is_used:
             continue
-        others = _users(connection, entry.defines)
+        others = _users(connection, quoted)
         columns = [found.said for found in others if found.holds_rows]
         renamed = _renamed(wanted, now)
         if columns or renamed is None:
-            raise _refused(entry.defines, wanted, now, columns, others)
+            raise _refused(entry, wanted, now, columns, others)
         for old, new in renamed:
             names = f"{literal(new)} TO {literal(old)}"
-            sql = f"ALTER TYPE {entry.defines} RENAME VALUE {names}"
+            sql = f"ALTER TYPE {quoted} RENAME VALUE {names}"
             execute(connection, sql)
 
 
@@ -65,7 +67,7 @@ def _renamed(wanted: Sequence[str], now: Sequence[str]) -> list[tuple[str, str]]
 
 
 def _refused(
-    quoted: str,
+    entry: Entry,
     wanted: Sequence[str],
     now: Sequence[str],
     columns: Sequence[str],
@@ -75,8 +77,8 @@ def _refused(
     users = columns or [found.said for found in others]
     used = f", and cannot be recreated: {listed(users)} uses it" if users else ""
     return IntegrityError(
-        f"The type {quoted} no longer has the label {lost!r}{used}; nothing was "
-        "changed",
+        f"The type {entry.schema}.{entry.tag} no longer has the label {lost!r}{used}; "
+        "nothing was changed",
         hint="Add the label again, or restore a backup that was made with "
         "--backup all.",
     )

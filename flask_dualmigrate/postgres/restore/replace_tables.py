@@ -15,6 +15,7 @@ from ...errors import IntegrityError
 from ...revisions import BackendName
 from ...runtime.crashpoints import reached
 from ...runtime.stopping import Stop
+from ...sql.names import quote_full
 from ..backup.schema_text import KNOWN, Entry, Key
 from ..journal.journal import PREFIX
 from ..server.raw import copy, execute
@@ -121,7 +122,7 @@ class Replacing:
 
     def _keep(self, doomed: list[LiveTable]) -> list[Kept]:
         """Copy the rows of tables that were created since the backup."""
-        then = self._content.names
+        then = self._content.existed
         taken = {table.key for table in live.live_tables(self._connection)}
         kept = []
         for table in doomed:
@@ -166,11 +167,11 @@ class Replacing:
         """Refresh the materialized views that held rows."""
         empty = self._content.empty_views
         for entry in made:
-            if entry.kind != "MATERIALIZED VIEW" or entry.defines in empty:
+            if entry.kind != "MATERIALIZED VIEW" or entry.key[1:] in empty:
                 continue
-            if entry.key not in before or (entry.schema, entry.tag) in full:
-                sql = f"REFRESH MATERIALIZED VIEW {entry.defines}"
-                execute(self._connection, sql)
+            if entry.key not in before or entry.key[1:] in full:
+                view = quote_full(entry.key[1:])
+                execute(self._connection, f"REFRESH MATERIALIZED VIEW {view}")
 
     def _drop(self, doomed: list[LiveTable], types: list[str]) -> None:
         if self._content.tables is None:
@@ -235,7 +236,7 @@ class Replacing:
                     continue
                 if part.table not in made:
                     raise IntegrityError(
-                        f"The dump has rows of {part.table}, which is "
+                        f"The dump has rows of {part.name}, which is "
                         "not in the backup's schema",
                         hint="Restore another backup.",
                     )
@@ -250,15 +251,15 @@ class Replacing:
             for chunk in part.chunks:
                 yield chunk
                 done += chunk.count(b"\n")
-                self._tell(part.table, done, total, began)
+                self._tell(part.name, done, total, began)
 
         copied = copy(self._connection, part.copy, told())
         if copied != total:
             raise IntegrityError(
-                f"{part.table} has {copied} rows, but the dump has {total}",
+                f"{part.name} has {copied} rows, but the dump has {total}",
                 hint="Nothing was changed.",
             )
-        self._tell(part.table, done, total, began, ended=True)
+        self._tell(part.name, done, total, began, ended=True)
 
     def _tell(
         self,

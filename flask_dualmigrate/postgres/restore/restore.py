@@ -102,14 +102,10 @@ class PostgresRestorer:
             doomed = self._doomed(connection)
             now = {table.key: live.count(connection, table) for table in doomed}
             since = self._around(connection, doomed).made_since
-        names, rows, tables = (
-            self._content.names,
-            self._content.rows,
-            self._content.tables,
-        )
+        rows, tables = self._content.rows, self._content.tables
         then = {
-            key: rows.get(name, 0)
-            for key, name in names.items()
+            key: rows.get(key, 0)
+            for key in self._content.existed
             if tables is None or key in tables
         }
         tables_of = (

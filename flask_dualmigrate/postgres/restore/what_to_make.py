@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from ...sql.tokens import values
-from ..backup.schema_text import KNOWN, Entry, Key, any_of, unquoted
+from ...sql.words import Name, words_of
+from ..backup.schema_text import KNOWN, Entry, Key
 
 _OF_TABLE = re.compile(
     r"(?:CONSTRAINT|TRIGGER|RULE|POLICY) (?P<name>.+) ON (?:DOMAIN )?(?P<table>.+)"
 )
-_ATTACH = re.compile(r"\s*ALTER (?:TABLE ONLY|INDEX) (?P<parent>.+?) ATTACH PARTITION ")
 _INDEXES = ("INDEX", "CONSTRAINT", "INDEX ATTACH")
 
 
@@ -38,41 +37,37 @@ def to_make(
         gone += [e for e in missing if e.key[0] == "TABLE" and e.key[1:] in tables]
         made = _with_what_hangs(gone, missing)
     derived = _derived(entries, made)
-    others = [e for e in entries if tables is None and not _is_told(e)]
+    others = [
+        e
+        for e in entries
+        if tables is None and e.key[0] not in KNOWN and not e.is_derived
+    ]
     wanted = {id(entry) for entry in (*made, *derived, *others)}
     return [entry for entry in entries if id(entry) in wanted]
-
-
-def _is_told(entry: Entry) -> bool:
-    return entry.key[0] in KNOWN or entry.is_derived
 
 
 def _with_what_hangs(gone: Sequence[Entry], missing: Sequence[Entry]) -> list[Entry]:
     """Add the missing entries that mention one of these, or are mentioned in one."""
     found = {id(entry): entry for entry in gone}
     while True:
-        names = any_of([entry.defines for entry in found.values() if entry.defines])
+        names = {entry.defines for entry in found.values()}
         more = [
             entry
             for entry in missing
             if id(entry) not in found
-            and (entry.mentions(names) or _is_mentioned(entry, found.values()))
+            and (
+                entry.mentions(names)
+                or any(other.mentions({entry.defines}) for other in found.values())
+            )
         ]
         if not more:
             return list(found.values())
         found.update((id(entry), entry) for entry in more)
 
 
-def _is_mentioned(entry: Entry, by: Collection[Entry]) -> bool:
-    if entry.defines is None:
-        return False
-    name = any_of([entry.defines])
-    return any(other.mentions(name) for other in by)
-
-
 def _derived(entries: Sequence[Entry], made: Sequence[Entry]) -> list[Entry]:
     """Return the comments, grants and the like of what is created."""
-    names = any_of([entry.defines for entry in made if entry.defines])
+    names = {entry.defines for entry in made}
     tags = {(entry.schema, entry.tag) for entry in made}
     whole = {(e.schema, e.tag) for e in made if e.key[0] in ("TABLE", "TYPE")}
     found = []
@@ -83,7 +78,7 @@ def _derived(entries: Sequence[Entry], made: Sequence[Entry]) -> list[Entry]:
         of_schema = entry.tag.partition(" ")[2] if entry.schema == "-" else ""
         if place:
             # A CHECK is part of its table's entry: it has none of its own.
-            table, name = unquoted(place["table"]), unquoted(place["name"])
+            table, name = (words_of(place[n]).name()[1] for n in ("table", "name"))
             belongs = (entry.schema, f"{table} {name}") in tags or (
                 (entry.schema, table) in whole
             )
@@ -116,16 +111,17 @@ def split(
     return before, [*after[:place], *joining, *after[place:]]
 
 
-def _joins_another(entry: Entry, made: Collection[str | None]) -> bool:
+def _joins_another(entry: Entry, made: Collection[Name | None]) -> bool:
     """Return whether it makes something a part of what was there all the time."""
-    found = _ATTACH.match(entry.sql)
-    return found is not None and found["parent"] not in made
+    statement = entry.statement
+    if statement is None or not statement.rest.accept("ATTACH", "PARTITION"):
+        return False
+    return statement.target not in made
 
 
 def labels_of(entry: Entry) -> tuple[str, ...] | None:
     """Return the labels of an enum type; None if it is another kind of type."""
-    _, found, labels = entry.sql.partition(" AS ENUM (")
-    if not found or entry.kind != "TYPE":
+    if entry.kind != "TYPE" or entry.statement is None:
         return None
-    text = labels.partition(");")[0]
-    return tuple(values(text))
+    rest = entry.statement.rest
+    return tuple(rest.texts()) if rest.accept("AS", "ENUM") else None

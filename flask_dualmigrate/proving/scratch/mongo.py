@@ -80,7 +80,7 @@ class MongoPlace:
             return []  # an account that may not list them did not create them
         return [name for name in names if is_scratch_name(name)]
 
-    def database(self, name: str) -> Database[Any]:
+    def open(self, name: str) -> Database[Any]:
         """Return a scratch database, configured like the app's own."""
         app_db = self._beside
         return type(app_db)(

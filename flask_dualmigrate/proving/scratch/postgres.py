@@ -76,7 +76,7 @@ class PostgresPlace:
         That is the database's settings, the schemas in its search_path, and `schemas`.
         created: the schemas that scripts create.
         """
-        with self._engine().connect() as connection:
+        with self.open().connect() as connection:
             settings = connection.exec_driver_sql(_SETTINGS).scalars().all()
             found = connection.exec_driver_sql("SELECT unnest(current_schemas(false))")
             path = [schema for schema in found.scalars() if schema not in created]
@@ -88,7 +88,7 @@ class PostgresPlace:
                 self._execute(lambda q, s=said: f"ALTER DATABASE {q(name)} {s}")
             except SQLAlchemyError as error:  # only a superuser may set it
                 log.debug("The scratch database does not have %s: %s", key, error)
-        with self._engine(name).begin() as connection:
+        with self.open(name).begin() as connection:
             for schema in {*schemas, *path}:
                 connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
 
@@ -103,7 +103,7 @@ class PostgresPlace:
 
     def sweep(self) -> list[str]:
         """Drop the databases that killed runs left behind; return their names."""
-        with self._engine().connect() as connection:
+        with self.open().connect() as connection:
             found = connection.exec_driver_sql(_SCRATCHES.replace("%", "%%")).all()
         gone = []
         for name, comment in found:
@@ -113,11 +113,11 @@ class PostgresPlace:
                 gone.append(name)
         return gone
 
-    def engine(self, name: str) -> Engine:
-        """Return an engine for a scratch database that keeps no connection open."""
-        return self._engine(name)
+    def open(self, name: str | None = None) -> Engine:
+        """Return an engine that keeps no connection open.
 
-    def _engine(self, name: str | None = None) -> Engine:
+        name: of a scratch database; None: the app's own.
+        """
         url = self._url if name is None else self._url.set(database=name)
         return sa.create_engine(
             url, poolclass=sa.pool.NullPool, connect_args=self._connect_args
@@ -125,7 +125,7 @@ class PostgresPlace:
 
     def _execute(self, statement: Any) -> None:
         """Execute a statement outside a transaction; it is given a quoting function."""
-        engine = self._engine().execution_options(isolation_level="AUTOCOMMIT")
+        engine = self.open().execution_options(isolation_level="AUTOCOMMIT")
         quote = engine.dialect.identifier_preparer.quote_identifier
         with engine.connect() as connection:
             connection.execute(sa.text(statement(quote)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,13 +75,13 @@ def bench(env: Environment, *, embedded: bool, keep: bool) -> Iterator[Bench]:
     _refuse_others(env)
     with ExitStack() as stack:
         servers = _Servers(env, stack)
-        made = [
-            _make(env, name, servers, stack, embedded=embedded, keep=keep)
-            for name in env.in_scope
-        ]
-        names = {place.backend: told.database for place, told in made}
-        engine, database = _connections([place for place, _ in made], names)
-        stack.enter_context(_instead(env, engine, database))
+        scratch: list[Scratch] = []
+        opened: dict[BackendName, Any] = {}
+        for name in env.in_scope:
+            place, made = _make(env, name, servers, stack, embedded=embedded, keep=keep)
+            opened[name] = place.open(made.database)
+            scratch.insert(0, made)
+        stack.enter_context(_instead(env, opened))
         work = Environment(
             env.app,
             env.db,
@@ -89,9 +89,8 @@ def bench(env: Environment, *, embedded: bool, keep: bool) -> Iterator[Bench]:
             dataclasses.replace(env.config, postgres_uri=None),
             **env.reporting,
         )
-        scratch = tuple(told for _, told in reversed(made))
-        kept = tuple(told.database for told in scratch) if keep else ()
-        yield Bench(work, scratch, kept)
+        kept = tuple(each.database for each in scratch) if keep else ()
+        yield Bench(work, tuple(scratch), kept)
 
 
 def _refuse_others(env: Environment) -> None:
@@ -200,52 +199,32 @@ def _beside(env: Environment, name: BackendName) -> Place:
     return PostgresPlace(url, connect_args)
 
 
-def _connections(places: list[Place], names: dict[BackendName, str]) -> tuple[Any, Any]:
-    """Return the engine and the database to work on; None for a side not in use."""
-    engine = database = None
-    for place in places:
-        if isinstance(place, PostgresPlace):
-            engine = place.engine(names[place.backend])
-        else:
-            database = place.database(names[place.backend])
-    return engine, database
-
-
 @contextmanager
-def _instead(env: Environment, engine: Any, database: Any) -> Iterator[None]:
-    """Replace the app's `db` and `mongo` with the scratch ones."""
+def _instead(env: Environment, opened: dict[BackendName, Any]) -> Iterator[None]:
+    """Replace the app's `db` and `mongo` with the scratch ones.
+
+    opened: the engine and the database to work on; none for a side not in use.
+    """
+    engine, database = map(opened.get, (BackendName.POSTGRES, BackendName.MONGO))
     with ExitStack() as stack:
         if env.db is not None and "sqlalchemy" in env.app.extensions:
-            stack.callback(_other_engines(env.db, {None: engine} if engine else {}))
+            stack.callback(_set_engines, env.db, dict(env.db.engines))
+            _set_engines(env.db, {} if engine is None else {None: engine})
         if env.mongo is not None:
-            stack.callback(_other_database(env.mongo, database))
+            stack.callback(_set_database, env.mongo, env.mongo.db, env.mongo.cx)
+            client = None if database is None else database.client
+            _set_database(env.mongo, database, client)
         yield
         if engine is not None:
             engine.dispose()
 
 
-def _other_engines(db: SQLAlchemy, engines: dict[Any, Any]) -> Callable[[], None]:
-    """Replace an app's engines; return a function that restores them."""
+def _set_engines(db: SQLAlchemy, engines: dict[Any, Any]) -> None:
     db.session.remove()
     held: Any = db.engines
-    before = dict(held)
     held.clear()
     held.update(engines)
 
-    def back() -> None:
-        db.session.remove()
-        held.clear()
-        held.update(before)
 
-    return back
-
-
-def _other_database(mongo: PyMongo, database: Any) -> Callable[[], None]:
-    before = mongo.db, mongo.cx
-    mongo.db = database
-    mongo.cx = None if database is None else database.client
-
-    def back() -> None:
-        mongo.db, mongo.cx = before
-
-    return back
+def _set_database(mongo: PyMongo, database: Any, client: Any) -> None:
+    mongo.db, mongo.cx = database, client

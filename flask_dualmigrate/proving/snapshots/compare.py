@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import bson
@@ -65,14 +65,14 @@ def compare_things(
             continue
         if one is None or other is None:
             if not _belongs(thing, one or other or {}, gone):
-                told = (_in_words(one), _in_words(other))
-                found.append(Difference(side, *thing, "", *told))
+                words = (_in_words(one), _in_words(other))
+                found.append(Difference(side, *thing, "", *words))
             gone.add(thing[1])
             continue
         for key in sorted(one.keys() | other.keys()):
             if one.get(key) != other.get(key):
-                told = one.get(key), other.get(key)
-                found.append(Difference(side, *thing, key, *told))
+                values = one.get(key), other.get(key)
+                found.append(Difference(side, *thing, key, *values))
     return found
 
 
@@ -98,8 +98,8 @@ def _in_words(attributes: Mapping[str, str] | None) -> str | None:
         return None
     if "definition" in attributes:
         return _cut(attributes["definition"], 200)
-    told = ", ".join(f"{key} {value}" for key, value in attributes.items())
-    return _cut(told, 200) or "there"
+    words = ", ".join(f"{key} {value}" for key, value in attributes.items())
+    return _cut(words, 200) or "there"
 
 
 class Comparison:
@@ -120,9 +120,9 @@ class Comparison:
         for (kind, name, what), examples in self._found.items():
             key, before, after = examples[0]
             more = f" (and {len(examples) - 1:,} more)" if examples[1:] else ""
-            told = (self._word(before), self._word(after))
+            words = (self._word(before), self._word(after))
             found.append(
-                Difference(self.side, kind, f"{name} {key}{more}", what, *told)
+                Difference(self.side, kind, f"{name} {key}{more}", what, *words)
             )
         return found
 
@@ -144,11 +144,8 @@ class Comparison:
         self._found.setdefault((kind, name, what), []).append((key, before, after))
 
 
-class _Missing:
-    """The type of MISSING: there is nothing, as opposed to NULL."""
-
-
-MISSING = _Missing()
+MISSING = object()
+"""There is nothing, as opposed to NULL."""
 
 
 class Order(tuple[str, ...]):
@@ -207,8 +204,8 @@ def _reason(
 
 def _of_a_column(loss: str, side: BackendName) -> bool:
     """Return whether a loss is of a column; the schema shows better which one."""
-    told = ("drop_column", "alter_column", "DROP COLUMN", "ALTER COLUMN")
-    return side is BackendName.POSTGRES and any(word in loss for word in told)
+    words = ("drop_column", "alter_column", "DROP COLUMN", "ALTER COLUMN")
+    return side is BackendName.POSTGRES and any(word in loss for word in words)
 
 
 def _column_reason(records: Records, between: Records | None, field: str) -> str | None:
@@ -326,18 +323,9 @@ def _fields(
 def _whole(
     found: Comparison, kind: str, name: str, key: str, old: Any, new: Any
 ) -> None:
-    found.add(
-        kind,
-        name,
-        "",
-        key,
-        MISSING if old is None else old,
-        MISSING if new is None else new,
-    )
+    before, after = (MISSING if each is None else each for each in (old, new))
+    found.add(kind, name, "", key, before, after)
 
 
 def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-Read = Callable[[], Snapshot]
