@@ -18,7 +18,7 @@ from flask_pymongo import PyMongo
 from flask_sqlalchemy import SQLAlchemy
 from pymongo.database import Database
 
-from .alembic_scripts.hooks import with_hooks_told
+from .alembic_scripts.hooks import with_hook_errors
 from .backend import Backend, Progress
 from .backups import BackupStore
 from .config import Config
@@ -212,7 +212,7 @@ class Environment:
     @cached_property
     def alembic_options(self) -> dict[str, Any]:
         """What the app gave Alembic's configure(); its hooks are named if they fail."""
-        return with_hooks_told(self.config.alembic_options)
+        return with_hook_errors(self.config.alembic_options)
 
     @property
     def _compared(self) -> ComparedDatabase:

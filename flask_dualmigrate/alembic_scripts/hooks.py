@@ -36,7 +36,7 @@ Hook = Callable[..., Any]
 Included = Callable[[Any], bool]
 
 
-def with_hooks_told(options: Mapping[str, Any]) -> dict[str, Any]:
+def with_hook_errors(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return Alembic's options with each hook wrapped, so that a failure names it.
 
     A failing hook raises UsageError, or ScriptError if a running script called it.
@@ -45,13 +45,13 @@ def with_hooks_told(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in _HOOKS:
         hook = found.get(name)
         if callable(hook):
-            found[name] = _told(name, hook)
+            found[name] = _naming(name, hook)
         elif name == _IN_A_RUN and hook:
-            found[name] = tuple(_told(name, each) for each in hook)
+            found[name] = tuple(_naming(name, each) for each in hook)
     return found
 
 
-def _told(name: str, hook: Hook) -> Hook:
+def _naming(name: str, hook: Hook) -> Hook:
     @functools.wraps(hook)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:

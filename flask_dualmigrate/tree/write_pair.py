@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from alembic.util import rev_id as new_id
@@ -68,28 +67,15 @@ def write_pair(
 ) -> tuple[str, ...]:
     """Write the scripts and revisions.lock; return the paths.
 
-    Each source is compiled first; a source that does not compile is not written.
+    A script gets the file name of its partner, if there is one. Each source is compiled
+    first; a source that does not compile is not written.
     """
-    name = file_name(header)
+    partner = directory.revisions.get(header.revision)
+    name = file_name(header) if partner is None else partner.file_name
     files = {
         versions_folder(directory.root, backend) / name: source
         for backend, source in sources.items()
     }
-    return _write(directory, header, name, files)
-
-
-def write_partner(
-    directory: ScriptDirectory, header: Header, backend: BackendName, source: str
-) -> tuple[str, ...]:
-    """Write one side's script under its partner's file name; return the path."""
-    name = directory.revisions[header.revision].file_name
-    path = versions_folder(directory.root, backend) / name
-    return _write(directory, header, name, {path: source})
-
-
-def _write(
-    directory: ScriptDirectory, header: Header, name: str, files: dict[Path, str]
-) -> tuple[str, ...]:
     for path, source in files.items():
         compile(source, str(path), "exec")
     depends_on = tuple(rev.id for rev in directory.resolve(*header.depends_on))

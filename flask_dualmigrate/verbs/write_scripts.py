@@ -22,7 +22,6 @@ from ..tree.write_pair import (
     make_header,
     merge_parents,
     write_pair,
-    write_partner,
 )
 from .history import single
 
@@ -203,8 +202,7 @@ def _write_partner(env: Environment, identifier: str) -> RevisionResult:
     header = header_of(directory, found.id)
     (name,) = missing
     source = env.models.partner(header, name)
-    files = write_partner(directory, header, name, source)
-    return RevisionResult(found, files)
+    return RevisionResult(found, write_pair(directory, header, {name: source}))
 
 
 def merge(

@@ -18,9 +18,9 @@ class Case:
     looked at. facts: what a database would say.
     """
 
-    code: str
-    name: str
-    bad: bool
+    code: str = ""
+    name: str = ""
+    bad: bool = False
     sql: str = "pass"
     sql_down: str | None = None
     sql_head: str = ""

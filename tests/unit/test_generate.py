@@ -20,7 +20,6 @@ from flask_dualmigrate.tree.write_pair import (
     merge_parents,
     slug_of,
     write_pair,
-    write_partner,
 )
 
 from .trees import BOTH, MONGO, POSTGRES, Tree, line_of
@@ -262,7 +261,7 @@ def test_a_missing_partner_is_written_beside_its_script(tree: Tree) -> None:
     directory = tree.load()
     header = header_of(directory, "cccc")
 
-    (path,) = write_partner(directory, header, MONGO, empty_partner(header, MONGO))
+    (path,) = write_pair(directory, header, {MONGO: empty_partner(header, MONGO)})
 
     assert Path(path) == tree.root / "mongo/versions/cccc.py"
     tree.load().require_pairs()
@@ -272,7 +271,7 @@ def test_a_partner_that_is_there_is_not_overwritten(tree: Tree) -> None:
     header = header_of(tree.load(), "bbbb")
 
     with pytest.raises(TreeError, match="A script of that name"):
-        write_partner(tree.load(), header, MONGO, empty_partner(header, MONGO))
+        write_pair(tree.load(), header, {MONGO: empty_partner(header, MONGO)})
 
 
 @pytest.mark.parametrize("named", [["heads"], ["bbbb", "cccc"], ["left", "right@head"]])

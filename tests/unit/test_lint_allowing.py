@@ -14,7 +14,7 @@ INDEX = 'op.create_index("ix", "items", ["n"])'
 
 def codes(root: Path, sql: str, head: str = "") -> list[tuple[str, str | None]]:
     """Return what is found in a script, and the reasons for which it is allowed."""
-    case = Case("", "", False, sql=sql, sql_head=head, mongo="pass")
+    case = Case(sql=sql, sql_head=head, mongo="pass")
     found = lint_case(root, case)
     return [(f.code, f.allowed) for f in found if not f.code.startswith("DM3")]
 
@@ -98,7 +98,7 @@ def test_a_comment_for_a_rule_that_counts_is_not_called_idle(tmp_path: Path) -> 
         "  # dualmigrate: allow DM206 built at night"
     )
 
-    found = lint_case(tmp_path, Case("", "", False, mongo=mongo))
+    found = lint_case(tmp_path, Case(mongo=mongo))
 
     assert "DM003" not in {finding.code for finding in found}
 
@@ -107,7 +107,7 @@ def test_a_finding_of_the_pair_is_allowed_at_the_head_of_its_script(
     tmp_path: Path,
 ) -> None:
     head = "# dualmigrate: allow DM301 events are of MongoDB alone"
-    case = Case("", "", False, mongo='op.add_field("items", "m")', mongo_head=head)
+    case = Case(mongo='op.add_field("items", "m")', mongo_head=head)
 
     found = [f for f in lint_case(tmp_path, case) if f.code == "DM301"]
 
@@ -118,7 +118,7 @@ def test_the_config_turns_a_rule_off_and_does_not_call_its_comments_idle(
     tmp_path: Path,
 ) -> None:
     sql = f"{INDEX}  # dualmigrate: allow DM101 it is small"
-    tree = tree_of(tmp_path, Case("", "", False, sql=sql))
+    tree = tree_of(tmp_path, Case(sql=sql))
 
     found = lint_tree(tree, ignored=["DM101"])
 

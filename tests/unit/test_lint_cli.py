@@ -20,15 +20,12 @@ from flask_dualmigrate.revisions import BackendName
 from .lint_cases import Case
 from .linting import tree_of
 
-NOTHING = Case("", "", False, sql_down="pass", mongo_down="pass")
+NOTHING = Case(sql_down="pass", mongo_down="pass")
 
 
 def indexed(name: str, comment: str = "") -> Case:
     """Return a revision that builds an index on both sides, and drops it again."""
     return Case(
-        "",
-        "",
-        False,
         sql=f'op.create_index("{name}", "items", ["{name}"]){comment}',
         sql_down=f'op.drop_index("{name}", "items")',
         mongo=f'op.create_index("items", [("{name}", 1)], name="{name}")',

@@ -22,8 +22,8 @@ def codes(found: list) -> list[str]:  # type: ignore[type-arg]
 
 
 def test_a_table_of_an_earlier_revision_is_in_use(tmp_path: Path) -> None:
-    make = Case("", "", False, sql='op.create_table("b", sa.Column("n", sa.Integer))')
-    index = Case("", "", False, sql='op.create_index("ix", "b", ["n"])')
+    make = Case(sql='op.create_table("b", sa.Column("n", sa.Integer))')
+    index = Case(sql='op.create_index("ix", "b", ["n"])')
     tree = tree_of(tmp_path, make, index)
 
     assert "DM101" not in codes(lint_tree(tree, "r1"))
@@ -34,18 +34,12 @@ def test_a_check_that_an_earlier_revision_validated_spares_the_scan(
     tmp_path: Path,
 ) -> None:
     check = Case(
-        "",
-        "",
-        False,
         sql='op.create_check_constraint("ck", "items", "n IS NOT NULL", '
-        "postgresql_not_valid=True)",
+        "postgresql_not_valid=True)"
     )
     validate = Case(
-        "",
-        "",
-        False,
         sql='op.execute("ALTER TABLE items VALIDATE CONSTRAINT ck")\n'
-        'op.alter_column("items", "n", nullable=False)',
+        'op.alter_column("items", "n", nullable=False)'
     )
 
     found = lint_tree(tree_of(tmp_path, check, validate), "r2")
@@ -54,9 +48,7 @@ def test_a_check_that_an_earlier_revision_validated_spares_the_scan(
 
 
 def test_the_app_that_waits_for_ever_for_a_lock_is_warned(tmp_path: Path) -> None:
-    tree = tree_of(
-        tmp_path, Case("", "", False, sql='op.drop_constraint("ck", "items")')
-    )
+    tree = tree_of(tmp_path, Case(sql='op.drop_constraint("ck", "items")'))
 
     assert "DM123" not in codes(lint_tree(tree))
     assert "DM123" in codes(lint_tree(tree, limits=Limits(lock_timeout_s=0)))
@@ -65,7 +57,7 @@ def test_the_app_that_waits_for_ever_for_a_lock_is_warned(tmp_path: Path) -> Non
 def test_findings_come_by_revision_script_and_line(tmp_path: Path) -> None:
     body = 'op.drop_column("items", "n")\nop.drop_column("items", "name")'
     mongo = 'op.drop_field("items", "n", keep=False)'
-    one = Case("", "", False, sql=body, mongo=mongo)
+    one = Case(sql=body, mongo=mongo)
     found = lint_case(tmp_path, one, one)
 
     places = [(f.revision, f.backend is MONGO, f.line) for f in found]
@@ -78,9 +70,6 @@ def test_one_side_alone_has_no_findings_of_the_pair(
     side: object, tmp_path: Path
 ) -> None:
     case = Case(
-        "",
-        "",
-        False,
         sql='op.create_index("ix", "items", ["n"])',
         mongo='op.drop_field("items", "n", keep=False)',
     )
@@ -106,16 +95,14 @@ def test_one_side_alone_has_no_findings_of_the_pair(
 def test_a_script_that_cannot_be_followed_is_a_finding(
     sql: str, mongo: str, tmp_path: Path
 ) -> None:
-    found = lint_case(tmp_path, Case("", "", False, sql=sql, mongo=mongo))
+    found = lint_case(tmp_path, Case(sql=sql, mongo=mongo))
 
     (said,) = [finding for finding in found if finding.code == "DM004"]
     assert said.backend is (MONGO if sql == "pass" else POSTGRES)
 
 
 def test_a_missing_partner_does_not_stop_it(tmp_path: Path) -> None:
-    tree = tree_of(
-        tmp_path, Case("", "", False, sql='op.create_index("ix", "items", ["n"])')
-    )
+    tree = tree_of(tmp_path, Case(sql='op.create_index("ix", "items", ["n"])'))
     (tree.root / "mongo" / "versions" / "r1.py").unlink()
 
     found = lint_tree(tree)
@@ -160,13 +147,10 @@ def _is_script(text: str) -> bool:
 
 def _all_bodies() -> Iterator[Case]:
     for text in _snippets():
-        yield Case("", "", False, sql=text, sql_down=text)
-        yield Case("", "", False, mongo=text, mongo_down=text)
+        yield Case(sql=text, sql_down=text)
+        yield Case(mongo=text, mongo_down=text)
     for case, other in itertools.pairwise(CASES):
         yield Case(
-            "",
-            "",
-            False,
             sql=case.sql,
             sql_down=other.sql,
             sql_head=case.sql_head,
@@ -197,14 +181,11 @@ def test_what_holds_for_postgresql_alone_is_not_said_of_another_dialect(
     tmp_path: Path,
 ) -> None:
     case = Case(
-        "",
-        "",
-        False,
         sql='op.create_index("ix", "items", ["n"])\n'
         'op.add_column("items", sa.Column("code", sa.Text, nullable=False))\n'
         "# dualmigrate: allow DM104 no lock there\n"
         'op.alter_column("items", "n", nullable=False)\n'
-        'op.drop_column("items", "at")',
+        'op.drop_column("items", "at")'
     )
     tree = tree_of(tmp_path, case, sides=(POSTGRES,))
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script.base import Script
-from sqlalchemy.engine import Dialect
 
 from ...errors import DualMigrateError, ScriptError
 from ...revisions import Direction, Step
-from ...runtime.time_limits import Limits
-from ...tree.graph import RevisionGraph
+from ...tree.side_scripts import SideScripts
 from ..dialects import Other
 from ..journal.journal import PostgresJournal
 from ..server.alembic_env import NAMED, environment, revision_step
@@ -31,29 +29,23 @@ _BY = "(SQL script)"
 class OfflineScript:
     """Writes the script of some steps.
 
-    script_of, checksum_of: of a step's revision on this side. environment_options: as
-    `env.environment` takes them. limits_of: the limits of a step.
+    scripts: those of this side. environment_options: as `env.environment` takes them.
     """
 
     def __init__(
         self,
-        tree: RevisionGraph,
+        scripts: SideScripts,
         dialect: Other,
         *,
         schema: str | None,
-        script_of: Callable[[Step], Script],
-        checksum_of: Callable[[Step], str],
         environment_options: Mapping[str, Any],
-        limits_of: Callable[[Step], Limits],
     ) -> None:
-        self._tree = tree
+        self._scripts = scripts
         self._known = dialect
-        self._dialect = _dialect_of(dialect.name)
+        # The dialect that Alembic uses for printing.
+        self._dialect = sa.make_url(f"{dialect.name}://").get_dialect()(**NAMED)
         self._journal = PostgresJournal(schema, table_options=dialect.table_options)
-        self._script_of = script_of
-        self._checksum_of = checksum_of
         self._options = environment_options
-        self._limits_of = limits_of
 
     def text(self, steps: Sequence[Step], heads: Sequence[str]) -> str:
         """Return the script. heads: the heads of the database before it.
@@ -84,11 +76,13 @@ class OfflineScript:
         def before_commit(*, ctx: MigrationContext, step: Any, **_: Any) -> None:
             if check := self._known.offline_check:
                 ctx.impl.static_output(check)
-            ctx.impl.static_output(f"{self._journal_row(by_id[_id_of(step)])};")
+            ctx.impl.static_output(
+                f"{self._journal_row(by_id[step.up_revision_ids[0]])};"
+            )
 
         with environment(
             None,
-            self._tree,
+            self._scripts.directory,
             steps=alembic_steps,
             dialect_name=self._dialect.name,
             dialect_opts=NAMED,
@@ -103,13 +97,14 @@ class OfflineScript:
 
     def _guarded(self, step: Step, context: MigrationContext) -> MigrationStep:
         """Return Alembic's step, whose printing errors name the revision."""
-        script = self._script_of(step)
-        alembic_step = revision_step(self._tree, script, step.direction)
+        script = self._scripts.of(step.revision)
+        tree = self._scripts.directory
+        alembic_step = revision_step(tree, script, step.direction)
         function = alembic_step.migration_fn
 
         @functools.wraps(function)  # Alembic prints its name
         def printed(**arguments: Any) -> None:
-            for limit in self._known.limit_statements(self._limits_of(step)):
+            for limit in self._known.limit_statements(self._scripts.limits_of(step)):
                 context.impl.static_output(f"{limit};")
             up = step.direction is Direction.UPGRADE
             if up and getattr(script.module, "verify", None):
@@ -128,7 +123,7 @@ class OfflineScript:
         row = self._journal.offline_row(
             step.revision,
             direction=step.direction,
-            checksum=self._checksum_of(step),
+            checksum=self._scripts.checksum(step.revision),
             by_server=self._known.offline_columns(_BY),
         )
         return self._compiled(row)
@@ -138,18 +133,6 @@ class OfflineScript:
             dialect=self._dialect, compile_kwargs={"literal_binds": True}
         )
         return str(compiled).strip()
-
-
-def _dialect_of(name: str) -> Dialect:
-    """Return the dialect that Alembic uses for printing."""
-    dialect: Dialect = sa.make_url(f"{name}://").get_dialect()(**NAMED)
-    return dialect
-
-
-def _id_of(info: Any) -> str:
-    """Return the revision that a step applies or reverts."""
-    ids = info.up_revision_ids
-    return str(ids[0])
 
 
 def _header(steps: Sequence[Step], heads: Sequence[str], notes: Sequence[str]) -> str:

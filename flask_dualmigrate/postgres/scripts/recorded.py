@@ -27,15 +27,13 @@ class Recorded:
 
     operations: Alembic's, in order; the indexes and constraints that come with a column
     are also listed separately. statements: their SQL, without the last semicolon.
-    is_complete: this is all of it. It is not if the script queries the database, raises
-    an error, or does something that has no SQL without a connection; why: which of
-    these.
+    missed: why this is not all of it: the script queries the database, raises an
+    error, or does something that has no SQL without a connection; None if it is all.
     """
 
     operations: tuple[MigrateOperation, ...]
     statements: tuple[str, ...]
-    is_complete: bool
-    why: str | None
+    missed: str | None
 
 
 def record(
@@ -53,12 +51,7 @@ def record(
     operations = [call.operation for call in found.calls]
     statements, unsaid = _sql_of(operations, dialect_name, options)
     missed = [*found.missed, *unsaid]
-    return Recorded(
-        found.operations,
-        statements,
-        is_complete=not missed,
-        why=missed[0] if missed else None,
-    )
+    return Recorded(found.operations, statements, missed[0] if missed else None)
 
 
 def _sql_of(

@@ -103,8 +103,8 @@ class PostgresScripts(SideScripts):
                 dialect_name=self._dialect.name,
                 options=self._options["options"],
             )
-            if not recorded.is_complete:
-                why = f"revision {step.revision.id}: {recorded.why}"
+            if recorded.missed is not None:
+                why = f"revision {step.revision.id}: {recorded.missed}"
                 found |= Mentioned(unsaid=why)
             found |= mentioned(recorded.statements)
         return found
@@ -113,15 +113,10 @@ class PostgresScripts(SideScripts):
         """Return the script of steps, for a database that has `applied`."""
         self.fit(steps)
         heads = self.directory.heads_of(frozenset(applied))
-        return OfflineScript(
-            self.directory,
-            self._dialect,
-            schema=self._schema,
-            script_of=lambda step: self.of(step.revision),
-            checksum_of=lambda step: self.checksum(step.revision),
-            environment_options=self._options,
-            limits_of=self.limits_of,
-        ).text(steps, heads)
+        script = OfflineScript(
+            self, self._dialect, schema=self._schema, environment_options=self._options
+        )
+        return script.text(steps, heads)
 
     @around("postgres.verify")
     def verify(self, revision: Revision, connection: Connection) -> bool:

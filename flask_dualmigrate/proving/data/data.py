@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 from ...environment import Environment
 from ...revisions import BackendName
-from ..snapshots.mongo import is_apps, mongo_snapshot
+from ..snapshots.mongo import mongo_snapshot
 from ..snapshots.postgres import postgres_snapshot
 from ..snapshots.snapshot import Snapshot
 from .mongo import MongoSeeds
@@ -65,58 +64,45 @@ class Scratches:
 
     def sow(self, *, at_the_edges: bool = True) -> None:
         """Insert data, if any, into new or changed tables and collections."""
-        if not self.with_data:
-            return
-        if BackendName.POSTGRES in self.env.backends:
-            self._rows.sow(at_the_edges=at_the_edges)
-        if BackendName.MONGO in self.env.backends:
-            applied = self.env.run.states()[BackendName.MONGO].applied
-            self._documents.sow(
-                self.env.models.shapes(applied), at_the_edges=at_the_edges
-            )
+        for seeds in self._seeds.values() if self.with_data else ():
+            seeds.sow(at_the_edges=at_the_edges)
 
     def clear(self) -> None:
         """Empty all tables and collections of the app."""
-        snapshots = self.look()
-        if BackendName.POSTGRES in snapshots:
-            self._rows.clear()
-        for name in snapshots.get(BackendName.MONGO, Snapshot({}, {})).records:
-            if is_apps(name):
-                self._mongo_db[name].delete_many({})
+        for seeds in self._seeds.values():
+            seeds.clear()
         self.forget()
 
     def forget(self) -> None:
         """Treat all tables and collections as new, so that `sow` fills them again."""
-        if BackendName.POSTGRES in self.env.backends:
-            self._rows.forget()
-        if BackendName.MONGO in self.env.backends:
-            self._documents.forget()
+        for seeds in self._seeds.values():
+            seeds.forget()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the data."""
         left = f"{self._left:,} sampled rows were refused by the scratch database"
-        return (*([left] if self._left else ()), *self._without_data())
-
-    def _without_data(self) -> Iterator[str]:
-        seeds = {
-            BackendName.POSTGRES: self.__dict__.get("_rows"),
-            BackendName.MONGO: self.__dict__.get("_documents"),
-        }
-        yield from (
+        empty = (
             f"{name.label} {table} was left without data: {why}"
-            for name, each in seeds.items()
-            if each is not None
-            for table, why in each.notes.items()
+            for name, seeds in self._seeds.items()
+            for table, why in seeds.notes.items()
         )
+        return (*([left] if self._left else ()), *empty)
 
     @cached_property
-    def _rows(self) -> PostgresSeeds:
-        return PostgresSeeds(self.env.engine, version_table=self._version_table)
+    def _seeds(self) -> dict[BackendName, PostgresSeeds | MongoSeeds]:
+        found: dict[BackendName, PostgresSeeds | MongoSeeds] = {}
+        if BackendName.POSTGRES in self.env.backends:
+            version_table = self._version_table
+            seeds = PostgresSeeds(self.env.engine, version_table=version_table)
+            found[BackendName.POSTGRES] = seeds
+        if BackendName.MONGO in self.env.backends:
+            found[BackendName.MONGO] = MongoSeeds(self._mongo_db, self._shapes)
+        return found
 
-    @cached_property
-    def _documents(self) -> MongoSeeds:
-        return MongoSeeds(self._mongo_db)
+    def _shapes(self) -> tuple[Any, ...]:
+        applied = self.env.run.states()[BackendName.MONGO].applied
+        return self.env.models.shapes(applied)
 
     @property
     def _mongo_db(self) -> Any:

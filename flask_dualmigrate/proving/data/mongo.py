@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,11 +24,14 @@ Document = dict[str, Any]
 class MongoSeeds:
     """Inserts documents into collections; again if their fields have changed.
 
-    The shapes come from `autogenerate.shapes`. notes: collections that no document
-    could be inserted into, and why.
+    shapes: returns those of the collections at the current revision. notes: collections
+    that no document could be inserted into, and why.
     """
 
-    def __init__(self, db: Database[Any]) -> None:
+    def __init__(
+        self, db: Database[Any], shapes: Callable[[], tuple[Any, ...]]
+    ) -> None:
+        self._shapes = shapes
         self.notes: dict[str, str] = {}
         self._db = db
         self._seeded: dict[str, str] = {}
@@ -38,13 +41,19 @@ class MongoSeeds:
         """Treat all collections as new."""
         self._seeded.clear()
 
-    def sow(self, shapes: tuple[Any, ...], *, at_the_edges: bool) -> None:
+    def clear(self) -> None:
+        """Empty all collections of the app."""
+        names = self._db.list_collection_names(filter={"type": {"$ne": "view"}})
+        for name in filter(is_apps, names):
+            self._db[name].delete_many({})
+
+    def sow(self, *, at_the_edges: bool) -> None:
         """Insert documents into the existing collections.
 
         at_the_edges: also insert edge values, not only ordinary ones.
         """
         there = set(self._db.list_collection_names(filter={"type": "collection"}))
-        for shape in shapes:
+        for shape in self._shapes():
             name, fields = shape.collection, repr(shape.fields)
             if name not in there or not is_apps(name):
                 continue
