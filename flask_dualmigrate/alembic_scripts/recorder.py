@@ -6,11 +6,10 @@ database. `alembic.op` is global to the process: only one recorder at a time.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any, Self
 
 import alembic.op
@@ -27,7 +26,7 @@ from sqlalchemy import (
 )
 
 from ..runtime.process_lock import one_script_at_a_time
-from ..runtime.user_code import FAILURES
+from ..runtime.user_code import FAILURES, line_running_in
 from .empty_database import EmptyDatabase
 
 
@@ -146,19 +145,16 @@ class Recorder:
         """Record an operation, with the line of the script that asked for it."""
         found = _in_parts(operation) if parts is None else parts
         self._calls.append(
-            Call(operation, tuple(found), self._line(), self._in_transaction)
+            Call(
+                operation,
+                tuple(found),
+                line_running_in(self._path),
+                self._in_transaction,
+            )
         )
 
     def _write(self, statement: str) -> None:
         self.take(ops.ExecuteSQLOp(statement))
-
-    def _line(self) -> int | None:
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
-            if frame.f_code.co_filename == self._path:
-                return frame.f_lineno
-            frame = frame.f_back
-        return None
 
     @contextmanager
     def _autocommit_block(self) -> Iterator[None]:

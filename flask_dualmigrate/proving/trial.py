@@ -67,7 +67,7 @@ class Trial:
             self._facts.pop("refused")
         if error is not None:
             self.stuck = True
-            return self._tell(Outcome.FAILED, error=_said(error))
+            return self._proof(Outcome.FAILED, error=_said(error))
         return self._down(before)
 
     def _with_everyday_data(self) -> Snapshots:
@@ -97,11 +97,11 @@ class Trial:
         try:
             self._go(self._revision, Direction.DOWNGRADE)
         except Irreversible as error:
-            return self._tell(Outcome.IRREVERSIBLE, error=error.what)
+            return self._proof(Outcome.IRREVERSIBLE, error=error.what)
         except (ScriptError, TreeError) as error:
             self.disorder = not self._stands(True)
             outcome = Outcome.IRREVERSIBLE if _refuses(error) else Outcome.FAILED
-            return self._tell(outcome, error=_said(error))
+            return self._proof(outcome, error=_said(error))
         not_back, lost = _not_back(before, first, self._look(), self._losses)
         facts: dict[str, Any] = {"not_back": not_back, "lost": lost}
         failed = self._up()
@@ -110,12 +110,12 @@ class Trial:
             # It fails on what the downgrade left behind: that is the fault to report.
             outcome = Outcome.DIFFERENT if not_back else Outcome.FAILED
             said = f"The second time: {_said(failed)}"
-            return self._tell(outcome, error=said, **facts)
+            return self._proof(outcome, error=said, **facts)
         not_again = _not_again(before, first, self._look())
         outcome = Outcome.DIFFERENT if not_back or not_again else Outcome.EQUAL
-        return self._tell(outcome, not_again=not_again, **facts)
+        return self._proof(outcome, not_again=not_again, **facts)
 
-    def _tell(self, outcome: Outcome, **more: Any) -> Proof:
+    def _proof(self, outcome: Outcome, **more: Any) -> Proof:
         if "refused" in self._facts and not self._may_refuse:
             outcome = Outcome.FAILED
         taken_ms = round((time.monotonic() - self._started) * 1000)

@@ -57,7 +57,7 @@ class Walk:
             if self._stopped is None:
                 self._prove(revision) if is_wanted else self._apply(revision)
             elif is_wanted:
-                self._tell(revision, Outcome.NOT_REACHED, self._stopped)
+                self._add(revision, Outcome.NOT_REACHED, self._stopped)
 
     def _in_order(self) -> tuple[Revision, ...]:
         """Return all revisions, parents first, with those below the samples first."""
@@ -80,7 +80,7 @@ class Walk:
             self._go(revision, Direction.UPGRADE)
         except ScriptError as error:
             self._stopped = f"{revision.id} could not be applied"
-            self._tell(revision, Outcome.FAILED, error.what)
+            self._add(revision, Outcome.FAILED, error.what)
 
     def _prove(self, revision: Revision) -> None:
         up = Step(revision, Direction.UPGRADE, self._sides)
@@ -118,6 +118,6 @@ class Walk:
         self._env.run.preflight(plan)
         self._executor.run(plan)
 
-    def _tell(self, revision: Revision, outcome: Outcome, error: str) -> None:
+    def _add(self, revision: Revision, outcome: Outcome, error: str) -> None:
         proof = Proof(revision.id, revision.message, outcome, error=error)
         self.proofs.append(proof)

@@ -7,7 +7,9 @@ promised was not done: a coroutine that is never awaited, a generator never iter
 from __future__ import annotations
 
 import inspect
+import sys
 from asyncio import CancelledError
+from types import FrameType
 from typing import Any
 
 FAILURES = (Exception, SystemExit, CancelledError)
@@ -18,6 +20,14 @@ _YIELDING = (
     *(inspect.isgeneratorfunction, inspect.isasyncgenfunction),
     *(inspect.isgenerator, inspect.isasyncgen),
 )
+
+
+def line_running_in(path: str) -> int | None:
+    """Return the line of a file that is running now; None if none of it is."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename != path:
+        frame = frame.f_back
+    return None if frame is None else frame.f_lineno
 
 
 def why_undone(called: Any) -> str | None:

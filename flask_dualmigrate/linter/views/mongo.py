@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, TypeVar
 
 from ...ops import (
@@ -22,6 +20,7 @@ from ...ops import (
     RenameField,
 )
 from ...ops.views import readers_of, sources_of
+from ...runtime.user_code import line_running_in
 from .facts import UNKNOWN, Facts, collection_of
 from .source import Source
 
@@ -37,16 +36,8 @@ class LinedOperations(MongoOperations):
         self.lines: list[int | None] = []
 
     def _record(self, operation: Op) -> Op:
-        self.lines.append(self._line())
+        self.lines.append(line_running_in(self._path))
         return super()._record(operation)
-
-    def _line(self) -> int | None:
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None:
-            if frame.f_code.co_filename == self._path:
-                return frame.f_lineno
-            frame = frame.f_back
-        return None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from .catalog_terms import FUNCTION_TAG
 from .schema_text import Key
 
 # Dropping an inner part of another object also drops that object.
@@ -74,17 +75,11 @@ _PLACES = """
   FROM pg_catalog.pg_type o LEFT JOIN pg_catalog.pg_type e ON e.oid = o.typelem
   WHERE g.classid = 'pg_catalog.pg_type'::regclass AND o.oid = g.objid
 """
-_FUNCTION_TAG = (
-    "p.proname || '(' || coalesce((SELECT string_agg("
-    "pg_catalog.format_type(a.type, NULL), ', ' ORDER BY a.place)"
-    " FROM unnest(p.proargtypes) WITH ORDINALITY AS a(type, place)),"
-    " CASE p.prokind WHEN 'a' THEN '*' ELSE '' END) || ')'"
-)
 _DEPENDENTS = sa.text(
     _GOING
     + f"""
 SELECT i.type AS kind, coalesce(i.schema, n.nspname, '-') AS schema,
-       coalesce((SELECT {_FUNCTION_TAG} FROM pg_catalog.pg_proc p
+       coalesce((SELECT {FUNCTION_TAG} FROM pg_catalog.pg_proc p
                  WHERE g.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = g.objid),
                 (SELECT t.typname FROM pg_catalog.pg_type t
                  WHERE g.classid = 'pg_catalog.pg_type'::regclass AND t.oid = g.objid),

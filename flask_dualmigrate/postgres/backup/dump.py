@@ -105,13 +105,13 @@ class PostgresDump:
                 run.started(schema, ["--schema-only", *hidden]) as names,
             ):
                 rows = self._count(connection, extent)
-                run.wait(data, lambda: self._tell(file))
+                run.wait(data, lambda: self._report(file))
                 run.wait(names, lambda: None)
                 schema.seek(0, os.SEEK_END)
                 empty = connection.scalars(_EMPTY_VIEWS)
                 lines = (f"{EMPTY_VIEW}{view}\n" for view in empty)
                 schema.writelines(line.encode(run.codec) for line in lines)
-            self._tell(None)
+            self._report(None)
             version = ".".join(map(str, _server_version(connection)))
         part = PostgresPart(link.database, tuple(applied), rows)
         return Dumped(part, {"pg_dump": program.version, "postgres": version})
@@ -156,7 +156,7 @@ class PostgresDump:
             query = f"SELECT count(*) FROM ONLY {table}"
             return int(connection.exec_driver_sql(query).scalar_one())
 
-    def _tell(self, file: IO[bytes] | None) -> None:
+    def _report(self, file: IO[bytes] | None) -> None:
         """Report how much is written. file: None: everything is written."""
         written = 0 if file is None else os.fstat(file.fileno()).st_size
         self._on_progress(

@@ -28,18 +28,18 @@ AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
 
 _NAMED = sa.text("""
 SELECT c.oid FROM unnest(CAST(:names AS text[])) AS name
-JOIN pg_class c ON c.oid = toquote_full(name)
+JOIN pg_class c ON c.oid = to_regclass(name)
 """)
 
 _NO_TABLES = sa.text("""
 SELECT c.relname FROM unnest(CAST(:names AS text[])) AS name
-JOIN pg_class c ON c.oid = toquote_full(name) AND c.relkind NOT IN ('r', 'p')
+JOIN pg_class c ON c.oid = to_regclass(name) AND c.relkind NOT IN ('r', 'p')
 LIMIT 1
 """)
 
 _OF_INDEXES = sa.text("""
 SELECT i.indrelid FROM unnest(CAST(:names AS text[])) AS name
-JOIN pg_index i ON i.indexrelid = toquote_full(name)
+JOIN pg_index i ON i.indexrelid = to_regclass(name)
 """)
 
 _TYPES = sa.text("""
@@ -207,7 +207,7 @@ class _Catalog:
     def missing(self, names: Iterable[Name]) -> tuple[BackupItem, ...]:
         """Return the named tables that do not exist: the plan creates them."""
         schema = self._connection.scalar(sa.text("SELECT current_schema()")) or "public"
-        there = sa.text("SELECT toquote_full(:name) IS NOT NULL")
+        there = sa.text("SELECT to_regclass(:name) IS NOT NULL")
         return tuple(
             BackupItem(schema=of or schema, name=name, existed=False)
             for of, name in sorted(names, key=str)

@@ -8,17 +8,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from ..backup.catalog_terms import APPS, FUNCTION_TAG, not_of_extension
 from ..backup.schema_text import Key
 
-# What an extension creates is managed by the extension.
-_NOT_OF_EXTENSION = (
-    " NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'"
-    " AND d.objid = {0}.oid AND d.classid = 'pg_catalog.{1}'::regclass)"
-)
-_OURS = " n.nspname !~ '^pg_(catalog|toast|temp)' AND n.nspname <> 'information_schema'"
 _OF_TABLE = (
     " JOIN pg_catalog.pg_class c ON c.oid = {0}"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE" + _OURS
+    f" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {APPS}"
 )
 
 _KINDS = (
@@ -31,7 +26,7 @@ _PARTS = (
     f"SELECT {_KINDS} AS kind, n.nspname::text AS place, c.relname::text AS tag"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
     f" ON n.oid = c.relnamespace WHERE c.relkind IN ('r','p','f','v','m','S','i','I')"
-    f" AND{_OURS}",
+    f" AND {APPS}",
     "SELECT 'CONSTRAINT', n.nspname, c.relname || ' ' || o.conname"
     " FROM pg_catalog.pg_constraint o" + _OF_TABLE.format("o.conrelid"),
     "SELECT 'DEFAULT', n.nspname, c.relname || ' ' || a.attname"
@@ -49,13 +44,10 @@ _PARTS = (
     "SELECT 'STATISTICS', n.nspname, o.stxname FROM pg_catalog.pg_statistic_ext o"
     " JOIN pg_catalog.pg_namespace n ON n.oid = o.stxnamespace",
     "SELECT 'TYPE', n.nspname, t.typname FROM pg_catalog.pg_type t"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE" + _OURS,
-    "SELECT 'FUNCTION', n.nspname, p.proname || '(' || coalesce("
-    "(SELECT string_agg(pg_catalog.format_type(a.type, NULL), ', ' ORDER BY a.place)"
-    " FROM unnest(p.proargtypes) WITH ORDINALITY AS a(type, place)),"
-    " CASE p.prokind WHEN 'a' THEN '*' ELSE '' END) || ')'"
+    f" JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE {APPS}",
+    f"SELECT 'FUNCTION', n.nspname, {FUNCTION_TAG}"
     " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n"
-    " ON n.oid = p.pronamespace WHERE" + _OURS,
+    f" ON n.oid = p.pronamespace WHERE {APPS}",
     "SELECT 'SCHEMA', '-', nspname FROM pg_catalog.pg_namespace",
     "SELECT 'EXTENSION', '-', extname FROM pg_catalog.pg_extension",
     "SELECT 'PUBLICATION', '-', pubname FROM pg_catalog.pg_publication",
@@ -68,26 +60,19 @@ _TO_DROP = sa.text(
     " WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END,"
     " pg_catalog.format('%I.%I', n.nspname, c.relname)"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
-    " ON n.oid = c.relnamespace WHERE c.relkind IN ('r','p','f','v','m','S') AND"
-    + _OURS
-    + " AND"
-    + _NOT_OF_EXTENSION.format("c", "pg_class")
-    + " UNION ALL SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' WHEN 'a' THEN"
+    " ON n.oid = c.relnamespace WHERE c.relkind IN ('r','p','f','v','m','S')"
+    f" AND {APPS} AND {not_of_extension('c', 'pg_class')}"
+    " UNION ALL SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' WHEN 'a' THEN"
     " 'AGGREGATE' ELSE 'FUNCTION' END, pg_catalog.format('%I.%I(%s)', n.nspname,"
     " p.proname, CASE WHEN p.prokind = 'a' AND p.pronargs = 0 THEN '*' ELSE"
     " pg_catalog.pg_get_function_identity_arguments(p.oid) END)"
     " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n"
-    " ON n.oid = p.pronamespace WHERE"
-    + _OURS
-    + " AND"
-    + _NOT_OF_EXTENSION.format("p", "pg_proc")
-    + " UNION ALL SELECT 'TYPE', pg_catalog.format('%I.%I', n.nspname, t.typname)"
+    f" ON n.oid = p.pronamespace WHERE {APPS} AND {not_of_extension('p', 'pg_proc')}"
+    " UNION ALL SELECT 'TYPE', pg_catalog.format('%I.%I', n.nspname, t.typname)"
     " FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n"
     " ON n.oid = t.typnamespace LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid"
-    " WHERE (t.typtype IN ('e','d','r') OR c.relkind = 'c') AND"
-    + _OURS
-    + " AND"
-    + _NOT_OF_EXTENSION.format("t", "pg_type")
+    " WHERE (t.typtype IN ('e','d','r') OR c.relkind = 'c')"
+    f" AND {APPS} AND {not_of_extension('t', 'pg_type')}"
 )
 
 

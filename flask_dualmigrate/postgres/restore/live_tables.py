@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from ..backup.catalog_terms import APPS, not_of_extension
 from ..journal.journal import PREFIX
 from ..server.raw import execute
 
@@ -16,10 +17,8 @@ _TABLES = sa.text(
     " pg_catalog.format('%I.%I', n.nspname, c.relname) AS quoted"
     " FROM pg_catalog.pg_class c"
     " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_(catalog|toast|temp)'"
-    " AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM"
-    " pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = c.oid"
-    " AND d.classid = 'pg_catalog.pg_class'::regclass) ORDER BY 1, 2"
+    f" WHERE c.relkind IN ('r', 'p') AND {APPS}"
+    f" AND {not_of_extension('c', 'pg_class')} ORDER BY 1, 2"
 )
 _TYPES = sa.text(
     "SELECT DISTINCT pg_catalog.format('%I.%I', n.nspname, u.typname)"
@@ -29,9 +28,7 @@ _TYPES = sa.text(
     " JOIN pg_catalog.pg_namespace n ON n.oid = u.typnamespace"
     " WHERE a.attrelid = CAST(:quoted AS regclass) AND a.attnum > 0"
     " AND NOT a.attisdropped AND u.typtype IN ('e', 'd', 'c', 'r')"
-    " AND n.nspname <> 'pg_catalog' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d"
-    " WHERE d.deptype = 'e' AND d.objid = u.oid"
-    " AND d.classid = 'pg_catalog.pg_type'::regclass)"
+    f" AND n.nspname <> 'pg_catalog' AND {not_of_extension('u', 'pg_type')}"
 )
 _COLUMNS = sa.text(
     "SELECT pg_catalog.format(CASE WHEN t.typnamespace <> 'pg_catalog'::regnamespace"

@@ -184,11 +184,10 @@ class Replacing:
             live.drop_unless_used(self._connection, "TYPE", name)
 
     def _drop_everything(self) -> None:
-        spared = ASIDE
         found = [
             (kind, name)
             for kind, name in everything(self._connection)
-            if not name.partition(".")[2].startswith((spared, f'"{spared}'))
+            if not name.partition(".")[2].startswith((ASIDE, f'"{ASIDE}'))
         ]
         for kind, name in sorted(found, key=lambda each: _ORDER.index(each[0])):
             execute(self._connection, f"DROP {kind} IF EXISTS {name} CASCADE")
@@ -201,17 +200,14 @@ class Replacing:
 
     def _make(self, entries: list[Entry]) -> None:
         with self._verbatim():
-            self._make_each(entries)
-
-    def _make_each(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            self._stop.require()
-            if entry.settings:
-                execute(self._connection, entry.settings)
-            if entry.key[0] in KNOWN or entry.is_derived:
-                execute(self._connection, entry.sql)
-            else:
-                live.make_unless_there(self._connection, entry.sql)
+            for entry in entries:
+                self._stop.require()
+                if entry.settings:
+                    execute(self._connection, entry.settings)
+                if entry.key[0] in KNOWN or entry.is_derived:
+                    execute(self._connection, entry.sql)
+                else:
+                    live.make_unless_there(self._connection, entry.sql)
 
     @contextmanager
     def _verbatim(self) -> Iterator[None]:
@@ -246,22 +242,22 @@ class Replacing:
         total, done = self._content.rows.get(part.table), 0
         began = time.monotonic()
 
-        def told() -> Iterator[bytes]:
+        def reported() -> Iterator[bytes]:
             nonlocal done
             for chunk in part.chunks:
                 yield chunk
                 done += chunk.count(b"\n")
-                self._tell(part.name, done, total, began)
+                self._report(part.name, done, total, began)
 
-        copied = copy(self._connection, part.copy, told())
+        copied = copy(self._connection, part.copy, reported())
         if copied != total:
             raise IntegrityError(
                 f"{part.name} has {copied} rows, but the dump has {total}",
                 hint="Nothing was changed.",
             )
-        self._tell(part.name, done, total, began, ended=True)
+        self._report(part.name, done, total, began, ended=True)
 
-    def _tell(
+    def _report(
         self,
         table: str,
         done: int,

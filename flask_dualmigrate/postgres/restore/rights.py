@@ -13,10 +13,10 @@ from collections.abc import Collection, Mapping
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from ..backup.catalog_terms import APPS
 from ..server.raw import execute
 from .live_tables import try_to
 
-_OURS = "n.nspname !~ '^pg_(catalog|toast|temp)' AND n.nspname <> 'information_schema'"
 _JOIN = " JOIN pg_catalog.pg_namespace n ON n.oid = "
 _THINGS = f"""
   SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
@@ -24,27 +24,27 @@ _THINGS = f"""
     c.relowner AS owner, c.relacl AS acl, CASE c.relkind WHEN 'S' THEN 's'
     ELSE 'r' END AS letter
   FROM pg_catalog.pg_class c{_JOIN}c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND {_OURS}
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND {APPS}
   UNION ALL SELECT 'TABLE', pg_catalog.format('%I.%I', n.nspname, c.relname),
     pg_catalog.quote_ident(a.attname), c.relowner, a.attacl, 'c'
   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid{_JOIN}
     c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0
-    AND NOT a.attisdropped AND {_OURS}
+    AND NOT a.attisdropped AND {APPS}
   UNION ALL SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END,
     pg_catalog.format('%I.%I(%s)', n.nspname, p.proname,
       pg_catalog.pg_get_function_identity_arguments(p.oid)), '', p.proowner, p.proacl,
     'f'
-  FROM pg_catalog.pg_proc p{_JOIN}p.pronamespace WHERE {_OURS}
+  FROM pg_catalog.pg_proc p{_JOIN}p.pronamespace WHERE {APPS}
   UNION ALL SELECT 'TYPE', pg_catalog.format('%I.%I', n.nspname, t.typname), '',
     t.typowner, t.typacl, 'T'
   FROM pg_catalog.pg_type t{_JOIN}t.typnamespace LEFT JOIN pg_catalog.pg_class c
     ON c.oid = t.typrelid
-  WHERE {_OURS} AND t.typtype IN ('e', 'd', 'r', 'c')
+  WHERE {APPS} AND t.typtype IN ('e', 'd', 'r', 'c')
     AND (c.oid IS NULL OR c.relkind = 'c')
   UNION ALL SELECT 'SCHEMA', pg_catalog.quote_ident(n.nspname), '', n.nspowner,
     n.nspacl, 'n'
-  FROM pg_catalog.pg_namespace n WHERE {_OURS}
+  FROM pg_catalog.pg_namespace n WHERE {APPS}
 """
 _RIGHTS = sa.text(
     f"""

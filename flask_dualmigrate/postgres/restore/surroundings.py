@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from ...errors import IntegrityError
+from ..backup.catalog_terms import APPS
 from ..backup.dependents import Dependent, dependents_of, listed
 from ..backup.schema_text import KNOWN, Entry
 from .live_tables import LiveTable
@@ -78,9 +79,7 @@ _TABLES = sa.text(
         for query, name in zip(_LOOK, _NAMES, strict=True)
     )
     + " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
-    " ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')"
-    " AND n.nspname !~ '^pg_(catalog|toast|temp)'"
-    " AND n.nspname <> 'information_schema'"
+    f" ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND {APPS}"
 )
 
 Looks = Mapping[tuple[str, str], tuple[str | None, ...]]
