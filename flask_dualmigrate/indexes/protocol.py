@@ -26,7 +26,7 @@ class IndexSide(Protocol):
     def diff(self, place: str | None) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
         """Compare declared and existing indexes; return differences and notes."""
 
-    def mend(self, difference: Difference, on_build: OnBuild) -> None:
+    def fix(self, difference: Difference, on_build: OnBuild) -> None:
         """Apply the difference's remedy; never drop an index on its own initiative."""
 
     def drop(self, place: str, name: str, *, hidden_for_s: float = 0.0) -> None:

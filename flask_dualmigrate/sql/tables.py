@@ -63,21 +63,10 @@ class Mentioned:
     unsaid: str | None = None
 
     def __or__(self, other: Mentioned) -> Mentioned:
+        names = [field.name for field in dataclasses.fields(self)]
+        pairs = ((getattr(self, name), getattr(other, name)) for name in names)
         return Mentioned(
-            self.tables | other.tables,
-            self.written | other.written,
-            self.truncated or other.truncated,
-            self.types | other.types,
-            self.indexes | other.indexes,
-            self.cascaded | other.cascaded,
-            self.functions | other.functions,
-            self.names | other.names,
-            self.signs | other.signs,
-            self.makes_code or other.makes_code,
-            self.made | other.made,
-            self.asks or other.asks,
-            self.unknown or other.unknown,
-            self.unsaid or other.unsaid,
+            *(a | b if isinstance(a, frozenset) else a or b for a, b in pairs)
         )
 
     @property

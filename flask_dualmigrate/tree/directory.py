@@ -84,7 +84,11 @@ class ScriptDirectory(RevisionGraph):
         }
         before_running(files)
         self._scripts = {name: _run(files[name].values()) for name in self.backends}
-        merged = self._merged()
+        # One script of each revision, Alembic's if both exist: the graph marks the
+        # scripts that it is made from, and Alembic's steps need that.
+        merged: dict[str, LoadedScript] = {}
+        for name in self.backends:
+            merged.update(self._scripts[name])
         _refuse_loose_ends(merged)
         revisions = {key: _describe(script) for key, script in merged.items()}
         super().__init__(root, revisions, merged)
@@ -199,16 +203,6 @@ class ScriptDirectory(RevisionGraph):
                 yield f"Revision {revision_id} has other {word} in its two scripts"
         if Path(postgres.path).name != Path(mongo.path).name:
             yield f"Revision {revision_id} has a different file name in its two scripts"
-
-    def _merged(self) -> dict[str, LoadedScript]:
-        """Return one script for each revision; Alembic's if both exist.
-
-        The graph marks the scripts that it is made from; Alembic's steps need that.
-        """
-        merged: dict[str, LoadedScript] = {}
-        for name in self.backends:
-            merged.update(self._scripts[name])
-        return merged
 
 
 def _read(

@@ -35,7 +35,7 @@ PLACES = frozenset({"head", "heads", "base"})
 _EXTRAS = {"beanie": 'Install it with: pip install "Flask-DualMigrate[beanie]"'}
 """Name of a module that scripts import -> what to do if it is missing."""
 
-_MEND = "Fix it, or install what it imports; no database was touched."
+_FIX = "Fix it, or install what it imports; no database was touched."
 
 
 _loading = threading.RLock()
@@ -104,7 +104,7 @@ def run_script(file: ScriptFile) -> LoadedScript:
         raise TreeError(
             f"A script cannot be loaded: {_in_one_line(error)}",
             where=f"{path}{_line_in(path, error)}",
-            hint=_EXTRAS.get(str(getattr(error, "name", "")), _MEND),
+            hint=_EXTRAS.get(str(getattr(error, "name", "")), _FIX),
         ) from error
     return _as_script(module, file)
 

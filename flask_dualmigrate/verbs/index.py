@@ -176,7 +176,7 @@ def _sync(
             if item.remedy is Remedy.DROP:
                 by_name[item.backend].drop(item.place, item.name)
             else:
-                by_name[item.backend].mend(item, on_build)
+                by_name[item.backend].fix(item, on_build)
         except OperationError as error:
             failed.append(error)  # the others can still be fixed
         else:

@@ -10,7 +10,7 @@ from ...alembic_scripts.change import Change
 
 @dataclass
 class Check:
-    """A check constraint. transaction: the one of this script that created it."""
+    """A check constraint. valid: PostgreSQL guarantees that all rows satisfy it."""
 
     text: str
     valid: bool

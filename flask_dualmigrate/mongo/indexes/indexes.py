@@ -91,7 +91,7 @@ class MongoIndexes:
         options: dict[str, Any] = bson.decode(data, NATIVE)
         return dataclasses.replace(index, options=options)
 
-    def mend(self, difference: Difference, on_build: OnBuild) -> None:
+    def fix(self, difference: Difference, on_build: OnBuild) -> None:
         index, found = difference.declared, difference.found
         assert index is not None
         spec = {"key": dict(index.key), "name": index.name, **index.options}

@@ -136,7 +136,7 @@ class PostgresIndexes:
             BackendName.POSTGRES, *key, verdict, declared, found, why, remedy
         )
 
-    def mend(self, difference: Difference, on_build: OnBuild) -> None:
+    def fix(self, difference: Difference, on_build: OnBuild) -> None:
         key = (difference.place, difference.name)
         wanted, found = self._declared.get(key), difference.found
         if wanted is None:  # as declared, and INVALID: built by its own definition

@@ -303,7 +303,7 @@ def _pairs(
 
 
 def _text(row: Values) -> str:
-    return repr(sorted(row.items(), key=lambda item: item[0]))
+    return repr(sorted(row.items()))
 
 
 def _fields(

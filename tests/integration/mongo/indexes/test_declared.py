@@ -101,7 +101,7 @@ def test_an_index_is_as_declared_right_after_its_operation(
 
     mongo_db.t.drop_index("ix")
     (missing,), _ = side.diff(None)
-    side.mend(missing, lambda *told: None)
+    side.fix(missing, lambda *told: None)
     (difference,), _ = side.diff(None)
     assert difference.verdict is Verdict.OK
 
