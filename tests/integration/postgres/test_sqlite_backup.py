@@ -1,15 +1,25 @@
-"""An SQL-only app on SQLite: its file is copied, as it is at one moment."""
+"""An SQL-only app on SQLite: its file is copied before a run, and restored."""
 
 from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_dualmigrate import DualMigrate, downgrade, init, upgrade
+from flask_dualmigrate import (
+    DualMigrate,
+    IntegrityError,
+    downgrade,
+    init,
+    restore,
+    status,
+    upgrade,
+)
 from flask_dualmigrate.backups import BackupStore, layout
 from flask_dualmigrate.results import RunResult
 
@@ -41,7 +51,7 @@ def make(tmp_path: Path, uri: str) -> Flask:
     return app
 
 
-def write(tmp_path: Path, revision_id: str, parent: str | None) -> None:
+def write(tmp_path: Path, revision_id: str, parent: str | None = None) -> None:
     script = SCRIPT.format(id=revision_id, parent=parent, up=UPS[revision_id])
     folder = tmp_path / "migrations" / "postgres" / "versions"
     (folder / f"{revision_id}.py").write_text(script)
@@ -52,7 +62,7 @@ def test_a_file_of_sqlite_is_copied_before_it_is_changed(tmp_path: Path) -> None
     store = BackupStore(tmp_path / "backups")
     with make(tmp_path, f"sqlite:///{tmp_path}/app.db").app_context():
         init()
-        write(tmp_path, "r1", None)
+        write(tmp_path, "r1")
         first = upgrade()
         assert isinstance(first, RunResult)
         assert first.backup is None
@@ -77,8 +87,43 @@ def test_a_database_in_memory_is_told_to_have_no_backup(
     app = make(tmp_path, "sqlite://")
     with app.app_context():
         init()
-        write(tmp_path, "r1", None)
+        write(tmp_path, "r1")
         told = app.test_cli_runner().invoke(args=["db-migrate", "upgrade"])
         assert told.exit_code == 0, told.output
         assert "No backup of a database in memory: it has no file" in told.stderr
         downgrade(revision="base")
+
+
+def test_the_file_is_restored_as_it_was(tmp_path: Path) -> None:
+    app = make(tmp_path, f"sqlite:///{tmp_path}/app.db")
+    db = app.extensions["sqlalchemy"]
+
+    def run(sql: str) -> Any:
+        return db.session.execute(sa.text(sql))
+
+    with app.app_context():
+        init()
+        write(tmp_path, "r1")
+        upgrade()
+        run("INSERT INTO items VALUES (1), (2)")
+        db.session.commit()
+        write(tmp_path, "r2", "r1")
+        upgrade()
+        run("DELETE FROM items")
+        db.session.commit()
+
+        result = restore("latest")
+
+        assert run("SELECT * FROM items").all() == [(1,), (2,)]
+        db.session.remove()
+        assert [(r.name, r.now, r.then) for r in result.replaced] == [("items", 0, 2)]
+        states = [[s.state for s in row.sides.values()] for row in status().rows]
+        assert states == [["pending"], ["applied"]]
+        upgrade()
+
+        # Backups of one second have names in no order: so all of them.
+        for file in (tmp_path / "backups").glob("*/postgres/database.sqlite"):
+            file.write_bytes(b"no database at all")
+        with pytest.raises(IntegrityError, match="is damaged"):
+            restore("latest")
+        db.engine.dispose()
