@@ -166,6 +166,12 @@ class Config:
         return tuple(documents() if callable(documents) else documents)
 
 
+def sides_of(db: object | None, mongo: object | None) -> tuple[BackendName, ...]:
+    """Return the sides that an app has, in the order they are worked on."""
+    given = {BackendName.MONGO: mongo, BackendName.POSTGRES: db}
+    return tuple(name for name in BackendName if given[name] is not None)
+
+
 def urls_of(values: Mapping[str, Any]) -> Iterator[Any]:
     """Yield the URLs of databases in an app's config."""
     for key in ("SQLALCHEMY_DATABASE_URI", "MONGO_URI", "DUALMIGRATE_POSTGRES_URI"):

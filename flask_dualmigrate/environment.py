@@ -21,7 +21,7 @@ from pymongo.database import Database
 from .alembic_scripts.hooks import with_hook_errors
 from .backend import Backend, Progress
 from .backups import BackupStore
-from .config import Config
+from .config import Config, sides_of
 from .errors import DatabaseUnavailable, UsageError
 from .generate.models import Models
 from .generate.mongo.counterpart_operations import CounterpartOperations
@@ -36,7 +36,7 @@ from .mongo.preflight.lint_facts import MongoFacts
 from .mongo.restore.stored import unreadable
 from .mongo.scripts.recording import record as record_mongo
 from .mongo.server.beanie import of_documents
-from .mongo.server.clients import own_database
+from .mongo.server.clients import close_at_once, leave_at_once, own_database
 from .ops import Operation
 from .postgres.backend import PostgresBackend
 from .postgres.dialects import Other as Dialect
@@ -50,6 +50,8 @@ from .run.run import Run
 from .runtime.stopping import Stop
 from .runtime.time_limits import GivenLimits
 from .tree.directory import ScriptDirectory
+
+__all__ = ["Environment", "leave_at_once"]
 
 
 class Environment:
@@ -104,8 +106,7 @@ class Environment:
     @cached_property
     def available(self) -> tuple[BackendName, ...]:
         """The sides that the app has, in the order they are worked on."""
-        given = {BackendName.MONGO: self.mongo, BackendName.POSTGRES: self.db}
-        return tuple(name for name in BackendName if given[name] is not None)
+        return sides_of(self.db, self.mongo)
 
     @cached_property
     def active(self) -> tuple[BackendName, ...]:
@@ -313,6 +314,6 @@ class Environment:
         """Close pooled connections, so that none is left for a fork to share."""
         used = self.__dict__  # do not create it just to close it
         if self._own_client and used.get("_mongo_db") is not None:
-            used["_mongo_db"].client.close()
+            close_at_once(used["_mongo_db"].client)
         if BackendName.POSTGRES in used.get("in_scope", ()):
             close_pool(self.engine)

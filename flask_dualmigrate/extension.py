@@ -1,4 +1,8 @@
-"""DualMigrate, the extension object, and init_app()."""
+"""DualMigrate, the extension object, and init_app().
+
+Each `flask …` of an app imports this module. So it imports at the top what such an app
+has already, and the rest where it is needed.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +14,23 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask import Blueprint, Flask, current_app, has_app_context
 from flask.cli import FlaskGroup
-from flask_pymongo import PyMongo
-from flask_sqlalchemy import SQLAlchemy
 
 from .cli import COMMAND, LoadingGroup, make_group
-from .config import Active, CollectionMap, Config, Documents, FieldMap, urls_of
-from .environment import Environment
 from .errors import DualMigrateError, IntegrityError, UsageError, conceal, shown
-from .health import Probe, make_blueprint
-from .run.plan import refuse_two_pairs
-from .run.status import Readiness
-from .runtime.events import ALEMBIC_STEPS, no_less_than_warnings
-from .verbs import run_scripts
+
+if TYPE_CHECKING:
+    from flask_pymongo import PyMongo
+    from flask_sqlalchemy import SQLAlchemy
+
+    from .config import Active, CollectionMap, Config, Documents, FieldMap
+    from .environment import Environment
+    from .health import Probe
+    from .run.readiness import Readiness
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +139,8 @@ class DualMigrate:
         database. app.register_blueprint(dualmigrate.health_blueprint, url_prefix=…)
         puts them elsewhere.
         """
+        from .health import make_blueprint
+
         return make_blueprint(lambda: _registered().probe.ask())
 
 
@@ -164,19 +170,45 @@ class Registered:
         self.mongo = mongo
         self.settings = settings
         self.alembic_options = alembic_options
-        self.probe = Probe(self._read)
+
+    @cached_property
+    def probe(self) -> Probe:
+        """Asks the databases for an orchestrator."""
+        from .health import Probe
+
+        return Probe(self._read)
 
     def _read(self) -> Readiness:
+        from .run.readiness import Readiness
+
         with self.app.app_context():
+            if self._is_plainly_at_head(apart=False):
+                return Readiness()
             return self.environment().run.readiness()
+
+    def _is_plainly_at_head(self, *, apart: bool) -> bool:
+        from .at_head import is_plainly_at_head
+
+        return is_plainly_at_head(self.db, self.mongo, self._config(), apart=apart)
 
     def environment(
         self, *, directory: str | None = None, x_arg: Sequence[str] = (), **more: Any
     ) -> Environment:
         """Return the environment for one run. more: as Environment takes them."""
+        from .environment import Environment
+
+        config = self._config(directory, x_arg)
+        return Environment(self.app, self.db, self.mongo, config, **more)
+
+    def _config(
+        self, directory: str | None = None, x_arg: Sequence[str] = ()
+    ) -> Config:
+        """Return the settings of one run; their passwords are redacted from now on."""
+        from .config import Config, urls_of
+
         for url in urls_of(self.app.config):
             conceal(url)
-        config = Config.from_mapping(
+        return Config.from_mapping(
             {**self.app.config, **_given_for_this_run()},
             directory=_directory(directory or self.settings["directory"]),
             active=self.settings["active"],
@@ -186,7 +218,6 @@ class Registered:
             alembic_options=self.alembic_options,
             x_arg=tuple(x_arg),
         )
-        return Environment(self.app, self.db, self.mongo, config, **more)
 
     def on_start(self, auto_upgrade: bool | str) -> None:
         """Upgrade, or check that nothing is pending; takes no lock if already at head.
@@ -195,21 +226,26 @@ class Registered:
         prints them, and the reason would be lost among them.
         """
         with self.app.app_context():
-            env = self.environment(on_wait=_log_wait, own_client=True)
             try:
-                with no_less_than_warnings(ALEMBIC_STEPS):
-                    self._on_start(env, auto_upgrade)
+                if not self._is_plainly_at_head(apart=True):
+                    self._look_closer(auto_upgrade)
             except DualMigrateError as error:
                 log.debug("The app does not start", exc_info=True)
                 raise error.with_traceback(None) from None
-            finally:
-                env.dispose()
 
-    def _on_start(self, env: Environment, auto_upgrade: bool | str) -> None:
-        if auto_upgrade == "check":
-            _refuse_unready(env.run.readiness())
-        elif not env.run.at_head():
-            run_scripts.upgrade_unasked(env)
+    def _look_closer(self, auto_upgrade: bool | str) -> None:
+        from .runtime.events import ALEMBIC_STEPS, no_less_than_warnings
+        from .verbs.run_scripts import upgrade_unasked
+
+        env = self.environment(on_wait=_log_wait, own_client=True)
+        try:
+            with no_less_than_warnings(ALEMBIC_STEPS):
+                if auto_upgrade == "check":
+                    _refuse_unready(env.run.readiness())
+                elif not env.run.at_head():
+                    upgrade_unasked(env)
+        finally:
+            env.dispose()
 
 
 def _directory(name: str) -> Path:
@@ -259,6 +295,8 @@ def _registered() -> Registered:
 
 def _refuse_unready(readiness: Readiness) -> None:
     """Raise IntegrityError if the databases do not match this code."""
+    from .run.plan import refuse_two_pairs
+
     if not readiness.paired:
         refuse_two_pairs()
     if readiness.half_done:
@@ -319,7 +357,7 @@ def _words_of_the_command() -> list[str]:
 
 
 flask_command = make_group(COMMAND, environment_of, LoadingGroup)
-"""What `flask` finds through its entry point, before there is an app."""
+"""`commands.flask_command`, where the entry point of an older installation has it."""
 
 
 def _own(settings: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:

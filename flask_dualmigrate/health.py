@@ -15,7 +15,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from .errors import DatabaseUnavailable, DualMigrateError, shown
-from .run.status import Readiness
+from .run.readiness import Readiness
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def make_blueprint(ask: Read) -> Blueprint:
 
 def _report(ask: Read) -> dict[str, Any]:
     """Return the body of an answer."""
-    readiness, why = Readiness((), ()), None
+    readiness, why = Readiness(), None
     try:
         readiness = ask()
     except TimeoutError:

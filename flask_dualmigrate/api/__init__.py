@@ -25,7 +25,7 @@ from .recovery import repair, unlock, verify
 from .run_scripts import downgrade, stamp, upgrade
 from .write_scripts import edit, init, merge, migrate, revision
 
-__all__ = [
+__all__: list[str] = [
     "asides",
     "backup_create",
     "backup_list",

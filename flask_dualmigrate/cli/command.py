@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import functools
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ..environment import Environment
+from ..environment import Environment, leave_at_once
 from ..errors import DualMigrateError, redact
 from ..runtime.stopping import Interrupted, Stop
 from .interrupted import facts_of
@@ -23,6 +24,8 @@ from .load_app import push_app
 from .output import give_up_stderr, prints_to_stderr, put, say
 from .progress import Display
 from .views import as_json, as_text
+
+atexit.register(leave_at_once)
 
 MakeEnvironment = Callable[..., Environment]
 Verb = Callable[..., Any]
@@ -48,14 +51,14 @@ def command(
             command.ignore_unknown_options = path in ("upgrade", "downgrade")
             return command
 
-        COMMANDS[path] = build
+        BUILDERS[path] = build
         return build
 
     return decorate
 
 
-COMMANDS: dict[str, Callable[[MakeEnvironment], click.Command]] = {}
-"""Path of a command -> the function that builds it; see `command`."""
+BUILDERS: dict[str, Callable[[MakeEnvironment], click.Command]] = {}
+"""Path of a command -> the function that builds it, once its module is imported."""
 
 
 def _common(*, asks: bool, scope: bool) -> list[click.Parameter]:

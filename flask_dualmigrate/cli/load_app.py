@@ -49,20 +49,16 @@ _URL_READERS = {
 """Prefix of a module that parses URLs -> the config key, and the form of its URL."""
 
 
-class LoadingGroup(click.Group):
-    """The group that `flask` finds through its entry point, before there is an app."""
+def app_command(context: click.Context, name: str) -> click.Command | None:
+    """Return a command of the app itself; None if it has none of that name.
 
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Return one of our commands, or one that the app added to its own group."""
-        found = super().get_command(context, name)
-        if found is not None:
-            return found
-        try:
-            app = push_app(context)
-        except DualMigrateError as error:
-            raise click.UsageError(str(error), ctx=context) from error
-        own = app.cli.get_command(context, self.name or "")
-        return own.get_command(context, name) if isinstance(own, click.Group) else None
+    Raises UsageError of click if the app does not load.
+    """
+    try:
+        app = push_app(context)
+    except DualMigrateError as error:
+        raise click.UsageError(str(error), ctx=context) from error
+    return app.cli.get_command(context, name)
 
 
 def push_app(context: click.Context) -> Flask:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from ..backend import FieldFacts
 from ..backend.data import Counts
-from .journal.journal import PREFIX
+from .journal.names import PREFIX
 
 
 def count_rows(

@@ -21,9 +21,10 @@ from ..tree.graph import RevisionGraph
 from ..tree.lockfile import read_lock_file
 from .consistency import require_consistent
 from .plan import Plan, States, is_pair, make_plan, require_pair
+from .readiness import Readiness
 from .restore import refuse_half_restored
 from .server_wait import wait_for_servers
-from .status import Readiness, make_readiness, refuse_edited
+from .status import make_readiness, refuse_edited
 
 _AGAIN_S = 0.25
 """Seconds between two reads of a database that another run is working on."""

@@ -14,6 +14,7 @@ from ..revisions import BackendName, Direction, Revision, Status
 from ..tree.directory import Hashed, ScriptDirectory
 from ..tree.graph import RevisionGraph
 from .plan import States, is_applied, is_pair, unknown_ids
+from .readiness import Readiness
 
 OpenProgress = Mapping[tuple[BackendName, str], Progress]
 """Side and revision id -> the progress of an open attempt, if known."""
@@ -128,27 +129,6 @@ def undoing_notes(states: States, only: str | None = None) -> tuple[str, ...]:
         if only in (entry.revision, None)
         for note in entry.notes
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class Readiness:
-    """Whether the databases match what this code needs.
-
-    pending: ids of the revisions that some side in use still needs, oldest first.
-    half_done: ids of those that were begun and neither finished nor undone.
-    ahead: ids of what the databases have beyond this code. They are reported, but do
-    not prevent readiness: while a release is rolled out, the last one keeps serving.
-    paired: False if each of the two was migrated with a different partner.
-    """
-
-    pending: tuple[str, ...]
-    half_done: tuple[str, ...]
-    ahead: tuple[str, ...] = ()
-    paired: bool = True
-
-    @property
-    def ready(self) -> bool:
-        return self.paired and not self.pending and not self.half_done
 
 
 def make_readiness(graph: RevisionGraph, states: States) -> Readiness:

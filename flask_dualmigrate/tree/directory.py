@@ -16,8 +16,9 @@ from typing import Any, Protocol
 from ..errors import TreeError
 from ..revisions import BackendName, Revision
 from .graph import RevisionGraph
-from .lockfile import REWRITE, LockLine, finish_writing, read_lock_file
+from .lockfile import REWRITE, LockLine, read_lock_file
 from .script_file import PLACES, LoadedScript, ScriptFile, read_script, run_script
+from .writing import finish_writing
 
 Files = Mapping[BackendName, Mapping[str, ScriptFile]]
 """Side -> file name -> script, before any of them runs."""

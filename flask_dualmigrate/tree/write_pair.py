@@ -14,9 +14,10 @@ from ..errors import UsageError
 from ..revisions import BackendName
 from .directory import ScriptDirectory, versions_folder
 from .graph import refuse_blank, resolution_errors
-from .lockfile import LockLine, write_tree
+from .lockfile import LockLine
 from .pair import Header
 from .script_file import ID_PATTERN, PLACES
+from .writing import write_tree
 
 _SLUG_LENGTH = 40
 

@@ -14,7 +14,7 @@ from ..run.plan import require_known
 from ..run.status import pending
 from ..runtime.crashpoints import around
 from ..tree.directory import ScriptDirectory, versions_folder
-from ..tree.lockfile import LOCK_FILE, write_file, write_tree
+from ..tree.lockfile import LOCK_FILE
 from ..tree.pair import Header, Pair
 from ..tree.write_pair import (
     check_id,
@@ -23,6 +23,7 @@ from ..tree.write_pair import (
     merge_parents,
     write_pair,
 )
+from ..tree.writing import write_file, write_tree
 from .history import single
 
 

@@ -17,9 +17,11 @@ from pymongo.monitoring import (
 from sqlalchemy import event
 
 from flask_dualmigrate.mongo.lock.lock import MongoLock
+from flask_dualmigrate.postgres.journal.names import JOURNAL
 from flask_dualmigrate.postgres.lock.lock import PostgresLock, lock_key
 from tests.integration.conftest import MakeApp, Tree
 from tests.support.lock_holders import nobody
+from tests.support.round_trips import counted
 
 
 class Heard(CommandListener):
@@ -128,3 +130,19 @@ def test_no_connection_to_mongodb_is_left_after_an_auto_upgrade(
     make_app(auto_upgrade=True, mongo_options={"event_listeners": [numbers]})
     assert numbers.made > 0
     assert numbers.closed == numbers.made
+
+
+def test_at_head_takes_no_more_round_trips_than_these(
+    two: Tree, make_app: MakeApp, postgres_url: str, mongo_url: str
+) -> None:
+    make_app(auto_upgrade=True)
+    for mode in (True, "check"):
+        with counted(postgres_url, mongo_url) as trips:
+            urls = {"postgres": trips.postgres.url, "mongo": trips.mongo.url}
+            make_app(auto_upgrade=mode, urls=urls)
+            assert len(trips.postgres) <= 12, trips
+            # All but one are what SQLAlchemy asks on its first connection.
+            assert [n for n in trips.postgres.names if JOURNAL in n] == [
+                trips.postgres.names[-1]
+            ]
+            assert trips.mongo.names == ["hello", "find", "find", "endSessions"]

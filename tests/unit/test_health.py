@@ -10,7 +10,7 @@ import pytest
 
 from flask_dualmigrate import health
 from flask_dualmigrate.health import Probe
-from flask_dualmigrate.run.status import Readiness
+from flask_dualmigrate.run.readiness import Readiness
 
 READY = Readiness((), ())
 

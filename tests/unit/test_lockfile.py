@@ -13,13 +13,9 @@ import pytest
 from filelock import FileLock
 
 from flask_dualmigrate.errors import TreeError
-from flask_dualmigrate.tree import lockfile
-from flask_dualmigrate.tree.lockfile import (
-    LockLine,
-    finish_writing,
-    read_lock_file,
-    write_tree,
-)
+from flask_dualmigrate.tree import writing
+from flask_dualmigrate.tree.lockfile import LockLine, read_lock_file
+from flask_dualmigrate.tree.writing import finish_writing, write_tree
 
 A = LockLine("a1", (), (), "a1_first.py")
 B = LockLine("b2", ("a1",), (), "b2_second.py")
@@ -284,7 +280,7 @@ def test_a_reader_waits_for_a_writer_and_leaves_its_hidden_files(
 ) -> None:
     hidden = root / "mongo/versions/.b2_second.py.pending"
     hidden.write_text("half of a pair")
-    monkeypatch.setattr(lockfile, "_LOAD_WAIT_S", 0.0)
+    monkeypatch.setattr(writing, "_LOAD_WAIT_S", 0.0)
 
     with FileLock(root / ".lock"):
         finish_writing(root)

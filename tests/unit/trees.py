@@ -8,7 +8,7 @@ from pathlib import Path
 from flask_dualmigrate.backend import State
 from flask_dualmigrate.revisions import BackendName
 from flask_dualmigrate.tree.directory import ScriptDirectory, versions_folder
-from flask_dualmigrate.tree.lockfile import write_tree
+from flask_dualmigrate.tree.writing import write_tree
 
 MONGO, POSTGRES = BackendName.MONGO, BackendName.POSTGRES
 BOTH = (MONGO, POSTGRES)

@@ -31,9 +31,10 @@ from .attempts import (
     undoing,
 )
 from .meta import Meta, MetaStore
+from .names import ENTRIES
 from .steps import STEPS, StepStatus
 
-COLLECTION = "_migrations"
+COLLECTION = ENTRIES
 
 
 def durable(db: Database[Any]) -> Database[Doc]:

@@ -14,11 +14,9 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from ...backend.restorer import Unfinished
+from .names import HISTORY, META, PAIR, RESTORE
 
-COLLECTION = "_migrations_meta"
-PAIR, RESTORE, HISTORY = "pair", "restore", "history"
-"""Keys in it. RESTORE: a restore that was begun, see restore_record.py. HISTORY: there
-are entries; written after the first one."""
+COLLECTION = META
 _UNUSED = "unused"
 """In the pair's document: no entry was written since."""
 

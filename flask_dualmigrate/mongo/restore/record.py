@@ -17,8 +17,8 @@ from ...backend.restorer import Unfinished
 from ...runtime.crashpoints import around
 from ..journal.journal import durable
 from ..journal.meta import COLLECTION as META
-from ..journal.meta import RESTORE as KEY
 from ..journal.meta import unfinished_of
+from ..journal.names import RESTORE as KEY
 
 SIDE = "_migrations_restore_"
 """The prefix of the names of the side collections."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from pymongo import MongoClient
+from pymongo import MongoClient, periodic_executor
 from pymongo.database import Database
 
 from ...errors import OperationError
@@ -44,3 +45,37 @@ def own_database(app_db: Database[Any]) -> Database[Any]:
         write_concern=app_db.write_concern,
         read_concern=app_db.read_concern,
     )
+
+
+def close_at_once(client: MongoClient[Any]) -> None:
+    """Close a client whose threads the end of the process need not wait for."""
+    client.close()
+    _forget_stopped_threads()
+
+
+def leave_at_once() -> None:
+    """Stop the threads of all clients; the end of the process does not wait for them.
+
+    They look every half second whether they are to stop, and pymongo joins them at the
+    end, one second at most. They are daemons and do nothing more: there is nothing to
+    wait for. Source: pymongo.periodic_executor.
+    """
+    with suppress(AttributeError):
+        for reference in periodic_executor._EXECUTORS.copy():
+            executor = reference()
+            if executor is not None:
+                executor.close()
+    _forget_stopped_threads()
+
+
+def _forget_stopped_threads() -> None:
+    with suppress(AttributeError):
+        known = periodic_executor._EXECUTORS
+        found = {reference: reference() for reference in known.copy()}
+        stopped = [each for each in found if getattr(found[each], "_stopped", False)]
+        known.difference_update(stopped)
+        # Each must outlive its reference, which calls back into `known` otherwise.
+        executors = [*found.values()]
+        found.clear()
+        stopped.clear()
+        del executors

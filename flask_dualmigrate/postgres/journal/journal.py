@@ -17,8 +17,8 @@ from ...revisions import Direction, Revision, Status
 from ...runtime.crashpoints import around
 from ...text import storable
 from ..server.encodings import fitting
+from .names import JOURNAL, META
 
-PREFIX = "dualmigrate_"
 _RESTORED = "restored"
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
@@ -42,7 +42,7 @@ class PostgresJournal:
         self._schema = schema
         self._metadata = sa.MetaData(schema=schema)
         self._attempts = sa.Table(
-            f"{PREFIX}journal",
+            JOURNAL,
             self._metadata,
             sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
             sa.Column("revision", sa.String(32), nullable=False),
@@ -61,7 +61,7 @@ class PostgresJournal:
             **table_options,
         )
         self._meta = sa.Table(
-            f"{PREFIX}meta",
+            META,
             self._metadata,
             sa.Column("key", sa.String(32), primary_key=True),
             sa.Column("value", sa.Text, nullable=False),
@@ -265,7 +265,7 @@ def _words(row: Any) -> tuple[Direction, Status]:
     except ValueError as error:
         raise IntegrityError(
             f"The journal in PostgreSQL has a row that does not belong to it: {error}",
-            where=f"{PREFIX}journal, id {row['id']}",
+            where=f"{JOURNAL}, id {row['id']}",
             hint="Restore it; or delete it, and record the revision of the "
             "database with: flask db-migrate stamp --backend postgres REVISION",
         ) from error

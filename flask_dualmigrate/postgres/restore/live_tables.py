@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from ..backup.catalog_terms import APPS, not_of_extension
-from ..journal.journal import PREFIX
+from ..journal.names import PREFIX
 from ..server.raw import execute
 
 _TABLES = sa.text(

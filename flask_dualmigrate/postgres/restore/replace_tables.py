@@ -17,7 +17,7 @@ from ...runtime.crashpoints import reached
 from ...runtime.stopping import Stop
 from ...sql.names import quote_full
 from ..backup.schema_text import KNOWN, Entry, Key
-from ..journal.journal import PREFIX
+from ..journal.names import PREFIX
 from ..server.raw import copy, execute
 from . import live_tables as live
 from .catalog_keys import everything, present

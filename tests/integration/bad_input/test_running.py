@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from flask_dualmigrate.cli.command import COMMANDS
+from flask_dualmigrate.cli import COMMANDS
 from tests.support.bad_input import (
     NO_MONGO,
     NO_POSTGRES,

@@ -1,0 +1,8 @@
+"""The names that the journal has in MongoDB."""
+
+ENTRIES, META = "_migrations", "_migrations_meta"
+"""Collections: one document per revision; what a database says about itself."""
+
+PAIR, RESTORE, HISTORY = "pair", "restore", "history"
+"""Keys in META. RESTORE: a restore that was begun, see restore/record.py. HISTORY:
+there are entries; written after the first one."""
