@@ -59,25 +59,36 @@ def app(engine: sa.Engine) -> Iterator[str]:
         connection.exec_driver_sql(f"DROP ROLE {role}")
 
 
-@pytest.mark.parametrize("tables", [TABLES, None], ids=["touched", "all"])
-def test_default_privileges_give_nothing_back_that_was_taken_away(
-    engine: sa.Engine, tmp_path: Path, app: str, tables: list[str] | None
-) -> None:
+@pytest.fixture
+def place(engine: sa.Engine, tmp_path: Path, app: str) -> Place:
     place = Place(engine, tmp_path / "backups")
     place.run(SCHEMA.format(app=app))
+    return place
+
+
+@pytest.mark.parametrize(
+    ("tables", "since"),
+    [
+        (TABLES, "ALTER TABLE items ADD x int"),
+        (None, "ALTER TABLE items ADD x int"),
+        (TABLES, "DROP TABLE items CASCADE; DROP TABLE later"),
+    ],
+    ids=["touched", "all", "gone"],
+)
+def test_rights_are_those_of_the_backup_and_none_by_default(
+    place: Place, tables: list[str] | None, since: str
+) -> None:
     then = place.rows(RIGHTS)
     with place.backed_up(tables) as restorer:
-        place.run("ALTER TABLE items ADD x int")
+        place.run(since)
         restored(restorer)
     assert place.rows(RIGHTS) == then
     assert place.rows("SELECT count(*) FROM granted") == [(1,)]
 
 
 def test_what_was_revoked_since_the_backup_stays_revoked(
-    engine: sa.Engine, tmp_path: Path, app: str
+    place: Place, app: str
 ) -> None:
-    place = Place(engine, tmp_path / "backups")
-    place.run(SCHEMA.format(app=app))
     with place.backed_up(TABLES) as restorer:
         place.run(
             f"REVOKE ALL ON items FROM {app}; REVOKE ALL (id) ON items FROM {app}"
@@ -88,23 +99,7 @@ def test_what_was_revoked_since_the_backup_stays_revoked(
     assert place.rows(RIGHTS) == now
 
 
-def test_what_is_gone_gets_the_rights_of_the_backup_and_none_by_default(
-    engine: sa.Engine, tmp_path: Path, app: str
-) -> None:
-    place = Place(engine, tmp_path / "backups")
-    place.run(SCHEMA.format(app=app))
-    then = place.rows(RIGHTS)
-    with place.backed_up(TABLES) as restorer:
-        place.run("DROP TABLE items CASCADE; DROP TABLE later")
-        restored(restorer)
-    assert place.rows(RIGHTS) == then
-
-
-def test_rows_kept_aside_are_for_the_owner_alone(
-    engine: sa.Engine, tmp_path: Path, app: str
-) -> None:
-    place = Place(engine, tmp_path / "backups")
-    place.run(SCHEMA.format(app=app))
+def test_rows_kept_aside_are_for_the_owner_alone(place: Place, app: str) -> None:
     with place.backed_up(["items"], made=["late"]) as restorer:
         place.run("CREATE TABLE late (id int); INSERT INTO late VALUES (1)")
         restored(restorer)
