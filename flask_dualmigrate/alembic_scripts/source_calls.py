@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from ..sql.kinds import Statement, statements
+from ..sql.statements import Statement, statements
 from ..tree.script_file import LoadedScript
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..sql.kinds import Statement, statements
 from ..sql.names import full_name
+from ..sql.statements import Statement, statements
 from ..sql.words import Words
 from .change import Change
 

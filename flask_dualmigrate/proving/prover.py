@@ -10,7 +10,7 @@ import pymongo
 from ..environment import Environment
 from ..errors import DatabaseUnavailable, ScriptError, UsageError
 from ..run.plan import require_known
-from .data.data import Scratches
+from .data.scratches import Scratches
 from .proofs import ProofResult
 from .scratch.scratch import ANSWER_S, bench
 from .walk import Walk

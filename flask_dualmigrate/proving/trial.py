@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import DualMigrateError, Irreversible, ScriptError, TreeError
 from ..revisions import BackendName, Direction, Revision
-from .data.data import Scratches
+from .data.scratches import Scratches
 from .proofs import Outcome, Proof
 from .snapshots.compare import Difference, compare_again, compare_back, compare_things
 from .snapshots.snapshot import Snapshot

@@ -9,7 +9,7 @@ from ..run.executor import Executor
 from ..run.pairing import pair_up
 from ..run.plan import Plan
 from ..verbs import check
-from .data.data import Scratches
+from .data.scratches import Scratches
 from .proofs import Outcome, Proof
 from .trial import Trial, allows_edge_data
 

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from .kinds import Statement, statements
+from .statements import Statement, statements
 from .words import Name
 
 REACHING = frozenset(

@@ -7,7 +7,11 @@ collections. A body may have a part for the downgrade, the other side, or the mo
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
+
+Scripts = dict[str, Any]
+"""Name of a case -> body of upgrade()."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,15 +38,15 @@ class Case:
         return f"{self.code}-{'bad' if self.bad else 'good'}-{self.name}"
 
 
-def _sql(code: str, bad: dict[str, str], good: dict[str, str]) -> list[Case]:
-    found = [Case(code, name, True, sql=body) for name, body in bad.items()]
-    return found + [Case(code, name, False, sql=body) for name, body in good.items()]
+def _cases(side: str, code: str, bad: Scripts, good: Scripts) -> list[Case]:
+    return [
+        Case(code, name, scripts is bad, **{side: body})
+        for scripts in (bad, good)
+        for name, body in scripts.items()
+    ]
 
 
-def _mongo(code: str, bad: dict[str, str], good: dict[str, str]) -> list[Case]:
-    found = [Case(code, name, True, mongo=body) for name, body in bad.items()]
-    return found + [Case(code, name, False, mongo=body) for name, body in good.items()]
-
+_sql, _mongo = (functools.partial(_cases, side) for side in ("sql", "mongo"))
 
 _BLOCK = "with op.get_context().autocommit_block():\n    "
 _NEW_TABLE = (

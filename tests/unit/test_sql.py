@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flask_dualmigrate.alembic_scripts.sql_changes import changes_of_sql
-from flask_dualmigrate.sql.kinds import statements
 from flask_dualmigrate.sql.names import full_name
+from flask_dualmigrate.sql.statements import statements
 from flask_dualmigrate.sql.tokens import tokens
 from flask_dualmigrate.sql.words import split, words_of
 

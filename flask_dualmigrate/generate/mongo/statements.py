@@ -8,7 +8,8 @@ from alembic.operations import ops
 from sqlalchemy.exc import CompileError
 
 from ...ops import NOW, Delete, Insert, Todo, Update
-from ...sql import expressions, kinds
+from ...sql import expressions
+from ...sql import statements as sql_statements
 from ...sql import tokens as sql_tokens
 from ...sql.literals import sql_with_values
 from ...sql.words import Words
@@ -36,14 +37,17 @@ def translate_sql(text: Any, schema: Schema, context: Context) -> list[Statement
     """Return what SQL amounts to: operations and comments, or one todo."""
     sql = _text_of(text, context).strip().rstrip(";").strip()
     try:
-        found = [_translated(each, schema, context) for each in kinds.statements(sql)]
+        found = [
+            _translated(each, schema, context)
+            for each in sql_statements.statements(sql)
+        ]
     except (Untranslatable, NoValue, ValueError, IndexError):
         return [Todo(f"Write the equivalent of the SQL: {sql}")]
     return found
 
 
 def _translated(
-    statement: kinds.Statement, schema: Schema, context: Context
+    statement: sql_statements.Statement, schema: Schema, context: Context
 ) -> Statement:
     if statement.kind in _NOT_FOR_MONGO or _sets(statement):
         return Comment(f"{statement.text}: nothing to do in MongoDB.")
@@ -65,7 +69,7 @@ def _translated(
     return Update(collection, where, {"$set": values}, keep=True)
 
 
-def _sets(statement: kinds.Statement) -> bool:
+def _sets(statement: sql_statements.Statement) -> bool:
     """Return whether it calls a function that sets a counter or a session setting."""
     rest = statement.rest
     if statement.kind != "SELECT" or not rest.next.isidentifier():

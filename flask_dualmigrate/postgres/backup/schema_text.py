@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from functools import cached_property
 
-from ...sql.kinds import Statement, statements
+from ...sql.statements import Statement, statements
 from ...sql.words import Name, words_of
 from ..server.encodings import codec_of
 

@@ -1,4 +1,4 @@
-"""The rows and documents for proving revisions."""
+"""The two scratch databases: what they contain, and the data put into them."""
 
 from __future__ import annotations
 
