@@ -65,38 +65,31 @@ def _common(*, asks: bool, scope: bool) -> list[click.Parameter]:
     options: list[click.Parameter] = []
     if asks:
         options.append(
-            click.Option(
-                ["--yes", "-y"], is_flag=True, help="Do not ask for confirmation."
-            )
+            option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
         )
     if scope:
-        options.append(
-            click.Option(
-                ["--backend"],
-                type=click.Choice(["postgres", "mongo", "both"]),
-                help="Work on one side only.",
-            )
-        )
+        sides = click.Choice(["postgres", "mongo", "both"])
+        options.append(option("--backend", type=sides, help="Work on one side only."))
     return [
         *options,
-        click.Option(
-            ["-d", "--directory"],
+        option(
+            *("-d", "--directory"),
             help='The migrations directory (default: "migrations").',
         ),
-        click.Option(
-            ["-x", "--x-arg"],
+        option(
+            *("-x", "--x-arg"),
             multiple=True,
             help="An argument for the scripts, read with context.get_x_argument().",
         ),
-        click.Option(["--json", "json_"], is_flag=True, help="Print JSON."),
-        click.Option(["--quiet", "-q"], is_flag=True, help="Do not show progress."),
-        click.Option(
-            ["--log-format"],
+        option("--json", "json_", is_flag=True, help="Print JSON."),
+        option("--quiet", "-q", is_flag=True, help="Do not show progress."),
+        option(
+            "--log-format",
             type=click.Choice(["text", "json"]),
             default="text",
             help="Format of stderr; json writes one object per line.",
         ),
-        click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
+        option("--debug", is_flag=True, help="Show the traceback of an error."),
     ]
 
 

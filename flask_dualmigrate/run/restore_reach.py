@@ -49,10 +49,13 @@ def _words(revisions: Sequence[str]) -> str:
     return ", ".join(revisions) or "its run"
 
 
-def _changed(part: PostgresPart | MongoPart, state: State) -> set[str]:
+def _changed(part: PostgresPart | MongoPart, state: State) -> frozenset[str]:
     """Return the revisions whose state differs from that at the time of the backup."""
-    begun = {entry.revision for entry in state.open_entries()}
-    return {*(state.applied ^ set(part.applied)), *begun}
+    return (state.applied ^ set(part.applied)) | _begun(state)
+
+
+def _begun(state: State) -> set[str]:
+    return {entry.revision for entry in state.open_entries()}
 
 
 def _held(part: PostgresPart | MongoPart) -> set[str] | None:
@@ -92,14 +95,13 @@ def _parts(
 def _hint(
     state: State, beyond: Sequence[str], name: BackendName, known: Sequence[Manifest]
 ) -> str:
-    begun = {entry.revision for entry in state.open_entries()}
     for manifest in reversed(known):
         part = part_of(manifest, name)
         if part is None:
             continue
         for revision in set(beyond) & set(manifest.plan):
             was, is_now = revision in part.applied, revision in state.applied
-            if was is not is_now or revision in begun:
+            if was is not is_now or revision in _begun(state):
                 return (
                     "Restore the backup before that one first: flask db-migrate "
                     f"restore {manifest.name}"

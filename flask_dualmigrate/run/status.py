@@ -106,14 +106,27 @@ def _is_under_way(entry: Entry) -> bool:
     return entry.status is Status.RUNNING
 
 
+def unfinished(states: States) -> Iterator[tuple[BackendName, Entry]]:
+    """Yield the open attempts that a run of these sides could end."""
+    for name, state in states.items():
+        for entry in state.open_entries():
+            if not (entry.awaits_partner and len(states) == 1):
+                yield name, entry
+
+
+def heads_of(
+    graph: RevisionGraph, states: States
+) -> dict[BackendName, tuple[str, ...]]:
+    """Return the current revisions of each side."""
+    return {name: graph.heads_of(state.applied) for name, state in states.items()}
+
+
 def half_done(states: States) -> tuple[str, ...]:
     """Return the open attempts, one line each, and the commands that continue them."""
     return tuple(
         f"The {entry.direction} of {entry.revision} is half done on {name.label}; "
         f"carry it on with: flask db-migrate {entry.direction}"
-        for name, state in states.items()
-        for entry in state.open_entries()
-        if not (entry.awaits_partner and len(states) == 1)
+        for name, entry in unfinished(states)
     )
 
 
@@ -133,12 +146,7 @@ def undoing_notes(states: States, only: str | None = None) -> tuple[str, ...]:
 
 def make_readiness(graph: RevisionGraph, states: States) -> Readiness:
     """Return what the sides in use lack for the revisions of a tree."""
-    begun = {
-        entry.revision
-        for state in states.values()
-        for entry in state.open_entries()
-        if not (entry.awaits_partner and len(states) == 1)
-    }
+    begun = {entry.revision for _, entry in unfinished(states)}
     return Readiness(
         tuple(revision.id for revision in pending(graph, states)),
         tuple(sorted(begun & graph.revisions.keys())),
@@ -185,14 +193,18 @@ def edited_ids(scripts: Hashed, name: BackendName, state: State) -> tuple[str, .
 
 def edited_scripts(scripts: Hashed, states: States) -> Iterator[str]:
     """Yield a line for each applied script that was edited since."""
+    for name, entry in _edited(scripts, states):
+        yield (
+            f"The {name.label} script of {entry.revision} was edited after it was run"
+            f"{_moved(scripts, entry)} (SHA-256 {entry.checksum} then, "
+            f"{scripts.checksum(name, entry.revision)} now)"
+        )
+
+
+def _edited(scripts: Hashed, states: States) -> Iterator[tuple[BackendName, Entry]]:
     for name, state in states.items():
         for revision_id in edited_ids(scripts, name, state):
-            entry = state.entries[revision_id]
-            yield (
-                f"The {name.label} script of {revision_id} was edited after it was run"
-                f"{_moved(scripts, entry)} (SHA-256 {entry.checksum} then, "
-                f"{scripts.checksum(name, revision_id)} now)"
-            )
+            yield name, state.entries[revision_id]
 
 
 def _moved(scripts: Hashed, entry: Entry) -> str:
@@ -211,20 +223,16 @@ def _moved(scripts: Hashed, entry: Entry) -> str:
 
 def refuse_edited(scripts: Hashed, states: States) -> None:
     """Raise IntegrityError naming the first applied script that was edited."""
-    for name, state in states.items():
-        one_side = {name: state}
-        ids = edited_ids(scripts, name, state)
-        for revision_id, text in zip(
-            ids, edited_scripts(scripts, one_side), strict=True
-        ):
-            raise IntegrityError(
-                text,
-                where=str(scripts.root),
-                hint="Restore the file, for instance from git, and make the change in "
-                "a new revision; or accept it as it is now, with: flask db-migrate "
-                f"repair {revision_id} --accept-checksum; or restore it, undo the "
-                "revision with: flask db-migrate downgrade, and then edit it.",
-            )
+    edited = _edited(scripts, states)
+    for text, (_, entry) in zip(edited_scripts(scripts, states), edited, strict=True):
+        raise IntegrityError(
+            text,
+            where=str(scripts.root),
+            hint="Restore the file, for instance from git, and make the change in a "
+            "new revision; or accept it as it is now, with: flask db-migrate repair "
+            f"{entry.revision} --accept-checksum; or restore it, undo the revision "
+            "with: flask db-migrate downgrade, and then edit it.",
+        )
 
 
 def forgotten(

@@ -10,7 +10,14 @@ from typing import Any
 from ..environment import Environment
 from ..revisions import BackendName
 from ..run.plan import States, ahead, is_pair
-from ..run.status import OpenProgress, RevisionStatus, half_done, make_status, pending
+from ..run.status import (
+    OpenProgress,
+    RevisionStatus,
+    half_done,
+    heads_of,
+    make_status,
+    pending,
+)
 from .history import (
     GraphResult,
     GraphRevision,
@@ -26,11 +33,12 @@ def current(env: Environment) -> CurrentResult:
     """Return the current revision of each side in use."""
     directory = env.directory
     states = env.run.states()
-    heads = {name: directory.heads_of(state.applied) for name, state in states.items()}
     beyond = ahead(directory, states)
     paired = is_pair(states)
     at_head = paired and not beyond and not pending(directory, states)
-    return CurrentResult(heads, at_head, half_done(states), beyond, paired)
+    return CurrentResult(
+        heads_of(directory, states), at_head, half_done(states), beyond, paired
+    )
 
 
 def status(env: Environment) -> StatusResult:

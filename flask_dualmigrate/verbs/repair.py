@@ -15,7 +15,13 @@ from ..revisions import BackendName, Direction, Revision, Step
 from ..run.executor import Executor, partner_decided
 from ..run.options import Confirm
 from ..run.plan import States, require_pair
-from ..run.status import RevisionStatus, edited_ids, make_status, undoing_notes
+from ..run.status import (
+    RevisionStatus,
+    edited_ids,
+    heads_of,
+    make_status,
+    undoing_notes,
+)
 from . import repair_pair
 from .history import single
 from .repair_cases import Case, find_cases, target_of
@@ -166,12 +172,9 @@ def report(env: Environment, only: str | None = None) -> RepairReport:
     )
     if only is not None:
         cases = tuple(case for case in cases if case.revision in (only, None))
-    heads = {
-        name: env.directory.heads_of(state.applied) for name, state in states.items()
-    }
-    return RepairReport(
-        _rows(env, states, cases), heads, cases, undoing_notes(states, only)
-    )
+    heads = heads_of(env.directory, states)
+    rows = _rows(env, states, cases)
+    return RepairReport(rows, heads, cases, undoing_notes(states, only))
 
 
 def _ways(env: Environment, name: BackendName, entry: Entry) -> Ways:

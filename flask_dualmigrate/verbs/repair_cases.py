@@ -12,7 +12,7 @@ from ..backend.progress import how_far
 from ..revisions import BackendName, Direction, target_of_step
 from ..run.consistency import Choice, contradictions
 from ..run.plan import States, is_pair
-from ..run.status import OpenProgress, edited_ids
+from ..run.status import OpenProgress, edited_ids, unfinished
 from ..text import when
 from ..tree.directory import ScriptDirectory
 
@@ -145,22 +145,16 @@ def _edited(directory: ScriptDirectory, states: States) -> Iterator[Case]:
 def _half_done(
     states: States, doubts: Doubts, progress: OpenProgress, ways: OpenWays
 ) -> Iterator[Case]:
-    for name, state in states.items():
-        for entry in state.open_entries():
-            choices = _choices(entry, ways[name, entry.revision])
-            if entry.awaits_partner and len(states) == 1:
-                continue
-            undecided = [
-                doubt
-                for doubt in doubts.get((name, entry.revision), ())
-                if not doubt.failed
-            ]
-            if undecided:
-                yield from (_doubt(name, entry, doubt) for doubt in undecided)
-            elif entry.awaits_partner:
-                yield _awaiting(states, name, entry, choices)
-            else:
-                yield _stopped(name, entry, doubts, progress, choices)
+    for name, entry in unfinished(states):
+        choices = _choices(entry, ways[name, entry.revision])
+        found = doubts.get((name, entry.revision), ())
+        undecided = [doubt for doubt in found if not doubt.failed]
+        if undecided:
+            yield from (_doubt(name, entry, doubt) for doubt in undecided)
+        elif entry.awaits_partner:
+            yield _awaiting(states, name, entry, choices)
+        else:
+            yield _stopped(name, entry, doubts, progress, choices)
 
 
 def _doubt(name: BackendName, entry: Entry, doubt: Doubt) -> Case:

@@ -11,6 +11,7 @@ from ..errors import IntegrityError, UsageError
 from ..revisions import BackendName
 from ..run.options import Confirm
 from ..run.plan import States, is_pair
+from ..run.status import heads_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ def pair(env: Environment, confirm: Confirm | None = None) -> PairResult:
         _require_two_pairs(states)
         for name in states:
             env.backends[name].set_pair_id(pair_id, anew=True)
-    return PairResult(_heads(env, states), pair_id)
+    return PairResult(heads_of(env.directory, states), pair_id)
 
 
 def _require_two_pairs(states: States) -> None:
@@ -68,13 +69,7 @@ def _require_two_pairs(states: States) -> None:
             )
 
 
-def _heads(env: Environment, states: States) -> dict[BackendName, tuple[str, ...]]:
-    return {
-        name: env.directory.heads_of(state.applied) for name, state in states.items()
-    }
-
-
 def _line(env: Environment, states: States, name: BackendName) -> str:
     """Return which database it is, and its revision."""
-    heads = ", ".join(_heads(env, states)[name]) or "base"
+    heads = ", ".join(heads_of(env.directory, states)[name]) or "base"
     return f"{name.label}: {env.backends[name].place()}, at {heads}"

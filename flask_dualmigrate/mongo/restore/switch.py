@@ -7,6 +7,7 @@ the database: so a run that was killed can be continued, and nothing is done twi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from pymongo.database import Database
@@ -185,14 +186,8 @@ class Switching:
         self._db.drop_collection(put.side)
 
     def _waiting(self, side: str) -> Iterator[list[bytes]]:
-        batch: list[bytes] = []
-        for document in self._db[side].find():
-            batch.append(bytes(document.raw))
-            if len(batch) >= _BATCH:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+        documents = (bytes(document.raw) for document in self._db[side].find())
+        return iter(lambda: [*islice(documents, _BATCH)], [])
 
     def _catalogue(self, record: Record) -> None:
         """Enter what is kept into the restored catalog, for people."""
