@@ -13,31 +13,12 @@ from pymongo import MongoClient, monitoring
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from flask_dualmigrate import init, upgrade
+from flask_dualmigrate import init, ops, upgrade
 from flask_dualmigrate.backend import Failing, Forecast
 from flask_dualmigrate.errors import OperationError
 from flask_dualmigrate.mongo.forecast import counting
 from flask_dualmigrate.mongo.run.rehearsal import Rehearsal
 from flask_dualmigrate.mongo.run.runner import OperationRunner
-from flask_dualmigrate.ops import (
-    AddField,
-    ConvertField,
-    CopyField,
-    CreateCollection,
-    CreateIndex,
-    Delete,
-    DropCollection,
-    DropField,
-    DropIndex,
-    Insert,
-    Operation,
-    RenameCollection,
-    RenameField,
-    Run,
-    SetValidator,
-    Transform,
-    Update,
-)
 from tests.integration.conftest import Tree
 from tests.support.mongo.cases import CASES, Case
 from tests.support.mongo.runs import (
@@ -54,7 +35,7 @@ from tests.support.mongo.seed import seed
 Db = Database[Any]
 
 
-def foretell(db: Db, *operations: Operation, direction: Any = UP) -> list[Forecast]:
+def foretell(db: Db, *operations: ops.Operation, direction: Any = UP) -> list[Forecast]:
     runner = OperationRunner(db)
     records = {record.step: record for record in runner.records(REVISION, direction)}
     with db.client.start_session() as session:
@@ -62,7 +43,7 @@ def foretell(db: Db, *operations: Operation, direction: Any = UP) -> list[Foreca
         return list(rehearsal.foretell(REVISION, direction, operations, records))
 
 
-def one(db: Db, operation: Operation) -> Forecast:
+def one(db: Db, operation: ops.Operation) -> Forecast:
     return foretell(db, operation)[0]
 
 
@@ -95,7 +76,9 @@ def test_a_dry_run_writes_nothing(mongo_db: Db, case: Case, filled: bool) -> Non
 
 
 FORETOLD = [
-    case for case in CASES.values() if not isinstance(case.operation, Run | Transform)
+    case
+    for case in CASES.values()
+    if not isinstance(case.operation, ops.Run | ops.Transform)
 ]
 
 
@@ -110,7 +93,7 @@ def test_it_foretells_how_many_documents_a_run_writes(mongo_db: Db, case: Case) 
 def test_a_conversion_counts_and_shows_what_would_be_lost(mongo_db: Db) -> None:
     mongo_db.item.insert_many({"_id": n, "p": f"{n}"} for n in range(10))
     mongo_db.item.insert_many({"_id": -n, "p": f"bad {n}"} for n in range(1, 8))
-    operation = ConvertField("item", "p", to="int")
+    operation = ops.ConvertField("item", "p", to="int")
     forecast = one(mongo_db, operation)
     (failing,) = forecast.failing
     assert (failing.kind, failing.count, len(failing.samples)) == ("conversion", 7, 5)
@@ -122,11 +105,11 @@ def test_a_conversion_counts_and_shows_what_would_be_lost(mongo_db: Db) -> None:
 
 @pytest.mark.parametrize(
     "operation",
-    [RenameField("item", "a", "b"), CopyField("item", "a", "b")],
+    [ops.RenameField("item", "a", "b"), ops.CopyField("item", "a", "b")],
     ids=["rename_field", "copy_field"],
 )
 def test_documents_with_both_fields_are_counted(
-    mongo_db: Db, operation: Operation
+    mongo_db: Db, operation: ops.Operation
 ) -> None:
     mongo_db.item.insert_many([{"_id": 1, "a": 1, "b": 2}, {"_id": 2, "a": 1}])
     forecast = one(mongo_db, operation)
@@ -168,7 +151,9 @@ def test_a_unique_index_fails_in_the_plan_if_it_fails_when_built(
     mongo_db: Db, documents: list[Any], options: dict[str, Any]
 ) -> None:
     mongo_db.item.insert_many(documents)
-    operation = CreateIndex("item", (("a", 1),), "ux_a", {"unique": True, **options})
+    operation = ops.CreateIndex(
+        "item", (("a", 1),), "ux_a", {"unique": True, **options}
+    )
     forecast = one(mongo_db, operation)
     try:
         run(mongo_db, operation)
@@ -182,7 +167,7 @@ def test_a_unique_index_fails_in_the_plan_if_it_fails_when_built(
 def test_a_unique_index_shows_the_keys_that_are_double(mongo_db: Db) -> None:
     mongo_db.item.insert_many({"_id": n, "a": n // 2, "b": {"c": 1}} for n in range(6))
     keys = (("a", 1), ("b.c", -1))
-    forecast = one(mongo_db, CreateIndex("item", keys, "ux", {"unique": True}))
+    forecast = one(mongo_db, ops.CreateIndex("item", keys, "ux", {"unique": True}))
     (failing,) = forecast.failing
     assert failing.count == 6
     assert failing.samples[0] == "{'a': 0, 'b.c': 1} (_id 0 and 1)"
@@ -198,7 +183,7 @@ def test_an_index_in_the_way_is_foretold(
 ) -> None:
     mongo_db.item.create_index([("a", 1)], name="ix_a")
     keys = (("a", 1),) if name == "ix_other" else (("b", 1),)
-    operation = CreateIndex("item", keys, name, options)
+    operation = ops.CreateIndex("item", keys, name, options)
     with pytest.raises(OperationError):
         run(mongo_db, operation)
     assert len(one(mongo_db, operation).problems) == 1
@@ -209,7 +194,7 @@ def test_documents_that_a_new_validator_refuses_are_told_and_do_not_fail_it(
 ) -> None:
     mongo_db.item.insert_many({"_id": n, "n": n} for n in range(4))
     schema = {"$jsonSchema": {"properties": {"n": {"minimum": 2}}}}
-    forecast = one(mongo_db, SetValidator("item", schema))
+    forecast = one(mongo_db, ops.SetValidator("item", schema))
     assert forecast.failing == (Failing("validator", 2, ("0", "1"), fatal=False),)
     assert forecast.problems == ()
     assert forecast.notes[0].startswith(
@@ -220,21 +205,21 @@ def test_documents_that_a_new_validator_refuses_are_told_and_do_not_fail_it(
 def test_a_batch_that_a_validator_would_refuse_is_a_problem(mongo_db: Db) -> None:
     mongo_db.create_collection("item", validator={"n": {"$lt": 5}})
     mongo_db.item.insert_many({"_id": n, "n": n} for n in range(4))
-    operation = Update("item", {}, {"$inc": {"n": 3}})
+    operation = ops.Update("item", {}, {"$inc": {"n": 3}})
     assert one(mongo_db, operation).problems == (
         "The validator refuses the document with _id 2: comparison failed "
         "({'n': {'$lt': 5}}, value 5)",
     )
-    eased = foretell(mongo_db, SetValidator("item", None), operation)[1]
+    eased = foretell(mongo_db, ops.SetValidator("item", None), operation)[1]
     assert eased.problems == ()
 
 
 def test_an_insert_over_documents_that_are_there_is_a_problem(mongo_db: Db) -> None:
     mongo_db.item.insert_many([{"_id": 1}, {"_id": 2, "u": "x"}])
     mongo_db.item.create_index("u", unique=True, sparse=True)
-    forecast = one(mongo_db, Insert("item", ({"_id": 1}, {"_id": 3})))
+    forecast = one(mongo_db, ops.Insert("item", ({"_id": 1}, {"_id": 3})))
     assert forecast.failing == (Failing("insert", 1, ("1",)),)
-    (problem,) = one(mongo_db, Insert("item", ({"_id": 4, "u": "x"},))).problems
+    (problem,) = one(mongo_db, ops.Insert("item", ({"_id": 4, "u": "x"},))).problems
     assert problem == "A unique index refuses a second document with {'u': 'x'}"
 
 
@@ -242,12 +227,12 @@ def test_names_are_followed_through_the_plan(mongo_db: Db) -> None:
     mongo_db.old.insert_many({"_id": n} for n in range(3))
     told = foretell(
         mongo_db,
-        RenameCollection("old", "new"),
-        AddField("new", "a", default=1),
-        AddField("old", "a", default=1),
-        DropCollection("new"),
-        CreateCollection("new"),
-        AddField("new", "b", default=1),
+        ops.RenameCollection("old", "new"),
+        ops.AddField("new", "a", default=1),
+        ops.AddField("old", "a", default=1),
+        ops.DropCollection("new"),
+        ops.CreateCollection("new"),
+        ops.AddField("new", "b", default=1),
     )
     assert [forecast.matches for forecast in told] == [3, 3, 0, 3, None, 0]
     assert "counted in old, which is new then" in told[1].notes
@@ -258,8 +243,8 @@ def test_a_count_that_an_operation_before_it_changes_is_told_as_such(
     mongo_db: Db,
 ) -> None:
     mongo_db.item.insert_many([{"_id": 1, "a": 1}, {"_id": 2, "a": 1}])
-    mend = Update("item", {"_id": 2}, {"$set": {"a": 2}})
-    unique = CreateIndex("item", (("a", 1),), "ux_a", {"unique": True})
+    mend = ops.Update("item", {"_id": 2}, {"$set": {"a": 2}})
+    unique = ops.CreateIndex("item", (("a", 1),), "ux_a", {"unique": True})
     told = foretell(mongo_db, mend, unique)[1]
     assert told.problems == ()
     assert any(note.startswith("now it would fail") for note in told.notes)
@@ -271,8 +256,8 @@ def test_a_count_that_an_operation_before_it_changes_is_told_as_such(
 
 def test_an_operation_on_another_field_mends_nothing(mongo_db: Db) -> None:
     mongo_db.item.insert_many([{"a": 1, "b": "1"}, {"a": 1, "b": "2"}])
-    unique = CreateIndex("item", (("a", 1),), "ux_a", {"unique": True})
-    told = foretell(mongo_db, ConvertField("item", "b", to="int"), unique)[1]
+    unique = ops.CreateIndex("item", (("a", 1),), "ux_a", {"unique": True})
+    told = foretell(mongo_db, ops.ConvertField("item", "b", to="int"), unique)[1]
     assert len(told.problems) == 1
     assert told.notes == ()
 
@@ -280,8 +265,8 @@ def test_an_operation_on_another_field_mends_nothing(mongo_db: Db) -> None:
 def test_what_a_run_has_done_already_is_not_counted_again(mongo_db: Db) -> None:
     mongo_db.item.insert_many({"_id": n, "n": n, "x": n} for n in range(20))
     operations = (
-        DropField("item", "x", batch_size=4),
-        Update("item", {}, {"$inc": {"n": 1}}, keep=True, batch_size=4),
+        ops.DropField("item", "x", batch_size=4),
+        ops.Update("item", {}, {"$inc": {"n": 1}}, keep=True, batch_size=4),
     )
     assert run_stopped(mongo_db, 11, *operations)
     left = mongo_db.item.count_documents({"$expr": {"$eq": ["$n", "$_id"]}})
@@ -292,8 +277,8 @@ def test_what_a_run_has_done_already_is_not_counted_again(mongo_db: Db) -> None:
 
 def test_a_downgrade_tells_what_it_puts_back(mongo_db: Db) -> None:
     mongo_db.item.insert_many({"_id": n, "x": n} for n in range(5))
-    complete(mongo_db, DropField("item", "x"))
-    (told,) = foretell(mongo_db, AddField("item", "x"), direction=DOWN)
+    complete(mongo_db, ops.DropField("item", "x"))
+    (told,) = foretell(mongo_db, ops.AddField("item", "x"), direction=DOWN)
     assert "restores up to 5 values that the upgrade kept" in told.notes
 
 
@@ -304,7 +289,7 @@ def test_a_count_that_takes_too_long_is_the_servers_estimate(
     monkeypatch.setattr(counting, "LIMIT_S", 0.2)
     body = "function() { sleep(50); return true }"
     slow = {"$expr": {"$function": {"body": body, "args": [], "lang": "js"}}}
-    forecast = one(mongo_db, Update("item", slow, {"$set": {"a": 1}}))
+    forecast = one(mongo_db, ops.Update("item", slow, {"$set": {"a": 1}}))
     assert (forecast.matches, forecast.exact) == (50, False)
     assert forecast.notes[0].startswith(
         "more than could be counted in 0.2 s: the collection has about 50"
@@ -314,17 +299,19 @@ def test_a_count_that_takes_too_long_is_the_servers_estimate(
 
 def test_what_the_server_refuses_is_a_problem(mongo_db: Db) -> None:
     mongo_db.item.insert_one({})
-    (problem,) = one(mongo_db, Update("item", {"$or": 1}, {"$set": {"a": 1}})).problems
+    (problem,) = one(
+        mongo_db, ops.Update("item", {"$or": 1}, {"$set": {"a": 1}})
+    ).problems
     assert problem == "MongoDB refuses it: $or must be an array"
 
 
 def test_it_says_how_a_batch_is_found(mongo_db: Db) -> None:
     mongo_db.item.insert_many({"_id": n, "n": n} for n in range(2000))
     mongo_db.item.create_index("n", name="ix_n")
-    by_index = one(mongo_db, Update("item", {"n": 7}, {"$set": {"a": 1}}))
+    by_index = one(mongo_db, ops.Update("item", {"n": 7}, {"$set": {"a": 1}}))
     assert by_index.plan is not None
     assert "IXSCAN ix_n" in by_index.plan
-    assert one(mongo_db, AddField("item", "a", default=1)).plan == "IXSCAN _id_"
+    assert one(mongo_db, ops.AddField("item", "a", default=1)).plan == "IXSCAN _id_"
 
 
 @pytest.fixture
@@ -374,10 +361,10 @@ def test_a_dry_run_without_a_problem_ends_with_0(
 def test_a_key_that_a_document_has_which_is_not_written_is_told(mongo_db: Db) -> None:
     mongo_db.item.create_index("a.u", unique=True)
     mongo_db.item.insert_many([{"_id": 1, "a": {"u": 1}}, {"_id": 2, "a": {"u": 2}}])
-    setting = Update("item", {"_id": 1}, {"$set": {"a.u": 2}})
+    setting = ops.Update("item", {"_id": 1}, {"$set": {"a.u": 2}})
     (problem,) = one(mongo_db, setting).problems
     assert problem == "A unique index refuses a second document with {'a.u': 2}"
-    insert = Insert("item", ({"a": {"u": 1}},))
+    insert = ops.Insert("item", ({"a": {"u": 1}},))
     (problem,) = one(mongo_db, insert).problems
     assert problem == "A unique index refuses a second document with {'a.u': 1}"
 
@@ -390,10 +377,10 @@ def test_a_dry_run_sends_no_write_to_the_collections_of_the_app(
     with MongoClient[Any](mongo_url, event_listeners=[wrote]) as client:
         told = foretell(
             client.get_database(mongo_db.name),
-            ConvertField("item", "p", to="int"),
-            Update("item", {}, {"$set": {"a": 1}}),
-            Insert("item", ({"_id": 9},)),
-            Delete("item", {}),
+            ops.ConvertField("item", "p", to="int"),
+            ops.Update("item", {}, {"$set": {"a": 1}}),
+            ops.Insert("item", ({"_id": 9},)),
+            ops.Delete("item", {}),
         )
     assert [each.problems for each in told] == [()] * 4
     assert wrote.collections
@@ -417,7 +404,7 @@ class WritesTo(monitoring.CommandListener):
 
 def test_dropping_an_index_that_is_not_there_is_told(mongo_db: Db) -> None:
     mongo_db.item.insert_one({})
-    (told,) = foretell(mongo_db, DropIndex("item", "ix_a"))
+    (told,) = foretell(mongo_db, ops.DropIndex("item", "ix_a"))
     assert told.notes == ("item has no index ix_a: nothing to do",)
     with pytest.raises(OperationFailure):
         mongo_db.item.drop_index("ix_a")

@@ -7,34 +7,21 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from flask_dualmigrate import ops
 from flask_dualmigrate.backend import Failing
 from flask_dualmigrate.errors import OperationError
 from flask_dualmigrate.mongo.forecast import sample
-from flask_dualmigrate.ops import (
-    AddField,
-    ConvertField,
-    CreateCollection,
-    CreateIndex,
-    Delete,
-    DropCollection,
-    DropField,
-    Insert,
-    Operation,
-    RenameCollection,
-    Run,
-    Update,
-)
 from tests.integration.verbs.test_dry_run import foretell, last_write, one
 from tests.support.mongo.runs import DOWN, complete, run
 
 Db = Database[Any]
 
-REFUSED: dict[str, Operation] = {
-    "an unknown modifier": Update("item", {}, {"$sett": {"n": 1}}),
-    "a division by zero": AddField("item", "k", using={"$divide": [1, "$u"]}),
-    "an unknown option": CreateIndex("item", (("u", 1),), "x", {"bogus": 1}),
-    "a time-series collection": RenameCollection("series", "other"),
-    "a view": CreateIndex("seen", (("u", 1),), "x"),
+REFUSED: dict[str, ops.Operation] = {
+    "an unknown modifier": ops.Update("item", {}, {"$sett": {"n": 1}}),
+    "a division by zero": ops.AddField("item", "k", using={"$divide": [1, "$u"]}),
+    "an unknown option": ops.CreateIndex("item", (("u", 1),), "x", {"bogus": 1}),
+    "a time-series collection": ops.RenameCollection("series", "other"),
+    "a view": ops.CreateIndex("seen", (("u", 1),), "x"),
 }
 
 
@@ -46,7 +33,7 @@ def seed_refusals(db: Db) -> None:
 
 @pytest.mark.parametrize("operation", REFUSED.values(), ids=REFUSED)
 def test_what_the_server_refuses_is_one_problem(
-    mongo_db: Db, operation: Operation
+    mongo_db: Db, operation: ops.Operation
 ) -> None:
     seed_refusals(mongo_db)
     written = last_write(mongo_db)
@@ -58,7 +45,7 @@ def test_what_the_server_refuses_is_one_problem(
 
 def test_a_refusal_that_an_operation_before_may_mend_is_a_note(mongo_db: Db) -> None:
     seed_refusals(mongo_db)
-    mend = Update("item", {}, {"$set": {"u": 1}})
+    mend = ops.Update("item", {}, {"$set": {"u": 1}})
     told = foretell(mongo_db, mend, REFUSED["a division by zero"])[1]
     assert told.problems == ()
     assert told.notes[0].startswith("now it would fail: MongoDB refuses it: ")
@@ -67,7 +54,7 @@ def test_a_refusal_that_an_operation_before_may_mend_is_a_note(mongo_db: Db) -> 
 
 def test_no_operation_before_mends_the_definition_of_an_index(mongo_db: Db) -> None:
     seed_refusals(mongo_db)
-    written = Update("item", {}, {"$set": {"u": 1}})
+    written = ops.Update("item", {}, {"$set": {"u": 1}})
     told = foretell(mongo_db, written, REFUSED["an unknown option"])[1]
     assert len(told.problems) == 1
 
@@ -83,9 +70,9 @@ def test_a_definition_that_the_server_takes_is_no_problem(
     mongo_db.create_collection("item", **options)
     simple = {"collation": {"locale": "simple"}}
     operations = (
-        CreateIndex("item", (("a", 1), ("b.c", -1)), "one", {"unique": True}),
-        CreateIndex("item", (("a", "text"),), "two", simple),
-        CreateIndex("item", (("$**", 1),), "three"),
+        ops.CreateIndex("item", (("a", 1), ("b.c", -1)), "one", {"unique": True}),
+        ops.CreateIndex("item", (("a", "text"),), "two", simple),
+        ops.CreateIndex("item", (("$**", 1),), "three"),
     )
     told = foretell(mongo_db, *operations)
     assert [forecast.problems for forecast in told] == [()] * 3
@@ -94,8 +81,8 @@ def test_a_definition_that_the_server_takes_is_no_problem(
 
 def test_after_a_run_of_the_script_a_refusal_is_a_note(mongo_db: Db) -> None:
     mongo_db.item.insert_many([{"u": 1}, {"u": 1}])
-    unique = CreateIndex("item", (("u", 1),), "ux", {"unique": True})
-    told = foretell(mongo_db, Run(print, idempotent=True), unique)[1]
+    unique = ops.CreateIndex("item", (("u", 1),), "ux", {"unique": True})
+    told = foretell(mongo_db, ops.Run(print, idempotent=True), unique)[1]
     assert told.problems == ()
     assert told.notes[0].startswith("now it would fail: The unique index ux")
 
@@ -105,7 +92,7 @@ def test_a_time_series_collection_is_not_renamed_to_a_name_made_free(
 ) -> None:
     seed_refusals(mongo_db)
     told = foretell(
-        mongo_db, DropCollection("item"), RenameCollection("series", "item")
+        mongo_db, ops.DropCollection("item"), ops.RenameCollection("series", "item")
     )[1]
     assert len(told.problems) == 1
     assert "which MongoDB cannot rename" in told.problems[0]
@@ -115,7 +102,7 @@ def test_a_collection_that_is_not_there_is_not_said_to_be_in_the_way(
     mongo_db: Db,
 ) -> None:
     mongo_db.new.insert_one({"x": 1})
-    operations = RenameCollection("old", "new"), DropField("new", "x")
+    operations = ops.RenameCollection("old", "new"), ops.DropField("new", "x")
 
     renamed, dropped = foretell(mongo_db, *operations)
 
@@ -132,7 +119,7 @@ def test_a_sample_that_takes_too_long_is_no_problem(
     monkeypatch.setattr(sample, "LIMIT_S", 0.2)
     body = "function() { sleep(50); return 1 }"
     slow = {"$function": {"body": body, "args": [], "lang": "js"}}
-    told = one(mongo_db, AddField("item", "a", using=slow))
+    told = one(mongo_db, ops.AddField("item", "a", using=slow))
     assert told.problems == ()
     told_so = (
         "it was not tried whether the server accepts it: a sample took more than 0.2 s"
@@ -142,23 +129,23 @@ def test_a_sample_that_takes_too_long_is_no_problem(
 
 def test_a_downgrades_insert_tells_what_comes_back(mongo_db: Db) -> None:
     mongo_db.item.insert_many({"_id": n} for n in range(5))
-    complete(mongo_db, Delete("item", {"_id": {"$lt": 3}}))
-    (told,) = foretell(mongo_db, Insert("item", ()), direction=DOWN)
+    complete(mongo_db, ops.Delete("item", {"_id": {"$lt": 3}}))
+    (told,) = foretell(mongo_db, ops.Insert("item", ()), direction=DOWN)
     assert told.writes is None
     assert told.notes == ("restores up to 3 documents that the upgrade kept",)
 
 
 def test_a_field_without_a_default_is_told_without_a_wrong_reason(mongo_db: Db) -> None:
     mongo_db.item.insert_many({"_id": n, "x": n} for n in range(5))
-    complete(mongo_db, DropField("item", "x"))
-    (told,) = foretell(mongo_db, AddField("item", "x"), direction=DOWN)
+    complete(mongo_db, ops.DropField("item", "x"))
+    (told,) = foretell(mongo_db, ops.AddField("item", "x"), direction=DOWN)
     assert told.notes == ("restores up to 5 values that the upgrade kept",)
 
 
 def test_a_downgrade_tells_of_the_collection_that_comes_back(mongo_db: Db) -> None:
     mongo_db.item.insert_many({"_id": n} for n in range(5))
-    complete(mongo_db, DropCollection("item"))
-    (told,) = foretell(mongo_db, CreateCollection("item"), direction=DOWN)
+    complete(mongo_db, ops.DropCollection("item"))
+    (told,) = foretell(mongo_db, ops.CreateCollection("item"), direction=DOWN)
     assert told.notes[0].startswith("restores what the upgrade kept as _aside")
     assert told.notes[0].endswith("with 5 documents")
 
@@ -172,7 +159,7 @@ def test_values_that_do_not_convert_are_shown_where_that_is_no_failure(
 ) -> None:
     values = ["1", "2", "x", "y"]
     mongo_db.item.insert_many({"_id": n, "p": p} for n, p in enumerate(values))
-    told = one(mongo_db, ConvertField("item", "p", to="int", on_error=on_error))
+    told = one(mongo_db, ops.ConvertField("item", "p", to="int", on_error=on_error))
     assert told.problems == ()
     assert told.notes == (f"2 {words}: 2 ('x'), 3 ('y')",)
     shown = ("2 ('x')", "3 ('y')")
@@ -180,25 +167,25 @@ def test_values_that_do_not_convert_are_shown_where_that_is_no_failure(
 
 
 def test_a_collection_that_does_not_exist_is_told(mongo_db: Db) -> None:
-    change = Update("nope", {}, {"$set": {"a": 1}})
+    change = ops.Update("nope", {}, {"$set": {"a": 1}})
     assert one(mongo_db, change).notes == ("collection nope does not exist",)
 
 
 @pytest.mark.parametrize(
     "maker",
-    [CreateCollection("nope"), Insert("nope", ({"_id": 1},))],
+    [ops.CreateCollection("nope"), ops.Insert("nope", ({"_id": 1},))],
     ids=["create_collection", "insert"],
 )
 def test_a_collection_that_the_plan_makes_is_not_missed(
-    mongo_db: Db, maker: Operation
+    mongo_db: Db, maker: ops.Operation
 ) -> None:
-    told = foretell(mongo_db, maker, Update("nope", {}, {"$set": {"a": 1}}))[1]
+    told = foretell(mongo_db, maker, ops.Update("nope", {}, {"$set": {"a": 1}}))[1]
     assert not any("does not exist" in note for note in told.notes)
 
 
 def test_a_downgrade_counts_what_the_upgrade_converted_alone(mongo_db: Db) -> None:
     mongo_db.t.insert_many([{"v": v} for v in ("1", "abc", True, "2")])
-    complete(mongo_db, ConvertField("t", "v", to="int", on_error="keep"))
-    back = ConvertField("t", "v", to="string", on_error="keep")
+    complete(mongo_db, ops.ConvertField("t", "v", to="int", on_error="keep"))
+    back = ops.ConvertField("t", "v", to="string", on_error="keep")
     (forecast,) = foretell(mongo_db, back, direction=DOWN)
     assert forecast.matches == 2

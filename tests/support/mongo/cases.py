@@ -7,25 +7,7 @@ from collections.abc import Callable
 
 from pymongo.client_session import ClientSession
 
-from flask_dualmigrate.ops import (
-    AddField,
-    ConvertField,
-    CopyField,
-    CreateCollection,
-    CreateIndex,
-    Delete,
-    DropCollection,
-    DropField,
-    DropIndex,
-    Insert,
-    Operation,
-    RenameCollection,
-    RenameField,
-    Run,
-    SetValidator,
-    Transform,
-    Update,
-)
+from flask_dualmigrate import ops
 from tests.support.mongo.seed import IDS, Db, Doc, item
 
 BATCH = 4
@@ -39,9 +21,9 @@ class Case:
     """
 
     id: str
-    operation: Operation
+    operation: ops.Operation
     check: Callable[[Db], None]
-    reverse: Operation | None = None
+    reverse: ops.Operation | None = None
     exact: bool = True
 
     def __str__(self) -> str:
@@ -121,67 +103,69 @@ def item_operations() -> list[Case]:
     return [
         Case(
             "add_field",
-            AddField("item", "status", default="new", batch_size=BATCH),
+            ops.AddField("item", "status", default="new", batch_size=BATCH),
             check_count("item", {"status": "new"}, total),
-            DropField("item", "status", batch_size=BATCH),
+            ops.DropField("item", "status", batch_size=BATCH),
         ),
         Case(
             "add_field to some",
-            AddField("item", "note", default=["x"], batch_size=BATCH),
+            ops.AddField("item", "note", default=["x"], batch_size=BATCH),
             check_count("item", {"note": {"$exists": True}}, total),
             None,
         ),
         Case(
             "add_field computed",
-            AddField("item", "twice", using=TWICE, batch_size=BATCH),
+            ops.AddField("item", "twice", using=TWICE, batch_size=BATCH),
             check_count("item", {"$expr": {"$eq": ["$twice", TWICE]}}, total),
-            DropField("item", "twice", batch_size=BATCH),
+            ops.DropField("item", "twice", batch_size=BATCH),
         ),
         Case(
             "add_field embedded",
-            AddField("item", "address.country.code", default="at", batch_size=BATCH),
+            ops.AddField(
+                "item", "address.country.code", default="at", batch_size=BATCH
+            ),
             check_count("item", {"address.country": {"code": "at"}}, total),
             None,
         ),
         Case(
             "drop_field",
-            DropField("item", "note", batch_size=BATCH),
+            ops.DropField("item", "note", batch_size=BATCH),
             check_count("item", {"note": {"$exists": True}}, 0),
-            AddField("item", "note", batch_size=BATCH),
+            ops.AddField("item", "note", batch_size=BATCH),
         ),
         Case(
             "drop_field embedded",
-            DropField("item", "address.city", batch_size=BATCH),
+            ops.DropField("item", "address.city", batch_size=BATCH),
             check_count("item", {"address.city": {"$exists": True}}, 0),
-            AddField("item", "address.city", batch_size=BATCH),
+            ops.AddField("item", "address.city", batch_size=BATCH),
         ),
         Case(
             "rename_field",
-            RenameField("item", "name", "title", batch_size=BATCH),
+            ops.RenameField("item", "name", "title", batch_size=BATCH),
             check_renamed_in_place,
-            RenameField("item", "title", "name", batch_size=BATCH),
+            ops.RenameField("item", "title", "name", batch_size=BATCH),
         ),
         Case(
             "rename_field embedded",
-            RenameField("item", "address.city", "address.town", batch_size=BATCH),
+            ops.RenameField("item", "address.city", "address.town", batch_size=BATCH),
             check_count("item", {"address.town": {"$exists": True}}, with_address),
-            RenameField("item", "address.town", "address.city", batch_size=BATCH),
+            ops.RenameField("item", "address.town", "address.city", batch_size=BATCH),
         ),
         Case(
             "rename_field over another",
-            RenameField("item", "note", "last", overwrite=True, batch_size=BATCH),
+            ops.RenameField("item", "note", "last", overwrite=True, batch_size=BATCH),
             check_count("item", {"note": {"$exists": True}}, 0),
             None,
         ),
         Case(
             "rename_field into a document",
-            RenameField("item", "name", "address.name", batch_size=BATCH),
+            ops.RenameField("item", "name", "address.name", batch_size=BATCH),
             check_count("item", {"address.name": {"$exists": True}}, total),
             None,
         ),
         Case(
             "rename_field out of a document over another",
-            RenameField(
+            ops.RenameField(
                 "item", "address.zip", "last", overwrite=True, batch_size=BATCH
             ),
             check_count("item", {"last": {"$type": "long"}}, with_address),
@@ -189,37 +173,39 @@ def item_operations() -> list[Case]:
         ),
         Case(
             "copy_field",
-            CopyField("item", "note", "remark", batch_size=BATCH),
+            ops.CopyField("item", "note", "remark", batch_size=BATCH),
             check_count("item", {"remark": {"$exists": True}}, with_note),
-            DropField("item", "remark", batch_size=BATCH),
+            ops.DropField("item", "remark", batch_size=BATCH),
         ),
         Case(
             "copy_field over another",
-            CopyField("item", "note", "name", overwrite=True, batch_size=BATCH),
+            ops.CopyField("item", "note", "name", overwrite=True, batch_size=BATCH),
             check_count("item", {"name": {"$type": "string"}}, total - with_note),
             None,
         ),
         Case(
             "convert_field",
-            ConvertField("item", "price", to="int", batch_size=BATCH),
+            ops.ConvertField("item", "price", to="int", batch_size=BATCH),
             check_count("item", {"price": {"$type": "int"}}, total),
-            ConvertField("item", "price", to="string", batch_size=BATCH),
+            ops.ConvertField("item", "price", to="string", batch_size=BATCH),
         ),
         Case(
             "convert_field embedded",
-            ConvertField("item", "address.zip", to="string", batch_size=BATCH),
+            ops.ConvertField("item", "address.zip", to="string", batch_size=BATCH),
             check_count("item", {"address.zip": {"$type": "string"}}, with_address),
-            ConvertField("item", "address.zip", to="int", batch_size=BATCH),
+            ops.ConvertField("item", "address.zip", to="int", batch_size=BATCH),
         ),
         Case(
             "convert_field with nulls",
-            ConvertField("item", "name", to="int", on_error="null", batch_size=BATCH),
+            ops.ConvertField(
+                "item", "name", to="int", on_error="null", batch_size=BATCH
+            ),
             check_count("item", {"name": None}, total),
-            ConvertField("item", "name", to="string", batch_size=BATCH),
+            ops.ConvertField("item", "name", to="string", batch_size=BATCH),
         ),
         Case(
             "update with undo",
-            Update(
+            ops.Update(
                 "item",
                 {"n": {"$gte": 2}},
                 {"$inc": {"n": 10}},
@@ -227,11 +213,13 @@ def item_operations() -> list[Case]:
                 batch_size=BATCH,
             ),
             check_count("item", {"n": {"$gte": 12}}, total - 2),
-            Update("item", {"n": {"$gte": 12}}, {"$inc": {"n": -10}}, batch_size=BATCH),
+            ops.Update(
+                "item", {"n": {"$gte": 12}}, {"$inc": {"n": -10}}, batch_size=BATCH
+            ),
         ),
         Case(
             "update with keep",
-            Update(
+            ops.Update(
                 "item",
                 {},
                 ({"$replaceWith": {"_id": "$_id", "name": "$name"}},),
@@ -243,33 +231,33 @@ def item_operations() -> list[Case]:
         ),
         Case(
             "transform with keep",
-            Transform("item", raise_price, keep=True, batch_size=BATCH),
+            ops.Transform("item", raise_price, keep=True, batch_size=BATCH),
             check_count("item", {"price.was": {"$exists": True}}, 10),
             None,
         ),
         Case(
             "insert",
-            Insert("item", tuple(item(n, n) for n in range(100, 110))),
+            ops.Insert("item", tuple(item(n, n) for n in range(100, 110))),
             check_count("item", {"_id": {"$gte": 100, "$lt": 110}}, 10),
-            Delete("item", {"_id": {"$gte": 100, "$lt": 110}}, batch_size=BATCH),
+            ops.Delete("item", {"_id": {"$gte": 100, "$lt": 110}}, batch_size=BATCH),
         ),
         Case(
             "insert into a new collection",
-            Insert("fresh", ({"_id": "x", "a": 1},)),
+            ops.Insert("fresh", ({"_id": "x", "a": 1},)),
             check_count("fresh", {}, 1),
-            DropCollection("fresh"),
+            ops.DropCollection("fresh"),
         ),
         Case(
             "delete",
-            Delete("item", {"note": {"$exists": True}}, batch_size=BATCH),
+            ops.Delete("item", {"note": {"$exists": True}}, batch_size=BATCH),
             check_count("item", {}, total - with_note),
             None,
         ),
         Case(
             "run in a transaction",
-            Run(count_up, undo=count_down, transactional=True),
+            ops.Run(count_up, undo=count_down, transactional=True),
             check_count("item", {"n": {"$gte": 100}}, total),
-            Run(count_down, transactional=True),
+            ops.Run(count_down, transactional=True),
         ),
     ]
 
@@ -279,51 +267,51 @@ def collection_operations() -> list[Case]:
     return [
         Case(
             "create_collection",
-            CreateCollection("made", {"capped": True, "size": 4096}),
+            ops.CreateCollection("made", {"capped": True, "size": 4096}),
             check_collections(there="made"),
-            DropCollection("made"),
+            ops.DropCollection("made"),
         ),
         Case(
             "create_collection that is there",
-            CreateCollection("item"),
+            ops.CreateCollection("item"),
             check_collections(there="item"),
             None,
         ),
         Case(
             "drop_collection",
-            DropCollection("item"),
+            ops.DropCollection("item"),
             check_collections(gone="item"),
-            CreateCollection("item"),
+            ops.CreateCollection("item"),
         ),
         Case(
             "rename_collection",
-            RenameCollection("item", "article"),
+            ops.RenameCollection("item", "article"),
             check_collections(there="article", gone="item"),
-            RenameCollection("article", "item"),
+            ops.RenameCollection("article", "item"),
         ),
         Case(
             "set_validator",
-            SetValidator("item", {"n": {"$gte": 0}}, level="moderate"),
+            ops.SetValidator("item", {"n": {"$gte": 0}}, level="moderate"),
             check_validator,
-            SetValidator("item", None),
+            ops.SetValidator("item", None),
         ),
         Case(
             "create_index",
-            CreateIndex("item", (("n", 1), ("name", -1)), "ix_n", {"sparse": True}),
+            ops.CreateIndex("item", (("n", 1), ("name", -1)), "ix_n", {"sparse": True}),
             check_indexes(there="ix_n"),
-            DropIndex("item", "ix_n"),
+            ops.DropIndex("item", "ix_n"),
         ),
         Case(
             "create_index on a new collection",
-            CreateIndex("fresh", (("n", 1),), "ix_n", {"unique": True}),
+            ops.CreateIndex("fresh", (("n", 1),), "ix_n", {"unique": True}),
             check_collections(there="fresh"),
-            DropCollection("fresh"),
+            ops.DropCollection("fresh"),
         ),
         Case(
             "drop_index",
-            DropIndex("item", "ix_city"),
+            ops.DropIndex("item", "ix_city"),
             check_indexes(there="ix_name", gone="ix_city"),
-            CreateIndex(
+            ops.CreateIndex(
                 "item",
                 (("address.city", 1), ("n", -1)),
                 "ix_city",
@@ -335,15 +323,15 @@ def collection_operations() -> list[Case]:
         ),
         Case(
             "drop_index of text",
-            DropIndex("item", "ix_text"),
+            ops.DropIndex("item", "ix_text"),
             check_indexes(gone="ix_text"),
-            CreateIndex("item", (("name", "text"), ("note", "text")), "ix_text"),
+            ops.CreateIndex("item", (("name", "text"), ("note", "text")), "ix_text"),
         ),
         Case(
             "run again",
-            Run(mark, undo=unmark, idempotent=True),
+            ops.Run(mark, undo=unmark, idempotent=True),
             check_count("item", {"marked": True}, len(IDS)),
-            Run(unmark, idempotent=True),
+            ops.Run(unmark, idempotent=True),
         ),
     ]
 

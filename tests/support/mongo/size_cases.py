@@ -10,29 +10,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from flask_dualmigrate.ops import (
-    AddField,
-    ConvertField,
-    CopyField,
-    CreateCollection,
-    CreateIndex,
-    Delete,
-    DropCollection,
-    DropField,
-    DropIndex,
-    Insert,
-    Operation,
-    RenameCollection,
-    RenameField,
-    Run,
-    SetValidator,
-    Transform,
-    Update,
-)
+from flask_dualmigrate import ops
 from tests.support.mongo.cases import TWICE, count_down, count_up, mark, unmark
 from tests.support.mongo.seed import Db, Doc, item
 
-AnyOperation = TypeVar("AnyOperation", bound=Operation)
+AnyOperation = TypeVar("AnyOperation", bound=ops.Operation)
 Which = Callable[[int], bool]
 Check = Callable[[Db, int], None]
 LARGE = 100_000
@@ -56,10 +38,10 @@ class Sized:
     """
 
     id: str
-    operation: Operation
+    operation: ops.Operation
     writes: Which
     check: Check
-    reverse: Operation | None = None
+    reverse: ops.Operation | None = None
 
     def __str__(self) -> str:
         return self.id
@@ -160,64 +142,64 @@ def field_operations() -> list[Sized]:
     return [
         Sized(
             "add_field",
-            AddField("item", "status", default="new"),
+            ops.AddField("item", "status", default="new"),
             every,
             finds({"status": "new"}, every),
-            DropField("item", "status"),
+            ops.DropField("item", "status"),
         ),
         Sized(
             "add_field computed by two workers",
-            AddField("item", "twice", using=TWICE, workers=2),
+            ops.AddField("item", "twice", using=TWICE, workers=2),
             every,
             finds({"$expr": {"$eq": ["$twice", TWICE]}}, every),
-            DropField("item", "twice", workers=2),
+            ops.DropField("item", "twice", workers=2),
         ),
         Sized(
             "drop_field",
-            DropField("item", "note"),
+            ops.DropField("item", "note"),
             odd,
             finds(there("note"), none),
-            AddField("item", "note"),
+            ops.AddField("item", "note"),
         ),
         Sized(
             "rename_field",
-            RenameField("item", "name", "title"),
+            ops.RenameField("item", "name", "title"),
             every,
             finds(there("title"), every),
-            RenameField("item", "title", "name"),
+            ops.RenameField("item", "title", "name"),
         ),
         Sized(
             "rename_field into a document",
-            RenameField("item", "name", "address.name"),
+            ops.RenameField("item", "name", "address.name"),
             every,
             finds(there("address.name"), every),
         ),
         Sized(
             "copy_field over another",
-            CopyField("item", "note", "name", overwrite=True),
+            ops.CopyField("item", "note", "name", overwrite=True),
             odd,
             finds({"name": {"$type": "string"}}, even),
         ),
         Sized(
             "copy_field",
-            CopyField("item", "note", "remark"),
+            ops.CopyField("item", "note", "remark"),
             odd,
             finds(there("remark"), odd),
-            DropField("item", "remark"),
+            ops.DropField("item", "remark"),
         ),
         Sized(
             "convert_field to int by two workers",
-            ConvertField("item", "price", to="int", workers=2),
+            ops.ConvertField("item", "price", to="int", workers=2),
             every,
             finds({"price": {"$type": "int"}}, every),
-            ConvertField("item", "price", to="string", workers=2),
+            ops.ConvertField("item", "price", to="string", workers=2),
         ),
         Sized(
             "convert_field to string",
-            ConvertField("item", "address.zip", to="string"),
+            ops.ConvertField("item", "address.zip", to="string"),
             with_address,
             finds({"address.zip": {"$type": "string"}}, with_address),
-            ConvertField("item", "address.zip", to="long"),
+            ops.ConvertField("item", "address.zip", to="long"),
         ),
     ]
 
@@ -227,57 +209,57 @@ def document_operations() -> list[Sized]:
     return [
         Sized(
             "update with undo",
-            Update("item", EVENS, UP_10, undo=DOWN_10),
+            ops.Update("item", EVENS, UP_10, undo=DOWN_10),
             even,
             finds({"n": {"$gte": 10}}, lambda n: even(n) or n >= 10),
-            Update("item", EVENS, DOWN_10),
+            ops.Update("item", EVENS, DOWN_10),
         ),
         Sized(
             "update with keep",
-            Update("item", {}, ({"$unset": ["n", "note"]},), keep=True),
+            ops.Update("item", {}, ({"$unset": ["n", "note"]},), keep=True),
             every,
             finds(there("n"), none),
         ),
         Sized(
             "transform with undo by two workers",
-            Transform("item", raised, undo=lowered, workers=2),
+            ops.Transform("item", raised, undo=lowered, workers=2),
             every,
             finds({"n": {"$gte": 10}}, every),
-            Transform("item", lowered),
+            ops.Transform("item", lowered),
         ),
         Sized(
             "transform with keep",
-            Transform("item", raised, EVENS, keep=True),
+            ops.Transform("item", raised, EVENS, keep=True),
             even,
             finds({"n": {"$gte": 10}}, lambda n: even(n) or n >= 10),
         ),
         Sized(
             "insert",
-            Insert("item", tuple(item(-n, _id) for n, _id in enumerate(ids, 1))),
+            ops.Insert("item", tuple(item(-n, _id) for n, _id in enumerate(ids, 1))),
             none,
             finds({}, every, more=NEW),
-            Delete("item", {"_id": {"$in": ids}}, batch_size=1000),
+            ops.Delete("item", {"_id": {"$in": ids}}, batch_size=1000),
         ),
         Sized(
             "delete by two workers",
-            Delete("item", EVENS, workers=2),
+            ops.Delete("item", EVENS, workers=2),
             even,
             finds({}, odd),
-            Insert("item", ()),
+            ops.Insert("item", ()),
         ),
         Sized(
             "run in a transaction",
-            Run(count_up, undo=count_down, transactional=True),
+            ops.Run(count_up, undo=count_down, transactional=True),
             none,
             finds({"n": {"$gte": 100}}, every),
-            Run(count_down, transactional=True),
+            ops.Run(count_down, transactional=True),
         ),
         Sized(
             "run again",
-            Run(mark, undo=unmark, idempotent=True),
+            ops.Run(mark, undo=unmark, idempotent=True),
             none,
             finds({"marked": True}, every),
-            Run(unmark, idempotent=True),
+            ops.Run(unmark, idempotent=True),
         ),
     ]
 
@@ -287,45 +269,45 @@ def collection_operations() -> list[Sized]:
     return [
         Sized(
             "create_collection",
-            CreateCollection("made", {"capped": True, "size": 4096}),
+            ops.CreateCollection("made", {"capped": True, "size": 4096}),
             none,
             has_collection("made"),
-            DropCollection("made"),
+            ops.DropCollection("made"),
         ),
         Sized(
             "drop_collection",
-            DropCollection("item"),
+            ops.DropCollection("item"),
             none,
             has_collection("item", there=False),
-            CreateCollection("item"),
+            ops.CreateCollection("item"),
         ),
         Sized(
             "rename_collection",
-            RenameCollection("item", "article"),
+            ops.RenameCollection("item", "article"),
             none,
             finds({}, every, collection="article"),
-            RenameCollection("article", "item"),
+            ops.RenameCollection("article", "item"),
         ),
         Sized(
             "set_validator",
-            SetValidator("item", {"n": {"$gte": 0}}),
+            ops.SetValidator("item", {"n": {"$gte": 0}}),
             none,
             has_validator,
-            SetValidator("item", None),
+            ops.SetValidator("item", None),
         ),
         Sized(
             "create_index",
-            CreateIndex("item", (("n", 1),), "ux_n", {"unique": True}),
+            ops.CreateIndex("item", (("n", 1),), "ux_n", {"unique": True}),
             none,
             has_index("ux_n"),
-            DropIndex("item", "ux_n"),
+            ops.DropIndex("item", "ux_n"),
         ),
         Sized(
             "drop_index",
-            DropIndex("item", "ix_city"),
+            ops.DropIndex("item", "ix_city"),
             none,
             has_index("ix_city", there=False),
-            CreateIndex("item", city, "ix_city", CITY),
+            ops.CreateIndex("item", city, "ix_city", CITY),
         ),
     ]
 

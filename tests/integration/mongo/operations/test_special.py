@@ -17,29 +17,10 @@ from bson import Binary, Decimal128, Int64, ObjectId
 from flask import Flask
 from pymongo.database import Database
 
-from flask_dualmigrate import init
+from flask_dualmigrate import init, ops
 from flask_dualmigrate.errors import OperationError
 from flask_dualmigrate.mongo.expressions.ranges import ids_in
 from flask_dualmigrate.mongo.run.runner import OperationRunner
-from flask_dualmigrate.ops import (
-    AddField,
-    ConvertField,
-    CopyField,
-    CreateCollection,
-    CreateIndex,
-    Delete,
-    DropCollection,
-    DropField,
-    DropIndex,
-    Insert,
-    Operation,
-    RenameCollection,
-    RenameField,
-    Run,
-    SetValidator,
-    Transform,
-    Update,
-)
 from tests.integration.conftest import Tree
 from tests.support.mongo.runs import (
     DOWN,
@@ -125,46 +106,64 @@ def drop_log(db: Db) -> None:
 _SMALL: dict[str, Any] = {"batch_size": 2}
 
 
-def pairs(kind: Kind) -> dict[str, tuple[Operation, Operation | None]]:
+def pairs(kind: Kind) -> dict[str, tuple[ops.Operation, ops.Operation | None]]:
     """Return each operation on a collection of a kind, and its way back."""
     name, small = kind.name, _SMALL
     new: Doc = {"_id": "new", "at": datetime(2026, 2, 1), "m": {"x": 9}, "b": 99}
     up, down = {"$inc": {"b": 10}}, {"$inc": {"b": -10}}
     return {
         "create_collection": (
-            CreateCollection("made", kind.options),
-            DropCollection("made", keep=kind.id != "time series"),
+            ops.CreateCollection("made", kind.options),
+            ops.DropCollection("made", keep=kind.id != "time series"),
         ),
-        "drop_collection": (DropCollection(name), CreateCollection(name, kind.options)),
-        "rename_collection": (RenameCollection(name, "d"), RenameCollection("d", name)),
+        "drop_collection": (
+            ops.DropCollection(name),
+            ops.CreateCollection(name, kind.options),
+        ),
+        "rename_collection": (
+            ops.RenameCollection(name, "d"),
+            ops.RenameCollection("d", name),
+        ),
         "set_validator": (
-            SetValidator(name, {"b": {"$gte": 0}}),
-            SetValidator(name, None),
+            ops.SetValidator(name, {"b": {"$gte": 0}}),
+            ops.SetValidator(name, None),
         ),
-        "add_field": (AddField(name, "z", default=1, **small), DropField(name, "z")),
-        "drop_field": (DropField(name, "a", **small), AddField(name, "a", **small)),
-        "rename_field": (RenameField(name, "a", "z"), RenameField(name, "z", "a")),
-        "copy_field": (CopyField(name, "a", "z", **small), DropField(name, "z")),
+        "add_field": (
+            ops.AddField(name, "z", default=1, **small),
+            ops.DropField(name, "z"),
+        ),
+        "drop_field": (
+            ops.DropField(name, "a", **small),
+            ops.AddField(name, "a", **small),
+        ),
+        "rename_field": (
+            ops.RenameField(name, "a", "z"),
+            ops.RenameField(name, "z", "a"),
+        ),
+        "copy_field": (
+            ops.CopyField(name, "a", "z", **small),
+            ops.DropField(name, "z"),
+        ),
         "convert_field": (
-            ConvertField(name, "a", to="int", **small),
-            ConvertField(name, "a", to="string"),
+            ops.ConvertField(name, "a", to="int", **small),
+            ops.ConvertField(name, "a", to="string"),
         ),
         "create_index": (
-            CreateIndex(name, (("a", 1),), "ix_a"),
-            DropIndex(name, "ix_a"),
+            ops.CreateIndex(name, (("a", 1),), "ix_a"),
+            ops.DropIndex(name, "ix_a"),
         ),
         "drop_index": (
-            DropIndex(name, "ix_b"),
-            CreateIndex(name, (("b", 1),), "ix_b"),
+            ops.DropIndex(name, "ix_b"),
+            ops.CreateIndex(name, (("b", 1),), "ix_b"),
         ),
         "update": (
-            Update(name, {"b": {"$gte": 1}}, up, undo=down, **small),
-            Update(name, {"b": {"$gte": 11}}, down),
+            ops.Update(name, {"b": {"$gte": 1}}, up, undo=down, **small),
+            ops.Update(name, {"b": {"$gte": 11}}, down),
         ),
-        "transform": (Transform(name, increase, keep=True, **small), None),
-        "insert": (Insert(name, (new,)), Delete(name, {"_id": "new"})),
-        "delete": (Delete(name, {"b": {"$gte": 2}}, **small), Insert(name, ())),
-        "run": (Run(fill_log, undo=drop_log), Run(drop_log)),
+        "transform": (ops.Transform(name, increase, keep=True, **small), None),
+        "insert": (ops.Insert(name, (new,)), ops.Delete(name, {"_id": "new"})),
+        "delete": (ops.Delete(name, {"b": {"$gte": 2}}, **small), ops.Insert(name, ())),
+        "run": (ops.Run(fill_log, undo=drop_log), ops.Run(drop_log)),
     }
 
 
@@ -204,7 +203,7 @@ WORKING = [(kind, verb) for kind, verb in ALL if (kind.id, verb) not in REFUSED]
 REFUSING = [(kind, verb) for kind, verb in ALL if (kind.id, verb) in REFUSED]
 
 
-def refused(db: Db, operation: Operation) -> OperationError:
+def refused(db: Db, operation: ops.Operation) -> OperationError:
     """Run what is refused, and see that it leaves nothing."""
     before = image(db)
     with pytest.raises(OperationError) as caught:
@@ -217,7 +216,7 @@ def refused(db: Db, operation: Operation) -> OperationError:
 
 
 def test_the_table_has_every_operation() -> None:
-    language = {verb.verb for verb in Operation.__subclasses__()}
+    language = {verb.verb for verb in ops.Operation.__subclasses__()}
     assert set(VERBS) == language - {"todo"}
 
 
@@ -258,7 +257,7 @@ def test_what_does_not_work_is_refused_before_anything_is_written(
     error = refused(mongo_db, operation)
     assert error.what == REFUSED[kind.id, verb]
     assert error.hint or verb == "set_validator"
-    run(mongo_db, CreateCollection("after"))  # nothing is in the way
+    run(mongo_db, ops.CreateCollection("after"))  # nothing is in the way
 
 
 def test_a_refused_operation_undoes_its_revision_and_blocks_nothing(
@@ -325,26 +324,26 @@ def test_an_index_is_built_and_dropped_or_refused(
 ) -> None:
     BY_ID[kind].seed(mongo_db)
     keys, options = SORTS[sort]
-    operation = CreateIndex("c", keys, "ix", options)
+    operation = ops.CreateIndex("c", keys, "ix", options)
     if (kind, sort) in INDEX_REFUSED:
         assert refused(mongo_db, operation).what == INDEX_REFUSED[kind, sort]
         return
     before = image(mongo_db)
     complete(mongo_db, operation)
     assert "ix" in mongo_db.c.index_information()
-    complete(mongo_db, DropIndex("c", "ix"), direction=DOWN)
+    complete(mongo_db, ops.DropIndex("c", "ix"), direction=DOWN)
     assert image(mongo_db) == before
 
 
 def test_a_clustered_index_cannot_be_dropped(mongo_db: Db) -> None:
     BY_ID["clustered"].seed(mongo_db)
-    error = refused(mongo_db, DropIndex("c", "pk"))
+    error = refused(mongo_db, ops.DropIndex("c", "pk"))
     assert error.what == "pk is the clustered index of c, which cannot be dropped"
 
 
 def test_a_time_series_is_dropped_for_good_where_that_is_said(mongo_db: Db) -> None:
     BY_ID["time series"].seed(mongo_db)
-    complete(mongo_db, DropCollection("c", keep=False))
+    complete(mongo_db, ops.DropCollection("c", keep=False))
     assert mongo_db.list_collection_names(filter={"name": {"$regex": "c$"}}) == []
 
 
@@ -365,7 +364,10 @@ def test_a_walk_reads_each_batch_from_where_it_stands(
     mongo_db.create_collection("c", **options)
     mongo_db.c.insert_many([{"_id": kind(number)} for number in range(count)])
     mongo_db.command("profile", 2)
-    run(mongo_db, Update("c", {}, {"$inc": {"n": 1}}, undo={}, batch_size=batch_size))
+    run(
+        mongo_db,
+        ops.Update("c", {}, {"$inc": {"n": 1}}, undo={}, batch_size=batch_size),
+    )
     mongo_db.command("profile", 0)
     query = {"ns": f"{mongo_db.name}.c", "docsExamined": {"$exists": True}}
     examined = sum(op["docsExamined"] for op in mongo_db["system.profile"].find(query))
@@ -400,9 +402,9 @@ def test_all_documents_of_a_list_are_found(
 def test_the_batches_of_large_documents_go_by_their_size(mongo_db: Db) -> None:
     content = bytes(40 * 255 * 1024)
     gridfs.GridFSBucket(mongo_db).upload_from_stream("large", content)
-    run(mongo_db, Delete("fs.chunks", {}))
+    run(mongo_db, ops.Delete("fs.chunks", {}))
     (record,) = OperationRunner(mongo_db).records(REVISION, UP)
     assert (record.documents, record.batches > 1) == (40, True)
-    revert(mongo_db, Delete("fs.chunks", {}))
+    revert(mongo_db, ops.Delete("fs.chunks", {}))
     stored = gridfs.GridFSBucket(mongo_db).open_download_stream_by_name("large")
     assert stored.read() == content
