@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import click
@@ -50,14 +49,9 @@ class Display:
         self._logs.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._close()
-        self._logs.__exit__(kind, error, trace)
+        self._logs.__exit__(*error)
 
     def step(self, step: Step) -> None:
         """Show which revision begins."""

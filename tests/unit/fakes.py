@@ -196,6 +196,12 @@ class FakeSide:
     def stamp(self, revisions: Sequence[Revision]) -> None:
         raise AssertionError("the executor stamps nothing")
 
+    def is_at_work(self) -> bool:
+        return False
+
+    def progress(self, entry: Entry) -> Progress | None:
+        return None
+
     def history(self, revision_id: str) -> tuple[dict[str, Any], ...]:
         return ()
 
@@ -235,12 +241,6 @@ class FakeMongo(FakeSide):
             f"finish {key}",
             lambda: self.store.close(step, done, awaits_partner=partner),
         )
-
-    def is_at_work(self) -> bool:
-        return False
-
-    def progress(self, entry: Entry) -> Progress | None:
-        return None
 
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True
@@ -321,12 +321,6 @@ class FakePostgres(FakeSide):
         self._change(f"commit {key}", commit)
         if self.unknown_after_commit:
             self._change(f"unknown {key}", lambda: None)
-
-    def is_at_work(self) -> bool:
-        return False
-
-    def progress(self, entry: Entry) -> Progress | None:
-        return None
 
     def revert(
         self, step: Step, error: str | None, *, by_script: bool = True

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import singledispatch
 from typing import Any
@@ -118,10 +118,6 @@ def _scalar(value: Any) -> str:
     raise OperationError(f"{value!r} cannot be written as a value of mongosh")
 
 
-def _register(kind: type[Any], render: Callable[[Any], str]) -> None:
-    _scalar.register(kind, render)
-
-
 def _text(value: str) -> str:
     shown = json.dumps(value, ensure_ascii=False)
     return shown.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
@@ -174,21 +170,23 @@ def _reference(value: DBRef) -> str:
     return f"DBRef({_text(value.collection)}, {literal(value.id)}{database})"
 
 
-_register(Raw, lambda value: str(value.text))
-_register(type(None), lambda value: "null")
-_register(bool, lambda value: "true" if value else "false")
-_register(int, _integer)
-_register(Int64, lambda value: f'NumberLong("{int(value)}")')
-_register(float, _double)
-_register(str, _text)
-_register(datetime, _date)
-_register(DatetimeMS, lambda value: f"new Date({int(value)})")
-_register(bytes, _binary)
-_register(ObjectId, lambda value: f'ObjectId("{value}")')
-_register(Decimal128, lambda value: f'NumberDecimal("{value}")')
-_register(Timestamp, lambda value: f"Timestamp({{ t: {value.time}, i: {value.inc} }})")
-_register(Regex, _regex)
-_register(Code, _code)
-_register(DBRef, _reference)
-_register(MinKey, lambda value: "MinKey()")
-_register(MaxKey, lambda value: "MaxKey()")
+_scalar.register(Raw, lambda value: str(value.text))
+_scalar.register(type(None), lambda value: "null")
+_scalar.register(bool, lambda value: "true" if value else "false")
+_scalar.register(int, _integer)
+_scalar.register(Int64, lambda value: f'NumberLong("{int(value)}")')
+_scalar.register(float, _double)
+_scalar.register(str, _text)
+_scalar.register(datetime, _date)
+_scalar.register(DatetimeMS, lambda value: f"new Date({int(value)})")
+_scalar.register(bytes, _binary)
+_scalar.register(ObjectId, lambda value: f'ObjectId("{value}")')
+_scalar.register(Decimal128, lambda value: f'NumberDecimal("{value}")')
+_scalar.register(
+    Timestamp, lambda value: f"Timestamp({{ t: {value.time}, i: {value.inc} }})"
+)
+_scalar.register(Regex, _regex)
+_scalar.register(Code, _code)
+_scalar.register(DBRef, _reference)
+_scalar.register(MinKey, lambda value: "MinKey()")
+_scalar.register(MaxKey, lambda value: "MaxKey()")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -59,27 +60,22 @@ def complete(db: Db, *operations: Operation, direction: Direction = UP) -> RunRe
 
 
 def run_stopped(
-    db: Db, calls: int, *operations: Operation, direction: Direction = UP
+    db: Db,
+    calls: int,
+    *operations: Operation,
+    direction: Direction = UP,
+    act: Callable[..., object] = OperationRunner.run,
 ) -> bool:
     """Run until `keep_going` was asked so often; return True if it was stopped."""
-    runner = OperationRunner(db, keep_going=StopAfter(calls))
     try:
-        runner.run(REVISION, direction, operations)
+        runner = OperationRunner(db, keep_going=StopAfter(calls))
+        act(runner, REVISION, direction, operations)
     except Stopped:
         return True
     return False
 
 
-def revert_stopped(
-    db: Db, calls: int, *operations: Operation, direction: Direction = UP
-) -> bool:
-    """Undo until `keep_going` was asked so often; return True if it was stopped."""
-    runner = OperationRunner(db, keep_going=StopAfter(calls))
-    try:
-        runner.revert(REVISION, direction, operations)
-    except Stopped:
-        return True
-    return False
+revert_stopped = partial(run_stopped, act=OperationRunner.revert)
 
 
 def documents_of(collection: Collection[Any]) -> Any:
