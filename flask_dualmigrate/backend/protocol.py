@@ -209,7 +209,8 @@ class Data(Side, Protocol):
     ) -> Mapping[str, int]:
         """Count the rows or documents of the app's tables or collections one by one.
 
-        names: these, if they exist; by default all. limit: stop there; 0: nowhere.
+        names: these, if they exist, views too; by default all, without views. limit:
+        stop there; 0: nowhere.
         Returns them by name; one of the default schema has no schema in its name.
         """
 

@@ -30,18 +30,32 @@ def count_rows(
     inspector = sa.inspect(connection)
     found = {}
     for schema in sorted(schemas, key=str):
-        for name in sorted(inspector.get_table_names(schema)):
+        for name in sorted(_names_in(inspector, schema, names)):
+            if name in ours or name.startswith(PREFIX):
+                continue
+            table: sa.FromClause = sa.table(name, schema=schema)
+            if limit:
+                some = sa.select(sa.literal(1)).select_from(table).limit(limit)
+                table = some.subquery()
+            query = sa.select(sa.func.count()).select_from(table)
             full = name if schema is None else f"{schema}.{name}"
-            known_as = {full, f"{schema or inspector.default_schema_name}.{name}"}
-            is_ours = name in ours or name.startswith(PREFIX)
-            if not is_ours and (names is None or not known_as.isdisjoint(names)):
-                table: sa.FromClause = sa.table(name, schema=schema)
-                if limit:
-                    some = sa.select(sa.literal(1)).select_from(table).limit(limit)
-                    table = some.subquery()
-                query = sa.select(sa.func.count()).select_from(table)
-                found[full] = int(connection.execute(query).scalar_one())
+            found[full] = int(connection.execute(query).scalar_one())
     return found
+
+
+def _names_in(
+    inspector: sa.Inspector, schema: str | None, names: Collection[str] | None
+) -> Collection[str]:
+    """Return the tables of a schema, or what is named in it, even a view."""
+    if names is None:
+        return inspector.get_table_names(schema)
+    prefix = f"{schema or inspector.default_schema_name}."
+    named = {
+        name.removeprefix(prefix)
+        for name in names
+        if schema is None or name.startswith(prefix)
+    }
+    return [name for name in named if inspector.has_table(name, schema=schema)]
 
 
 def column_values(

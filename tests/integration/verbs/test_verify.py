@@ -124,3 +124,18 @@ def test_verify_compares_the_counts_of_tables_and_their_collections(
         assert verify(counts=False).counts == ()
         mongo_db.item.insert_many([{"_id": i} for i in (3, 4)])
         assert verify().ok
+
+
+def test_verify_counts_views_that_stand_for_a_table_and_its_collection(
+    mirrored: Flask, engine: sa.Engine, mongo_db: Database[Any]
+) -> None:
+    with mirrored.app_context():
+        init()
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                "CREATE VIEW items AS SELECT * FROM generate_series(1, 2) AS id"
+            )
+        mongo_db.base.insert_many([{"_id": i} for i in range(3)])
+        mongo_db.create_collection("item", viewOn="base", pipeline=[])
+        (counted,) = verify().counts
+        assert (counted.rows, counted.documents) == (2, 3)
