@@ -7,10 +7,12 @@ that asks, in a folder that the session makes and deletes.
 
 from __future__ import annotations
 
+import compileall
 import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ from sqlalchemy import make_url
 
 from flask_dualmigrate.embedded import EmbeddedServers
 from flask_dualmigrate.embedded.config import with_driver
+from tests import WRITES_NO_BYTECODE
 from tests.support.nursery import Nursery
 
 _session_servers = pytest.StashKey[EmbeddedServers]()
@@ -35,6 +38,8 @@ _folder = pytest.StashKey[Path]()
 # What a crash of the server would lose here is nobody's data.
 _FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 
+_PACKAGES = ("flask_dualmigrate", "pytest_dualmigrate", "sample_app", "tests/support")
+"""What the programs that tests start import: pytest's own bytecode is not for them."""
 
 _ROOM_BYTES = 8 * 1024**3
 
@@ -65,6 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = Path(tempfile.mkdtemp(prefix="dualmigrate-tests-", dir=place()))
         # A session that runs out of time ends as with Ctrl-C, servers and all.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for package in _PACKAGES:
+            compileall.compile_dir(config.rootpath / package, quiet=1)
     config.stash[_folder] = folder
     config.stash[_session_servers] = EmbeddedServers(folder).__enter__()
 
@@ -75,10 +82,14 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave out of the garbage collector's rounds what lives as long as the session."""
+    """Leave out of the garbage collector's rounds what lives as long as the session.
+
+    From here on, bytecode is kept or not as the environment says.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
+    sys.dont_write_bytecode = WRITES_NO_BYTECODE
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

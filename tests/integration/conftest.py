@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -110,10 +111,14 @@ def engine(postgres_url: str) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-def mongo_db(mongo_url: str) -> Iterator[Database[dict[str, Any]]]:
-    """A database of the test's own, to look at what was done."""
-    with MongoClient[dict[str, Any]](mongo_url) as client:
-        yield client.get_default_database()
+def mongo_db(
+    mongo_url: str, mongo_server: MongoClient[dict[str, Any]]
+) -> Database[dict[str, Any]]:
+    """A database of the test's own, to look at what was done.
+
+    The client is the session's: to make one takes as long as a small test.
+    """
+    return mongo_server.get_database(urlsplit(mongo_url).path.removeprefix("/"))
 
 
 @pytest.fixture
