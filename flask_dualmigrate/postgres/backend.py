@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine
+import sqlalchemy as sa
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..backend import Doubt, Dumped, Extent, PlannedStep, Progress, State, Ways
@@ -19,27 +19,32 @@ from ..backend.restorer import Kept, Restorer
 from ..backups import BackupFolder, Manifest
 from ..errors import DatabaseUnavailable, DualMigrateError, OutcomeUnknown
 from ..revisions import BackendName, Direction, Revision, Status, Step
-from ..runtime.crashpoints import around, reached
+from ..runtime.crashpoints import around
 from ..runtime.stopping import NEVER, Stop
 from ..runtime.time_limits import DEFAULT, Limits
 from ..runtime.user_code import FAILURES
 from ..tree.directory import ScriptDirectory
 from ..tree.graph import RevisionGraph
 from .data import PostgresData
-from .dialects import dialect_of
-from .journal.journal import PostgresJournal
+from .dialects import PostgreSQL, dialect_of
+from .journal.at_once import Found
+from .journal.journal import PostgresJournal, last_attempts, pair_and_restored
 from .journal.versions import applied_below, read_heads, write_heads
+from .plain_runs import PlainRuns
 from .preflight.preflight import refuse_tables_without_history
 from .run.attempt import OneAttempt
 from .run.failures import script_failure
 from .scripts.scripts import PostgresScripts
-from .server.alembic_env import run_script
-from .server.cancelling import interruptible
 from .server.crashpoints import watch
 from .server.errors import connection_lost, driver_errors
 from .server.pooled_questions import ask
 from .server.script_session import own_connection
+from .transactions import Transactions
 from .waking import why_absent
+
+_NO_GLIMPSE = (None, 0.0)
+_JUST_NOW_S = 1.0
+"""Seconds for which what `check` reads counts as read by what follows it."""
 
 
 class PostgresBackend(PostgresData):
@@ -72,7 +77,7 @@ class PostgresBackend(PostgresData):
         self._stop = stop
         self._metadata = metadata
         self._version_table = options.get("version_table", "alembic_version")
-        schema = options.get("version_table_schema")
+        schema = self._schema = options.get("version_table_schema")
         self._dialect = dialect_of(
             engine,
             schema=schema,
@@ -92,6 +97,21 @@ class PostgresBackend(PostgresData):
             schema, now=self._dialect.now, table_options=self._dialect.table_options
         )
         self._lock = self._dialect.lock
+        self._reads_at_once = self._dialect.reads_at_once
+        self._glimpse: tuple[Found | None, float] = _NO_GLIMPSE
+        self._has_journal = False
+        runs = (
+            functools.partial(Transactions, dialect=self._dialect)
+            if isinstance(self._dialect, PostgreSQL)
+            else functools.partial(PlainRuns, dialect=self._dialect)
+        )
+        self._runs: Transactions | PlainRuns = runs(
+            engine,
+            self._scripts,
+            self._journal,
+            environment=self._environment,
+            stop=stop,
+        )
 
     @property
     def _directory(self) -> ScriptDirectory:
@@ -106,8 +126,13 @@ class PostgresBackend(PostgresData):
         return why_absent(self.engine, timeout_s)
 
     def check(self) -> None:
-        with driver_errors("be reached"), self.engine.connect() as connection:
-            is_replica = self._dialect.is_replica(connection)
+        if self._reads_at_once:
+            found = self._look("be reached")
+            self._glimpse = found, time.monotonic()
+            is_replica = found.is_replica
+        else:
+            with driver_errors("be reached"), self.engine.connect() as connection:
+                is_replica = self._dialect.is_replica(connection)
         if is_replica:
             raise DatabaseUnavailable(
                 "This PostgreSQL server is a replica: it accepts no writes",
@@ -116,15 +141,15 @@ class PostgresBackend(PostgresData):
 
     def read(self, graph: RevisionGraph | None = None) -> State:
         graph = graph or self._directory
-        heads, entries, (pair_id, restored) = ask(
-            self.engine,
-            "read its journal",
-            lambda connection: (
-                read_heads(connection, graph, self._environment),
-                self._journal.entries(connection),
-                self._journal.pair_and_restored(connection),
-            ),
-        )
+        if self._reads_at_once:
+            found = self._glimpsed() or self._look("read its journal")
+            heads = found.heads or ()
+            entries, pair_id, restored = None, None, None
+            if found.attempts is not None:
+                entries = last_attempts(found.attempts)
+                pair_id, restored = pair_and_restored(found.meta or {})
+        else:
+            heads, entries, (pair_id, restored) = self._read_by_table(graph)
         known = entries or {}
         return State(
             applied_below(heads, graph, known),
@@ -136,10 +161,46 @@ class PostgresBackend(PostgresData):
             unused=pair_id is not None and not heads and not known,
         )
 
-    def lock(
-        self, *, timeout_s: float, on_wait: OnWait
-    ) -> AbstractContextManager[None]:
-        return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
+    def _read_by_table(self, graph: RevisionGraph) -> Any:
+        return ask(
+            self.engine,
+            "read its journal",
+            lambda connection: (
+                read_heads(connection, graph, self._environment),
+                self._journal.entries(connection),
+                self._journal.pair_and_restored(connection),
+            ),
+        )
+
+    def _look(self, doing: str) -> Found:
+        """Read all at once. doing: what for, as `ask` takes it."""
+        names = self.engine.dialect.identifier_preparer
+        table = sa.table(self._version_table, schema=self._schema)
+        versions = names.format_table(table)
+        found = ask(
+            self.engine,
+            doing,
+            lambda connection: self._journal.look(connection, versions),
+            apart=True,
+        )
+        self._runs.has_versions = found.heads is not None
+        self._has_journal = None not in (found.attempts, found.meta)
+        return found
+
+    def _glimpsed(self) -> Found | None:
+        """Return what `check` has just read, once."""
+        (found, at), self._glimpse = self._glimpse, _NO_GLIMPSE
+        return found if time.monotonic() - at < _JUST_NOW_S else None
+
+    @contextmanager
+    def lock(self, *, timeout_s: float, on_wait: OnWait) -> Iterator[None]:
+        self._glimpse = _NO_GLIMPSE
+        self._has_journal = False
+        with (
+            self._lock.held(timeout_s=timeout_s, on_wait=on_wait),
+            self._runs.keeping(),
+        ):
+            yield
 
     def holder(self) -> Holder | None:
         return self._lock.holder()
@@ -153,6 +214,8 @@ class PostgresBackend(PostgresData):
 
     @around("postgres.prepare")
     def prepare(self) -> None:
+        if self._has_journal:
+            return  # seen since the lock was taken
         with driver_errors("make its journal"), self.engine.begin() as connection:
             self._journal.create(connection)
 
@@ -185,21 +248,10 @@ class PostgresBackend(PostgresData):
 
     def execute(self, step: Step, *, partner: bool) -> None:
         """Run the script, its verify, the version row and the journal row; COMMIT."""
-        started_at, started = self._dialect.time(), time.monotonic()
-
-        def before_commit(*, ctx: MigrationContext, **_: Any) -> None:
-            assert ctx.connection is not None
-            reached("postgres.version_row")
-            with interruptible(ctx.connection, self._stop):
-                if step.direction is Direction.UPGRADE:
-                    self._scripts.verify(step.revision, ctx.connection)
-            self._write(ctx.connection, step, started_at, started)
-            self._lock.require(ctx.connection)
-
         limits = self._scripts.limits_of(step)
         attempt = self._dialect.attempt(limits)
         try:
-            attempt.repeat(lambda: self._run(step, attempt, before_commit))
+            attempt.repeat(self._runs.once(step, attempt))
         except DualMigrateError:
             raise
         # A script that calls sys.exit() has failed like any other.
@@ -209,47 +261,6 @@ class PostgresBackend(PostgresData):
             script = self._scripts.of(step.revision)
             blockers = attempt.blockers
             raise script_failure(script, error, limits, blockers) from error
-
-    def _run(
-        self,
-        step: Step,
-        attempt: OneAttempt,
-        before_commit: Callable[..., None],
-    ) -> None:
-        with self._own_connection() as connection:
-            watch(connection)
-            try:
-                run_script(
-                    connection,
-                    self._directory,
-                    self._scripts.of(step.revision),
-                    step.direction,
-                    before_script=lambda: attempt.begin(connection),
-                    after_script=lambda: attempt.end_script(connection),
-                    before_commit=before_commit,
-                    guard=lambda: interruptible(connection, self._stop),
-                    **self._environment,
-                )
-            finally:
-                attempt.leave(connection)
-        reached("postgres.commit.after")
-
-    def _own_connection(self) -> AbstractContextManager[Connection]:
-        return own_connection(self.engine, closed=self._dialect.closes_sessions)
-
-    def _write(
-        self, connection: Connection, step: Step, started_at: datetime, started: float
-    ) -> None:
-        up = step.direction is Direction.UPGRADE
-        self._journal.write(
-            connection,
-            step.revision,
-            direction=step.direction,
-            status=Status.APPLIED if up else Status.ROLLED_BACK,
-            checksum=self._scripts.checksum(step.revision),
-            started_at=started_at,
-            duration_ms=int((time.monotonic() - started) * 1000),
-        )
 
     def _was_committed(self, step: Step, attempt: OneAttempt) -> bool:
         """Ask the version table whether a COMMIT that lost its connection succeeded.
@@ -294,7 +305,11 @@ class PostgresBackend(PostgresData):
 
     def verify(self, revision: Revision) -> bool:
         """Call verify in a transaction that cannot write, and roll it back."""
-        with driver_errors("be verified"), self._own_connection() as connection:
+        closed = self._dialect.closes_sessions
+        with (
+            driver_errors("be verified"),
+            own_connection(self.engine, closed=closed) as connection,
+        ):
             self._dialect.forbid_writes(connection)
             found = self._scripts.verify(revision, connection)
             connection.rollback()

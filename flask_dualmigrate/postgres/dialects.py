@@ -7,7 +7,6 @@ what they can do beyond that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -28,13 +27,14 @@ from .backup.dump import PostgresDump
 from .backup.extent import extent_of
 from .backup.sqlite import dump_sqlite, extent_of_sqlite
 from .journal.journal import PostgresJournal
+from .lock.at_work import leave
 from .lock.lock import PostgresLock, lock_in_script, lock_key
 from .lock.mysql import MysqlLock
 from .lock.protocol import Lock, NoLock
 from .lock.sqlite import SqliteLock
 from .preflight.losses import LIMIT_MS, estimated_rows
 from .preflight.preflight import refuse_concurrently, refuse_invalid_indexes
-from .preflight.privileges import require_privileges, require_writable
+from .preflight.privileges import require_privileges
 from .restore.content import Content, pg_restore_for
 from .restore.restore import PostgresRestorer
 from .restore.sqlite import SqliteRestorer
@@ -42,6 +42,7 @@ from .run.attempt import Attempt, OneAttempt, limit_statements
 from .run.mysql import MysqlAttempt
 from .server.errors import driver_errors, error_number
 from .server.pooled_questions import ask
+from .server.raw import MANY_AT_ONCE
 
 Scripts = Sequence[tuple[LoadedScript, Direction]]
 """Scripts, each with the function to call."""
@@ -96,6 +97,11 @@ class Other:
         return NoLock()
 
     @property
+    def reads_at_once(self) -> bool:
+        """Whether the journal can be read in one round trip."""
+        return False
+
+    @property
     def name(self) -> str:
         """SQLAlchemy's name for it, which Alembic uses too."""
         return self._engine.dialect.name
@@ -114,10 +120,6 @@ class Other:
     def now(self) -> sa.ColumnElement[Any]:
         """Return the server's time of day, in UTC."""
         return sa.func.current_timestamp()
-
-    def time(self) -> datetime:
-        """Return the time of day: the server's, if the server reports its zone."""
-        return datetime.now(UTC)
 
     def attempt(self, limits: Limits) -> OneAttempt:
         """Return the context in which a script with such limits is run."""
@@ -303,6 +305,10 @@ class PostgreSQL(Other):
             on_progress=self._on_progress,
         )
 
+    @property
+    def reads_at_once(self) -> bool:
+        return self._engine.dialect.driver in MANY_AT_ONCE
+
     def is_replica(self, connection: Connection) -> bool:
         query = sa.text("SELECT pg_is_in_recovery()")
         return bool(connection.execute(query).scalar_one())
@@ -311,17 +317,12 @@ class PostgreSQL(Other):
         # Not the time at which the transaction began.
         return sa.func.clock_timestamp()
 
-    def time(self) -> datetime:
-        """Return the server's time: the clocks of clients may differ by hours."""
-
-        def now(connection: Connection) -> datetime:
-            found: datetime = connection.execute(sa.select(self.now())).scalar_one()
-            return found
-
-        return ask(self._engine, "be reached", now)
-
     def attempt(self, limits: Limits) -> Attempt:
         return Attempt(self._engine, limits, self._stop, key=self._key)
+
+    def leave(self, connection: Connection) -> None:
+        """Mark a script's session as no longer at work."""
+        leave(connection, self._key)
 
     def forbid_writes(self, connection: Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
@@ -339,9 +340,14 @@ class PostgreSQL(Other):
         self, scripts: Callable[[], Scripts], ours: Sequence[str]
     ) -> None:
         found = scripts()
-        with driver_errors("tell its rights"), self._engine.connect() as connection:
-            require_writable(connection)
-            require_privileges(connection, found, ours=ours, schema=self._schema)
+        ask(
+            self._engine,
+            "tell its rights",
+            lambda connection: require_privileges(
+                connection, found, ours=ours, schema=self._schema
+            ),
+            apart=True,
+        )
 
     def bound_count(self, connection: Connection) -> None:
         connection.execute(sa.text(f"SET LOCAL statement_timeout = {LIMIT_MS}"))

@@ -122,7 +122,7 @@ PAIRED: Mapping[str, str] = MappingProxyType(
         "postgres.prepare": "creating the journal's tables, in a transaction",
         "postgres.pair_id": "writing the id that both sides share, in a transaction",
         "postgres.verify": "calling verify(connection)",
-        "postgres.journal.write": "adding the row of an attempt",
+        "postgres.journal.write": "adding the row of an attempt, and the version row",
         "postgres.revert": "recording a failure, in a transaction",
         "postgres.accept": "replacing the checksum of an edited script",
         "postgres.index.statement": "building or dropping an index concurrently",

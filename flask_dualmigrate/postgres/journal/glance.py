@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 
 from ..server.errors import connection_lost
 from ..server.pooled_questions import ask
@@ -33,13 +33,13 @@ def heads_and_pair(
 
     def rows_of(connection: Connection) -> list[Any] | None:
         try:
-            return [*_apart(connection).execute(query)]
+            return [*connection.execute(query)]
         except DBAPIError as error:
             if connection_lost(error):
                 raise
             return None
 
-    rows = ask(engine, "read its journal", rows_of)
+    rows = ask(engine, "read its journal", rows_of, apart=True)
     if rows is None or any(kind == _OPEN for kind, _, _ in rows):
         return None
     return (
@@ -66,16 +66,3 @@ def _query(version_table: str, schema: str | None) -> sa.CompoundSelect[Any]:
         for kind, name, text, table, where in rows
     )
     return sa.union_all(*selects)
-
-
-def _apart(connection: Connection) -> Connection:
-    """Return a connection that begins no transaction: one statement needs none.
-
-    An app that sets a transaction up for itself, say a search_path, gets one.
-    """
-    if connection.engine.dispatch.begin:
-        return connection
-    try:
-        return connection.execution_options(isolation_level="AUTOCOMMIT")
-    except (ArgumentError, NotImplementedError):
-        return connection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,8 @@ from ...revisions import Direction, Revision, Status
 from ...runtime.crashpoints import around
 from ...text import storable
 from ..server.encodings import fitting
+from ..server.values import Sql, in_sql
+from .at_once import Found, look
 from .names import JOURNAL, META
 
 _RESTORED = "restored"
@@ -87,10 +89,14 @@ class PostgresJournal:
         if not self.exists(connection):
             return None
         rows = connection.execute(sa.select(self._attempts).order_by("id"))
-        found: dict[str, Entry] = {}
-        for row in rows.mappings():
-            found[row["revision"]] = _entry(row, found.get(row["revision"]))
-        return found
+        return last_attempts(rows.mappings().all())
+
+    def look(self, connection: Connection, versions: str) -> Found:
+        """Read these tables and the version table at once, in PostgreSQL.
+
+        connection: in autocommit. versions: the version table, as SQL.
+        """
+        return look(connection, versions, self._attempts, self._meta)
 
     def attempts(
         self, connection: Connection, revision_id: str
@@ -122,8 +128,9 @@ class PostgresJournal:
         if not self.exists(connection):
             return None, None
         query = sa.select(self._meta.c.key, self._meta.c.value)
-        found = {row.key: row.value for row in connection.execute(query)}
-        return found.get("pair_id"), found.get(_RESTORED)
+        return pair_and_restored(
+            {row.key: row.value for row in connection.execute(query)}
+        )
 
     def restored(self, connection: Connection) -> str | None:
         """Return the mark of the last restore; None if there is none."""
@@ -152,32 +159,45 @@ class PostgresJournal:
         stamped: bool = False,
     ) -> None:
         """Add the row of one attempt; times are the server's, `started_at` is given."""
-        actor = Actor.current()
         values = {
-            "revision": revision.id,
-            "down_revision": ",".join(revision.parents),
-            "description": revision.message,
-            "direction": str(direction),
-            "status": str(status),
+            **_row(revision, direction, status, checksum),
             "stamped": stamped,
             "started_at": started_at,
             "finished_at": self._now(),
             "duration_ms": duration_ms,
-            "checksum": checksum,
-            "by": f"{actor.user} (pid {actor.pid})",
-            "host": actor.host,
             "error": error,
         }
-        connection.execute(
-            self._attempts.insert().values(
-                {
-                    name: fitting(connection, value)
-                    if isinstance(value, str)
-                    else value
-                    for name, value in values.items()
-                }
-            )
-        )
+        connection.execute(self._attempts.insert().values(_fitting(connection, values)))
+
+    def row_in_sql(
+        self,
+        connection: Connection,
+        revision: Revision,
+        *,
+        direction: Direction,
+        checksum: str,
+        duration_ms: int,
+    ) -> str:
+        """Return SQL that inserts the row of a revision that was run, in PostgreSQL.
+
+        The server's clock says when it ended; `duration_ms` before that it began.
+        """
+        up = direction is Direction.UPGRADE
+        status = Status.APPLIED if up else Status.ROLLED_BACK
+        ended = "clock_timestamp()"
+        took = f"interval '{duration_ms} milliseconds'"
+        values = {
+            **_row(revision, direction, status, checksum),
+            "stamped": False,
+            "started_at": Sql(f"{ended} - {took}"),
+            "finished_at": Sql(ended),
+            "duration_ms": duration_ms,
+        }
+        names = connection.dialect.identifier_preparer
+        table = names.format_table(self._attempts).replace("%%", "%")
+        columns = ", ".join(map(names.quote, values))
+        row = ", ".join(map(in_sql, _fitting(connection, values).values()))
+        return f"INSERT INTO {table} ({columns}) VALUES ({row})"
 
     def offline_row(
         self,
@@ -230,6 +250,44 @@ class PostgresJournal:
                 checksum=None,
                 stamped=True,
             )
+
+
+def last_attempts(rows: Iterable[Any]) -> dict[str, Entry]:
+    """Return revision id -> the last attempt at it. rows: all of them, oldest first."""
+    found: dict[str, Entry] = {}
+    for row in rows:
+        found[row["revision"]] = _entry(row, found.get(row["revision"]))
+    return found
+
+
+def pair_and_restored(meta: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return the pair's id and the last restore's mark, from the rows of that table."""
+    return meta.get("pair_id"), meta.get(_RESTORED)
+
+
+def _row(
+    revision: Revision, direction: Direction, status: Status, checksum: str | None
+) -> dict[str, Any]:
+    """Return the columns that every row has, with who is at work."""
+    actor = Actor.current()
+    return {
+        "revision": revision.id,
+        "down_revision": ",".join(revision.parents),
+        "description": revision.message,
+        "direction": str(direction),
+        "status": str(status),
+        "checksum": checksum,
+        "by": f"{actor.user} (pid {actor.pid})",
+        "host": actor.host,
+    }
+
+
+def _fitting(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values whose texts the database can hold."""
+    return {
+        name: fitting(connection, value) if type(value) is str else value
+        for name, value in values.items()
+    }
 
 
 def _entry(row: Any, before: Entry | None) -> Entry:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -66,13 +67,14 @@ def leave(connection: Connection, key: int) -> None:
     if connection.closed or connection.invalidated:
         return
     try:
-        raw = connection.connection.driver_connection
-        assert raw is not None
+        raw: Any = connection.connection.driver_connection
         raw.rollback()
+        # Without it the driver would begin a transaction, and we would end it.
+        was, raw.autocommit = raw.autocommit, True
         cursor = raw.cursor()
         cursor.execute(f"SELECT pg_advisory_unlock({work_key(key)})")
         cursor.close()
-        raw.rollback()
+        raw.autocommit = was
     except Exception:
         connection.invalidate()  # the lock goes with the session
 

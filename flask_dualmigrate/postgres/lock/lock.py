@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -21,7 +22,7 @@ from ...runtime.crashpoints import around
 from ..server.errors import driver_errors, first_line
 from ..server.script_session import connect_apart
 from .at_work import shut_out
-from .pooler import refuse_pooler
+from .pooler import greeted_by, refuse_pooler
 from .protocol import poll
 from .sessions import read_name, session_name
 
@@ -40,6 +41,16 @@ _HOLDER = sa.text(
 )
 _HELD_BY = sa.text("SELECT count(*)" + _OURS + " AND l.pid = :pid")
 _END = sa.text("SELECT pg_terminate_backend(l.pid)" + _OURS + " AND l.pid = :pid")
+# Prepares the session to hold a lock, puts the owner in its name and takes the lock, if
+# it is the expected one; taken is NULL otherwise, and nothing was done.
+_TAKE = sa.text(
+    "SELECT pg_backend_pid() AS pid, (SELECT count(set_config(s.name, v.value, false))"
+    " FROM unnest(CAST(:names AS text[]), CAST(:values AS text[])) v(name, value)"
+    " JOIN pg_settings s ON s.name = v.name"
+    " WHERE pg_backend_pid() = CAST(:pid AS int)) AS settled,"
+    " CASE WHEN pg_backend_pid() = CAST(:pid AS int)"
+    " THEN pg_try_advisory_lock(CAST(:key AS bigint)) END AS taken"
+)
 _ENDS_IN_S = 5.0
 
 _SETTINGS = {
@@ -97,8 +108,6 @@ class PostgresLock:
         with ExitStack() as stack:
             with driver_errors("take its lock"):
                 connection = connect_apart(self._engine, stack)
-                refuse_pooler(self._engine, connection)
-                _settle_in(connection)
                 self._server_pid = self._wait(connection, timeout_s, on_wait)
             stack.callback(self._release, connection)
             with driver_errors("end the sessions that a run left active"):
@@ -110,10 +119,21 @@ class PostgresLock:
 
         connection: not the lock's own, which stays idle.
         """
+        held = sa.text(f"SELECT {self.still_held()}")
+        self.refuse_lost(bool(connection.execute(held).scalar_one()))
+
+    def still_held(self) -> str:
+        """Return an SQL condition: the lock that `held` took is still ours."""
         if self._server_pid is None:
-            return  # a run without locks, as tests have it
-        parameters = {**self._parameters, "pid": self._server_pid}
-        if not connection.execute(_HELD_BY, parameters).scalar_one():
+            return "true"  # a run without locks, as tests have it
+        held = _OURS
+        for name, value in self._parameters.items():
+            held = held.replace(f":{name}", str(value))
+        return f"EXISTS (SELECT{held} AND l.pid = {self._server_pid})"
+
+    def refuse_lost(self, is_held: bool) -> None:
+        """Raise LockLost unless the condition of `still_held` is true."""
+        if not is_held:
             raise LockLost(
                 "The lock on PostgreSQL was lost: the session that held it has ended",
                 hint="Nothing was written after that. Run the same command again.",
@@ -150,13 +170,17 @@ class PostgresLock:
     @around("postgres.lock")
     def _wait(self, connection: Connection, timeout_s: float, on_wait: OnWait) -> int:
         """Poll until we have the lock; return the pid of our session."""
-        query = sa.select(
-            sa.func.pg_try_advisory_lock(self._key), sa.func.pg_backend_pid()
-        )
+        greeted = greeted_by(connection)
 
         def take() -> int | None:
-            taken, pid = connection.execute(query).one()
-            return int(pid) if taken else None
+            nonlocal greeted
+            found = connection.execute(_TAKE, self._taking(greeted)).one()
+            if found.taken is None:
+                # Whoever answers is not who greeted us.
+                refuse_pooler(self._engine, connection)
+                greeted = found.pid
+                return take()
+            return int(found.pid) if found.taken else None
 
         return poll(
             take,
@@ -166,6 +190,11 @@ class PostgresLock:
             on_wait=on_wait,
             keep_going=self._keep_going,
         )
+
+    def _taking(self, session: int | None) -> dict[str, Any]:
+        names = [*_SETTINGS, "application_name"]
+        values = [*_SETTINGS.values(), session_name(Actor.current())]
+        return {"key": self._key, "pid": session, "names": names, "values": values}
 
     @around("postgres.shut_out")
     def _shut_out(
@@ -204,16 +233,6 @@ class PostgresLock:
             server_pid=row["pid"],
             key=str(row["pid"]),
         )
-
-
-def _settle_in(connection: Connection) -> None:
-    """Prepare a session to hold a lock, and put the owner in its name."""
-    known = sa.text("SELECT name FROM pg_settings WHERE name = ANY(:names)")
-    names = connection.execute(known, {"names": list(_SETTINGS)}).scalars().all()
-    values = {name: _SETTINGS[name] for name in names}
-    values["application_name"] = session_name(Actor.current())
-    for name, value in values.items():
-        connection.execute(sa.select(sa.func.set_config(name, value, False)))
 
 
 def _not_allowed(holder: Holder, error: sa.exc.DBAPIError) -> DatabaseUnavailable:

@@ -22,9 +22,10 @@ _ROUNDS = 4
 def refuse_pooler(engine: Engine, connection: Connection) -> None:
     """Raise DatabaseUnavailable if sessions are shared between connections.
 
+    Only to be asked if the session that answers is not the one of `greeted_by`.
     connection: in AUTOCOMMIT, and in no transaction.
     """
-    if not _is_direct(connection) and _shares_sessions(engine, connection):
+    if _shares_sessions(engine, connection):
         raise DatabaseUnavailable(
             "This PostgreSQL URL goes through a connection pooler in transaction mode "
             "(such as PgBouncer), where the migration lock does not hold",
@@ -33,16 +34,15 @@ def refuse_pooler(engine: Engine, connection: Connection) -> None:
         )
 
 
-def _is_direct(connection: Connection) -> bool:
-    """Return whether the session that greeted us is the one that answers.
+def greeted_by(connection: Connection) -> int | None:
+    """Return the pid of the session that greeted us; None if the driver does not say.
 
-    The greeting contains the pid of the session, for canceling. A pooler makes up its
-    own; what only passes bytes on cannot. False if the driver does not report it.
-    Source: PostgreSQL manual, BackendKeyData.
+    The greeting contains it for canceling. A pooler makes up its own; what only passes
+    bytes on cannot. Source: PostgreSQL manual, BackendKeyData.
     """
     raw: Any = connection.connection.dbapi_connection
-    greeted = getattr(getattr(raw, "info", None), "backend_pid", None)
-    return greeted is not None and greeted == _session_of(connection)
+    found = getattr(getattr(raw, "info", None), "backend_pid", None)
+    return None if found is None else int(found)
 
 
 def _shares_sessions(engine: Engine, connection: Connection) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -15,7 +18,6 @@ from ...alembic_scripts.source_calls import (
     text_of,
 )
 from ...errors import DatabaseUnavailable
-from ...sql.names import quote_full
 from ...tree.script_file import LoadedScript
 
 _HINT = "Use a role that owns the tables in DATABASE_URL or DUALMIGRATE_POSTGRES_URI."
@@ -30,15 +32,56 @@ _TABLE_ARGUMENT = {
 """Method of `op` -> which of its arguments is a table only its owner may change."""
 
 
-def require_writable(connection: Connection) -> None:
-    """Raise DatabaseUnavailable if the session is read-only."""
-    if connection.execute(sa.text("SHOW transaction_read_only")).scalar_one() == "on":
-        raise DatabaseUnavailable(
-            "This PostgreSQL session is read-only",
-            where="default_transaction_read_only",
-            hint="Use a server and a role that may write in DATABASE_URL or "
-            "DUALMIGRATE_POSTGRES_URI.",
-        )
+_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+"""What our own tables need."""
+
+_ASK = sa.text(
+    """
+    SELECT current_setting('transaction_read_only') = 'on' AS is_read_only,
+      current_user AS role, current_schema() AS current_schema,
+      to_regclass(a.full_name) IS NOT NULL AS is_there,
+      has_schema_privilege(to_regnamespace(
+        quote_ident(coalesce(a.schema, current_schema()))), 'CREATE') AS may_create,
+      (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c
+        WHERE c.oid = to_regclass(a.full_name)) AS owns,
+      ARRAY(SELECT r FROM unnest(CAST(:rights AS text[])) WITH ORDINALITY u(r, place)
+        WHERE NOT has_table_privilege(to_regclass(a.full_name), r)
+        ORDER BY place) AS lacks
+    FROM (
+      SELECT *, coalesce(quote_ident(schema) || '.', '') || quote_ident(name)
+        AS full_name
+      FROM json_to_recordset(CAST(:asked AS json))
+        AS x(place int, schema text, name text)
+    ) a
+    ORDER BY a.place
+    """
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Need:
+    """What a script, or the journal, needs of a table; name: None: to create one.
+
+    ours: all rights on it, or the right to create it. why: completes the error.
+    """
+
+    schema: str | None
+    name: str | None
+    why: str
+    ours: bool = False
+
+    def refuse(self, found: sa.Row[Any]) -> None:
+        """Raise DatabaseUnavailable if the answer is that it is not had."""
+        schema = f"schema {self.schema or found.current_schema}"
+        if self.name is None or (self.ours and not found.is_there):
+            # None: a schema that does not exist yet, which a script may create.
+            if found.may_create is False:
+                raise _denied(found.role, f"CREATE {self.why}", schema)
+        elif self.ours:
+            for right in found.lacks:
+                raise _denied(found.role, right, self.name)
+        elif found.owns is False:  # None: there is no such table yet
+            raise _denied(found.role, self.why, self.name)
 
 
 def require_privileges(
@@ -52,32 +95,37 @@ def require_privileges(
 
     scripts: each with the name of its function. ours: the version table and those of
     the journal, in `schema`. What a script computes is not seen, and a script that
-    switches to another role is trusted.
+    switches to another role is trusted. It is one query, however much is needed.
     """
-    _require_journal(connection, ours, schema)
+    needs = [_Need(schema, name, f"to make {name}", ours=True) for name in ours]
+    needs += _needs(scripts)
+    asked = [
+        {"place": place, "schema": need.schema, "name": need.name}
+        for place, need in enumerate(needs)
+    ]
+    answers = connection.execute(
+        _ASK, {"asked": json.dumps(asked), "rights": list(_RIGHTS)}
+    ).all()
+    if answers[0].is_read_only:
+        raise DatabaseUnavailable(
+            "This PostgreSQL session is read-only",
+            where="default_transaction_read_only",
+            hint="Use a server and a role that may write in DATABASE_URL or "
+            "DUALMIGRATE_POSTGRES_URI.",
+        )
+    for need, answer in zip(needs, answers, strict=True):
+        need.refuse(answer)
+
+
+def _needs(scripts: Sequence[tuple[LoadedScript, str]]) -> Iterator[_Need]:
     for script, function in scripts:
         if switches_role(script):
             return
         for call in calls_of(script, function):
-            _require_call(connection, script, call)
+            yield from _needs_of(script, call)
 
 
-def _require_journal(
-    connection: Connection, ours: Sequence[str], schema: str | None
-) -> None:
-    inspector = sa.inspect(connection)
-    for table in ours:
-        if not inspector.has_table(table, schema=schema):
-            _require_create(connection, schema, f"to make {table}")
-            continue
-        name = quote_full((schema, table))
-        for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
-            query = sa.select(sa.func.has_table_privilege(name, right))
-            if not connection.execute(query).scalar_one():
-                raise _denied(connection, right, table)
-
-
-def _require_call(connection: Connection, script: LoadedScript, call: ast.Call) -> None:
+def _needs_of(script: LoadedScript, call: ast.Call) -> Iterator[_Need]:
     assert isinstance(call.func, ast.Attribute)
     method = call.func.attr
     given = argument(call, "schema")
@@ -85,41 +133,18 @@ def _require_call(connection: Connection, script: LoadedScript, call: ast.Call) 
     if given is not None and schema is None:
         return
     if method == "create_table":
-        _require_create(connection, schema, f"for revision {script.revision}")
+        yield _Need(schema, None, f"for revision {script.revision}")
         return
     place = _TABLE_ARGUMENT.get(method)
     if place is not None and place < len(call.args):
         table = text_of(call.args[place])
-        if table is not None and not _owns(connection, schema, table):
-            raise _denied(connection, f"{method} for revision {script.revision}", table)
+        if table is not None:
+            yield _Need(schema, table, f"{method} for revision {script.revision}")
 
 
-def _require_create(connection: Connection, schema: str | None, why: str) -> None:
-    query = sa.text(
-        "SELECT has_schema_privilege(to_regnamespace(quote_ident("
-        "coalesce(:schema, current_schema()))), 'CREATE'), current_schema()"
-    )
-    may, current = connection.execute(query, {"schema": schema}).one()
-    # None: a schema that does not exist yet, which a script may create.
-    if may is False:
-        raise _denied(connection, f"CREATE {why}", f"schema {schema or current}")
-
-
-def _owns(connection: Connection, schema: str | None, table: str) -> bool:
-    """Return whether the role may change a table; True if there is none yet."""
-    query = sa.text(
-        "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class "
-        "WHERE oid = to_regclass(coalesce(quote_ident(:schema) || '.', '') "
-        "|| quote_ident(:table))"
-    )
-    found = connection.execute(query, {"schema": schema, "table": table}).scalar()
-    return found is not False
-
-
-def _denied(connection: Connection, right: str, where: str) -> DatabaseUnavailable:
-    user = connection.execute(sa.text("SELECT current_user")).scalar_one()
+def _denied(role: str, right: str, where: str) -> DatabaseUnavailable:
     return DatabaseUnavailable(
-        f"The PostgreSQL role {user} has no right to {right}; nothing was changed",
+        f"The PostgreSQL role {role} has no right to {right}; nothing was changed",
         where=where,
         hint=_HINT,
     )

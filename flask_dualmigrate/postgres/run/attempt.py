@@ -22,7 +22,8 @@ from ...runtime.stopping import Stop
 from ...runtime.time_limits import Limits, how_to_raise
 from ..lock.at_work import end_own, leave, require_free, work_key
 from ..server.blockers import BlockerWatch
-from ..server.script_session import Standing
+from ..server.raw import begin_and_ask, execute_all
+from ..server.script_session import SETTINGS, Standing
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,14 @@ def limit_statements(limits: Limits) -> Iterator[str]:
         yield f"SET LOCAL statement_timeout = {_ms(limits.statement_timeout_s)}"
 
 
+def limit_settings(limits: Limits) -> Iterator[str]:
+    """Yield the same as calls in a SELECT, for the transaction it is in."""
+    yield f"set_config('lock_timeout', '{_ms(limits.lock_timeout_s)}', true)"
+    if limits.statement_timeout_s is not None:
+        timeout_ms = _ms(limits.statement_timeout_s)
+        yield f"set_config('statement_timeout', '{timeout_ms}', true)"
+
+
 def _ms(seconds: float) -> int:
     """Return milliseconds; a short limit is not rounded to 0, which means none."""
     return max(1, round(seconds * 1000)) if seconds else 0
@@ -56,9 +65,6 @@ class OneAttempt:
 
     def begin(self, connection: Connection) -> None:
         """Called in the transaction, just before the script."""
-
-    def end_script(self, connection: Connection) -> None:
-        """Called just after the script, before our own statements."""
 
     def leave(self, connection: Connection) -> None:
         """Called when the session is done, however the script ended."""
@@ -88,31 +94,53 @@ class Attempt(OneAttempt):
         self._watch: BlockerWatch | None = None
 
     def begin(self, connection: Connection) -> None:
-        """Set the limits at the start of the transaction; watch what it waits for.
+        self.begin_and_read(connection)
 
+    def begin_and_read(
+        self, connection: Connection, *, text: str = "NULL", is_new: bool = True
+    ) -> str | None:
+        """Begin the transaction and set its limits; watch what it waits for.
+
+        connection: in a transaction of SQLAlchemy's in which nothing was sent.
+        text: SQL of what to return, such as the rows of the version table.
+        is_new: the session does not hold the lock of one that is at work.
         Raises LockLost if another run is at work.
         """
-        for statement in limit_statements(self._limits):
-            connection.exec_driver_sql(statement)
-        query = sa.select(
-            sa.func.txid_current(),
-            sa.func.pg_backend_pid(),
-            sa.func.pg_try_advisory_lock(work_key(self._key)),
-            *Standing.columns(),
+        work = f"pg_try_advisory_lock({work_key(self._key)})" if is_new else "true"
+        found = begin_and_ask(
+            connection,
+            f"SELECT {', '.join(limit_settings(self._limits))}, "
+            + ", ".join(f"current_setting('{name}')" for name in SETTINGS)
+            + f", txid_current()::text, pg_backend_pid()::text, ({work})::text, "
+            + text,
         )
-        found = connection.execute(query).one()
-        self._transaction_id, server_pid, taken, *values = found
-        self._standing = Standing(tuple(values))
-        require_free(taken)
-        self._server_pid = server_pid
+        *_, transaction_id, server_pid, taken, answer = found
+        settings = found[-4 - len(SETTINGS) : -4]
+        self._standing = Standing(tuple(value or "" for value in settings))
+        self._transaction_id = int(transaction_id or 0)
+        self._server_pid = int(server_pid or 0)
+        require_free(taken == "true")
         if self._limits.lock_timeout_s:
             timeout_s = self._limits.lock_timeout_s
-            self._watch = BlockerWatch(self._engine, server_pid, timeout_s)
+            self._watch = BlockerWatch(self._engine, self._server_pid, timeout_s)
+        return answer
+
+    def start_again(self) -> None:
+        """Forget the session that was begun before."""
+        self._standing = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the transaction of the script was begun."""
+        return self._standing is not None
+
+    def after_script(self) -> tuple[str, ...]:
+        """Return what checks what a script deferred, and undoes its settings."""
+        return () if self._standing is None else self._standing.again()
 
     def end_script(self, connection: Connection) -> None:
-        """Check what a script deferred, and undo its settings before our statements."""
-        if self._standing is not None:
-            self._standing.take_again(connection)
+        """Do that before something else is called, such as verify()."""
+        execute_all(connection, self.after_script())
 
     def leave(self, connection: Connection) -> None:
         """Mark the session as no longer at work, however the script ended."""

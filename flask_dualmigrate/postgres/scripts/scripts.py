@@ -118,6 +118,9 @@ class PostgresScripts(SideScripts):
         )
         return script.text(steps, heads)
 
+    def has_verify(self, revision: Revision) -> bool:
+        return getattr(self.of(revision).module, "verify", None) is not None
+
     @around("postgres.verify")
     def verify(self, revision: Revision, connection: Connection) -> bool:
         """Call a script's verify(connection); return whether it has one.

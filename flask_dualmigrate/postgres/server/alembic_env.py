@@ -106,16 +106,15 @@ def run_script(
     direction: Direction,
     *,
     before_script: Callback,
-    after_script: Callback,
     before_commit: Callback,
     guard: Callable[[], AbstractContextManager[None]] = nullcontext,
     **environment_options: Any,
 ) -> None:
     """Run one script in one transaction, together with its version row.
 
-    before_script, after_script: called in the transaction, just before and after the
-    script; before_commit: after the version row too, as Alembic's on_version_apply
-    callbacks are. guard: held around the script and after_script only.
+    before_script: called in the transaction, just before the script; before_commit:
+    after the version row, as Alembic's on_version_apply callbacks are. guard: held
+    around the script only.
     """
 
     def steps(heads: Any, context: MigrationContext) -> Sequence[MigrationStep]:
@@ -125,8 +124,7 @@ def run_script(
         def limited(**arguments: Any) -> None:
             before_script()
             with guard():
-                _refuse_undone(direction, function(**arguments))
-                after_script()
+                refuse_undone(direction, function(**arguments))
 
         step.migration_fn = limited
         return [step]
@@ -142,7 +140,7 @@ def run_script(
         context.run_migrations()
 
 
-def _refuse_undone(direction: Direction, result: Any) -> None:
+def refuse_undone(direction: Direction, result: Any) -> None:
     why = why_undone(result)
     if why is not None:
         raise TypeError(f"{direction}() {why}")

@@ -11,16 +11,13 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from ...sql.tokens import literal
-from .raw import execute
 
-_NAMES = ("session_authorization", "role", "search_path")
+SETTINGS = ("session_authorization", "role", "search_path")
 """The settings that decide which tables our own statements refer to."""
 
-_MANY_AT_ONCE = ("psycopg", "psycopg2")
 _CHECK = "SET CONSTRAINTS ALL IMMEDIATE"
 
 
@@ -59,20 +56,10 @@ class Standing:
 
     values: tuple[str, ...]
 
-    @staticmethod
-    def columns() -> list[sa.ColumnElement[str]]:
-        """Return the columns to query, to make an instance from the answer."""
-        return [sa.func.current_setting(name) for name in _NAMES]
-
-    def take_again(self, connection: Connection) -> None:
-        """Check what a script deferred, then restore the role and search path."""
+    def again(self) -> tuple[str, str]:
+        """Return what checks what a script deferred, and restores role and path."""
         set_config = ", ".join(
             f"pg_catalog.set_config('{name}', {literal(value)}, true)"
-            for name, value in zip(_NAMES, self.values, strict=True)
+            for name, value in zip(SETTINGS, self.values, strict=True)
         )
-        both = (_CHECK, f"SELECT {set_config}")
-        if connection.dialect.driver in _MANY_AT_ONCE:
-            execute(connection, "; ".join(both))
-            return
-        for statement in both:
-            connection.execute(sa.text(statement.replace(":", "\\:")))
+        return _CHECK, f"SELECT {set_config}"

@@ -63,6 +63,50 @@ def test_settings_of_a_script_reach_neither_the_next_one_nor_the_app(
         assert connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
 
 
+BYPASSES = {
+    "the driver's own cursor": """
+        cursor = op.get_bind().connection.cursor()
+        cursor.execute("SET my.own = 'x'")
+    """,
+    "a block of code": "op.execute(\"DO $$ BEGIN SET my.own = 'x'; END $$\")",
+    "a function that is called": """
+        op.get_bind().scalar(sa.text("SELECT set_config('my.own', 'x', false)"))
+    """,
+    "a second statement in one text": """
+        op.execute("COMMENT ON TABLE t IS 'x'; SET my.own = 'x'")
+    """,
+    "an autocommit block": """
+        with op.get_context().autocommit_block():
+            op.execute("SET my.own = 'x'")
+    """,
+}
+
+
+@pytest.mark.parametrize("sets", BYPASSES.values(), ids=BYPASSES)
+def test_the_next_script_sees_nothing_however_it_was_set(
+    app: Flask, tree: Tree, engine: sa.Engine, sets: str
+) -> None:
+    clean = _left(engine)
+    tree.add("r1", postgres='op.create_table("t", sa.Column("a", sa.Integer))')
+    tree.add("r2", postgres=sets)
+    tree.add("r3", postgres=SEES)
+    init()
+    upgrade()
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT found FROM seen")) == clean
+
+
+def test_what_a_script_asks_of_its_connection_ends_with_it(
+    app: Flask, tree: Tree
+) -> None:
+    tree.add("r1", postgres="op.get_bind().execution_options(mine=1)")
+    tree.add(
+        "r2", postgres='assert "mine" not in op.get_bind().get_execution_options()'
+    )
+    init()
+    upgrade()
+
+
 @pytest.mark.parametrize("sets", ["ROLE", "SESSION AUTHORIZATION"])
 def test_a_script_that_becomes_another_role_leaves_the_journal_to_ours(
     app: Flask, tree: Tree, engine: sa.Engine, mongo_db: object, sets: str
