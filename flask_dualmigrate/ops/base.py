@@ -10,6 +10,7 @@ import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from types import FunctionType
 from typing import Any, ClassVar
 
 
@@ -152,6 +153,8 @@ def _canonical(value: Any) -> str:
         return "[" + ",".join(map(_canonical, value)) + "]"
     if isinstance(value, functools.partial):
         return f"partial:{_canonical([value.func, value.args, value.keywords])}"
+    if isinstance(value, FunctionType):
+        return _source_of_function(value)
     if callable(value) and not isinstance(value, type):
         return _source_of(value)
     return f"{type(value).__name__}:{value!r}"
@@ -164,6 +167,10 @@ def _source_of(function: Callable[..., Any]) -> str:
         return name + textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
         return name
+
+
+# A run asks for it a dozen times. No other callable: `==` may say anything of those.
+_source_of_function = functools.lru_cache(maxsize=256)(_source_of)
 
 
 def name_of(function: Callable[..., Any]) -> str:
