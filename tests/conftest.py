@@ -81,6 +81,25 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["servers_folder"] = str(node.config.stash[_folder])
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Let each worker begin with its share of the slow tests: none is to end alone."""
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    rest = [item for item in items if not item.get_closest_marker("slow")]
+    total = len(items)
+    items.clear()
+    for number in range(workers):
+        share = slow[number::workers]
+        # As many tests, one after the other, as xdist gives to a worker at first.
+        size = (total - len(items)) // (workers - number)
+        others = max(0, size - len(share))
+        items += [*share, *rest[:others]]
+        del rest[:others]
+
+
 def pytest_collection_finish() -> None:
     """Leave out of the garbage collector's rounds what lives as long as the session.
 
