@@ -63,10 +63,9 @@ def test_a_kill_beside_a_writer_loses_and_doubles_nothing(
     beside: SweepBeside, record_property: Record
 ) -> None:
     number = chaos_seed()
-    for group in random.Random(number).sample(beside.groups, 2):
-        beside.visit(group[-1], number)
+    beside.visit(random.Random(number).choice(beside.groups)[-1], number)
     record_property("figures", str(beside.figures))
-    assert beside.figures.written > 30
+    assert beside.figures.written > 15
 
 
 @pytest.mark.chaos

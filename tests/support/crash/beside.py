@@ -92,7 +92,7 @@ class SweepBeside:
             code = self._runs.run(words, crash_at=killed_at)
             assert code == (KILLED if killed_at else 0), self._runs.said()
         world.keep()
-        self._prepare()
+        self._make_fail()
         code = self._runs.run(start.words, active=start.active, log=True)
         assert code == (1 if start.fails else 0), self._runs.said()
         self.groups: Groups = self._runs.visited()
@@ -125,6 +125,9 @@ class SweepBeside:
 
     def _prepare(self) -> None:
         self._world.put_back()
+        self._make_fail()
+
+    def _make_fail(self) -> None:
         if self._start.fails:
             self._fail.touch()
 

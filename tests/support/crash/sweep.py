@@ -6,7 +6,7 @@ import dataclasses
 import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Sweep:
     it on that way, then lets it succeed. done: what the command says where an earlier
     one has done its work. active: the sides in use; of `after`: active_before. edit:
     the scripts to be edited before the command is run, and what is added to them.
-    config: more of the app's.
+    config: more of the app's. own: the names of points that are to be killed here.
     """
 
     def __init__(
@@ -71,8 +71,9 @@ class Sweep:
         active_before: str = "",
         edit: tuple[str, str] | None = None,
         config: Mapping[str, Any] | None = None,
+        own: Set[str] = frozenset(),
     ) -> None:
-        self.figures = Figures()
+        self.figures, self.own = Figures(), own
         self._world, self._words = world, tuple(words)
         self._root, self._fails_first = root, fails_first
         self._then, self._done = tuple(then), done
@@ -94,8 +95,11 @@ class Sweep:
         self.points = [point for group in self.groups for point in group]
 
     def _undisturbed(self) -> Groups:
-        """Run without a crash; remember the results, return its points, see `alike`."""
-        self._prepare()
+        """Run without a crash; remember the results, return its points, see `alike`.
+
+        The databases are as they were kept.
+        """
+        self._make_fail()
         groups = self._logged()
         self._finish()
         self._results = [self._world.holds()]
@@ -113,24 +117,26 @@ class Sweep:
         two of them, by chance.
         """
         for number, first in enumerate(firsts):
-            recovery = self.visit(first[-1])
+            recovery = self.visit(first[-1], log=True)
             seconds = recovery[number % every :: every]
             for second in some.sample(seconds, 2) if some else seconds:
                 self.visit(first[-1], second[-1])
                 self.figures.stood_for += len(first) * len(second)
             print(f"{number + 1} of {len(firsts)}: {self.figures}", flush=True)
 
-    def visit(self, first: str, second: str | None = None) -> Groups:
+    def visit(
+        self, first: str, second: str | None = None, *, log: bool = False
+    ) -> Groups:
         """Crash at a point, at another one while recovering from that, and recover.
 
-        Returns the points of the recovery, where no second crash was asked for.
+        Returns the points of the recovery, if they are to be logged.
         """
         self._prepare()
         self._crash(first)
         if second is not None:
             self._crash(second)
         began = time.monotonic()
-        groups = self._recover(log=second is None)
+        groups = self._recover(log=log)
         took_s = time.monotonic() - began
         assert took_s < RECOVERY_CAP_S, f"{first}, {second}: {took_s} s"
         self.figures.slowest_s = max(self.figures.slowest_s, took_s)
@@ -147,6 +153,9 @@ class Sweep:
 
     def _prepare(self) -> None:
         self._world.put_back()
+        self._make_fail()
+
+    def _make_fail(self) -> None:
         if self._fails_first:
             (self._root / "fail").touch()
 

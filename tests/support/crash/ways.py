@@ -1,12 +1,17 @@
-"""What a crash sweep kills: commands, each on a tree, and what goes before them."""
+"""What a crash sweep kills: commands, each on a tree, and what goes before them.
+
+Each name of a crash point is some way's own: it is killed there in every run of the
+tests, and elsewhere by chance.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
+from flask_dualmigrate.runtime.crashpoints import PAIRED, SINGLE
 from tests.support.crash.trees import (
     write_concurrent,
     write_failing,
@@ -29,26 +34,64 @@ AFTER_A_RUN = {"after": UP, "killed_at": "mongo.run.after#1"}
 NOTHING, NO_DOUBT = "Nothing of revision", "is not in doubt"
 
 
-def way(id: str, write: Callable[[Tree], None], words: Words, **options: Any) -> Any:
-    """Return a command to be killed, on a tree; options: as Sweep takes them."""
+def way(
+    id: str,
+    write: Callable[[Tree], None],
+    words: Words,
+    *,
+    own: Iterable[str] = (),
+    **options: Any,
+) -> Any:
+    """Return a command to be killed, on a tree.
+
+    own: names of crash points, those of `around` without their side; options: as Sweep
+    takes them.
+    """
+    names = frozenset(own)
+    assert names <= SINGLE.keys() | PAIRED.keys()
+    options["own"] = names & SINGLE.keys() | _sides(names & PAIRED.keys())
     return pytest.param((write, words, options), id=id)
 
 
-UPGRADE = way("upgrade", write_two, UP)
-DOWNGRADE = way("downgrade", write_two, DOWN, after=UP)
+def _sides(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(f"{name}.{side}" for name in names for side in ("before", "after"))
+
+
+DOWNGRADE = way(
+    "downgrade", write_two, DOWN, own=("mongo.drop", "mongo.asides.close"), after=UP
+)
 SMALL_UPGRADE = way("upgrade", write_one, UP)
 SMALL_DOWNGRADE = way("downgrade", write_one, DOWN, after=UP)
 FAILING = (
-    way("upgrade that fails", write_failing, UP, fails_first=True),
+    way(
+        "upgrade that fails",
+        write_failing,
+        UP,
+        own=(
+            *(name for name in SINGLE if name.startswith("mongo.undo.")),
+            *("mongo.journal.undo", "mongo.journal.undone", "postgres.revert"),
+            *("mongo.rename", "mongo.staying.gone", "mongo.steps.join"),
+        ),
+        fails_first=True,
+    ),
     way("downgrade that fails", write_failing, DOWN, after=UP, fails_first=True),
 )
 STAMPS = (
-    way("stamp", write_two, ("stamp", "head")),
+    way(
+        "stamp",
+        write_two,
+        ("stamp", "head"),
+        own=(
+            *("mongo.journal.stamp", "mongo.journal.mark"),
+            *("mongo.staying.stamp", "postgres.stamp"),
+        ),
+    ),
     way("stamp over history", write_two, ("stamp", "base", "--yes"), after=UP),
     way(
         "stamp over a side that waits for its partner",
         write_two,
         ("stamp", "r1", "--yes", "--backend", "mongo"),
+        own=("mongo.lock.free", "mongo.steps.shut_out"),
         after=UP,
         killed_at="step.side#1",
     ),
@@ -82,6 +125,7 @@ OTHERS = (
         "MongoDB alone goes on with what both began",
         write_two,
         UP,
+        own=("mongo.staying.begin",),
         active_before="both",
         active="mongo",
         **HALF_DONE,
@@ -97,11 +141,17 @@ OTHERS = (
 OF_PARTS = tuple(f"mongo.{name}" for name in ("steps.enlist", "steps.split", "ba"))
 OF_PARTS += ("mongo.steps.gather", "mongo.steps.join")
 PARTS = (
-    way("upgrade of parts", write_parted, UP),
+    way(
+        "upgrade of parts",
+        write_parted,
+        UP,
+        own=("mongo.steps.split", "mongo.steps.enlist"),
+    ),
     way(
         "upgrade of parts that were begun",
         write_parted,
         UP,
+        own=("mongo.steps.gather",),
         after=UP,
         killed_at="mongo.batch.done#6",
     ),
@@ -123,6 +173,7 @@ REPAIRS = (
         "repair --accept-checksum",
         write_two,
         ("repair", "r1", "--accept-checksum"),
+        own=("mongo.journal.accept", "postgres.accept"),
         after=UP,
         edit=("*/versions/r1.py", "# edited"),
         done="No script of revision r1 was edited",
@@ -134,6 +185,7 @@ ASIDES = (
         "asides --purge-older-than",
         write_two,
         ("asides", "--purge-older-than", "0s", "--yes"),
+        own=("mongo.asides.purge", "mongo.asides.forget"),
         after=UP,
     ),
 )
@@ -150,6 +202,7 @@ INDEXES = (
         "index rebuild on PostgreSQL",
         write_concurrent,
         ("index", "rebuild", "account", "ix_account", *ON_POSTGRES),
+        own=("postgres.index.statement",),
         after=UP,
     ),
     way(
@@ -170,8 +223,33 @@ INDEXES = (
 LATELY = (*REPAIRS, *ASIDES, *INDEXES)
 
 
-REACHING = (
-    *(UPGRADE, DOWNGRADE, *FAILING, *PARTS),
-    *(*STAMPS[:1], *REPAIRS[-2:], *ASIDES, *INDEXES[-1:]),
+ELSEWHERE = ("backup.", "file.", "mongo.restore.", "postgres.restore.")
+"""Points of what other tests kill: backups, the tree, `restore`."""
+
+NOT_HERE = {
+    "postgres.index.swap",  # `index sync`, which needs models
+    "postgres.lock.free",  # `unlock --force`: see test_taking
+    "mongo.pair_anew",  # `repair --pair`: see test_taking
+    "mongo.touched.forget",  # an update that cannot be undone
+}
+NEVER = _sides(NOT_HERE)
+
+_TAKEN = frozenset[str]().union(
+    *(
+        each.values[0][2]["own"]
+        for each in (DOWNGRADE, *FAILING, *STAMPS, *LATELY, *SIDES, *OTHERS, *PARTS)
+    )
 )
-"""Ways that reach, together, each crash point of a run."""
+UPGRADE = way(
+    "upgrade",
+    write_two,
+    UP,
+    own=(
+        name
+        for name in (*SINGLE, *PAIRED)
+        if not name.startswith(ELSEWHERE)
+        and name not in NOT_HERE
+        and not {name, f"{name}.before"} & _TAKEN
+    ),
+)
+"""What no other way has for its own is that of the plainest one."""
