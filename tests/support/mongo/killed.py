@@ -14,6 +14,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
+import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -31,6 +32,11 @@ from flask_dualmigrate.ops import Operation
 from flask_dualmigrate.revisions import Direction
 from tests.support.mongo.cases import CASES
 from tests.support.mongo.runs import REVISION, UP
+
+strides = pytest.mark.parametrize(
+    "stride", [23, pytest.param(11, marks=pytest.mark.chaos)]
+)
+"""A case is killed at every so many commands, from another one on than the next."""
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])
@@ -158,14 +164,15 @@ def _live(
 class Writer:
     """A process that inserts documents with `_id`s of all types, and updates some.
 
-    What it inserts has `n` 0; each of its updates adds 1 to `theirs`.
+    What it inserts has `n` 0; each of its updates adds 1 to `theirs`. documents: those
+    that are there, see `fill`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, documents: int) -> None:
         self._told, telling = _processes.Pipe(duplex=False)
         self._ending = _processes.Event()
         self._process = _processes.Process(
-            target=_write, args=(telling, url, self._ending)
+            target=_write, args=(telling, url, documents, self._ending)
         )
         self._process.start()
         telling.close()
@@ -179,7 +186,7 @@ class Writer:
         return counts
 
 
-def _write(telling: Connection, url: str, ending: Any) -> None:
+def _write(telling: Connection, url: str, documents: int, ending: Any) -> None:
     chance, inserted, updated = random.Random(7), 0, 0
     with MongoClient[Any](url) as client:
         item = client.get_default_database().item
@@ -188,7 +195,7 @@ def _write(telling: Connection, url: str, ending: Any) -> None:
             ids = [number + 0.25, f"{number}w", {"n": number}, ObjectId(), -number]
             item.insert_one({"_id": chance.choice(ids), "n": 0})
             inserted += 1
-            some = {"_id": 8 * chance.randrange(5000)}
+            some = {"_id": 8 * chance.randrange(documents // 8)}
             updated += item.update_one(some, {"$inc": {"theirs": 1}}).matched_count
             time.sleep(0.002)
     telling.send((inserted, updated))

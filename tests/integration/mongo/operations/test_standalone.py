@@ -17,7 +17,7 @@ from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import Operation
 from tests.integration.conftest import MakeApp, Tree
 from tests.support.mongo.cases import CASES, Case
-from tests.support.mongo.killed import revert_killed, run_killed
+from tests.support.mongo.killed import revert_killed, run_killed, strides
 from tests.support.mongo.runs import REVISION, UP, clear, image
 from tests.support.mongo.seed import seed
 
@@ -99,19 +99,16 @@ def applied(db: Db, operation: Operation) -> dict[str, Any]:
     return image(db)
 
 
-STRIDE = 9
-"""Each case is killed at every so many commands, from another one on; 1 tries all."""
-
-
 @pytest.mark.slow
+@strides
 @pytest.mark.parametrize(
     ("first", "case"), list(enumerate(ALLOWED.values())), ids=list(ALLOWED)
 )
 def test_a_killed_run_is_carried_on_and_undone(
-    alone: Db, alone_url: str, first: int, case: Case
+    alone: Db, alone_url: str, first: int, case: Case, stride: int
 ) -> None:
     expected = applied(alone, case.operation)
-    for commands in count(first % STRIDE, STRIDE):
+    for commands in count(first % stride, stride):
         clear(alone)
         seed(alone)
         before = image(alone)

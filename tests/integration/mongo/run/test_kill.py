@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -17,20 +17,22 @@ from pymongo.database import Database
 from flask_dualmigrate.errors import IntegrityError
 from flask_dualmigrate.ops import Run, Update
 from tests.support.mongo.cases import CASES, Case
-from tests.support.mongo.killed import Life, hang, revert_killed, run_killed
+from tests.support.mongo.killed import (
+    Life,
+    hang,
+    revert_killed,
+    run_killed,
+    strides,
+)
 from tests.support.mongo.runs import REVISION, clear, image, image_after, revert, run
 from tests.support.mongo.seed import seed
 
 Db = Database[Any]
 
-BATCH = 10
+BATCH, DOCUMENTS = 10, 2500
 ADD_ONE = Update(
     "item", {}, {"$inc": {"n": 1}}, undo={"$inc": {"n": -1}}, batch_size=BATCH
 )
-
-
-STRIDE = 11
-"""Each case is killed at every so many commands, from another one on; 1 tries all."""
 
 
 def cases(turn: int) -> pytest.MarkDecorator:
@@ -49,18 +51,14 @@ def cases(turn: int) -> pytest.MarkDecorator:
     )
 
 
-def moments(first: int) -> Iterator[int]:
-    """Return the numbers of commands after which to kill."""
-    return count(first % STRIDE, STRIDE)
-
-
 @pytest.mark.slow
+@strides
 @cases(0)
 def test_a_run_killed_at_any_command_is_carried_on(
-    mongo_db: Db, mongo_url: str, first: int, case: Case
+    mongo_db: Db, mongo_url: str, first: int, case: Case, stride: int
 ) -> None:
     expected = image_after(mongo_db, seed, case.operation)
-    for commands in moments(first):
+    for commands in count(first % stride, stride):
         clear(mongo_db)
         seed(mongo_db)
         killed = run_killed(mongo_url, case.id, commands)
@@ -71,11 +69,12 @@ def test_a_run_killed_at_any_command_is_carried_on(
 
 
 @pytest.mark.slow
+@strides
 @cases(1)
 def test_a_run_killed_at_any_command_is_taken_back(
-    mongo_db: Db, mongo_url: str, first: int, case: Case
+    mongo_db: Db, mongo_url: str, first: int, case: Case, stride: int
 ) -> None:
-    for commands in moments(first):
+    for commands in count(first % stride, stride):
         clear(mongo_db)
         seed(mongo_db)
         before = image(mongo_db)
@@ -87,11 +86,12 @@ def test_a_run_killed_at_any_command_is_taken_back(
 
 
 @pytest.mark.slow
+@strides
 @cases(2)
 def test_an_undoing_killed_at_any_command_is_carried_on(
-    mongo_db: Db, mongo_url: str, first: int, case: Case
+    mongo_db: Db, mongo_url: str, first: int, case: Case, stride: int
 ) -> None:
-    for commands in moments(first):
+    for commands in count(first % stride, stride):
         clear(mongo_db)
         seed(mongo_db)
         before = image(mongo_db)
@@ -120,44 +120,39 @@ def fill(db: Db, documents: int) -> None:
     )
 
 
+def kill_thirty_times(url: str, chance: random.Random, *, undo: bool) -> None:
+    """Kill so many runs or undoings on their way, and let the next one end."""
+    for _ in range(30):
+        life = Life(url, ADD_ONE, undo=undo)
+        began = time.monotonic()
+        assert life.sees(chance.randint(1, 5)), "It was done before the end"
+        # An open transaction of a killed one would hold the next one up for a minute.
+        assert time.monotonic() - began < 45
+        time.sleep(chance.uniform(0, 0.01))
+        life.kill()
+    life = Life(url, ADD_ONE, undo=undo)
+    while life.sees(1):
+        pass
+    life.end()
+
+
+@pytest.mark.slow
 def test_an_increment_killed_thirty_times_is_made_once(
     mongo_db: Db, mongo_url: str
 ) -> None:
-    documents = 6000
-    fill(mongo_db, documents)
-    chance, kills = random.Random(1), 0
-    began = time.monotonic()
-    while True:
-        life = Life(mongo_url, ADD_ONE)
-        if not life.sees(chance.randint(2, 30)):
-            break
-        time.sleep(chance.uniform(0, 0.01))
-        life.kill()
-        kills += 1
-    life.end()
-    assert kills >= 30
-    assert mongo_db.item.count_documents({"n": 1}) == documents
-    # An open transaction of a killed one would hold the next one up for a minute.
-    assert time.monotonic() - began < 60
+    fill(mongo_db, DOCUMENTS)
+    kill_thirty_times(mongo_url, random.Random(1), undo=False)
+    assert mongo_db.item.count_documents({"n": 1}) == DOCUMENTS
 
 
+@pytest.mark.slow
 def test_the_undoing_of_an_increment_killed_thirty_times_is_made_once(
     mongo_db: Db, mongo_url: str
 ) -> None:
-    documents = 6000
-    fill(mongo_db, documents)
+    fill(mongo_db, DOCUMENTS)
     run(mongo_db, ADD_ONE)
-    chance, kills = random.Random(2), 0
-    while True:
-        life = Life(mongo_url, ADD_ONE, undo=True)
-        if not life.sees(chance.randint(1, 30)):
-            break
-        time.sleep(chance.uniform(0, 0.01))
-        life.kill()
-        kills += 1
-    life.end()
-    assert kills >= 30
-    assert mongo_db.item.count_documents({"n": 0}) == documents
+    kill_thirty_times(mongo_url, random.Random(2), undo=True)
+    assert mongo_db.item.count_documents({"n": 0}) == DOCUMENTS
 
 
 def test_a_function_that_was_killed_is_in_doubt(mongo_db: Db, mongo_url: str) -> None:

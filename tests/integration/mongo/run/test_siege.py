@@ -31,7 +31,6 @@ from tests.support.mongo.runs import REVISION, UP, run
 Db = Database[Any]
 
 DOCUMENTS = 50_000
-KILLS = 100
 STEP_DOWNS = 10
 
 
@@ -51,20 +50,21 @@ def assert_each_once(db: Db) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "workers",
+    ("documents", "wanted", "workers"),
     [
-        pytest.param(1, id="one worker"),
-        pytest.param(2, id="two workers", marks=pytest.mark.chaos),
+        pytest.param(15_000, 30, 1, id="thirty kills"),
+        pytest.param(DOCUMENTS, 100, 1, id="a hundred", marks=pytest.mark.chaos),
+        pytest.param(DOCUMENTS, 100, 2, id="two workers", marks=pytest.mark.chaos),
     ],
 )
-def test_a_hundred_kills_lose_and_double_none_of_50_000_documents_in_use(
-    mongo_db: Db, mongo_url: str, workers: int
+def test_kills_lose_and_double_none_of_the_documents_in_use(
+    mongo_db: Db, mongo_url: str, documents: int, wanted: int, workers: int
 ) -> None:
-    fill(mongo_db, DOCUMENTS)
+    fill(mongo_db, documents)
     operation = backfill(batch_size=100, workers=workers)
     chance, kills = random.Random(workers), 0
-    writer = Writer(mongo_url)
-    while kills < KILLS:
+    writer = Writer(mongo_url, documents)
+    while kills < wanted:
         life = Life(mongo_url, operation)
         if life.sees(chance.randint(1, 4)):
             time.sleep(chance.uniform(0, 0.02))
@@ -75,7 +75,7 @@ def test_a_hundred_kills_lose_and_double_none_of_50_000_documents_in_use(
 
     run(mongo_db, operation)
 
-    assert assert_each_once(mongo_db) == DOCUMENTS + inserted
+    assert assert_each_once(mongo_db) == documents + inserted
     theirs = {"$group": {"_id": None, "sum": {"$sum": "$theirs"}}}
     assert next(mongo_db.item.aggregate([theirs]))["sum"] == updated
     assert inserted > 100
