@@ -24,11 +24,12 @@ def run(databases: Databases, *, quick: bool) -> Iterator[Comparison]:
         with databases.postgres() as postgres_url, databases.mongo() as mongo_uri:
             root = databases.new_folder()
             urls = Urls(postgres_url, mongo_uri)
-            _bring_to_head(root, count, urls)
+            bring_to_head(root, count, urls)
             yield from _compare(root, count, urls, rounds=4 if quick else 25)
 
 
-def _bring_to_head(root: Path, count: int, urls: Urls) -> None:
+def bring_to_head(root: Path, count: int, urls: Urls) -> None:
+    """Make a tree of so many revisions for us and one for Flask-Migrate, and stamp."""
     with a_migrated_app(root / "ours", urls) as parts:
         init()
         write_pairs(root / "ours", count)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from flask_dualmigrate.errors import DualMigrateError
 
-from . import at_head, backfill, backup, generate, lint, restore, revisions
+from . import at_head, backfill, backup, generate, lint, restore, revisions, start
 from .databases import Databases, databases
 from .measure import Comparison
 from .report import as_json, as_text, machine, seconds
@@ -17,6 +17,7 @@ from .report import as_json, as_text, machine, seconds
 Benchmark = Callable[..., Iterator[Comparison]]
 
 BENCHMARKS: Mapping[str, Benchmark] = {
+    "start": start.run,
     "at_head": at_head.run,
     "revisions": revisions.run,
     "backfill": backfill.run,

@@ -9,11 +9,14 @@ from __future__ import annotations
 import inspect
 import sys
 from asyncio import CancelledError
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 FAILURES = (Exception, SystemExit, CancelledError)
 """Exceptions that are the code's own failures; KeyboardInterrupt is from a signal."""
+
+_UNFINISHED = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+"""Flags of the code of functions whose call only promises."""
 
 _ASYNC = (inspect.iscoroutinefunction, inspect.isawaitable)
 _YIELDING = (
@@ -35,6 +38,8 @@ def why_undone(called: Any) -> str | None:
 
     called: a function, or what it returned, which is then closed.
     """
+    if called is None or _is_plain(called):
+        return None  # as nearly all are, by the thousand
     if any(is_one(called) for is_one in _ASYNC):
         why = "is async, and nothing awaits it: it would do nothing"
     elif any(is_one(called) for is_one in _YIELDING):
@@ -44,3 +49,10 @@ def why_undone(called: Any) -> str | None:
     if inspect.iscoroutine(called) or inspect.isgenerator(called):
         called.close()  # otherwise Python warns that it was never awaited
     return why
+
+
+def _is_plain(called: Any) -> bool:
+    """Return whether it is a function of Python that works when it is called."""
+    if type(called) is not FunctionType or called.__code__.co_flags & _UNFINISHED:
+        return False
+    return not inspect.iscoroutinefunction(called)  # it may be marked as one

@@ -218,16 +218,31 @@ def _read(
     root = folder.parent.parent.resolve()
     _refuse_way_out(folder, root)
     found: dict[str, ScriptFile] = {}
-    for path in sorted(folder.glob("*.py")):
-        if path.name.startswith((".", "__init__")):
+    for entry in _listed(folder):
+        is_script = os.path.normcase(entry.name).endswith(".py")
+        if not is_script or entry.name.startswith((".", "__init__")):
             continue
-        _refuse_way_out(path, root)
+        path = folder / entry.name
+        if entry.is_symlink():  # what is no symlink is where its folder is
+            _refuse_way_out(path, root)
         if not world_writable:
             _refuse_world_writable(path)
-        found[path.name] = read_script(path)
+        found[entry.name] = read_script(path)
     if not world_writable:
         _refuse_world_writable(folder)
     return found
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise TreeError(
+            f"The migrations directory cannot be read: {error.strerror}",
+            where=str(folder),
+            hint="Allow this account to read it.",
+        ) from error
 
 
 def _run(files: Iterable[ScriptFile]) -> dict[str, LoadedScript]:
