@@ -19,6 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from flask_sqlalchemy import SQLAlchemy
 from pymongo import monitoring
 
 from flask_dualmigrate import DualMigrate
+from flask_dualmigrate.cli import COMMANDS
 from flask_dualmigrate.mongo.lock import watchdog
 from flask_dualmigrate.runtime.crashpoints import CRASH_AT, CRASH_LOG
 from tests.support import warm_server
@@ -131,6 +133,8 @@ class Nursery:
 
 
 def _serve() -> None:
+    for module, _ in COMMANDS.values():
+        import_module(f"flask_dualmigrate.cli.{module}")
     gc.freeze()  # What children share with us stays shared.
     gc.set_threshold(50_000, 10, 10)  # Most end before there is much to collect.
     for line in sys.stdin:
