@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pymongo import periodic_executor
 from pymongo.database import Database
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -146,3 +149,37 @@ def test_at_head_takes_no_more_round_trips_than_these(
                 trips.postgres.names[-1]
             ]
             assert trips.mongo.names == ["hello", "find", "find", "endSessions"]
+
+
+def _joined_at_the_end() -> set[Any]:
+    """Return the threads that pymongo waits for at the end of this process."""
+    return {reference() for reference in periodic_executor._EXECUTORS.copy()} - {None}
+
+
+def test_the_end_of_a_process_waits_for_no_thread_of_a_client_of_ours(
+    two: Tree, make_app: MakeApp
+) -> None:
+    before = _joined_at_the_end()
+    make_app(auto_upgrade=True)  # upgrades
+    make_app(auto_upgrade=True)  # is at head
+    assert _joined_at_the_end() <= before
+
+
+_COMMAND = """
+import sys
+from pymongo import MongoClient, periodic_executor
+from flask_dualmigrate.environment import leave_at_once
+
+MongoClient(sys.argv[1]).admin.command("ping")
+assert periodic_executor._EXECUTORS
+leave_at_once()
+assert not periodic_executor._EXECUTORS
+"""
+
+
+def test_the_end_of_a_command_waits_for_no_thread_of_the_apps_client(
+    mongo_url: str,
+) -> None:
+    words = [sys.executable, "-c", _COMMAND, mongo_url]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
