@@ -202,7 +202,7 @@ class ScriptDirectory(RevisionGraph):
             one, other = getattr(postgres, attribute), getattr(mongo, attribute)
             if set(_tuple(one)) != set(_tuple(other)):
                 yield f"Revision {revision_id} has other {word} in its two scripts"
-        if Path(postgres.path).name != Path(mongo.path).name:
+        if postgres.file.path.name != mongo.file.path.name:
             yield f"Revision {revision_id} has a different file name in its two scripts"
 
 
@@ -333,7 +333,7 @@ def _describe(script: LoadedScript) -> Revision:
         depends_on=_tuple(script.dependencies),
         branch_labels=_tuple(script._orig_branch_labels),
         message=script.doc,
-        file_name=Path(script.path).name,
+        file_name=script.file.path.name,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,10 @@ class RevisionGraph:
 
     def topological(self) -> tuple[Revision, ...]:
         """Return all revisions, parents first."""
+        return self._ordered
+
+    @cached_property
+    def _ordered(self) -> tuple[Revision, ...]:
         with resolution_errors(self):
             walk = self.graph.iterate_revisions("heads", "base")
             return tuple(self.revisions[rev.revision] for rev in walk)[::-1]

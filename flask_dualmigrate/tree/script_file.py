@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import threading
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -111,8 +111,13 @@ def run_script(file: ScriptFile) -> LoadedScript:
 
 def _module_name(path: Path) -> str:
     """Return a name for a script's module: partners have the same file name."""
-    digest = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:12]
-    return f"{path.stem}_{digest}"
+    return f"{path.stem}_{_digest_of(path.absolute().parent)}"
+
+
+@lru_cache(maxsize=4)
+def _digest_of(folder: Path) -> str:
+    """Return what tells the scripts of a folder from those of another."""
+    return hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
 
 
 def _as_script(module: ModuleType, file: ScriptFile) -> LoadedScript:
