@@ -141,6 +141,7 @@ class PostgresBackend(PostgresData):
 
     def read(self, graph: RevisionGraph | None = None) -> State:
         graph = graph or self._directory
+        self._runs.drop_session()  # two connections must do
         if self._reads_at_once:
             found = self._glimpsed() or self._look("read its journal")
             heads = found.heads or ()
@@ -318,6 +319,7 @@ class PostgresBackend(PostgresData):
     def restorer(
         self, folder: BackupFolder, manifest: Manifest, *, partner: bool
     ) -> Restorer:
+        self._runs.drop_session()  # it counts as at work
         return self._dialect.restorer(
             folder,
             manifest,

@@ -52,6 +52,9 @@ class PlainRuns:
         """Do nothing: each script gets a connection of the pool."""
         return nullcontext()
 
+    def drop_session(self) -> None:
+        """Do nothing: none is kept."""
+
     def once(self, step: Step, attempt: OneAttempt) -> Callable[[], None]:
         """Return what runs the script, its verify, the version row and the journal."""
         started_at, started = datetime.now(UTC), time.monotonic()

@@ -62,6 +62,10 @@ class Transactions:
         """Let scripts share a session within the block, if they leave it clean."""
         return self._sessions.keeping()
 
+    def drop_session(self) -> None:
+        """End the session that is kept for the next script."""
+        self._sessions.drop()
+
     def once(self, step: Step, attempt: OneAttempt) -> Callable[[], None]:
         """Return what runs the script, its verify, the rows and COMMIT, once.
 
