@@ -1,155 +1,143 @@
-"""revision --autogenerate on twelve tables: a pair of scripts, or Alembic's one."""
+"""revision --autogenerate: a pair of scripts, or Flask-Migrate's one.
+
+As calls in one process, with the SQL statements that each sends, and as processes.
+"""
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import io
+import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
-import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from sqlalchemy import Column, ForeignKey, Index, MetaData, Table
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import event
 
 from flask_dualmigrate import init, revision, upgrade
 
-from .apps import Urls, a_migrated_app
+from .apps import Parts, Urls, add_dualmigrate, an_app
 from .databases import Databases
 from .measure import Act, Comparison, Contender, take_turns
+from .peers import flask_migrate_tree
+from .tables import models
 
-TABLES = 12
+_APP = """\
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from bench.tables import models
 
-_ENV_PY = """\
-from alembic import context
-
-attributes = context.config.attributes
-with attributes["engine"].connect() as connection:
-    context.configure(connection=connection, target_metadata=attributes["metadata"])
-    with context.begin_transaction():
-        context.run_migrations()
+def create_app():
+    app, db = Flask(__name__), SQLAlchemy(metadata=models({count}, changed={changed}))
+    app.config["SQLALCHEMY_DATABASE_URI"] = {url!r}
+    db.init_app(app)
+    {extension}
+    return app
 """
-_SCRIPT_MAKO = '''\
-"""${message}"""
-
-from alembic import op
-import sqlalchemy as sa
-${imports if imports else ""}
-
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
-branch_labels = ${repr(branch_labels)}
-depends_on = ${repr(depends_on)}
-
-
-def upgrade():
-    ${upgrades if upgrades else "pass"}
-
-
-def downgrade():
-    ${downgrades if downgrades else "pass"}
-'''
+_EXTENSIONS = {
+    True: """from flask_dualmigrate import DualMigrate
+    from flask_pymongo import PyMongo
+    DualMigrate(app, db, PyMongo(), active="postgres")""",
+    False: """from flask_migrate import Migrate
+    Migrate(app, db)""",
+}
+_COMMANDS = {
+    True: ("db-migrate", "revision", "--autogenerate"),
+    False: ("db", "migrate"),
+}
+_NAMES = {True: "DualMigrate, revision", False: "Flask-Migrate, migrate"}
 
 
 def run(databases: Databases, *, quick: bool) -> Iterator[Comparison]:
-    """Compare on tables that are all new, and on tables that are all changed."""
-    rounds = 2 if quick else 10
-    yield _compare(databases, rounds, "new", None, models(changed=False))
-    yield _compare(
-        databases, rounds, "changed", models(changed=False), models(changed=True)
-    )
-
-
-def models(*, changed: bool) -> MetaData:
-    """Return twelve tables; changed: each with two columns and an index more."""
-    metadata = MetaData()
-    for number in range(TABLES):
-        table = Table(
-            f"table_{number}",
-            metadata,
-            Column("id", sa.Integer, primary_key=True),
-            Column("name", sa.String(80), nullable=False, index=True),
-            Column("email", sa.String(200), unique=True),
-            Column("kind", sa.Enum("a", "b", name=f"kind_{number}")),
-            Column("price", sa.Numeric(10, 2), server_default="0"),
-            Column("detail", postgresql.JSONB),
-            Column("made_at", sa.DateTime(timezone=True), server_default=sa.func.now()),
-        )
-        if number:
-            other = ForeignKey(f"table_{number - 1}.id")
-            table.append_column(Column("other_id", other, index=True))
-        if changed:
-            table.append_column(Column("status", sa.String(20), server_default="new"))
-            table.append_column(Column("count", sa.Integer, nullable=True))
-            Index(f"ix_{table.name}_status", table.c.status, table.c.made_at)
-    return metadata
+    """Compare with nothing changed and with one table changed, then with all."""
+    rounds = 2 if quick else 7
+    for count in (5,) if quick else (5, 50, 200):
+        for word, changed in (("nothing", ()), ("one table", (count // 2,))):
+            job = f"{count} tables, {word} changed"
+            yield from _compare(databases, rounds, job, count, count, changed)
+    yield from _compare(databases, rounds, "12 tables, all new", 0, 12, ())
+    yield from _compare(databases, rounds, "12 tables, all changed", 12, 12, range(12))
 
 
 def _compare(
-    databases: Databases, rounds: int, word: str, old: MetaData | None, new: MetaData
-) -> Comparison:
+    databases: Databases,
+    rounds: int,
+    job: str,
+    before: int,
+    count: int,
+    changed: Collection[int],
+) -> Iterator[Comparison]:
+    """Compare on `before` tables that are there, of `count` in the models."""
     # Each in a database of its own: the tables of our journal are strangers to Alembic.
     with databases.postgres() as our_url, databases.postgres() as peer_url:
-        ours, peer = databases.new_folder() / "ours", databases.new_folder() / "peer"
-        _start_ours(ours, our_url, old)
-        _start_peer(peer, peer_url, old)
-        contenders = [
-            Contender(
-                "DualMigrate, revision(autogenerate=True)",
-                partial(_dualmigrate, ours, our_url, new),
-                ours=True,
-            ),
-            Contender(
-                "Alembic, command.revision(autogenerate=True)",
-                partial(_alembic, peer, peer_url, new),
-            ),
-        ]
-        timings = take_turns(contenders, rounds=rounds)
-    return Comparison("generate", f"{TABLES} tables, all {word}", timings)
+        places = {}
+        for ours, url in ((True, our_url), (False, peer_url)):
+            places[ours] = _start(databases.new_folder(), url, before, ours=ours)
+            source = _APP.format(
+                count=count,
+                changed=tuple(changed),
+                url=url,
+                extension=_EXTENSIONS[ours],
+            )
+            (places[ours] / "app.py").write_text(source, encoding="utf-8")
+        sent: dict[bool, int] = {}
+        urls = {True: our_url, False: peer_url}
+        for words, act in (
+            ("one call", partial(_call, urls, count, changed, sent)),
+            ("whole process", _process),
+        ):
+            contenders = [
+                Contender(_NAMES[ours], partial(act, places[ours], ours), ours=ours)
+                for ours in (True, False)
+            ]
+            timings = take_turns(contenders, rounds=rounds)
+            if words == "one call":
+                words += f", {sent[True]} and {sent[False]} statements"
+            yield Comparison("generate", f"{job}, {words}", timings)
 
 
-def _start_ours(root: Path, url: str, old: MetaData | None) -> None:
-    with a_migrated_app(root, Urls(url), metadata=old):
-        init()
-        if old is not None:
-            revision(message="create tables", autogenerate=True)
-            upgrade()
+def _start(root: Path, url: str, count: int, *, ours: bool) -> Path:
+    """Make a tree whose first revision creates the tables, and apply it."""
+    with an_app(Urls(url), metadata=models(count)) as parts, _quiet():
+        make, apply = _verbs(parts, root, ours)
+        if count:
+            make()
+            apply()
+    return root
 
 
-def _start_peer(root: Path, url: str, old: MetaData | None) -> None:
-    (root / "versions").mkdir(parents=True)
-    (root / "env.py").write_text(_ENV_PY)
-    (root / "script.py.mako").write_text(_SCRIPT_MAKO)
-    if old is not None:
-        with _alembic_config(root, url, old) as config:
-            command.revision(config, "create tables", autogenerate=True)
-            command.upgrade(config, "head")
+def _verbs(parts: Parts, root: Path, ours: bool) -> tuple[Callable[[], object], ...]:
+    """Register one of the two with an app; return what generates and what applies."""
+    tree = root / "migrations"
+    if ours:
+        add_dualmigrate(parts, tree, active="postgres")
+        if not tree.exists():
+            init()
+        return partial(revision, "a change", autogenerate=True), upgrade
+    import flask_migrate  # not needed by the other measurements
+
+    if not tree.exists():
+        flask_migrate_tree(parts, tree)
+    flask_migrate.Migrate(parts.app, parts.db, str(tree))
+    return partial(flask_migrate.migrate, message="a change"), flask_migrate.upgrade
 
 
 @contextmanager
-def _alembic_config(
-    root: Path, url: str, metadata: MetaData
-) -> Iterator[AlembicConfig]:
-    engine = sa.create_engine(url)
-    config = AlembicConfig(
-        attributes={"engine": engine, "metadata": metadata},
-        cmd_opts=argparse.Namespace(quiet=True),
-    )
-    config.set_main_option("script_location", str(root).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    try:
-        yield config
-    finally:
-        engine.dispose()
+def _quiet() -> Iterator[None]:
+    """Keep what Flask-Migrate prints to the terminal out of the figures."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
 
 
 @contextmanager
 def _copy_of(root: Path) -> Iterator[Path]:
-    """Copy a directory beside itself, so that each round begins with the same."""
+    """Copy a folder beside itself, so that each round begins with the same."""
     folder = Path(mkdtemp(dir=root.parent))
     try:
         yield shutil.copytree(root, folder / root.name)
@@ -158,19 +146,40 @@ def _copy_of(root: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _dualmigrate(root: Path, url: str, metadata: MetaData) -> Iterator[Act]:
-    with (
-        _copy_of(root) as copy,
-        a_migrated_app(copy, Urls(url), metadata=metadata),
-    ):
-        scripts = len(list(copy.glob("*/versions/*.py")))
-        yield partial(revision, message="change tables", autogenerate=True)
-        assert len(list(copy.glob("*/versions/*.py"))) == scripts + 2
+def _call(
+    urls: dict[bool, str],
+    count: int,
+    changed: Collection[int],
+    sent: dict[bool, int],
+    root: Path,
+    ours: bool,
+) -> Iterator[Act]:
+    """Generate by a function. sent: gets how many statements that takes."""
+    statements: list[str] = []
+    app = an_app(Urls(urls[ours]), metadata=models(count, changed=changed))
+    with _copy_of(root) as copy, app as parts, _quiet():
+        make, _ = _verbs(parts, copy, ours)
+
+        @event.listens_for(parts.db.engine, "before_cursor_execute")
+        def note(*given: Any) -> None:
+            statements.append(given[2])
+
+        yield make
+    sent[ours] = len(statements)
 
 
 @contextmanager
-def _alembic(root: Path, url: str, metadata: MetaData) -> Iterator[Act]:
-    with _copy_of(root) as copy, _alembic_config(copy, url, metadata) as config:
-        scripts = len(list(copy.glob("versions/*.py")))
-        yield partial(command.revision, config, "change tables", autogenerate=True)
-        assert len(list(copy.glob("versions/*.py"))) == scripts + 1
+def _process(root: Path, ours: bool) -> Iterator[Act]:
+    """Generate by the command, in a process of its own."""
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    command = [sys.executable, "-m", "flask", "--app", "app", *_COMMANDS[ours]]
+    with _copy_of(root) as copy:
+        yield partial(
+            subprocess.run,
+            [*command, "-m", "a change"],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            check=True,
+        )

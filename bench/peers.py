@@ -11,11 +11,11 @@ from typing import Any
 from .apps import Parts
 
 
-def flask_migrate_tree(parts: Parts, root: Path, scripts: Path) -> None:
+def flask_migrate_tree(parts: Parts, root: Path, scripts: Path | None = None) -> None:
     """Make a directory by its own `init`, and copy Alembic scripts into it.
 
-    scripts: the folder they are in. Its alembic.ini logs warnings only: writing a line
-    a revision to a terminal is not what is measured.
+    scripts: the folder they are in; None: there are none. Its alembic.ini logs warnings
+    only: writing a line a revision to a terminal is not what is measured.
     """
     import flask_migrate  # not needed by the other measurements
 
@@ -24,7 +24,8 @@ def flask_migrate_tree(parts: Parts, root: Path, scripts: Path) -> None:
         flask_migrate.init(str(root))
     ini = root / "alembic.ini"
     ini.write_text(ini.read_text().replace("level = INFO", "level = WARN"))
-    shutil.copytree(scripts, root / "versions", dirs_exist_ok=True)
+    if scripts is not None:
+        shutil.copytree(scripts, root / "versions", dirs_exist_ok=True)
 
 
 def flask_migrate_upgrade(parts: Parts, root: Path, **options: Any) -> None:

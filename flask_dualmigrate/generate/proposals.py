@@ -11,7 +11,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import CreateTableOp
 from alembic.runtime.environment import EnvironmentContext
 from alembic.util import rev_id as new_id
-from sqlalchemy import MetaData, inspect
+from sqlalchemy import MetaData
 from sqlalchemy.engine import Connection
 
 from ..tree.pair import Header, Pair
@@ -147,7 +147,8 @@ def _postgres_source(header: Header, proposal: Proposal, connection: Connection)
     if comparing(connection.dialect).by_catalog:
         skip = _rendered_by_the_app(autogen)
         others = enums_of_others(proposal.upgrade, connection.dialect)
-        plan = plan_enums(proposal.upgrade, connection, skip=skip, others=others)
+        catalog = proposal.catalog
+        plan = plan_enums(proposal.upgrade, catalog, skip=skip, others=others)
         autogen.opts["render_item"] = enum_renderer(autogen)
         dialect = plain_dialect(connection.dialect)
         # Alembic would double percent signs, as for a driver's parameters.
@@ -156,7 +157,7 @@ def _postgres_source(header: Header, proposal: Proposal, connection: Connection)
         there = Tables.of(proposal.tables, dialect)
         up = Scope(dialect, found=there, left=models, database=there)
         down = replace(up, found=models, left=there)
-        schemas = _missing_schemas(proposal, connection, (*plan.created, *others))
+        schemas = _missing_schemas(proposal, (*plan.created, *others))
         upgrade = Repair(up, plan, schemas).steps(proposal.upgrade)
         downgrade = Repair(down, plan.reverse()).steps(proposal.downgrade)
     autogen.opts["render_item"] = implementation_renderer(autogen, proposal.upgrade)
@@ -179,10 +180,11 @@ def _rendered_by_the_app(autogen: AutogenContext) -> Callable[[Any], bool]:
 
 
 def _missing_schemas(
-    proposal: Proposal, connection: Connection, created: Iterable[NamedType]
+    proposal: Proposal, created: Iterable[NamedType]
 ) -> tuple[str, ...]:
     """Return the schemas of new tables and types that do not exist yet."""
     wanted = {op.schema for op in proposal.upgrade if isinstance(op, CreateTableOp)}
     wanted |= {named.schema for named in created}
-    there = set(inspect(connection).get_schema_names())
+    wanted -= {None, proposal.catalog.dialect.default_schema_name}
+    there = proposal.catalog.inspector.get_schema_names() if wanted else ()
     return tuple(sorted(name for name in wanted if name and name not in there))

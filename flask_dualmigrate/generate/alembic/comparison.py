@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import JSON, Column, MetaData, text
+from sqlalchemy import BIGINT, INTEGER, JSON, Column, MetaData, text
 from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -18,12 +19,14 @@ from ...indexes.comparison import STAND_IN
 from ...sql import expressions
 from ...sql import tokens as sql_tokens
 from ...sql.tokens import escape_colons, literal
+from ..tables.catalog import Catalog, TableKey
 from ..tables.defaults import CLOCKS
 from ..tables.dialects import Comparing, comparing
 from ..tables.state import sql_of
 from ..tables.types import plain_dialect, plain_type
 from .index_definitions import IndexDefinitions
-from .partitions import TableKey, parts_of_tables
+from .partitions import parts_of_tables
+from .sequences import existing_sequences
 from .sqlite_indexes import ExpressionIndexes
 from .type_names import TypeNames
 
@@ -32,8 +35,8 @@ OWN_PREFIX = "dualmigrate_"
 
 
 def migration_context(
-    connection: Connection,
-    metadata: MetaData | Sequence[MetaData],
+    catalog: Catalog,
+    each: Sequence[MetaData],
     options: Mapping[str, Any],
     *,
     environment: EnvironmentContext | None = None,
@@ -44,17 +47,18 @@ def migration_context(
     options: those of Alembic's configure(), as the app gave them. not_compared: gets a
     line for each thing that the comparison leaves out.
     """
+    connection = catalog.connection
     known = comparing(connection.dialect)
-    opts = _options(options, _schemas(metadata, connection), known)
-    opts["target_metadata"] = metadata
+    opts = _options(options, _schemas(each, connection), known)
+    opts["target_metadata"] = each[0] if len(each) == 1 else each
     if known.by_catalog:
         if not _is_autocommit(connection):
             # As in the scripts: a default without a time zone is in UTC.
             connection.execute(text("SET LOCAL timezone TO 'UTC'"))
-        parts = parts_of_tables(metadata, connection)
+        parts = parts_of_tables(each, connection)
         opts["include_name"] = _no_parts(opts["include_name"], parts, connection)
     if opts["compare_type"] is True and known.by_catalog:
-        opts["compare_type"] = TypeNames(connection, not_compared)
+        opts["compare_type"] = TypeNames(catalog, not_compared)
     context = MigrationContext.configure(
         connection=connection, environment_context=environment, opts=opts
     )
@@ -65,10 +69,10 @@ def migration_context(
         impl: Any = context.impl
         impl.compare_server_default = _DefaultComparison(impl)
     if known.by_catalog:
-        _read_domains_apart(context.impl)
-        IndexDefinitions(context.impl, not_compared).install()
+        _read_columns_at_once(context.impl, catalog)
+        IndexDefinitions(context.impl, catalog, not_compared).install()
     if known.expressions_by_text:
-        ExpressionIndexes(context.impl, metadata, not_compared).install()
+        ExpressionIndexes(context.impl, each, not_compared).install()
     if opts["compare_server_default"] is False:
         not_compared.append("server defaults (compare_server_default is False)")
     if opts["compare_type"] is False:
@@ -100,15 +104,12 @@ def _options(
     return opts
 
 
-def _schemas(
-    metadata: MetaData | Sequence[MetaData], connection: Connection
-) -> frozenset[str]:
+def _schemas(each: Sequence[MetaData], connection: Connection) -> frozenset[str]:
     """Return the schemas of the models, without the default one.
 
     Alembic looks into them only on request; otherwise it would create their tables
     again in each revision.
     """
-    each = [metadata] if isinstance(metadata, MetaData) else metadata
     named = {table.schema for item in each for table in item.tables.values()}
     default = connection.dialect.default_schema_name
     return frozenset(name for name in named if name is not None and name != default)
@@ -156,28 +157,42 @@ def _no_parts(
     return include_name
 
 
-def _read_domains_apart(impl: Any) -> None:
-    """Keep a domain's default and NOT NULL from being read as the column's own."""
+def _read_columns_at_once(impl: Any, catalog: Catalog) -> None:
+    """Correct the reflected columns, without a query for each.
+
+    A domain's default and NOT NULL are not the column's own; nor is a SERIAL's default,
+    for which Alembic would ask about one sequence after another.
+    """
     alembics = impl.autogen_column_reflect
 
+    @cache
+    def owners() -> dict[str, str | None]:
+        found = catalog.once(existing_sequences)
+        return {item.sql_name: item.owner[2] if item.owner else None for item in found}
+
     def reflect(inspector: Any, table: Any, column: Any) -> None:
+        catalog.inspector = inspector
+        catalog.corrected.append((column, dict(column)))
         if isinstance(column["type"], DOMAIN):
-            quote = impl.dialect.identifier_preparer.quote
-            place = ".".join(quote(part) for part in (table.schema, table.name) if part)
-            names = {"place": place, "name": column["name"]}
-            not_null, has_default = impl.connection.execute(_OWN, names).one()
-            column["nullable"] = not not_null
-            if not has_default:
+            own = catalog.columns(table)[column["name"]]
+            column["nullable"] = not own.not_null
+            if not own.has_default:
                 column["default"] = None
-        alembics(inspector, table, column)
+        name = _sequence_of(column)
+        if name is None or name not in owners():
+            alembics(inspector, table, column)
+        elif owners()[name] == column["name"]:
+            column["default"] = None
 
     impl.autogen_column_reflect = reflect
 
 
-_OWN = text(
-    "SELECT attnotnull, atthasdef FROM pg_attribute "
-    "WHERE attrelid = CAST(:place AS regclass) AND attname = :name"
-)
+def _sequence_of(column: Any) -> str | None:
+    """Return the sequence that an integer column takes its default from."""
+    before, _, rest = (column.get("default") or "").partition("nextval('")
+    if before or not isinstance(column["type"], INTEGER | BIGINT):
+        return None
+    return rest.partition("'::regclass)")[0] or None
 
 
 class _DefaultComparison:

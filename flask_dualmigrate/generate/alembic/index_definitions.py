@@ -8,7 +8,6 @@ copy of its table, and the two definitions are compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from typing import Any
 
 from alembic.ddl._autogen import ComparisonResult
@@ -20,8 +19,8 @@ from sqlalchemy.types import NullType
 
 from ...sql.tokens import escape_colons
 from ...sql.words import words_of
-from ..tables.state import full_name
-from ..tables.types import plain_dialect
+from ..tables.catalog import Catalog
+from ..tables.state import full_name, is_given
 from .trial_sql import NotTried, try_out
 
 _INDEXES = """
@@ -31,13 +30,6 @@ JOIN pg_class index ON index.oid = entry.indexrelid
 JOIN pg_class owner ON owner.oid = entry.indrelid
 JOIN pg_namespace namespace ON namespace.oid = owner.relnamespace
 WHERE namespace.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')
-"""
-_UNIQUES = """
-SELECT namespace.nspname, owner.relname, entry.conname, pg_get_constraintdef(entry.oid)
-FROM pg_constraint entry
-JOIN pg_class owner ON owner.oid = entry.conrelid
-JOIN pg_namespace namespace ON namespace.oid = owner.relnamespace
-WHERE entry.contype = 'u'
 """
 _NAME = "dualmigrate_scratch"
 _INDEX = f"SELECT pg_get_indexdef(CAST('pg_temp.{_NAME}' AS regclass))"
@@ -49,7 +41,6 @@ _UNIQUE = (
 Place = tuple[str, str, str]
 """Schema, table and name of an index or constraint."""
 
-Definitions = dict[Place, str]
 Alembics = Callable[[Any, Any], ComparisonResult]
 Make = Callable[[Place, str], str | None]
 
@@ -66,24 +57,16 @@ class IndexDefinitions:
     not_compared: gets a line for each that PostgreSQL could not be asked about.
     """
 
-    def __init__(self, impl: Any, not_compared: list[str]) -> None:
+    def __init__(self, impl: Any, catalog: Catalog, not_compared: list[str]) -> None:
         self._impl = impl
         self._alembics: tuple[Alembics, Alembics] = (
             impl.compare_indexes,
             impl.compare_unique_constraint,
         )
         self._corrected = impl.correct_for_autogen_constraints
-        self._connection: Connection = impl.connection
-        self._dialect = plain_dialect(self._connection.dialect)
+        self._catalog = catalog
+        self._dialect = catalog.dialect
         self._not_compared = not_compared
-
-    @cached_property
-    def _indexes(self) -> Definitions:
-        return _read(self._connection, _INDEXES)
-
-    @cached_property
-    def _uniques(self) -> Definitions:
-        return _read(self._connection, _UNIQUES)
 
     def install(self) -> None:
         """Make Alembic compare with this, and see indexes as they are."""
@@ -93,18 +76,17 @@ class IndexDefinitions:
 
     def compare_indexes(self, wanted: Index, found: Index) -> ComparisonResult:
         key = self._key(found)
-        definition = self._indexes.get(key)
+        definition = self._catalog.once(_indexes).get(key)
         if definition is None:
             return self._alembics[0](wanted, found)
         declared = _declared(wanted, self._dialect)
         about = f"index {found.name}"
-        return self._judge(about, key, _of_index(definition), declared, self._index)
+        return self._judge(about, key, definition, declared, self._index)
 
     def compare_uniques(
         self, wanted: UniqueConstraint, found: UniqueConstraint
     ) -> ComparisonResult:
-        key = self._key(found)
-        definition = self._uniques.get(key)
+        key, definition = self._key(found), self._unique_as_it_is(found)
         if definition is None:
             return self._alembics[1](wanted, found)
         sql = constraint_sql(wanted, self._dialect)
@@ -138,13 +120,13 @@ class IndexDefinitions:
     def _index(self, key: Place, declared: str) -> str | None:
         unique, _, body = declared.partition("USING ")
         statement = f"CREATE {unique}INDEX {_NAME} ON {self._copy(key)} USING {body}"
-        made = try_out(self._connection, key[:2], [statement], _INDEX)
+        made = try_out(self._catalog.connection, key[:2], [statement], _INDEX)
         return None if made is None else _of_index(made)
 
     def _unique(self, key: Place, declared: str) -> str | None:
         table = self._copy(key)
         statement = f"ALTER TABLE {table} ADD CONSTRAINT {_NAME} {declared}"
-        return try_out(self._connection, key[:2], [statement], _UNIQUE)
+        return try_out(self._catalog.connection, key[:2], [statement], _UNIQUE)
 
     def _correct(
         self, uniques: set[Any], indexes: set[Any], *metadata: Iterable[Any]
@@ -153,34 +135,40 @@ class IndexDefinitions:
         for index in indexes:
             self._as_it_is(index)
         for unique in uniques:
-            words = self._uniques.get(self._key(unique), "")
+            words = self._unique_as_it_is(unique) or ""
             unique.deferrable = True if " DEFERRABLE" in words else None
             unique.initially = "DEFERRED" if " INITIALLY DEFERRED" in words else None
 
+    def _unique_as_it_is(self, unique: UniqueConstraint) -> str | None:
+        assert unique.table is not None
+        rows = self._catalog.constraints(unique.table, "u")
+        return next((row.definition for row in rows if row.name == unique.name), None)
+
     def _as_it_is(self, index: Index) -> None:
         """Give a reflected index its actual collations and other properties."""
-        definition = self._indexes.get(self._key(index))
-        if definition is None:
+        definition = self._catalog.once(_indexes).get(self._key(index))
+        declared = _declared(index, self._dialect)
+        if definition is None or definition == declared:
             return
-        keys = _keys(_of_index(definition))
-        if keys != _keys(_declared(index, self._dialect)):
+        keys = _keys(definition)
+        if keys != _keys(declared):
             parts: list[Any] = [text(escape_colons(key)) for key in keys]
             index.expressions = parts
             index.dialect_options["postgresql"]["ops"] = {}
 
     def _key(self, item: Index | UniqueConstraint) -> Place:
         assert item.table is not None
-        schema = item.table.schema or self._dialect.default_schema_name
-        return (str(schema), str(item.table.name), str(item.name))
+        return (*self._catalog.key(item.table), str(item.name))
 
     def _copy(self, key: Place) -> str:
         return f"pg_temp.{self._dialect.identifier_preparer.quote(key[1])}"
 
 
-def _read(connection: Connection, query: str) -> Definitions:
+def _indexes(connection: Connection) -> dict[Place, str]:
+    """Return what distinguishes each index, as `_of_index` does."""
     return {
-        (schema, table, name): definition
-        for schema, table, name, definition in connection.exec_driver_sql(query)
+        (schema, table, name): _of_index(definition)
+        for schema, table, name, definition in connection.exec_driver_sql(_INDEXES)
     }
 
 
@@ -193,11 +181,25 @@ def _of_index(definition: str) -> str:
 def _declared(index: Index, dialect: Dialect) -> str:
     """Return the same for a SQLAlchemy index, without asking PostgreSQL."""
     assert index.table is not None
+    unique = "UNIQUE " if index.unique else ""
+    if _is_plain(index):
+        quote = dialect.identifier_preparer.quote
+        names = ", ".join(quote(column.name) for column in index.columns)
+        return f"{unique}USING btree ({names})"
     sql = " ".join(str(CreateIndex(index).compile(dialect=dialect)).split("\n"))
     table = dialect.identifier_preparer.format_table(index.table)
     body = sql.partition(f" ON {table} ")[2].replace(" NULLS DISTINCT", "")
     using = "" if body.startswith("USING ") else "USING btree "
-    return ("UNIQUE " if index.unique else "") + using + body
+    return unique + using + body
+
+
+def _is_plain(index: Index) -> bool:
+    """Return whether an index has columns only, and no option that PostgreSQL reads."""
+    return all(isinstance(item, Column) for item in index.expressions) and not any(
+        is_given(value)
+        for name, value in index.dialect_kwargs.items()
+        if name.startswith("postgresql_")
+    )
 
 
 def with_included(op: ops.CreateUniqueConstraintOp) -> UniqueConstraint:

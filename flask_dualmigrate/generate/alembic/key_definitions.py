@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import renderers
 from alembic.operations import ops
-from sqlalchemy import ForeignKeyConstraint, MetaData, Table, text
+from sqlalchemy import ForeignKeyConstraint, Table
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import conv
 
 from ...alembic_scripts import foreign_key_op
+from ..tables.catalog import ConstraintRow
 from ..tables.database_ops import DatabaseOp
 from ..tables.postgres_names import primary_key_name
-from ..tables.state import final_name, full_name
-from ..tables.text_enums import add_to
-from ..tables.types import plain_dialect
+from ..tables.sides import Sides
+from ..tables.state import final_name
+from ..tables.text_enums import add_both
 from ..tables.walk import leaves
-from .table_definitions import tables_of
-from .trial_sql import NotTried, try_out
-
-_KEY = """
-SELECT conname, ARRAY(
-    SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS part (number, place)
-    JOIN pg_attribute ON attrelid = conrelid AND attnum = number ORDER BY place
-), EXISTS (SELECT FROM pg_constraint other
-    WHERE other.contype = 'f' AND other.conindid = entry.conindid)
-FROM pg_constraint entry
-WHERE contype = 'p' AND conrelid = CAST(:place AS regclass)
-"""
-_FOREIGN = """
-SELECT conname, confmatchtype::text = 'f', ARRAY(
-    SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS part (number, place)
-    JOIN pg_attribute ON attrelid = conrelid AND attnum = number ORDER BY place
-), relname FROM pg_constraint JOIN pg_class target ON target.oid = confrelid
-WHERE contype = 'f' AND conrelid = CAST(:place AS regclass)
-"""
-_EXCLUSIONS = """
-SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
-WHERE contype = 'x' AND conrelid = CAST(:place AS regclass)
-"""
-_EXCLUSION = """
-SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
-WHERE connamespace = pg_my_temp_schema() AND contype = 'x'
-"""
+from .compared_table import ComparedTable, Definition
 
 
 class CreateKeyOp(ops.CreatePrimaryKeyOp):
@@ -121,84 +95,51 @@ class ChangeExclusionOp(DatabaseOp):
             yield f"ALTER TABLE {table} ADD CONSTRAINT {quote(name)} {sql}"
 
 
-def add_keys(
-    script: ops.MigrationScript,
-    metadata: Collection[MetaData],
-    connection: Connection,
-    *,
-    include: Callable[[Table], bool],
-    not_compared: list[str],
-) -> list[DatabaseOp]:
+def add_keys(script: ops.MigrationScript, sides: Sides) -> list[DatabaseOp]:
     """Add operations that make keys match the models; return those after the tables.
 
-    include: returns whether a table of the models is compared. not_compared: gets a
-    line for what is not, such as an exclusion constraint that the models do not have.
+    What is not compared is noted, such as an exclusion constraint that the models do
+    not have.
     """
     assert script.upgrade_ops is not None
-    assert script.downgrade_ops is not None
-    there = tables_of(connection)
     handled = {
         (op.schema, str(op.table_name), str(op.constraint_name))
         for op in leaves(script.upgrade_ops.ops)
         if isinstance(op, ops.DropConstraintOp)
     }
     found: list[DatabaseOp] = []
-    for table in (table for each in metadata for table in each.tables.values()):
-        schema = table.schema or str(connection.dialect.default_schema_name)
-        if (schema, table.name) not in there or not include(table):
-            continue
-        keys = _Keys(table, schema, connection, not_compared)
+    for table in filter(sides.catalog.has, sides.tables()):
+        keys = _Keys(table, sides)
         for change in (keys.primary_key(), *keys.foreign_keys(handled)):
             if isinstance(change, DatabaseOp):
                 found.append(change)
             elif change is not None:
-                add_to(script.upgrade_ops, table, list(change.up))
-                add_to(script.downgrade_ops, table, list(change.down))
+                add_both(script, table, *change)
         found += keys.exclusions()
     return found
 
 
-@dataclass(frozen=True)
-class _Change:
-    up: Sequence[ops.MigrateOperation]
-    down: Sequence[ops.MigrateOperation]
+_Change = tuple[list[ops.MigrateOperation], list[ops.MigrateOperation]]
+"""Operations of an upgrade, and those of its downgrade."""
 
 
-class _Keys:
-    """The keys of one table of the models that the database also has."""
-
-    def __init__(
-        self,
-        table: Table,
-        schema: str,
-        connection: Connection,
-        not_compared: list[str],
-    ) -> None:
-        self._table = table
-        self._key = (schema, str(table.name))
-        self._connection = connection
-        self._dialect = plain_dialect(connection.dialect)
-        self._not_compared = not_compared
-        self._name = full_name(table.name, table.schema, self._dialect)
-
-    def _asked(self, query: str) -> list[Any]:
-        quote = self._dialect.identifier_preparer.quote
-        place = {"place": ".".join(map(quote, self._key))}
-        return [tuple(row) for row in self._connection.execute(text(query), place)]
+class _Keys(ComparedTable):
+    """The keys and exclusion constraints of one table."""
 
     def primary_key(self) -> _Change | ByHandOp | None:
         """Return what makes the key match the models; None if it already does."""
-        name, columns, is_a_target = next(iter(self._asked(_KEY)), ("", [], False))
-        wanted = [str(column.name) for column in self._table.primary_key]
+        row = next(iter(self.catalog.constraints(self.table, "p")), None)
+        name, columns = ("", []) if row is None else (row.name, [*(row.columns or ())])
+        wanted = [str(column.name) for column in self.table.primary_key]
         if columns == wanted:
             return None
-        if is_a_target:
+        if row is not None and row.index_oid in self.catalog.targets:
             return ByHandOp(
-                f"primary key of {self._name}: ({', '.join(columns)}) -> "
+                f"primary key of {self.name}: ({', '.join(columns)}) -> "
                 f"({', '.join(wanted)}) (by hand: foreign keys point to it)"
             )
-        table, schema = str(self._table.name), self._table.schema
-        new_name = final_name(self._table.primary_key.name, self._dialect)
+        table, schema = str(self.table.name), self.table.schema
+        new_name = final_name(self.table.primary_key.name, self.dialect)
         new_name = new_name or name or primary_key_name(table)
         up: list[ops.MigrateOperation] = []
         down: list[ops.MigrateOperation] = []
@@ -207,13 +148,9 @@ class _Keys:
             (down, up, new_name, wanted),
         ):
             if key:
-                drops.append(
-                    ops.DropConstraintOp(
-                        conv(constraint), table, type_="primary", schema=schema
-                    )
-                )
+                drops.append(_drop(self.table, constraint, "primary"))
                 creates.append(CreateKeyOp(conv(constraint), table, key, schema=schema))
-        return _Change(up, down[::-1])
+        return up, down[::-1]
 
     def foreign_keys(
         self, handled: Collection[tuple[str | None, str, str]]
@@ -222,98 +159,55 @@ class _Keys:
 
         handled: keys that are dropped and recreated with it in any case.
         """
-        there = self._asked(_FOREIGN)
-        for key in self._table.foreign_key_constraints:
-            found = self._found(key, there)
+        for key in self.table.foreign_key_constraints:
+            found = self._found(key)
             if found is None:
                 continue
-            name, is_full = found
-            place = (self._table.schema, str(self._table.name), name)
-            if place not in handled and is_full != (
-                (key.match or "").upper() == "FULL"
-            ):
-                yield self._match(key, name, is_full=is_full)
+            place = (self.table.schema, str(self.table.name), found.name)
+            is_full = (key.match or "").upper() == "FULL"
+            if place not in handled and found.is_full != is_full:
+                yield self._match(key, found)
 
-    def _found(
-        self, key: ForeignKeyConstraint, there: Sequence[Any]
-    ) -> tuple[str, bool] | None:
-        """Return the name and MATCH FULL of the existing key; None if there is none."""
-        name = final_name(key.name, self._dialect)
+    def _found(self, key: ForeignKeyConstraint) -> ConstraintRow | None:
+        """Return the existing key; None if there is none."""
+        name = final_name(key.name, self.dialect)
         target = key.elements[0].target_fullname.rpartition(".")[0].rpartition(".")[2]
         columns = [str(element.parent.name) for element in key.elements]
-        for constraint, is_full, names, table in there:
-            same = constraint == name if name else (table, names) == (target, columns)
-            if same:
-                return constraint, is_full
+        for row in self.catalog.constraints(self.table, "f"):
+            parts = (row.target, row.columns)
+            if row.name == name if name else parts == (target, columns):
+                return row
         return None
 
-    def _match(self, key: ForeignKeyConstraint, name: str, *, is_full: bool) -> _Change:
-        table, schema = str(self._table.name), self._table.schema
-        drop = ops.DropConstraintOp(
-            conv(name), table, type_="foreignkey", schema=schema
-        )
+    def _match(self, key: ForeignKeyConstraint, found: ConstraintRow) -> _Change:
+        table, schema = str(self.table.name), self.table.schema
+        drop = _drop(self.table, found.name, "foreignkey")
         new, old = (foreign_key_op(table, schema, key) for _ in range(2))
         for op in (new, old):
-            op.constraint_name = conv(name)
+            op.constraint_name = conv(found.name)
         old.kw.pop("match", None)
-        if is_full:
+        if found.is_full:
             old.kw["match"] = "FULL"
-        return _Change([drop, new], [drop, old])
+        return [drop, new], [drop, old]
 
     def exclusions(self) -> Iterator[ChangeExclusionOp]:
         """Yield changes of exclusion constraints; note those the models do not have."""
-        left = dict(self._asked(_EXCLUSIONS))
-        constraints: Collection[Any] = self._table.constraints
+        left = {row.name: row for row in self.catalog.constraints(self.table, "x")}
+        place = (self.table.schema, str(self.table.name))
+        for old, name, sql in self.differing("x", self._exclusions(), left):
+            before = None if old is None else (old.name, str(old.definition))
+            yield ChangeExclusionOp(place, before, (name, sql))
+
+    def _exclusions(self) -> Iterator[Definition]:
+        constraints: Collection[Any] = self.table.constraints
         for item in sorted(constraints, key=lambda each: str(each.name)):
             if isinstance(item, ExcludeConstraint):
-                yield from self._exclusion(item, left)
-        self._not_compared.extend(
-            f"exclusion constraint {name} of {self._name}, which the models do not have"
-            for name in left
-        )
+                words = str(self.compiler.process(item))
+                sql = words[words.index("EXCLUDE USING") :]
+                yield final_name(item.name, self.dialect), sql
 
-    def _exclusion(
-        self, item: ExcludeConstraint, left: dict[str, str]
-    ) -> Iterator[ChangeExclusionOp]:
-        """Compare one; remove the constraint that it matches from `left`."""
-        name = final_name(item.name, self._dialect)
-        compiler: Any = self._dialect.ddl_compiler(self._dialect, None)  # type: ignore[arg-type]
-        words = str(compiler.process(item))
-        sql = words[words.index("EXCLUDE USING") :]
-        try:
-            made = self._made(sql, name)
-            same = name or next((n for n in left if made and left[n] == made[1]), None)
-            old = left.pop(same, None) if same else None
-            if old is not None and made is not None and self._is(old, made[1]):
-                return
-        except NotTried as error:
-            left.pop(name or "", None)
-            self._not_compared.append(
-                f"exclusion constraint {name or sql} of {self._name} ({error})"
-            )
-            return
-        new_name = name or (made[0] if made else f"{self._table.name}_excl")
-        yield ChangeExclusionOp(
-            (self._table.schema, str(self._table.name)),
-            None if old is None or same is None else (same, old),
-            (new_name, sql),
-        )
 
-    def _is(self, there: str, made: str) -> bool:
-        """Compare two definitions; if they differ, compare again after re-reading."""
-        if there == made:
-            return True
-        again = [self._made(sql, None) for sql in (there, made)]
-        return None not in again and again[0] == again[1]
-
-    def _made(self, sql: str, name: str | None) -> tuple[str, str] | None:
-        """Return the name and definition that PostgreSQL gives a constraint."""
-        quote = self._dialect.identifier_preparer.quote
-        named = f"CONSTRAINT {quote(name)} " if name else ""
-        copy = f"pg_temp.{quote(self._key[1])}"
-        statement = f"ALTER TABLE {copy} ADD {named}{sql}"
-        answer = try_out(self._connection, self._key, [statement], _EXCLUSION)
-        if answer is None:
-            return None
-        given, _, definition = answer.partition(" EXCLUDE ")
-        return given, f"EXCLUDE {definition}"
+def _drop(table: Table, name: str, kind: str) -> ops.DropConstraintOp:
+    return ops.DropConstraintOp(
+        conv(name), str(table.name), type_=kind, schema=table.schema
+    )

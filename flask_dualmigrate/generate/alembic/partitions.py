@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy import MetaData, text
 from sqlalchemy.engine import Connection
 
-TableKey = tuple[str, str]
-"""Schema and name."""
+from ..tables.catalog import TableKey
 
 _CHILDREN = """
 SELECT child_schema.nspname, child.relname, child.relispartition,
@@ -25,14 +24,13 @@ JOIN pg_namespace parent_schema ON parent_schema.oid = parent.relnamespace
 
 
 def parts_of_tables(
-    metadata: MetaData | Sequence[MetaData], connection: Connection
+    each: Sequence[MetaData], connection: Connection
 ) -> frozenset[TableKey]:
     """Return the tables that are part of another table and belong to no model.
 
     A partition always belongs to its table. A table that inherits from another belongs
     to it if that is one of the models' tables, or descends from one.
     """
-    each = [metadata] if isinstance(metadata, MetaData) else metadata
     default = str(connection.dialect.default_schema_name)
     models = {
         (table.schema or default, str(table.name))

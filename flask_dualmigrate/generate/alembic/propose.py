@@ -12,22 +12,18 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import (
-    ForeignKeyConstraint,
-    MetaData,
-    Table,
-    UniqueConstraint,
-)
+from sqlalchemy import ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.schema import Constraint
 
 from ...errors import UsageError
 from ...tree.pair import Header
+from ..tables.catalog import Catalog
 from ..tables.dialects import Comparing, comparing
 from ..tables.enums import ChangeEnumOp, changed_domain_types, changed_enums
 from ..tables.enums_of_others import enums_of_others
 from ..tables.postgres_names import foreign_key_name, unique_name
+from ..tables.sides import Sides
 from ..tables.state import Schema
 from ..tables.text_enums import add_text_enums
 from ..tables.unchecked_enums import add_unchecked_enums
@@ -35,6 +31,7 @@ from ..tables.walk import leaves
 from .comparison import migration_context
 from .key_definitions import add_keys
 from .ordering import ordered
+from .reflection import Place, reflect
 from .sequences import sequence_changes
 from .table_definitions import add_definitions
 
@@ -53,6 +50,7 @@ class Proposal:
     tables: tuple[Table, ...]
     script: ops.MigrationScript | None
     autogen: AutogenContext
+    catalog: Catalog
     not_compared: tuple[str, ...] = ()
 
     @property
@@ -78,35 +76,29 @@ def propose(
     Reads the database, and writes nothing.
     Raises UsageError if process_revision_directives makes more than one revision.
     """
-    left_out: list[str] = []
+    each = [metadata] if isinstance(metadata, MetaData) else metadata
+    catalog, left_out = Catalog(connection), list[str]()
     context = migration_context(
-        connection, metadata, options, environment=environment, not_compared=left_out
+        catalog, each, options, environment=environment, not_compared=left_out
     )
     autogen = AutogenContext(context, metadata=metadata)
     known = comparing(connection.dialect)
     script = _produce(context, metadata, known)
-    add_unchecked_enums(
-        script,
-        [metadata] if isinstance(metadata, MetaData) else metadata,
-        connection,
-        include=_filters(autogen),
-        made=made,
-        not_compared=left_out,
-    )
+    sides = Sides(each, catalog, _filters(autogen), left_out)
+    add_unchecked_enums(script, sides, made)
     if known.by_catalog:
-        _add_database_ops(script, connection, autogen, left_out)
+        _add_database_ops(script, sides)
     hook = context.opts.get("process_revision_directives")
     left: ops.MigrationScript | None = script
     if hook is not None and header is not None:
         left = _process(script, hook, header, autogen)
     upgrade = _operations(left.upgrade_ops_list if left else (), connection)
     downgrade = _operations(left.downgrade_ops_list if left else (), connection)
-    tables = _reflect(connection, [*upgrade, *downgrade])
+    tables = reflect(catalog, _touched([*upgrade, *downgrade], connection))
     if known.by_catalog:
         _name_constraints([*upgrade, *downgrade], tables)
-    return Proposal(
-        upgrade, downgrade, tables, left, autogen, tuple(dict.fromkeys(left_out))
-    )
+    not_compared = tuple(dict.fromkeys(left_out))
+    return Proposal(upgrade, downgrade, tables, left, autogen, catalog, not_compared)
 
 
 def _produce(
@@ -123,41 +115,26 @@ def _produce(
         return produce_migrations(context, metadata)
 
 
-def _add_database_ops(
-    script: ops.MigrationScript,
-    connection: Connection,
-    autogen: AutogenContext,
-    left_out: list[str],
-) -> None:
+def _add_database_ops(script: ops.MigrationScript, sides: Sides) -> None:
     """Add changes of enum labels and of sequences before and after all others."""
-    metadata = autogen.metadata
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
-    assert metadata is not None
     assert upgrade is not None
     assert downgrade is not None
-    each = [metadata] if isinstance(metadata, MetaData) else metadata
-
-    include = _filters(autogen)
-    others = enums_of_others(upgrade.ops, connection.dialect)
-    add_text_enums(script, each, connection, include=include)
-    first, last = sequence_changes(each, upgrade.ops, connection, include=include)
-    first[:0] = [
-        *changed_enums(each, connection, include=include, others=others),
-        *changed_domain_types(each, connection, include=include),
-    ]
-    last += add_definitions(
-        script, each, connection, include=include, not_compared=left_out
-    )
-    last += add_keys(script, each, connection, include=include, not_compared=left_out)
+    others = enums_of_others(upgrade.ops, sides.dialect)
+    add_text_enums(script, sides)
+    first, last = sequence_changes(sides, upgrade.ops)
+    first[:0] = [*changed_enums(sides, others=others), *changed_domain_types(sides)]
+    last += add_definitions(script, sides)
+    last += add_keys(script, sides)
     upgrade.ops[:] = [*first, *upgrade.ops, *last]
     downgrade.ops[:0] = [op.reverse() for op in reversed(last)]
     downgrade.ops += [op.reverse() for op in reversed(first)]
 
 
-def _filters(autogen: AutogenContext) -> Callable[..., bool]:
+def _filters(autogen: AutogenContext) -> Callable[[Any, str], bool]:
     """Return a function that asks the app's include_object about part of a model."""
 
-    def include(item: Any, kind: Any = "table") -> bool:
+    def include(item: Any, kind: Any) -> bool:
         return autogen.run_object_filters(item, item.name, kind, False, None)
 
     return include
@@ -185,38 +162,19 @@ def _operations(
     return tuple(ordered(found, connection.dialect))
 
 
-def _reflect(
-    connection: Connection, operations: Sequence[ops.MigrateOperation]
-) -> tuple[Table, ...]:
-    """Return the tables that operations touch, if the database has them."""
-    metadata = MetaData()
-    for schema, name in _touched(operations, connection):
-        try:
-            Table(
-                name,
-                metadata,
-                schema=schema,
-                autoload_with=connection,
-                resolve_fks=False,
-            )
-        except NoSuchTableError:
-            continue
-    return tuple(metadata.tables.values())
-
-
 def _touched(
     operations: Sequence[ops.MigrateOperation], connection: Connection
-) -> list[tuple[str | None, str]]:
-    """Return the schema and name of each table that operations are about."""
+) -> set[Place]:
+    """Return each table that operations are about."""
     default = connection.dialect.default_schema_name
-    found: set[tuple[str | None, str]] = set()
+    found: set[Place] = set()
     for op in leaves(operations):
         if isinstance(op, ChangeEnumOp):
             for schema, table, _ in (column.place for column in op.columns):
                 found.add((None if schema == default else schema, table))
         elif getattr(op, "table_name", None):
             found.add((getattr(op, "schema", None), str(op.table_name)))
-    return sorted(found, key=lambda item: (item[0] or "", item[1]))
+    return found
 
 
 def _name_constraints(

@@ -8,7 +8,7 @@ column becomes BIGINT.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.schema import CreateSequence, DropSequence
 
 from ..tables.database_ops import DatabaseOp
+from ..tables.sides import Sides
 from ..tables.types import plain_type
 from ..tables.walk import leaves
 
@@ -30,7 +31,7 @@ SELECT namespace.nspname, class.relname, format_type(seq.seqtypid, NULL), seq.se
        seq.seqincrement, seq.seqmin, seq.seqmax, seq.seqcache, seq.seqcycle,
        coalesce(owner.nspname, ''), coalesce(owner.relname, ''),
        coalesce(owner.attname, ''), owner.identity, uses.nspname, uses.relname,
-       uses.attname
+       uses.attname, seq.seqrelid::regclass::text
 FROM pg_sequence seq
 JOIN pg_class class ON class.oid = seq.seqrelid
 JOIN pg_namespace namespace ON namespace.oid = class.relnamespace
@@ -66,7 +67,7 @@ class Existing:
 
     made: as a SQLAlchemy sequence, to recreate it; type_: smallint, integer or bigint.
     owner: the column with which it is dropped. users: the columns whose defaults are
-    its values. is_identity: PostgreSQL itself manages it.
+    its values. is_identity: PostgreSQL itself manages it. sql_name: as in a default.
     """
 
     made: sa.Sequence
@@ -74,6 +75,7 @@ class Existing:
     owner: Place | None
     users: frozenset[Place]
     is_identity: bool
+    sql_name: str
 
     @property
     def is_serial(self) -> bool:
@@ -176,7 +178,7 @@ def existing_sequences(connection: Connection) -> list[Existing]:
     """Return the sequences in the database, except those of extensions."""
     found: dict[tuple[str, str], Existing] = {}
     default = connection.dialect.default_schema_name
-    for schema, name, type_, *options in connection.execute(sa.text(_THERE)):
+    for schema, name, type_, *options, sql_name in connection.execute(sa.text(_THERE)):
         *numbers, cycle = options[:6]
         owner_parts, is_identity, user = options[6:9], options[9], options[10:13]
         known = found.get((schema, name))
@@ -191,6 +193,7 @@ def existing_sequences(connection: Connection) -> list[Existing]:
             else None,
             users,
             bool(is_identity),
+            sql_name,
         )
     return sorted(found.values(), key=lambda item: item.made.name)
 
@@ -217,24 +220,16 @@ def _made(
 
 
 def sequence_changes(
-    metadata: Collection[MetaData],
-    operations: Sequence[ops.MigrateOperation],
-    connection: Connection,
-    *,
-    include: Callable[[Any, str], bool],
+    sides: Sides, operations: Sequence[ops.MigrateOperation]
 ) -> tuple[list[DatabaseOp], list[DatabaseOp]]:
-    """Return what sequences need before and after the operations of an upgrade.
-
-    include: returns whether a table or sequence of the models is compared.
-    """
-    dialect = connection.dialect
-    there = existing_sequences(connection)
+    """Return what sequences need before and after the operations of an upgrade."""
+    dialect = sides.dialect
+    there = sides.catalog.once(existing_sequences)
     known = {_key(item.made, dialect): item for item in there}
     wanted: dict[tuple[str, str], CreateSequenceOp] = {}
-    tables = [table for each in metadata for table in each.tables.values()]
-    tables = [table for table in tables if include(table, "table")]
-    for sequence in _declared(metadata, tables):
-        if include(sequence, "sequence"):
+    tables = [*sides.tables()]
+    for sequence in _declared(sides.metadata, tables):
+        if sides.include(sequence, "sequence"):
             owner = _owner(sequence, tables, dialect)
             wanted[_key(sequence, dialect)] = CreateSequenceOp(sequence, owner)
     gone = _gone(operations, dialect)

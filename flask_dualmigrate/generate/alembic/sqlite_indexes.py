@@ -32,11 +32,11 @@ class ExpressionIndexes:
     def __init__(
         self,
         impl: Any,
-        metadata: MetaData | Sequence[MetaData],
+        metadata: Sequence[MetaData],
         not_compared: list[str],
     ) -> None:
         self._impl = impl
-        self._each = [metadata] if isinstance(metadata, MetaData) else metadata
+        self._each = metadata
         self._connection: Connection = impl.connection
         self._not_compared = not_compared
         self._words: dict[str, str] = {}

@@ -6,7 +6,6 @@ into REAL. Alembic also ignores collations.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
@@ -14,7 +13,8 @@ from sqlalchemy import Column
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import ARRAY, TypeEngine
 
-from ..tables.types import plain_dialect, plain_type
+from ..tables.catalog import Catalog
+from ..tables.types import plain_type
 from .trial_sql import NotTried, try_out
 
 _NAME = """
@@ -45,9 +45,9 @@ class TypeNames:
     not_compared: gets a line if PostgreSQL could not be asked.
     """
 
-    def __init__(self, connection: Connection, not_compared: list[str]) -> None:
-        self._connection = connection
-        self._dialect = plain_dialect(connection.dialect)
+    def __init__(self, catalog: Catalog, not_compared: list[str]) -> None:
+        self._catalog = catalog
+        self._dialect = catalog.dialect
         self._not_compared = not_compared
         self._made: dict[str, str | None] = {}
 
@@ -66,28 +66,27 @@ class TypeNames:
         declared = type_.compile(dialect=self._dialect)
         if declared == inspected_type.compile(dialect=self._dialect):
             return False
-        there = self._there.get(self._key(inspected))
+        place = (*self._catalog.key(inspected.table), str(inspected.name))
+        there = self._catalog.once(_there).get(place)
         if there is None:
             return None
         try:
             made = self._named(declared)
         except NotTried as error:
-            place = f"{inspected.table.fullname}.{inspected.name}"
-            self._not_compared.append(f"type of column {place} ({error})")
+            name = f"{inspected.table.fullname}.{inspected.name}"
+            self._not_compared.append(f"type of column {name} ({error})")
             return None
         return None if made is None else made != there
-
-    @cached_property
-    def _there(self) -> dict[tuple[str, str, str], str]:
-        found = self._connection.exec_driver_sql(_THERE)
-        return {(schema, table, name): type_ for schema, table, name, type_ in found}
-
-    def _key(self, column: Column[Any]) -> tuple[str, str, str]:
-        schema = column.table.schema or self._dialect.default_schema_name
-        return (str(schema), str(column.table.name), str(column.name))
 
     def _named(self, declared: str) -> str | None:
         if declared not in self._made:
             statement = f"CREATE TEMP TABLE {_SCRATCH} (it {declared})"
-            self._made[declared] = try_out(self._connection, None, [statement], _MADE)
+            self._made[declared] = try_out(
+                self._catalog.connection, None, [statement], _MADE
+            )
         return self._made[declared]
+
+
+def _there(connection: Connection) -> dict[tuple[str, str, str], str]:
+    found = connection.exec_driver_sql(_THERE)
+    return {(schema, table, name): type_ for schema, table, name, type_ in found}

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import ARRAY, TypeEngine
 
 from ...sql.tokens import escape_colons
+from .catalog import Catalog
 from .database_ops import DatabaseOp
 from .postgres_names import aside_name, kept
 from .types import plain_type
@@ -120,13 +121,8 @@ def domain_type(domain: DOMAIN, dialect: Dialect) -> DomainType:
     return DomainType(schema, kept(str(domain.name)), base, definition.strip())
 
 
-def existing_domains(connection: Connection) -> dict[DomainType, DomainType]:
-    """Return the domains in the database, by schema and name."""
-    found = _read(connection)
-    return {item: item for item in found}
-
-
-def _read(connection: Connection) -> list[DomainType]:
+def existing_domains(connection: Connection) -> list[DomainType]:
+    """Return the domains in the database."""
     default = connection.dialect.default_schema_name
     quote = connection.dialect.identifier_preparer.quote
     found = []
@@ -148,14 +144,14 @@ def _read(connection: Connection) -> list[DomainType]:
 def changed_domains(
     wanted: Mapping[DomainType, DOMAIN],
     columns_of: Callable[[DomainType], Sequence[DomainColumn]],
-    connection: Connection,
+    catalog: Catalog,
 ) -> list[ChangeDomainOp]:
     """Return a change for each domain that differs from the models.
 
     wanted: the models' domains; columns_of: returns a domain's columns in the database.
     """
-    dialect = connection.dialect
-    existing = existing_domains(connection) if wanted else {}
+    dialect, connection = catalog.dialect, catalog.connection
+    existing = {item: item for item in catalog.once(existing_domains)} if wanted else {}
     found = []
     for key in sorted(wanted, key=lambda item: (item.schema or "", item.name)):
         domain, old = wanted[key], existing.get(key)
@@ -187,7 +183,7 @@ def _as_read(domain: DOMAIN, connection: Connection) -> DomainType | None:
     nested = connection.begin_nested()
     try:
         connection.execute(statement)
-        found = [item for item in _read(connection) if item.name == _SCRATCH]
+        found = [item for item in existing_domains(connection) if item.name == _SCRATCH]
     except DBAPIError:
         return None
     finally:

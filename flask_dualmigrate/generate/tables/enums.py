@@ -6,17 +6,18 @@ not create them for an added column; and does not see that a label is new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 from alembic.operations import ops
-from sqlalchemy import MetaData, Table, inspect, text
+from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.types import ARRAY, NullType, TypeEngine
 
 from ...sql.tokens import literal
+from .catalog import Catalog
 from .database_ops import DatabaseOp
 from .domains import (
     ChangeDomainOp,
@@ -28,17 +29,20 @@ from .domains import (
     existing_domains,
 )
 from .postgres_names import kept
+from .sides import Sides
 from .types import plain_type
 from .walk import leaves
 
 _USES = """
 SELECT type_schema.nspname, type.typname, table_schema.nspname, relation.relname,
-       attribute.attname, attribute.atttypid = type.typarray
+       attribute.attname, attribute.atttypid = type.typarray,
+       CASE WHEN attgenerated = '' THEN pg_get_expr(adbin, adrelid) END
 FROM pg_type type
 JOIN pg_namespace type_schema ON type_schema.oid = type.typnamespace
 JOIN pg_attribute attribute ON attribute.atttypid IN (type.oid, type.typarray)
 JOIN pg_class relation ON relation.oid = attribute.attrelid
 JOIN pg_namespace table_schema ON table_schema.oid = relation.relnamespace
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE type.typtype IN ('e', 'd') AND relation.relkind IN ('r', 'p') AND NOT attisdropped
 """
 
@@ -145,33 +149,34 @@ def enum_type(enum: ENUM, dialect: Dialect) -> EnumType:
     return EnumType(schema, kept(str(enum.name)), tuple(map(str, enum.enums)))
 
 
-def existing_enums(connection: Connection) -> dict[EnumType, EnumType]:
-    """Return the enum types in the database, by schema and name."""
-    default = connection.dialect.default_schema_name
-    inspector: Any = inspect(connection)
-    found = [
-        EnumType(
-            None if item["schema"] == default else item["schema"],
-            item["name"],
-            tuple(item["labels"]),
-        )
-        for item in inspector.get_enums(schema="*")
-    ]
+def existing_types(
+    catalog: Catalog, like: Iterable[NamedType]
+) -> dict[NamedType, NamedType]:
+    """Return the database's types of the kinds in `like`, by schema and name."""
+    kinds = {type(item) for item in like}
+    found: list[NamedType] = []
+    if EnumType in kinds:
+        default, inspector = catalog.dialect.default_schema_name, catalog.inspector
+        for item in cast("Any", inspector).get_enums(schema="*"):
+            schema = None if item["schema"] == default else item["schema"]
+            found.append(EnumType(schema, item["name"], tuple(item["labels"])))
+    if DomainType in kinds:
+        found += catalog.once(existing_domains)
     return {item: item for item in found}
 
 
 def uses(connection: Connection) -> dict[tuple[str, str], set[EnumColumn]]:
     """Return the columns of each enum type and domain, by schema and name."""
     found: dict[tuple[str, str], set[EnumColumn]] = {}
-    for schema, name, *place, is_array in connection.execute(text(_USES)):
-        column = EnumColumn((place[0], place[1], place[2]), is_array)
+    for schema, name, *place, is_array, default in connection.execute(text(_USES)):
+        column = EnumColumn((place[0], place[1], place[2]), is_array, default)
         found.setdefault((schema, name), set()).add(column)
     return found
 
 
 def plan_enums(
     upgrade: Sequence[ops.MigrateOperation],
-    connection: Connection,
+    catalog: Catalog,
     *,
     skip: Callable[[TypeEngine[Any]], bool],
     others: Set[EnumType] = frozenset(),
@@ -181,50 +186,40 @@ def plan_enums(
     skip: returns whether the app renders a type itself. others: enum types that another
     package handles.
     """
-    dialect = connection.dialect
-    there: list[NamedType] = [*existing_enums(connection)]
-    there += existing_domains(connection)
-    existing = {item: item for item in there}
+    dialect = catalog.dialect
     wanted = {
         named: create
         for _, type_ in _brought(upgrade, dialect)
         if not skip(type_)
         for named, create in _named(type_, dialect)
     }
+    gone = dict(_taken(upgrade, dialect))
+    taken = {named for type_ in gone.values() for named, _ in _named(type_, dialect)}
+    existing = existing_types(catalog, {*wanted, *taken})
     left = {*existing, *others}
     created = [
         named for named, create in wanted.items() if create and named not in left
     ]
-    gone = dict(_taken(upgrade, dialect))
-    freed = {
-        existing[named]
-        for type_ in gone.values()
-        for named, _ in _named(type_, dialect)
-        if named in existing
-    }
-    unused = freed - set(wanted) - _in_use(freed, set(gone), connection)
+    freed = {existing[named] for named in taken if named in existing} - set(wanted)
+    unused = freed - _in_use(freed, set(gone), catalog)
     return EnumPlan(_sorted(created), _sorted(unused - others))
 
 
 def _in_use(
-    enums: set[NamedType], gone: set[Place], connection: Connection
+    enums: set[NamedType], gone: set[Place], catalog: Catalog
 ) -> set[NamedType]:
     """Return the named types used by a column that is not dropped."""
-    columns = uses(connection)
     return {
         enum
         for enum in enums
-        if {column.place for column in _columns_of(enum, columns, connection)} - gone
+        if {column.place for column in _columns_of(enum, catalog)} - gone
     }
 
 
-def _columns_of(
-    enum: NamedType,
-    columns: Mapping[tuple[str, str], set[EnumColumn]],
-    connection: Connection,
-) -> set[EnumColumn]:
-    schema = enum.schema or str(connection.dialect.default_schema_name)
-    return columns.get((schema, enum.name), set())
+def _columns_of(enum: NamedType, catalog: Catalog) -> list[EnumColumn]:
+    schema = enum.schema or str(catalog.dialect.default_schema_name)
+    found = catalog.once(uses).get((schema, enum.name), set())
+    return sorted(found, key=lambda item: item.place)
 
 
 def _sorted(found: Iterable[Named]) -> tuple[Named, ...]:
@@ -275,53 +270,23 @@ def _place(op: Any, column: Any, dialect: Dialect) -> Place:
 
 
 def changed_enums(
-    metadata: Iterable[MetaData],
-    connection: Connection,
-    *,
-    include: Callable[[Table], bool],
-    others: Set[EnumType] = frozenset(),
+    sides: Sides, *, others: Set[EnumType] = frozenset()
 ) -> list[ChangeEnumOp]:
     """Return a change for each enum type whose labels, or their order, differ.
 
-    include: returns whether a table of the models is compared. others: as in
-    plan_enums.
+    others: as in plan_enums.
     """
-    dialect = connection.dialect
-    existing = existing_enums(connection)
     wanted: dict[EnumType, EnumType] = {}
-    for table in (table for each in metadata for table in each.tables.values()):
-        if include(table):
-            for column in table.columns:
-                for enum in enums_of(column.type, dialect):
-                    found = enum_type(enum, dialect)
-                    wanted.setdefault(found, found)
-    changed = [
-        (existing[enum], enum)
-        for enum in _sorted(wanted.keys() - others)
-        if enum in existing and existing[enum].labels != enum.labels
-    ]
-    columns = uses(connection) if changed else {}
+    for column in (column for table in sides.tables() for column in table.columns):
+        for enum in enums_of(column.type, sides.dialect):
+            found = enum_type(enum, sides.dialect)
+            wanted.setdefault(found, found)
+    existing = existing_types(sides.catalog, wanted)
     return [
-        ChangeEnumOp(
-            old, new, _with_defaults(_columns_of(new, columns, connection), connection)
-        )
-        for old, new in changed
+        ChangeEnumOp(old, enum, _columns_of(enum, sides.catalog))
+        for enum in _sorted(wanted.keys() - others)
+        if isinstance(old := existing.get(enum), EnumType) and old.labels != enum.labels
     ]
-
-
-def _with_defaults(
-    columns: set[EnumColumn], connection: Connection
-) -> list[EnumColumn]:
-    inspector = inspect(connection)
-    found = []
-    for column in sorted(columns, key=lambda item: item.place):
-        schema, table, name = column.place
-        defaults: Mapping[str, str | None] = {
-            item["name"]: item["default"]
-            for item in inspector.get_columns(table, schema=schema)
-        }
-        found.append(replace(column, default=defaults[name]))
-    return found
 
 
 def add_values(op: ChangeEnumOp, dialect: Dialect) -> Iterator[str]:
@@ -337,27 +302,18 @@ def add_values(op: ChangeEnumOp, dialect: Dialect) -> Iterator[str]:
         yield f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {literal(label)}{where}"
 
 
-def changed_domain_types(
-    metadata: Iterable[MetaData],
-    connection: Connection,
-    *,
-    include: Callable[[Table], bool],
-) -> list[ChangeDomainOp]:
+def changed_domain_types(sides: Sides) -> list[ChangeDomainOp]:
     """Return a change for each domain that differs from the models."""
-    dialect = connection.dialect
     wanted = {
-        domain_type(domain, dialect): domain
-        for each in metadata
-        for table in each.tables.values()
-        if include(table)
+        domain_type(domain, sides.dialect): domain
+        for table in sides.tables()
         for column in table.columns
-        for domain in domains_of(column.type, dialect)
+        for domain in domains_of(column.type, sides.dialect)
         if domain.create_type
     }
 
     def columns_of(domain: DomainType) -> list[DomainColumn]:
-        found = _columns_of(domain, uses(connection), connection)
-        places = sorted(found, key=lambda item: item.place)
-        return [(*column.place, column.is_array) for column in places]
+        found = _columns_of(domain, sides.catalog)
+        return [(*column.place, column.is_array) for column in found]
 
-    return changed_domains(wanted, columns_of, connection)
+    return changed_domains(wanted, columns_of, sides.catalog)

@@ -177,7 +177,7 @@ def index_state(index: Index, dialect: Dialect) -> IndexState:
     options = {
         key.partition("_")[2]: value
         for key, value in index.dialect_kwargs.items()
-        if key.startswith(f"{dialect.name}_") and _is_given(value)
+        if key.startswith(f"{dialect.name}_") and is_given(value)
     }
     opclasses = options.pop("ops", {})
     where = options.pop("where", None)
@@ -193,7 +193,7 @@ def index_state(index: Index, dialect: Dialect) -> IndexState:
     )
 
 
-def _is_given(value: Any) -> bool:
+def is_given(value: Any) -> bool:
     """Return whether an option has a value, without comparing SQL clauses."""
     return isinstance(value, ClauseElement) or value not in (None, False, {}, [], ())
 

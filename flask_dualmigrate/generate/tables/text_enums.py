@@ -7,18 +7,20 @@ under the existing one's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
-from sqlalchemy import CheckConstraint, Column, MetaData, Table
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy import CheckConstraint, Column, Table
+from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeDecorator
 
 from ...sql.tokens import escape_colons, literal, quote, values
+from .catalog import Catalog, ConstraintRow
 from .postgres_names import check_name
+from .sides import Sides
 from .state import final_name
 from .walk import leaves
 
@@ -28,43 +30,32 @@ _ITEM = rf"\(?{_LABEL}\)?{_CAST}"
 _LIST = rf"{_ITEM}(?:\s*,\s*{_ITEM})*"
 
 
-def add_text_enums(
-    script: ops.MigrationScript,
-    metadata: Collection[MetaData],
-    connection: Connection,
-    *,
-    include: Callable[[Table], bool],
-) -> None:
-    """Add operations that give CHECKs the models' labels, and those for the downgrade.
-
-    include: returns whether a table of the models is compared.
-    """
-    inspector: Any = sa.inspect(connection)
-    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
-    assert upgrade is not None
-    assert downgrade is not None
-    _without_checks([*upgrade.ops, *downgrade.ops])
-    for table in (table for each in metadata for table in each.tables.values()):
-        columns = [column for column in table.columns if checked_enum(column.type)]
-        if not columns or not include(table):
-            continue
-        if not inspector.has_table(table.name, schema=table.schema):
-            continue
-        there = {
-            column["name"]
-            for column in inspector.get_columns(table.name, schema=table.schema)
-        }
-        checks = inspector.get_check_constraints(table.name, schema=table.schema)
+def add_text_enums(script: ops.MigrationScript, sides: Sides) -> None:
+    """Add operations that give CHECKs the models' labels, in both directions."""
+    assert script.upgrade_ops is not None
+    assert script.downgrade_ops is not None
+    _without_checks([*script.upgrade_ops.ops, *script.downgrade_ops.ops])
+    for table in filter(sides.catalog.has, sides.tables()):
+        there = sides.catalog.columns(table)
         up: list[Any] = []
         down: list[Any] = []
-        for column in columns:
-            if column.name in there:
-                change = _change(table, column, checks, connection.dialect)
+        for column in table.columns:
+            if column.name in there and checked_enum(column.type) is not None:
+                change = _change(table, column, sides.catalog)
                 up += change[0]
                 down += change[1]
-        if up:
-            add_to(upgrade, table, up)
-            add_to(downgrade, table, down)
+        add_both(script, table, up, down)
+
+
+def add_both(
+    script: ops.MigrationScript, table: Table, up: list[Any], down: list[Any]
+) -> None:
+    """Add operations on a table to an upgrade and its downgrade, if there are any."""
+    assert script.upgrade_ops is not None
+    assert script.downgrade_ops is not None
+    if up:
+        add_to(script.upgrade_ops, table, up)
+        add_to(script.downgrade_ops, table, down)
 
 
 def add_to(
@@ -102,16 +93,17 @@ def checked_enum(type_: Any) -> sa.Enum | None:
 
 
 def _change(
-    table: Table, column: Column[Any], checks: Collection[Any], dialect: Dialect
+    table: Table, column: Column[Any], catalog: Catalog
 ) -> tuple[list[Any], list[Any]]:
     """Return the operations on one column, and those for the downgrade."""
     enum = checked_enum(column.type)
     assert enum is not None
-    name = str(column.name)
+    name, dialect = str(column.name), catalog.dialect
+    checks = ((row.name, _bare(row)) for row in catalog.constraints(table, "c"))
     found = [
-        (str(check["name"]), check["sqltext"], labels)
-        for check in checks
-        if (labels := labels_of(check["sqltext"], name)) is not None
+        (check, sql, labels)
+        for check, sql in checks
+        if (labels := labels_of(sql, name)) is not None
     ]
     if any(labels == set(enum.enums) for _, _, labels in found):
         return [], []
@@ -125,6 +117,12 @@ def _change(
         *(create_check(n, s, table) for n, s, _ in found),
     ]
     return up, down
+
+
+def _bare(check: ConstraintRow) -> str:
+    """Return a CHECK's expression without the parentheses around all of it."""
+    sql = str(check.expression)
+    return sql[1:-1] if sql.startswith("(") and sql.endswith(")") else sql
 
 
 def drop_check(name: str, table: Table) -> ops.DropConstraintOp:

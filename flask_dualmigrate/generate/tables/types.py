@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import types as sa
 from sqlalchemy.dialects import postgresql
@@ -17,9 +18,16 @@ def plain_dialect(dialect: Dialect) -> Dialect:
     """Return a dialect that writes SQL for scripts: percent signs are not doubled."""
     if dialect.paramstyle not in ("format", "pyformat"):
         return dialect
-    plain = type(dialect)(paramstyle="named")  # type: ignore[call-arg]
+    plain = _plain.get(dialect)
+    if plain is None:
+        plain = type(dialect)(paramstyle="named")  # type: ignore[call-arg]
+        _plain[dialect] = plain
     plain.default_schema_name = dialect.default_schema_name
     return plain
+
+
+# One for each: a dialect remembers the types that it has adapted.
+_plain: WeakKeyDictionary[Dialect, Dialect] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,19 @@ script that defines the column. MongoDB's validators use the same labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy import Column, MetaData, Table
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Dialect
 
 from .dialects import comparing
+from .sides import Sides
 from .state import Schema, full_name
 from .text_enums import add_to
-from .types import plain_dialect, plain_type
+from .types import plain_type
 from .walk import leaves
 
 
@@ -78,40 +78,33 @@ def _is_kept_as(type_: Any, there: Any, dialect: Dialect) -> bool:
 
 
 def add_unchecked_enums(
-    script: ops.MigrationScript,
-    metadata: Collection[MetaData],
-    connection: Connection,
-    *,
-    include: Callable[..., bool],
-    made: Schema | None,
-    not_compared: list[str],
+    script: ops.MigrationScript, sides: Sides, made: Schema | None
 ) -> None:
     """Add operations that change the scripts' labels to the models', and back.
 
-    include: returns whether a table or column of the models is compared. made: the
-    tables that the scripts create; None: nothing is compared. not_compared: gets a
-    line for each column whose labels the scripts do not show.
+    made: the tables that the scripts create; None: nothing is compared. A column whose
+    labels the scripts do not show is noted.
     """
-    dialect = plain_dialect(connection.dialect)
+    dialect = sides.dialect
     wanted = [
         (table, columns)
-        for each in metadata
-        for table in each.tables.values()
+        for table in (sides.tables() if made is not None else ())
         if (columns := [c for c in table.columns if unchecked_enum(c.type, dialect)])
     ]
-    if made is None or not wanted:
-        return
-    comparison = _Labels(script, made, dialect, not_compared)
-    inspector: Any = sa.inspect(connection)
+    names: dict[str | None, list[str]] = {}
+    for table, _ in wanted:
+        names.setdefault(table.schema, []).append(str(table.name))
+    found: dict[Any, Any] = {}
+    for schema, filter_names in names.items():
+        inspector = sides.catalog.inspector
+        found |= inspector.get_multi_columns(schema, filter_names=filter_names)
+    comparison = _Labels(script, made or {}, dialect, sides.not_compared)
     for table, columns in wanted:
-        if not include(table) or not inspector.has_table(table.name, table.schema):
-            continue
         there = {
-            column["name"]: column
-            for column in inspector.get_columns(table.name, table.schema)
+            item["name"]: item for item in found.get((table.schema, table.name), ())
         }
         for column in columns:
-            if column.name in there and include(column, "column"):
+            if column.name in there and sides.include(column, "column"):
                 comparison.column(table, column, there[column.name]["type"])
 
 
