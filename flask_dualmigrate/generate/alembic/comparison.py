@@ -173,8 +173,8 @@ def _read_columns_at_once(impl: Any, catalog: Catalog) -> None:
     def reflect(inspector: Any, table: Any, column: Any) -> None:
         catalog.inspector = inspector
         catalog.corrected.append((column, dict(column)))
-        if isinstance(column["type"], DOMAIN):
-            own = catalog.columns(table)[column["name"]]
+        own = catalog.columns(table).get(column["name"])
+        if isinstance(column["type"], DOMAIN) and own is not None:
             column["nullable"] = not own.not_null
             if not own.has_default:
                 column["default"] = None

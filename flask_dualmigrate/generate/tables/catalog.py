@@ -103,7 +103,7 @@ class Catalog:
         return self.key(table) in self.once(columns)
 
     def columns(self, table: Table) -> Mapping[str, ColumnRow]:
-        return self.once(columns)[self.key(table)]
+        return self.once(columns).get(self.key(table), {})
 
     def constraints(self, table: Table, kind: str) -> list[ConstraintRow]:
         found = self.once(constraints).get(self.key(table), ())
