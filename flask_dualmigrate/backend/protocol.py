@@ -118,7 +118,10 @@ class Runner(Side, Protocol):
         """
 
     def settle(self, step: Step) -> None:
-        """Close a step whose partner is done."""
+        """Close a step whose partner is done, at the latest when the lock is released.
+
+        A run that is killed before that leaves it to the next one.
+        """
 
     def keep(self, step: Step, error: str) -> None:
         """Record that `execute` failed, and keep what it did."""

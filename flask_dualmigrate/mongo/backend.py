@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,13 @@ from ..backend.holder import Holder, OnWait
 from ..backend.journal import Entry, Undone
 from ..backend.restorer import Kept
 from ..backups import BackupFolder, Manifest
-from ..errors import DatabaseUnavailable, IntegrityError, ScriptError, UsageError
+from ..errors import (
+    DatabaseUnavailable,
+    DualMigrateError,
+    IntegrityError,
+    ScriptError,
+    UsageError,
+)
 from ..revisions import BackendName, Direction, Revision, Status, Step
 from ..runtime.events import since_ms, tell
 from ..runtime.stopping import NEVER, Stop
@@ -32,7 +38,7 @@ from .journal.journal import MongoJournal
 from .journal.results import StepResult, notes_of
 from .journal.resume import described, doubts
 from .lock.lock import MongoLock
-from .preflight.abilities import require_abilities
+from .preflight.abilities import require_abilities, require_indexes
 from .preflight.preflight import (
     refuse_todos,
     refuse_uncallables,
@@ -53,6 +59,10 @@ from .server.transactions import supports_transactions
 from .waking import why_absent
 
 log = logging.getLogger(__name__)
+
+_MOST_STEPS = 100
+_MOST_DOCUMENTS = 100_000
+"""Steps, and documents that they wrote, after which their records are removed."""
 
 
 class MongoBackend(MongoData):
@@ -92,6 +102,12 @@ class MongoBackend(MongoData):
         self._batch_seconds = batch_seconds
         self._replication_lag_s = replication_lag_s
         self._stop = stop
+        self._holding: OperationRunner | None = None
+        self._settled: list[tuple[str, Direction]] = []
+        self._documents = 0
+        self._run_before: Collection[str] | None = None
+        self._hello: Mapping[str, Any] | None = None
+        self._tried: str | None = None
 
     @property
     def db(self) -> Database[Any]:
@@ -110,7 +126,7 @@ class MongoBackend(MongoData):
 
     def check(self) -> None:
         with driver_errors("be reached"):
-            hello = self._db.client.admin.command("hello")
+            self._hello = hello = self._db.client.admin.command("hello")
         if not hello.get("isWritablePrimary"):
             raise DatabaseUnavailable(
                 "This MongoDB server is not a primary: it accepts no writes",
@@ -119,9 +135,12 @@ class MongoBackend(MongoData):
             )
 
     def read(self, graph: RevisionGraph | None = None) -> State:
+        if self._holding is not None:
+            self._tidy()
         with driver_errors("read its journal"):
             entries = self._journal.entries()
             meta = self._journal.meta()
+        self._run_before = entries.keys()
         return State(
             frozenset(key for key, entry in entries.items() if entry.applied),
             entries,
@@ -131,10 +150,24 @@ class MongoBackend(MongoData):
             lost=meta.has_history and not entries and meta.restoring is None,
         )
 
-    def lock(
-        self, *, timeout_s: float, on_wait: OnWait
-    ) -> AbstractContextManager[None]:
-        return self._lock.held(timeout_s=timeout_s, on_wait=on_wait)
+    @contextmanager
+    def lock(self, *, timeout_s: float, on_wait: OnWait) -> Iterator[None]:
+        with self._lock.held(timeout_s=timeout_s, on_wait=on_wait):
+            self._holding = runner = self._new_runner()
+            try:
+                with runner.claiming_once():
+                    try:
+                        yield
+                    except BaseException:
+                        with suppress(DualMigrateError):
+                            self._tidy()
+                        raise
+                    self._tidy()
+            finally:
+                self._holding = None
+                # Without the lock the next run closes them.
+                self._settled = []
+                self._journal.drop_due()
 
     def holder(self) -> Holder | None:
         with driver_errors("read its lock"):
@@ -149,7 +182,12 @@ class MongoBackend(MongoData):
             return self._lock.free(holder)
 
     def prepare(self) -> None:
-        """Do nothing: MongoDB creates the journal with its first document."""
+        """Record what the server was found able to do; the rest is made when needed."""
+        if self._tried is not None:
+            self._lock.require()
+            with driver_errors("write its journal"):
+                self._journal.note_tried(self._tried)
+        self._tried = None
 
     def set_pair_id(self, pair_id: str, *, anew: bool = False) -> None:
         self._lock.require()
@@ -174,12 +212,16 @@ class MongoBackend(MongoData):
             found for step in steps for found in self._scripts.operations(step)
         ]
         require_privileges(self._db, operations)
-        require_abilities(self._db, operations, transactions=self._has_transactions)
+        server = _kind_of(self._hello or {})
+        if server is None or self._journal.tried != server:
+            require_abilities(self._db, transactions=self._has_transactions)
+            self._tried = server
+        require_indexes(self._db, operations)
 
     @cached_property
     def _has_transactions(self) -> bool:
         with driver_errors("be reached"):
-            return supports_transactions(self._db)
+            return supports_transactions(self._db, self._hello)
 
     @takes_its_time
     def plan(self, steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
@@ -205,7 +247,7 @@ class MongoBackend(MongoData):
         client = self._db.client
         with client.start_session(causal_consistency=False) as session:
             return MongoshScript(
-                self._runner(connects=False),
+                self._new_runner(connects=False),
                 session,
                 operations_of=self._scripts.operations,
                 checksum_of=lambda step: self._scripts.checksum(step.revision),
@@ -238,14 +280,18 @@ class MongoBackend(MongoData):
         operations = self._scripts.operations(step)
         started = time.monotonic()
         self._lock.require()
+        self._runner().claim()
         with driver_errors("write its journal"):
             self._journal.begin(
                 step.revision,
                 direction,
                 checksum=self._scripts.checksum(step.revision),
             )
-        runner = self._runner(max_time_s=self._scripts.limits_of(step).max_time_s)
-        result = runner.run(revision_id, direction, operations)
+        limits = self._scripts.limits_of(step)
+        result = self._runner().run(
+            revision_id, direction, operations, max_time_s=limits.max_time_s
+        )
+        self._documents += sum(each.documents for each in result.steps)
         _tell_notes(step, result.steps)
         if direction is Direction.UPGRADE:
             self._scripts.verify(step.revision, self._db)
@@ -330,6 +376,7 @@ class MongoBackend(MongoData):
         revision_id, direction = step.revision.id, step.direction
         operations = self._scripts.operations(step)
         self._lock.require()
+        self._runner().claim()
         with driver_errors("write its journal"):
             self._journal.begin_undoing(revision_id, direction)
         reverted = self._runner().revert(revision_id, direction, operations)
@@ -345,10 +392,25 @@ class MongoBackend(MongoData):
         return undone
 
     def settle(self, step: Step) -> None:
-        self._lock.require()
-        self._runner().settle(step.revision.id, step.direction)
-        with driver_errors("write its journal"):
-            self._journal.settle(step.revision.id)
+        """Close a step: with the next one that begins, or when the lock is released."""
+        self._journal.settle(step.revision.id)
+        self._settled.append((step.revision.id, step.direction))
+        if len(self._settled) >= _MOST_STEPS or self._documents >= _MOST_DOCUMENTS:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Forget how the steps went that are complete, and close the last of them."""
+        if not self._settled:
+            return
+        try:
+            self._lock.require()
+            self._runner().settle(*self._settled)
+            with driver_errors("write its journal"):
+                self._journal.flush()
+        except DualMigrateError as error:
+            error.add_note("The steps before it are done; the next run closes them.")
+            raise
+        self._settled, self._documents = [], 0
 
     def require_dump(self) -> None:
         """Do nothing: a dump needs only the driver."""
@@ -373,7 +435,7 @@ class MongoBackend(MongoData):
         runner = self._runner()
         for entry in self.read().open_entries():
             # A later run would take its records for work that is done.
-            runner.settle(entry.revision, entry.direction)
+            runner.settle((entry.revision, entry.direction))
         self._lock.require()
 
         def write(session: ClientSession) -> None:
@@ -401,27 +463,40 @@ class MongoBackend(MongoData):
         with driver_errors("read its journal"):
             return self._journal.history(revision_id)
 
-    def _runner(
-        self, *, connects: bool = True, max_time_s: float = 0.0
-    ) -> OperationRunner:
-        """Return what runs operations. connects: False if there may be no server."""
+    def _runner(self) -> OperationRunner:
+        """Return what runs operations: one for as long as the lock is held."""
+        return self._holding or self._new_runner()
+
+    def _new_runner(self, *, connects: bool = True) -> OperationRunner:
+        """connects: False if there may be no server."""
         return OperationRunner(
             self._db,
             app_db=self._db,
             token=self._lock.token,
             on_progress=self._on_progress,
             keep_going=self._keep_going,
-            max_time_s=max_time_s,
             stop=self._stop,
+            was_run=self._was_run,
             transactions=not connects or self._has_transactions,
             batch_seconds=self._batch_seconds,
             replication_lag_s=self._replication_lag_s,
             binding=self._lock.binding,
         )
 
+    def _was_run(self, revision: str) -> bool:
+        """Return whether the journal had an entry of a revision when it was read."""
+        return self._run_before is None or revision in self._run_before
+
     def _keep_going(self) -> None:
         self._lock.require()
         self._stop.require()
+
+
+def _kind_of(hello: Mapping[str, Any]) -> str | None:
+    """Return what tells a server apart from one that may do less; None if unknown."""
+    version = hello.get("maxWireVersion")
+    place = hello.get("setName") or hello.get("msg") or "standalone"
+    return None if version is None else f"{place} {version}"
 
 
 def _tell_notes(step: Step, results: Sequence[StepResult]) -> None:

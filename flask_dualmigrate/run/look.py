@@ -65,6 +65,8 @@ class Look:
         self._parts = parts
         self._on_absent = on_absent or (lambda server: None)
         self._unavailable: DatabaseUnavailable | None = None
+        self._checked = False
+        self._compared: States | None = None
         self.before_running: Callable[[Files], None] = lambda files: None
 
     @property
@@ -97,6 +99,7 @@ class Look:
                 self._unavailable = error
                 return
             refuse_edited(Unrun(graph.root, graph.revisions, files), states)
+            self._compared = states
 
         self.before_running = compare
 
@@ -129,11 +132,16 @@ class Look:
             )
 
     def check_servers(self) -> None:
-        """Raise DatabaseUnavailable if a side of this run cannot be used."""
+        """Raise DatabaseUnavailable if a side of this run cannot be used.
+
+        They are asked once: a server that goes away later is found by what is sent.
+        """
         if self._unavailable is not None:
             raise self._unavailable
-        for backend in self._backends.values():
-            backend.check()
+        if not self._checked:
+            for backend in self._backends.values():
+                backend.check()
+        self._checked = True
 
     def check_rights(self, steps: Sequence[Step] = ()) -> None:
         """Raise DatabaseUnavailable if an account may not write what steps need."""
@@ -182,7 +190,10 @@ class Look:
         give_up = time.monotonic() + self._parts.config.lock_timeout_s
         while True:
             at_work = self._sql_is_at_work()
-            states = self.states()
+            # What the edits were compared with was read just now, before the scripts.
+            compared, self._compared = self._compared, None
+            states = compared or self.states()
+            refuse_half_restored(states)
             try:
                 return self._checked_plan(target, direction, states), states
             except IntegrityError:

@@ -22,12 +22,13 @@ not for a downgrade; or that it `made_way`: it was empty (see merging.py).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 from ...revisions import Direction
 from ...runtime.crashpoints import around
-from ..journal.steps import StepRecord
+from ..journal.step_record import StepRecord
 from ..server.dependent_views import move
 from ..server.views import (
     ExactDatabase,
@@ -62,11 +63,21 @@ class Holds(StrEnum):
 
 
 class Asides:
-    """The asides of one database, and their catalog."""
+    """The asides of one database, and their catalog.
 
-    def __init__(self, db: ExactDatabase) -> None:
+    was_run: whether a revision was run before, so that it may have asides.
+    """
+
+    def __init__(
+        self, db: ExactDatabase, *, was_run: Callable[[str], bool] = lambda _: True
+    ) -> None:
         self._db = db
         self._catalog = native(db, CATALOG)
+        self._was_run = was_run
+        self._entered: set[str] = set()
+
+    def _may_have(self, revision: str) -> bool:
+        return revision in self._entered or self._was_run(revision)
 
     def free_name(self, revision: str, label: str) -> str:
         """Return a name for a new aside: `_aside_<revision>_<label>`.
@@ -110,6 +121,7 @@ class Asides:
         of: the collection it is taken from; field: the path, for values of a field.
         more: what else a downgrade needs to know.
         """
+        self._entered.add(record.revision)
         self._catalog.update_one(
             {"_id": name},
             {
@@ -223,6 +235,8 @@ class Asides:
     @around("mongo.asides.supersede")
     def supersede(self, revision: str) -> None:
         """Leave to people what earlier upgrades kept for a revision's downgrade."""
+        if not self._may_have(revision):
+            return
         self._catalog.update_many(
             {
                 "revision": revision,
@@ -240,6 +254,8 @@ class Asides:
         After a downgrade, what was put back is removed from them, and the rest is left
         to people.
         """
+        if not self._may_have(revision):
+            return
         for entry in list(self._catalog.find({"revision": revision, "open": True})):
             name, holds = entry["_id"], Holds(entry["holds"])
             if direction is Direction.DOWNGRADE:

@@ -17,14 +17,15 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
-from ..expressions.id_list import IdList, ids_stages
+from ..expressions.id_list import NONE, IdList, ids_stages
 from ..expressions.ranges import Query, both, range_of
 from ..expressions.raw_bson import as_document
+from ..journal.step_record import StepRecord
 from ..server.time_limit import unhurried
 from .pace import Pace
 from .remember_writes import Write, write_batch
 from .step_under_way import Work
-from .walk import Walk, read_some
+from .walk import Batch, Walk, read_some
 
 _ROUNDS = 10
 """The maximum number of rounds, for an app that never stops inserting."""
@@ -53,6 +54,61 @@ def catch_up(work: Work, walk: Walk, write: Write, *, go_on: Callable[[], int]) 
         found = sum(_catch_up_in(work, write, tile) for tile in _incomplete(work, walk))
         if not found + go_on():
             return
+
+
+def catch_up_with(work: Work, walk: Walk, write: Write) -> None:
+    """Write what was inserted since the only batch of a walk, until nothing is found.
+
+    The checkpoint says which documents were seen: see `alone_at`.
+    """
+    target = work.db[walk.collection].with_options(read_concern=ReadConcern("local"))
+    pace = Pace(most=walk.batch_size, seconds=0)
+
+    def attempt(session: ClientSession) -> Batch | None:
+        seen, key = (
+            seen_alone(work.record, walk.phase) or NONE,
+            work.record.checkpoint["of"],
+        )
+        query = both(walk.query, _none_of(seen))
+        batch = read_some(work, walk, query, of=key, size=pace.size, session=session)
+        if batch is None:
+            return None
+        batch = dataclasses.replace(batch, alone=True)
+        documents = write_batch(work, batch, write, session)
+        place = alone_at(batch, key, before=seen)
+        work.checkpoint(session, place, documents=documents)
+        return batch
+
+    for _ in range(_ROUNDS):
+        seen = seen_alone(work.record, walk.phase) or NONE
+        there = _ids_there(target, walk.query, at_most=len(seen) + 1)
+        if there is None or there == seen.named("ids"):
+            return
+        if work.transact_some(pace, attempt) is None:
+            return
+
+
+def alone_at(
+    batch: Batch, key: Mapping[str, Any], *, before: IdList = NONE
+) -> dict[str, Any]:
+    """Return the checkpoint after the only batch of a walk: which documents it saw.
+
+    key: of the batch's entry in Touched, if it has one. before: those seen before it.
+    """
+    seen = IdList.joined([before, batch.ids, batch.left_out])
+    ids = RawBSONDocument(as_document(seen.named("ids")))
+    return {"phase": batch.walk.phase, "alone": ids, "of": key}
+
+
+def seen_alone(record: StepRecord, phase: int = 0) -> IdList | None:
+    """Return which documents the only batch of a walk saw; None if there was none.
+
+    phase: of the walk.
+    """
+    place = record.checkpoint
+    if "alone" not in place or place.get("phase", 0) != phase:
+        return None
+    return IdList.like(place["alone"]["ids"])
 
 
 def _incomplete(work: Work, walk: Walk) -> Iterator[_Tile]:
@@ -136,6 +192,8 @@ def _catch_up_in(work: Work, write: Write, tile: _Tile) -> int:
 def _unseen(
     work: Work, key: Mapping[str, Any], session: ClientSession | None = None
 ) -> Query:
-    seen = work.bench.touched.seen(key, session)
-    test = as_document(seen.named("$nin"))
-    return {"_id": RawBSONDocument(test)}
+    return _none_of(work.bench.touched.seen(key, session))
+
+
+def _none_of(ids: IdList) -> Query:
+    return {"_id": RawBSONDocument(as_document(ids.named("$nin")))}

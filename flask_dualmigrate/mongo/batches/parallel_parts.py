@@ -14,7 +14,7 @@ from pymongo.client_session import ClientSession
 
 from ...backend import Progress
 from ...ops import BATCH_SIZE
-from ..journal.steps import StepRecord
+from ..journal.step_record import StepRecord
 from ..server.best_effort import estimated_count
 from ..server.time_limit import unhurried
 from .pace import Recent

@@ -24,7 +24,7 @@ def write_batch(work: Work, batch: Batch, write: Write, session: ClientSession) 
     if not batch.is_empty:
         work.begin_writing()
         return write(work, batch, session)
-    if batch.left_out and batch.walk.remembers:
+    if batch.left_out and batch.walk.remembers and not batch.alone:
         touch(work, batch, session)
     return 0
 

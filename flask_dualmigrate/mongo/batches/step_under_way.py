@@ -21,12 +21,14 @@ from ...runtime.crashpoints import reached
 from ...runtime.stopping import NEVER, Stop
 from ..asides.aside import Asides
 from ..journal.left_alone import Staying
-from ..journal.steps import StepRecord, StepStatus, StepStore
+from ..journal.step_record import StepRecord, StepStatus
+from ..journal.steps import StepStore
 from ..journal.written_documents import Touched
 from ..server.replication import Replication
 from ..server.time_limit import limit
 from ..server.transactions import TransactionTooLong, transact
 from ..server.views import DURABLE, EXACT, ExactDatabase, as_stored, collection_info
+from .known import KnownCollections
 from .pace import Pace, Recent
 
 Result = TypeVar("Result")
@@ -51,6 +53,7 @@ class Bench:
     touched: Touched
     staying: Staying
     replication: Replication
+    known: KnownCollections
     keep_going: Callable[[], None]
     on_progress: Callable[[Progress], None]
     batch_seconds: float = 0.5
@@ -105,6 +108,10 @@ class Work:
         """Write the record, with what was there before, so that the work may start."""
         record = dataclasses.replace(self.record, before=before)
         self.record = self.bench.store.begin(record, self._session)
+
+    def finish(self) -> None:
+        """Mark the step as done; written with the next step, see StepStore.finish."""
+        self.record = self.bench.store.finish(self.record)
 
     def begin_writing(self) -> None:
         """Note that documents may be written; without transactions, before they are.
@@ -182,11 +189,12 @@ class Work:
         *,
         documents: int,
         batches: int = 1,
+        **changes: Any,
     ) -> None:
         """Save how far the batches are, in the transaction of the batch."""
         self._pending = self.bench.store.save(
             self.record,
-            {"checkpoint": place},
+            {"checkpoint": place, **changes},
             documents=documents,
             batches=batches,
             session=session,

@@ -55,11 +55,12 @@ class Walk:
     clustered: the collection is stored by `_id`, without an index on it. odd_ids: it
     has `_id`s of the types ODD, which must be read from the documents.
     until: the last `_id` when the walk began; an app that goes on inserting is not
-    followed. document_bytes: the average size of its documents. remembers: its batches
-    are in Touched, with their ranges. listed: the `_id`s that the query lists, if many.
-    leaves_out: the documents that an undo of the operation left are passed over
-    (Staying); for Reads.IDS and Reads.DOCUMENTS. on_refused: called instead of the
-    write for a document that a unique index refuses; None: the walk fails.
+    followed. documents: how many it has, about. document_bytes: their average size.
+    remembers: its batches are in Touched, with their ranges. listed: the `_id`s that
+    the query lists, if many. leaves_out: the documents that an undo of the operation
+    left are passed over (Staying); for Reads.IDS and Reads.DOCUMENTS. on_refused:
+    called instead of the write for a document that a unique index refuses; None: the
+    walk fails.
     """
 
     collection: str
@@ -73,6 +74,7 @@ class Walk:
     clustered: bool = False
     odd_ids: bool = False
     until: Any = MISSING
+    documents: int = 0
     document_bytes: int = 1
     remembers: bool = False
     leaves_out: bool = False
@@ -101,7 +103,8 @@ class Batch:
     range, from the walk's previous position, as `range_of` takes it. query: finds
     exactly these documents, in the same transaction. of: for documents that are caught
     up, the key of the batch that walked over their range. left_out: `_id`s that the
-    walk passed over.
+    walk passed over. is_last: there was nothing after it when it was read. alone: it is
+    the only one of its walk, so that which documents it saw is kept in memory.
     """
 
     walk: Walk
@@ -113,6 +116,13 @@ class Batch:
     query: Query
     of: Mapping[str, Any] | None = None
     left_out: IdList = NONE
+    is_last: bool = False
+    alone: bool = False
+
+    @classmethod
+    def empty(cls, walk: Walk) -> Batch:
+        """Return the batch of a walk that finds nothing."""
+        return cls(walk, NONE, (), 0, MISSING, {}, walk.query, alone=True)
 
     def without(self, out: Collection[bytes]) -> Batch:
         """Return the batch without some documents, by the keys of their `_id`s."""
@@ -188,7 +198,16 @@ def _read(
             return None
     span = {key: place[key] for key in place if key == "last"} | {"until": last}
     within = both(range_of(span), walk.query)
-    batch = Batch(walk, ids, documents, place.get("round", 0), last, span, within)
+    batch = Batch(
+        walk,
+        ids,
+        documents,
+        place.get("round", 0),
+        last,
+        span,
+        within,
+        is_last=not is_full,
+    )
     return _without_exempt(work, batch, session)
 
 

@@ -10,7 +10,7 @@ from ...backend import Failing, Forecast
 from ...ops import Operation
 from ..batches.step_under_way import Work
 from ..expressions.ranges import Query
-from ..journal.steps import StepRecord
+from ..journal.step_record import StepRecord
 from ..server.best_effort import estimated_count
 from ..server.views import ExactDatabase, collection_info
 from .counting import Count, count

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC
 from typing import Any
 
 from bson import CodecOptions
-from pymongo import ReadPreference, WriteConcern
+from pymongo import ReadPreference, UpdateOne, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 
 from ...backend.journal import Actor, Entry, Undone
@@ -20,6 +20,7 @@ from ...revisions import Direction, Revision, Status
 from ...runtime.crashpoints import around
 from ...text import storable_lines
 from ..server.errors import lock_lost
+from ..server.failures import DUPLICATE_KEY, code_of
 from .attempts import (
     UNDOING,
     UNSTAMPED,
@@ -32,7 +33,8 @@ from .attempts import (
 )
 from .meta import Meta, MetaStore
 from .names import ENTRIES
-from .steps import STEPS, StepStatus
+from .step_record import StepStatus
+from .steps import STEPS
 
 COLLECTION = ENTRIES
 
@@ -54,6 +56,7 @@ class MongoJournal:
 
     token: returns the fencing token of our lock; reading needs none. It is stored in
     each entry that is written; an entry that a later holder wrote is no longer ours.
+    tried: which server was tried, as last read.
     """
 
     def __init__(
@@ -63,6 +66,9 @@ class MongoJournal:
         self._token = token
         self._entries = self._db[COLLECTION]
         self._meta = MetaStore(self._db)
+        self._has_history = False
+        self.tried: str | None = None
+        self._due: list[str] = []
 
     def entries(self) -> dict[str, Entry]:
         """Return revision id -> the last attempt at it."""
@@ -97,11 +103,18 @@ class MongoJournal:
 
     def meta(self) -> Meta:
         """Return what the database says about itself."""
-        return self._meta.read()
+        found = self._meta.read()
+        self._has_history = found.has_history and not found.unused
+        self.tried = found.tried
+        return found
 
     @around("mongo.pair_id")
     def set_pair_id(self, pair_id: str) -> None:
         self._meta.set_pair_id(pair_id, unused=not self._has_entries())
+
+    def note_tried(self, server: str) -> None:
+        """Write which server was found able to do what migrations need."""
+        self._meta.note_tried(server)
 
     @around("mongo.pair_anew")
     def pair_anew(self, pair_id: str, session: ClientSession) -> None:
@@ -110,16 +123,15 @@ class MongoJournal:
 
     def note_history(self, session: ClientSession | None = None) -> None:
         """Record whether there are entries: if none are found later, they were lost."""
-        self._meta.note_history(self._has_entries(session), session)
+        self._has_history = self._has_entries(session)
+        self._meta.note_history(self._has_history, session)
 
     def _has_entries(self, session: ClientSession | None = None) -> bool:
         return self._entries.find_one({}, {"_id": True}, session=session) is not None
 
     @around("mongo.journal.begin")
-    def begin(
-        self, revision: Revision, direction: Direction, *, checksum: str
-    ) -> datetime:
-        """Record that an attempt runs; return when it began, by the server's clock."""
+    def begin(self, revision: Revision, direction: Direction, *, checksum: str) -> None:
+        """Record that an attempt runs, and what is due."""
         actor = Actor.current()
         stages = beginning(
             revision,
@@ -129,11 +141,9 @@ class MongoJournal:
             host=actor.host,
         )
         self._write(revision.id, stages, upsert=True)
-        self._meta.note_history(True)
-        doc = self._entries.find_one({"_id": revision.id}, {"started_at": True})
-        assert doc is not None
-        started: datetime = doc["started_at"]
-        return started
+        if not self._has_history:
+            self._meta.note_history(True)
+            self._has_history = True
 
     @around("mongo.journal.finish")
     def finish(
@@ -207,10 +217,18 @@ class MongoJournal:
             stages.append({"$set": {"checksum": None}})
         self._write(revision_id, stages)
 
-    @around("mongo.journal.settle")
     def settle(self, revision_id: str) -> None:
-        """Record that the partner is done too."""
-        self._write(revision_id, [{"$set": {"awaits_partner": False}}])
+        """Record that the partner is done too: with the next write, or at a flush."""
+        self._due.append(revision_id)
+
+    def drop_due(self) -> None:
+        """Leave what is due to the next run, as when the lock is lost."""
+        self._due = []
+
+    @around("mongo.journal.settle")
+    def flush(self) -> None:
+        """Record what is due."""
+        self._send([], None)
 
     def _write(
         self,
@@ -220,21 +238,45 @@ class MongoJournal:
         upsert: bool = False,
         session: ClientSession | None = None,
     ) -> None:
-        """Change an entry; raise LockLost if a later holder of the lock has."""
+        """Change an entry, after those due; raise LockLost if a later holder has."""
+        change = self._change(revision_id, stages, upsert=upsert)
+        self._send([(revision_id, change)], session)
+
+    def _change(
+        self, revision_id: str, stages: Sequence[Doc], *, upsert: bool = False
+    ) -> UpdateOne:
         token = self._token()
         ours = {"_id": revision_id, "token": {"$not": {"$gt": token}}}
-        marked = [*stages, {"$set": {"token": token}}]
-        try:
-            written = self._entries.update_one(
-                ours, marked, upsert=upsert, session=session
-            )
-        except DuplicateKeyError as error:
-            raise lock_lost(token) from error
-        if not (upsert or written.matched_count) and self._has(revision_id):
-            raise lock_lost(token)
+        return UpdateOne(ours, [*stages, {"$set": {"token": token}}], upsert=upsert)
 
-    def _has(self, revision_id: str) -> bool:
-        return self._entries.find_one({"_id": revision_id}, {"_id": True}) is not None
+    def _send(
+        self, changes: Sequence[tuple[str, UpdateOne]], session: ClientSession | None
+    ) -> None:
+        settled = [{"$set": {"awaits_partner": False}}]
+        due = []
+        if session is None:  # an attempt in a transaction may be repeated
+            due = [(each, self._change(each, settled)) for each in self._due]
+        if not due and not changes:
+            return
+        ids, writes = zip(*due, *changes, strict=True)
+        try:
+            written = self._entries.bulk_write([*writes], session=session)
+        except BulkWriteError as error:
+            if code_of(error) != DUPLICATE_KEY:
+                raise
+            raise lock_lost(self._token()) from error
+        found = written.matched_count + written.upserted_count
+        if found < len(writes) and self._count(ids, session) > found:
+            raise lock_lost(self._token())
+        if session is None:
+            self._due = []
+
+    def _count(self, ids: Sequence[str], session: ClientSession | None) -> int:
+        """Return how many of these entries exist, each counted as often as named."""
+        query = {"_id": {"$in": list(ids)}}
+        found = self._entries.find(query, {"_id": True}, session=session)
+        there = {doc["_id"] for doc in found}
+        return sum(each in there for each in ids)
 
     @around("mongo.journal.stamp")
     def stamp(
@@ -324,3 +366,28 @@ def _as_entry(doc: Doc) -> Entry:
         undoing=bool(doc.get(UNDOING, False)),
         notes=tuple(map(str, doc.get("notes") or ())),
     )
+
+
+def completed(
+    db: Database[Any], attempts: Collection[tuple[str, Direction]]
+) -> list[tuple[str, Direction]]:
+    """Return which of these attempts are complete on both sides.
+
+    A run that was killed may have left their records.
+    """
+    ended = {
+        Direction.UPGRADE: Status.APPLIED,
+        Direction.DOWNGRADE: Status.ROLLED_BACK,
+    }
+    query = {"_id": {"$in": [revision for revision, _ in attempts]}}
+    entries = {
+        doc["_id"]: _entry(doc)
+        for doc in durable(db)[COLLECTION].find(query, {"history": False})
+    }
+    return [
+        (revision, direction)
+        for revision, direction in attempts
+        if (entry := entries.get(revision)) is not None
+        and not entry.open
+        and (entry.direction, entry.status) == (direction, ended[direction])
+    ]

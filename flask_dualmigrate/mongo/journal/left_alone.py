@@ -21,7 +21,7 @@ from ...runtime.crashpoints import around
 from ..expressions.id_list import IdList
 from ..expressions.raw_bson import Element, as_document, field_of, key_of
 from ..server.views import ExactDatabase, native
-from .steps import StepRecord
+from .step_record import StepRecord
 from .written_documents import TOUCHED
 
 _MANY = 1000

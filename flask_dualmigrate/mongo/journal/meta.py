@@ -14,7 +14,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from ...backend.restorer import Unfinished
-from .names import HISTORY, META, PAIR, RESTORE
+from .names import HISTORY, META, PAIR, RESTORE, SERVER
 
 COLLECTION = META
 _UNUSED = "unused"
@@ -28,13 +28,15 @@ class Meta:
     """The contents of `_migrations_meta`.
 
     pair_id: of both sides. unused: nothing was run or marked since that was written.
-    has_history: there have been entries. restoring: a restore that was begun.
+    has_history: there have been entries. restoring: a restore that was begun. tried:
+    which server was tried.
     """
 
     pair_id: str | None = None
     unused: bool = False
     has_history: bool = False
     restoring: Unfinished | None = None
+    tried: str | None = None
 
 
 class MetaStore:
@@ -51,6 +53,7 @@ class MetaStore:
             unused=bool(pair.get(_UNUSED)),
             has_history=HISTORY in found,
             restoring=None if restore is None else unfinished_of(restore),
+            tried=found.get(SERVER, {}).get("tried"),
         )
 
     def set_pair_id(self, pair_id: str, *, unused: bool) -> None:
@@ -60,6 +63,12 @@ class MetaStore:
         """
         new: Doc = {"pair_id": pair_id, **({_UNUSED: True} if unused else {})}
         self._documents.update_one({"_id": PAIR}, {"$setOnInsert": new}, upsert=True)
+
+    def note_tried(self, server: str) -> None:
+        """Write which server was tried; another one is tried again."""
+        self._documents.update_one(
+            {"_id": SERVER}, {"$set": {"tried": server}}, upsert=True
+        )
 
     def pair_anew(self, pair_id: str, session: ClientSession) -> None:
         """Write a new id in place of the existing one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from .steps import StepRecord
+from .step_record import StepRecord
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ...backend import Doubt
 from ...errors import IntegrityError, StepInDoubt
 from ...ops import Insert, Kind, Operation
 from ..server.failures import shortened
-from .steps import StepRecord, StepStatus
+from .step_record import StepRecord, StepStatus
 
 _SUBJECT = (
     "collection",

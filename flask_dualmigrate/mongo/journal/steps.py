@@ -1,4 +1,4 @@
-"""The journal of a script's operations: one record per step, and their store.
+"""The store of the records of a script's operations, one per step.
 
 A record is written before the work it describes. Each later write to it is conditional
 on its fencing token, so that a run that lost its lock writes nothing more.
@@ -8,124 +8,35 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from enum import StrEnum
 from typing import Any, TypeVar
 
-from pymongo import ReadPreference, ReturnDocument
+import bson
+import pymongo
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReadPreference, ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from ...errors import LockLost
-from ...ops import Kind
 from ...revisions import Direction
 from ...runtime.crashpoints import around
 from ...text import storable, storable_lines
 from ..server.errors import lock_lost
+from ..server.failures import DUPLICATE_KEY, code_of
 from ..server.transactions import kill_sessions, transact
-from ..server.views import DURABLE, ensure_collection, native
+from ..server.views import DURABLE, NATIVE, native
+from .step_record import StepRecord, StepStatus
 
 Result = TypeVar("Result")
 
 STEPS = "_migrations_steps"
 _FENCE = "fence"
-
-
-class StepStatus(StrEnum):
-    """STARTED and UNDOING: half done, to be continued; UNDONE: as if never run."""
-
-    STARTED = "started"
-    DONE = "done"
-    UNDOING = "undoing"
-    UNDONE = "undone"
-
-
-@dataclasses.dataclass(frozen=True)
-class StepRecord:
-    """How far one operation of a script is, and how to undo it.
-
-    step: index of the operation in its script, from 0.
-    checkpoint: how far the batches are, native BSON: phase, round, last `_id`.
-    documents: how many were written; total: how many were expected, None if unknown.
-    batches: how many transactions were committed for it.
-    part: for a part of a step whose `_id` range is walked in parallel, its number.
-    run_at, run_documents: when the current run took it up, and how many documents had
-    been written by then.
-    subject: what the operation is about; a script that failed may be edited, but not
-    this.
-    group: identifies the operation in a later run, for what an undo left (Staying);
-    again: whether there was an earlier run, which was undone. later: the groups of the
-    steps after it that insert into its collection; what stayed of them does not belong
-    to it.
-    before: what was there before, as far as the undo needs it.
-    error: what a function of the script raised; None after a crash.
-    """
-
-    revision: str
-    direction: Direction
-    step: int
-    verb: str
-    fingerprint: str
-    kind: Kind
-    status: StepStatus
-    token: int
-    by: str
-    host: str
-    subject: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    group: str = ""
-    again: bool = False
-    later: Sequence[str] = ()
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    checkpoint: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    documents: int = 0
-    total: int | None = None
-    batches: int = 0
-    before: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    error: str | None = None
-    part: int | None = None
-    run_at: datetime | None = None
-    run_documents: int = 0
-
-    @property
-    def wrote_nothing(self) -> bool:
-        """True if no document was written; see Work.begin_writing."""
-        return not self.documents and "begun" not in self.before
-
-    @property
-    def id(self) -> dict[str, Any]:
-        part = {} if self.part is None else {"part": self.part}
-        return {
-            "revision": self.revision,
-            "direction": str(self.direction),
-            "step": self.step,
-            **part,
-        }
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the fields as stored, without `_id` and times."""
-        names = {field.name for field in dataclasses.fields(self)}
-        names -= {"revision", "direction", "step", "part"}
-        names -= {"started_at", "finished_at", "run_at"}
-        document = {name: getattr(self, name) for name in sorted(names)}
-        return document | {
-            "kind": str(self.kind),
-            "status": str(self.status),
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> StepRecord:
-        values = {key: value for key, value in document.items() if key != "_id"}
-        values |= document["_id"]
-        values["direction"] = Direction(values["direction"])
-        values["kind"] = Kind(values["kind"])
-        values["status"] = StepStatus(values["status"])
-        values["notes"] = tuple(values["notes"])
-        return cls(**values)
+_STUCK_S = 2.0
+"""Seconds after which a write of the fence is taken to wait for a transaction."""
+_TOUCHED = "touched"
+"""In the fence: the collection of Touched was made before a step was begun."""
 
 
 class StepStore:
@@ -133,7 +44,8 @@ class StepStore:
 
     token: the holder's fencing token; a record that a later holder wrote is no longer
     ours.
-    transactions: False on a standalone server.
+    transactions: False on a standalone server. has_touched: whether the collection of
+    Touched exists, as the last claim found.
     """
 
     def __init__(
@@ -143,33 +55,59 @@ class StepStore:
         self._token = token
         self._transactions = transactions
         self._records = native(db, STEPS)
+        self._due: list[UpdateOne] = []
+        self.has_touched = False
 
     @property
     def _ours(self) -> dict[str, Any]:
         return {"$lte": self._token}
 
     @around("mongo.steps.claim")
-    def claim(self, session_id: Mapping[str, Any] | None = None) -> None:
+    def claim(
+        self, session_id: Mapping[str, Any] | None = None
+    ) -> set[tuple[str, Direction]]:
         """Shut out earlier runs; raise LockLost if there is a later one.
 
         session_id: the server session of our transactions; None: there will be none.
         The sessions of the previous run are ended: if it was killed in a transaction,
         they would hold up our writes for a minute.
+        Returns the revisions that have records, with their directions.
         """
-        sessions = [] if session_id is None else [session_id]
-        ensure_collection(self._db, STEPS)
-        fence = self._records.find_one({"_id": _FENCE, "token": self._ours}) or {}
-        former = [each for each in fence.get("sessions", ()) if each != session_id]
-        if former:
-            kill_sessions(self._db, former)
         try:
-            self._records.update_one(
+            # A transaction of the former run may have written the fence.
+            with pymongo.timeout(_STUCK_S):
+                fence = self._take_fence(session_id)
+        except PyMongoError as error:
+            if not error.timeout:
+                raise
+            self._end_sessions(self._records.find_one({"_id": _FENCE}), session_id)
+            fence = self._take_fence(session_id)
+        self._end_sessions(fence, session_id)
+        self.has_touched = bool((fence or {}).get(_TOUCHED))
+        found = self._records.find({"_id.revision": {"$exists": True}}, {"_id": True})
+        steps = [doc["_id"] for doc in found]
+        return {(of["revision"], Direction(of["direction"])) for of in steps}
+
+    def _take_fence(self, session_id: Mapping[str, Any] | None) -> Any:
+        """Write the fence; return it as it was. Raises LockLost."""
+        sessions = [] if session_id is None else [session_id]
+        try:
+            return self._records.find_one_and_update(
                 {"_id": _FENCE, "token": self._ours},
                 {"$set": {"token": self._token, "sessions": sessions}},
                 upsert=True,
             )
         except DuplicateKeyError as error:
             raise self._lost() from error
+
+    def _end_sessions(
+        self, fence: Mapping[str, Any] | None, but: Mapping[str, Any] | None
+    ) -> None:
+        """End the sessions that a former run named in the fence."""
+        fence = fence or {"token": 0}
+        former = [each for each in fence.get("sessions", ()) if each != but]
+        if former and fence["token"] <= self._token:
+            kill_sessions(self._db, former)
 
     @around("mongo.steps.shut_out")
     def shut_out(self) -> None:
@@ -262,10 +200,64 @@ class StepStore:
     def begin(self, record: StepRecord, session: ClientSession) -> StepRecord:
         """Write the record of an operation that was not begun or was undone.
 
-        Done in one transaction with the fence: a run that lost its lock begins nothing.
+        What is due is written with it, in one command, the fence first: a run that lost
+        its lock begins nothing. Returns the record as stored, without times.
         """
+        document = bson.encode(record.to_document(), codec_options=NATIVE)
+        began = UpdateOne(
+            {"_id": record.id, "status": str(StepStatus.UNDONE)},
+            {
+                "$set": RawBSONDocument(document),
+                "$unset": {"finished_at": ""},
+                "$currentDate": {"started_at": True, "run_at": True},
+            },
+            upsert=True,
+        )
+        self._send([*self._due, began], session)
+        stored = bson.decode(document, codec_options=NATIVE)
+        return StepRecord.from_document({"_id": record.id, **stored})
 
-        return self.fenced(lambda inner: self._insert(record, inner), session)
+    def finish(self, record: StepRecord) -> StepRecord:
+        """Mark a step as done: with the next one that begins, or at the next flush."""
+        done = {"status": str(StepStatus.DONE), "token": self._token}
+        self._due.append(
+            UpdateOne(
+                {"_id": record.id, "token": self._ours},
+                {"$set": done, "$currentDate": {"finished_at": True}},
+            )
+        )
+        return dataclasses.replace(record, status=StepStatus.DONE, token=self._token)
+
+    def drop_due(self) -> None:
+        """Forget what is due: it could not be written, and may not hold any longer."""
+        self._due = []
+
+    @around("mongo.steps.flush")
+    def flush(self, session: ClientSession) -> None:
+        """Write what is due."""
+        if self._due:
+            self._send(self._due, session)
+
+    def _send(self, writes: Sequence[UpdateOne], session: ClientSession) -> None:
+        """Send writes after one that fails if a later run holds the lock.
+
+        Its upsert meets the existing document then, and nothing after it is done. A
+        claim that comes between two of them is met by the tokens of the records.
+        """
+        fence = UpdateOne(
+            {"_id": _FENCE, "token": self._ours},
+            {"$set": {"token": self._token, _TOUCHED: True}, "$inc": {"begun": 1}},
+            upsert=True,
+        )
+        try:
+            told = self._records.bulk_write([fence, *writes], session=session)
+        except BulkWriteError as error:
+            if code_of(error) != DUPLICATE_KEY:
+                raise
+            raise self._lost() from error
+        if told.matched_count + told.upserted_count <= len(writes):
+            raise self._lost()
+        self._due = []
 
     def fenced(
         self, write: Callable[[ClientSession], Result], session: ClientSession
@@ -295,24 +287,6 @@ class StepStore:
         )
         if not held.matched_count:
             raise self._lost()
-
-    def _insert(self, record: StepRecord, session: ClientSession) -> StepRecord:
-        try:
-            written = self._records.find_one_and_update(
-                {"_id": record.id, "status": str(StepStatus.UNDONE)},
-                {
-                    "$set": record.to_document(),
-                    "$unset": {"finished_at": ""},
-                    "$currentDate": {"started_at": True, "run_at": True},
-                },
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-                session=session,
-            )
-        except DuplicateKeyError as error:
-            raise self._lost() from error
-        assert written is not None  # an upsert that returns the document after it
-        return StepRecord.from_document(written)
 
     @around("mongo.steps.save")
     def save(
@@ -348,9 +322,11 @@ class StepStore:
         return StepRecord.from_document(written)
 
     @around("mongo.steps.remove")
-    def remove(self, revision: str, direction: Direction) -> None:
-        """Forget the records of a revision that is complete."""
-        self._records.delete_many(_of(revision, direction) | {"token": self._ours})
+    def remove(self, attempts: Sequence[tuple[str, Direction]]) -> None:
+        """Forget the records of revisions that are complete, in both directions."""
+        revisions = [revision for revision, _ in attempts]
+        those = {"_id.revision": {"$in": revisions}}
+        self._records.delete_many(those | {"token": self._ours})
 
     def _lost(self) -> LockLost:
         return lock_lost(self._token)

@@ -18,7 +18,7 @@ from ...runtime.crashpoints import around
 from ..expressions.id_list import NONE, IdList
 from ..expressions.raw_bson import as_document, field_of
 from ..server.views import EXACT, ExactDatabase, command, native
-from .steps import StepRecord
+from .step_record import StepRecord
 
 TOUCHED = "_migrations_touched"
 
@@ -54,7 +54,7 @@ class Touched:
         **more: Any,
     ) -> None:
         """Remember the documents of a batch. more: as in the docstring of the class."""
-        key, written = _batch(record), IdList.like(ids)
+        key, written = batch_key(record), IdList.like(ids)
         beside = () if others is None else (others.named("others"),)
         if self._transactions:
             rest = {"_id": key, "details": list(details), **more}
@@ -122,7 +122,7 @@ class Touched:
 
     def begun(self, record: StepRecord) -> IdList:
         """Return the `_id`s of a batch that was begun without transactions."""
-        entry = self._db[TOUCHED].find_one({"_id": _batch(record)}, {"ids": True})
+        entry = self._db[TOUCHED].find_one({"_id": batch_key(record)}, {"ids": True})
         return NONE if entry is None else _ids_of(entry, "ids")
 
     def describe(
@@ -132,7 +132,7 @@ class Touched:
 
         Documents for which this is already recorded were written by an earlier run.
         """
-        key = _batch(record)
+        key = batch_key(record)
         ids = self.begun(record)
         now = dict(zip(ids.keys, digests(ids), strict=True))
         self._retell(key, lambda id_, told: {"is": now[id_], **told})
@@ -206,11 +206,17 @@ class Touched:
         self._entries.delete_many(_entries_of(record))
 
     @around("mongo.touched.remove")
-    def remove(self, revision: str, direction: Direction) -> None:
-        """Forget a revision that is complete, and what stayed of it (see Staying)."""
-        here = {"_id.direction": str(direction)}
-        stays = {"_id.left": {"$exists": True}}
-        self._entries.delete_many({"_id.revision": revision, "$or": [here, stays]})
+    def remove(self, attempts: Sequence[tuple[str, Direction]]) -> None:
+        """Forget revisions that are complete, and what stayed of them (see Staying)."""
+        those = [
+            {"_id.revision": revision, **which}
+            for revision, direction in attempts
+            for which in (
+                {"_id.direction": str(direction)},
+                {"_id.left": {"$exists": True}},
+            )
+        ]
+        self._entries.delete_many({"$or": those})
 
 
 def told_in(detail: Any) -> dict[str, Any]:
@@ -232,7 +238,8 @@ def _step(record: StepRecord) -> dict[str, Any]:
     }
 
 
-def _batch(record: StepRecord) -> dict[str, Any]:
+def batch_key(record: StepRecord) -> dict[str, Any]:
+    """Return the key of the entry of a step's next batch."""
     return {**_step(record), "batch": record.batches, "part": record.part or 0}
 
 

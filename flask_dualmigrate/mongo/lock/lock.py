@@ -89,7 +89,6 @@ class MongoLock:
         on_wait: called with the holder about once a second.
         """
         with driver_errors("take its lock"):
-            self._seed()
             self._wait(timeout_s, on_wait)
         self._stop.clear()
         with self._apart():
@@ -187,6 +186,9 @@ class MongoLock:
         give_up = time.monotonic() + timeout_s
         look_at, vigil = 0.0, Vigil(self._lease_s)
         self._keep_going()
+        if self._take():
+            return
+        self._seed()
         while not self._take(vigil.silent):
             now = time.monotonic()
             if now >= min(look_at, give_up):

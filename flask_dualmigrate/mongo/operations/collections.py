@@ -15,7 +15,7 @@ from ..batches.step_under_way import Work
 from ..forecast.counting import Count
 from ..forecast.look import Look, Told
 from ..forecast.names import Names
-from ..journal.steps import StepRecord
+from ..journal.step_record import StepRecord
 from ..mongosh.literals import call, on
 from ..mongosh.statements import (
     UPSERT,

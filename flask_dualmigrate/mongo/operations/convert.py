@@ -30,7 +30,7 @@ from ..expressions.volatile import is_volatile
 from ..forecast.counting import samples
 from ..forecast.look import Look, Told
 from ..forecast.names import ANY, roots
-from ..journal.steps import StepRecord
+from ..journal.step_record import StepRecord
 from ..mongosh.statements import Kept, Part
 from .handler import refuse_unwritable
 from .shared.kept_fields import keep_values, name_aside, note_arrays, refuse_arrays

@@ -22,7 +22,7 @@ from ..expressions.ranges import ids_in
 from ..expressions.raw_bson import id_key
 from ..forecast.look import Look
 from ..forecast.names import ANY
-from ..journal.steps import StepRecord
+from ..journal.step_record import StepRecord
 from ..mongosh.literals import call, on
 from ..mongosh.statements import Kept, Part
 from .handler import refuse_unwritable

@@ -13,6 +13,7 @@ from ...errors import OperationError
 from ...ops import Transform, Update
 from ..asides.aside import Holds
 from ..batches.batches import walk_each_once, walk_until_none_left
+from ..batches.inserted_meanwhile import seen_alone
 from ..batches.raw_collection import Target
 from ..batches.remember_writes import touch
 from ..batches.repeated_fields import refuse_repeated, set_by
@@ -28,10 +29,9 @@ from ..expressions.raw_bson import id_key
 from ..forecast.look import Look
 from ..forecast.names import ANY
 from ..journal.left_alone import Why
-from ..journal.steps import StepRecord
+from ..journal.step_record import StepRecord
 from ..mongosh.literals import call, on
 from ..mongosh.statements import Kept, Part
-from ..server.views import collection_info
 from .handler import refuse_unwritable
 from .shared.images import (
     STILL_MATCH,
@@ -86,7 +86,7 @@ class UpdateHandler(PassHandler[Update]):
             keep_images(work, batch, batch.documents, session)
             target = Target(work, operation.collection, session)
             if not (remembers and operation.undoable):
-                if remembers:
+                if remembers and not batch.alone:
                     touch(work, batch, session)
                 return target.update(batch.query, update)
             if not work.bench.transactions:
@@ -225,7 +225,7 @@ class TransformHandler(PassHandler[Transform]):
 
 
 def _excludes_itself(operation: Update, work: Work) -> bool:
-    info = collection_info(work.db, operation.collection)
+    info = work.bench.known.info(operation.collection)
     simple = info is None or "collation" not in info["options"]
     return simple and excludes_itself(operation.filter, operation.update)
 
@@ -241,6 +241,8 @@ def remember(
     details: list[bytes] = []
     if operation.undoable:
         details = _digests(work, operation, ids, session, reach=batch.reach)
+    elif batch.alone:
+        return
     touch(work, batch, session, ids=ids, details=details)
 
 
@@ -311,7 +313,7 @@ def compared(
 
 def forget_if_final(work: Work, operation: Update | Transform) -> None:
     """Forget which documents were written, if that is of no use to an undo."""
-    if not operation.undoable:
+    if not operation.undoable and seen_alone(work.record) is None:
         work.bench.touched.forget(work.record)
 
 

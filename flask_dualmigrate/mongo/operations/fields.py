@@ -33,7 +33,7 @@ from ..expressions.raw_bson import field_of, id_key, literal_of
 from ..expressions.volatile import is_volatile
 from ..forecast.look import Look, Told
 from ..forecast.names import ANY, roots
-from ..journal.steps import StepRecord
+from ..journal.step_record import StepRecord
 from ..mongosh.literals import call, on
 from ..mongosh.statements import Kept, Part, has, lacks, refuse_any, refuse_arrays_above
 from ..server.views import EXACT, NATIVE

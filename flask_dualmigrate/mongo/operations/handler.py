@@ -14,10 +14,9 @@ from ...ops import Operation
 from ..batches.step_under_way import Work
 from ..forecast.look import Look, Told
 from ..forecast.names import Names
-from ..journal.steps import StepRecord
+from ..journal.step_record import StepRecord
 from ..mongosh.statements import Kept, Part
 from ..server.special import refuse_long_name, refuse_writes
-from ..server.views import collection_info
 
 Op = TypeVar("Op", bound=Operation)
 
@@ -38,7 +37,8 @@ class Handler(ABC, Generic[Op]):
     operation that depends on a document's content processes them as they are. creates:
     it creates its collection if that is missing. fills: it adds documents to it. eases:
     it drops an index or changes a validator, so that what is refused now may pass.
-    removes: it removes documents from the database.
+    removes: it removes documents from the database. keeps_collections: it neither drops
+    nor renames a collection, nor changes the options of one.
     puts_back: the operation of an upgrade whose aside it puts back in a downgrade.
     """
 
@@ -47,6 +47,7 @@ class Handler(ABC, Generic[Op]):
     fills: ClassVar[bool] = False
     eases: ClassVar[bool] = False
     removes: ClassVar[bool] = False
+    keeps_collections: ClassVar[bool] = False
     puts_back: ClassVar[type[Operation] | None] = None
 
     # A run.
@@ -163,7 +164,7 @@ def refuse_unwritable(work: Work, collection: str) -> None:
 
     A missing collection is accepted: there is nothing to do in it.
     """
-    info = collection_info(work.db, collection)
+    info = work.bench.known.info(collection)
     if info is not None:
         refuse_writes(collection, info)
 

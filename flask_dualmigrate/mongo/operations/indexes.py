@@ -38,34 +38,30 @@ class CreateIndexHandler(Handler[CreateIndex]):
     """Builds an index; a repeated request joins a build that outlived its client."""
 
     creates = True
+    keeps_collections = True
 
     def before(self, operation: CreateIndex, work: Work) -> Mapping[str, Any]:
-        work.native(operation.options)
-        info = collection_info(work.db, operation.collection)
+        spec, name = _spec_of(operation, work), operation.collection
+        info = work.bench.known.info(name)
+        specs = {} if info is None else index_specs(work.db, name)
+        if info is not None and not specs:  # a time series has none at first
+            info = collection_info(work.db, name)
         if info is None:
-            return {"existed": False, "spare": name_spare(work, operation.collection)}
+            return {"existed": False, "spec": spec, "spare": name_spare(work, name)}
         refuse_index(operation, info, work.db)
-        specs = index_specs(work.db, operation.collection)
-        return {"existed": operation.name in specs}
+        return {"existed": operation.name in specs, "spec": spec}
 
     def apply(self, operation: CreateIndex, work: Work) -> None:
-        spec = {
-            "key": dict(operation.keys),
-            "name": operation.name,
-            **work.native(operation.options),
-        }
-        build(work, operation.collection, spec)
-        built = index_specs(work.db, operation.collection).get(operation.name)
-        work.save(checkpoint={"built": built})
+        build(work, operation.collection, _spec_of(operation, work))
 
     def undo(self, operation: CreateIndex, work: Work) -> None:
-        name, built = operation.collection, work.record.checkpoint.get("built")
+        name, before = operation.collection, work.before
         there = index_specs(work.db, name).get(operation.name)
-        if not work.before["existed"]:
+        if not before["existed"]:
             # The command of a killed run may still be waiting: queue behind it, then.
-            if built is None or (there is not None and same_bson(built, there)):
+            if there is None or _is_ours(work, name, there):
                 drop(work, name, operation.name)
-            elif there is not None:
+            else:
                 work.note(
                     f"{name} now has a different index {operation.name}, which remains"
                 )
@@ -150,6 +146,7 @@ class DropIndexHandler(Handler[DropIndex]):
     """Drops an index; its full specification is kept, so that an undo rebuilds it."""
 
     eases = True
+    keeps_collections = True
 
     def before(self, operation: DropIndex, work: Work) -> Mapping[str, Any]:
         if operation.name == "_id_":
@@ -218,6 +215,32 @@ class DropIndexHandler(Handler[DropIndex]):
 
     def declare(self, operation: DropIndex, declared: Declared, source: str) -> None:
         declared.pop((operation.collection, operation.name), None)
+
+
+def _spec_of(operation: CreateIndex, work: Work) -> dict[str, Any]:
+    """Return what createIndexes is asked for."""
+    options = work.native(operation.options)
+    return {"key": dict(operation.keys), "name": operation.name, **options}
+
+
+def _is_ours(work: Work, collection: str, there: Mapping[str, Any]) -> bool:
+    """Return whether an index is the one that the step built."""
+    built = work.record.checkpoint.get("built")  # in journals of earlier versions
+    if built is not None:
+        return same_bson(built, there)
+    if "spec" not in work.before:
+        return True
+    info = collection_info(work.db, collection) or {"options": {}}
+    collation = info["options"].get("collation")
+    found, asked = (
+        normalise(
+            tuple(spec["key"].items()),
+            {key: spec[key] for key in spec if key not in ("key", "name")},
+            collation=collation,
+        )
+        for spec in (there, work.before["spec"])
+    )
+    return not found.differing(asked)
 
 
 def _is_known(

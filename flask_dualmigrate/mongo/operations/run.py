@@ -18,7 +18,7 @@ from ..batches.step_under_way import Work
 from ..forecast.look import Look, Told
 from ..forecast.names import ANY
 from ..journal.resume import in_doubt
-from ..journal.steps import StepRecord, StepStatus
+from ..journal.step_record import StepRecord, StepStatus
 from ..mongosh.statements import Part
 from ..server.clients import options_of
 from .handler import Handler

@@ -36,9 +36,7 @@ The operation itself reports them better."""
 Document = dict[str, Any]
 
 
-def require_abilities(
-    db: Database[Any], operations: Iterable[Operation], *, transactions: bool
-) -> None:
+def require_abilities(db: Database[Any], *, transactions: bool) -> None:
     """Raise DatabaseUnavailable for the first thing that the server lacks.
 
     The commands tried match no documents, and change none. transactions: False on a
@@ -57,6 +55,12 @@ def require_abilities(
         if transactions:
             with _needed("transactions of several collections"):
                 _try_transaction(view)
+
+
+def require_indexes(db: Database[Any], operations: Iterable[Operation]) -> None:
+    """Raise DatabaseUnavailable for the first index that the server cannot build."""
+    view = exact_view(db)
+    with driver_errors("tell what it can do"):
         for operation, handler in handled(operations):
             spec = handler.to_try(operation)
             if spec is not None:

@@ -10,7 +10,7 @@ from ...ops import Operation
 from ...revisions import Direction
 from ..batches.step_under_way import Work
 from ..journal.resume import subject_of
-from ..journal.steps import StepRecord, StepStatus
+from ..journal.step_record import StepRecord, StepStatus
 from ..operations.registry import HANDLERS
 
 

@@ -8,7 +8,7 @@ from ...backend import Ways
 from ...errors import IntegrityError
 from ...ops import Operation
 from ..journal.resume import operation_of, refuse_changed, where_of
-from ..journal.steps import StepRecord, StepStatus
+from ..journal.step_record import StepRecord, StepStatus
 from ..operations.registry import HANDLERS
 
 

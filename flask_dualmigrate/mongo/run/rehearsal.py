@@ -19,7 +19,7 @@ from ..forecast.counting import LIMIT_S, timed_out
 from ..forecast.look import Look, Told
 from ..forecast.names import Names
 from ..journal.resume import groups_of
-from ..journal.steps import StepRecord, StepStatus
+from ..journal.step_record import StepRecord, StepStatus
 from ..operations.registry import HANDLERS
 from ..server.errors import first_line
 from ..server.failures import UNAUTHORIZED, told_as_operation_errors

@@ -10,21 +10,30 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from typing import Any
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 
 from ...backend import Progress
-from ...errors import IntegrityError, OperationError, StepInDoubt
+from ...errors import IntegrityError, LockLost, OperationError, StepInDoubt
 from ...ops import Kind, Operation, Todo
 from ...revisions import BackendName, Direction
 from ...runtime.crashpoints import reached
 from ...runtime.events import since_ms, tell
 from ...runtime.stopping import NEVER, Stop
 from ..asides.aside import Asides
+from ..batches.known import KnownCollections
 from ..batches.step_under_way import Bench, Work
+from ..journal.journal import completed
 from ..journal.left_alone import Staying
 from ..journal.results import Reverted, RunResult, StepResult
 from ..journal.resume import (
@@ -37,7 +46,8 @@ from ..journal.resume import (
     refuse_changed,
     where_of,
 )
-from ..journal.steps import StepRecord, StepStatus, StepStore
+from ..journal.step_record import StepRecord, StepStatus
+from ..journal.steps import StepStore
 from ..journal.written_documents import Touched
 from ..operations.registry import HANDLERS
 from ..server.errors import driver_errors
@@ -61,9 +71,8 @@ class OperationRunner:
     keep_going: called between batches; raises when the run must stop. batch_seconds:
     how long a batch may take, 0: batches keep their size. replication_lag_s: how far
     behind the secondaries may be, 0: no waiting. transactions: False on a standalone
-    server. stop: interrupts what may be interrupted. max_time_s: how long a batch, or
-    another command, may take; 0: no limit.
-    binding: see Bench.
+    server. stop: interrupts what may be interrupted. was_run: see Asides. binding:
+    see Bench.
     """
 
     def __init__(
@@ -78,27 +87,30 @@ class OperationRunner:
         replication_lag_s: float = 10.0,
         transactions: bool = True,
         stop: Stop = NEVER,
-        max_time_s: float = 0.0,
+        was_run: Callable[[str], bool] = lambda _: True,
         binding: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         app_db = db if app_db is None else app_db
         # The app's client: another client's session could not include op.run's work.
         view = exact_view(app_db.client.get_database(db.name))
         self._token = token
+        self._kept: ExitStack | None = None
+        self._session: ClientSession | None = None
+        self._recorded: set[tuple[str, Direction]] = set()
         self._bench = Bench(
             db=view,
             app_db=app_db,
             store=StepStore(view, token=token, transactions=transactions),
-            asides=Asides(view),
+            asides=Asides(view, was_run=was_run),
             touched=Touched(view, transactions=transactions),
             staying=Staying(view),
             replication=Replication(view, bound_s=replication_lag_s),
+            known=KnownCollections(view),
             keep_going=keep_going or (lambda: None),
             on_progress=on_progress or (lambda progress: None),
             batch_seconds=batch_seconds,
             transactions=transactions,
             stop=stop,
-            max_time_s=max_time_s,
             binding=binding,
         )
 
@@ -107,21 +119,28 @@ class OperationRunner:
         revision: str,
         direction: Direction,
         operations: Sequence[Operation],
+        *,
+        max_time_s: float = 0.0,
     ) -> RunResult:
         """Apply the operations that are not done yet.
 
+        max_time_s: how long a batch, or another command, may take; 0: no limit.
         Raises OperationError for an operation that failed; IntegrityError if one that
         was done or begun has changed since, or is in doubt.
         """
         self._refuse_unrunnable(revision, operations)
-        with self._claimed() as session:
+        results = []
+        with (
+            self._limited_to(max_time_s),
+            self._claimed() as session,
+            self._flushed(session),
+        ):
             found = self._gathered(revision, direction, session)
             records = {record.step: record for record in found}
             refuse_changed(records, operations)
             groups = groups_of(records, operations)
             if direction is Direction.UPGRADE and not is_begun(found):
                 self._bench.asides.supersede(revision)
-            results = []
             for step, operation in enumerate(operations):
                 self._bench.keep_going()
                 draft = draft_of(
@@ -135,7 +154,7 @@ class OperationRunner:
                 record = records.get(step)
                 reached("mongo.operation.start")
                 results.append(self._run_step(operation, draft, record, session))
-            return RunResult(tuple(results))
+        return RunResult(tuple(results))
 
     def revert(
         self,
@@ -174,12 +193,18 @@ class OperationRunner:
         documents = record.documents + sum(part.documents for part in parts)
         return dataclasses.replace(record, documents=documents)
 
-    def settle(self, revision: str, direction: Direction) -> None:
-        """Forget how the operations went: the revision is complete on both sides."""
-        with self._claimed(), driver_errors("tidy up after the migration"):
-            self._bench.asides.settle(revision, direction)
-            self._bench.touched.remove(revision, direction)
-            self._bench.store.remove(revision, direction)
+    def settle(self, *attempts: tuple[str, Direction]) -> None:
+        """Forget how the operations went: the revisions are complete on both sides."""
+        with self._claimed():
+            self._forget(attempts)
+
+    def _forget(self, attempts: Sequence[tuple[str, Direction]]) -> None:
+        """Forget revisions; their records last, by which a later run finds the rest."""
+        with driver_errors("tidy up after the migration"):
+            for each in attempts:
+                self._bench.asides.settle(*each)
+            self._bench.touched.remove(attempts)
+            self._bench.store.remove(attempts)
 
     def stamp(self, applied: Sequence[str], session: ClientSession) -> None:
         """Forget what undos left that does not belong to the stamped state."""
@@ -202,6 +227,9 @@ class OperationRunner:
         self, revision: str, direction: Direction, session: ClientSession
     ) -> tuple[StepRecord, ...]:
         """Return the records, counting what their parts wrote as their own."""
+        if (revision, direction) not in self._recorded:
+            self._recorded.add((revision, direction))
+            return ()
         for record in self.records(revision, direction):
             if "parts" in record.checkpoint:
                 with driver_errors("write the journal of its operations"):
@@ -257,16 +285,73 @@ class OperationRunner:
         return self._bench.asides.first_name(revision, label)
 
     @contextmanager
+    def claiming_once(self) -> Iterator[None]:
+        """Shut out earlier runs at the first call inside that writes, not at each."""
+        with ExitStack() as self._kept:
+            try:
+                yield
+            finally:
+                self._kept, self._session = None, None
+
+    def claim(self) -> None:
+        """Shut out earlier runs, and remove what they left of complete revisions.
+
+        Before the journal says that a revision is begun: then it is not complete, and
+        what an earlier run left of it would be taken for work that is done.
+        """
+        with self._claimed():
+            pass
+
+    @contextmanager
     def _claimed(self) -> Iterator[ClientSession]:
         """Shut out earlier runs; the session is for all transactions."""
-        with driver_errors("write the journal of its operations"):
-            session = self._bench.db.client.start_session(causal_consistency=False)
-        with session:
-            with driver_errors("write the journal of its operations"):
-                self._bench.store.claim(session.session_id)
-                self._bench.touched.prepare()
+        with ExitStack() as stack:
+            session = self._session or self._claim(self._kept or stack)
+            if self._kept is not None:
+                self._session = session
             with sent_in(session), unhurried(session.client):
                 yield session
+
+    def _claim(self, stack: ExitStack) -> ClientSession:
+        """Shut out earlier runs in a session that ends with the stack."""
+        client = self._bench.db.client
+        with driver_errors("write the journal of its operations"), unhurried(client):
+            session = client.start_session(causal_consistency=False)
+            stack.enter_context(session)
+            self._recorded = self._bench.store.claim(session.session_id)
+            if not self._bench.store.has_touched:
+                self._bench.touched.prepare()
+            left = completed(self._bench.db, self._recorded) if self._recorded else []
+        if left:
+            with sent_in(session), unhurried(client):
+                self._forget(left)
+            self._recorded -= set(left)
+        return session
+
+    @contextmanager
+    def _flushed(self, session: ClientSession) -> Iterator[None]:
+        """Write at the end which operations are done, even if one of them failed."""
+        try:
+            yield
+        except LockLost:
+            raise
+        except BaseException:
+            with suppress(PyMongoError, LockLost):
+                self._bench.store.flush(session)
+            self._bench.store.drop_due()
+            raise
+        with driver_errors("write the journal of its operations"):
+            self._bench.store.flush(session)
+
+    @contextmanager
+    def _limited_to(self, max_time_s: float) -> Iterator[None]:
+        """Bound each batch, and each other command, inside."""
+        bench = self._bench
+        self._bench = dataclasses.replace(bench, max_time_s=max_time_s)
+        try:
+            yield
+        finally:
+            self._bench = bench
 
     def _run_step(
         self,
@@ -299,9 +384,15 @@ class OperationRunner:
             work.report()
             reached("mongo.operation.begun")
             with _commands_of(operation, work.bench):
-                handler.apply(operation, work)
+                try:
+                    handler.apply(operation, work)
+                finally:
+                    if not handler.keeps_collections:
+                        self._bench.known.forget()
             reached("mongo.operation.applied")
-            work.save(status=str(StepStatus.DONE), stamp="finished_at")
+            work.finish()
+            if operation.kind is Kind.UNSAFE:  # a crash must leave no doubt about it
+                self._bench.store.flush(session)
             reached("mongo.operation.done")
             work.report(ended=True)
         took_ms, documents = since_ms(started), work.record.documents
@@ -344,7 +435,10 @@ class OperationRunner:
             work.save(status=undoing, error=None, notes=list(kept))
             self._bench.store.remove_parts(record)
             reached("mongo.undo.begun")
-            handler.undo(operation, work)
+            try:
+                handler.undo(operation, work)
+            finally:
+                self._bench.known.forget()
             reached("mongo.undo.applied")
             work.report(ended=True)
             handler.tidy(operation, work)

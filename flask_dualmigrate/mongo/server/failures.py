@@ -22,6 +22,7 @@ INDEX_NOT_FOUND = 27
 NAMESPACE_EXISTS = 48
 INDEX_OPTIONS_CONFLICT = 85
 INDEX_KEY_SPECS_CONFLICT = 86
+NOT_SUPPORTED_ON_VIEW = 166
 
 _LONGEST = 200
 """The maximum length of a description or value in an error."""

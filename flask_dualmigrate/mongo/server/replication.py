@@ -25,10 +25,16 @@ class Replication:
     def __init__(self, db: Database[Any], *, bound_s: float) -> None:
         self._admin = db.client.admin
         self._bound_s = bound_s
-        self._next_s = 0.0
+        self._began_s, self._next_s = time.monotonic(), 0.0
 
-    def wait(self, keep_going: Callable[[], None]) -> None:
-        """Wait until the secondaries are close enough, asking at most once a second."""
+    def wait(self, keep_going: Callable[[], None], *, is_long: bool = True) -> None:
+        """Wait until the secondaries are close enough, asking at most once a second.
+
+        is_long: whether this is a walk of many batches; for others a run asks once it
+        has taken a second.
+        """
+        if not is_long and time.monotonic() < self._began_s + 1.0:
+            return
         while self._bound_s and time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + 1.0
             if self._lag_s() <= self._bound_s:

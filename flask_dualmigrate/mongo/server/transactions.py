@@ -46,9 +46,14 @@ class TransactionTooLong(OperationError):
         self.share = limit_s / took_s
 
 
-def supports_transactions(db: Database[Any]) -> bool:
-    """Return True for a replica set or a sharded cluster, False for a standalone."""
-    hello = db.client.admin.command("hello")
+def supports_transactions(
+    db: Database[Any], hello: Mapping[str, Any] | None = None
+) -> bool:
+    """Return True for a replica set or a sharded cluster, False for a standalone.
+
+    hello: the answer to that command, if it is known.
+    """
+    hello = db.client.admin.command("hello") if hello is None else hello
     return "setName" in hello or hello.get("msg") == "isdbgrid"
 
 

@@ -21,7 +21,11 @@ from pymongo.write_concern import WriteConcern
 
 from ...errors import OperationError
 from ...runtime.crashpoints import around
-from .failures import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND
+from .failures import (
+    NAMESPACE_EXISTS,
+    NAMESPACE_NOT_FOUND,
+    NOT_SUPPORTED_ON_VIEW,
+)
 from .time_limit import unhurried
 
 DURABLE = WriteConcern("majority", j=True)
@@ -131,11 +135,14 @@ def collection_info(db: Database[Any], name: str) -> dict[str, Any] | None:
 def index_specs(db: Database[Any], collection: str) -> dict[str, dict[str, Any]]:
     """Return the indexes of a collection, name -> full specification.
 
-    Unfinished builds are included. A missing collection has none.
+    Unfinished builds are included. A missing collection, or a view, has none.
     """
-    if collection_info(db, collection) is None:
+    try:
+        specs = list(native(db, collection).list_indexes())
+    except OperationFailure as error:
+        if error.code != NOT_SUPPORTED_ON_VIEW:
+            raise
         return {}
-    specs = native(db, collection).list_indexes()
     return {spec["name"]: dict(spec) for spec in specs}
 
 

@@ -183,7 +183,7 @@ def test_the_times_of_the_journals_are_those_of_the_servers(
 
     tree.add("r1", postgres='op.create_table("t")', mongo='op.create_collection("c")')
     init()
-    monkeypatch.setattr("flask_dualmigrate.postgres.backend.datetime", Ahead)
+    monkeypatch.setattr("flask_dualmigrate.postgres.plain_runs.datetime", Ahead)
     upgrade()
     for backend in environment_of().backends.values():
         entry = backend.read().entries["r1"]

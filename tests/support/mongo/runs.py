@@ -49,7 +49,7 @@ def revert(db: Db, *operations: Operation, direction: Direction = UP) -> Reverte
 
 
 def settle(db: Db, direction: Direction = UP) -> None:
-    OperationRunner(db).settle(REVISION, direction)
+    OperationRunner(db).settle((REVISION, direction))
 
 
 def complete(db: Db, *operations: Operation, direction: Direction = UP) -> RunResult:

@@ -40,6 +40,8 @@ class Pass:
 class PassHandler(Handler[Op]):
     """The handler of an operation that processes the documents of a collection."""
 
+    keeps_collections = True
+
     @abstractmethod
     def passes(self, look: Look[Op]) -> Pass:
         """Return which documents it processes. The collection exists."""

@@ -37,7 +37,7 @@ def stamp(db: Db, token: int, *ids: str) -> None:
     [
         begin,
         lambda journal: journal.finish("r1", Status.APPLIED, direction=UP),
-        lambda journal: journal.settle("r1"),
+        lambda journal: (journal.settle("r1"), journal.flush()),
         lambda journal: journal.begin_undoing("r1", UP),
         lambda journal: journal.accept("r1", "other"),
     ],

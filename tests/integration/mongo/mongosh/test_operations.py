@@ -115,7 +115,7 @@ def run_normally(db: Db, direction: Direction) -> None:
     runner = OperationRunner(db)
     for step in steps(direction):
         runner.run(step.revision.id, direction, operations(step))
-        runner.settle(step.revision.id, direction)
+        runner.settle((step.revision.id, direction))
 
 
 def whole_image(db: Db) -> dict[str, Any]:

@@ -251,7 +251,7 @@ def test_two_revisions_keep_their_asides_apart(mongo_db: Db) -> None:
     mongo_db.t.insert_one({"_id": 1, "a": 1})
     for revision, value in (("r1", 2), ("r2", 3)):
         runner.run(revision, UP, [DropField("t", "a")])
-        runner.settle(revision, UP)
+        runner.settle((revision, UP))
         mongo_db.t.update_one({"_id": 1}, {"$set": {"a": value}})
     mongo_db.t.update_one({"_id": 1}, {"$unset": {"a": ""}})
     runner.run("r2", DOWN, [AddField("t", "a")])

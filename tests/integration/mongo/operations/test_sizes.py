@@ -16,7 +16,7 @@ from pymongo.database import Database
 
 from flask_dualmigrate.backend import Progress
 from flask_dualmigrate.errors import OperationError
-from flask_dualmigrate.mongo.journal.steps import StepStatus
+from flask_dualmigrate.mongo.journal.step_record import StepStatus
 from flask_dualmigrate.mongo.operations.registry import HANDLERS
 from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import Operation, Run, Transform, Update

@@ -54,7 +54,7 @@ def complete(db: Db, *operations: Operation, down: bool = False) -> str:
     """Run and settle; return what was noted."""
     direction = DOWN if down else UP
     result = runner_on(db).run(REVISION, direction, operations)
-    runner_on(db).settle(REVISION, direction)
+    runner_on(db).settle((REVISION, direction))
     return " ".join(note for step in result.steps for note in step.notes)
 
 

@@ -430,7 +430,7 @@ def test_on_a_standalone_server_too(alone: Db, up: Any, down: Any) -> None:
     (aside,) = our_asides(alone)
     assert list(alone[aside].find()) == FORMER[2:4]
     runner.run(REVISION, UP, [up])
-    runner.settle(REVISION, UP)
+    runner.settle((REVISION, UP))
     alone.t.insert_one({"_id": 0})
     runner.run(REVISION, DOWN, [down])
     assert alone.t.count_documents({}) == 6

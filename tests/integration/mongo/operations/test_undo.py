@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from flask_dualmigrate.mongo.journal.steps import StepStatus
+from flask_dualmigrate.mongo.journal.step_record import StepStatus
 from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import (
     AddField,

@@ -358,7 +358,9 @@ class Writer:
 def test_a_walk_ends_beside_an_app_that_goes_on_writing(
     mongo_db: Db, count: int
 ) -> None:
-    mongo_db.item.insert_many([{"old": n} for n in range(25)][:count] or [{"new": 1}])
+    mongo_db.item.insert_many(
+        [{"old": n} for n in range(25)][:count] or [{"new": n} for n in range(25)]
+    )
     before = {each["_id"]: each for each in mongo_db.item.find()}
     operation, writer = (
         AddField("item", "new", default=1, batch_size=10),

@@ -11,7 +11,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from flask_dualmigrate.errors import IntegrityError, LockLost, OperationError
-from flask_dualmigrate.mongo.journal.steps import STEPS, StepStatus
+from flask_dualmigrate.mongo.journal.step_record import StepStatus
+from flask_dualmigrate.mongo.journal.steps import STEPS
 from flask_dualmigrate.mongo.run.runner import OperationRunner
 from flask_dualmigrate.ops import (
     AddField,
@@ -265,7 +266,7 @@ class TestLostLock:
         assert image(mongo_db) == expected
 
     def test_it_begins_no_operation(self, mongo_db: Db) -> None:
-        OperationRunner(mongo_db, token=2).settle(REVISION, UP)
+        OperationRunner(mongo_db, token=2).settle((REVISION, UP))
         zombie = OperationRunner(mongo_db, token=1)
         with pytest.raises(LockLost):
             zombie.run(REVISION, UP, [CreateCollection("a")])
@@ -276,7 +277,7 @@ class TestLostLock:
 
         def another_takes_over() -> None:
             if next(calls) == 2:
-                OperationRunner(mongo_db, token=2).settle(REVISION, UP)
+                OperationRunner(mongo_db, token=2).settle((REVISION, UP))
 
         zombie = OperationRunner(mongo_db, token=1, keep_going=another_takes_over)
         with pytest.raises(LockLost):
