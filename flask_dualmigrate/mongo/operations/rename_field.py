@@ -44,7 +44,9 @@ from .shared.kept_fields import (
 )
 from .shared.moves import (
     ID_ONLY,
+    forget_kept,
     having_both,
+    is_back,
     kept_with,
     move,
     moved,
@@ -147,6 +149,7 @@ class RenameFieldHandler(PassHandler[RenameField]):
             return NONE
 
         undo_batches(work, move_back)
+        forget_kept(work)
         if (ours := work.before.get("ours")) is not None:
             restore_values(
                 work,
@@ -223,6 +226,10 @@ def _move_back(
     barred = {"$expr": {"$and": [new.present, {"$not": [old.absent]}]}}
     shape = {"_id": True, "ours": new.value, "from": new.position}
     there = list(work.db[collection].find(both(ids, barred), shape, session=session))
+    if not work.bench.transactions:
+        done = [each for each in there if is_back(each, kept.get(id_key(each)))]
+        remove_kept(work, _those_of(kept, map(id_key, done)), session)
+        there = [each for each in there if each not in done]
     set_ours_aside(work, work.before[OURS_BACK], new, there, session)
     target = Target(work, collection, session)
     target.update_each(

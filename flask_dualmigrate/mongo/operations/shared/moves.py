@@ -17,7 +17,7 @@ from ...batches.walk import Batch
 from ...expressions.id_list import IdList
 from ...expressions.paths import FieldPath, Stages
 from ...expressions.ranges import Query, ids_in
-from ...expressions.raw_bson import id_key
+from ...expressions.raw_bson import field_of, id_key
 from ...mongosh.literals import call, on
 from ...mongosh.statements import Part, has, lacks, refuse_any
 from .put_back_values import note_leftovers
@@ -29,6 +29,9 @@ def note_undone(work: Work, collection: str, path: FieldPath) -> None:
     if (aside := work.before.get("aside")) is not None:
         note_leftovers(work, aside, collection, path)
 
+
+_BACK = "back"
+"""Marks a kept value that is back in its document."""
 
 ID_ONLY: Mapping[str, Any] = {"_id": True}
 
@@ -103,9 +106,36 @@ def kept_with(
 def remove_kept(
     work: Work, kept: Mapping[bytes, RawBSONDocument], session: ClientSession
 ) -> None:
-    if kept:
-        ids = IdList.of(kept.values())
-        work.db[work.before["aside"]].delete_many(ids_in(ids), session=session)
+    """Remove kept values that are back; without transactions, mark them at first.
+
+    The batch may be undone again after a crash, and must then know them.
+    """
+    if not kept:
+        return
+    aside, those = work.db[work.before["aside"]], ids_in(IdList.of(kept.values()))
+    if work.bench.transactions:
+        aside.delete_many(those, session=session)
+    else:
+        aside.update_many(those, {"$set": {_BACK: True}}, session=session)
+
+
+def forget_kept(work: Work) -> None:
+    """Remove the values that `remove_kept` only marked."""
+    if "aside" in work.before and not work.bench.transactions:
+        work.db[work.before["aside"]].delete_many({_BACK: True})
+
+
+def is_back(document: RawBSONDocument, kept: RawBSONDocument | None) -> bool:
+    """Return whether a document has its former value again, from an undo before.
+
+    document: with the value that is there now as `ours`.
+    """
+    if kept is None:
+        return False
+    now, former = field_of(document, "ours"), field_of(kept, "value")
+    if now is None or former is None:
+        return False
+    return _BACK in kept or now.named("").bytes == former.named("").bytes
 
 
 def moved(
