@@ -26,7 +26,8 @@ from .walk import leaves
 
 _LABEL = r"'(?:[^']|'')*'"
 _CAST = r"(?:\s*::\s*[\w ]+(?:\(\d+\))?(?:\[\])?)*"
-_ITEM = rf"\(?{_LABEL}\)?{_CAST}"
+# Cast once more, as after a downgrade: ('a'::character varying)::text.
+_ITEM = rf"\(*{_LABEL}(?:{_CAST}\))*{_CAST}"
 _LIST = rf"{_ITEM}(?:\s*,\s*{_ITEM})*"
 
 
