@@ -114,12 +114,14 @@ class Sweep:
         """Crash once for each group of points, and again for groups of the recovery.
 
         every: of those of the recovery, every so many, and each time others; some:
-        two of them, by chance.
+        two of them, by chance, or as many as there are.
         """
         for number, first in enumerate(firsts):
             recovery = self.visit(first[-1], log=True)
             seconds = recovery[number % every :: every]
-            for second in some.sample(seconds, 2) if some else seconds:
+            if some:
+                seconds = some.sample(seconds, min(2, len(seconds)))
+            for second in seconds:
                 self.visit(first[-1], second[-1])
                 self.figures.stood_for += len(first) * len(second)
             print(f"{number + 1} of {len(firsts)}: {self.figures}", flush=True)
