@@ -119,7 +119,7 @@ def _verbs(parts: Parts, root: Path, ours: bool) -> tuple[Callable[[], object], 
         add_dualmigrate(parts, tree, active="postgres")
         if not tree.exists():
             init()
-        return partial(revision, "a change", autogenerate=True), upgrade
+        return partial(revision, message="a change", autogenerate=True), upgrade
     import flask_migrate  # not needed by the other measurements
 
     if not tree.exists():
