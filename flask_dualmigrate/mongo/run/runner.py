@@ -12,19 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import (
     AbstractContextManager,
-    ExitStack,
     contextmanager,
     nullcontext,
-    suppress,
 )
 from typing import Any
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
 
 from ...backend import Progress
-from ...errors import IntegrityError, LockLost, OperationError, StepInDoubt
+from ...errors import IntegrityError, OperationError, StepInDoubt
 from ...ops import Kind, Operation, Todo
 from ...revisions import BackendName, Direction
 from ...runtime.crashpoints import reached
@@ -33,7 +30,6 @@ from ...runtime.stopping import NEVER, Stop
 from ..asides.aside import Asides
 from ..batches.known import KnownCollections
 from ..batches.step_under_way import Bench, Work
-from ..journal.journal import completed
 from ..journal.left_alone import Staying
 from ..journal.results import Reverted, RunResult, StepResult
 from ..journal.resume import (
@@ -53,8 +49,8 @@ from ..operations.registry import HANDLERS
 from ..server.errors import driver_errors
 from ..server.failures import told_as_operation_errors
 from ..server.replication import Replication
-from ..server.time_limit import unhurried
-from ..server.views import exact_view, sent_in
+from ..server.views import exact_view
+from .claim import Claim
 from .drafts import Place, carry_on, draft_of, inserting_after
 
 __all__ = ["OperationRunner", "Reverted", "RunResult", "StepResult"]
@@ -94,9 +90,6 @@ class OperationRunner:
         # The app's client: another client's session could not include op.run's work.
         view = exact_view(app_db.client.get_database(db.name))
         self._token = token
-        self._kept: ExitStack | None = None
-        self._session: ClientSession | None = None
-        self._recorded: set[tuple[str, Direction]] = set()
         self._bench = Bench(
             db=view,
             app_db=app_db,
@@ -113,6 +106,7 @@ class OperationRunner:
             stop=stop,
             binding=binding,
         )
+        self._claim = Claim(self._bench)
 
     def run(
         self,
@@ -132,8 +126,8 @@ class OperationRunner:
         results = []
         with (
             self._limited_to(max_time_s),
-            self._claimed() as session,
-            self._flushed(session),
+            self._claim.made() as session,
+            self._claim.flushed(session),
         ):
             found = self._gathered(revision, direction, session)
             records = {record.step: record for record in found}
@@ -167,7 +161,7 @@ class OperationRunner:
         What an earlier run had undone before it was killed is reported again.
         """
         undone: list[StepResult] = []
-        with self._claimed() as session:
+        with self._claim.made() as session:
             for record in reversed(self._gathered(revision, direction, session)):
                 if record.status is StepStatus.UNDONE:
                     undone.append(StepResult.of(record, skipped=True))
@@ -195,16 +189,8 @@ class OperationRunner:
 
     def settle(self, *attempts: tuple[str, Direction]) -> None:
         """Forget how the operations went: the revisions are complete on both sides."""
-        with self._claimed():
-            self._forget(attempts)
-
-    def _forget(self, attempts: Sequence[tuple[str, Direction]]) -> None:
-        """Forget revisions; their records last, by which a later run finds the rest."""
-        with driver_errors("tidy up after the migration"):
-            for each in attempts:
-                self._bench.asides.settle(*each)
-            self._bench.touched.remove(attempts)
-            self._bench.store.remove(attempts)
+        with self._claim.made():
+            self._claim.forget(attempts)
 
     def stamp(self, applied: Sequence[str], session: ClientSession) -> None:
         """Forget what undos left that does not belong to the stamped state."""
@@ -215,7 +201,7 @@ class OperationRunner:
 
         It is one transaction if the server has them. Raises LockLost.
         """
-        with self._claimed() as session, driver_errors("write its journal"):
+        with self._claim.made() as session, driver_errors("write its journal"):
             self._bench.store.fenced(write, session)
 
     def records(self, revision: str, direction: Direction) -> tuple[StepRecord, ...]:
@@ -227,8 +213,7 @@ class OperationRunner:
         self, revision: str, direction: Direction, session: ClientSession
     ) -> tuple[StepRecord, ...]:
         """Return the records, counting what their parts wrote as their own."""
-        if (revision, direction) not in self._recorded:
-            self._recorded.add((revision, direction))
+        if not self._claim.may_have_records(revision, direction):
             return ()
         for record in self.records(revision, direction):
             if "parts" in record.checkpoint:
@@ -247,7 +232,7 @@ class OperationRunner:
         changes = {"error": "in doubt; to be called again"}
         if done:
             changes = {"status": str(StepStatus.DONE)}
-        with self._claimed(), driver_errors("write the journal of its operations"):
+        with self._claim.made(), driver_errors("write the journal of its operations"):
             for record in self.records(revision, direction):
                 if record.step == step and may_be_decided(record):
                     stamp = "finished_at" if done else None
@@ -284,14 +269,9 @@ class OperationRunner:
         """Return the name tried first for an aside; see Asides.first_name."""
         return self._bench.asides.first_name(revision, label)
 
-    @contextmanager
-    def claiming_once(self) -> Iterator[None]:
+    def claiming_once(self) -> AbstractContextManager[None]:
         """Shut out earlier runs at the first call inside that writes, not at each."""
-        with ExitStack() as self._kept:
-            try:
-                yield
-            finally:
-                self._kept, self._session = None, None
+        return self._claim.once()
 
     def claim(self) -> None:
         """Shut out earlier runs, and remove what they left of complete revisions.
@@ -299,49 +279,8 @@ class OperationRunner:
         Before the journal says that a revision is begun: then it is not complete, and
         what an earlier run left of it would be taken for work that is done.
         """
-        with self._claimed():
+        with self._claim.made():
             pass
-
-    @contextmanager
-    def _claimed(self) -> Iterator[ClientSession]:
-        """Shut out earlier runs; the session is for all transactions."""
-        with ExitStack() as stack:
-            session = self._session or self._claim(self._kept or stack)
-            if self._kept is not None:
-                self._session = session
-            with sent_in(session), unhurried(session.client):
-                yield session
-
-    def _claim(self, stack: ExitStack) -> ClientSession:
-        """Shut out earlier runs in a session that ends with the stack."""
-        client = self._bench.db.client
-        with driver_errors("write the journal of its operations"), unhurried(client):
-            session = client.start_session(causal_consistency=False)
-            stack.enter_context(session)
-            self._recorded = self._bench.store.claim(session.session_id)
-            if not self._bench.store.has_touched:
-                self._bench.touched.prepare()
-            left = completed(self._bench.db, self._recorded) if self._recorded else []
-        if left:
-            with sent_in(session), unhurried(client):
-                self._forget(left)
-            self._recorded -= set(left)
-        return session
-
-    @contextmanager
-    def _flushed(self, session: ClientSession) -> Iterator[None]:
-        """Write at the end which operations are done, even if one of them failed."""
-        try:
-            yield
-        except LockLost:
-            raise
-        except BaseException:
-            with suppress(PyMongoError, LockLost):
-                self._bench.store.flush(session)
-            self._bench.store.drop_due()
-            raise
-        with driver_errors("write the journal of its operations"):
-            self._bench.store.flush(session)
 
     @contextmanager
     def _limited_to(self, max_time_s: float) -> Iterator[None]:
