@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from flask_dualmigrate.errors import DualMigrateError
 
-from . import at_head, backfill, backup, generate, lint, restore, revisions, start
+from . import (
+    at_head,
+    backfill,
+    backup,
+    generate,
+    lint,
+    processes,
+    restore,
+    revisions,
+    start,
+)
 from .databases import Databases, databases
 from .measure import Comparison
 from .report import as_json, as_text, machine, seconds
@@ -20,6 +30,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "start": start.run,
     "at_head": at_head.run,
     "revisions": revisions.run,
+    "processes": processes.run,
     "backfill": backfill.run,
     "backup": backup.run,
     "restore": restore.run,

@@ -21,7 +21,7 @@ from .at_head import bring_to_head
 from .databases import Databases
 from .measure import Act, Arrange, Comparison, Contender, take_turns
 
-_EXTENSIONS = """\
+EXTENSIONS = """\
 import os
 from flask import Flask
 from flask_pymongo import PyMongo
@@ -43,9 +43,9 @@ flask_migrate.Migrate(app, db, "peer")
 """
 _APPS = {
     "plain": "from flask import Flask\napp = Flask(__name__)\n",
-    "extensions": _EXTENSIONS,
-    "with_ours": _EXTENSIONS + _OURS.format(more=""),
-    "with_peer": _EXTENSIONS + _PEER,
+    "extensions": EXTENSIONS,
+    "with_ours": EXTENSIONS + _OURS.format(more=""),
+    "with_peer": EXTENSIONS + _PEER,
 }
 """Name of a module -> its source."""
 
@@ -87,6 +87,20 @@ def run(databases: Databases, *, quick: bool) -> Iterator[Comparison]:
             yield from _commands(small, large, count, rounds)
 
 
+def environment(urls: Urls, *before: str) -> dict[str, str]:
+    """Return the environment of a contender. before: put first on the path."""
+    here = str(Path(__file__).parents[1])
+    paths = [*before, here, os.environ.get("PYTHONPATH", "")]
+    # What is installed is compiled: so are we, after the round that does not count.
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "BENCH_POSTGRES": str(urls.postgres),
+        "BENCH_MONGO": str(urls.mongo),
+    }
+
+
 class _Place:
     """A folder with apps and trees, and its databases, which are at head."""
 
@@ -102,17 +116,8 @@ class _Place:
         (hidden / "METADATA").write_text(about, encoding="utf-8")
 
     def environment(self, *, installed: bool = True) -> dict[str, str]:
-        paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        if not installed:
-            paths.insert(0, str(self.root / "not_installed"))
-        # What is installed is compiled: so are we, after the round that does not count.
-        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-        return {
-            **kept,
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            "BENCH_POSTGRES": str(self._urls.postgres),
-            "BENCH_MONGO": str(self._urls.mongo),
-        }
+        hiding = () if installed else (str(self.root / "not_installed"),)
+        return environment(self._urls, *hiding)
 
     def flask(self, app: str, *words: str, installed: bool = True) -> Arrange:
         """Return a contender's process: `flask --app APP WORDS`."""
@@ -127,7 +132,7 @@ class _Place:
     @contextmanager
     def worker(self, act: str) -> Iterator[Act]:
         """Make an app; what counts is what the act adds to it."""
-        source = _WORKER.format(app=_EXTENSIONS, act=textwrap.indent(act, "    "))
+        source = _WORKER.format(app=EXTENSIONS, act=textwrap.indent(act, "    "))
         yield lambda: float(
             subprocess.run(
                 [sys.executable, "-c", source],

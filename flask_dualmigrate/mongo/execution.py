@@ -84,6 +84,7 @@ class MongoExecution(MongoData):
         self._settled: list[tuple[str, Direction]] = []
         self._documents = 0
         self._run_before: Collection[str] | None = None
+        self._run_now: set[str] = set()
         self._hello: Mapping[str, Any] | None = None
         self._tried: str | None = None
 
@@ -151,7 +152,10 @@ class MongoExecution(MongoData):
         operations = self._scripts.operations(step)
         started = time.monotonic()
         self._lock.require()
+        if any(revision_id == revision for revision, _ in self._settled):
+            self._tidy()  # up, down and up again under one lock, as a proof does
         self._runner().claim()
+        self._run_now.add(revision_id)
         with driver_errors("write its journal"):
             self._journal.begin(
                 step.revision,
@@ -294,8 +298,9 @@ class MongoExecution(MongoData):
         )
 
     def _was_run(self, revision: str) -> bool:
-        """Return whether the journal had an entry of a revision when it was read."""
-        return self._run_before is None or revision in self._run_before
+        """Return whether a revision was run before; True if that is not known."""
+        before = self._run_before
+        return before is None or revision in before or revision in self._run_now
 
     def _keep_going(self) -> None:
         self._lock.require()

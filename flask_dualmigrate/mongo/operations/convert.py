@@ -42,6 +42,7 @@ from .shared.put_back_values import (
     drain,
     mark,
     mark_refused,
+    mark_written,
     note_leftovers,
     unmark,
     unmark_refused,
@@ -290,6 +291,8 @@ def _take_originals_again(operation: ConvertField, work: Work, aside: str) -> No
         work.bench.staying.add(work.record, stays, session)
         unmark(work, aside, ids, session)
 
+    path = FieldPath(operation.field)
+    mark_written(work, aside, operation.collection, path, depth=0)
     drain(work, aside, take, query=PUT_BACK, batch_size=operation.batch_size)
     unmark_refused(work, aside)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from bson import Timestamp
+from bson.codec_options import CodecOptions, DatetimeConversion
 from flask import Flask
 from pymongo import MongoClient, monitoring
 from pymongo.database import Database
@@ -53,7 +54,11 @@ def last_write(db: Db, since: Timestamp | None = None) -> Timestamp:
     since: where an earlier call was; the oplog of a whole session is long. Without it,
     the last write to any database, which is as good to begin with.
     """
-    oplog = db.client.get_database("local")["oplog.rs"]
+    # Other tests write dates that Python does not have.
+    lax = CodecOptions[dict[str, Any]](
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO
+    )
+    oplog = db.client.get_database("local", codec_options=lax)["oplog.rs"]
     if since is None:
         newest = oplog.find_one(sort=[("$natural", -1)])
         return newest["ts"] if newest else Timestamp(0, 0)

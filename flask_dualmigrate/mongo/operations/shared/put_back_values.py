@@ -23,8 +23,11 @@ from ...batches.walk import Batch, Reads, Walk, read_capped
 from ...batches.written_values import take_out_of, values_in
 from ...expressions.id_list import IdList
 from ...expressions.paths import FieldPath
-from ...expressions.ranges import Query, after, both, ids_in
+from ...expressions.ranges import Query, after, both, ids_in, range_of
 from ...expressions.raw_bson import as_document, field_of, id_key, literal_of
+
+_MOST = 50_000
+"""The maximum number of documents in a batch."""
 
 Standing = dict[bytes, int]
 """Documents that can contain a field: key of the `_id` -> FieldPath.standing."""
@@ -86,8 +89,38 @@ def take_values_again(
         work.bench.staying.add(work.record, stays, session)
         unmark(work, aside, ids, session)
 
+    mark_written(work, aside, collection, path, depth=len(path.parts) - 1)
     drain(work, aside, take, query=PUT_BACK, batch_size=batch_size)
     unmark_refused(work, aside)
+
+
+def mark_written(
+    work: Work, aside: str, collection: str, path: FieldPath, *, depth: int
+) -> None:
+    """Mark what a killed batch put back and did not mark yet, before it is undone.
+
+    Without transactions its documents are written first. They are after the checkpoint,
+    and have the value that the aside keeps for them. depth: as `mark` takes it.
+    """
+    if work.bench.transactions:
+        return
+    place = {key: last for key, last in work.record.checkpoint.items() if key == "last"}
+
+    def attempt(session: ClientSession) -> None:
+        found = work.db[aside].find(
+            both(NOT_PUT_BACK, range_of(place)), sort=[("_id", 1)], limit=_MOST
+        )
+        kept = read_capped(found)
+        there = values_in(work, collection, path, IdList.of(kept), session)
+        same = [
+            doc
+            for doc in kept
+            if (now := there.get(id_key(doc))) is not None
+            and field_of(now, "value") == field_of(doc, "value")
+        ]
+        mark(work, aside, IdList.of(same), depth, session)
+
+    work.transact(attempt)
 
 
 def keep_lacking(work: Work, aside: str, operation: DropField, path: FieldPath) -> None:
