@@ -171,13 +171,13 @@ class _Place:
             "items": f"items_{number // _INDEXES}",
         }
         for place, source in {
-            "ours/postgres/versions": _ALEMBIC,
-            "ours/mongo/versions": _MONGO,
-            "peer/versions": _ALEMBIC,
-            "pymongo": _PYMONGO_MIGRATE,
+            f"ours/postgres/versions/{rev}_small.py": _ALEMBIC,
+            f"ours/mongo/versions/{rev}_small.py": _MONGO,
+            f"peer/versions/{rev}_small.py": _ALEMBIC,
+            f"pymongo/{rev}.py": _PYMONGO_MIGRATE,
         }.items():
-            path = self._root / place / f"{rev}_small.py"
-            path.write_text(source.format(**names), encoding="utf-8")
+            text = source.format(**names)
+            (self._root / place).write_text(text, encoding="utf-8")
 
     @contextmanager
     def contest(
