@@ -155,7 +155,6 @@ class MongoExecution(MongoData):
         if any(revision_id == revision for revision, _ in self._settled):
             self._tidy()  # up, down and up again under one lock, as a proof does
         self._runner().claim()
-        self._run_now.add(revision_id)
         with driver_errors("write its journal"):
             self._journal.begin(
                 step.revision,
@@ -212,6 +211,7 @@ class MongoExecution(MongoData):
         self._runner().claim()
         with driver_errors("write its journal"):
             self._journal.begin_undoing(revision_id, direction)
+        self._run_now.add(revision_id)
         reverted = self._runner().revert(revision_id, direction, operations)
         stays = reverted.why
         if reverted.stuck is not None and reverted.stuck < len(operations):
@@ -243,6 +243,7 @@ class MongoExecution(MongoData):
         except DualMigrateError as error:
             error.add_note("The steps before it are done; the next run closes them.")
             raise
+        self._run_now |= {revision for revision, _ in self._settled}
         self._settled, self._documents = [], 0
 
     def stamp(self, revisions: Sequence[Revision]) -> None:
