@@ -52,7 +52,7 @@ def _read(inspector: Any, part: str, places: list[Place]) -> dict[Place, Any]:
         found = getattr(inspector, f"get_multi_{part}")(
             places[0][0], filter_names=names
         )
-    except NotImplementedError:
+    except NotImplementedError:  # a dialect without them, as SQLite has no comments
         return {}
     return dict(found)
 
